@@ -1,0 +1,169 @@
+"""The error tree: one class for each decision that a script can take.
+
+An error carries what is said to a person (`message`, `why`, `fix`) and what a program needs (`exit_code`, `type`, the
+provider's status, code and request id). `retry` says whether waiting may cure it, and how long a wait makes sense.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import ClassVar
+
+
+class Retry(Enum):
+    """Why the same request may succeed later; the value is the ladder of waits in seconds."""
+
+    RATE = (1.0, 2.0, 4.0, 8.0)
+    MINUTE = (60.0,)
+    OVERLOAD = (15.0, 30.0, 60.0)
+    NETWORK = (1.0, 2.0, 4.0)
+
+    def wait(self, attempt: int) -> float:
+        """Seconds before retry number `attempt` (from 0); the last rung repeats."""
+        return self.value[min(attempt, len(self.value) - 1)]
+
+
+@dataclass(kw_only=True)
+class GlmError(Exception):
+    """An end that is not a complete answer.
+
+    Attributes:
+        message: one line: what went wrong, where.
+        why: the provider's own words.
+        fix: what the user can do.
+        http_status: the status of the response, or the one that the provider wrote into it.
+        provider_code: the provider's own code, as text.
+        request_id: what the provider calls this request.
+        retry: the kind of wait that may cure it; None when waiting cannot.
+        retry_after: seconds that the server asked for.
+        sent: the request may have reached the provider, and may be billed.
+        broken: the reply began and was cut off.
+        model_missing: the provider does not know the model, so another may serve it.
+    """
+
+    exit_code: ClassVar[int] = 70
+    type: ClassVar[str] = "internal"
+    meaning: ClassVar[str] = "a bug in glm, or a broken installation"
+    again: ClassVar[str] = "report it"
+
+    message: str
+    why: str | None = None
+    fix: str | None = None
+    http_status: int | None = None
+    provider_code: str | None = None
+    request_id: str | None = None
+    retry: Retry | None = None
+    retry_after: float | None = None
+    sent: bool = False
+    broken: bool = False
+    model_missing: bool = False
+
+    def __str__(self) -> str:
+        """The message alone: the other fields are printed by whoever reports the error."""
+        return self.message
+
+
+class UsageError(GlmError):
+    """A flag, file, schema or template is wrong, or the provider refused the request as malformed."""
+
+    exit_code = 2
+    type = "usage"
+    meaning = "a flag, file, schema or template is wrong, or the provider refused the request as malformed"
+    again = "fix it"
+
+
+class CredentialsError(GlmError):
+    """No key, a malformed or bad key, no permission."""
+
+    exit_code = 3
+    type = "credentials"
+    meaning = "no key, a malformed or bad key, no permission"
+    again = "no"
+
+
+class QuotaError(GlmError):
+    """Balance, plan or daily quota is used up."""
+
+    exit_code = 4
+    type = "quota"
+    meaning = "balance, plan or daily quota is used up"
+    again = "later, or pay"
+
+
+class BusyError(GlmError):
+    """Rate limited, overloaded, or a server error, after the retries."""
+
+    exit_code = 5
+    type = "busy"
+    meaning = "rate limited, overloaded or 5xx, after the retries"
+    again = "yes"
+
+
+class NetworkError(GlmError):
+    """Cannot resolve, connect or finish TLS; reset; time-out; deadline."""
+
+    exit_code = 6
+    type = "network"
+    meaning = "cannot resolve, connect or finish TLS; reset; time-out; deadline"
+    again = "yes"
+
+
+class IncompleteError(GlmError):
+    """No finish, token limit, full context window, empty answer."""
+
+    exit_code = 7
+    type = "incomplete"
+    meaning = "no finish, token limit, context window, empty answer"
+    again = "maybe"
+
+
+class FilteredError(GlmError):
+    """The provider's content filter spoke."""
+
+    exit_code = 8
+    type = "filtered"
+    meaning = "the provider's content filter"
+    again = "no"
+
+
+class ToolError(GlmError):
+    """The model called tools that nobody runs."""
+
+    exit_code = 10
+    type = "tool"
+    meaning = "the model called tools that nobody runs"
+    again = "no"
+
+
+class ProtocolError(GlmError):
+    """Not an API answer: HTML, broken JSON, a redirect, an unknown finish."""
+
+    exit_code = 13
+    type = "protocol"
+    meaning = "not an API answer: HTML, broken JSON, a redirect, an unknown finish"
+    again = "look"
+
+
+class OutputError(GlmError):
+    """The answer cannot be written."""
+
+    exit_code = 14
+    type = "output"
+    meaning = "the answer cannot be written (disk full, closed stdout)"
+    again = "fix it"
+
+
+class InternalError(GlmError):
+    """A bug in glm, or a broken installation."""
+
+
+class Interrupted(BaseException):  # noqa: N818 - the name of what happened, like KeyboardInterrupt
+    """A signal asked the program to end; raised in the main thread by the handler."""
+
+    def __init__(self, signal_number: int) -> None:
+        """Remember which signal: the program ends by the same one."""
+        super().__init__(signal_number)
+        self.signal_number = signal_number
+
+
+class ReaderGoneError(Exception):
+    """Nobody reads our stdout any more."""
