@@ -1,0 +1,196 @@
+"""One request to one provider: its time limits, its bytes, its verdict."""
+
+import time
+from collections.abc import Callable, Iterable
+
+from glmcli.errors import GlmError, NetworkError, Retry
+from glmcli.events import Answer, Event, Fold, Reasoning, ToolCallPart, verdict
+from glmcli.outcome import Timing
+from glmcli.output.writer import Writer
+from glmcli.plan import Candidate, Plan
+from glmcli.providers.reader import ReplyReader
+from glmcli.providers.refusals import MAX_BODY, from_body
+from glmcli.secrets import Redactor, StreamRedactor
+from glmcli.transport import End, Exchange, Happening, Head, Sent, Tls
+
+_TICK = 0.2  # seconds between looks at whether anybody still reads
+_LINGER = 5.0  # seconds for which usage and an error may still follow a finish
+_SUCCESS = range(200, 300)
+
+
+class Attempt:
+    """Sends the request once and reads what comes."""
+
+    def __init__(self, candidate: Candidate, plan: Plan, writer: Writer, redactor: Redactor, timing: Timing) -> None:
+        """`timing` is shared by all attempts; the first to see an event notes it."""
+        self._candidate = candidate
+        self._plan = plan
+        self._writer = writer
+        self._timing = timing
+        self._reasoning = StreamRedactor(redactor)
+        self._answer = StreamRedactor(redactor)
+        self._trim = not plan.exact and candidate.provider.wire.sends_leading_newlines
+        self._reader: ReplyReader | None = None
+        self.fold = Fold()
+        self.had_events = False
+
+    def run(self, tls: Tls | None, tick: Callable[[], None]) -> GlmError | None:
+        """Why there is no complete answer, or None if there is one."""
+        provider = self._candidate.provider
+        watch = _Watch(Exchange(self._candidate.call, self._candidate.proxy, tls), self._plan, provider.name, tick)
+        try:
+            self._read(watch)
+        except GlmError as error:
+            error.sent |= self.had_events
+            error.broken |= self.had_events
+            return error
+        finally:
+            watch.close()
+        error = verdict(self.fold.reply(), allow_empty=self._plan.allow_empty)
+        if error:
+            error.message = f"{provider.name}: {error.message}"
+        return error
+
+    def _read(self, watch: "_Watch") -> None:
+        try:
+            for happening in watch:
+                if self._take(happening, watch):
+                    break
+        except _TransportError as failure:
+            # The model had finished; that the connection did not end well changes nothing.
+            if not self.fold.finished:
+                raise failure.error from failure
+        if self._reader:
+            self._deliver(self._reader.close())
+        self._flush()
+
+    def _take(self, happening: Happening, watch: "_Watch") -> bool:
+        """Whether the reply is over."""
+        match happening:
+            case Head() if happening.status not in _SUCCESS:
+                raise self._refusal(happening, watch)
+            case Head():
+                content_type = happening.headers.get("content-type", "")
+                self._reader = ReplyReader(self._candidate.provider, content_type)
+            case bytes() if self._reader:
+                if self._deliver(self._reader.feed(happening)):
+                    watch.saw_data(finished=self.fold.finished)
+                return self._reader.done
+            case End():
+                return True
+            case _:
+                pass
+        return False
+
+    def _refusal(self, head: Head, watch: "_Watch") -> GlmError:
+        body = bytearray()
+        try:
+            for happening in watch:
+                if isinstance(happening, bytes):
+                    body += happening
+                if isinstance(happening, End) or len(body) > MAX_BODY:
+                    break
+        except _TransportError:
+            pass  # the status is known, and what came of the body
+        error = from_body(head.status, head.headers, bytes(body[:MAX_BODY]), self._candidate.provider, time.time())
+        if len(body) > MAX_BODY:
+            error.why = f"{error.why or ''} (only the first {MAX_BODY >> 20} MiB of the body was read)".strip()
+        return error
+
+    def _deliver(self, events: Iterable[Event]) -> bool:
+        """Pass the events on; whether there were any."""
+        any_came = False
+        for event in events:
+            any_came = True
+            match event:
+                case Reasoning(text):
+                    self._pass(Reasoning(self._reasoning.push(text)))
+                case Answer(text):
+                    self._pass(Answer(self._trimmed(self._answer.push(text))))
+                case _:
+                    self._pass(event)
+        return any_came
+
+    def _flush(self) -> None:
+        self._pass(Reasoning(self._reasoning.flush()))
+        self._pass(Answer(self._trimmed(self._answer.flush())))
+
+    def _trimmed(self, text: str) -> str:
+        if self._trim:
+            text = text.lstrip("\n")
+            self._trim = not text
+        return text
+
+    def _pass(self, event: Event) -> None:
+        if isinstance(event, Reasoning | Answer) and not event.text:
+            return
+        if isinstance(event, Reasoning | Answer | ToolCallPart):
+            self._note_time(answer=isinstance(event, Answer))
+        self.fold.add(event)
+        self._writer.event(event)
+
+    def _note_time(self, *, answer: bool) -> None:
+        self.had_events = True
+        now = time.monotonic() - self._plan.started
+        if self._timing.first_event is None:
+            self._timing.first_event = now
+        if answer and self._timing.first_answer is None:
+            self._timing.first_answer = now
+
+
+class _TransportError(Exception):
+    """The connection failed, or a time limit passed: not the provider's word, so a finish that came before stands."""
+
+    def __init__(self, error: GlmError) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+class _Watch:
+    """What happens in an exchange, under the time limits of the plan."""
+
+    def __init__(self, exchange: Exchange, plan: Plan, name: str, tick: Callable[[], None]) -> None:
+        self._exchange = exchange
+        self._limits = plan.limits
+        self._deadline = plan.deadline
+        self._name = name
+        self._tick = tick
+        self._sent = False
+        self._began = False
+        self._expect(plan.limits.connect, f"cannot connect within {plan.limits.connect:g} s")
+        self.close = exchange.close
+
+    def _expect(self, seconds: float, otherwise: str) -> None:
+        self._due = time.monotonic() + seconds
+        self._otherwise = otherwise
+
+    def saw_data(self, *, finished: bool) -> None:
+        """Data came: comments and keep-alives do not count."""
+        self._began = True
+        seconds = min(self._limits.idle, _LINGER) if finished else self._limits.idle
+        self._expect(seconds, f"nothing came for {self._limits.idle:g} s")
+
+    def __iter__(self) -> "_Watch":
+        return self
+
+    def __next__(self) -> Happening:
+        while True:
+            self._tick()
+            left = min(self._due, self._deadline) - time.monotonic()
+            happening = self._exchange.next(min(left, _TICK))
+            if isinstance(happening, GlmError):
+                happening.message = f"{self._name}: {happening.message}"
+                raise _TransportError(happening)
+            if isinstance(happening, Sent):
+                self._sent = True
+                self._expect(self._limits.first, f"no response within {self._limits.first:g} s")
+            if happening is not None:
+                return happening
+            if left <= 0:
+                raise _TransportError(self._late())
+
+    def _late(self) -> NetworkError:
+        over = time.monotonic() >= self._deadline
+        what = f"the deadline of {self._limits.deadline or 0:g} s has passed" if over else self._otherwise
+        retry = None if over else Retry.NETWORK
+        return NetworkError(message=f"{self._name}: {what}", retry=retry, sent=self._sent, broken=self._began)

@@ -1,0 +1,1 @@
+"""The commands: read the flags, decide, run, print."""

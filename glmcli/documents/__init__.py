@@ -1,0 +1,89 @@
+"""YAML and JSON text as validated values, or an error that names file, line and column.
+
+The only imports of yaml and of jsonschema stand in this folder, and both are loaded by the calls that need them: a
+command without a file pays for neither.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from glmcli.documents.document import Document
+from glmcli.documents.source import Source, decode
+
+__all__ = ["Document", "check", "faults", "fill", "load_schema", "parse", "parse_value"]
+
+
+def parse(text: bytes, name: str) -> Document:
+    """What a file holds: JSON if it is JSON, else YAML 1.2 with the core schema.
+
+    Plain scalars follow YAML 1.2, not 1.1: only `true` and `false` (also `True`, `TRUE`, …) are booleans; `null`, `~`
+    and nothing are null; `010` is ten, `0o10` and `0x8` are eight, `1e3` is a thousand; `NO`, `on`, `1:30`, dates, `=`
+    and `<<` are strings. U+0085, U+2028 and U+2029 are ordinary characters and break no line.
+
+    Refused, beside what is not well-formed: duplicate and non-string keys, anchors, aliases, merge keys, tags, a second
+    document, numbers that JSON cannot carry or 64 bits cannot hold, lone surrogates, control characters, nesting over
+    64, more than 1 MiB, and any encoding but UTF-8 (a byte order mark is dropped).
+
+    Raises:
+        UsageError: one line, "request.yaml:12:3: …".
+    """
+    return _document(decode(text, name))
+
+
+def parse_value(text: str, name: str) -> Any:  # noqa: ANN401 - any value of JSON
+    """One YAML 1.2 value, as `-o KEY=VALUE` takes it; the same rules as for a file.
+
+    Raises:
+        UsageError: one line, "-o top_k: …".
+    """
+    return _document(Source.of_flag(text, name)).value
+
+
+def check(document: Document, schema: str) -> None:
+    """Return if the document satisfies our schema of that name ("request", "config", …).
+
+    Raises:
+        UsageError: the first fault in the order of the file, and how many more there are.
+    """
+    from glmcli.documents import judge  # noqa: PLC0415 - jsonschema costs more than the rest of the start-up
+
+    judge.check(document, schema)
+
+
+def faults(document: Document, schema: str) -> list[str]:
+    """Every fault, each "file:line:col: text", in the order of the file."""
+    from glmcli.documents import judge  # noqa: PLC0415 - as above
+
+    return judge.faults(document, schema)
+
+
+def fill(document: Document, variables: Mapping[str, str]) -> Document:
+    r"""The document with `{{NAME}}` replaced in every string value; keys stay, and so do the positions.
+
+    A mapping `vars` at the top of the document gives defaults, which may stay unused and are not filled themselves.
+    What was put in is never expanded again; `\{{` stands for `{{`. Braces around anything but a name are plain text.
+
+    Raises:
+        UsageError: a name has no value, or a variable is used nowhere.
+    """
+    from glmcli.documents import template  # noqa: PLC0415 - only for files with templates
+
+    return template.fill(document, variables)
+
+
+def load_schema(name: str) -> dict[str, Any]:
+    """One of our schemas, as the wheel ships it."""
+    from glmcli.documents import judge  # noqa: PLC0415 - as above
+
+    return judge.load_schema(name)
+
+
+def _document(source: Source) -> Document:
+    from glmcli.documents import json_text  # noqa: PLC0415 - only for commands that read a file
+
+    tree = json_text.read(source)
+    if tree is None:
+        from glmcli.documents import yaml_text  # noqa: PLC0415 - yaml is loaded for YAML only
+
+        tree = yaml_text.read(source)
+    return Document(name=source.name, value=tree.value, source=source, root=tree.root)

@@ -1,0 +1,56 @@
+"""A parsed document: its value, and the place of each part."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from glmcli.documents.source import Source
+
+Path = Sequence[str | int]
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """Where a value and its key begin, as indices into the text; `end` is after the value, for scalars only."""
+
+    at: int
+    end: int
+    key: int | None
+    below: "dict[str, Node] | list[Node] | None" = None
+
+
+@dataclass(frozen=True)
+class Document:
+    """The value of a file, under the name that messages give it ("request.yaml", "<stdin>")."""
+
+    name: str
+    value: Any
+    source: Source = field(repr=False, compare=False)
+    root: Node = field(repr=False, compare=False)
+
+    def index(self, path: Path, *, key: bool = False) -> int:
+        """The index in the text of a value, or of its key; of the nearest known ancestor if there is none."""
+        node = self.node(path)
+        return node.key if key and node.key is not None else node.at
+
+    def place(self, path: Path, *, key: bool = False) -> str:
+        """The same as "request.yaml:12:3"."""
+        return self.source.where(self.index(path, key=key))
+
+    def node(self, path: Path) -> Node:
+        """The positions at a path, or at its nearest known ancestor."""
+        node = self.root
+        for step in path:
+            below = _step(node.below, step)
+            if below is None:
+                break
+            node = below
+        return node
+
+
+def _step(below: dict[str, Node] | list[Node] | None, step: str | int) -> Node | None:
+    if isinstance(below, dict):
+        return below.get(step) if isinstance(step, str) else None
+    if below is not None and isinstance(step, int) and 0 <= step < len(below):
+        return below[step]
+    return None

@@ -1,0 +1,75 @@
+"""Our schemas, and what a document has against them. The only jsonschema import of the house."""
+
+import json
+import re
+from collections.abc import Iterator
+from importlib import resources
+from typing import Any
+
+from jsonschema import Draft202012Validator, ValidationError
+from jsonschema.protocols import Validator
+from jsonschema.validators import extend
+from referencing import Registry
+
+from glmcli.documents.document import Document
+from glmcli.documents.words import Fault, explain, suggestion
+from glmcli.errors import UsageError
+
+# More than a person reads; beyond it, looking for similar words would take minutes in a hostile file.
+_GUESSES = 100
+
+
+def load_schema(name: str) -> dict[str, Any]:
+    """One of our schemas, as the wheel ships it."""
+    text = resources.files("glmcli.schemas").joinpath(f"{name}.schema.json").read_text(encoding="utf-8")
+    schema: dict[str, Any] = json.loads(text)
+    return schema
+
+
+def check(document: Document, schema: str) -> None:
+    """Return if the document satisfies the schema.
+
+    Raises:
+        UsageError: the first fault, and how many more there are.
+    """
+    found = _faults(document, schema)
+    if found:
+        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        raise UsageError(message=_line(document, found[0], guess=True) + more)
+
+
+def faults(document: Document, schema: str) -> list[str]:
+    """Every fault as a line, in the order of the file."""
+    found = _faults(document, schema)
+    return [_line(document, fault, guess=number < _GUESSES) for number, fault in enumerate(found)]
+
+
+def _faults(document: Document, schema: str) -> list[Fault]:
+    # A registry of nothing: without it jsonschema fetches any `$ref`, from the net and from the disk.
+    validator = _Validator(load_schema(schema), registry=Registry())
+    errors = validator.iter_errors(document.value)
+    found = dict.fromkeys(fault for error in errors for fault in explain(error, schema))
+    return sorted(found, key=lambda fault: document.index(fault.path, key=fault.key))
+
+
+def _line(document: Document, fault: Fault, *, guess: bool) -> str:
+    meant = suggestion(fault.word, fault.known) if guess else ""
+    return f"{document.place(fault.path, key=fault.key)}: {fault.text}{meant}"
+
+
+def _is_integer(_checker: object, value: object) -> bool:
+    """As everywhere else in the house, 1.0 is no integer, and true is no number."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _pattern(_validator: Validator, pattern: str, value: object, _schema: object) -> Iterator[ValidationError]:
+    """Like the keyword, but `$` is the end of the text, not a place before a last newline, as in ECMA 262."""
+    if isinstance(value, str) and not re.search(re.sub(r"\$$", r"\\Z", pattern), value):
+        yield ValidationError(f"does not match {pattern}")
+
+
+_Validator = extend(  # type: ignore[no-untyped-call]
+    Draft202012Validator,
+    validators={"pattern": _pattern},
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_integer),
+)

@@ -1,0 +1,37 @@
+"""Foreign text inside our messages: on one line, cut, and without anything that a terminal would obey."""
+
+import json
+import re
+
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*", re.ASCII)
+
+
+def quoted(text: str) -> str:
+    """A key as messages show it: 'key', cut, with nothing in it that could break the line."""
+    return f"'{visible(text)}'"
+
+
+def visible(text: str, limit: int = 40) -> str:
+    """The text with its unprintable characters spelled out, and no longer than `limit`."""
+    shown = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text[:limit])
+    return shown if len(text) <= limit else f"{shown}…"
+
+
+def value_text(value: object) -> str:
+    """A value as messages show it."""
+    if isinstance(value, str):
+        return f'"{visible(value)}"'
+    return visible(json.dumps(value))
+
+
+def path_text(path: tuple[str | int, ...]) -> str:
+    """A path as people write it: `messages[0].role`."""
+    text = ""
+    for step in path:
+        if isinstance(step, int):
+            text += f"[{step}]"
+        elif _PLAIN.fullmatch(step):
+            text += f".{visible(step)}" if text else visible(step)
+        else:
+            text += f'["{visible(step)}"]'
+    return text or "the document"

@@ -1,0 +1,86 @@
+r"""`{{NAME}}` in the strings of a document; see `glmcli.documents.fill`."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from glmcli.documents.document import Document, Node
+from glmcli.documents.shown import visible
+from glmcli.errors import UsageError
+
+# A small file that uses a large default many times must not fill the memory.
+LIMIT = 64 << 20
+
+_PLACEHOLDER = re.compile(r"\\\{\{|\{\{[ \t\r\n]*+([A-Za-z_][A-Za-z0-9_]*+)[ \t\r\n]*+\}\}")
+
+
+def fill(document: Document, variables: Mapping[str, str]) -> Document:
+    """The filled document.
+
+    Raises:
+        UsageError: a name has no value, a variable is used nowhere or is not UTF-8, or the result is huge.
+    """
+    for name, text in variables.items():
+        if not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
+            raise UsageError(message=f"--var {visible(name)}: not UTF-8")
+    filler = _Filler(document, {**_defaults(document.value), **variables})
+    value = filler.top()
+    for name in variables:
+        if name not in filler.used:
+            raise UsageError(message=f"--var {visible(name)} is used nowhere in {document.name}")
+    return replace(document, value=value)
+
+
+def _defaults(value: object) -> dict[str, str]:
+    """The strings of `vars`; whatever else stands there is for the schema to refuse."""
+    given = value.get("vars") if isinstance(value, dict) else None
+    return {name: text for name, text in given.items() if isinstance(text, str)} if isinstance(given, dict) else {}
+
+
+@dataclass
+class _Filler:
+    document: Document
+    variables: Mapping[str, str]
+    used: set[str] = field(default_factory=set)
+    size: int = 0
+
+    def top(self) -> object:
+        value, node = self.document.value, self.document.root
+        if isinstance(value, dict) and isinstance(node.below, dict):
+            below = node.below
+            return {key: item if key == "vars" else self.walk(item, below[key]) for key, item in value.items()}
+        return self.walk(value, node)
+
+    def walk(self, value: object, node: Node) -> object:
+        """The value with its strings filled; as deep as `parse` lets a document be."""
+        below = node.below
+        match value:
+            case str():
+                return self.string(value, node)
+            case dict() if isinstance(below, dict):
+                return {key: self.walk(item, below[key]) for key, item in value.items()}
+            case list() if isinstance(below, list):
+                return [self.walk(item, there) for item, there in zip(value, below, strict=True)]
+        return value
+
+    def string(self, text: str, node: Node) -> str:
+        def one(found: re.Match[str]) -> str:
+            name = found[1]
+            if name is None:
+                return "{{"
+            if name not in self.variables:
+                raise self.missing(name, node)
+            self.used.add(name)
+            self.size += len(self.variables[name])
+            if self.size > LIMIT:
+                raise self.document.source.refuse(node.at, "filled in, the strings are larger than 64 MiB")
+            return self.variables[name]
+
+        return _PLACEHOLDER.sub(one, text)
+
+    def missing(self, name: str, node: Node) -> UsageError:
+        """Points into the string where the text of the file shows the placeholder as it is, else at the string."""
+        source = self.document.source
+        places = _PLACEHOLDER.finditer(source.text, node.at, node.end)
+        at = next((found.start() for found in places if found[1] == name), node.at)
+        return source.refuse(at, f"{{{{{visible(name)}}}}} has no value; give one with --var {visible(name)}=…")

@@ -1,0 +1,233 @@
+"""Schema errors in the words of the person who wrote the file."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from jsonschema import ValidationError
+
+from glmcli.documents.shown import path_text, quoted, value_text
+
+_TYPES = {
+    "string": "a string",
+    "number": "a number",
+    "integer": "an integer",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "a mapping",
+    "null": "null",
+}
+# Comparing words is quadratic in their length.
+_LONGEST = 40
+_NO_KEY = "a configuration file may not hold a key; use key_env, key_file or key_command"
+_NO_ADDRESS = "a request file may not hold an address or a key; use --base-url / --key-file or the configuration file"
+# Schema -> keys that are refused with a reason of their own, without their case, dashes and underscores.
+_FORBIDDEN = {
+    "request": (
+        frozenset({"baseurl", "apibase", "keyfile", "keyenv", "keycommand", "apikey", "key", "authorization"}),
+        _NO_ADDRESS,
+    ),
+    "config": (frozenset({"apikey", "key", "authorization", "token"}), _NO_KEY),
+}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something wrong at a path: with the key there, or with the value.
+
+    `word` is what was written where one of `known` was expected, for "did you mean".
+    """
+
+    path: tuple[str | int, ...]
+    text: str
+    key: bool = False
+    word: str = ""
+    known: tuple[str, ...] = ()
+
+
+def explain(error: ValidationError, schema: str) -> Iterator[Fault]:
+    """The faults behind one error of jsonschema, told by its keyword and fields, never by its text."""
+    match error.validator:
+        case "additionalProperties":
+            yield from _unknown_keys(error, schema)
+        case "anyOf" | "oneOf":
+            yield from _alternatives(error, schema)
+        case "required":
+            yield _required(error)
+        case "type":
+            yield _type(error, _types(error))
+        case "enum" | "const":
+            yield _choice(error)
+        case "pattern":
+            yield _pattern(error)
+        case _:
+            yield Fault(_path(error), f"{path_text(_path(error))} {_rule(error)}")
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """Words to add to a message if one of the known words was meant, else nothing."""
+    if not word or len(word) > _LONGEST:
+        return ""
+    spelled = word.casefold().replace("-", "_")
+    known = list(known)
+    near = [spelled] if spelled in known else get_close_matches(spelled, known, 1)
+    return f", did you mean {quoted(near[0])}?" if near else ""
+
+
+def _unknown_keys(error: ValidationError, schema: str) -> Iterator[Fault]:
+    rules = _rules(error)
+    known = tuple(rules.get("properties", {}))
+    patterns = [re.compile(pattern) for pattern in rules.get("patternProperties", {})]
+    parent = _path(error)
+    forbidden, reason = _FORBIDDEN.get(schema, (frozenset(), ""))
+    given: Any = error.instance
+    for key in given:
+        if key in known or any(pattern.search(key) for pattern in patterns):
+            continue
+        path = (*parent, key)
+        if re.sub("[^a-z]", "", key.casefold()) in forbidden:
+            yield Fault(path, reason, key=True)
+        else:
+            yield Fault(path, f"{_within(parent)}unknown key {quoted(key)}", key=True, word=key, known=known)
+
+
+def _required(error: ValidationError) -> Fault:
+    """All missing keys at once; jsonschema gives one error for each, and equal faults count once."""
+    missing = [quoted(key) for key in _missing(error)]
+    return Fault(_path(error), f"{_within(_path(error))}needs {_joined(missing, 'and')}")
+
+
+def _type(error: ValidationError, wanted: list[str]) -> Fault:
+    path, value = _path(error), error.instance
+    names = _joined([_TYPES[name] for name in wanted if name != "null"] or [_TYPES["null"]], "or")
+    if not path and value is None:
+        return Fault(path, f"the document is empty; it must be {names}")
+    hint = "; quote it" if "string" in wanted and isinstance(value, bool | int | float) else ""
+    return Fault(path, f"{path_text(path)} must be {names}, not {_described(value, _rules(error))}{hint}")
+
+
+def _choice(error: ValidationError) -> Fault:
+    path, value, rule = _path(error), error.instance, error.validator_value
+    choices: Any = rule if error.validator == "enum" else [rule]
+    words = [choice if isinstance(choice, str) else value_text(choice) for choice in choices]
+    lead = "must be one of" if len(words) > 1 else "must be"
+    text = f"{path_text(path)} {lead} {', '.join(words)}, not {value_text(value)}"
+    return Fault(path, text, word=value if isinstance(value, str) else "", known=tuple(words))
+
+
+def _pattern(error: ValidationError) -> Fault:
+    """A schema with a pattern has a title that says it in words; a key is judged by `propertyNames`."""
+    path, key = _path(error), str(error.instance)
+    wanted = _rules(error).get("title") or f"text that matches {error.validator_value}"
+    if "propertyNames" in list(error.absolute_schema_path)[-2:]:
+        text = f"{_within(path)}{quoted(key)} must be {wanted}"
+        return Fault((*path, key), text, key=True)
+    return Fault(path, f"{path_text(path)} must be {wanted}")
+
+
+def _rule(error: ValidationError) -> str:
+    limit = error.validator_value
+    rules: Mapping[str, Callable[[], str]] = {
+        "minimum": lambda: f"must be at least {limit}",
+        "maximum": lambda: f"must be at most {limit}",
+        "exclusiveMinimum": lambda: f"must be greater than {limit}",
+        "exclusiveMaximum": lambda: f"must be less than {limit}",
+        "minLength": lambda: "must not be empty" if limit == 1 else f"must have at least {limit} characters",
+        "maxLength": lambda: f"must have at most {limit} characters",
+        "minItems": lambda: "must not be empty" if limit == 1 else f"must have at least {limit} items",
+        "maxItems": lambda: f"must have at most {limit} items",
+        "not": lambda: str(_rules(error).get("title") or "is not allowed here"),
+    }
+    known = rules.get(str(error.validator))
+    return known() if known else f"does not satisfy {error.validator} of the schema"
+
+
+def _alternatives(error: ValidationError, schema: str) -> Iterator[Fault]:
+    """The faults of the one alternative that was meant, if its type or a constant in it tells which."""
+    path = _path(error)
+    branches: dict[object, list[ValidationError]] = {}
+    for part in error.context or []:
+        branches.setdefault(part.relative_schema_path[0], []).append(part)
+    meant = [parts for parts in branches.values() if not any(_excludes(part) for part in parts)]
+    wrong = [part for parts in branches.values() for part in parts if _excludes(part)]
+    absent = [{key for part in parts if _is_here(part, "required") for key in _missing(part)} for parts in meant]
+    if len(meant) == 1:
+        for part in meant[0]:
+            yield from explain(part, schema)
+    elif not meant and wrong and all(part.validator == "type" for part in wrong):
+        names = [name for part in wrong for name in _types(part)]
+        yield _type(wrong[0], list(dict.fromkeys(names)))
+    elif not meant and wrong and len({_path(part) for part in wrong}) == 1:
+        yield _one_of(wrong)
+    elif absent and set.intersection(*absent):
+        keys = [quoted(key) for key in sorted(set.intersection(*absent))]
+        yield Fault(path, f"{_within(path)}needs {_joined(keys, 'and')}")
+    else:
+        yield Fault(path, f"{path_text(path)} has none of the allowed forms, or more than one")
+
+
+def _excludes(part: ValidationError) -> bool:
+    """This alternative was not meant: the value has another type, or a key of it another constant."""
+    if part.validator == "type":
+        return _is_here(part, "type")
+    return part.validator in {"const", "enum"} and len(part.relative_path) <= 1
+
+
+def _is_here(part: ValidationError, keyword: str) -> bool:
+    """The error is about the value itself: the path of an alternative's error begins at the value."""
+    return part.validator == keyword and not part.relative_path
+
+
+def _one_of(wrong: list[ValidationError]) -> Fault:
+    words = [_choice(part).known for part in wrong if part.validator in {"const", "enum"}]
+    known = tuple(dict.fromkeys(word for group in words for word in group))
+    path, value = _path(wrong[0]), wrong[0].instance
+    text = f"{path_text(path)} must be one of {', '.join(known)}, not {value_text(value)}"
+    return Fault(path, text, word=value if isinstance(value, str) else "", known=known)
+
+
+def _described(value: object, rules: Mapping[str, Any]) -> str:
+    match value:
+        case None:
+            return "null"
+        case dict():
+            return "a mapping"
+        case list():
+            return "a list"
+        case bool():
+            kind = "a boolean"
+        case str():
+            kind = "a string"
+        case _:
+            kind = "a number"
+    # Who writes a key where the name of its variable belongs shall not find it in a log.
+    return kind if rules.get("writeOnly") else f"{kind} ({value_text(value)})"
+
+
+def _within(path: tuple[str | int, ...]) -> str:
+    return f"{path_text(path)}: " if path else ""
+
+
+def _path(error: ValidationError) -> tuple[str | int, ...]:
+    return tuple(error.absolute_path)
+
+
+def _rules(error: ValidationError) -> Mapping[str, Any]:
+    return error.schema if isinstance(error.schema, Mapping) else {}
+
+
+def _types(error: ValidationError) -> list[str]:
+    wanted: Any = error.validator_value
+    return [wanted] if isinstance(wanted, str) else wanted
+
+
+def _missing(error: ValidationError) -> list[str]:
+    wanted: Any = error.validator_value
+    there: Any = error.instance
+    return [key for key in wanted if key not in there]
+
+
+def _joined(words: list[str], last: str) -> str:
+    return f" {last} ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

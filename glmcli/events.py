@@ -1,0 +1,291 @@
+"""What a reply is made of, and how its pieces fold into one whole.
+
+A dialect turns bytes into events; every reader of a reply (the writers, the engine, the session file) sees only these.
+Pure: no I/O, no clock.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from glmcli.chat import ToolCall
+from glmcli.errors import BusyError, FilteredError, GlmError, IncompleteError, ProtocolError, Retry, ToolError
+
+# Characters of answer and reasoning together. The largest model writes 131,072 tokens; a server that repeats one chunk
+# for ever must end somewhere.
+MAX_TEXT = 64 * 1024 * 1024
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+@dataclass(frozen=True)
+class Reasoning:
+    """A piece of the model's thinking."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A piece of the answer."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class ToolCallPart:
+    """A fragment of a tool call; empty strings and None where the fragment says nothing."""
+
+    index: int | None
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens counted by the provider. None is "not said", never 0; output includes reasoning."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cached_tokens: int | None = None
+    total_tokens: int | None = None
+
+
+@dataclass(frozen=True)
+class Finish:
+    """The model stopped, for this reason (the provider's own word)."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class RequestId:
+    """What the provider calls this request."""
+
+    value: str
+
+
+@dataclass(frozen=True)
+class Damaged:
+    """Bytes of the reply were not UTF-8; U+FFFD stands in their place."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """The provider said that nothing follows."""
+
+
+Event = Reasoning | Answer | ToolCallPart | Usage | Finish | RequestId | Damaged | Done
+
+Ending = Literal["complete", "tools", "length", "context", "filter", "server"]
+
+# The provider's word -> what it means. BigModel: docs.bigmodel.cn chat completion reference (2025-12) and z.ai OpenAPI
+# (2026-09); `insufficient_system_resource`: github.com/promptfoo/promptfoo/pull/9905; `abort`: SGLang 0.5.23 source.
+ENDINGS: Mapping[str, Ending] = {
+    "stop": "complete",
+    "eos": "complete",
+    "stop_sequence": "complete",
+    "tool_calls": "tools",
+    "function_call": "tools",
+    "length": "length",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "context",
+    "sensitive": "filter",
+    "content_filter": "filter",
+    "network_error": "server",
+    "insufficient_system_resource": "server",
+    "abort": "server",
+}
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One whole reply, or as much of it as came."""
+
+    reasoning: str = ""
+    answer: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    usage: Usage | None = None
+    finish_reason: str | None = None
+    request_id: str | None = None
+    done: bool = False
+
+
+@dataclass
+class _OpenCall:
+    index: int | None
+    id: str
+    name: str = ""
+    arguments: list[str] = field(default_factory=list)
+
+
+class Fold:
+    """Gathers events into a Reply."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self._reasoning: list[str] = []
+        self._answer: list[str] = []
+        self._calls: list[_OpenCall] = []
+        self._size = 0
+        self._usage: Usage | None = None
+        self._finish: str | None = None
+        self._request_id: str | None = None
+        self.done = False
+
+    @property
+    def finished(self) -> bool:
+        """The model has said that it stopped."""
+        return self._finish is not None
+
+    def add(self, event: Event) -> None:
+        """Take in one event.
+
+        Raises:
+            ProtocolError: the text is larger than `MAX_TEXT` characters.
+        """
+        match event:
+            case Reasoning(text):
+                self._grow(text)
+                self._reasoning.append(text)
+            case Answer(text):
+                self._grow(text)
+                self._answer.append(text)
+            case ToolCallPart():
+                self._grow(event.arguments)
+                self._join(event)
+            case Usage():
+                self._usage = event
+            case Finish(reason):
+                self._finish = reason
+            case RequestId(value):
+                self._request_id = value
+            case Done():
+                self.done = True
+            case Damaged():
+                pass
+
+    def _grow(self, text: str) -> None:
+        self._size += len(text)
+        if self._size > MAX_TEXT:
+            raise ProtocolError(message=f"the reply is larger than {MAX_TEXT >> 20} MiB", sent=True)
+
+    def _join(self, part: ToolCallPart) -> None:
+        call = self._open_call(part)
+        if call is None or (part.id and call.id and part.id != call.id):
+            call = _OpenCall(part.index, part.id)
+            self._calls.append(call)
+        call.id = call.id or part.id
+        # A last fragment may repeat the whole name (github.com/agentscope-ai/agentscope-java/issues/1223).
+        if part.name != call.name:
+            call.name += part.name
+        call.arguments.append(part.arguments)
+
+    def _open_call(self, part: ToolCallPart) -> _OpenCall | None:
+        if part.index is None:
+            return self._calls[-1] if self._calls else None
+        at_index = (call for call in reversed(self._calls) if call.index == part.index)
+        return next(at_index, None)
+
+    def reply(self) -> Reply:
+        """All that came so far."""
+        return Reply(
+            reasoning="".join(self._reasoning),
+            answer="".join(self._answer),
+            tool_calls=tuple(ToolCall(c.id, c.name, "".join(c.arguments)) for c in self._calls),
+            usage=self._usage,
+            finish_reason=self._finish,
+            request_id=self._request_id,
+            done=self.done,
+        )
+
+
+def verdict(reply: Reply, *, allow_empty: bool = False) -> GlmError | None:
+    """Why this reply is no complete answer, or None if it is one."""
+    if reply.finish_reason is None and not (reply.done and reply.answer):
+        return _cut(reply)
+    ending = ENDINGS.get(reply.finish_reason or "stop")
+    if ending in {"complete", "tools"}:
+        return _content(reply, allow_empty=allow_empty)
+    return _bad_ending(reply.finish_reason or "", ending)
+
+
+def _cut(reply: Reply) -> GlmError:
+    what = "the stream ended before the model finished"
+    if reply.done:
+        what = "the stream ended without an answer and without a finish reason"
+    return IncompleteError(message=what, sent=True, broken=True, retry=Retry.NETWORK, request_id=reply.request_id)
+
+
+def _content(reply: Reply, *, allow_empty: bool) -> GlmError | None:
+    # Some providers finish a tool turn with `stop` (recorded DashScope bodies, 2025): the calls themselves decide.
+    if reply.tool_calls:
+        names = ", ".join(call.name for call in reply.tool_calls)
+        return ToolError(
+            message=f"the model called tools that nobody runs: {names}",
+            fix="the calls stand in --json",
+            request_id=reply.request_id,
+        )
+    if ENDINGS.get(reply.finish_reason or "stop") == "tools":
+        return ProtocolError(message="the model finished with tool calls, but sent none", request_id=reply.request_id)
+    if not reply.answer.strip() and not allow_empty:
+        return IncompleteError(
+            message="the model returned no answer text" + (", only reasoning" if reply.reasoning.strip() else ""),
+            fix="--allow-empty accepts an empty answer",
+            request_id=reply.request_id,
+        )
+    return None
+
+
+def _bad_ending(reason: str, ending: Ending | None) -> GlmError:
+    match ending:
+        case "length":
+            return IncompleteError(
+                message=f"the answer was cut at the token limit (finish_reason: {reason})",
+                fix="raise --max-tokens; thinking counts too where the provider says so (--no-think, --effort)",
+            )
+        case "context":
+            return IncompleteError(
+                message=f"the model's context window is full (finish_reason: {reason})",
+                fix="send less text, or use a model with a larger window",
+            )
+        case "filter":
+            return FilteredError(message=f"the provider's content filter cut the answer (finish_reason: {reason})")
+        case "server":
+            return BusyError(
+                message=f"the provider failed while answering (finish_reason: {reason})",
+                sent=True,
+                broken=True,
+                retry=Retry.NETWORK,
+            )
+        case _:
+            return ProtocolError(message=f"unknown finish_reason: {reason}", fix="look at the answer: --keep-partial")
+
+
+class SurrogateJoiner:
+    r"""Makes text out of JSON strings that may cut a character in two.
+
+    A provider that splits its text by UTF-16 units sends `"\ud83d"` in one delta and `"\ude00"` in the next. Python
+    keeps them as lone surrogates, which no encoder accepts (github.com/Aider-AI/aider/issues/3693).
+    """
+
+    def __init__(self) -> None:
+        """Hold nothing back yet."""
+        self._held = ""
+
+    def push(self, text: str) -> str:
+        """The text with pairs joined; a high surrogate at its end waits for the next piece."""
+        text = self._held + text
+        self._held = ""
+        if text and "\ud800" <= text[-1] <= "\udbff":
+            text, self._held = text[:-1], text[-1]
+        if _SURROGATE.search(text):
+            text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        return text
+
+    def flush(self) -> str:
+        """U+FFFD if a half was never completed."""
+        held, self._held = self._held, ""
+        return "\ufffd" if held else ""

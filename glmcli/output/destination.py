@@ -1,0 +1,156 @@
+"""Where a text can go: stdout, a descriptor, a file that is replaced only by a complete answer."""
+
+import os
+import stat
+import tempfile
+
+from pathlib import Path
+from typing import Protocol
+
+from glmcli.errors import OutputError, UsageError
+from glmcli.terminal import Stream, Terminal
+
+_NEW_FILE = 0o666  # the umask takes from it
+
+
+class Destination(Protocol):
+    """Takes text; `commit` makes it count, `abandon` leaves no trace where that is possible."""
+
+    def write(self, text: str) -> None:
+        """Write all of it now."""
+        ...
+
+    def check_reader(self) -> None:
+        """Raise ReaderGoneError if nobody reads it any more."""
+        ...
+
+    def commit(self) -> None:
+        """The answer is complete."""
+        ...
+
+    def abandon(self) -> None:
+        """The answer is not complete."""
+        ...
+
+
+class OpenStream:
+    """A descriptor that is written as it goes: stdout, a device, a FIFO, `fd:N`."""
+
+    def __init__(self, stream: Stream) -> None:
+        """Write to this stream."""
+        stream.check()
+        self.stream = stream
+        self.write = stream.write
+        self.check_reader = stream.check_reader
+
+    def commit(self) -> None:
+        """Nothing: what is written is written."""
+
+    def abandon(self) -> None:
+        """Nothing: what is written is written."""
+
+
+class ReplacedFile:
+    """A file that is written beside its place and renamed into it; symbolic links are followed, the mode is kept."""
+
+    def __init__(self, path: str, terminal: Terminal) -> None:
+        """Make the file beside it now, so that a full or read-only directory is found before anything is paid for.
+
+        Raises:
+            OutputError: it cannot be made.
+        """
+        self._place = Path(path).resolve()
+        try:
+            mode = stat.S_IMODE(self._place.stat().st_mode) if self._place.exists() else _NEW_FILE & ~_umask()
+            fd, self._beside = tempfile.mkstemp(dir=self._place.parent, prefix=f".{self._place.name}.")
+            os.fchmod(fd, mode)
+        except OSError as error:
+            raise OutputError(message=f"cannot write {path}: {error.strerror}") from error
+        self._stream = Stream(fd, path, terminal.redactor)
+        self.write = self._stream.write
+
+    def check_reader(self) -> None:
+        """A file needs no reader."""
+
+    def commit(self) -> None:
+        """Put the file into its place.
+
+        Raises:
+            OutputError: the disk is full, or the directory is gone.
+        """
+        try:
+            os.fsync(self._stream.fd)
+            os.close(self._stream.fd)
+            Path(self._beside).replace(self._place)
+        except OSError as error:
+            self.abandon()
+            raise OutputError(message=f"cannot write {self._stream.name}: {error.strerror}") from error
+
+    def abandon(self) -> None:
+        """Leave the old file as it was."""
+        Path(self._beside).unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def open_output(path: str | None, terminal: Terminal) -> Destination:
+    """Where the answer goes: stdout, or what --output names.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    if path is None or path == "-":
+        return OpenStream(terminal.stdout)
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return ReplacedFile(path, terminal)
+    except OSError as error:
+        raise OutputError(message=f"cannot write {path}: {error.strerror}") from error
+    if stat.S_ISDIR(status.st_mode):
+        raise OutputError(message=f"cannot write {path}: it is a directory")
+    if stat.S_ISREG(status.st_mode) and not path.startswith(("/dev/fd/", "/proc/")):
+        return ReplacedFile(path, terminal)
+    return OpenStream(_open(path, terminal, os.O_WRONLY))
+
+
+def open_side(flag: str, destination: str, terminal: Terminal) -> Stream | None:
+    """The stream that a DEST names (`stderr|stdout|none|FILE|fd:N`); None for `none`.
+
+    Raises:
+        UsageError: `fd:N` names no open descriptor.
+        OutputError: the file cannot be opened.
+    """
+    match destination:
+        case "stderr":
+            return terminal.stderr
+        case "stdout":
+            return terminal.stdout
+        case "none":
+            return None
+    if destination.startswith("fd:"):
+        return _descriptor(flag, destination, terminal)
+    return _open(destination, terminal, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+
+
+def _descriptor(flag: str, destination: str, terminal: Terminal) -> Stream:
+    number = destination.removeprefix("fd:")
+    try:
+        fd = int(number)
+        os.fstat(fd)
+    except (ValueError, OverflowError, OSError) as error:
+        fix = f"open it in the shell, as in {flag} fd:3 3>FILE"
+        raise UsageError(message=f"{flag}: {destination} is no open descriptor", fix=fix) from error
+    return Stream(fd, destination, terminal.redactor)
+
+
+def _open(path: str, terminal: Terminal, flags: int) -> Stream:
+
+    try:
+        return Stream(os.open(path, flags | os.O_CLOEXEC, _NEW_FILE), path, terminal.redactor)
+    except OSError as error:
+        raise OutputError(message=f"cannot write {path}: {error.strerror}") from error

@@ -1,0 +1,54 @@
+"""Events as lines of JSON, live: schemas/event.schema.json."""
+
+from dataclasses import asdict
+from typing import Any
+
+from glmcli.events import Answer, Event, Reasoning
+from glmcli.outcome import Again, Outcome
+from glmcli.output.destination import Destination
+from glmcli.output.json_reply import error_object, line, usage_object
+
+
+class JsonLines:
+    """One event a line; the last line is `end`."""
+
+    def __init__(self, out: Destination) -> None:
+        """Write to this destination."""
+        self._out = out
+
+    def start(self, provider: str, model: str) -> None:
+        """An attempt begins."""
+        self._write({"type": "start", "provider": provider, "model": model})
+
+    def event(self, event: Event) -> None:
+        """Reasoning and answer as they come; calls and usage are told whole at the end."""
+        match event:
+            case Reasoning(text):
+                self._write({"type": "reasoning", "text": text})
+            case Answer(text):
+                self._write({"type": "answer", "text": text})
+            case _:
+                pass
+
+    def retry(self, again: Again) -> None:
+        """All since `start` is void."""
+        error = error_object(again.error)
+        self._write({"type": "retry", "error": error, "wait": round(again.wait, 3), "attempt": again.attempt})
+
+    def end(self, outcome: Outcome) -> None:
+        """Calls, usage, error, end."""
+        reply = outcome.reply
+        for call in reply.tool_calls:
+            self._write({"type": "tool_call", **asdict(call)})
+        if usage := usage_object(reply.usage):
+            self._write({"type": "usage", **usage})
+        if outcome.error:
+            self._write({"type": "error", "error": error_object(outcome.error)})
+        self._write({"type": "end", "finish_reason": reply.finish_reason, "complete": outcome.error is None})
+        if outcome.error:
+            self._out.abandon()
+        else:
+            self._out.commit()
+
+    def _write(self, value: dict[str, Any]) -> None:
+        self._out.write(line(value))

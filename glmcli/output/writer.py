@@ -1,0 +1,71 @@
+"""What a writer is: one part of the output, told what happens while a question is asked."""
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from glmcli.events import Event
+from glmcli.outcome import Again, Outcome
+
+
+class Writer(Protocol):
+    """Told of every attempt, every event, and the end."""
+
+    def start(self, provider: str, model: str) -> None:
+        """An attempt begins."""
+        ...
+
+    def event(self, event: Event) -> None:
+        """A piece of the reply came."""
+        ...
+
+    def retry(self, again: Again) -> None:
+        """All since `start` is void: another attempt follows."""
+        ...
+
+    def end(self, outcome: Outcome) -> None:
+        """The question is over."""
+        ...
+
+
+class Silent:
+    """Writes nothing: what a writer is that has no interest in some of the calls."""
+
+    def start(self, provider: str, model: str) -> None:
+        """Nothing."""
+
+    def event(self, event: Event) -> None:
+        """Nothing."""
+
+    def retry(self, again: Again) -> None:
+        """Nothing."""
+
+    def end(self, outcome: Outcome) -> None:
+        """Nothing."""
+
+
+class Together:
+    """Several writers as one, told in order."""
+
+    def __init__(self, writers: Iterable[Writer]) -> None:
+        """Order matters where two of them share a stream."""
+        self._writers = tuple(writers)
+
+    def start(self, provider: str, model: str) -> None:
+        """An attempt begins."""
+        for writer in self._writers:
+            writer.start(provider, model)
+
+    def event(self, event: Event) -> None:
+        """A piece of the reply came."""
+        for writer in self._writers:
+            writer.event(event)
+
+    def retry(self, again: Again) -> None:
+        """All since `start` is void."""
+        for writer in self._writers:
+            writer.retry(again)
+
+    def end(self, outcome: Outcome) -> None:
+        """The question is over."""
+        for writer in self._writers:
+            writer.end(outcome)

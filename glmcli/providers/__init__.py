@@ -1,0 +1,166 @@
+"""Who serves GLM: one row a provider.
+
+A new provider that speaks a known dialect is one row here; a new grammar is one module beside this one.
+"""
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import cast
+
+from glmcli.providers.codes import BIGMODEL, MODELSTUDIO, SELF_HOSTED, TOKENHUB
+from glmcli.providers.dialect import Dialect
+from glmcli.providers.row import Provider, Range, Thinking, Wire
+
+# docs.bigmodel.cn and docs.z.ai chat completion reference: ranges of 2026-09; fields that are not listed there are
+# ignored without a word (github.com/earendil-works/pi/issues/2025), so a script would believe in a setting that is not.
+_ZHIPU = Wire(
+    thinking=Thinking.TYPE,
+    thinking_explicit=True,
+    effort_words=(),
+    usage_on_request=False,
+    accept_language="en-US,en",
+    leading_newlines=True,
+    parameters={
+        "temperature": Range(0, 1),
+        "top_p": Range(0.01, 1),
+        "top_k": None,
+        "repetition_penalty": None,
+    },
+    limits="in_flight",
+)
+
+# docs.qwencloud.com/api-reference/chat/openai-chat and …/chat/dashscope (2026): max_tokens caps the answer only.
+_MODELSTUDIO_PARAMETERS: Mapping[str, Range | None] = {
+    "temperature": Range(0, 2, open_high=True),
+    "top_p": Range(0, 1, open_low=True),
+    "top_k": Range(0),
+    "repetition_penalty": Range(0, open_low=True),
+}
+_MODELSTUDIO = Wire(
+    thinking=Thinking.ENABLE,
+    effort_words=("high", "max"),
+    caps_thinking=False,
+    thinking_budget=True,
+    parameters=_MODELSTUDIO_PARAMETERS | {"seed": Range(0, 2**31 - 1)},
+    limits="per_minute",
+)
+_DASHSCOPE = Wire(
+    thinking=Thinking.ENABLE,
+    effort_words=("high", "max"),
+    usage_on_request=False,
+    caps_thinking=False,
+    thinking_budget=True,
+    parameters=_MODELSTUDIO_PARAMETERS | {"seed": Range(0, 2**63 - 1)},
+    limits="per_minute",
+)
+
+# tencentcloud.com/document/product/1300/80634 (GLM guide) and 1300/78942 (2026).
+_TOKENHUB = Wire(
+    thinking=Thinking.TYPE,
+    thinking_explicit=True,
+    effort_words=(),
+    parameters={"temperature": Range(0, 2), "top_p": Range(0, 1)},
+    most_stops=4,
+    limits="per_minute",
+)
+
+# vLLM 0.32, SGLang 0.5.23, llama.cpp and Ollama: their sources and local runs of 2026-11-21.
+_VLLM = Wire(
+    thinking=Thinking.TEMPLATE,
+    effort_words=("none", "minimal", "low", "medium", "high", "xhigh", "max"),
+    think_tags="open",
+)
+_SGLANG = Wire(
+    thinking=Thinking.TEMPLATE,
+    effort_words=("none", "minimal", "low", "medium", "high", "xhigh", "max", "ultra"),
+    think_tags="open",
+)
+_LLAMACPP = Wire(thinking=Thinking.TEMPLATE, think_tags="open")
+_OLLAMA = Wire(
+    thinking=Thinking.EFFORT,
+    effort_words=("none", "minimal", "low", "medium", "high", "xhigh", "ultra", "max"),
+    think_tags="open",
+)
+_OPENAI = Wire(thinking=Thinking.NONE)
+
+_ROWS = (
+    Provider(
+        name="bigmodel",
+        base_url="https://open.bigmodel.cn/api/paas/v4",
+        key_variables=("BIGMODEL_API_KEY", "ZHIPUAI_API_KEY", "ZHIPU_API_KEY"),
+        catalogue="bigmodel",
+        wire=_ZHIPU,
+        codes=BIGMODEL,
+        hosted=True,
+        default_model="glm-5",
+    ),
+    Provider(
+        name="zai",
+        base_url="https://api.z.ai/api/paas/v4",
+        key_variables=("ZAI_API_KEY",),
+        catalogue="zai",
+        wire=_ZHIPU,
+        codes=BIGMODEL,
+        hosted=True,
+        default_model="glm-5",
+    ),
+    Provider(
+        name="modelstudio",
+        base_url="https://dashscope.aliyuncs.com/compatible-mode/v1",
+        key_variables=("DASHSCOPE_API_KEY",),
+        catalogue="modelstudio",
+        wire=_MODELSTUDIO,
+        codes=MODELSTUDIO,
+        hosted=True,
+        default_model="glm-5",
+    ),
+    Provider(
+        name="dashscope",
+        base_url="https://dashscope.aliyuncs.com/api/v1",
+        key_variables=("DASHSCOPE_API_KEY",),
+        dialect="dashscope",
+        catalogue="modelstudio",
+        wire=_DASHSCOPE,
+        codes=MODELSTUDIO,
+        hosted=True,
+        default_model="glm-5",
+    ),
+    Provider(
+        name="tokenhub",
+        base_url="https://tokenhub-intl.tencentcloudmaas.com/v1",
+        key_variables=("TOKENHUB_API_KEY",),
+        catalogue="tokenhub",
+        wire=_TOKENHUB,
+        codes=TOKENHUB,
+        hosted=True,
+        default_model="glm-5",
+    ),
+    Provider(name="vllm", base_url="http://127.0.0.1:8000/v1", catalogue="", wire=_VLLM, codes=SELF_HOSTED),
+    Provider(name="sglang", base_url="http://127.0.0.1:30000/v1", catalogue="", wire=_SGLANG, codes=SELF_HOSTED),
+    Provider(name="ollama", base_url="http://127.0.0.1:11434/v1", catalogue="", wire=_OLLAMA, codes=SELF_HOSTED),
+    Provider(name="llamacpp", base_url="http://127.0.0.1:8080/v1", catalogue="", wire=_LLAMACPP, codes=SELF_HOSTED),
+    Provider(
+        name="openai",
+        base_url="",
+        key_variables=("OPENAI_API_KEY",),
+        catalogue="",
+        wire=_OPENAI,
+        codes=SELF_HOSTED,
+    ),
+    # The embedded server speaks as BigModel does; whoever starts it sets the address.
+    Provider(
+        name="sandbox",
+        base_url="",
+        catalogue="bigmodel",
+        wire=_ZHIPU,
+        codes=BIGMODEL,
+        default_model="glm-5",
+    ),
+)
+
+PROVIDERS: Mapping[str, Provider] = {row.name: row for row in _ROWS}
+
+
+def dialect_of(provider: Provider) -> Dialect:
+    """The module that speaks this provider's grammar, imported when it is first needed."""
+    return cast("Dialect", import_module(f"glmcli.providers.{provider.dialect}"))

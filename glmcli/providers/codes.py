@@ -1,0 +1,204 @@
+"""What the providers' own codes mean. HTTP status alone never decides: BigModel says everything with 429.
+
+Sources:
+    BigModel and Z.ai: docs.bigmodel.cn/cn/api/api-code and docs.z.ai/api-reference/api-code (2026), statuses from a
+        fuller table of 2026; 1305: github.com/zai-org/feedback/issues/761.
+    Model Studio and DashScope: docs.qwencloud.com/api-reference/preparation/error-messages and
+        help.aliyun.com/en/model-studio/rate-limit (2026-09-28); `insufficient_quota` as a one-minute throttle:
+        github.com/can1357/oh-my-pi/issues/8496.
+    TokenHub: cloud.tencent.com/document/product/1823/131595 (2026).
+    Status 529: github.com/zai-org/GLM-5/issues/87.
+"""
+
+import re
+
+from glmcli.errors import (
+    BusyError,
+    CredentialsError,
+    FilteredError,
+    IncompleteError,
+    NetworkError,
+    QuotaError,
+    Retry,
+    UsageError,
+)
+from glmcli.providers.row import Codes, Verdict
+
+_BAD_KEY = Verdict(CredentialsError, "the key was refused")
+_NO_RIGHT = Verdict(CredentialsError, "the key has no permission for this")
+_ACCOUNT = Verdict(CredentialsError, "the account cannot be used")
+_MALFORMED = Verdict(UsageError, "the request was refused as malformed")
+_NO_MODEL = Verdict(UsageError, "the model does not exist here", model_missing=True)
+_TOO_LONG = Verdict(
+    IncompleteError,
+    NetworkError,
+    "the prompt does not fit the model's context window",
+    fix="send less text, or use a model with a larger window",
+)
+_FILTERED = Verdict(FilteredError, "the content filter refused the request or the answer")
+_NO_MONEY = Verdict(QuotaError, "the balance is used up", fix="top up the account, or use another provider: --fallback")
+_NO_PLAN = Verdict(QuotaError, "the plan or resource package does not cover this")
+_USED_UP = Verdict(QuotaError, "the quota is used up")
+_RATE = Verdict(BusyError, "rate limited", Retry.RATE)
+_PER_MINUTE = Verdict(BusyError, "the one-minute token limit is reached", Retry.MINUTE)
+_OVERLOAD = Verdict(
+    BusyError, "the platform is overloaded for this model", Retry.OVERLOAD, "use another model: --fallback"
+)
+_SERVER = Verdict(BusyError, "the provider failed", Retry.RATE)
+_SERVER_FINAL = Verdict(BusyError, "the provider failed")
+_SLOW = Verdict(BusyError, "the provider took too long", Retry.NETWORK, "leave the wire streamed: no --no-stream")
+
+_CONTEXT_TEXT = re.compile(r"context (length|window)|tokens?\b.*\bmore than max|上下文", re.IGNORECASE)
+# "Free allocated quota exceeded." and "hour/week/month allocated quota exceeded" are final; the bare text is a throttle.
+_PLAN_QUOTA_TEXT = re.compile(r"\b(free|hour(ly)?|week(ly)?|month(ly)?)\b[\w -]*quota|free.?tier", re.IGNORECASE)
+_TOKENS_DIMENSION = re.compile(r"dimension:\s*tpm", re.IGNORECASE)
+
+BIGMODEL = Codes(
+    {
+        "401": _BAD_KEY,
+        **dict.fromkeys(("1000", "1001", "1002", "1003", "1004", "1005"), _BAD_KEY),
+        **dict.fromkeys(("1100", "1110", "1111", "1112", "1120", "1121"), _ACCOUNT),
+        "1113": _NO_MONEY,
+        **dict.fromkeys(("1200", "1230", "1234", "500"), _SERVER),
+        **dict.fromkeys(("1210", "1212", "1213", "1214", "1215", "1221", "1222", "1231"), _MALFORMED),
+        "1211": _NO_MODEL,
+        "1220": _NO_RIGHT,
+        "1261": _TOO_LONG,
+        **dict.fromkeys(("1300", "1301"), _FILTERED),
+        "1302": Verdict(BusyError, "too many requests in flight", Retry.RATE),
+        "1303": _RATE,
+        "1304": Verdict(QuotaError, "the daily call limit is reached"),
+        **dict.fromkeys(("1305", "1312"), _OVERLOAD),
+        "1308": Verdict(QuotaError, "the five-hour quota is used up"),
+        **dict.fromkeys(("1309", "1311", "1314", "1315"), _NO_PLAN),
+        "1310": Verdict(QuotaError, "the weekly or monthly quota is used up"),
+        "1313": Verdict(QuotaError, "the account is throttled under the fair-use rule"),
+        **dict.fromkeys(("1316", "1317", "1318", "1319", "1320", "1321"), _USED_UP),
+    },
+    {"1210": ((_CONTEXT_TEXT, _TOO_LONG),)},
+)
+
+_BILLING_TEXT = ((_PLAN_QUOTA_TEXT, _USED_UP),)
+
+MODELSTUDIO = Codes(
+    {
+        # Models that Zhipu serves directly (ZHIPU/*) answer with Zhipu's codes: help.aliyun.com/zh/model-studio/glm-zhipu.
+        **BIGMODEL.by_code,
+        **dict.fromkeys(("InvalidApiKey", "invalid_api_key", "NOT AUTHORIZED"), _BAD_KEY),
+        **dict.fromkeys(
+            ("AccessDenied", "Model.AccessDenied", "App.AccessDenied", "Workspace.AccessDenied", "access_denied"),
+            _NO_RIGHT,
+        ),
+        **dict.fromkeys(
+            (
+                "InvalidParameter",
+                "invalid_parameter_error",
+                "invalid_request_error",
+                "invalid_value",
+                "InternalError.Algo.InvalidParameter",
+                "ServiceUnavailableError",  # misnamed: "Role must be user or assistant …"
+                "InvalidURL",
+                "BadRequest",
+            ),
+            _MALFORMED,
+        ),
+        **dict.fromkeys(
+            ("DataInspectionFailed", "data_inspection_failed", "InvalidParameter.DataInspection", "CustomRoleBlocked"),
+            _FILTERED,
+        ),
+        **dict.fromkeys(("IPInfringementSuspect", "FaqRuleBlocked"), _FILTERED),
+        **dict.fromkeys(("ModelNotFound", "model_not_found", "model_not_supported"), _NO_MODEL),
+        "Arrearage": _NO_MONEY,
+        "AllocationQuota.FreeTierOnly": Verdict(QuotaError, "the free quota is used up"),
+        **dict.fromkeys(("CommodityNotPurchased", "PrepaidBillOverdue", "PostpaidBillOverdue"), _NO_MONEY),
+        **dict.fromkeys(("Throttling", "LimitRequests", "limit_requests"), _RATE),
+        **dict.fromkeys(
+            ("Throttling.BurstRate", "limit_burst_rate"),
+            Verdict(BusyError, "the request rate rose too quickly", Retry.RATE),
+        ),
+        **dict.fromkeys(("Throttling.AllocationQuota", "insufficient_quota"), _PER_MINUTE),
+        **dict.fromkeys(("InternalError", "internal_error", "SystemError", "ModelServiceFailed"), _SERVER),
+        **dict.fromkeys(("ModelServingError", "ModelUnavailable", "ServiceUnavailable", "GatewayTimeout"), _SERVER),
+        **dict.fromkeys(("RequestTimeOut", "ResponseTimeout"), _SLOW),
+    },
+    {
+        "1210": BIGMODEL.by_text["1210"],
+        "Throttling.AllocationQuota": _BILLING_TEXT,
+        "insufficient_quota": _BILLING_TEXT,
+        # "list index out of range" is how the native endpoint says that the last message is no user message.
+        "InternalError": ((re.compile("list index out of range"), _MALFORMED),),
+    },
+    {"insufficient_quota": _PER_MINUTE, "Arrearage": _NO_MONEY},
+)
+
+TOKENHUB = Codes(
+    {
+        **dict.fromkeys(("400001", "400002", "400005"), _MALFORMED),
+        "400004": _NO_MODEL,
+        "401006": Verdict(CredentialsError, "the key is bound to other models"),
+        "401002": Verdict(
+            CredentialsError,
+            "the key was refused",
+            fix="check the key and its site: keys of the international and the China site differ",
+        ),
+        **dict.fromkeys(("401007", "401008", "403004"), _NO_PLAN),
+        **dict.fromkeys(("403001", "403002", "403005"), _NO_RIGHT),
+        "429001": _RATE,
+        "451001": _FILTERED,
+        "content_filter": _FILTERED,
+        "502001": _SERVER,
+    },
+    {"429001": ((_TOKENS_DIMENSION, _PER_MINUTE),)},
+)
+
+# vLLM, SGLang, llama.cpp and Ollama say what is wrong in `type` (or in `code`, where that is no number); read from the
+# servers' answers on 2026-11-21.
+SELF_HOSTED = Codes(
+    {
+        "model_not_found": _NO_MODEL,
+        "insufficient_quota": _USED_UP,
+        "rate_limit_exceeded": _RATE,
+        "content_filter": _FILTERED,
+        "context_length_exceeded": _TOO_LONG,
+    },
+    {"BadRequestError": ((re.compile("maximum context length is"), _TOO_LONG),)},
+    {
+        "NotFoundError": _NO_MODEL,
+        "not_found_error": _NO_MODEL,
+        "exceed_context_size_error": _TOO_LONG,
+    },
+)
+
+# What an HTTP status means where no code says more. 501 and 505 will not heal by waiting.
+BY_STATUS: dict[int, Verdict] = {
+    401: _BAD_KEY,
+    402: _NO_MONEY,
+    403: _NO_RIGHT,
+    404: Verdict(UsageError, "nothing is served at this address", fix="check the base URL"),
+    407: Verdict(NetworkError, "the proxy wants credentials", fix="put them into the proxy's URL"),
+    408: _SLOW,
+    409: _RATE,
+    425: _RATE,
+    429: _RATE,
+    434: _NO_RIGHT,
+    451: _FILTERED,
+    500: _SERVER,
+    501: _SERVER_FINAL,
+    502: _SERVER,
+    503: _SERVER,
+    504: _SERVER,
+    505: _SERVER_FINAL,
+    529: _OVERLOAD,
+}
+
+# The OpenAI words for `type`, where neither code nor status says more (an error inside a stream).
+BY_TYPE: dict[str, Verdict] = {
+    "invalid_request_error": _MALFORMED,
+    "authentication_error": _BAD_KEY,
+    "permission_error": _NO_RIGHT,
+    "rate_limit_error": _RATE,
+    "overloaded_error": _OVERLOAD,
+}
+
+UNKNOWN_REFUSAL = _MALFORMED
+UNKNOWN_FAILURE = _SERVER_FINAL

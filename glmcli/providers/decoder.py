@@ -1,0 +1,129 @@
+"""What reading a reply has in common in every dialect: JSON, faults, and the filters of the row. Pure."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from glmcli.errors import ProtocolError
+from glmcli.events import Damaged, Done, Event, ToolCallPart
+from glmcli.providers.json_text import decode, decode_all, encode
+from glmcli.providers.refusals import Fault, find_fault, html_page, is_html, refusal
+from glmcli.providers.row import Provider
+from glmcli.providers.text_filter import TextFilter
+from glmcli.sse import Frame
+
+_DONE = "[DONE]"
+_OK = 200
+
+Chunk = Mapping[str, Any]
+
+
+class JsonDecoder:
+    """Turns frames into events; `events` is the dialect's reading of one JSON object."""
+
+    def __init__(self, provider: Provider, events: Callable[[Chunk], Iterator[Event]]) -> None:
+        """A fresh reader for one reply."""
+        self._provider = provider
+        self._events = events
+        self._filter = TextFilter(provider.wire)
+        self._count = 0
+
+    def frame(self, frame: Frame) -> Iterator[Event]:
+        """The events of one frame.
+
+        Raises:
+            GlmError: the frame holds an error, or no JSON.
+        """
+        self._count += 1
+        if frame.damaged:
+            yield Damaged()
+        if frame.data.strip() == _DONE:
+            yield Done()
+        elif frame.event == "error":
+            raise refusal(self._named_fault(frame.data), self._provider, frame.status)
+        else:
+            yield from self._values(frame)
+
+    def _named_fault(self, data: str) -> Fault:
+        try:
+            return find_fault(decode(data), named_error=True) or Fault(message=data)
+        except ProtocolError:
+            return Fault(message=data)
+
+    def _values(self, frame: Frame) -> Iterator[Event]:
+        try:
+            for value in decode_all(frame.data):
+                yield from self._value(value, frame.status)
+        except ProtocolError as error:
+            if error.message == "broken JSON":
+                error.message = f"{self._provider.name}: malformed event {self._count} at byte {frame.offset}"
+            raise
+
+    def _value(self, value: object, status: int | None) -> Iterator[Event]:
+        fault = find_fault(value)
+        if fault:
+            raise refusal(fault, self._provider, status)
+        if value is None:
+            return
+        if not isinstance(value, Mapping):
+            raise ProtocolError(message="broken JSON", why=encode(value), sent=True)
+        for event in self._events(value):
+            yield from self._filter.push(event)
+
+    def whole(self, body: str) -> Iterator[Event]:
+        """The events of a reply in one piece.
+
+        Raises:
+            GlmError: the body holds an error, or is no JSON.
+        """
+        try:
+            yield from self._value(decode(body), None)
+        except ProtocolError as error:
+            if is_html("", body):
+                raise html_page(body, self._provider, _OK) from error
+            error.message = f"{self._provider.name}: the reply is not JSON"
+            raise
+
+    def close(self) -> Iterator[Event]:
+        """What was held back until the end."""
+        yield from self._filter.close()
+
+
+def mapping(value: object) -> Chunk:
+    """The object, or an empty one where something else stands."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def items(value: object) -> list[Any]:
+    """The list, or an empty one where something else stands."""
+    return value if isinstance(value, list) else []
+
+
+def text_of(content: object) -> str:
+    """The text of a `content` field: a string, or the text parts of a list, or nothing."""
+    if isinstance(content, str):
+        return content
+    return "".join(part["text"] for part in items(content) if isinstance(mapping(part).get("text"), str))
+
+
+def count(value: object) -> int | None:
+    """A number of tokens, or None where none was said."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def finish(value: object) -> str | None:
+    """A finish reason; DashScope writes the text "null" for none (recorded bodies, 2024 to 2026)."""
+    return value if isinstance(value, str) and value not in ("", "null") else None
+
+
+def tool_calls(value: object) -> Iterator[ToolCallPart]:
+    """The fragments of a `tool_calls` field. Arguments may be text, an object (Z.ai OpenAPI) or null."""
+    for call in map(mapping, items(value)):
+        function = mapping(call.get("function"))
+        arguments = function.get("arguments")
+        text = encode(arguments) if isinstance(arguments, dict | list) else arguments
+        yield ToolCallPart(
+            index=count(call.get("index")),
+            id=call["id"] if isinstance(call.get("id"), str) else "",
+            name=function["name"] if isinstance(function.get("name"), str) else "",
+            arguments=text if isinstance(text, str) else "",
+        )

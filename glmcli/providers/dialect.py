@@ -1,0 +1,76 @@
+"""What a dialect is: the wire grammar of a provider, as pure functions between our types and bytes."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from glmcli import __version__
+from glmcli.chat import Request
+from glmcli.events import Event
+from glmcli.providers.json_text import encode
+from glmcli.providers.row import Provider
+from glmcli.secrets import Key
+from glmcli.sse import Frame
+
+
+@dataclass(frozen=True)
+class HttpCall:
+    """One HTTP request as a value, so that --dry-run can print what would be sent.
+
+    Shape: `headers` in the order sent, without Authorization, which the transport makes of `key`; `body` is JSON.
+    """
+
+    url: str
+    headers: tuple[tuple[str, str], ...]
+    body: Mapping[str, Any]
+    key: Key | None = field(default=None, repr=False)
+    method: str = "POST"
+
+    def content(self) -> bytes:
+        """The bytes of the body."""
+        return encode(self.body).encode()
+
+
+class Decoder(Protocol):
+    """Reads one reply. A fault inside it is raised as the GlmError that it means."""
+
+    def frame(self, frame: Frame) -> Iterator[Event]:
+        """The events of one frame of a stream."""
+        ...
+
+    def whole(self, body: str) -> Iterator[Event]:
+        """The events of an answer that came in one piece: they fold to the same reply as a stream."""
+        ...
+
+    def close(self) -> Iterator[Event]:
+        """What was held back until the end; called once, when the reply is over."""
+        ...
+
+
+class Dialect(Protocol):
+    """A module of this package that speaks one grammar."""
+
+    line_framed: bool
+
+    def encode(self, request: Request, provider: Provider) -> HttpCall:
+        """The request on this provider's wire."""
+        ...
+
+    def decoder(self, provider: Provider) -> Decoder:
+        """A fresh reader for one reply."""
+        ...
+
+    def reserved(self, provider: Provider) -> frozenset[str]:
+        """Fields that flags or the dialect itself decide, and --option may not name."""
+        ...
+
+
+def headers(provider: Provider, *, stream: bool) -> list[tuple[str, str]]:
+    """The headers that every dialect sends."""
+    pairs = [("Content-Type", "application/json"), ("User-Agent", f"glm/{__version__}")]
+    if stream:
+        # identity: gzip with one member per event loses all but the first (github.com/pydantic/pydantic-ai/issues/7159).
+        pairs += [("Accept", "text/event-stream"), ("Accept-Encoding", "identity")]
+    if provider.wire.accept_language:
+        pairs.append(("Accept-Language", provider.wire.accept_language))
+    return pairs

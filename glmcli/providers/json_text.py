@@ -1,0 +1,56 @@
+"""JSON as providers send it, read strictly: every way in which it can be wrong is one error. Pure."""
+
+import json
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+from glmcli.errors import ProtocolError
+
+_EXCERPT = 80  # characters
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse)
+
+
+def decode(text: str) -> Any:  # noqa: ANN401 - any JSON may come
+    """The value of a JSON text.
+
+    Raises:
+        ProtocolError: it is not JSON, nests too deeply, or holds NaN or a number that is too long.
+    """
+    try:
+        return _DECODER.decode(text)
+    except (ValueError, RecursionError) as error:
+        raise ProtocolError(message="broken JSON", why=_excerpt(text), sent=True) from error
+
+
+def decode_all(text: str) -> Iterator[Any]:
+    """The values of one or more JSON texts that follow one another.
+
+    Frames that stand without a blank line between them arrive joined by newlines.
+
+    Raises:
+        ProtocolError: as `decode`.
+    """
+    start = 0
+    while start < len(text):
+        try:
+            value, start = _DECODER.raw_decode(text, start)
+        except (ValueError, RecursionError) as error:
+            raise ProtocolError(message="broken JSON", why=_excerpt(text[start:]), sent=True) from error
+        yield value
+        while start < len(text) and text[start] in " \t\r\n":
+            start += 1
+
+
+def _excerpt(text: str) -> str:
+    return text if len(text) <= _EXCERPT else text[:_EXCERPT] + "…"
+
+
+def encode(value: Any) -> str:  # noqa: ANN401 - any JSON value
+    """Compact JSON; characters stand as they are."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)

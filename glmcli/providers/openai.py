@@ -1,0 +1,84 @@
+"""The OpenAI chat grammar with each provider's own fields: every row but the DashScope-native one."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from glmcli.chat import Request
+from glmcli.events import Answer, Event, Finish, Reasoning, RequestId, Usage
+from glmcli.providers import fields
+from glmcli.providers.decoder import Chunk, JsonDecoder, count, finish, items, mapping, text_of, tool_calls
+from glmcli.providers.dialect import HttpCall, headers
+from glmcli.providers.row import Provider
+
+line_framed = False
+
+# vLLM renamed `reasoning_content` to `reasoning` in 2026-01 (github.com/vllm-project/vllm/pull/33402); Ollama says
+# `reasoning`, the others `reasoning_content`. Where both stand they hold the same text.
+_REASONING = ("reasoning_content", "reasoning")
+
+
+def encode(request: Request, provider: Provider) -> HttpCall:
+    """The request on this provider's wire."""
+    pairs = headers(provider, stream=request.stream)
+    return HttpCall(f"{provider.base_url}/chat/completions", tuple(pairs), _body(request, provider))
+
+
+def _body(request: Request, provider: Provider) -> dict[str, Any]:
+    body: dict[str, Any] = {"model": request.model, "messages": fields.messages(request), **request.extra}
+    body |= fields.thinking(request, provider) | fields.sampling(request)
+    if request.server_tools:
+        body["tools"] = [dict(tool) for tool in request.server_tools]
+    if request.stream:
+        body["stream"] = True
+        if provider.wire.usage_on_request:
+            body["stream_options"] = {"include_usage": True}
+    return body
+
+
+def reserved(provider: Provider) -> frozenset[str]:
+    """Fields that --option may not name."""
+    return fields.reserved(provider)
+
+
+def decoder(provider: Provider) -> JsonDecoder:
+    """A fresh reader for one reply."""
+    return JsonDecoder(provider, _events)
+
+
+def _events(chunk: Chunk) -> Iterator[Event]:
+    """The events of a chunk or of a whole reply: a delta and a message have the same fields."""
+    request_id = chunk.get("request_id") or chunk.get("id")
+    if isinstance(request_id, str) and request_id:
+        yield RequestId(request_id)
+    for choice in map(mapping, items(chunk.get("choices"))):
+        if choice.get("index") in (0, None):
+            yield from _choice(choice)
+    if usage := _usage(mapping(chunk.get("usage"))):
+        yield usage
+
+
+def _choice(choice: Chunk) -> Iterator[Event]:
+    message = mapping(choice.get("delta")) or mapping(choice.get("message"))
+    reasoning = next((text for name in _REASONING if (text := text_of(message.get(name)))), "")
+    if reasoning:
+        yield Reasoning(reasoning)
+    if answer := text_of(message.get("content")):
+        yield Answer(answer)
+    yield from tool_calls(message.get("tool_calls"))
+    if reason := finish(choice.get("finish_reason")):
+        yield Finish(reason)
+
+
+def _usage(usage: Chunk) -> Usage | None:
+    """Source of the names: docs.bigmodel.cn chat completion reference (2025-12); hits at the top: TokenHub, 2026."""
+    if not usage:
+        return None
+    details = mapping(usage.get("completion_tokens_details"))
+    cached = mapping(usage.get("prompt_tokens_details")).get("cached_tokens")
+    return Usage(
+        input_tokens=count(usage.get("prompt_tokens")),
+        output_tokens=count(usage.get("completion_tokens")),
+        reasoning_tokens=count(details.get("reasoning_tokens", usage.get("reasoning_tokens"))),
+        cached_tokens=count(cached if cached is not None else usage.get("prompt_cache_hit_tokens")),
+        total_tokens=count(usage.get("total_tokens")),
+    )

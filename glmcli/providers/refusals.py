@@ -1,0 +1,219 @@
+"""A provider's "no", in whatever shape it comes, as one of our errors. Pure."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from glmcli.errors import CredentialsError, GlmError, ProtocolError, QuotaError
+from glmcli.providers.codes import BY_STATUS, BY_TYPE, UNKNOWN_FAILURE, UNKNOWN_REFUSAL
+from glmcli.providers.json_text import decode, encode
+from glmcli.providers.row import Provider, Verdict
+from glmcli.waiting import retry_after
+
+MAX_BODY = 1024 * 1024  # bytes of an error body that are read
+_EXCERPT = 200  # characters of a body that is no API answer
+_FATHOM = 4  # levels of errors wrapped in the text of other errors
+_REDIRECT, _CLIENT_ERROR, _SERVER_ERROR, _LAST = 300, 400, 500, 599
+
+# A native frame wrapped as text in the message of another error: QwenLM/qwen-code, rateLimit.test.ts (2026).
+_WRAPPED = re.compile(r":HTTP_STATUS/(?P<status>\d{3}).*?data:\s*(?P<data>\{.*\})", re.DOTALL)
+_RESET = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What a provider said when it refused: all shapes brought to one. Empty text is "not said"."""
+
+    message: str = ""
+    code: str = ""
+    type: str = ""
+    request_id: str = ""
+    status: int | None = None
+
+
+def find_fault(value: Any, *, named_error: bool = False) -> Fault | None:  # noqa: ANN401 - any JSON may come
+    """The error that a JSON value holds, or None if it holds none.
+
+    Shapes: `{"error": {…}}`, `{"error": "text"}`, `{"code", "message", "request_id"}`, `{"detail": …}`,
+    `{"object": "error", …}`. `named_error`: the frame's event name already says that it is one.
+    """
+    if not isinstance(value, Mapping):
+        return Fault(message=_text(value)) if named_error else None
+    error = value.get("error")
+    if isinstance(error, Mapping) and error:
+        return _unwrapped(_from_object(error, value))
+    if error and error is not True:
+        return _unwrapped(Fault(message=_text(error), request_id=_text(value.get("request_id"))))
+    if value.get("object") == "error" or named_error or _is_flat(value):
+        return _unwrapped(_from_object(value, value))
+    if "detail" in value and "choices" not in value:
+        return Fault(message=_text(value["detail"]))
+    return None
+
+
+def _is_flat(value: Mapping[str, Any]) -> bool:
+    # Some SDKs show `code: ""` on success; only a code that says something is an error.
+    code = value.get("code")
+    return bool(code) and code not in (200, "200") and not value.get("choices") and not value.get("output")
+
+
+def _from_object(error: Mapping[str, Any], outer: Mapping[str, Any]) -> Fault:
+    return Fault(
+        message=_text(error.get("message")),
+        code=_text(error.get("code")),
+        type=_text(error.get("type")),
+        request_id=_text(error.get("request_id")) or _text(outer.get("request_id")),
+    )
+
+
+def _unwrapped(fault: Fault, depth: int = 0) -> Fault:
+    match = _WRAPPED.search(fault.message)
+    if match is None or depth == _FATHOM:
+        return fault
+    try:
+        inner = find_fault(decode(match["data"]))
+    except ProtocolError:
+        inner = None
+    if inner is None:
+        return fault
+    return Fault(inner.message, inner.code, inner.type, inner.request_id or fault.request_id, int(match["status"]))
+
+
+def _text(value: Any) -> str:  # noqa: ANN401 - any JSON may come
+    if value is None or isinstance(value, str):
+        return value or ""
+    return encode(value)
+
+
+def refusal(fault: Fault, provider: Provider, status: int | None = None) -> GlmError:
+    """The error that this fault means for a script.
+
+    `status` is that of the response, or the one that a frame's comment names; without it the error came inside a 200.
+    """
+    code_status = int(fault.code) if fault.code.isdecimal() and len(fault.code) == len("500") else None
+    status = fault.status or status or (code_status if code_status in range(_CLIENT_ERROR, _LAST + 1) else None)
+    verdict = _verdict(fault, provider, status)
+    resets = _RESET.search(fault.message) if verdict.error is QuotaError else None
+    what = f"{verdict.what} until {resets[0]} (the provider's clock, UTC+8)" if resets else verdict.what
+    return verdict.error(
+        message=f"{provider.name}: {what}{_details(fault, status)}",
+        why=fault.message or None,
+        fix=verdict.fix or _fix(verdict, provider),
+        http_status=status,
+        provider_code=fault.code or fault.type or None,
+        request_id=fault.request_id or None,
+        retry=verdict.retry,
+        model_missing=verdict.model_missing,
+    )
+
+
+def _verdict(fault: Fault, provider: Provider, status: int | None) -> Verdict:
+    codes = provider.codes
+    for name in (fault.code, fault.type):
+        for pattern, verdict in codes.by_text.get(name, ()):
+            if pattern.search(fault.message):
+                return verdict
+    return (
+        _by_code(fault.code, codes.by_code)
+        or codes.by_type.get(fault.type)
+        or _by_status(status)
+        or BY_TYPE.get(fault.type, UNKNOWN_FAILURE)
+    )
+
+
+def _by_code(code: str, table: Mapping[str, Verdict]) -> Verdict | None:
+    """DashScope's codes are dotted from the general to the special: an unknown special one counts as its family."""
+    while code and code not in table:
+        code = code.rpartition(".")[0]
+    return table.get(code)
+
+
+def _by_status(status: int | None) -> Verdict | None:
+    if status is None or status < _CLIENT_ERROR:
+        return None
+    known = BY_STATUS.get(status)
+    return known or (UNKNOWN_REFUSAL if status < _SERVER_ERROR else UNKNOWN_FAILURE)
+
+
+def _details(fault: Fault, status: int | None) -> str:
+    parts = [f"HTTP {status}" if status else "", f"code {fault.code}" if fault.code else ""]
+    said = ", ".join(part for part in parts if part)
+    return f" ({said})" if said else ""
+
+
+def _fix(verdict: Verdict, provider: Provider) -> str | None:
+    if verdict.error is CredentialsError and provider.key_variables:
+        return f"check the key in {provider.key_variables[0]}, and that it belongs to {provider.base_url}"
+    if verdict.model_missing:
+        return "check --model, or add --fallback"
+    return None
+
+
+def from_body(status: int, headers: Mapping[str, str], body: bytes, provider: Provider, now: float) -> GlmError:
+    """The error of a response whose status is no success.
+
+    `headers` have lower-case names; `now`, in seconds since the epoch, is what a Retry-After date is compared with.
+    """
+    text = body.decode(errors="replace").strip()
+    request_id = headers.get("x-request-id") or headers.get("x-log-id")
+    if _REDIRECT <= status < _CLIENT_ERROR:
+        error: GlmError = _redirect(status, headers, provider)
+    else:
+        fault = _fault_in(text)
+        error = refusal(fault, provider, status) if fault else _no_answer(status, headers, text, provider)
+    error.http_status = error.http_status or status
+    error.request_id = error.request_id or request_id
+    error.retry_after = retry_after(headers.get("retry-after"), now)
+    return error
+
+
+def _fault_in(text: str) -> Fault | None:
+    """A body asked for as a stream may hold its error in SSE clothes (the DashScope SDK reads it so)."""
+    payloads = [text]
+    payloads += [line.partition(":")[2] for line in re.split(r"[\r\n]+", text) if line.startswith("data:")]
+    for payload in payloads:
+        try:
+            fault = find_fault(decode(payload))
+        except ProtocolError:
+            continue
+        if fault:
+            return fault
+    return None
+
+
+def _redirect(status: int, headers: Mapping[str, str], provider: Provider) -> GlmError:
+    target = headers.get("location", "another place")
+    return ProtocolError(
+        message=f"{provider.name}: refusing the redirect to {target} (HTTP {status})",
+        fix="set the base URL to where the API really is; a key and a prompt are never sent on",
+    )
+
+
+def _no_answer(status: int, headers: Mapping[str, str], text: str, provider: Provider) -> GlmError:
+    if is_html(headers.get("content-type", ""), text):
+        return html_page(text, provider, status)
+    return refusal(Fault(message=excerpt(text)), provider, status)
+
+
+def is_html(content_type: str, text: str) -> bool:
+    """Whether a body is a page for people."""
+    return "html" in content_type.lower() or text.lstrip().startswith("<")
+
+
+def html_page(text: str, provider: Provider, status: int) -> ProtocolError:
+    """The error for a page where an API answer should be; a gateway's 502 to 504 page may be gone in a moment."""
+    passing = BY_STATUS.get(status) if status >= _SERVER_ERROR else None
+    return ProtocolError(
+        message=f"{provider.name}: got HTML, not an API response (HTTP {status})",
+        why=excerpt(text),
+        fix="a proxy, a firewall or a wrong base URL answers in its place",
+        http_status=status,
+        retry=passing.retry if passing else None,
+    )
+
+
+def excerpt(text: str) -> str:
+    """The beginning of a body, on one line."""
+    line = " ".join(text.split())
+    return line if len(line) <= _EXCERPT else line[:_EXCERPT] + "…"

@@ -1,0 +1,137 @@
+"""The types of the provider table: what can differ between those who serve GLM."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Literal, NamedTuple
+
+from glmcli.errors import GlmError, Retry
+
+
+class Thinking(Enum):
+    """The form of the switch that turns thinking on and off."""
+
+    TYPE = "thinking"  # {"thinking": {"type": "enabled"}}
+    ENABLE = "enable_thinking"  # {"enable_thinking": true}
+    TEMPLATE = "chat_template_kwargs"  # {"chat_template_kwargs": {"enable_thinking": true}}
+    EFFORT = "reasoning_effort"  # {"reasoning_effort": "none"} turns it off
+    NONE = ""
+
+
+class Range(NamedTuple):
+    """The values that a parameter takes; None is unbounded, `open_low` and `open_high` exclude the bound itself."""
+
+    low: float | None = None
+    high: float | None = None
+    open_low: bool = False
+    open_high: bool = False
+
+    def holds(self, value: float) -> bool:
+        """Whether the provider takes this value."""
+        above = self.low is None or (value > self.low if self.open_low else value >= self.low)
+        below = self.high is None or (value < self.high if self.open_high else value <= self.high)
+        return above and below
+
+    def __str__(self) -> str:
+        """The interval, as mathematicians write it; a missing bound is left out."""
+        low = "" if self.low is None else f"{self.low:g}"
+        high = "" if self.high is None else f"{self.high:g}"
+        return f"{'(' if self.open_low or not low else '['}{low}, {high}{')' if self.open_high or not high else ']'}"
+
+
+class Verdict(NamedTuple):
+    """What one of a provider's codes means for a script."""
+
+    error: type[GlmError]
+    what: str
+    retry: Retry | None = None
+    fix: str | None = None
+    model_missing: bool = False
+
+
+@dataclass(frozen=True)
+class Codes:
+    """How a provider says no: its codes, and the few whose text decides.
+
+    `by_text` maps a code or type to patterns that are searched in the message before the code itself counts.
+    `by_type` counts where the code says nothing; providers whose `type` cannot be trusted leave it empty.
+    """
+
+    by_code: Mapping[str, Verdict] = field(default_factory=dict)
+    by_text: Mapping[str, tuple[tuple[re.Pattern[str], Verdict], ...]] = field(default_factory=dict)
+    by_type: Mapping[str, Verdict] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wire:
+    """What differs inside a dialect.
+
+    Attributes:
+        thinking: the form of the thinking switch.
+        thinking_explicit: send the switch for models that can think, even when the user said nothing.
+        effort_words: what --effort takes where the catalogue says nothing of the model; None: any word.
+        usage_on_request: `stream_options.include_usage` must be sent to learn the usage of a stream.
+        accept_language: header that selects the language of error messages.
+        text_frames: whether each frame holds new text only, or all text so far.
+        think_tags: whether thinking comes as `<think>` tags inside the answer.
+        leading_newlines: answers may begin with newlines that mean nothing.
+        reasoning_back: where earlier reasoning is sent back to the model.
+        caps_thinking: `max_tokens` counts thinking too.
+        thinking_budget: the provider takes `thinking_budget`.
+        parameters: known ranges; a parameter that maps to None is not accepted.
+        most_stops: how many stop strings the provider takes; None: no known limit.
+        limits: what the provider counts when it refuses.
+    """
+
+    thinking: Thinking
+    thinking_explicit: bool = False
+    effort_words: tuple[str, ...] | None = None
+    usage_on_request: bool = True
+    accept_language: str | None = None
+    text_frames: Literal["deltas", "cumulative"] = "deltas"
+    think_tags: Literal["none", "open", "bare"] = "none"
+    leading_newlines: bool = False
+    reasoning_back: Literal["never", "tool_turn"] = "never"
+    caps_thinking: bool = True
+    thinking_budget: bool = False
+    parameters: Mapping[str, Range | None] = field(default_factory=dict)
+    most_stops: int | None = None
+    limits: Literal["in_flight", "per_minute"] | None = None
+
+    @property
+    def sends_leading_newlines(self) -> bool:
+        """Answers may begin with newlines that mean nothing: by habit, or because a think tag stood before them."""
+        return self.leading_newlines or self.think_tags != "none"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provider:
+    """A row: who serves the model, at which address, with whose key, in which dialect.
+
+    Attributes:
+        catalogue: whose list of models holds here (a row of the configuration file keeps that of the row it is like).
+        hosted: may be chosen silently when its key is set.
+        default_model: what an unset --model means; None: --model is needed.
+        allow_http: the user allows the key over plain http:// to this host.
+        key_file: where the configuration file says the key stands.
+        key_command: the command whose output the configuration file names as the key.
+    """
+
+    name: str
+    base_url: str
+    key_variables: tuple[str, ...] = ()
+    dialect: Literal["openai", "dashscope"] = "openai"
+    catalogue: str
+    wire: Wire
+    codes: Codes = Codes()
+    hosted: bool = False
+    default_model: str | None = None
+    allow_http: bool = False
+    key_file: str | None = None
+    key_command: tuple[str, ...] = ()
+
+    @property
+    def needs_key(self) -> bool:
+        """A request without a key cannot succeed here."""
+        return bool(self.key_variables)

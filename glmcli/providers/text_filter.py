@@ -1,0 +1,124 @@
+"""From the text that a provider sends to the text that was meant. Pure, and the same however the text is cut."""
+
+from collections.abc import Callable, Iterator
+from typing import Literal
+
+from glmcli.errors import ProtocolError
+from glmcli.events import Answer, Event, Reasoning, SurrogateJoiner
+from glmcli.providers.row import Wire
+
+_OPEN, _CLOSE = "<think>", "</think>"
+
+
+class TextFilter:
+    """Applies what a row says of its text frames: cumulative text, halves of characters, think tags."""
+
+    def __init__(self, wire: Wire) -> None:
+        """A fresh filter for one reply."""
+        cumulative = wire.text_frames == "cumulative"
+        self._reasoning = _Pieces(cumulative=cumulative)
+        self._answer = _Pieces(cumulative=cumulative)
+        self._tags = None if wire.think_tags == "none" else ThinkTags(wire.think_tags)
+
+    def push(self, event: Event) -> Iterator[Event]:
+        """The event as it was meant; text may be held back."""
+        match event:
+            case Reasoning(text):
+                if text := self._reasoning.push(text):
+                    yield Reasoning(text)
+            case Answer(text):
+                yield from self._split(self._answer.push(text))
+            case _:
+                yield event
+
+    def close(self) -> Iterator[Event]:
+        """What was held back."""
+        if text := self._reasoning.flush():
+            yield Reasoning(text)
+        yield from self._split(self._answer.flush())
+        if self._tags:
+            yield from self._tags.flush()
+
+    def _split(self, text: str) -> Iterator[Event]:
+        if text:
+            yield from self._tags.push(text) if self._tags else [Answer(text)]
+
+
+class _Pieces:
+    """One field's text as new pieces with whole characters."""
+
+    def __init__(self, *, cumulative: bool) -> None:
+        self._so_far = "" if cumulative else None
+        self._joiner = SurrogateJoiner()
+        self.flush = self._joiner.flush
+
+    def push(self, text: str) -> str:
+        if self._so_far is not None:
+            if not text.startswith(self._so_far):
+                raise ProtocolError(message="the provider took back text that it had sent", sent=True)
+            text, self._so_far = text[len(self._so_far) :], text
+        return self._joiner.push(text)
+
+
+class ThinkTags:
+    """Splits thinking from the answer for servers that run without a reasoning parser.
+
+    `open`: thinking stands between `<think>` and `</think>` at the very start (templates of GLM-4.5 and 4.6).
+    `bare`: the opening tag was part of the prompt, so all text up to `</think>` is thinking (GLM-4.7 and later, seen on
+    vLLM 0.32 and transformers 5.19 on 2026-11-21). Text is held until the tag comes; if none comes, it was the answer.
+    """
+
+    def __init__(self, form: Literal["open", "bare"]) -> None:
+        """Begin before the first character."""
+        self._held = ""
+        self._state: Callable[[str], Iterator[Event]] = self._start if form == "open" else self._until_close
+
+    def push(self, text: str) -> Iterator[Event]:
+        """Thinking and answer that are certain with this text."""
+        held, self._held = self._held, ""
+        yield from self._state(held + text)
+
+    def flush(self) -> Iterator[Event]:
+        """What the end of the reply decides."""
+        held, self._held = self._held, ""
+        if held:
+            yield Reasoning(held) if self._state == self._thinking else Answer(held)
+
+    def _start(self, text: str) -> Iterator[Event]:
+        begun = text.lstrip()
+        if begun.startswith(_OPEN):
+            self._state = self._thinking
+            yield from self._thinking(begun.removeprefix(_OPEN))
+        elif _OPEN.startswith(begun):
+            self._held = text
+        else:
+            yield from self._answer(text)
+
+    def _thinking(self, text: str) -> Iterator[Event]:
+        thinking, tag, rest = text.partition(_CLOSE)
+        if not tag:
+            keep = _overlap(text)
+            thinking, self._held = text[: len(text) - keep], text[len(text) - keep :]
+        if thinking:
+            yield Reasoning(thinking)
+        if tag:
+            yield from self._answer(rest)
+
+    def _until_close(self, text: str) -> Iterator[Event]:
+        thinking, tag, rest = text.partition(_CLOSE)
+        if not tag:
+            self._held = text
+            return
+        if thinking := thinking.lstrip().removeprefix(_OPEN):
+            yield Reasoning(thinking)
+        yield from self._answer(rest)
+
+    def _answer(self, text: str) -> Iterator[Event]:
+        self._state = self._answer
+        if text:
+            yield Answer(text)
+
+
+def _overlap(text: str) -> int:
+    """How many characters at the end may begin the closing tag."""
+    return next((n for n in range(len(_CLOSE) - 1, 0, -1) if text.endswith(_CLOSE[:n])), 0)

@@ -1,0 +1,121 @@
+"""Which proxy a request takes, from the environment. Pure: the environment is an argument.
+
+HTTP libraries read these variables too, but crash on values that other programs set for you (`NO_PROXY=::1`:
+github.com/encode/httpx/issues/3574), do not know CIDR or `*.x`, and send loopback traffic to the proxy.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_network
+from urllib.parse import unquote, urlsplit
+
+from glmcli.errors import UsageError
+
+_SCHEMES = ("http", "https", "socks5", "socks5h")
+_DEFAULT_PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """A proxy and its credentials; the repr shows no password."""
+
+    scheme: str
+    host: str
+    port: int
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+
+    def __str__(self) -> str:
+        """The proxy as a URL without credentials."""
+        return f"{self.scheme}://{self.host}:{self.port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether this host is our own machine; such traffic never takes a proxy."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def choose(scheme: str, host: str, port: int, environment: Mapping[str, str]) -> Proxy | None:
+    """The proxy for a request to this place, or None.
+
+    Raises:
+        UsageError: the variable holds no usable proxy.
+    """
+    if is_loopback(host) or _excluded(host, port, _variable("no_proxy", environment)[1]):
+        return None
+    for name in (f"{scheme}_proxy", "all_proxy"):
+        variable, value = _variable(name, environment)
+        if value:
+            return _parse(value, variable)
+    return None
+
+
+def _variable(name: str, environment: Mapping[str, str]) -> tuple[str, str]:
+    """The name and value that count: lower case first, as in curl."""
+    for variable in (name, name.upper()):
+        if value := environment.get(variable, "").strip():
+            return variable, value
+    return name, ""
+
+
+def _parse(value: str, variable: str) -> Proxy:
+    try:
+        parts = urlsplit(value if "://" in value else f"http://{value}")
+        port = parts.port
+    except ValueError as error:
+        raise UsageError(message=f"{variable} is no proxy URL: {error}", fix="http://HOST:PORT") from error
+    if parts.scheme not in _SCHEMES or not parts.hostname:
+        raise UsageError(
+            message=f"{variable} names a proxy that cannot be used ({parts.scheme or 'no'} scheme)",
+            fix=f"one of {', '.join(_SCHEMES)}, as in socks5://127.0.0.1:1080",
+        )
+    return Proxy(
+        parts.scheme,
+        parts.hostname,
+        port or _DEFAULT_PORTS[parts.scheme],
+        unquote(parts.username) if parts.username else None,
+        unquote(parts.password) if parts.password else None,
+    )
+
+
+def _excluded(host: str, port: int, no_proxy: str) -> bool:
+    entries = (entry.strip().lower() for entry in no_proxy.replace(" ", ",").split(","))
+    return any(_matches(entry, host.lower().rstrip("."), port) for entry in entries if entry)
+
+
+def _matches(entry: str, host: str, port: int) -> bool:
+    if entry == "*":
+        return True
+    try:
+        address = ip_address(host)
+    except ValueError:
+        address = None
+    if address is not None and (network := _network(entry)) is not None:
+        return address in network
+    name, entry_port = _split_port(entry)
+    if entry_port is not None and entry_port != port:
+        return False
+    if address is not None:
+        network = _network(name)
+        return network is not None and address in network
+    name = name.removeprefix("*").lstrip(".").rstrip(".")
+    return bool(name) and (host == name or host.endswith("." + name))
+
+
+def _network(entry: str):  # noqa: ANN202 - the two kinds of network have no common public type
+    try:
+        return ip_network(entry.strip("[]"), strict=False)
+    except ValueError:
+        return None
+
+
+def _split_port(entry: str) -> tuple[str, int | None]:
+    name, colon, port = entry.rpartition(":")
+    if colon and port.isdecimal() and (":" not in name or name.endswith("]")):
+        return name.strip("[]"), int(port)
+    return entry, None

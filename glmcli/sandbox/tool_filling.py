@@ -1,0 +1,119 @@
+"""Arguments for a tool, made up from nothing but its JSON Schema, always the same."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+# A value for each `format` that a plain word would break.
+_FORMATS = {
+    "date": "2026-11-22",
+    "date-time": "2026-11-22T10:00:00Z",
+    "time": "10:00:00Z",
+    "duration": "PT1H",
+    "email": "sandbox@example.com",
+    "hostname": "example.com",
+    "ipv4": "127.0.0.1",
+    "ipv6": "::1",
+    "uri": "https://example.com/",
+    "url": "https://example.com/",
+    "uuid": "00000000-0000-4000-8000-000000000000",
+}
+_WORD = "sandbox"
+_DEEPEST = 32  # a schema that refers to itself ends here
+
+
+def fill(schema: object, root: Mapping[str, Any] | None = None, depth: int = 0) -> Any:  # noqa: ANN401 - any JSON value
+    """The value for a schema: `const`, first `enum`, `default`, first example, else the least that its type allows.
+
+    Of an object's properties only the required ones are filled.
+    """
+    if not isinstance(schema, dict) or depth > _DEEPEST:
+        return {}
+    root = schema if root is None else root
+    found, value = _given(schema)
+    if found:
+        return value
+    chosen = _resolved(schema, root)
+    if chosen is not schema:
+        return fill(chosen, root, depth + 1)
+    return _BY_TYPE[_type_of(schema)](schema, root, depth)
+
+
+def _given(schema: Mapping[str, Any]) -> tuple[bool, Any]:
+    """Whether the schema itself names a value, and which."""
+    for word in ("const", "default"):
+        if word == "default" and schema.get("enum"):
+            break
+        if word in schema:
+            return True, schema[word]
+    for word in ("enum", "examples"):
+        if isinstance(values := schema.get(word), list) and values:
+            return True, values[0]
+    return False, None
+
+
+def _resolved(schema: dict[str, Any], root: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema behind a local `$ref`, or the first of `anyOf`, `oneOf`, `allOf`; else the schema itself."""
+    reference = schema.get("$ref")
+    if isinstance(reference, str) and reference.startswith("#/"):
+        here: Any = root
+        for step in reference[2:].split("/"):
+            here = here.get(step, {}) if isinstance(here, dict) else {}
+        return here if isinstance(here, dict) else {}
+    for word in ("anyOf", "oneOf", "allOf"):
+        if isinstance(options := schema.get(word), list) and options and isinstance(options[0], dict):
+            return {**{key: each for key, each in schema.items() if key != word}, **options[0]}
+    return schema
+
+
+def _type_of(schema: Mapping[str, Any]) -> str:
+    """The type to fill; a list of types means its first, no type is read from the words beside it."""
+    kind = schema.get("type")
+    if isinstance(kind, list):
+        kind = next((each for each in kind if each != "null"), "null")
+    if kind in _BY_TYPE:
+        return str(kind)
+    if "items" in schema:
+        return "array"
+    return "object" if "properties" in schema or "required" in schema else "string"
+
+
+def _text(schema: Mapping[str, Any], _root: Mapping[str, Any], _depth: int) -> str:
+    text = _FORMATS.get(str(schema.get("format")), _WORD)
+    least, most = schema.get("minLength"), schema.get("maxLength")
+    if isinstance(least, int) and len(text) < least:
+        text = (text * (least // len(text) + 1))[:least]
+    return text[:most] if isinstance(most, int) else text
+
+
+def _number(schema: Mapping[str, Any], *, whole: bool) -> float:
+    """The least multiple that is allowed: `minimum`, or just above `exclusiveMinimum`; else 0 or the greatest below."""
+    step = schema.get("multipleOf") or 1
+    if "minimum" in schema:
+        least = schema["minimum"]
+    elif "exclusiveMinimum" in schema:
+        least = schema["exclusiveMinimum"] + (step if whole or "multipleOf" in schema else 0.5)
+    else:
+        least = min(0, schema.get("maximum", schema.get("exclusiveMaximum", step) - step))
+    value = -(-least // step) * step if whole or "multipleOf" in schema else least
+    return int(value) if whole else value
+
+
+def _array(schema: Mapping[str, Any], root: Mapping[str, Any], depth: int) -> list[Any]:
+    return [fill(schema.get("items", {"type": "string"}), root, depth + 1) for _ in range(schema.get("minItems", 1))]
+
+
+def _object(schema: Mapping[str, Any], root: Mapping[str, Any], depth: int) -> dict[str, Any]:
+    properties = schema.get("properties")
+    known = properties if isinstance(properties, dict) else {}
+    return {name: fill(known.get(name, {"type": "string"}), root, depth + 1) for name in schema.get("required", ())}
+
+
+_BY_TYPE: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, Any], int], Any]] = {
+    "string": _text,
+    "integer": lambda schema, _root, _depth: _number(schema, whole=True),
+    "number": lambda schema, _root, _depth: _number(schema, whole=False),
+    "boolean": lambda _schema, _root, _depth: True,
+    "null": lambda _schema, _root, _depth: None,
+    "array": _array,
+    "object": _object,
+}

@@ -1,0 +1,86 @@
+"""Keys, and the promise that none of them leaves by any door but the Authorization header.
+
+Redaction is by value, not by name or pattern: every key that was read is looked for in everything that is printed or
+written, as it is, base64-encoded and URL-encoded.
+"""
+
+import re
+from base64 import b64encode
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+MASK = "***"
+_SHORTEST = 8  # characters; a shorter "key" would blank out ordinary words
+_LEGAL = re.compile(r"[\x21-\x7e]+")
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key and the variable that a printed command names in its place; the repr shows the variable only."""
+
+    value: str = field(repr=False)
+    variable: str
+
+
+def illegal_character(key: str) -> int | None:
+    """Position (from 1) of the first character that an HTTP header cannot carry in a key, or None."""
+    match = _LEGAL.match(key)
+    end = match.end() if match else 0
+    return end + 1 if end < len(key) or not key else None
+
+
+def _forms(key: str) -> set[str]:
+    return {key, b64encode(key.encode()).decode().rstrip("="), quote(key, safe="")}
+
+
+class Redactor:
+    """Replaces every known key in a text by `***`."""
+
+    def __init__(self) -> None:
+        """Know no key yet: they are added as they are read."""
+        self._forms: set[str] = set()
+        self._pattern: re.Pattern[str] | None = None
+
+    def add(self, key: str) -> None:
+        """Look for this key from now on, in all its forms."""
+        if len(key) < _SHORTEST:
+            return
+        self._forms |= _forms(key)
+        longest_first = sorted(self._forms, key=len, reverse=True)
+        self._pattern = re.compile("|".join(re.escape(form) for form in longest_first))
+
+    def text(self, text: str) -> str:
+        """The text without keys."""
+        return self._pattern.sub(MASK, text) if self._pattern else text
+
+    def unfinished(self, text: str) -> int:
+        """How many characters at the end of `text` may be the beginning of a key."""
+        return max((_overlap(text, form) for form in self._forms), default=0)
+
+
+def _overlap(text: str, form: str) -> int:
+    for length in range(min(len(form) - 1, len(text)), 0, -1):
+        if text.endswith(form[:length]):
+            return length
+    return 0
+
+
+class StreamRedactor:
+    """Redacts a text that comes in pieces: a key cut over two pieces does not pass."""
+
+    def __init__(self, redactor: Redactor) -> None:
+        """Share the keys of `redactor`."""
+        self._redactor = redactor
+        self._held = ""
+
+    def push(self, text: str) -> str:
+        """What may be shown now; the possible beginning of a key is held back."""
+        text = self._redactor.text(self._held + text)
+        keep = self._redactor.unfinished(text)
+        self._held = text[len(text) - keep :]
+        return text[: len(text) - keep]
+
+    def flush(self) -> str:
+        """What was held back and turned out to be no key."""
+        held, self._held = self._held, ""
+        return held

@@ -1,0 +1,178 @@
+"""Bytes to server-sent events. Pure: no I/O, no clock; the same frames however the bytes are cut.
+
+The rules are those of the WHATWG "server-sent events" section (https://html.spec.whatwg.org/multipage/server-sent-events.html,
+read 2026-11), with four additions that real providers need:
+
+- a comment `:HTTP_STATUS/429` is kept: DashScope-native says the status of a streamed error there, under HTTP 200
+  (github.com/cnblogs/dashscope-sdk, recorded bodies of 2024-02 to 2026-06);
+- with `line_framed`, a `data:` line that is whole JSON is a frame at once, because the same captures have frames with
+  no blank line between them;
+- a line that begins with `{` is a frame of its own: BigModel ends a broken stream with a bare JSON error;
+- at the end of the bytes, data that is whole (JSON or `[DONE]`) counts even without its blank line.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from glmcli.errors import ProtocolError
+
+MAX_EVENT = 64 * 1024 * 1024
+_BOM = b"\xef\xbb\xbf"
+_LINE_END = re.compile(rb"\r\n|\r|\n")
+_STATUS = re.compile(r":\s*HTTP_STATUS/(\d{3})")
+_MAX_TRIES = 16  # whole-JSON checks on one split payload, so that a hostile one stays linear
+_STRAY = "{"
+
+
+class Frame(NamedTuple):
+    """One event: its data (lines joined by newline), name, and the HTTP status written into a comment."""
+
+    data: str
+    event: str = ""
+    status: int | None = None
+    damaged: bool = False  # bytes that were not UTF-8 stand as U+FFFD
+    offset: int = 0  # of the first byte of its first line, in the stream
+
+
+class Parser:
+    """Splits a byte stream into frames."""
+
+    def __init__(self, *, line_framed: bool = False) -> None:
+        """Parse by the standard, or by `data:` line where the provider's dialect says so."""
+        self._line_framed = line_framed
+        self._rest = bytearray()
+        self._size = 0
+        self._at_start = True
+        self._skip_newline = False
+        self._line_start = 0  # offset in the stream
+        self._reset()
+
+    def _reset(self) -> None:
+        self._data: list[str] = []
+        self._size = 0
+        self._tries = 0
+        self._event = ""
+        self._status: int | None = None
+        self._damaged = False
+        self._offset: int | None = None
+
+    def feed(self, chunk: bytes) -> Iterator[Frame]:
+        """Frames that are complete with these bytes.
+
+        Raises:
+            ProtocolError: one event is larger than `MAX_EVENT` bytes.
+        """
+        if not chunk:
+            return
+        if self._skip_newline and chunk.startswith(b"\n"):
+            chunk = chunk[1:]
+            self._line_start += 1
+        if self._at_start:
+            chunk = self._drop_bom(chunk)
+        start = 0
+        for end in _LINE_END.finditer(chunk):
+            line = chunk[start : end.start()]
+            start = end.end()
+            if self._rest:
+                line = bytes(self._rest) + line
+                self._rest.clear()
+            yield from self._line(line)
+            self._line_start += len(line) + len(end[0])
+        # A CR ends its line at once; the LF that may follow in the next chunk belongs to it.
+        self._skip_newline = chunk.endswith(b"\r")
+        self._rest += chunk[start:]
+        self._check_size(len(self._rest))
+
+    def close(self) -> Iterator[Frame]:
+        """The frame that the end of the stream completes, if any."""
+        if self._rest:
+            line = bytes(self._rest)
+            self._rest.clear()
+            if not line.lstrip().startswith(_STRAY.encode()):
+                yield from self._line(line)
+            elif _is_whole(text := line.decode(errors="replace")):
+                yield Frame(text, offset=self._line_start)
+        if self._data and _is_whole("\n".join(self._data)):
+            yield from self._dispatch()
+
+    def _drop_bom(self, chunk: bytes) -> bytes:
+        chunk = bytes(self._rest) + chunk
+        self._rest.clear()
+        if len(chunk) < len(_BOM) and _BOM.startswith(chunk):
+            self._rest += chunk
+            return b""
+        self._at_start = False
+        if chunk.startswith(_BOM):
+            self._line_start = len(_BOM)
+        return chunk.removeprefix(_BOM)
+
+    def _check_size(self, more: int) -> None:
+        if self._size + more > MAX_EVENT:
+            raise ProtocolError(message=f"one event is larger than {MAX_EVENT >> 20} MiB", sent=True, broken=True)
+
+    def _line(self, raw: bytes) -> Iterator[Frame]:
+        try:
+            line = raw.decode()
+        except UnicodeDecodeError:
+            line = raw.decode(errors="replace")
+            self._damaged = True
+        if not line:
+            yield from self._dispatch()
+        elif line.startswith(":"):
+            if match := _STATUS.match(line):
+                yield from self._boundary()
+                self._status = int(match[1])
+        elif line.lstrip().startswith(_STRAY):
+            yield from self._dispatch()
+            yield Frame(line, damaged=self._damaged, offset=self._line_start)
+            self._damaged = False
+        else:
+            yield from self._field(line)
+
+    def _field(self, line: str) -> Iterator[Frame]:
+        name, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        if name == "data":
+            self._check_size(len(line))
+            self._size += len(line)
+            if self._offset is None:
+                self._offset = self._line_start
+            self._data.append(value)
+            if self._line_framed and self._is_whole_now():
+                yield from self._dispatch()
+        elif name == "event":
+            yield from self._boundary()
+            self._event = value
+        elif name == "id":
+            yield from self._boundary()
+
+    def _is_whole_now(self) -> bool:
+        if not self._data[-1].endswith("}") or self._tries >= _MAX_TRIES:
+            return False
+        self._tries += 1
+        return _is_whole("\n".join(self._data))
+
+    def _boundary(self) -> Iterator[Frame]:
+        """In line framing, a field that opens the next frame ends the one before it."""
+        if self._line_framed and self._data:
+            yield from self._dispatch()
+
+    def _dispatch(self) -> Iterator[Frame]:
+        data, event = "\n".join(self._data), self._event
+        frame = Frame(data, event, self._status, self._damaged, self._offset or 0)
+        self._reset()
+        # The standard drops an event without data; one that is named `error` still says that something failed.
+        if data or event == "error":
+            yield frame
+
+
+def _is_whole(text: str) -> bool:
+    if text.strip() == "[DONE]":
+        return True
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True

@@ -1,0 +1,198 @@
+"""The only code that writes to stdout and stderr.
+
+Bytes go straight to the descriptor: nothing waits in a buffer when a signal comes, and no encoding of the locale can
+change the answer. On a terminal, foreign text cannot do more than be read.
+"""
+
+import errno
+import os
+import select
+import stat
+from collections.abc import Mapping
+
+from glmcli.errors import GlmError, OutputError, ReaderGoneError
+from glmcli.secrets import Redactor
+
+STDIN, STDOUT, STDERR = 0, 1, 2
+_FULL_DEVICE = os.makedev(1, 7)  # Linux: /dev/full, where every write fails
+_DIM, _RED, _RESET = "\x1b[2m", "\x1b[1;31m", "\x1b[0m"
+
+
+def _visible_table() -> dict[int, str]:
+    """Controls that move the cursor, ring, set titles, reorder or hide text -> something that can be seen."""
+    table = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\n\t"}
+    table[0x7F] = "\u2421"
+    table |= {code: "\ufffd" for code in range(0x80, 0xA0)}
+    hidden = [0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A), *range(0xE0000, 0xE0080)]
+    return table | {code: f"<U+{code:04X}>" for code in hidden}
+
+
+class _WorkflowGuard:
+    """Keeps foreign text from starting a GitHub Actions workflow command (`::error::` at a line's start, `##[…]`).
+
+    Source: docs.github.com, "Workflow commands for GitHub Actions" (2026); the older form is found anywhere in a line.
+    """
+
+    def __init__(self) -> None:
+        self._begun = ""  # the first two characters of the line that are not blank
+        self._last = ""
+
+    def push(self, text: str) -> str:
+        out: list[str] = []
+        for character in text:
+            if (character == ":" and self._begun == ":") or (character == "[" and self._last == "##"):
+                out.append(" ")
+            out.append(character)
+            self._last = (self._last + character)[-2:]
+            if character in "\r\n":
+                self._begun = ""
+            elif self._begun or not character.isspace():
+                self._begun = (self._begun + character)[:2]
+        return "".join(out)
+
+
+class Stream:
+    """A descriptor that text is written to, whole and at once."""
+
+    def __init__(self, fd: int, name: str, redactor: Redactor, *, lost: bool = False) -> None:
+        """Write to `fd`; `lost` means that it was closed before the program began."""
+        self.fd = fd
+        self.name = name
+        self.lost = lost
+        self.is_terminal = not lost and os.isatty(fd)
+        self.at_line_start = True
+        self._redactor = redactor
+        self._table = _visible_table() if self.is_terminal else None
+        self._guard: _WorkflowGuard | None = None
+
+    def show_raw(self) -> None:
+        """Let control characters through, even to a terminal."""
+        self._table = None
+
+    def guard_workflow(self) -> None:
+        """From now on, no text can start a workflow command."""
+        self._guard = _WorkflowGuard()
+
+    def write(self, text: str) -> None:
+        """Write text that may be foreign.
+
+        Raises:
+            OutputError: it cannot be written.
+            ReaderGoneError: nobody reads it.
+        """
+        if not text:
+            return
+        text = self._redactor.text(text)
+        if self._table:
+            text = text.translate(self._table)
+        if self._guard:
+            text = self._guard.push(text)
+        self.at_line_start = text.endswith("\n")
+        self._write_all(text.encode(errors="replace"))
+
+    def control(self, sequence: str) -> None:
+        """Write an escape sequence of our own."""
+        self._write_all(sequence.encode())
+
+    def end_line(self) -> None:
+        """Begin a new line, unless it is begun."""
+        if not self.at_line_start:
+            self.write("\n")
+
+    def _write_all(self, data: bytes) -> None:
+        if self.lost:
+            raise OutputError(message=f"cannot write to {self.name}: it is closed")
+        while data:
+            try:
+                data = data[os.write(self.fd, data) :]
+            except BlockingIOError:
+                select.select([], [self.fd], [])  # another program made our descriptor non-blocking
+            except OSError as error:
+                if error.errno == errno.EPIPE:
+                    raise ReaderGoneError from error
+                raise OutputError(message=f"cannot write to {self.name}: {error.strerror}") from error
+
+    def check(self) -> None:
+        """Find out now, before anything is paid for, that nothing can be written.
+
+        Raises:
+            OutputError: the descriptor is closed, or is the device that is always full.
+        """
+        if self.lost:
+            raise OutputError(message=f"cannot write to {self.name}: it is closed")
+        status = os.fstat(self.fd)
+        if stat.S_ISCHR(status.st_mode) and status.st_rdev == _FULL_DEVICE:
+            raise OutputError(message=f"cannot write to {self.name}: No space left on device")
+
+    def check_reader(self) -> None:
+        """Find out whether anybody still reads.
+
+        Raises:
+            ReaderGoneError: the other end of the pipe is closed.
+        """
+        poll = select.poll()
+        poll.register(self.fd, 0)
+        if any(happened & select.POLLERR for _, happened in poll.poll(0)):
+            raise ReaderGoneError
+
+
+class Terminal:
+    """Our stdout and stderr, and how a person is spoken to."""
+
+    def __init__(self, environment: Mapping[str, str], lost: frozenset[int] = frozenset()) -> None:
+        """Look at what the descriptors are; `lost` are those that were closed before the program began."""
+        self.redactor = Redactor()
+        self.stdout = Stream(STDOUT, "stdout", self.redactor, lost=STDOUT in lost)
+        self.stderr = Stream(STDERR, "stderr", self.redactor, lost=STDERR in lost)
+        self.environment = environment
+        self.quiet = False
+        self.verbose = False
+        self.plain = bool(environment.get("NO_COLOR")) or environment.get("TERM") == "dumb"
+        if environment.get("GITHUB_ACTIONS") == "true":
+            self.stderr.guard_workflow()
+
+    @property
+    def colours(self) -> bool:
+        """Whether stderr shows colours."""
+        return self.stderr.is_terminal and not self.plain
+
+    def error(self, error: GlmError) -> None:
+        """Say why there is no complete answer."""
+        lines = [error.message]
+        for label, text in (("why", error.why), ("fix", error.fix), ("request id", error.request_id)):
+            if text:
+                lines.append(f"  {label}: {' '.join(text.split())}")
+        self._say("glm: error: ", "\n".join(lines), _RED)
+
+    def note(self, text: str) -> None:
+        """Say something that is no error."""
+        if not self.quiet:
+            self._say("glm: ", text)
+
+    def insist(self, text: str) -> None:
+        """Say something that must be known even under --quiet."""
+        self._say("glm: ", text)
+
+    def detail(self, text: str) -> None:
+        """Say something that only --verbose asks for."""
+        if self.verbose:
+            self._say("glm: ", text)
+
+    def _say(self, label: str, text: str, colour: str = "") -> None:
+        # A stderr that is closed or full must not hide the exit code.
+        try:
+            self.stderr.end_line()
+            if colour and self.colours:
+                self.stderr.control(colour)
+                self.stderr.write(label)
+                self.stderr.control(_RESET)
+                self.stderr.write(f"{text}\n")
+            else:
+                self.stderr.write(f"{label}{text}\n")
+        except (OutputError, ReaderGoneError):
+            pass
+
+    def dim(self, *, on: bool) -> None:
+        """Begin or end the paler text in which reasoning is shown on a terminal."""
+        if self.colours:
+            self.stderr.control(_DIM if on else _RESET)

@@ -1,0 +1,292 @@
+"""An HttpCall out, status and bytes back. The only module that speaks HTTP, and the border of its library's errors.
+
+Each exchange runs in a daemon thread of its own and hands over what happens through a queue. So the main thread can
+keep every time limit and obey every signal at once, even while the system's resolver hangs (urllib3 issue 1334 calls
+that impossible to interrupt).
+
+httpcore is the engine inside httpx. What httpx adds (redirects, cookies, ambient proxies and headers) is what must not
+happen here.
+"""
+
+import os
+import socket
+import ssl
+import threading
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from queue import Empty, Queue
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpcore
+
+from glmcli.errors import GlmError, IncompleteError, NetworkError, ProtocolError, Retry, UsageError
+from glmcli.providers.dialect import HttpCall
+from glmcli.proxies import Proxy
+
+_AHEAD = 64  # chunks that may wait for a slow reader of stdout
+_WBITS_ANY = 47  # zlib: gzip or zlib, told apart by the header
+
+
+@dataclass(frozen=True)
+class Head:
+    """The beginning of a response; header names in lower case."""
+
+    status: int
+    headers: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Sent:
+    """The connection stands, and the request is on its way: from now on it may be billed."""
+
+
+@dataclass(frozen=True)
+class End:
+    """The response is over, and whole as far as HTTP can tell."""
+
+
+Happening = Sent | Head | bytes | End | GlmError
+
+
+class Tls:
+    """Certificates, loaded in a thread while the program does other things: it costs as much as all imports."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        """Begin to load.
+
+        Raises:
+            UsageError: SSL_CERT_FILE or SSL_CERT_DIR points to nothing.
+        """
+        self._file, self._directory = _authorities(environment)
+        self._thread = threading.Thread(target=self._load, daemon=True)
+        self._context: ssl.SSLContext | None = None
+        self._error: OSError | None = None
+        self._thread.start()
+
+    def _load(self) -> None:
+        try:
+            self._context = ssl.create_default_context(cafile=self._file, capath=self._directory)
+        except OSError as error:  # ssl.SSLError is one
+            self._error = error
+
+    def context(self) -> ssl.SSLContext:
+        """The loaded context.
+
+        Raises:
+            UsageError: the file holds no certificates.
+        """
+        self._thread.join()
+        if self._context is None:
+            raise UsageError(message=f"cannot read certificates from {self._file or self._directory}: {self._error}")
+        return self._context
+
+
+def _authorities(environment: dict[str, str]) -> tuple[str | None, str | None]:
+    file, directory = environment.get("SSL_CERT_FILE"), environment.get("SSL_CERT_DIR")
+    for variable, path, there in (
+        ("SSL_CERT_FILE", file, os.path.isfile),
+        ("SSL_CERT_DIR", directory, os.path.isdir),
+    ):
+        if path and not there(path):
+            raise UsageError(message=f"{variable} names {path}, which is not there", fix=f"correct or unset {variable}")
+    if file or directory:
+        return file or None, directory or None
+    import certifi
+
+    return certifi.where(), None
+
+
+class _Backend(httpcore.SyncBackend):
+    """Remembers the socket, so that an exchange can be ended from another thread."""
+
+    socket: socket.socket | None = None
+
+    def connect_tcp(self, *args: Any, **options: Any) -> httpcore.NetworkStream:  # noqa: ANN401 - passed through
+        stream = super().connect_tcp(*args, **options)
+        self.socket = stream.get_extra_info("socket")
+        return stream
+
+
+class Exchange:
+    """One request and its response, under way."""
+
+    def __init__(self, call: HttpCall, proxy: Proxy | None, tls: Tls | None) -> None:
+        """Send the call from a thread of its own."""
+        self._call = call
+        self._proxy = proxy
+        self._tls = tls
+        self._backend = _Backend()
+        self._queue: Queue[Happening] = Queue(_AHEAD)
+        self._closed = False
+        self._was_sent = False
+        self._has_head = False
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def next(self, timeout: float) -> Happening | None:
+        """What happened next, or None if nothing did within `timeout` seconds."""
+        try:
+            return self._queue.get(timeout=max(timeout, 0))
+        except Empty:
+            return None
+
+    def close(self) -> None:
+        """Hang up at once, so that the provider stops and no longer bills."""
+        self._closed = True
+        if self._backend.socket is not None:
+            try:
+                self._backend.socket.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass  # it is gone already
+        while self.next(0) is not None:
+            pass  # a full queue would keep the thread waiting
+
+    def _put(self, happening: Happening) -> None:
+        if not self._closed:
+            self._queue.put(happening)
+
+    def _run(self) -> None:
+        try:
+            for happening in self._exchange():
+                self._put(happening)
+        except GlmError as error:
+            self._put(error)
+        except Exception as error:  # noqa: BLE001 - a thread has no caller: what it meets is told to the main thread
+            self._put(self._translate(error))
+
+    def _exchange(self) -> Iterator[Happening]:
+        request = self._request()
+        with _pool(self._proxy, self._tls, self._backend) as pool:
+            response = pool.handle_request(request)
+            try:
+                headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
+                self._has_head = True
+                yield Head(response.status, headers)
+                unpack = _decoder(headers.get("content-encoding", "identity"))
+                for chunk in response.iter_stream():
+                    yield unpack(chunk)
+                yield End()
+            finally:
+                response.close()
+
+    def _request(self) -> httpcore.Request:
+        url = urlsplit(self._call.url)
+        content = self._call.content()
+        headers = [("Host", url.netloc), *self._call.headers, ("Content-Length", str(len(content)))]
+        if self._call.key:
+            headers.insert(1, ("Authorization", f"Bearer {self._call.key.value}"))
+        return httpcore.Request(
+            self._call.method,
+            httpcore.URL(
+                scheme=url.scheme,
+                host=_ascii_host(url.hostname or ""),
+                port=url.port,
+                target=url.path + (f"?{url.query}" if url.query else ""),
+            ),
+            headers=[(name.encode(), value.encode("latin-1")) for name, value in headers],
+            content=content,
+            extensions={"trace": self._trace},
+        )
+
+    def _trace(self, name: str, info: dict[str, Any]) -> None:
+        # A tunnel's CONNECT passes here too; only our own request counts as sent.
+        if name == "http11.send_request_headers.started" and info["request"].method == self._call.method.encode():
+            self._was_sent = True
+            self._put(Sent())
+
+    def _translate(self, error: Exception) -> GlmError:
+        place = urlsplit(self._call.url).netloc
+        return _translated(error, place, self._proxy, sent=self._was_sent, begun=self._has_head)
+
+
+def _ascii_host(host: str) -> str:
+    return host if host.isascii() else host.encode("idna").decode()
+
+
+def _pool(proxy: Proxy | None, tls: Tls | None, backend: _Backend) -> httpcore.ConnectionPool:
+    secure = tls.context() if tls else None
+    if proxy is None:
+        return httpcore.ConnectionPool(ssl_context=secure, network_backend=backend)
+    url = httpcore.URL(scheme=proxy.scheme, host=proxy.host, port=proxy.port, target="/")
+    auth = (proxy.user, proxy.password or "") if proxy.user else None
+    through = httpcore.Proxy(url, auth=auth, ssl_context=secure if proxy.scheme == "https" else None)
+    return httpcore.ConnectionPool(ssl_context=secure, proxy=through, network_backend=backend)
+
+
+def _decoder(encoding: str) -> Callable[[bytes], bytes]:
+    """Undoes a content encoding that we did not ask for."""
+    match encoding.strip().lower():
+        case "" | "identity":
+            return bytes
+        case "gzip" | "x-gzip" | "deflate":
+            return _Inflate().push
+        case other:
+            raise ProtocolError(message=f"the reply is encoded as {other}, which was not asked for", sent=True)
+
+
+class _Inflate:
+    """Unpacks gzip or deflate, also when each event is a gzip member of its own (tower-http issue 737)."""
+
+    def __init__(self) -> None:
+        self._member = zlib.decompressobj(_WBITS_ANY)
+
+    def push(self, data: bytes) -> bytes:
+        unpacked = b""
+        try:
+            while data:
+                unpacked += self._member.decompress(data)
+                data = self._member.unused_data
+                if self._member.eof:
+                    self._member = zlib.decompressobj(_WBITS_ANY)
+        except zlib.error as error:
+            raise ProtocolError(message=f"the reply's compression is broken: {error}", sent=True) from error
+        return unpacked
+
+
+def _translated(error: Exception, place: str, proxy: Proxy | None, *, sent: bool, begun: bool) -> GlmError:
+    """The border: an error of the HTTP library or the system as one of ours, by its type alone."""
+    where = f"{place} (through the proxy {proxy})" if proxy else place
+    match error:
+        case httpcore.ProxyError():
+            return NetworkError(message=f"the proxy {proxy} refused: {error}", fix="check the proxy and its password")
+        case httpcore.ConnectError() | httpcore.ConnectTimeout():
+            return _not_connected(error.__cause__ or error, where)
+        case httpcore.ReadError() | httpcore.WriteError() | httpcore.ReadTimeout() | httpcore.WriteTimeout():
+            return NetworkError(
+                message=f"the connection to {where} broke: {_reason(error.__cause__ or error)}",
+                retry=Retry.NETWORK,
+                sent=sent,
+                broken=begun,
+            )
+        case httpcore.RemoteProtocolError() if begun:
+            return IncompleteError(
+                message="the connection ended before the reply was whole", retry=Retry.NETWORK, sent=True, broken=True
+            )
+        case httpcore.RemoteProtocolError() if error.__cause__ is None:
+            return NetworkError(message=f"{where} hung up without an answer", retry=Retry.NETWORK, sent=sent)
+        case httpcore.RemoteProtocolError():
+            return ProtocolError(message=f"{where} does not speak HTTP: {error}", fix="check the base URL", sent=sent)
+        case OSError():
+            return NetworkError(message=f"the connection to {where} failed: {_reason(error)}", sent=sent)
+        case _:
+            return GlmError(message=f"the HTTP library failed: {type(error).__name__}: {error}", sent=sent)
+
+
+def _not_connected(cause: BaseException, where: str) -> NetworkError:
+    match cause:
+        case socket.gaierror():
+            return NetworkError(message=f"cannot resolve {where}: {_reason(cause)}", retry=Retry.NETWORK)
+        case ssl.SSLCertVerificationError():
+            return NetworkError(
+                message=f"cannot trust the certificate of {where}: {cause.verify_message}",
+                fix="name the file of your own certificate authority in SSL_CERT_FILE",
+            )
+        case ssl.SSLError():
+            return NetworkError(message=f"cannot finish TLS with {where}: {cause.reason or cause}")
+        case _:
+            return NetworkError(message=f"cannot connect to {where}: {_reason(cause)}", retry=Retry.NETWORK)
+
+
+def _reason(error: BaseException) -> str:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
