@@ -11,7 +11,8 @@ from glmcli.plan import Candidate, Plan
 from glmcli.providers.reader import ReplyReader
 from glmcli.providers.refusals import MAX_BODY, from_body
 from glmcli.secrets import Redactor, StreamRedactor
-from glmcli.transport import End, Exchange, Happening, Head, Sent, Tls
+from glmcli.tls import Tls
+from glmcli.transport import End, Exchange, Happening, Head, Sent
 
 _TICK = 0.2  # seconds between looks at whether anybody still reads
 _LINGER = 5.0  # seconds for which usage and an error may still follow a finish
@@ -46,10 +47,10 @@ class Attempt:
             return error
         finally:
             watch.close()
-        error = verdict(self.fold.reply(), allow_empty=self._plan.allow_empty)
-        if error:
-            error.message = f"{provider.name}: {error.message}"
-        return error
+        shortfall = verdict(self.fold.reply(), allow_empty=self._plan.allow_empty)
+        if shortfall:
+            shortfall.message = f"{provider.name}: {shortfall.message}"
+        return shortfall
 
     def _read(self, watch: "_Watch") -> None:
         try:

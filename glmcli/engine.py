@@ -16,7 +16,7 @@ from glmcli.outcome import Again, Outcome, Timing
 from glmcli.output.writer import Writer
 from glmcli.plan import Candidate, Plan
 from glmcli.secrets import Redactor
-from glmcli.transport import Tls
+from glmcli.tls import Tls
 
 _TICK = 0.2  # seconds between looks at whether anybody still reads
 _LONGEST_OBEYED = 60.0  # seconds of Retry-After
@@ -36,7 +36,9 @@ class _Progress:
 class Engine:
     """Asks, and tells a writer what comes."""
 
-    def __init__(self, plan: Plan, writer: Writer, redactor: Redactor, tls: Tls | None, tick: Callable[[], None]) -> None:
+    def __init__(
+        self, plan: Plan, writer: Writer, redactor: Redactor, tls: Tls | None, tick: Callable[[], None]
+    ) -> None:
         """`tick` is called several times a second while we wait; it may raise to end everything."""
         self._plan = plan
         self._writer = writer

@@ -10,16 +10,25 @@ from typing import ClassVar
 
 
 class Retry(Enum):
-    """Why the same request may succeed later; the value is the ladder of waits in seconds."""
+    """Why the same request may succeed later."""
 
-    RATE = (1.0, 2.0, 4.0, 8.0)
-    MINUTE = (60.0,)
-    OVERLOAD = (15.0, 30.0, 60.0)
-    NETWORK = (1.0, 2.0, 4.0)
+    RATE = "rate"
+    MINUTE = "minute"
+    OVERLOAD = "overload"
+    NETWORK = "network"
 
     def wait(self, attempt: int) -> float:
         """Seconds before retry number `attempt` (from 0); the last rung repeats."""
-        return self.value[min(attempt, len(self.value) - 1)]
+        ladder = _LADDERS[self]
+        return ladder[min(attempt, len(ladder) - 1)]
+
+
+_LADDERS = {
+    Retry.RATE: (1.0, 2.0, 4.0, 8.0),
+    Retry.MINUTE: (60.0,),
+    Retry.OVERLOAD: (15.0, 30.0, 60.0),
+    Retry.NETWORK: (1.0, 2.0, 4.0),
+}
 
 
 @dataclass(kw_only=True)
@@ -156,7 +165,7 @@ class InternalError(GlmError):
     """A bug in glm, or a broken installation."""
 
 
-class Interrupted(BaseException):  # noqa: N818 - the name of what happened, like KeyboardInterrupt
+class Interrupted(BaseException):
     """A signal asked the program to end; raised in the main thread by the handler."""
 
     def __init__(self, signal_number: int) -> None:

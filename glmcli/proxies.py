@@ -6,7 +6,7 @@ github.com/encode/httpx/issues/3574), do not know CIDR or `*.x`, and send loopba
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from urllib.parse import unquote, urlsplit
 
 from glmcli.errors import UsageError
@@ -107,7 +107,7 @@ def _matches(entry: str, host: str, port: int) -> bool:
     return bool(name) and (host == name or host.endswith("." + name))
 
 
-def _network(entry: str):  # noqa: ANN202 - the two kinds of network have no common public type
+def _network(entry: str) -> IPv4Network | IPv6Network | None:
     try:
         return ip_network(entry.strip("[]"), strict=False)
     except ValueError:

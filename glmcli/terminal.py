@@ -22,7 +22,7 @@ def _visible_table() -> dict[int, str]:
     """Controls that move the cursor, ring, set titles, reorder or hide text -> something that can be seen."""
     table = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\n\t"}
     table[0x7F] = "\u2421"
-    table |= {code: "\ufffd" for code in range(0x80, 0xA0)}
+    table |= dict.fromkeys(range(128, 160), "�")
     hidden = [0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A), *range(0xE0000, 0xE0080)]
     return table | {code: f"<U+{code:04X}>" for code in hidden}
 

@@ -8,12 +8,12 @@ httpcore is the engine inside httpx. What httpx adds (redirects, cookies, ambien
 happen here.
 """
 
-import os
 import socket
 import ssl
 import threading
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, Queue
 from typing import Any
@@ -21,9 +21,10 @@ from urllib.parse import urlsplit
 
 import httpcore
 
-from glmcli.errors import GlmError, IncompleteError, NetworkError, ProtocolError, Retry, UsageError
+from glmcli.errors import GlmError, IncompleteError, NetworkError, ProtocolError, Retry
 from glmcli.providers.dialect import HttpCall
 from glmcli.proxies import Proxy
+from glmcli.tls import Tls
 
 _AHEAD = 64  # chunks that may wait for a slow reader of stdout
 _WBITS_ANY = 47  # zlib: gzip or zlib, told apart by the header
@@ -50,62 +51,14 @@ class End:
 Happening = Sent | Head | bytes | End | GlmError
 
 
-class Tls:
-    """Certificates, loaded in a thread while the program does other things: it costs as much as all imports."""
-
-    def __init__(self, environment: dict[str, str]) -> None:
-        """Begin to load.
-
-        Raises:
-            UsageError: SSL_CERT_FILE or SSL_CERT_DIR points to nothing.
-        """
-        self._file, self._directory = _authorities(environment)
-        self._thread = threading.Thread(target=self._load, daemon=True)
-        self._context: ssl.SSLContext | None = None
-        self._error: OSError | None = None
-        self._thread.start()
-
-    def _load(self) -> None:
-        try:
-            self._context = ssl.create_default_context(cafile=self._file, capath=self._directory)
-        except OSError as error:  # ssl.SSLError is one
-            self._error = error
-
-    def context(self) -> ssl.SSLContext:
-        """The loaded context.
-
-        Raises:
-            UsageError: the file holds no certificates.
-        """
-        self._thread.join()
-        if self._context is None:
-            raise UsageError(message=f"cannot read certificates from {self._file or self._directory}: {self._error}")
-        return self._context
-
-
-def _authorities(environment: dict[str, str]) -> tuple[str | None, str | None]:
-    file, directory = environment.get("SSL_CERT_FILE"), environment.get("SSL_CERT_DIR")
-    for variable, path, there in (
-        ("SSL_CERT_FILE", file, os.path.isfile),
-        ("SSL_CERT_DIR", directory, os.path.isdir),
-    ):
-        if path and not there(path):
-            raise UsageError(message=f"{variable} names {path}, which is not there", fix=f"correct or unset {variable}")
-    if file or directory:
-        return file or None, directory or None
-    import certifi
-
-    return certifi.where(), None
-
-
 class _Backend(httpcore.SyncBackend):
     """Remembers the socket, so that an exchange can be ended from another thread."""
 
-    socket: socket.socket | None = None
+    connected: socket.socket | None = None
 
     def connect_tcp(self, *args: Any, **options: Any) -> httpcore.NetworkStream:  # noqa: ANN401 - passed through
         stream = super().connect_tcp(*args, **options)
-        self.socket = stream.get_extra_info("socket")
+        self.connected = stream.get_extra_info("socket")
         return stream
 
 
@@ -134,11 +87,9 @@ class Exchange:
     def close(self) -> None:
         """Hang up at once, so that the provider stops and no longer bills."""
         self._closed = True
-        if self._backend.socket is not None:
-            try:
-                self._backend.socket.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass  # it is gone already
+        if self._backend.connected is not None:
+            with suppress(OSError):  # it may be gone already
+                self._backend.connected.shutdown(socket.SHUT_RDWR)
         while self.next(0) is not None:
             pass  # a full queue would keep the thread waiting
 

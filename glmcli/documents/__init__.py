@@ -45,14 +45,14 @@ def check(document: Document, schema: str) -> None:
     Raises:
         UsageError: the first fault in the order of the file, and how many more there are.
     """
-    from glmcli.documents import judge  # noqa: PLC0415 - jsonschema costs more than the rest of the start-up
+    from glmcli.documents import judge
 
     judge.check(document, schema)
 
 
 def faults(document: Document, schema: str) -> list[str]:
     """Every fault, each "file:line:col: text", in the order of the file."""
-    from glmcli.documents import judge  # noqa: PLC0415 - as above
+    from glmcli.documents import judge
 
     return judge.faults(document, schema)
 
@@ -66,24 +66,24 @@ def fill(document: Document, variables: Mapping[str, str]) -> Document:
     Raises:
         UsageError: a name has no value, or a variable is used nowhere.
     """
-    from glmcli.documents import template  # noqa: PLC0415 - only for files with templates
+    from glmcli.documents import template
 
     return template.fill(document, variables)
 
 
 def load_schema(name: str) -> dict[str, Any]:
     """One of our schemas, as the wheel ships it."""
-    from glmcli.documents import judge  # noqa: PLC0415 - as above
+    from glmcli.documents import judge
 
     return judge.load_schema(name)
 
 
 def _document(source: Source) -> Document:
-    from glmcli.documents import json_text  # noqa: PLC0415 - only for commands that read a file
+    from glmcli.documents import json_text
 
     tree = json_text.read(source)
     if tree is None:
-        from glmcli.documents import yaml_text  # noqa: PLC0415 - yaml is loaded for YAML only
+        from glmcli.documents import yaml_text
 
         tree = yaml_text.read(source)
     return Document(name=source.name, value=tree.value, source=source, root=tree.root)

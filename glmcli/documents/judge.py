@@ -12,7 +12,8 @@ from jsonschema.validators import extend
 from referencing import Registry
 
 from glmcli.documents.document import Document
-from glmcli.documents.words import Fault, explain, suggestion
+from glmcli.documents.fault import Fault, suggestion
+from glmcli.documents.words import explain
 from glmcli.errors import UsageError
 
 # More than a person reads; beyond it, looking for similar words would take minutes in a hostile file.

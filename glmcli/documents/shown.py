@@ -35,3 +35,22 @@ def path_text(path: tuple[str | int, ...]) -> str:
         else:
             text += f'["{visible(step)}"]'
     return text or "the document"
+
+
+def described(value: object, *, secret: bool) -> str:
+    """The type of a value in words, with the value if it is short and no secret."""
+    match value:
+        case None:
+            return "null"
+        case dict():
+            return "a mapping"
+        case list():
+            return "a list"
+        case bool():
+            kind = "a boolean"
+        case str():
+            kind = "a string"
+        case _:
+            kind = "a number"
+    # Who writes a key where the name of its variable belongs shall not find it in a log.
+    return kind if secret else f"{kind} ({value_text(value)})"

@@ -1,14 +1,13 @@
 """Schema errors in the words of the person who wrote the file."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from difflib import get_close_matches
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from jsonschema import ValidationError
 
-from glmcli.documents.shown import path_text, quoted, value_text
+from glmcli.documents.fault import Fault
+from glmcli.documents.shown import described, path_text, quoted, value_text
 
 _TYPES = {
     "string": "a string",
@@ -19,8 +18,6 @@ _TYPES = {
     "object": "a mapping",
     "null": "null",
 }
-# Comparing words is quadratic in their length.
-_LONGEST = 40
 _NO_KEY = "a configuration file may not hold a key; use key_env, key_file or key_command"
 _NO_ADDRESS = "a request file may not hold an address or a key; use --base-url / --key-file or the configuration file"
 # Schema -> keys that are refused with a reason of their own, without their case, dashes and underscores.
@@ -31,20 +28,6 @@ _FORBIDDEN = {
     ),
     "config": (frozenset({"apikey", "key", "authorization", "token"}), _NO_KEY),
 }
-
-
-@dataclass(frozen=True)
-class Fault:
-    """Something wrong at a path: with the key there, or with the value.
-
-    `word` is what was written where one of `known` was expected, for "did you mean".
-    """
-
-    path: tuple[str | int, ...]
-    text: str
-    key: bool = False
-    word: str = ""
-    known: tuple[str, ...] = ()
 
 
 def explain(error: ValidationError, schema: str) -> Iterator[Fault]:
@@ -59,21 +42,11 @@ def explain(error: ValidationError, schema: str) -> Iterator[Fault]:
         case "type":
             yield _type(error, _types(error))
         case "enum" | "const":
-            yield _choice(error)
+            yield _choice(error, _choices(error))
         case "pattern":
             yield _pattern(error)
         case _:
             yield Fault(_path(error), f"{path_text(_path(error))} {_rule(error)}")
-
-
-def suggestion(word: str, known: Iterable[str]) -> str:
-    """Words to add to a message if one of the known words was meant, else nothing."""
-    if not word or len(word) > _LONGEST:
-        return ""
-    spelled = word.casefold().replace("-", "_")
-    known = list(known)
-    near = [spelled] if spelled in known else get_close_matches(spelled, known, 1)
-    return f", did you mean {quoted(near[0])}?" if near else ""
 
 
 def _unknown_keys(error: ValidationError, schema: str) -> Iterator[Fault]:
@@ -105,16 +78,21 @@ def _type(error: ValidationError, wanted: list[str]) -> Fault:
     if not path and value is None:
         return Fault(path, f"the document is empty; it must be {names}")
     hint = "; quote it" if "string" in wanted and isinstance(value, bool | int | float) else ""
-    return Fault(path, f"{path_text(path)} must be {names}, not {_described(value, _rules(error))}{hint}")
+    found = described(value, secret=bool(_rules(error).get("writeOnly")))
+    return Fault(path, f"{path_text(path)} must be {names}, not {found}{hint}")
 
 
-def _choice(error: ValidationError) -> Fault:
-    path, value, rule = _path(error), error.instance, error.validator_value
-    choices: Any = rule if error.validator == "enum" else [rule]
-    words = [choice if isinstance(choice, str) else value_text(choice) for choice in choices]
-    lead = "must be one of" if len(words) > 1 else "must be"
-    text = f"{path_text(path)} {lead} {', '.join(words)}, not {value_text(value)}"
-    return Fault(path, text, word=value if isinstance(value, str) else "", known=tuple(words))
+def _choices(error: ValidationError) -> list[object]:
+    rule: Any = error.validator_value
+    return list(rule) if error.validator == "enum" else [rule]
+
+
+def _choice(error: ValidationError, choices: list[object]) -> Fault:
+    path, value = _path(error), error.instance
+    known = tuple(dict.fromkeys(choice if isinstance(choice, str) else value_text(choice) for choice in choices))
+    wanted = f"one of {', '.join(known)}" if len(known) > 1 else value_text(choices[0])
+    text = f"{path_text(path)} must be {wanted}, not {value_text(value)}"
+    return Fault(path, text, word=value if isinstance(value, str) else "", known=known)
 
 
 def _pattern(error: ValidationError) -> Fault:
@@ -150,17 +128,17 @@ def _alternatives(error: ValidationError, schema: str) -> Iterator[Fault]:
     branches: dict[object, list[ValidationError]] = {}
     for part in error.context or []:
         branches.setdefault(part.relative_schema_path[0], []).append(part)
-    meant = [parts for parts in branches.values() if not any(_excludes(part) for part in parts)]
-    wrong = [part for parts in branches.values() for part in parts if _excludes(part)]
+    of_type = [parts for parts in branches.values() if not any(_is_here(part, "type") for part in parts)]
+    meant = of_type if len(of_type) == 1 else [parts for parts in of_type if not any(map(_is_constant, parts))]
     absent = [{key for part in parts if _is_here(part, "required") for key in _missing(part)} for parts in meant]
     if len(meant) == 1:
         for part in meant[0]:
             yield from explain(part, schema)
-    elif not meant and wrong and all(part.validator == "type" for part in wrong):
-        names = [name for part in wrong for name in _types(part)]
-        yield _type(wrong[0], list(dict.fromkeys(names)))
-    elif not meant and wrong and len({_path(part) for part in wrong}) == 1:
-        yield _one_of(wrong)
+    elif branches and not of_type:
+        wrong = [part for parts in branches.values() for part in parts if _is_here(part, "type")]
+        yield _type(wrong[0], list(dict.fromkeys(name for part in wrong for name in _types(part))))
+    elif of_type and not meant:
+        yield _one_of([part for parts in of_type for part in parts if _is_constant(part)])
     elif absent and set.intersection(*absent):
         keys = [quoted(key) for key in sorted(set.intersection(*absent))]
         yield Fault(path, f"{_within(path)}needs {_joined(keys, 'and')}")
@@ -168,10 +146,8 @@ def _alternatives(error: ValidationError, schema: str) -> Iterator[Fault]:
         yield Fault(path, f"{path_text(path)} has none of the allowed forms, or more than one")
 
 
-def _excludes(part: ValidationError) -> bool:
-    """This alternative was not meant: the value has another type, or a key of it another constant."""
-    if part.validator == "type":
-        return _is_here(part, "type")
+def _is_constant(part: ValidationError) -> bool:
+    """The value, or a key of it, is not the constant that marks this alternative."""
     return part.validator in {"const", "enum"} and len(part.relative_path) <= 1
 
 
@@ -181,29 +157,8 @@ def _is_here(part: ValidationError, keyword: str) -> bool:
 
 
 def _one_of(wrong: list[ValidationError]) -> Fault:
-    words = [_choice(part).known for part in wrong if part.validator in {"const", "enum"}]
-    known = tuple(dict.fromkeys(word for group in words for word in group))
-    path, value = _path(wrong[0]), wrong[0].instance
-    text = f"{path_text(path)} must be one of {', '.join(known)}, not {value_text(value)}"
-    return Fault(path, text, word=value if isinstance(value, str) else "", known=known)
-
-
-def _described(value: object, rules: Mapping[str, Any]) -> str:
-    match value:
-        case None:
-            return "null"
-        case dict():
-            return "a mapping"
-        case list():
-            return "a list"
-        case bool():
-            kind = "a boolean"
-        case str():
-            kind = "a string"
-        case _:
-            kind = "a number"
-    # Who writes a key where the name of its variable belongs shall not find it in a log.
-    return kind if rules.get("writeOnly") else f"{kind} ({value_text(value)})"
+    choices = [_choices(part) for part in wrong if part.path == wrong[0].path]
+    return _choice(wrong[0], [choice for group in choices for choice in group])
 
 
 def _within(path: tuple[str | int, ...]) -> str:

@@ -28,6 +28,7 @@ from glmcli.documents.shown import visible
 from glmcli.documents.source import Source
 from glmcli.documents.tree import Tree
 from glmcli.documents.yaml_plain import PlainParser
+from glmcli.documents.yaml_words import HALF, SURROGATE_ESCAPE, complaint
 from glmcli.errors import UsageError
 
 try:
@@ -38,19 +39,11 @@ except ImportError:  # PyYAML was built without libyaml
 
 _TEMPLATE = re.compile(r"\{\{[ ]*([A-Za-z_][A-Za-z0-9_]*)[ ]*\}\}")
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
-_HALF = r"a \u escape of half a character; write the character itself"
 _ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})|\\U([0-9a-fA-F]{8})")
 # Line breaks and a mark of YAML 1.1; ordinary characters in YAML 1.2.
 _BREAKS = "\x85\u2028\u2029\ufeff"
 # The first are for private use; of them all a megabyte of text cannot hold each.
 _CANDIDATES = (range(0xE000, 0xF900), range(0x10000, 0x110000))
-# What the parser's complaint points at -> what to do about it.
-_HINTS = {
-    "\t": "a tab cannot indent, use spaces",
-    ":": "quote a value that holds ': '",
-    **{c: f"quote a value that begins with {c}" for c in "@`%|>&*!"},
-}
 
 
 class Parser(Protocol):
@@ -80,7 +73,7 @@ def read(source: Source, parser: Callable[[str], Parser] = QuickParser) -> Tree:
         for event in _events(parser(source.text.translate(here))):
             reader.take(event)
     except MarkedYAMLError as error:
-        raise _broken(source, error) from error
+        raise complaint(source, error) from error
     except YAMLError as error:
         raise source.refuse(0, f"not valid YAML: {' '.join(str(error).split())}") from error
     return reader.tree
@@ -183,8 +176,8 @@ class _Reader:
         text: str = event.value.translate(self.originals) if self.originals else event.value
         if _SURROGATE.search(text):
             at, end = _span(event)
-            found = _SURROGATE_ESCAPE.search(self.source.text, at, end)
-            raise self.source.refuse(found.start() if found else at, _HALF)
+            found = SURROGATE_ESCAPE.search(self.source.text, at, end)
+            raise self.source.refuse(found.start() if found else at, HALF)
         return text
 
     def _complex_key(self, event: Event) -> UsageError:
@@ -201,18 +194,3 @@ def _span(event: Event) -> tuple[int, int]:
     """Where the event begins and ends in the text; both parsers always say."""
     begin, end = event.start_mark, event.end_mark
     return (begin.index if begin else 0), (end.index if end else 0)
-
-
-def _broken(source: Source, error: MarkedYAMLError) -> UsageError:
-    """The parser's complaint as one line, with what to do about it."""
-    marks = [mark.index for mark in (error.problem_mark, error.context_mark) if mark is not None]
-    at = marks[0] if marks else 0
-    if _SURROGATE_ESCAPE.match(source.text, max(at - 2, 0)):
-        return source.refuse(at - 2, _HALF)
-    characters = [source.text[index] for index in marks if index < len(source.text)]
-    hint = next((f" ({_HINTS[c]})" for c in characters if c in _HINTS), "")
-    problem = visible(error.problem or "unknown problem", 200)
-    if at >= len(source.text) and len(marks) > 1:
-        problem += f", after what begins at line {source.line(marks[1])}"
-    kind = "JSON" if source.name.endswith(".json") else "YAML"
-    return source.refuse(at, f"not valid {kind}: {problem}{hint}")

@@ -3,7 +3,6 @@
 import os
 import stat
 import tempfile
-
 from pathlib import Path
 from typing import Protocol
 

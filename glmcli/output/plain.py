@@ -1,8 +1,8 @@
 """The answer as text, whole or as it comes, and the reasoning beside it."""
 
 from glmcli.errors import OutputError, ReaderGoneError
-from glmcli.events import Damaged, Event, Reasoning
 from glmcli.events import Answer as AnswerText
+from glmcli.events import Damaged, Event, Reasoning, ToolCallPart
 from glmcli.outcome import Again, Outcome
 from glmcli.output.destination import Destination
 from glmcli.output.writer import Silent
@@ -74,16 +74,16 @@ class ReasoningText(Silent):
         self._open = False
 
     def event(self, event: Event) -> None:
-        """Write a piece of reasoning, or close it before something else is printed."""
+        """Write a piece of reasoning, or end its line before something else may be printed."""
         if isinstance(event, Reasoning):
             if self._hold:
                 self._held.append(event.text)
             else:
                 self._write(event.text)
-        else:
+        elif isinstance(event, AnswerText | Damaged | ToolCallPart):
             self._close()
 
-    def retry(self, again: Again) -> None: # noqa: ARG002 - the contract's names
+    def retry(self, again: Again) -> None:  # noqa: ARG002 - the contract's names
         """The attempt is void: what was held is forgotten."""
         self._held.clear()
         self._close()

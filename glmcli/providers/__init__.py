@@ -16,7 +16,6 @@ from glmcli.providers.row import Provider, Range, Thinking, Wire
 _ZHIPU = Wire(
     thinking=Thinking.TYPE,
     thinking_explicit=True,
-    effort_words=(),
     usage_on_request=False,
     accept_language="en-US,en",
     leading_newlines=True,
@@ -26,30 +25,39 @@ _ZHIPU = Wire(
         "top_k": None,
         "repetition_penalty": None,
     },
+    # "only one stop word" (OpenAPI 2025-12) against "up to four" (a reading of 2026-09).
+    few_stops=True,
     limits="in_flight",
 )
 
 # docs.qwencloud.com/api-reference/chat/openai-chat and …/chat/dashscope (2026): max_tokens caps the answer only.
-_MODELSTUDIO_PARAMETERS: Mapping[str, Range | None] = {
+_MODELSTUDIO_PARAMETERS: dict[str, Range | None] = {
     "temperature": Range(0, 2, open_high=True),
     "top_p": Range(0, 1, open_low=True),
     "top_k": Range(0),
     "repetition_penalty": Range(0, open_low=True),
+    "presence_penalty": Range(-2, 2),
+    # "This model does not support enable_search."; n, logprobs: Qwen only.
+    "enable_search": None,
+    "n": None,
+    "logprobs": None,
 }
 _MODELSTUDIO = Wire(
     thinking=Thinking.ENABLE,
-    effort_words=("high", "max"),
     caps_thinking=False,
     thinking_budget=True,
+    json_without_thinking=True,
+    json_must_be_named=True,
     parameters=_MODELSTUDIO_PARAMETERS | {"seed": Range(0, 2**31 - 1)},
     limits="per_minute",
 )
 _DASHSCOPE = Wire(
     thinking=Thinking.ENABLE,
-    effort_words=("high", "max"),
     usage_on_request=False,
     caps_thinking=False,
     thinking_budget=True,
+    json_without_thinking=True,
+    json_must_be_named=True,
     parameters=_MODELSTUDIO_PARAMETERS | {"seed": Range(0, 2**63 - 1)},
     limits="per_minute",
 )
@@ -58,7 +66,7 @@ _DASHSCOPE = Wire(
 _TOKENHUB = Wire(
     thinking=Thinking.TYPE,
     thinking_explicit=True,
-    effort_words=(),
+    json_schema=False,
     parameters={"temperature": Range(0, 2), "top_p": Range(0, 1)},
     most_stops=4,
     limits="per_minute",
@@ -142,6 +150,7 @@ _ROWS = (
     Provider(
         name="openai",
         base_url="",
+        base_url_variable="OPENAI_BASE_URL",
         key_variables=("OPENAI_API_KEY",),
         catalogue="",
         wire=_OPENAI,
@@ -154,6 +163,7 @@ _ROWS = (
         catalogue="bigmodel",
         wire=_ZHIPU,
         codes=BIGMODEL,
+        embedded=True,
         default_model="glm-5",
     ),
 )

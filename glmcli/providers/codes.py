@@ -31,7 +31,6 @@ _MALFORMED = Verdict(UsageError, "the request was refused as malformed")
 _NO_MODEL = Verdict(UsageError, "the model does not exist here", model_missing=True)
 _TOO_LONG = Verdict(
     IncompleteError,
-    NetworkError,
     "the prompt does not fit the model's context window",
     fix="send less text, or use a model with a larger window",
 )

@@ -8,7 +8,7 @@ from glmcli.events import Damaged, Done, Event
 from glmcli.providers import dialect_of
 from glmcli.providers.refusals import excerpt, html_page
 from glmcli.providers.row import Provider
-from glmcli.sse import MAX_EVENT, Parser
+from glmcli.sse import MAX_EVENT, Frame, Parser
 
 _OK = 200
 _BLANK = b" \t\r\n"
@@ -63,7 +63,7 @@ class ReplyReader:
             self._bytes += chunk[:_KEPT]
         return chunk
 
-    def _frames_of(self, frames: Iterator) -> Iterator[Event]:
+    def _frames_of(self, frames: Iterator[Frame]) -> Iterator[Event]:
         for frame in frames:
             self._frames += 1
             for event in self._decoder.frame(frame):

@@ -81,6 +81,10 @@ class Wire:
         thinking_budget: the provider takes `thinking_budget`.
         parameters: known ranges; a parameter that maps to None is not accepted.
         most_stops: how many stop strings the provider takes; None: no known limit.
+        few_stops: the sources disagree on whether more than one stop string is taken.
+        json_without_thinking: structured output is refused while the model thinks.
+        json_must_be_named: structured output is refused unless the conversation names JSON.
+        json_schema: `response_format` takes a schema, or nothing is known against it.
         limits: what the provider counts when it refuses.
     """
 
@@ -97,6 +101,10 @@ class Wire:
     thinking_budget: bool = False
     parameters: Mapping[str, Range | None] = field(default_factory=dict)
     most_stops: int | None = None
+    few_stops: bool = False
+    json_without_thinking: bool = False
+    json_must_be_named: bool = False
+    json_schema: bool = True
     limits: Literal["in_flight", "per_minute"] | None = None
 
     @property
@@ -112,7 +120,9 @@ class Provider:
     Attributes:
         catalogue: whose list of models holds here (a row of the configuration file keeps that of the row it is like).
         hosted: may be chosen silently when its key is set.
+        embedded: the server is part of glm, and is started when it is asked.
         default_model: what an unset --model means; None: --model is needed.
+        base_url_variable: the variable that may hold the address.
         allow_http: the user allows the key over plain http:// to this host.
         key_file: where the configuration file says the key stands.
         key_command: the command whose output the configuration file names as the key.
@@ -126,7 +136,9 @@ class Provider:
     wire: Wire
     codes: Codes = Codes()
     hosted: bool = False
+    embedded: bool = False
     default_model: str | None = None
+    base_url_variable: str | None = None
     allow_http: bool = False
     key_file: str | None = None
     key_command: tuple[str, ...] = ()
@@ -134,4 +146,4 @@ class Provider:
     @property
     def needs_key(self) -> bool:
         """A request without a key cannot succeed here."""
-        return bool(self.key_variables)
+        return bool(self.key_variables or self.key_file or self.key_command)

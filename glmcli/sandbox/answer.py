@@ -64,7 +64,8 @@ def answer(question: Question) -> Answer:
 
 def pieces(text: str) -> list[str]:
     """The deltas of a text: short, uneven, across words; a long text comes in about 500 of them at most."""
-    found, start, scale = [], 0, 1 + len(text) // 2000
+    found: list[str] = []
+    start, scale = 0, 1 + len(text) // 2000
     while start < len(text):
         size = (5, 3, 7, 2)[len(found) % 4] * scale
         found.append(text[start : start + size])

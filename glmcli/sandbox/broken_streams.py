@@ -34,13 +34,16 @@ def _bigmodel(_question: Question, _sent: int) -> tuple[bytes, ...]:
 
 
 def _zai(question: Question, _sent: int) -> tuple[bytes, ...]:
-    """An error in a frame: what `_streaming.py` of zai-sdk 0.2.3 on PyPI looks for."""
+    """An error in a frame: what `_streaming.py` of zai-sdk 0.2.3 on PyPI looks for; the words are ours."""
     words = f"Network error, error id: {question.ids.log}, please contact customer service"
     return (data({"error": {"code": "1234", "message": words}}),)
 
 
 def _modelstudio(question: Question, _sent: int) -> tuple[bytes, ...]:
-    """A native error as a frame of its own. Source: https://github.com/sst/opencode/issues/32623 (glm-5.2, 2026)."""
+    """A native error as a frame of its own: glm-5.2, https://github.com/anomalyco/opencode/issues/32623.
+
+    That [DONE] follows is a guess.
+    """
     words = "Streaming error: 'str' object has no attribute 'get'"
     return (data({"request_id": question.ids.uuid, "code": "InternalError", "message": words}), DONE)
 

@@ -1,4 +1,8 @@
+# ruff: noqa: RUF001 - the providers' own words are Chinese
 """The providers' own error codes: their HTTP status and their words.
+
+Words that no page quotes are ours, after what the page says that the code means.
+Of Alibaba's rows with one status the first answers for that status.
 
 **Source**: BigModel https://docs.bigmodel.cn/cn/api/api-code and https://docs.z.ai/api-reference/api-code (2026), where
 recorded the words of the recording; Alibaba https://www.alibabacloud.com/help/model-studio/error-code (2026-09);
@@ -73,6 +77,11 @@ ZHIPU: Mapping[str, tuple[int, str, str]] = {
     "1319": (429, "企业已达到每月上限。", "The monthly limit of the company is reached."),
 }
 
+_TOO_FAST = (
+    "You exceeded your current quota, please check your plan and billing details. For details, see: "
+    "https://help.aliyun.com/zh/model-studio/error-code#token-limit"
+)
+
 # DashScope's name: (status, name on the compatible address, its type, words).
 ALIBABA: Mapping[str, tuple[int, str, str, str]] = {
     "InvalidParameter": (400, "invalid_parameter_error", "invalid_request_error", "The request is invalid."),
@@ -107,8 +116,7 @@ ALIBABA: Mapping[str, tuple[int, str, str, str]] = {
         429,
         "insufficient_quota",
         "insufficient_quota",
-        "You exceeded your current quota, please check your plan and billing details. For details, see: "
-        "https://help.aliyun.com/zh/model-studio/error-code#token-limit",
+        _TOO_FAST,
     ),
     "InternalError": (
         500,
@@ -202,7 +210,6 @@ def _by_status(provider: str, status: int, *, chinese: bool) -> Failure:
         return zhipu(code, chinese=chinese) if code else Failure(status, str(status), f"HTTP {status}")
     if provider in _ALIBABA_PROVIDERS:
         name = next((name for name, row in ALIBABA.items() if row[0] == status), None)
-        # A plain 429 is the limit of requests, not the first row with that status by chance.
         return alibaba(name, native=provider == "dashscope") if name else Failure(status, str(status), f"HTTP {status}")
     if provider == "tokenhub":
         code = _TENCENT_STATUS.get(status)

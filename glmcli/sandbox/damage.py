@@ -30,7 +30,7 @@ def instead(kind: str | None, prefix: str) -> Response | None:
 
 
 def spoiled(kind: str | None, answer: Answer, filtered: str) -> Answer:
-    """The answer under the faults that concern its content; `filtered` is the provider's word for its content filter."""
+    """The answer under the faults that concern its content; `filtered` is the provider's word for its filter."""
     half = first_words(answer.text, len(answer.text.split()) // 2)
     match kind:
         case "length":

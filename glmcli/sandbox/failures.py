@@ -30,7 +30,7 @@ def bigmodel(failure: Failure, _ids: Ids) -> Json:
 def modelstudio(failure: Failure, ids: Ids) -> Json:
     """Refusals of the model's service have an `id` and another order of keys than those of the gateway.
 
-    Source: https://github.com/musistudio/claude-code-router/issues/714 (400), a 401 of 2026, both replayed.
+    Source: https://github.com/musistudio/claude-code-router/issues/714 (400) and a recorded 401, both replayed.
     """
     if failure.status == 400:  # noqa: PLR2004 - the status, not a magic number
         named = {"code": failure.code, "param": failure.param, "message": failure.message, "type": failure.type}
@@ -79,7 +79,9 @@ def sglang(failure: Failure, _ids: Ids) -> Json:
 
 
 def llamacpp(failure: Failure, _ids: Ids) -> Json:
-    """The code is a number. Source: llama.cpp's server as run on 2026-11-21."""
+    """The code is a number, last in a 401 and first elsewhere. Source: llama.cpp's server as run on 2026-11-21."""
+    if failure.status == 401:  # noqa: PLR2004 - the status
+        return {"error": {"message": failure.message, "type": failure.type, "code": failure.status}}
     return {"error": {"code": failure.status, "message": failure.message, "type": failure.type}}
 
 

@@ -8,7 +8,6 @@ counts all of them, and of several that hit the first one wins.
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 
 from glmcli.errors import UsageError
 from glmcli.sandbox.codes import known
@@ -31,16 +30,20 @@ KINDS: Mapping[str, str] = {
 }
 
 
+# Shares add up as decimals: without a hair more, ten times 0.1 would stay below 1.
+_HAIR = 1e-9
+
+
 @dataclass(frozen=True)
 class Fault:
     """One spec, read."""
 
     kind: str
-    share: Fraction
+    share: float
 
     def hits(self, number: int) -> bool:
         """Whether it hits request `number`, counted from 1."""
-        return int(self.share * number) > int(self.share * (number - 1))
+        return int(self.share * number + _HAIR) > int(self.share * (number - 1) + _HAIR)
 
 
 class FaultPlan:
@@ -70,9 +73,9 @@ def parse(spec: str) -> Fault:
             fix=f"known are an HTTP status 400-599, a provider's error code such as 1302, and {', '.join(KINDS)}",
         )
     try:
-        part = Fraction(share or "1")
-    except (ValueError, ZeroDivisionError):
-        part = Fraction(-1)
+        part = float(share or "1")
+    except ValueError:
+        part = -1.0
     if not 0 <= part <= 1:
         raise UsageError(message=f"fault '{spec}': the share must be a number from 0 to 1", fix=f"try {kind}:0.2")
     return Fault(kind, part)

@@ -83,7 +83,7 @@ def not_found(provider: str, path: str) -> Response:
 
 
 def not_allowed(provider: str, path: str) -> Response:
-    """The answer to a method that the path does not take; `{"detail":…}` of vLLM is on record, SGLang is built alike."""
+    """The answer to a method that the path does not take; `{"detail":…}` is vLLM's, and SGLang is built alike."""
     if provider in {"vllm", "sglang"}:
         return Response(405, "application/json", (b'{"detail":"Method Not Allowed"}',))
     return not_found(provider, path)

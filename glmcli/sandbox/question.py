@@ -110,7 +110,7 @@ def _object(value: object) -> Mapping[str, Any]:
 def _thinking_type(fields: Mapping[str, Any]) -> bool:
     """BigModel, Z.ai, TokenHub; GLM-5.2 also takes `none` and `minimal` as off."""
     off = _object(fields.get("thinking")).get("type") == "disabled"
-    return not off and fields.get("reasoning_effort") not in {"none", "minimal"}
+    return not off and fields.get("reasoning_effort") not in ("none", "minimal")
 
 
 def _enable_thinking(fields: Mapping[str, Any]) -> bool:
@@ -126,7 +126,7 @@ def _template(fields: Mapping[str, Any]) -> bool:
 
 # Sources: docs.z.ai and docs.bigmodel.cn guides/capabilities/thinking-mode; alibabacloud.com/help/en/model-studio/glm
 # (2026-03-15); tencentcloud.com/document/product/1300/80634; vLLM 0.32, SGLang 0.5.23 and llama.cpp as run or read on
-# 2026-11-21; github.com/ollama/ollama@fb30760. `openai` stands for servers of which nothing is known: they do not think.
+# 2026-11-21; github.com/ollama/ollama@fb30760. `openai` is a server of which nothing is known: it does not think.
 SWITCHES: Mapping[str, Callable[[Mapping[str, Any]], bool]] = {
     "bigmodel": _thinking_type,
     "zai": _thinking_type,

@@ -44,7 +44,7 @@ def _no_json(question: Question) -> bool:
 
 
 def _forces(question: Question) -> bool:
-    return question.thinks and (isinstance(question.fields.get("tool_choice"), dict))
+    return question.thinks and isinstance(question.fields.get("tool_choice"), dict)
 
 
 def _thinks(question: Question) -> bool:
@@ -71,7 +71,7 @@ _COMMON: rules.Rules = (
     ),
     (rules.outside("max_tokens", 1, 131072), _bad("Range of max_tokens should be [1, 131072]")),
     (rules.given("seed", -1), _bad("-1 is lesser than the minimum of 0 - 'seed'")),
-    (rules.given("enable_search", True), _bad("This model does not support enable_search.")),
+    (lambda question: question.fields.get("enable_search") is True, _bad("This model does not support enable_search.")),
     # glm-5.2 took 4096 and refused 131073 (measured 2026-08)
     (rules.outside("thinking_budget", 1, 131072), _bad("The thinking_budget parameter must be in [1, 131072]")),
     # Other words are an error on glm-5.3 ("Anthropic-Messages" page of help.aliyun.com, 2026)

@@ -1,4 +1,4 @@
-"""What TokenHub, the self-hosted servers and OpenAI refuse."""
+"""What TokenHub, the self-hosted servers and OpenAI refuse. Messages that no source quotes are worded by us."""
 
 from collections.abc import Callable, Mapping
 
@@ -8,10 +8,10 @@ from glmcli.sandbox.failures import Failure
 from glmcli.sandbox.question import Question, media_of
 
 _EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
-# The words of a plan address of TokenHub: https://github.com/badlogic/pi-mono/pull/8876
+# The words of a plan address of TokenHub: https://github.com/earendil-works/pi/pull/8876
 _VARIANTS = "expected one of none, minimal, low, medium, high, xhigh, max"
 # https://cloud.tencent.com/document/product/1823 as probed on glm-5.3 (2026-08)
-_ALWAYS_THINKS = "该模型始终思考，不支持关闭思考；请使用 low、high 或 max"
+_ALWAYS_THINKS = "该模型始终思考，不支持关闭思考；请使用 low、high 或 max"  # noqa: RUF001 - its own words
 
 
 def _tencent(code: str, message: str = "") -> Callable[[Question], Failure]:
@@ -102,7 +102,7 @@ SGLANG: rules.Rules = (
 
 def _sglang_effort(effort: object) -> bool:
     """Words, `ultra` among them, or a number; true and false are neither."""
-    if effort is None or isinstance(effort, float | int) and not isinstance(effort, bool):
+    if effort is None or (isinstance(effort, float | int) and not isinstance(effort, bool)):
         return False
     return effort not in (*_EFFORTS, "ultra")
 

@@ -27,7 +27,8 @@ def _range(field: str, low: float, high: float) -> tuple[rules.Broken, Callable[
 
 
 def _named(question: Question, field: str, span: str) -> Failure:
-    words = f"{field} 参数非法，取值范围 {span}" if question.chinese else f"The {field} parameter must be in {span}"
+    chinese = f"{field} 参数非法，取值范围 {span}"  # noqa: RUF001 - in its language
+    words = chinese if question.chinese else f"The {field} parameter must be in {span}"
     return zhipu("1210", chinese=question.chinese, message=words)
 
 
@@ -59,7 +60,7 @@ def malformed_zhipu(*, chinese: bool) -> Failure:
 ZHIPU: rules.Rules = (
     (lambda question: not question.model, _code("1213", "model")),
     (rules.unknown_model, _unknown),
-    # "must not consist of only system or assistant messages"; https://github.com/sst/opencode/issues/2557
+    # "must not consist of only system or assistant messages"; opencode#2557
     (rules.no_user, _code("1214", "messages")),
     (rules.empty_content, _code("1213", "prompt")),
     # The text schema has no parts; https://github.com/agentscope-ai/agentscope-java flattens them for that reason.
@@ -69,7 +70,7 @@ ZHIPU: rules.Rules = (
     (_too_long, lambda question: _named(question, "max_tokens", f"[1,{_longest(question)}]")),
     (rules.both(rules.model("glm-5.3"), rules.thinking_off), _thinks_always),
     (rules.both(rules.model("glm-5.3"), rules.other_than("reasoning_effort", "low", "high", "max")), _thinks_always),
-    # Before glm-5.2 the effort is ignored without a word (https://github.com/tailcallhq/forgecode/issues/3074).
+    # Before glm-5.2 the effort is ignored without a word (forgecode#3074).
     (
         rules.both(rules.model("glm-5.2"), rules.other_than("reasoning_effort", *_EFFORTS)),
         _code("1214", "reasoning_effort"),

@@ -29,7 +29,7 @@ def empty_content(question: Question) -> bool:
     return any(
         not text_of(message.get("content")).strip() and not media_of(message.get("content"))
         for message in question.messages
-        if message.get("role") in {"user", "system"}
+        if message.get("role") in ("user", "system")
     )
 
 

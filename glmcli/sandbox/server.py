@@ -1,6 +1,7 @@
 """The HTTP/1.1 server: sockets and threads, nothing about providers."""
 
 import itertools
+import os
 import socket
 import struct
 import threading
@@ -131,7 +132,9 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
-        why = error.strerror or str(error)
+        # create_server adds to the text of the system's errors; the resolver's have numbers of their own, below zero.
+        number = error.errno or 0
+        why = os.strerror(number) if number > 0 else str(error.strerror or error)
         raise UsageError(
             message=f"the sandbox cannot listen on {host}:{port}: {why}", fix="choose another port"
         ) from error

@@ -123,11 +123,11 @@ def _sglang_chunk(question: Question, delta: Json, finish: str | None) -> Json:
 
 
 def _sglang_called(index: int, call: Call) -> Iterator[Json]:
-    names: tuple[str | None, ...] = (call.name,)
-    for piece in ("", *fragments(call)):
-        name, names = (*names, None)[0], names[1:]
-        shape = {"id": call.id if name else None, "index": index, "type": "function"}
-        yield _full(tool_calls=[{**shape, "function": {"name": name, "arguments": piece}}])
+    opening = {"id": call.id, "index": index, "type": "function", "function": function(call.name, "")}
+    yield _full(tool_calls=[opening])
+    for piece in fragments(call):
+        more = {"name": None, "arguments": piece}
+        yield _full(tool_calls=[{"id": None, "index": index, "type": "function", "function": more}])
 
 
 def _sglang_usage(answer: Answer) -> Json:

@@ -33,36 +33,65 @@ def fill(schema: object, root: Mapping[str, Any] | None = None, depth: int = 0) 
     if found:
         return value
     chosen = _resolved(schema, root)
-    if chosen is not schema:
+    if chosen is not schema or "$ref" in schema:
         return fill(chosen, root, depth + 1)
     return _BY_TYPE[_type_of(schema)](schema, root, depth)
 
 
 def _given(schema: Mapping[str, Any]) -> tuple[bool, Any]:
     """Whether the schema itself names a value, and which."""
-    for word in ("const", "default"):
-        if word == "default" and schema.get("enum"):
-            break
-        if word in schema:
-            return True, schema[word]
-    for word in ("enum", "examples"):
-        if isinstance(values := schema.get(word), list) and values:
-            return True, values[0]
+    for word in ("const", "enum", "default", "examples"):
+        value = schema.get(word)
+        if word in {"enum", "examples"}:
+            if isinstance(value, list) and value:
+                return True, value[0]
+        elif word in schema:
+            return True, value
     return False, None
 
 
 def _resolved(schema: dict[str, Any], root: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema behind a local `$ref`, or the first of `anyOf`, `oneOf`, `allOf`; else the schema itself."""
+    """The schema behind a local `$ref`, with the first of `anyOf` or `oneOf`, with all of `allOf`; else itself."""
     reference = schema.get("$ref")
-    if isinstance(reference, str) and reference.startswith("#/"):
+    if isinstance(reference, str) and reference.startswith("#"):
         here: Any = root
-        for step in reference[2:].split("/"):
+        for step in reference.split("/")[1:]:
             here = here.get(step, {}) if isinstance(here, dict) else {}
         return here if isinstance(here, dict) else {}
     for word in ("anyOf", "oneOf", "allOf"):
-        if isinstance(options := schema.get(word), list) and options and isinstance(options[0], dict):
-            return {**{key: each for key, each in schema.items() if key != word}, **options[0]}
+        options = schema.get(word)
+        chosen = [each for each in options if isinstance(each, dict)] if isinstance(options, list) else []
+        if chosen:
+            rest = {key: each for key, each in schema.items() if key != word}
+            return _merged(rest, chosen if word == "allOf" else chosen[:1], root)
     return schema
+
+
+def _merged(schema: dict[str, Any], others: list[dict[str, Any]], root: Mapping[str, Any]) -> dict[str, Any]:
+    """One schema that says what all of them say: properties and required names add up, other words replace."""
+    for other in others:
+        more = _resolved(other, root) if "$ref" in other else other
+        joined = {**schema, **more}
+        joined["properties"] = {**_mapping(schema.get("properties")), **_mapping(more.get("properties"))}
+        joined["required"] = [*_list(schema.get("required")), *_list(more.get("required"))]
+        if not joined["properties"] and not joined["required"]:
+            del joined["properties"], joined["required"]
+        schema = joined
+    return schema
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _bound(schema: Mapping[str, Any], word: str) -> float | None:
+    """A number that the schema sets; what is no number counts as not set."""
+    value = schema.get(word)
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _type_of(schema: Mapping[str, Any]) -> str:
@@ -70,8 +99,8 @@ def _type_of(schema: Mapping[str, Any]) -> str:
     kind = schema.get("type")
     if isinstance(kind, list):
         kind = next((each for each in kind if each != "null"), "null")
-    if kind in _BY_TYPE:
-        return str(kind)
+    if isinstance(kind, str) and kind in _BY_TYPE:
+        return kind
     if "items" in schema:
         return "array"
     return "object" if "properties" in schema or "required" in schema else "string"
@@ -87,25 +116,27 @@ def _text(schema: Mapping[str, Any], _root: Mapping[str, Any], _depth: int) -> s
 
 def _number(schema: Mapping[str, Any], *, whole: bool) -> float:
     """The least multiple that is allowed: `minimum`, or just above `exclusiveMinimum`; else 0 or the greatest below."""
-    step = schema.get("multipleOf") or 1
-    if "minimum" in schema:
-        least = schema["minimum"]
-    elif "exclusiveMinimum" in schema:
-        least = schema["exclusiveMinimum"] + (step if whole or "multipleOf" in schema else 0.5)
-    else:
-        least = min(0, schema.get("maximum", schema.get("exclusiveMaximum", step) - step))
+    step = _bound(schema, "multipleOf") or (1 if whole else 0.5)
+    least, above = _bound(schema, "minimum"), _bound(schema, "exclusiveMinimum")
+    most, below = _bound(schema, "maximum"), _bound(schema, "exclusiveMaximum")
+    if least is None and above is not None:
+        least = (above // step + 1) * step
+    if least is None:
+        top = most if most is not None else below - step if below is not None else 0
+        least = min(0, top // step * step)
     value = -(-least // step) * step if whole or "multipleOf" in schema else least
     return int(value) if whole else value
 
 
 def _array(schema: Mapping[str, Any], root: Mapping[str, Any], depth: int) -> list[Any]:
-    return [fill(schema.get("items", {"type": "string"}), root, depth + 1) for _ in range(schema.get("minItems", 1))]
+    size = int(_bound(schema, "minItems") or 1)
+    return [fill(schema.get("items", {"type": "string"}), root, depth + 1) for _ in range(size)]
 
 
 def _object(schema: Mapping[str, Any], root: Mapping[str, Any], depth: int) -> dict[str, Any]:
-    properties = schema.get("properties")
-    known = properties if isinstance(properties, dict) else {}
-    return {name: fill(known.get(name, {"type": "string"}), root, depth + 1) for name in schema.get("required", ())}
+    known = _mapping(schema.get("properties"))
+    names = [name for name in _list(schema.get("required")) if isinstance(name, str)]
+    return {name: fill(known.get(name, {"type": "string"}), root, depth + 1) for name in names}
 
 
 _BY_TYPE: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, Any], int], Any]] = {

@@ -1,0 +1,106 @@
+"""Which model at which provider: flags over request file over environment over configuration over the default."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from glmcli.errors import CredentialsError, UsageError
+from glmcli.keys import GENERAL, has_key
+from glmcli.providers.row import Provider
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What one source says; `verbatim`: a model beside a provider is not split at its slash."""
+
+    source: str
+    provider: str | None
+    model: str | None
+    verbatim: bool = False
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A provider, a model, and where each comes from."""
+
+    provider: Provider
+    model: str
+    why: str
+
+
+def known(name: str, source: str, providers: Mapping[str, Provider]) -> Provider:
+    """The row of that name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if name in providers:
+        return providers[name]
+    close = get_close_matches(name, providers, n=1)
+    guess = f", did you mean {close[0]!r}?" if close else ""
+    raise UsageError(message=f"{source}: unknown provider {name!r}{guess}", fix=f"one of {', '.join(providers)}")
+
+
+def split(text: str, providers: Mapping[str, Provider]) -> tuple[Provider | None, str]:
+    """`PROVIDER/MODEL` in two; the part before the first slash is a provider only if it names one."""
+    name, slash, model = text.partition("/")
+    if slash and name in providers:
+        return providers[name], model
+    return None, text
+
+
+def choose(
+    layers: Sequence[Layer], providers: Mapping[str, Provider], environment: Mapping[str, str], *, dry: bool
+) -> Choice:
+    """The first provider and its model. `dry`: nothing is sent, so no key is needed to choose.
+
+    Raises:
+        UsageError: a provider is unknown, or needs --model.
+        CredentialsError: nobody was named and no provider has a key.
+    """
+    provider: Provider | None = None
+    model: str | None = None
+    reasons: list[str] = []
+    for layer in layers:
+        named = known(layer.provider, layer.source, providers) if layer.provider else None
+        if provider is None and model is None and named:
+            provider = named
+            reasons.append(f"provider from {layer.source}")
+        if model is None and layer.model:
+            model_provider, rest = (None, layer.model) if layer.verbatim and named else split(layer.model, providers)
+            if provider and model_provider and model_provider != provider:
+                continue  # this model belongs to a provider that a stronger source has overruled
+            provider = provider or model_provider
+            model = rest
+            reasons.append(f"model from {layer.source}")
+        if provider is None and named:
+            provider = named
+            reasons.append(f"provider from {layer.source}")
+    if provider is None:
+        provider, why = _default(providers, environment, dry=dry)
+        reasons.append(why)
+    if not model:
+        model = _default_model(provider)
+        reasons.append("the default model")
+    return Choice(provider, model, ", ".join(reasons))
+
+
+def _default_model(provider: Provider) -> str:
+    if provider.default_model is None:
+        raise UsageError(message=f"{provider.name} needs --model", fix="its own name of the model: -m NAME")
+    return provider.default_model
+
+
+def _default(providers: Mapping[str, Provider], environment: Mapping[str, str], *, dry: bool) -> tuple[Provider, str]:
+    hosted = [row for row in providers.values() if row.hosted]
+    for row in hosted:
+        if has_key(row, environment):
+            return row, f"{row.name} is the first provider with a key"
+    if dry:
+        return hosted[0], f"{hosted[0].name} is the first provider, none has a key"
+    variables = dict.fromkeys(name for row in hosted for name in row.key_variables)
+    general = f" ({GENERAL} counts only with GLM_PROVIDER)" if environment.get(GENERAL) else ""
+    raise CredentialsError(
+        message=f"no provider has a key{general}",
+        fix=f"set one of {', '.join(variables)}; or try without a key: -m sandbox/glm-5",
+    )

@@ -1,0 +1,136 @@
+"""The command tree, and the one place where an error becomes an exit code."""
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import TYPE_CHECKING, NoReturn
+
+from glmcli.errors import GlmError, Interrupted, ReaderGoneError, UsageError
+
+if TYPE_CHECKING:
+    from glmcli.app import App
+    from glmcli.terminal import Terminal
+
+_ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_FIRST_PROCESS = 1
+_BY_SIGNAL = 128
+
+
+def run() -> NoReturn:
+    """The program: ends by exit code, or by the signal that ended it, so that a shell's loop around it stops too."""
+    for number in _ENDING_SIGNALS:
+        # A signal that our parent ignores (nohup) stays ignored.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _interrupt)
+    try:
+        code = main(sys.argv[1:])
+    except Interrupted as interrupted:
+        _die(interrupted.signal_number)
+    except ReaderGoneError:
+        _die(signal.SIGPIPE)
+    # Nothing waits in a buffer, and tearing the interpreter down would cost a tenth of a short run.
+    os._exit(code)
+
+
+def _interrupt(number: int, _frame: FrameType | None) -> None:
+    # A second signal ends us at once.
+    for ending in _ENDING_SIGNALS:
+        signal.signal(ending, signal.SIG_DFL)
+    raise Interrupted(number)
+
+
+def _die(number: int) -> NoReturn:
+    if os.getpid() != _FIRST_PROCESS:  # the first process of a container is not ended by its own signals
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+    os._exit(_BY_SIGNAL + number)
+
+
+def main(argv: Sequence[str]) -> int:
+    """The exit code of the program with these arguments.
+
+    Raises:
+        Interrupted: a signal came.
+        ReaderGoneError: nobody reads stdout.
+    """
+    from glmcli.app import App
+    from glmcli.terminal import Terminal
+
+    lost = _hold_descriptors()
+    terminal = Terminal(os.environ, lost)
+    try:
+        _check_arguments(argv)
+        return _call(argv, App(terminal, lost))
+    except GlmError as error:
+        terminal.error(error)
+        _debug(error, terminal)
+        return error.exit_code
+    except Interrupted:
+        if terminal.stdout.is_terminal and not terminal.stdout.at_line_start:
+            terminal.stdout.write("\n")
+        raise
+    except Exception as error:  # noqa: BLE001 - the border: a bug must not show a traceback, or a key in one
+        return _bug(error, terminal)
+
+
+def _hold_descriptors() -> frozenset[int]:
+    """Open 0, 1 and 2 where they are closed, or the next file or socket would take their place."""
+    lost = set()
+    for fd in range(3):
+        try:
+            os.fstat(fd)
+        except OSError:
+            lost.add(fd)
+            os.open(os.devnull, os.O_RDWR)
+    return frozenset(lost)
+
+
+def _check_arguments(argv: Sequence[str]) -> None:
+    for number, argument in enumerate(argv, 1):
+        try:
+            argument.encode()
+        except UnicodeEncodeError as error:
+            byte = os.fsencode(argument[error.start])[0]
+            message = f"argument {number} is not UTF-8 (byte 0x{byte:02X} at {error.start})"
+            raise UsageError(message=message) from error
+
+
+def _call(argv: Sequence[str], app: "App") -> int:
+    import io
+    from contextlib import redirect_stdout
+
+    from glmcli.commands.root import CommandLineError, root
+
+    printed = io.StringIO()  # help and version, which Typer prints: they pass our own border like all else
+    try:
+        with redirect_stdout(printed):
+            code = root()(list(argv), prog_name="glm", standalone_mode=False, obj=app)
+    except CommandLineError as error:
+        raise UsageError(message=error.format_message().rstrip("."), fix=_help_of(error)) from error
+    app.terminal.stdout.write(printed.getvalue())
+    return code or 0
+
+
+def _help_of(error: Exception) -> str:
+    context = getattr(error, "ctx", None)
+    return f"{context.command_path if context else 'glm'} --help"
+
+
+def _bug(error: Exception, terminal: "Terminal") -> int:
+    bug = GlmError(
+        message=f"a bug in glm: {type(error).__name__}: {error}",
+        fix="run it again with GLM_DEBUG=1, and report what it prints",
+    )
+    terminal.error(bug)
+    _debug(error, terminal)
+    return bug.exit_code
+
+
+def _debug(error: Exception, terminal: "Terminal") -> None:
+    """The traceback, for who asks for it; keys are blanked out like everywhere."""
+    if os.environ.get("GLM_DEBUG") == "1":
+        import traceback
+
+        terminal.insist("".join(traceback.format_exception(error)))

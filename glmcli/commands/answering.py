@@ -1,0 +1,185 @@
+"""What `ask` and `stream` share: from flags to the end of the question."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from glmcli import prompt as words
+from glmcli import settings
+from glmcli.app import App
+from glmcli.chat import Message
+from glmcli.commands.options import merge
+from glmcli.config import load as load_config
+from glmcli.errors import GlmError, OutputError, ReaderGoneError, UsageError
+from glmcli.keys import KeyRing
+from glmcli.options import Options
+from glmcli.outcome import Outcome
+from glmcli.output.destination import Destination, open_output
+from glmcli.plan import Candidate, Plan
+from glmcli.providers.row import Provider
+from glmcli.session import Session
+from glmcli.stdin import Stdin
+from glmcli.terminal import STDIN
+
+
+def answer(app: App, flags: Mapping[str, Any], *, live: bool) -> None:
+    """Ask, print, and raise the error if there is no complete answer; `live` prints as it comes.
+
+    Raises:
+        GlmError: as its exit code says.
+    """
+    options = Options(**flags)
+    _agree(options, live=live)
+    try:
+        with ExitStack() as stack:
+            _Question(app, options, flags, stack, live=live).ask()
+    except _ReportedError as reported:
+        raise reported.error from reported.__cause__
+    except GlmError as error:
+        _report(app, options, error)
+        raise
+
+
+class _ReportedError(Exception):
+    """The writers have told the script already; what is left is to tell the person."""
+
+    def __init__(self, error: GlmError) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+def _agree(options: Options, *, live: bool) -> None:
+    """Refuse flags that contradict each other."""
+    pairs = (
+        (options.json and options.jsonl, "--json and --jsonl are two forms of the same output"),
+        (live and options.json, "stream prints as it arrives: use --jsonl, or ask --json"),
+        (live and options.no_stream, "stream needs a stream: use ask --no-stream"),
+        (options.no_reasoning and options.reasoning, "--no-reasoning hides what --reasoning would write"),
+        (options.no_stdin and options.need_stdin, "--no-stdin and --need-stdin contradict each other"),
+        (options.dry_run and options.curl, "--dry-run and --curl are two forms of the same output"),
+        (options.var and not options.request, "--var fills a request file: add --request FILE"),
+    )
+    for contradicts, message in pairs:
+        if contradicts:
+            raise UsageError(message=message, fix="leave one of them out")
+
+
+class _Question:
+    """One question, from the options to the last byte."""
+
+    def __init__(self, app: App, options: Options, flags: Mapping[str, Any], stack: ExitStack, *, live: bool) -> None:
+        self._app = app
+        self._terminal = app.terminal
+        self._flags = flags
+        self._options = options
+        self._stack = stack
+        self._live = live
+        deadline = app.started + options.deadline if options.deadline else float("inf")
+        self._stdin = Stdin(lost=STDIN in app.lost, deadline=deadline, say=app.terminal.insist)
+
+    def ask(self) -> None:
+        file = self._load_file()
+        self._set_terminal()
+        session = Session(self._options.session) if self._options.session else None
+        new, messages = self._messages(session)
+        candidates = self._candidates(file, messages)
+        if self._options.dry_run or self._options.curl:
+            self._show(candidates[0])
+            return
+        outcome = self._run(candidates)
+        if outcome.error:
+            raise _ReportedError(outcome.error)
+        if session:
+            session.append(new, outcome, self._terminal.redactor)
+
+    def _load_file(self) -> dict[str, Any]:
+        if self._options.request is None:
+            return {}
+        from glmcli import request_file
+
+        file = request_file.load(self._options.request, self._options.var, self._stdin)
+        self._options = merge(file, self._flags)
+        _agree(self._options, live=self._live)
+        return file
+
+    def _set_terminal(self) -> None:
+        terminal, options = self._terminal, self._options
+        terminal.quiet = options.quiet
+        terminal.verbose = options.verbose and not options.quiet
+        terminal.plain |= options.plain
+        if options.raw:
+            terminal.stdout.show_raw()
+            terminal.stderr.show_raw()
+
+    def _messages(self, session: Session | None) -> tuple[tuple[Message, ...], tuple[Message, ...]]:
+        """The turns that are new, and all that are sent."""
+        system = words.system_message(self._options, self._stdin)
+        earlier = session.messages() if session else ()
+        new = words.new_turns(self._options, self._stdin, self._terminal)
+        kept = (system, *new) if system and system not in earlier else new
+        return kept, words.conversation(system, earlier, new)
+
+    def _candidates(self, file: Mapping[str, Any], messages: tuple[Message, ...]) -> tuple[Candidate, ...]:
+        environment = self._app.environment
+        layers = settings.Layers(Options(**self._flags), file, environment, load_config(environment))
+        keys = KeyRing(environment, self._stdin, self._terminal.note)
+        resolver = settings.Resolver(self._options, layers, self._terminal, keys, self._embedded)
+        return resolver.candidates(messages, stream=not self._options.no_stream)
+
+    def _embedded(self, provider: Provider) -> str:
+        """The address of the sandbox, which is started for this question unless nothing is sent."""
+        from glmcli.sandbox import PREFIXES, Sandbox
+
+        if self._options.dry_run or self._options.curl:
+            return f"http://127.0.0.1:0{PREFIXES[provider.name]}"
+        return self._stack.enter_context(Sandbox()).base_url(provider.name)
+
+    def _show(self, candidate: Candidate) -> None:
+        from glmcli.output.requests import as_curl, as_json
+
+        shown = as_curl(candidate) if self._options.curl else as_json(candidate)
+        self._terminal.stdout.write(shown)
+
+    def _run(self, candidates: tuple[Candidate, ...]) -> Outcome:
+        tls = None
+        if any(candidate.call.url.startswith("https:") for candidate in candidates):
+            from glmcli.tls import Tls
+
+            tls = Tls(self._app.environment)
+        out = open_output(self._options.output, self._terminal)
+        # The HTTP library is imported while the certificates load.
+        from glmcli.commands.writers import writers
+        from glmcli.engine import Engine
+
+        with _unless_broken(out):
+            writer = writers(self._options, self._terminal, out, live=self._live)
+            plan = Plan(
+                candidates=candidates,
+                limits=settings.limits(self._options),
+                live=self._live,
+                exact=self._options.exact,
+                allow_empty=self._options.allow_empty,
+                started=self._app.started,
+            )
+            return Engine(plan, writer, self._terminal.redactor, tls, out.check_reader).ask()
+
+
+@contextmanager
+def _unless_broken(out: Destination) -> Iterator[None]:
+    """Leave no half-written file behind, whatever ends us."""
+    try:
+        yield
+    except BaseException:
+        out.abandon()
+        raise
+
+
+def _report(app: App, options: Options, error: GlmError) -> None:
+    """Tell a script of an error that came before the question was asked, in the form that it wants."""
+    from glmcli.commands.writers import script_writers
+
+    try:
+        for writer in script_writers(options, app.terminal):
+            writer.end(Outcome(error=error))
+    except (GlmError, OutputError, ReaderGoneError):
+        return  # the error itself is what must be told

@@ -1,0 +1,210 @@
+"""The flags that all who ask a model share: one table that yields the parser, the help and the completions.
+
+Typer gets every value as text and hands it on as it is: what a value may be is judged here, in our own words, and the
+libraries that judge for Typer (200 M instructions of imports) stay unloaded.
+"""
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import typer
+
+from glmcli.errors import UsageError
+from glmcli.options import Options
+
+Kind = Literal["text", "list", "switch", "choice", "integer", "number", "seconds"]
+
+
+@dataclass(frozen=True)
+class Flag:
+    """One flag: the field of Options that it sets, how it is written, what it takes, what it says of itself."""
+
+    field: str
+    written: tuple[str, ...]
+    kind: Kind
+    group: str
+    help: str
+    metavar: str = "TEXT"
+    least: float | None = None
+
+    def parameter(self) -> inspect.Parameter:
+        """The flag as a parameter of a command's function."""
+        metavar = None if self.kind in ("switch", "choice") else self.metavar
+        info = typer.Option(*self.written, help=self.help, metavar=metavar, show_default=False)
+        annotation: Any = {"list": list[str] | None, "switch": bool, "choice": bool | None}.get(self.kind, str | None)
+        default = False if self.kind == "switch" else None
+        return inspect.Parameter(
+            self.field, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[annotation, info]
+        )
+
+    def is_given(self, value: Any) -> bool:  # noqa: ANN401 - what the parser gives
+        """Whether the user wrote this flag."""
+        return bool(value) if self.kind in ("switch", "list") else value is not None
+
+    def value(self, given: Any) -> Any:  # noqa: ANN401 - what the parser gives
+        """The value that the text means.
+
+        Raises:
+            UsageError: it means none.
+        """
+        match self.kind:
+            case "integer":
+                return self._bounded(given, int, "a whole number")
+            case "number" | "seconds":
+                return self._bounded(given, float, "a number" if self.kind == "number" else "a number of seconds")
+            case "list":
+                return tuple(given)
+            case _:
+                return given
+
+    def _bounded(self, text: str, kind: Callable[[str], float], what: str) -> float:
+        name = self.written[-1]
+        try:
+            value = kind(text)
+        except ValueError as error:
+            raise UsageError(message=f"{name}: {text!r} is not {what}") from error
+        if value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124 - NaN is not itself
+            raise UsageError(message=f"{name}: {text!r} is not {what}")
+        if self.least is not None and value < self.least:
+            raise UsageError(message=f"{name}: {text} is less than {self.least:g}")
+        if self.kind == "seconds" and self.least is None and value <= 0:
+            raise UsageError(message=f"{name}: {text} is not more than 0")
+        return value
+
+
+_MODEL, _INPUT, _THINK, _SAMPLE = "Model", "Input", "Thinking", "Sampling"
+_OUTPUT, _TIME = "Output", "Time and retries"
+
+FLAGS: tuple[Flag, ...] = (
+    Flag("model", ("-m", "--model"), "text", _MODEL, "The model, as [PROVIDER/]MODEL.", "MODEL"),
+    Flag("provider", ("-P", "--provider"), "text", _MODEL, "The provider; -m is then its own name, verbatim.", "NAME"),
+    Flag("base_url", ("--base-url",), "text", _MODEL, "Another address of the first provider.", "URL"),
+    Flag("key_file", ("--key-file",), "text", _MODEL, "The first provider's key stands here.", "FILE|-"),
+    Flag(
+        "fallback",
+        ("--fallback",),
+        "list",
+        _MODEL,
+        "Ask this one if the one before cannot (repeatable).",
+        "[PROVIDER/]MODEL",
+    ),
+    Flag("force", ("--force",), "switch", _MODEL, "Send what the provider is known to refuse."),
+    Flag("request", ("-f", "--request"), "text", _INPUT, "A request file, YAML or JSON; flags override it.", "FILE|-"),
+    Flag("var", ("--var",), "list", _INPUT, "Fill {{NAME}} in the request file (repeatable).", "NAME=VALUE"),
+    Flag("system", ("-s", "--system"), "text", _INPUT, "The system message.", "TEXT|@FILE"),
+    Flag("attach", ("-a", "--attach"), "list", _INPUT, "Add a text file to the message (repeatable).", "FILE|-"),
+    Flag("session", ("--session",), "text", _INPUT, "Keep the conversation in this JSONL file.", "FILE"),
+    Flag("no_stdin", ("--no-stdin",), "switch", _INPUT, "Do not read stdin."),
+    Flag("need_stdin", ("--need-stdin",), "switch", _INPUT, "Fail if stdin is empty."),
+    Flag("think", ("--think/--no-think",), "choice", _THINK, "Switch thinking on or off."),
+    Flag("effort", ("--effort",), "text", _THINK, "How hard to think: low, high, max (by model).", "WORD"),
+    Flag("think_budget", ("--think-budget",), "integer", _THINK, "Most tokens of thinking.", "N", 1),
+    Flag("temperature", ("--temperature",), "number", _SAMPLE, "Randomness; 0 is the least.", "X", 0),
+    Flag("top_p", ("--top-p",), "number", _SAMPLE, "Nucleus sampling.", "X"),
+    Flag("top_k", ("--top-k",), "integer", _SAMPLE, "Sample among the best K tokens.", "K", 0),
+    Flag("repetition_penalty", ("--repetition-penalty",), "number", _SAMPLE, "1 is none, more repeats less.", "X"),
+    Flag("max_tokens", ("--max-tokens",), "integer", _SAMPLE, "Most tokens of the reply.", "N", 1),
+    Flag("seed", ("--seed",), "integer", _SAMPLE, "Ask for a repeatable reply.", "N"),
+    Flag("stop", ("--stop",), "list", _SAMPLE, "End before this text (repeatable).", "TEXT"),
+    Flag("option", ("-o", "--option"), "list", _SAMPLE, "Any other field of the provider (repeatable).", "KEY=VALUE"),
+    Flag("no_stream", ("--no-stream",), "switch", _OUTPUT, "Ask the provider for a whole answer."),
+    Flag("no_reasoning", ("-R", "--no-reasoning"), "switch", _OUTPUT, "Do not show the reasoning."),
+    Flag("reasoning", ("--reasoning",), "text", _OUTPUT, "Where the reasoning goes.", "stderr|stdout|none|FILE|fd:N"),
+    Flag("json", ("--json",), "switch", _OUTPUT, "Print one JSON object, also on failure."),
+    Flag("jsonl", ("--jsonl",), "switch", _OUTPUT, "Print one event a line, live."),
+    Flag("usage", ("-u", "--usage"), "switch", _OUTPUT, "One line of token counts on stderr."),
+    Flag(
+        "meta",
+        ("--meta",),
+        "text",
+        _OUTPUT,
+        "The --json object without texts goes here.",
+        "stderr|stdout|none|FILE|fd:N",
+    ),
+    Flag("output", ("-O", "--output"), "text", _OUTPUT, "Write the answer here, if it is complete.", "FILE"),
+    Flag("keep_partial", ("--keep-partial",), "switch", _OUTPUT, "Print a cut answer too; the exit code stays."),
+    Flag("allow_empty", ("--allow-empty",), "switch", _OUTPUT, "An empty answer is complete."),
+    Flag("exact", ("--exact",), "switch", _OUTPUT, "Add and drop no newline."),
+    Flag("plain", ("--plain",), "switch", _OUTPUT, "No colours and no live rendering."),
+    Flag("raw", ("--raw",), "switch", _OUTPUT, "Let control characters through to a terminal."),
+    Flag("dry_run", ("-n", "--dry-run"), "switch", _OUTPUT, "Print the request as JSON; send nothing."),
+    Flag("curl", ("--curl",), "switch", _OUTPUT, "Print the request as a curl command; send nothing."),
+    Flag("quiet", ("-q", "--quiet"), "switch", _OUTPUT, "Errors only."),
+    Flag("verbose", ("-v", "--verbose"), "switch", _OUTPUT, "Say what is chosen, and why."),
+    Flag("retries", ("--retries",), "integer", _TIME, "Most retries (3).", "N", 0),
+    Flag("retry_max_time", ("--retry-max-time",), "seconds", _TIME, "Retry no longer than this (180).", "S", 0),
+    Flag("connect_timeout", ("--connect-timeout",), "seconds", _TIME, "Until the connection stands (10).", "S"),
+    Flag("first_timeout", ("--first-timeout",), "seconds", _TIME, "From then to the first data (300).", "S"),
+    Flag("idle_timeout", ("--idle-timeout",), "seconds", _TIME, "Between data (300); keep-alives do not count.", "S"),
+    Flag("deadline", ("--deadline",), "seconds", _TIME, "Until all is over, stdin included (none).", "S"),
+)
+
+GROUPS: Mapping[str, str] = {flag.field: flag.group for flag in FLAGS}
+
+_PROMPT = inspect.Parameter(
+    "prompt",
+    inspect.Parameter.POSITIONAL_OR_KEYWORD,
+    default=None,
+    annotation=Annotated[str | None, typer.Argument(help="The question; with stdin, what to do with it.")],
+)
+
+Command = Callable[[typer.Context, dict[str, Any]], None]
+
+
+def declare(
+    command: Command, flags: Iterable[Flag], arguments: Iterable[inspect.Parameter] = ()
+) -> Callable[..., None]:
+    """The command as a function that Typer can read, with every flag as a parameter.
+
+    `command` is called with the context and with the values that were given, by field.
+    """
+    by_field = {flag.field: flag for flag in flags}
+
+    def called(ctx: typer.Context, **given: Any) -> None:  # noqa: ANN401 - what the parser gives
+        command(ctx, _typed(given, by_field))
+
+    context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+    parameters = [context, *arguments, *(flag.parameter() for flag in by_field.values())]
+    called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    called.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    called.__doc__ = command.__doc__
+    return called
+
+
+def asking(command: Command) -> Callable[..., None]:
+    """The command with a prompt and all the flags of those who ask a model."""
+    return declare(command, FLAGS, [_PROMPT])
+
+
+def _typed(given: Mapping[str, Any], flags: Mapping[str, Flag]) -> dict[str, Any]:
+    """What the user wrote, as values; what was not written is left out.
+
+    Raises:
+        UsageError: a value is wrong.
+    """
+    values: dict[str, Any] = {}
+    for name, text in given.items():
+        if name not in flags:
+            values |= {name: text} if text is not None else {}
+        elif flags[name].is_given(text):
+            values[name] = flags[name].value(text)
+    if "option" in values:
+        values["option"] = dict(_option(text) for text in values["option"])
+    return values
+
+
+def _option(text: str) -> tuple[str, Any]:
+    from glmcli import documents
+
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise UsageError(message=f"--option {text}: not KEY=VALUE")
+    return name, documents.parse_value(value, f"--option {name}")
+
+
+def merge(file: Mapping[str, Any], flags: Mapping[str, Any]) -> Options:
+    """Options of both: a flag overrides the file; --option adds to its options."""
+    option = {**file.get("option", {}), **flags.get("option", {})}
+    return Options(**{**file, **flags, "option": option})

@@ -1,0 +1,52 @@
+"""The commands of `glm`, and the root that finds them."""
+
+from typing import Annotated, Any
+
+import typer
+import typer.core
+import typer.main
+
+from glmcli import __version__
+from glmcli.commands.tree import SETTINGS, Group, Listed
+
+# What Typer raises for a wrong command line. Its own click is private, so the class is found from a public one.
+CommandLineError: Any = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
+
+
+class _Root(Group):
+    listed = {  # noqa: RUF012 - a table
+        "ask": Listed("glmcli.commands.ask", "One question, one complete answer, or nothing on stdout."),
+        "stream": Listed("glmcli.commands.stream", "The same, printed as it arrives."),
+        "sandbox": Listed(
+            "glmcli.commands.sandbox", "Serve the embedded providers on loopback, with faults on demand."
+        ),
+    }
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"glm {__version__}")
+        raise typer.Exit
+
+
+_Version = Annotated[
+    bool,
+    typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True, show_default=False),
+]
+
+
+def _glm(*, version: _Version = False) -> None:
+    """A scriptable command line for GLM language models: exit 0 means a complete answer."""
+
+
+def root() -> typer.core.TyperGroup:
+    """The whole command tree."""
+    app = typer.Typer(
+        cls=_Root,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings=SETTINGS,
+    )
+    app.callback()(_glm)
+    return typer.main.get_command(app)  # type: ignore[return-value]

@@ -1,0 +1,47 @@
+"""`glm sandbox`: the embedded providers, served for other programs."""
+
+from typing import Any
+
+import typer
+
+from glmcli.app import App
+from glmcli.commands.options import Flag, declare
+from glmcli.commands.tree import single
+
+_SERVE = "Server"
+_FLAGS = (
+    Flag("port", ("--port",), "integer", _SERVE, "The port on 127.0.0.1; 0, the default, takes a free one.", "N", 0),
+    Flag(
+        "fault",
+        ("--fault",),
+        "list",
+        _SERVE,
+        "Fail on demand (repeatable): a status such as 429, a provider's code such as 1302, or cut, reset, hang, stall, "
+        "error, html, garbage, length and others; SHARE is how many of the requests, 1 is all.",
+        "KIND[:SHARE]",
+    ),
+    Flag("latency", ("--latency",), "seconds", _SERVE, "Wait before the first byte.", "S", 0),
+    Flag("pace", ("--pace",), "seconds", _SERVE, "Wait between the pieces of a stream.", "S", 0),
+)
+
+
+def _sandbox(ctx: typer.Context, given: dict[str, Any]) -> None:
+    """Serve every provider's grammar on loopback, until Ctrl-C: an echo in the recorded shapes, and no model.
+
+    Prints one line a provider: its name, a tab, and its base URL for --base-url.
+    """
+    from glmcli.sandbox import PREFIXES, Sandbox
+
+    app: App = ctx.obj
+    server = Sandbox(
+        port=given.get("port", 0),
+        faults=given.get("fault", ()),
+        latency=given.get("latency", 0.0),
+        pace=given.get("pace", 0.0),
+    )
+    with server as sandbox:
+        app.terminal.stdout.write("".join(f"{name}\t{sandbox.base_url(name)}\n" for name in PREFIXES))
+        sandbox.wait()
+
+
+command = single("sandbox", declare(_sandbox, _FLAGS))

@@ -1,0 +1,81 @@
+"""Typer, fitted to a program that starts a thousand times in a shell loop.
+
+Commands are imported when they are called, values stay text (see commands.options), help is plain.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from importlib import import_module
+from typing import Any, NamedTuple
+
+import typer
+import typer.core
+import typer.main
+
+from glmcli.commands.options import GROUPS
+
+SETTINGS = {"help_option_names": ["-h", "--help"]}
+_OTHER = "Other"
+
+
+class Listed(NamedTuple):
+    """A command in the tree: where it is, and its line in the help."""
+
+    module: str
+    help: str
+
+
+def _as_given(parameter: Any, _context: Any, value: Any) -> Any:  # noqa: ANN401 - click's own types are private
+    """Hand a value on as the parser gives it."""
+    if value is None and (parameter.multiple or parameter.nargs == -1):
+        return ()
+    return parameter.callback(_context, parameter, value) if parameter.callback else value
+
+
+class Command(typer.core.TyperCommand):
+    """A command whose values stay text, and whose help lists flags by subject."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:  # noqa: ANN401 - passed through
+        """Take Typer's conversion of values away: it would load pydantic, which costs as much as all the rest."""
+        super().__init__(*args, **settings)
+        for parameter in self.params:
+            parameter.process_value = partial(_as_given, parameter)  # type: ignore[method-assign]
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - click's own types are private
+        """Write the flags in the groups of their table."""
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                default = "Arguments" if parameter.param_type_name == "argument" else _OTHER
+                groups.setdefault(GROUPS.get(parameter.name or "", default), []).append(record)
+        for group, records in groups.items():
+            with formatter.section(group):
+                formatter.write_dl(records)
+
+
+def single(name: str, function: Callable[..., None]) -> typer.core.TyperCommand:
+    """The function as a command of that name."""
+    app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    app.command(name, cls=Command, context_settings=SETTINGS)(function)
+    return typer.main.get_command(app)  # type: ignore[return-value]
+
+
+class Group(typer.core.TyperGroup):
+    """A group whose commands are imported when they are called; `listed` is set by its subclass or builder."""
+
+    listed: Mapping[str, Listed] = {}
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401, ARG002 - click's own types are private
+        """The names, in the order of the table."""
+        return list(self.listed)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ANN401, ARG002 - as above
+        """The command, or None if there is none of this name."""
+        entry = self.listed.get(cmd_name)
+        return import_module(entry.module).command if entry else None
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401, ARG002 - as above
+        """Write one line a command without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.help) for name, entry in self.listed.items()])

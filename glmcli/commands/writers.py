@@ -1,0 +1,62 @@
+"""Which writers the options ask for."""
+
+from collections.abc import Iterator
+
+from glmcli.options import Options
+from glmcli.output.destination import Destination, OpenStream, open_side
+from glmcli.output.json_lines import JsonLines
+from glmcli.output.json_reply import JsonReply, Meta
+from glmcli.output.plain import LiveAnswer, ReasoningText, Remarks, WholeAnswer
+from glmcli.output.usage_line import UsageLine
+from glmcli.output.writer import Together, Writer
+from glmcli.terminal import Terminal
+
+
+def writers(options: Options, terminal: Terminal, out: Destination, *, live: bool) -> Writer:
+    """All writers of this question as one. Reasoning comes first: its line ends before anything else is said."""
+    return Together([*_reasoning(options, terminal, live=live), *_rest(options, terminal, out, live=live)])
+
+
+def _reasoning(options: Options, terminal: Terminal, *, live: bool) -> Iterator[Writer]:
+    quiet = options.quiet or options.json or options.jsonl
+    destination = options.reasoning or ("none" if quiet or options.no_reasoning else "stderr")
+    stream = open_side("--reasoning", destination, terminal)
+    if stream is not None:
+        # A stream is never asked again once reasoning has come, so only `ask` needs to hold it back.
+        hold = not live and stream not in (terminal.stderr, terminal.stdout)
+        yield ReasoningText(stream, terminal, hold=hold)
+
+
+def _rest(options: Options, terminal: Terminal, out: Destination, *, live: bool) -> Iterator[Writer]:
+    yield Remarks(terminal)
+    yield _answer(options, terminal, out, live=live)
+    yield from _meta(options, terminal)
+    if options.usage:
+        yield UsageLine(terminal)
+
+
+def _answer(options: Options, terminal: Terminal, out: Destination, *, live: bool) -> Writer:
+    if options.json:
+        return JsonReply(out, keep_partial=options.keep_partial)
+    if options.jsonl:
+        return JsonLines(out)
+    if not live:
+        return WholeAnswer(out, keep_partial=options.keep_partial, exact=options.exact)
+    return LiveAnswer(out, exact=options.exact)
+
+
+def _meta(options: Options, terminal: Terminal) -> Iterator[Writer]:
+    if options.meta:
+        stream = open_side("--meta", options.meta, terminal)
+        if stream is not None:
+            yield Meta(stream)
+
+
+def script_writers(options: Options, terminal: Terminal) -> Iterator[Writer]:
+    """Those that speak to a script, for an error before the question was asked: the answer's file is not touched."""
+    if options.output in (None, "-"):
+        if options.json:
+            yield JsonReply(OpenStream(terminal.stdout), keep_partial=False)
+        elif options.jsonl:
+            yield JsonLines(OpenStream(terminal.stdout))
+    yield from _meta(options, terminal)

@@ -1,0 +1,61 @@
+"""What a user set, by flag or request file: one field for each long flag."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """All that `ask` and its kin take. None and empty mean: not set. Units: times in seconds, budgets in tokens."""
+
+    prompt: str | None = None
+    messages: tuple[Mapping[str, Any], ...] = ()
+    server_tools: tuple[Mapping[str, Any], ...] = ()
+    model: str | None = None
+    provider: str | None = None
+    base_url: str | None = None
+    key_file: str | None = None
+    fallback: tuple[str, ...] = ()
+    request: str | None = None
+    var: tuple[str, ...] = ()
+    system: str | None = None
+    attach: tuple[str, ...] = ()
+    session: str | None = None
+    no_stdin: bool = False
+    need_stdin: bool = False
+    think: bool | None = None
+    effort: str | None = None
+    think_budget: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    repetition_penalty: float | None = None
+    max_tokens: int | None = None
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    option: Mapping[str, Any] = field(default_factory=dict)
+    force: bool = False
+    no_stream: bool = False
+    no_reasoning: bool = False
+    reasoning: str | None = None
+    json: bool = False
+    jsonl: bool = False
+    usage: bool = False
+    meta: str | None = None
+    output: str | None = None
+    keep_partial: bool = False
+    allow_empty: bool = False
+    exact: bool = False
+    plain: bool = False
+    raw: bool = False
+    dry_run: bool = False
+    curl: bool = False
+    quiet: bool = False
+    verbose: bool = False
+    retries: int = 3
+    retry_max_time: float = 180.0
+    connect_timeout: float = 10.0
+    first_timeout: float = 300.0
+    idle_timeout: float = 300.0
+    deadline: float | None = None

@@ -1,0 +1,29 @@
+"""A request shown instead of sent: --dry-run and --curl."""
+
+import json
+import shlex
+
+from glmcli.plan import Candidate
+from glmcli.providers.json_text import encode
+
+
+def as_json(candidate: Candidate) -> str:
+    """The exact request as JSON; the key is shown as the variable that holds it."""
+    call = candidate.call
+    headers = dict(call.headers)
+    if call.key:
+        headers["Authorization"] = f"Bearer ${call.key.variable}"
+    shown = {"method": call.method, "url": call.url, "headers": headers, "body": call.body}
+    return json.dumps(shown, ensure_ascii=False, indent=2) + "\n"
+
+
+def as_curl(candidate: Candidate) -> str:
+    """The same as a command that can be pasted into a shell."""
+    call = candidate.call
+    words = ["curl", "--no-progress-meter", "--http1.1", "--no-buffer", "--request", call.method, shlex.quote(call.url)]
+    lines = [" ".join(words)]
+    if call.key:
+        lines.append(f'--header "Authorization: Bearer ${call.key.variable}"')
+    lines += [f"--header {shlex.quote(f'{name}: {value}')}" for name, value in call.headers]
+    lines.append(f"--data-raw {shlex.quote(encode(call.body))}")
+    return " \\\n  ".join(lines) + "\n"

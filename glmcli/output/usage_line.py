@@ -1,0 +1,27 @@
+"""What the question cost, in one line for a person."""
+
+from glmcli.events import Usage
+from glmcli.outcome import Outcome
+from glmcli.output.writer import Silent
+from glmcli.terminal import Terminal
+
+
+class UsageLine(Silent):
+    """The line of --usage."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        """Speak through this terminal."""
+        self._terminal = terminal
+
+    def end(self, outcome: Outcome) -> None:
+        """Print the counts that the provider said; what it did not say is unknown, not 0."""
+        usage = outcome.reply.usage or Usage()
+        self._terminal.insist(
+            f"usage: input {_count(usage.input_tokens)} (cached {_count(usage.cached_tokens)}), "
+            f"output {_count(usage.output_tokens)} (reasoning {_count(usage.reasoning_tokens)}), "
+            f"total {_count(usage.total_tokens)}"
+        )
+
+
+def _count(tokens: int | None) -> str:
+    return "unknown" if tokens is None else str(tokens)

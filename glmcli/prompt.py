@@ -1,0 +1,94 @@
+"""The words that are sent: system message, earlier turns, prompt, attachments, stdin."""
+
+import os
+
+from glmcli.chat import Message
+from glmcli.errors import UsageError
+from glmcli.options import Options
+from glmcli.stdin import Stdin, decode, read_file
+from glmcli.terminal import STDIN, Terminal
+
+_STDIN = "-"
+
+
+def new_turns(options: Options, stdin: Stdin, terminal: Terminal) -> tuple[Message, ...]:
+    """The turns that the user adds now, without the system message.
+
+    Raises:
+        UsageError: the message is empty, or a file or stdin is no text.
+    """
+    turns = tuple(Message(turn["role"], turn["content"], turn.get("reasoning", "")) for turn in options.messages)
+    text = _user_text(options, stdin, terminal)
+    if text.strip():
+        return (*turns, Message("user", text))
+    if not turns:
+        raise UsageError(message="the prompt is empty", fix='give one, as in glm ask "Who are you", or pipe it in')
+    return turns
+
+
+def _user_text(options: Options, stdin: Stdin, terminal: Terminal) -> str:
+    prompt = "" if options.prompt in (None, _STDIN) else options.prompt
+    parts = [prompt] if prompt else []
+    parts += [_attachment(path, stdin) for path in options.attach]
+    piped = _piped(options, stdin)
+    if piped is not None:
+        if piped:
+            parts.append(piped)
+        elif options.need_stdin:
+            raise UsageError(
+                message="stdin is empty", fix="check the command before the pipe; --need-stdin asked for it"
+            )
+        elif prompt:
+            terminal.note("stdin is empty; only the prompt is sent")
+    elif options.need_stdin:
+        raise UsageError(message="stdin is no pipe and no file", fix="pipe something in; --need-stdin asked for it")
+    return "\n\n".join(parts)
+
+
+def _piped(options: Options, stdin: Stdin) -> str | None:
+    """What stdin holds, or None where it is not read."""
+    if options.no_stdin:
+        return None
+    if stdin.is_fed or options.prompt == _STDIN:
+        return decode(stdin.read("the prompt"), "stdin")
+    needed = not (options.prompt or options.messages or options.attach)
+    if needed and not stdin.is_claimed and os.isatty(STDIN):
+        raise UsageError(message="no prompt", fix='give one, as in glm ask "Who are you", or pipe it in')
+    return None
+
+
+def _attachment(path: str, stdin: Stdin) -> str:
+    name = "stdin" if path == "-" else os.path.basename(path)  # noqa: PTH119 - a string is all that is needed
+    text = decode(read_file(path, "--attach", stdin), f"--attach {path}:" if path != "-" else "stdin")
+    return f"{name}:\n\n{text}"
+
+
+def system_message(options: Options, stdin: Stdin) -> Message | None:
+    """The system message, read from a file where it begins with `@`.
+
+    Raises:
+        UsageError: the file cannot be read or is no text.
+    """
+    if options.system is None:
+        return None
+    if not options.system.startswith("@"):
+        return Message("system", options.system)
+    path = options.system[1:]
+    return Message("system", decode(read_file(path, "--system", stdin), f"--system {path}"))
+
+
+def conversation(system: Message | None, earlier: tuple[Message, ...], new: tuple[Message, ...]) -> tuple[Message, ...]:
+    """All turns in the order in which they are sent; a new system message replaces an earlier one.
+
+    Raises:
+        UsageError: the request file says it twice.
+    """
+    said = tuple(turn for turn in new if turn.role == "system")
+    if system and said:
+        raise UsageError(
+            message="a system message stands both in --system and in messages", fix="leave one of them out"
+        )
+    if not system and not earlier:
+        return new  # as the request file has it
+    first = ((system,) if system else said) or tuple(turn for turn in earlier if turn.role == "system")
+    return (*first, *(turn for turn in (*earlier, *new) if turn.role != "system"))

@@ -1,0 +1,70 @@
+"""A request file as options: the same words as the flags, and paths that begin at the file."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from glmcli import documents
+from glmcli.errors import UsageError
+from glmcli.providers.decoder import text_of
+from glmcli.stdin import Stdin, read_file
+
+_FLAG = "--request"
+_PATHS = ("session", "output")
+_DESTINATIONS = ("reasoning", "meta")
+_PLACES = ("stderr", "stdout", "none")
+_MOST = 1024 * 1024
+
+
+def load(path: str, variables: tuple[str, ...], stdin: Stdin) -> dict[str, Any]:
+    """The fields of Options that the file sets.
+
+    Raises:
+        UsageError: the file or a variable is wrong; the message names the place.
+    """
+    given = dict(_variable(text) for text in variables)
+    # One byte more than a document may hold lets the parser say what is wrong.
+    document = documents.parse(read_file(path, _FLAG, stdin, limit=_MOST + 1), "<stdin>" if path == "-" else path)
+    if not isinstance(document.value, Mapping):
+        raise UsageError(message=f"{document.place([])}: a request file is a mapping, as in `prompt: …`")
+    document = documents.fill(document, given)
+    documents.check(document, "request")
+    return _options(document.value, Path() if path == "-" else Path(path).parent)
+
+
+def _variable(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise UsageError(message=f"--var {text}: not NAME=VALUE")
+    return name, value
+
+
+def _options(value: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    fields = {name: tuple(item) if isinstance(item, list) else item for name, item in value.items()}
+    fields.pop("vars", None)
+    if "options" in fields:
+        fields["option"] = fields.pop("options")
+    if "stream" in fields:
+        fields["no_stream"] = not fields.pop("stream")
+    if isinstance(fields.get("stop"), str):
+        fields["stop"] = (fields["stop"],)
+    if "messages" in fields:
+        fields["messages"] = tuple({**turn, "content": text_of(turn["content"])} for turn in fields["messages"])
+    return fields | _from_file(fields, folder)
+
+
+def _from_file(fields: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """The same paths, seen from the working directory."""
+    moved: dict[str, Any] = {name: _path(fields[name], folder) for name in _PATHS if name in fields}
+    for name in _DESTINATIONS:
+        if name in fields and fields[name] not in _PLACES and not fields[name].startswith("fd:"):
+            moved[name] = _path(fields[name], folder)
+    if "attach" in fields:
+        moved["attach"] = tuple(_path(path, folder) for path in fields["attach"])
+    if fields.get("system", "").startswith("@"):
+        moved["system"] = "@" + _path(fields["system"][1:], folder)
+    return moved
+
+
+def _path(path: str, folder: Path) -> str:
+    return path if path == "-" else str(folder / path)

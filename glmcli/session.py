@@ -1,0 +1,97 @@
+"""A conversation kept in a file: one JSON object a line, read before a question, appended after its answer.
+
+Shape of a line: `{"role": "user", "content": "…"}`; the assistant's lines add `reasoning`, `provider`, `model`.
+The file belongs to its owner alone (mode 0600) and is locked while a question is under way.
+"""
+
+import fcntl
+import json
+import os
+from typing import Any
+
+from glmcli.chat import Message
+from glmcli.errors import OutputError, UsageError
+from glmcli.outcome import Outcome
+from glmcli.secrets import Redactor
+
+_MODE = 0o600
+_ROLES = ("system", "user", "assistant")
+
+
+class Session:
+    """An open, locked transcript."""
+
+    def __init__(self, path: str) -> None:
+        """Open or make the file, and lock it.
+
+        Raises:
+            UsageError: it cannot be opened, or another glm is using it.
+        """
+        self._path = path
+        try:
+            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, _MODE)
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            fix = "wait for it, or use another file"
+            raise UsageError(message=f"--session: {path} is in use by another glm", fix=fix) from error
+        except OSError as error:
+            raise UsageError(message=f"--session: cannot open {path}: {error.strerror}") from error
+
+    def messages(self) -> tuple[Message, ...]:
+        """The turns so far. A system message counts from the last place where it was said.
+
+        Raises:
+            UsageError: a line is no turn; the message names it.
+        """
+        with os.fdopen(os.dup(self._fd), "rb") as file:
+            file.seek(0)
+            lines = file.read().split(b"\n")
+        turns = [self._turn(line, number) for number, line in enumerate(lines, 1) if line.strip()]
+        system = [turn for turn in turns if turn.role == "system"][-1:]
+        return (*system, *(turn for turn in turns if turn.role != "system"))
+
+    def _turn(self, line: bytes, number: int) -> Message:
+        try:
+            value = json.loads(line)
+            role, content = value["role"], value["content"]
+            reasoning = value.get("reasoning") or ""
+        except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
+            raise self._wrong(number) from error
+        if role not in _ROLES or not isinstance(content, str) or not isinstance(reasoning, str):
+            raise self._wrong(number)
+        return Message(role, content, reasoning)
+
+    def _wrong(self, number: int) -> UsageError:
+        return UsageError(
+            message=f"{self._path}:{number}:1: not a turn of a conversation",
+            fix='a line is {"role": "user" or "assistant" or "system", "content": TEXT}',
+        )
+
+    def append(self, new: tuple[Message, ...], outcome: Outcome, redactor: Redactor) -> None:
+        """Add the question and its complete answer, in one write.
+
+        Raises:
+            OutputError: it cannot be written; what was written is taken back.
+        """
+        answer = {
+            "role": "assistant",
+            "content": outcome.reply.answer,
+            "reasoning": outcome.reply.reasoning,
+            "provider": outcome.provider,
+            "model": outcome.model,
+        }
+        turns: list[dict[str, Any]] = [{"role": turn.role, "content": turn.text} for turn in new]
+        text = "".join(json.dumps(turn, ensure_ascii=False) + "\n" for turn in [*turns, answer])
+        size = os.fstat(self._fd).st_size
+        data = self._line_break(size) + redactor.text(text).encode(errors="replace")
+        try:
+            while data:
+                data = data[os.write(self._fd, data) :]
+            os.fsync(self._fd)
+        except OSError as error:
+            os.ftruncate(self._fd, size)
+            raise OutputError(message=f"--session: cannot write {self._path}: {error.strerror}") from error
+
+    def _line_break(self, size: int) -> bytes:
+        """A newline where the file's last line has none."""
+        return b"\n" if size and os.pread(self._fd, 1, size - 1) != b"\n" else b""

@@ -1,0 +1,185 @@
+"""From what the user set to what is sent. Every error of input is found here, before a byte leaves."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from glmcli import checks, choice
+from glmcli.chat import Message, Request
+from glmcli.config import Config
+from glmcli.errors import UsageError
+from glmcli.keys import KeyRing, key_name
+from glmcli.options import Options
+from glmcli.plan import Candidate, Limits
+from glmcli.providers import dialect_of
+from glmcli.providers.row import Provider
+from glmcli.proxies import choose as choose_proxy
+from glmcli.secrets import Key, Redactor
+from glmcli.terminal import Terminal
+from glmcli.urls import base_url, place
+
+_SAME = (
+    "think",
+    "effort",
+    "think_budget",
+    "temperature",
+    "top_p",
+    "top_k",
+    "repetition_penalty",
+    "max_tokens",
+    "seed",
+    "stop",
+    "server_tools",
+)
+
+
+@dataclass(frozen=True)
+class Layers:
+    """The sources of model and provider, strongest first."""
+
+    flags: Options
+    file: Mapping[str, str]
+    environment: Mapping[str, str]
+    config: Config
+
+    def __iter__(self) -> Iterator[choice.Layer]:
+        """Flags, request file, environment, configuration."""
+        yield choice.Layer(
+            "--provider" if self.flags.provider else "--model", self.flags.provider, self.flags.model, verbatim=True
+        )
+        yield choice.Layer("the request file", self.file.get("provider"), self.file.get("model"))
+        yield choice.Layer(
+            "GLM_PROVIDER and GLM_MODEL", self.environment.get("GLM_PROVIDER"), self.environment.get("GLM_MODEL")
+        )
+        yield choice.Layer(self.config.source or "the configuration", self.config.provider, self.config.model)
+
+
+class Resolver:
+    """Makes candidates of options."""
+
+    def __init__(
+        self,
+        options: Options,
+        layers: Layers,
+        terminal: Terminal,
+        keys: KeyRing,
+        embedded: Callable[[Provider], str],
+    ) -> None:
+        """`embedded` gives the address of the provider that is part of the program."""
+        self._options = options
+        self._layers = layers
+        self._terminal = terminal
+        self._keys = keys
+        self._embedded = embedded
+        self._dry = options.dry_run or options.curl
+
+    def candidates(self, messages: tuple[Message, ...], *, stream: bool) -> tuple[Candidate, ...]:
+        """The provider that is asked first, then the fallbacks; all are checked before the first is asked.
+
+        Raises:
+            UsageError: a choice, a value or an address is wrong, or known to be refused.
+            CredentialsError: a key is missing or no key.
+        """
+        first = choice.choose(
+            tuple(self._layers), self._layers.config.providers, self._layers.environment, dry=self._dry
+        )
+        if self._options.key_file and not self._names_provider():
+            raise UsageError(
+                message="--key-file: whose key is it?", fix="name the provider with -P or -m PROVIDER/MODEL"
+            )
+        self._terminal.detail(f"asking {first.provider.name}/{first.model}: {first.why}")
+        chosen = [self._first(first.provider)]
+        models = [first.model]
+        for text in self._options.fallback:
+            row, model = choice.split(text, self._layers.config.providers)
+            chosen.append(self._reached(row or first.provider))
+            models.append(model)
+        requests = [self._request(model, messages, stream=stream) for model in models]
+        for provider, request in zip(chosen, requests, strict=True):
+            self._check(request, provider)
+        return tuple(
+            self._candidate(provider, request, first=number == 0)
+            for number, (provider, request) in enumerate(zip(chosen, requests, strict=True))
+        )
+
+    def _names_provider(self) -> bool:
+        return any(
+            layer.provider or (layer.model and choice.split(layer.model, self._layers.config.providers)[0])
+            for layer in self._layers
+        )
+
+    def _first(self, provider: Provider) -> Provider:
+        """Only the first provider listens to --base-url and its variables."""
+        environment = self._layers.environment
+        sources = (("--base-url", self._options.base_url), ("GLM_BASE_URL", environment.get("GLM_BASE_URL")))
+        for source, url in sources:
+            if url:
+                return replace(provider, base_url=base_url(url, source), embedded=False)
+        return self._reached(provider)
+
+    def _reached(self, provider: Provider) -> Provider:
+        """The row with the address that it has without a flag."""
+        if provider.embedded:
+            return replace(provider, base_url=self._embedded(provider))
+        variable = provider.base_url_variable
+        if variable and (url := self._layers.environment.get(variable)):
+            return replace(provider, base_url=base_url(url, variable))
+        if not provider.base_url:
+            raise UsageError(message=f"{provider.name} has no address", fix=f"set --base-url or {variable}")
+        return provider
+
+    def _request(self, model: str, messages: tuple[Message, ...], *, stream: bool) -> Request:
+        options = self._options
+        if options.effort is not None and options.think is None:
+            options = replace(options, think=True)
+        fields = {name: getattr(options, name) for name in _SAME}
+        return Request(model=model, messages=messages, extra=dict(options.option), stream=stream, **fields)
+
+    def _check(self, request: Request, provider: Provider) -> None:
+        for contradiction in checks.contradictions(request, provider):
+            raise contradiction
+        for objection in checks.objections(request, provider):
+            if not self._options.force:
+                raise UsageError(message=objection.message, fix=f"{objection.fix} (--force sends it anyway)")
+            self._terminal.note(f"{objection.message}: sent all the same")
+        for remark in checks.remarks(request, provider):
+            self._terminal.note(remark)
+        for detail in checks.details(request, provider):
+            self._terminal.detail(detail)
+
+    def _candidate(self, provider: Provider, request: Request, *, first: bool) -> Candidate:
+        call = dialect_of(provider).encode(request, provider)
+        where = place(call.url)
+        key = self._key(provider, self._options.key_file if first else None)
+        if key and not self._dry and not where.is_private and not provider.allow_http:
+            raise UsageError(
+                message=f"refusing to send a key over plain http:// to {where.host}",
+                fix="use https://, or allow_http in a row of the configuration file",
+            )
+        proxy = choose_proxy(where.scheme, where.host, where.port, self._layers.environment)
+        _remember(self._terminal.redactor, key, proxy.password if proxy else None)
+        return Candidate(provider, request.model, replace(call, key=key), proxy)
+
+    def _key(self, provider: Provider, key_file: str | None) -> Key | None:
+        if not self._dry:
+            return self._keys.find(provider, key_file)
+        if provider.needs_key or key_file:
+            return Key("", key_name(provider, self._layers.environment))
+        return None
+
+
+def _remember(redactor: Redactor, key: Key | None, password: str | None) -> None:
+    for secret in (key.value if key else None, password):
+        if secret:
+            redactor.add(secret)
+
+
+def limits(options: Options) -> Limits:
+    """The time limits and retries."""
+    return Limits(
+        retries=options.retries,
+        retry_max_time=options.retry_max_time,
+        connect=options.connect_timeout,
+        first=options.first_timeout,
+        idle=options.idle_timeout,
+        deadline=options.deadline,
+    )

@@ -1,0 +1,114 @@
+"""Standard input: who wants it, and reading it without hanging in silence."""
+
+import os
+import select
+import stat
+import time
+from collections.abc import Callable
+
+from glmcli.errors import NetworkError, UsageError
+from glmcli.terminal import STDIN
+
+# A window of a million tokens holds 4 to 8 MB of text; more than this is a mistake, found before it is sent.
+MAX_TEXT = 32 * 1024 * 1024
+_SILENCE = 2.0  # seconds until we say what we wait for
+_CHUNK = 1 << 16
+
+
+def decode(data: bytes, name: str) -> str:
+    """UTF-8 text without its byte order mark.
+
+    Raises:
+        UsageError: it is not UTF-8; the message names the byte.
+    """
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        # utf-8-sig counts from behind the mark.
+        at = error.start + (3 if data.startswith(b"\xef\xbb\xbf") else 0)
+        raise UsageError(
+            message=f"{name} is not UTF-8 (byte 0x{data[at]:02X} at {at})",
+            fix="convert it, for example with iconv -f ENCODING -t UTF-8",
+        ) from error
+
+
+class Stdin:
+    """Descriptor 0, which only one thing can be read from."""
+
+    def __init__(self, *, lost: bool, deadline: float, say: Callable[[str], None]) -> None:
+        """`deadline` is a monotonic time; `say` prints a line that even --quiet shows."""
+        self._owner: str | None = None
+        self._lost = lost
+        self._deadline = deadline
+        self._say = say
+
+    @property
+    def is_fed(self) -> bool:
+        """Whether it is a pipe, a socket or a regular file, and not yet claimed."""
+        if self._lost or self._owner:
+            return False
+        mode = os.fstat(STDIN).st_mode
+        return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or stat.S_ISREG(mode)
+
+    @property
+    def is_claimed(self) -> bool:
+        """Whether something reads it, or it is closed."""
+        return self._lost or self._owner is not None
+
+    def read(self, owner: str) -> bytes:
+        """All bytes until the end.
+
+        Raises:
+            UsageError: another has claimed it, or there is too much.
+            NetworkError: the deadline passed first.
+        """
+        if self._owner:
+            raise UsageError(
+                message=f"stdin is wanted twice: by {self._owner} and by {owner}", fix="use a file for one"
+            )
+        self._owner = owner
+        if self._lost:
+            raise UsageError(message=f"{owner} reads stdin, but stdin is closed")
+        data = bytearray()
+        while chunk := self._chunk(owner, silent=not data):
+            data += chunk
+            if len(data) > MAX_TEXT:
+                raise UsageError(
+                    message=f"stdin holds more than {MAX_TEXT >> 20} MiB ({MAX_TEXT} bytes), more than any model reads",
+                    fix="send a part of it",
+                )
+        return bytes(data)
+
+    def _chunk(self, owner: str, *, silent: bool) -> bytes:
+        waiting_since = time.monotonic()
+        while not select.select([STDIN], [], [], self._patience(silent=silent))[0]:
+            if time.monotonic() >= self._deadline:
+                raise NetworkError(message="the deadline passed while waiting for stdin")
+            if silent:
+                silent = False
+                waited = time.monotonic() - waiting_since
+                self._say(f"waiting for {owner} on stdin for {waited:.0f} s (Ctrl-D ends it, --no-stdin ignores it)")
+        return os.read(STDIN, _CHUNK)
+
+    def _patience(self, *, silent: bool) -> float | None:
+        left = max(self._deadline - time.monotonic(), 0.0)
+        patience = min(left, _SILENCE) if silent else left
+        return None if patience == float("inf") else patience
+
+
+def read_file(path: str, name: str, stdin: Stdin, *, limit: int = MAX_TEXT) -> bytes:
+    """The bytes of a file that a flag names; `-` is stdin.
+
+    Raises:
+        UsageError: it cannot be read, or is larger than `limit` bytes.
+    """
+    if path == "-":
+        return stdin.read(name)
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - pathlib costs a million instructions here for nothing
+            data = file.read(limit + 1)
+    except OSError as error:
+        raise UsageError(message=f"{name}: cannot read {path}: {error.strerror}") from error
+    if len(data) > limit:
+        raise UsageError(message=f"{name}: {path} is larger than {limit >> 20} MiB")
+    return data

@@ -1,0 +1,57 @@
+"""Base URLs, brought to one form. Pure."""
+
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from glmcli.errors import UsageError
+from glmcli.proxies import is_loopback
+
+_PORTS = {"http": 80, "https": 443}
+_ENDPOINTS = ("/chat/completions", "/generation")
+
+
+class Place(NamedTuple):
+    """Where a URL leads."""
+
+    scheme: str
+    host: str
+    port: int
+
+    @property
+    def is_private(self) -> bool:
+        """Whether a key may be sent there: nobody on the way can read it."""
+        return self.scheme == "https" or is_loopback(self.host)
+
+
+def base_url(url: str, source: str) -> str:
+    """The URL without a slash at its end; `source` is who said it.
+
+    Raises:
+        UsageError: it is no http or https URL, or holds a user, a query or the endpoint itself.
+    """
+    try:
+        parts = urlsplit(url.strip())
+        has_port = parts.port != 0
+    except ValueError as error:
+        raise UsageError(message=f"{source}: no URL: {error}", fix="https://HOST/PATH") from error
+    fault = None
+    if parts.scheme not in _PORTS or not parts.hostname or not has_port:
+        fault = "a base URL begins with https:// or http:// and a host"
+    elif parts.username is not None or parts.password is not None:
+        fault = "a base URL may not hold a user or a password"
+    elif parts.query or parts.fragment:
+        fault = "a base URL has no query and no fragment"
+    elif any(character <= " " or character == "\x7f" for character in url.strip()):
+        fault = "a base URL has no blanks and no control characters"
+    path = parts.path.rstrip("/")
+    if endpoint := next((end for end in _ENDPOINTS if path.endswith(end)), None):
+        fault = f"a base URL ends before {endpoint}"
+    if fault:
+        raise UsageError(message=f"{source}: {fault}", fix="https://HOST/PATH, to which glm adds the endpoint")
+    return f"{parts.scheme}://{parts.netloc}{path}"
+
+
+def place(url: str) -> Place:
+    """Where this URL leads."""
+    parts = urlsplit(url)
+    return Place(parts.scheme, parts.hostname or "", parts.port or _PORTS[parts.scheme])
