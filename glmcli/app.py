@@ -1,18 +1,21 @@
 """What every command gets from the program that called it."""
 
-import os
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from __future__ import annotations
 
-from glmcli.terminal import Terminal
+from typing import TYPE_CHECKING
+
+from glmcli.record import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from glmcli.terminal import Terminal
 
 
-@dataclass(frozen=True)
-class App:
+class App(Record):
     """The terminal, the environment, and when the program began (monotonic)."""
 
     terminal: Terminal
-    lost: frozenset[int] = frozenset()
-    environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
-    started: float = field(default_factory=time.monotonic)
+    lost: frozenset[int]
+    environment: Mapping[str, str]
+    started: float

@@ -1,18 +1,24 @@
 """One request to one provider: its time limits, its bytes, its verdict."""
 
+from __future__ import annotations
+
 import time
-from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from glmcli.errors import GlmError, NetworkError, Retry
 from glmcli.events import Answer, Event, Fold, Reasoning, ToolCallPart, verdict
-from glmcli.outcome import Timing
-from glmcli.output.writer import Writer
-from glmcli.plan import Candidate, Plan
 from glmcli.providers.reader import ReplyReader
 from glmcli.providers.refusals import MAX_BODY, from_body
 from glmcli.secrets import Redactor, StreamRedactor
-from glmcli.tls import Tls
 from glmcli.transport import End, Exchange, Happening, Head, Sent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from glmcli.outcome import Timing
+    from glmcli.output.writer import Writer
+    from glmcli.plan import Candidate, Plan
+    from glmcli.tls import Tls
 
 _TICK = 0.2  # seconds between looks at whether anybody still reads
 _LINGER = 5.0  # seconds for which usage and an error may still follow a finish
@@ -52,7 +58,7 @@ class Attempt:
             shortfall.message = f"{provider.name}: {shortfall.message}"
         return shortfall
 
-    def _read(self, watch: "_Watch") -> None:
+    def _read(self, watch: _Watch) -> None:
         try:
             for happening in watch:
                 if self._take(happening, watch):
@@ -65,7 +71,7 @@ class Attempt:
             self._deliver(self._reader.close())
         self._flush()
 
-    def _take(self, happening: Happening, watch: "_Watch") -> bool:
+    def _take(self, happening: Happening, watch: _Watch) -> bool:
         """Whether the reply is over."""
         match happening:
             case Head() if happening.status not in _SUCCESS:
@@ -83,7 +89,7 @@ class Attempt:
                 pass
         return False
 
-    def _refusal(self, head: Head, watch: "_Watch") -> GlmError:
+    def _refusal(self, head: Head, watch: _Watch) -> GlmError:
         body = bytearray()
         try:
             for happening in watch:
@@ -133,10 +139,9 @@ class Attempt:
     def _note_time(self, *, answer: bool) -> None:
         self.had_events = True
         now = time.monotonic() - self._plan.started
-        if self._timing.first_event is None:
-            self._timing.first_event = now
-        if answer and self._timing.first_answer is None:
-            self._timing.first_answer = now
+        for moment in ("first_event", "first_answer") if answer else ("first_event",):
+            if self._timing[moment] is None:
+                self._timing[moment] = now
 
 
 class _TransportError(Exception):
@@ -171,7 +176,7 @@ class _Watch:
         seconds = min(self._limits.idle, _LINGER) if finished else self._limits.idle
         self._expect(seconds, f"nothing came for {self._limits.idle:g} s")
 
-    def __iter__(self) -> "_Watch":
+    def __iter__(self) -> _Watch:
         return self
 
     def __next__(self) -> Happening:

@@ -6,17 +6,22 @@ deployments are not our business to forbid.
 Sources:
     bigmodel, zai: docs.z.ai and docs.bigmodel.cn chat completion OpenAPI and thinking-mode guide (2026-09); thinking
         cannot be switched off on glm-5.3: github.com/NousResearch/hermes-agent/pull/85890.
-    modelstudio: alibabacloud.com/help/en/model-studio/glm (2026-03-15 and 2026-09-02), docs.qwencloud.com chat reference
-        (2026); glm-4.5 answers only as a stream: github.com/musistudio/claude-code-router/issues/714.
+    modelstudio: alibabacloud.com/help/en/model-studio/glm (2026-03-15 and 2026-09-02), docs.qwencloud.com chat
+        reference (2026); glm-4.5 answers only as a stream: github.com/musistudio/claude-code-router/issues/714.
     tokenhub: tencentcloud.com/document/product/1300/80634 (2026).
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from glmcli.record import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
-@dataclass(frozen=True, kw_only=True)
-class Model:
+class Model(Record):
     """What one provider's model can do.
 
     Units: `context` and `max_output` in tokens; None where no source says it.

@@ -1,14 +1,18 @@
 """What a user asks for, said once, for any provider."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from glmcli.record import EMPTY, Record
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 Role = Literal["system", "user", "assistant"]
 
 
-@dataclass(frozen=True)
-class Message:
+class Message(Record):
     """One turn of the conversation; `reasoning` only on the assistant's own turns."""
 
     role: Role
@@ -16,8 +20,7 @@ class Message:
     reasoning: str = ""
 
 
-@dataclass(frozen=True)
-class ToolCall:
+class ToolCall(Record):
     """A call that the model asked for; `arguments` is the JSON text as it was sent."""
 
     id: str
@@ -25,8 +28,7 @@ class ToolCall:
     arguments: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Request:
+class Request(Record):
     """One question. None means: not set by the user, and not sent. It says nothing of who will serve it.
 
     Units: `max_tokens` and `think_budget` in tokens.
@@ -45,5 +47,5 @@ class Request:
     seed: int | None = None
     stop: tuple[str, ...] = ()
     server_tools: tuple[Mapping[str, Any], ...] = ()
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Any] = EMPTY
     stream: bool = True

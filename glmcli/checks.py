@@ -1,14 +1,18 @@
 """What a provider or model is known not to accept, found before anything is sent. Pure."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from glmcli.catalogue import Model, find, names
-from glmcli.chat import Request
 from glmcli.errors import UsageError
 from glmcli.providers import dialect_of
 from glmcli.providers.fields import SAMPLING
 from glmcli.providers.row import Provider, Range, Thinking
+
+if TYPE_CHECKING:
+    from glmcli.chat import Request
 
 
 class Objection(NamedTuple):
@@ -122,10 +126,11 @@ def _structured(request: Request, provider: Provider) -> Iterator[Objection]:
 
 def remarks(request: Request, provider: Provider) -> Iterator[str]:
     """What should be known though it is no reason to refuse."""
+    name = f"{request.model} at {provider.name}"
     if provider.catalogue and find(provider.catalogue, request.model) is None:
-        yield f"{request.model} is not in the catalogue of {provider.name}: its limits are not checked{_guess(request, provider)}"
+        yield f"{name} is not in the catalogue: its limits are not checked{_guess(request, provider)}"
     if provider.wire.thinking is Thinking.ENABLE and not request.stream and request.think is not False:
-        yield f"{provider.name} refuses some models with thinking and without a stream, and ends after 300 s; add --no-think"
+        yield f"{name}: thinking without a stream is refused for some models, and ends after 300 s; add --no-think"
     if provider.wire.few_stops and len(request.stop) > 1:
         yield f"{provider.name} documents one stop string; its handling of {len(request.stop)} is not known"
 

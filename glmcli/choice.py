@@ -1,16 +1,20 @@
 """Which model at which provider: flags over request file over environment over configuration over the default."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from difflib import get_close_matches
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from glmcli.errors import CredentialsError, UsageError
 from glmcli.keys import GENERAL, has_key
-from glmcli.providers.row import Provider
+from glmcli.record import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from glmcli.providers.row import Provider
 
 
-@dataclass(frozen=True)
-class Layer:
+class Layer(Record):
     """What one source says; `verbatim`: a model beside a provider is not split at its slash."""
 
     source: str
@@ -19,8 +23,7 @@ class Layer:
     verbatim: bool = False
 
 
-@dataclass(frozen=True)
-class Choice:
+class Choice(Record):
     """A provider, a model, and where each comes from."""
 
     provider: Provider
@@ -36,6 +39,8 @@ def known(name: str, source: str, providers: Mapping[str, Provider]) -> Provider
     """
     if name in providers:
         return providers[name]
+    from difflib import get_close_matches
+
     close = get_close_matches(name, providers, n=1)
     guess = f", did you mean {close[0]!r}?" if close else ""
     raise UsageError(message=f"{source}: unknown provider {name!r}{guess}", fix=f"one of {', '.join(providers)}")

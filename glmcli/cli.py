@@ -1,15 +1,19 @@
 """The command tree, and the one place where an error becomes an exit code."""
 
+from __future__ import annotations
+
 import os
 import signal
 import sys
-from collections.abc import Sequence
-from types import FrameType
+import time
 from typing import TYPE_CHECKING, NoReturn
 
 from glmcli.errors import GlmError, Interrupted, ReaderGoneError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import FrameType
+
     from glmcli.app import App
     from glmcli.terminal import Terminal
 
@@ -58,11 +62,12 @@ def main(argv: Sequence[str]) -> int:
     from glmcli.app import App
     from glmcli.terminal import Terminal
 
+    started = time.monotonic()
     lost = _hold_descriptors()
     terminal = Terminal(os.environ, lost)
     try:
         _check_arguments(argv)
-        return _call(argv, App(terminal, lost))
+        return _call(argv, App(terminal, lost, os.environ, started))
     except GlmError as error:
         terminal.error(error)
         _debug(error, terminal)
@@ -97,7 +102,7 @@ def _check_arguments(argv: Sequence[str]) -> None:
             raise UsageError(message=message) from error
 
 
-def _call(argv: Sequence[str], app: "App") -> int:
+def _call(argv: Sequence[str], app: App) -> int:
     import io
     from contextlib import redirect_stdout
 
@@ -118,7 +123,7 @@ def _help_of(error: Exception) -> str:
     return f"{context.command_path if context else 'glm'} --help"
 
 
-def _bug(error: Exception, terminal: "Terminal") -> int:
+def _bug(error: Exception, terminal: Terminal) -> int:
     bug = GlmError(
         message=f"a bug in glm: {type(error).__name__}: {error}",
         fix="run it again with GLM_DEBUG=1, and report what it prints",
@@ -128,7 +133,7 @@ def _bug(error: Exception, terminal: "Terminal") -> int:
     return bug.exit_code
 
 
-def _debug(error: Exception, terminal: "Terminal") -> None:
+def _debug(error: Exception, terminal: Terminal) -> None:
     """The traceback, for who asks for it; keys are blanked out like everywhere."""
     if os.environ.get("GLM_DEBUG") == "1":
         import traceback

@@ -1,25 +1,29 @@
 """The configuration file: a default model, and the user's own provider rows."""
 
-import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from __future__ import annotations
 
-from glmcli import documents
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 from glmcli.errors import UsageError
 from glmcli.providers import PROVIDERS
-from glmcli.providers.row import Provider
+from glmcli.record import Record
 from glmcli.urls import base_url
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
-@dataclass(frozen=True)
-class Config:
+    from glmcli.documents import Document
+    from glmcli.providers.row import Provider
+
+
+class Config(Record):
     """What the configuration file says, beside the rows of the program."""
 
     model: str | None = None
     provider: str | None = None
-    providers: Mapping[str, Provider] = field(default_factory=lambda: PROVIDERS)
+    providers: Mapping[str, Provider] = PROVIDERS
     source: str | None = None
 
 
@@ -37,6 +41,8 @@ def load(environment: Mapping[str, str]) -> Config:
         raise UsageError(message=f"GLM_CONFIG: cannot read {path}: {error.strerror}") from error
     if text is None:
         return Config()
+    from glmcli import documents
+
     document = documents.parse(text, str(path))
     documents.check(document, "config")
     value: Mapping[str, Any] = document.value or {}
@@ -49,7 +55,7 @@ def _default_path(environment: Mapping[str, str]) -> Path:
     return Path(home) / "glm" / "config.yaml"
 
 
-def _row(name: str, row: Mapping[str, Any], document: documents.Document, folder: Path) -> Provider:
+def _row(name: str, row: Mapping[str, Any], document: Document, folder: Path) -> Provider:
     like = PROVIDERS[row["like"]]
     place = document.place(["providers", name])
     says_key = bool(row.keys() & {"key_env", "key_file", "key_command"})
@@ -61,13 +67,12 @@ def _row(name: str, row: Mapping[str, Any], document: documents.Document, folder
         )
     variables = like.key_variables if not says_key else tuple(row.get("key_env", ()))
     key_file = row.get("key_file")
-    return replace(
-        like,
+    return like.replace(
         name=name,
         base_url=base_url(row["base_url"], place) if "base_url" in row else like.base_url,
         key_variables=variables,
         key_file=str(folder / Path(key_file).expanduser()) if key_file else None,
         key_command=tuple(row.get("key_command", ())),
         allow_http=row.get("allow_http", False),
-        wire=replace(like.wire, think_tags=row.get("think_tags", like.wire.think_tags)),
+        wire=like.wire.replace(think_tags=row.get("think_tags", like.wire.think_tags)),
     )

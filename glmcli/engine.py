@@ -4,33 +4,27 @@ The rules: what was printed is never asked again; what may have been billed is a
 what waiting cannot cure is not waited for.
 """
 
-import random
+from __future__ import annotations
+
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from glmcli.attempt import Attempt
 from glmcli.errors import BusyError, GlmError, IncompleteError, NetworkError, ProtocolError, QuotaError
-from glmcli.events import Reply
-from glmcli.outcome import Again, Outcome, Timing
-from glmcli.output.writer import Writer
-from glmcli.plan import Candidate, Plan
-from glmcli.secrets import Redactor
-from glmcli.tls import Tls
+from glmcli.outcome import Again, Outcome, no_timing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from glmcli.events import Reply
+    from glmcli.output.writer import Writer
+    from glmcli.plan import Candidate, Plan
+    from glmcli.secrets import Redactor
+    from glmcli.tls import Tls
 
 _TICK = 0.2  # seconds between looks at whether anybody still reads
 _LONGEST_OBEYED = 60.0  # seconds of Retry-After
 _JITTER = 0.25  # waits grow by up to this share, so that many clients do not come back at once
-
-
-@dataclass
-class _Progress:
-    """What has happened in all attempts so far."""
-
-    timing: Timing = field(default_factory=Timing)
-    attempts: int = 0
-    printed: bool = False
-    resent: bool = False
 
 
 class Engine:
@@ -45,57 +39,59 @@ class Engine:
         self._redactor = redactor
         self._tls = tls
         self._tick = tick
-        self._progress = _Progress()
+        self._timing = no_timing()
+        self._attempts = 0
+        self._printed = False
+        self._resent = False
 
     def ask(self) -> Outcome:
         """The end of the question: the first complete answer, or the last candidate's error."""
         outcome = Outcome()
         for number, candidate in enumerate(self._plan.candidates, 1):
             reply, error = self._ask_one(candidate)
-            self._progress.timing.total = time.monotonic() - self._plan.started
-            outcome = Outcome(
-                candidate.provider.name, candidate.model, reply, error, self._progress.attempts, self._progress.timing
-            )
-            if error is None or self._progress.printed or not _may_fall_back(error):
+            self._timing["total"] = time.monotonic() - self._plan.started
+            outcome = Outcome(candidate.provider.name, candidate.model, reply, error, self._attempts, self._timing)
+            if error is None or self._printed or not _may_fall_back(error):
                 break
             if number < len(self._plan.candidates):
                 following = self._plan.candidates[number]
                 elsewhere = f"{following.provider.name}/{following.model}"
-                self._writer.retry(Again(error, 0.0, self._progress.attempts + 1, elsewhere))
+                self._writer.retry(Again(error, 0.0, self._attempts + 1, elsewhere))
         self._writer.end(outcome)
         return outcome
 
     def _ask_one(self, candidate: Candidate) -> tuple[Reply, GlmError | None]:
         """One provider, with its retries."""
         retry, began = 0, time.monotonic()
-        self._progress.resent = False
+        self._resent = False
         while True:
             self._writer.start(candidate.provider.name, candidate.model)
-            self._progress.attempts += 1
-            attempt = Attempt(candidate, self._plan, self._writer, self._redactor, self._progress.timing)
+            self._attempts += 1
+            attempt = Attempt(candidate, self._plan, self._writer, self._redactor, self._timing)
             error = attempt.run(self._tls, self._tick)
-            self._progress.printed |= self._plan.live and attempt.had_events
+            self._printed |= self._plan.live and attempt.had_events
             if error is None:
                 return attempt.fold.reply(), None
             wait = self._wait(error, retry, began)
             if wait is None:
                 return attempt.fold.reply(), error
             retry += 1
-            self._writer.retry(Again(error, wait, self._progress.attempts + 1))
+            self._writer.retry(Again(error, wait, self._attempts + 1))
             self._sleep(wait)
 
     def _wait(self, error: GlmError, retry: int, began: float) -> float | None:
         """Seconds until the request is sent again, or None if it is not."""
         limits = self._plan.limits
-        if error.retry is None or retry >= limits.retries or self._progress.printed:
+        if error.retry is None or retry >= limits.retries or self._printed:
             return None
         if error.sent:
-            if self._progress.resent:
+            if self._resent:
                 return None
-            self._progress.resent = True
+            self._resent = True
         wait = self._asked_wait(error)
         if wait is None:
-            wait = error.retry.wait(retry) * (1 + random.uniform(0, _JITTER))  # noqa: S311 - spreads load, no secret
+            # The clock's last digits spread clients as well as a random number, and need no import.
+            wait = error.retry.wait(retry) * (1 + _JITTER * (time.monotonic_ns() % 1000) / 1000)
         if wait > _LONGEST_OBEYED * (1 + _JITTER):
             return None
         until = time.monotonic() + wait

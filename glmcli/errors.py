@@ -4,7 +4,8 @@ An error carries what is said to a person (`message`, `why`, `fix`) and what a p
 provider's status, code and request id). `retry` says whether waiting may cure it, and how long a wait makes sense.
 """
 
-from dataclasses import dataclass
+from __future__ import annotations
+
 from enum import Enum
 from typing import ClassVar
 
@@ -31,7 +32,6 @@ _LADDERS = {
 }
 
 
-@dataclass(kw_only=True)
 class GlmError(Exception):
     """An end that is not a complete answer.
 
@@ -54,17 +54,33 @@ class GlmError(Exception):
     meaning: ClassVar[str] = "a bug in glm, or a broken installation"
     again: ClassVar[str] = "report it"
 
-    message: str
-    why: str | None = None
-    fix: str | None = None
-    http_status: int | None = None
-    provider_code: str | None = None
-    request_id: str | None = None
-    retry: Retry | None = None
-    retry_after: float | None = None
-    sent: bool = False
-    broken: bool = False
-    model_missing: bool = False
+    def __init__(  # noqa: PLR0913 - an error has many sides, each named
+        self,
+        message: str,
+        *,
+        why: str | None = None,
+        fix: str | None = None,
+        http_status: int | None = None,
+        provider_code: str | None = None,
+        request_id: str | None = None,
+        retry: Retry | None = None,
+        sent: bool = False,
+        broken: bool = False,
+        model_missing: bool = False,
+    ) -> None:
+        """Take what is known; `retry_after` is set by whoever reads the response's headers."""
+        super().__init__(message)
+        self.message = message
+        self.why = why
+        self.fix = fix
+        self.http_status = http_status
+        self.provider_code = provider_code
+        self.request_id = request_id
+        self.retry = retry
+        self.retry_after: float | None = None
+        self.sent = sent
+        self.broken = broken
+        self.model_missing = model_missing
 
     def __str__(self) -> str:
         """The message alone: the other fields are printed by whoever reports the error."""

@@ -4,13 +4,17 @@ A dialect turns bytes into events; every reader of a reply (the writers, the eng
 Pure: no I/O, no clock.
 """
 
+from __future__ import annotations
+
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from glmcli.chat import ToolCall
 from glmcli.errors import BusyError, FilteredError, GlmError, IncompleteError, ProtocolError, Retry, ToolError
+from glmcli.record import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 # Characters of answer and reasoning together. The largest model writes 131,072 tokens; a server that repeats one chunk
 # for ever must end somewhere.
@@ -18,22 +22,19 @@ MAX_TEXT = 64 * 1024 * 1024
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-@dataclass(frozen=True)
-class Reasoning:
+class Reasoning(Record):
     """A piece of the model's thinking."""
 
     text: str
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(Record):
     """A piece of the answer."""
 
     text: str
 
 
-@dataclass(frozen=True)
-class ToolCallPart:
+class ToolCallPart(Record):
     """A fragment of a tool call; empty strings and None where the fragment says nothing."""
 
     index: int | None
@@ -42,8 +43,7 @@ class ToolCallPart:
     arguments: str
 
 
-@dataclass(frozen=True)
-class Usage:
+class Usage(Record):
     """Tokens counted by the provider. None is "not said", never 0; output includes reasoning."""
 
     input_tokens: int | None = None
@@ -53,27 +53,23 @@ class Usage:
     total_tokens: int | None = None
 
 
-@dataclass(frozen=True)
-class Finish:
+class Finish(Record):
     """The model stopped, for this reason (the provider's own word)."""
 
     reason: str
 
 
-@dataclass(frozen=True)
-class RequestId:
+class RequestId(Record):
     """What the provider calls this request."""
 
     value: str
 
 
-@dataclass(frozen=True)
-class Damaged:
+class Damaged(Record):
     """Bytes of the reply were not UTF-8; U+FFFD stands in their place."""
 
 
-@dataclass(frozen=True)
-class Done:
+class Done(Record):
     """The provider said that nothing follows."""
 
 
@@ -100,8 +96,7 @@ ENDINGS: Mapping[str, Ending] = {
 }
 
 
-@dataclass(frozen=True)
-class Reply:
+class Reply(Record):
     """One whole reply, or as much of it as came."""
 
     reasoning: str = ""
@@ -113,12 +108,14 @@ class Reply:
     done: bool = False
 
 
-@dataclass
 class _OpenCall:
-    index: int | None
-    id: str
-    name: str = ""
-    arguments: list[str] = field(default_factory=list)
+    """A tool call whose fragments are still coming."""
+
+    def __init__(self, index: int | None, identity: str) -> None:
+        self.index = index
+        self.id = identity
+        self.name = ""
+        self.arguments: list[str] = []
 
 
 class Fold:

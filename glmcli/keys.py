@@ -1,14 +1,19 @@
 """Where a provider's key comes from: a variable, a file, stdin, a command. Never the command line."""
 
+from __future__ import annotations
+
 import os
 import stat
-import subprocess
-from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from glmcli.errors import CredentialsError
-from glmcli.providers.row import Provider
 from glmcli.secrets import Key, illegal_character
-from glmcli.stdin import Stdin
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from glmcli.providers.row import Provider
+    from glmcli.stdin import Stdin
 
 GENERAL = "GLM_API_KEY"  # belongs to GLM_PROVIDER and to nobody else
 _MOST = 64 * 1024  # bytes of a key file
@@ -96,6 +101,8 @@ def _shown(path: str) -> str:
 
 
 def _from_command(command: tuple[str, ...]) -> str:
+    import subprocess
+
     try:
         done = subprocess.run(command, stdout=subprocess.PIPE, timeout=_COMMAND_TIME, check=False)  # noqa: S603 - argv of the user's own configuration
     except OSError as error:

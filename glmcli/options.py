@@ -1,12 +1,16 @@
 """What a user set, by flag or request file: one field for each long flag."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from glmcli.record import EMPTY, Record
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(Record):
     """All that `ask` and its kin take. None and empty mean: not set. Units: times in seconds, budgets in tokens."""
 
     prompt: str | None = None
@@ -34,7 +38,7 @@ class Options:
     max_tokens: int | None = None
     seed: int | None = None
     stop: tuple[str, ...] = ()
-    option: Mapping[str, Any] = field(default_factory=dict)
+    option: Mapping[str, Any] = EMPTY
     force: bool = False
     no_stream: bool = False
     no_reasoning: bool = False

@@ -1,34 +1,35 @@
 """How a question ended: what the writers and the session file are told when it is over."""
 
-from dataclasses import dataclass, field
+from __future__ import annotations
 
-from glmcli.errors import GlmError
+from typing import TYPE_CHECKING
+
 from glmcli.events import Reply
+from glmcli.record import Record
+
+if TYPE_CHECKING:
+    from glmcli.errors import GlmError
+
+Timing = dict[str, float | None]
 
 
-@dataclass
-class Timing:
-    """Seconds since the program began to ask; None where it did not happen."""
-
-    first_event: float | None = None
-    first_answer: float | None = None
-    total: float | None = None
+def no_timing() -> Timing:
+    """Seconds since the program began; None where it has not happened."""
+    return {"first_event": None, "first_answer": None, "total": None}
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(Record):
     """The end of a question; `error` is None only for a complete answer. `attempts` counts the requests sent."""
 
     provider: str | None = None
     model: str | None = None
-    reply: Reply = field(default_factory=Reply)
+    reply: Reply = Reply()
     error: GlmError | None = None
     attempts: int = 0
-    timing: Timing = field(default_factory=Timing)
+    timing: Timing | None = None
 
 
-@dataclass(frozen=True)
-class Again:
+class Again(Record):
     """Another attempt follows.
 
     Attributes:

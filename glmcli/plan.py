@@ -1,15 +1,18 @@
 """All that is decided before the first byte is sent."""
 
-import time
-from dataclasses import dataclass, field
+from __future__ import annotations
 
-from glmcli.providers.dialect import HttpCall
-from glmcli.providers.row import Provider
-from glmcli.proxies import Proxy
+from typing import TYPE_CHECKING
+
+from glmcli.record import Record
+
+if TYPE_CHECKING:
+    from glmcli.providers.dialect import HttpCall
+    from glmcli.providers.row import Provider
+    from glmcli.proxies import Proxy
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(Record):
     """How long and how often. Units: seconds; None is for ever."""
 
     retries: int = 3
@@ -20,8 +23,7 @@ class Limits:
     deadline: float | None = None
 
 
-@dataclass(frozen=True)
-class Candidate:
+class Candidate(Record):
     """A provider and the request as it will go to it."""
 
     provider: Provider
@@ -30,8 +32,7 @@ class Candidate:
     proxy: Proxy | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Plan:
+class Plan(Record):
     """All that is decided before the first byte is sent.
 
     Attributes:
@@ -42,11 +43,11 @@ class Plan:
     """
 
     candidates: tuple[Candidate, ...]
+    started: float
     limits: Limits = Limits()
     live: bool = False
     exact: bool = False
     allow_empty: bool = False
-    started: float = field(default_factory=time.monotonic)
 
     @property
     def deadline(self) -> float:

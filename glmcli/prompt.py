@@ -1,12 +1,17 @@
 """The words that are sent: system message, earlier turns, prompt, attachments, stdin."""
 
+from __future__ import annotations
+
 import os
+from typing import TYPE_CHECKING
 
 from glmcli.chat import Message
 from glmcli.errors import UsageError
-from glmcli.options import Options
 from glmcli.stdin import Stdin, decode, read_file
 from glmcli.terminal import STDIN, Terminal
+
+if TYPE_CHECKING:
+    from glmcli.options import Options
 
 _STDIN = "-"
 

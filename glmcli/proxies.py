@@ -4,26 +4,31 @@ HTTP libraries read these variables too, but crash on values that other programs
 github.com/encode/httpx/issues/3574), do not know CIDR or `*.x`, and send loopback traffic to the proxy.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from __future__ import annotations
+
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from glmcli.errors import UsageError
+from glmcli.record import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _SCHEMES = ("http", "https", "socks5", "socks5h")
 _DEFAULT_PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 
 
-@dataclass(frozen=True)
-class Proxy:
+class Proxy(Record):
     """A proxy and its credentials; the repr shows no password."""
 
     scheme: str
     host: str
     port: int
     user: str | None = None
-    password: str | None = field(default=None, repr=False)
+    password: str | None = None
+    _hidden = ("password",)
 
     def __str__(self) -> str:
         """The proxy as a URL without credentials."""

@@ -1,5 +1,7 @@
 """A request file as options: the same words as the flags, and paths that begin at the file."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

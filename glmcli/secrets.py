@@ -4,22 +4,25 @@ Redaction is by value, not by name or pattern: every key that was read is looked
 written, as it is, base64-encoded and URL-encoded.
 """
 
+from __future__ import annotations
+
 import re
 from base64 import b64encode
-from dataclasses import dataclass, field
 from urllib.parse import quote
+
+from glmcli.record import Record
 
 MASK = "***"
 _SHORTEST = 8  # characters; a shorter "key" would blank out ordinary words
 _LEGAL = re.compile(r"[\x21-\x7e]+")
 
 
-@dataclass(frozen=True)
-class Key:
+class Key(Record):
     """A key and the variable that a printed command names in its place; the repr shows the variable only."""
 
-    value: str = field(repr=False)
+    value: str
     variable: str
+    _hidden = ("value",)
 
 
 def illegal_character(key: str) -> int | None:

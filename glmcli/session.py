@@ -4,15 +4,19 @@ Shape of a line: `{"role": "user", "content": "…"}`; the assistant's lines add
 The file belongs to its owner alone (mode 0600) and is locked while a question is under way.
 """
 
+from __future__ import annotations
+
 import fcntl
 import json
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from glmcli.chat import Message
 from glmcli.errors import OutputError, UsageError
-from glmcli.outcome import Outcome
-from glmcli.secrets import Redactor
+
+if TYPE_CHECKING:
+    from glmcli.outcome import Outcome
+    from glmcli.secrets import Redactor
 
 _MODE = 0o600
 _ROLES = ("system", "user", "assistant")

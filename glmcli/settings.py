@@ -1,21 +1,27 @@
 """From what the user set to what is sent. Every error of input is found here, before a byte leaves."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from glmcli import checks, choice
 from glmcli.chat import Message, Request
-from glmcli.config import Config
 from glmcli.errors import UsageError
 from glmcli.keys import KeyRing, key_name
-from glmcli.options import Options
 from glmcli.plan import Candidate, Limits
 from glmcli.providers import dialect_of
-from glmcli.providers.row import Provider
 from glmcli.proxies import choose as choose_proxy
+from glmcli.record import Record
 from glmcli.secrets import Key, Redactor
-from glmcli.terminal import Terminal
 from glmcli.urls import base_url, place
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from glmcli.config import Config
+    from glmcli.options import Options
+    from glmcli.providers.row import Provider
+    from glmcli.terminal import Terminal
 
 _SAME = (
     "think",
@@ -32,8 +38,7 @@ _SAME = (
 )
 
 
-@dataclass(frozen=True)
-class Layers:
+class Layers(Record):
     """The sources of model and provider, strongest first."""
 
     flags: Options
@@ -113,16 +118,16 @@ class Resolver:
         sources = (("--base-url", self._options.base_url), ("GLM_BASE_URL", environment.get("GLM_BASE_URL")))
         for source, url in sources:
             if url:
-                return replace(provider, base_url=base_url(url, source), embedded=False)
+                return provider.replace(base_url=base_url(url, source), embedded=False)
         return self._reached(provider)
 
     def _reached(self, provider: Provider) -> Provider:
         """The row with the address that it has without a flag."""
         if provider.embedded:
-            return replace(provider, base_url=self._embedded(provider))
+            return provider.replace(base_url=self._embedded(provider))
         variable = provider.base_url_variable
         if variable and (url := self._layers.environment.get(variable)):
-            return replace(provider, base_url=base_url(url, variable))
+            return provider.replace(base_url=base_url(url, variable))
         if not provider.base_url:
             raise UsageError(message=f"{provider.name} has no address", fix=f"set --base-url or {variable}")
         return provider
@@ -130,7 +135,7 @@ class Resolver:
     def _request(self, model: str, messages: tuple[Message, ...], *, stream: bool) -> Request:
         options = self._options
         if options.effort is not None and options.think is None:
-            options = replace(options, think=True)
+            options = options.replace(think=True)
         fields = {name: getattr(options, name) for name in _SAME}
         return Request(model=model, messages=messages, extra=dict(options.option), stream=stream, **fields)
 
@@ -157,7 +162,7 @@ class Resolver:
             )
         proxy = choose_proxy(where.scheme, where.host, where.port, self._layers.environment)
         _remember(self._terminal.redactor, key, proxy.password if proxy else None)
-        return Candidate(provider, request.model, replace(call, key=key), proxy)
+        return Candidate(provider, request.model, call.replace(key=key), proxy)
 
     def _key(self, provider: Provider, key_file: str | None) -> Key | None:
         if not self._dry:

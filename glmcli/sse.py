@@ -11,12 +11,16 @@ read 2026-11), with four additions that real providers need:
 - at the end of the bytes, data that is whole (JSON or `[DONE]`) counts even without its blank line.
 """
 
+from __future__ import annotations
+
 import json
 import re
-from collections.abc import Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from glmcli.errors import ProtocolError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MAX_EVENT = 64 * 1024 * 1024
 _BOM = b"\xef\xbb\xbf"

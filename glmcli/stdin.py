@@ -1,13 +1,18 @@
 """Standard input: who wants it, and reading it without hanging in silence."""
 
+from __future__ import annotations
+
 import os
 import select
 import stat
 import time
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from glmcli.errors import NetworkError, UsageError
 from glmcli.terminal import STDIN
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # A window of a million tokens holds 4 to 8 MB of text; more than this is a mistake, found before it is sent.
 MAX_TEXT = 32 * 1024 * 1024

@@ -4,14 +4,19 @@ Bytes go straight to the descriptor: nothing waits in a buffer when a signal com
 change the answer. On a terminal, foreign text cannot do more than be read.
 """
 
+from __future__ import annotations
+
 import errno
 import os
 import select
 import stat
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from glmcli.errors import GlmError, OutputError, ReaderGoneError
 from glmcli.secrets import Redactor
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 STDIN, STDOUT, STDERR = 0, 1, 2
 _FULL_DEVICE = os.makedev(1, 7)  # Linux: /dev/full, where every write fails

@@ -1,11 +1,16 @@
 """Certificates, loaded in a thread while the program does other things: it costs as much as all imports together."""
 
+from __future__ import annotations
+
 import os
 import ssl
 import threading
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from glmcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Tls:

@@ -8,43 +8,45 @@ httpcore is the engine inside httpx. What httpx adds (redirects, cookies, ambien
 happen here.
 """
 
+from __future__ import annotations
+
 import socket
 import ssl
 import threading
 import zlib
-from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from queue import Empty, Queue
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import httpcore
 
 from glmcli.errors import GlmError, IncompleteError, NetworkError, ProtocolError, Retry
-from glmcli.providers.dialect import HttpCall
-from glmcli.proxies import Proxy
-from glmcli.tls import Tls
+from glmcli.record import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from glmcli.providers.dialect import HttpCall
+    from glmcli.proxies import Proxy
+    from glmcli.tls import Tls
 
 _AHEAD = 64  # chunks that may wait for a slow reader of stdout
 _WBITS_ANY = 47  # zlib: gzip or zlib, told apart by the header
 
 
-@dataclass(frozen=True)
-class Head:
+class Head(Record):
     """The beginning of a response; header names in lower case."""
 
     status: int
     headers: dict[str, str]
 
 
-@dataclass(frozen=True)
-class Sent:
+class Sent(Record):
     """The connection stands, and the request is on its way: from now on it may be billed."""
 
 
-@dataclass(frozen=True)
-class End:
+class End(Record):
     """The response is over, and whole as far as HTTP can tell."""
 
 
@@ -195,7 +197,7 @@ class _Inflate:
         return unpacked
 
 
-def _translated(error: Exception, place: str, proxy: Proxy | None, *, sent: bool, begun: bool) -> GlmError:
+def _translated(error: Exception, place: str, proxy: Proxy | None, *, sent: bool, begun: bool) -> GlmError:  # noqa: PLR0911 - one row an error
     """The border: an error of the HTTP library or the system as one of ours, by its type alone."""
     where = f"{place} (through the proxy {proxy})" if proxy else place
     match error:

@@ -1,5 +1,7 @@
 """Base URLs, brought to one form. Pure."""
 
+from __future__ import annotations
+
 from typing import NamedTuple
 from urllib.parse import urlsplit
 

@@ -1,6 +1,6 @@
 """What a server says of when to come back. Pure: the time is an argument."""
 
-from email.utils import parsedate_to_datetime
+from __future__ import annotations
 
 
 def retry_after(value: str | None, now: float) -> float | None:
@@ -20,6 +20,8 @@ def retry_after(value: str | None, now: float) -> float | None:
 
 
 def _until(date: str, now: float) -> float | None:
+    from email.utils import parsedate_to_datetime
+
     try:
         return max(parsedate_to_datetime(date).timestamp() - now, 0.0)
     except (ValueError, TypeError, IndexError, OverflowError):

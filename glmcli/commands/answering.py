@@ -1,13 +1,12 @@
 """What `ask` and `stream` share: from flags to the end of the question."""
 
-from collections.abc import Iterator, Mapping
+from __future__ import annotations
+
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from glmcli import prompt as words
 from glmcli import settings
-from glmcli.app import App
-from glmcli.chat import Message
 from glmcli.commands.options import merge
 from glmcli.config import load as load_config
 from glmcli.errors import GlmError, OutputError, ReaderGoneError, UsageError
@@ -16,10 +15,16 @@ from glmcli.options import Options
 from glmcli.outcome import Outcome
 from glmcli.output.destination import Destination, open_output
 from glmcli.plan import Candidate, Plan
-from glmcli.providers.row import Provider
 from glmcli.session import Session
 from glmcli.stdin import Stdin
 from glmcli.terminal import STDIN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from glmcli.app import App
+    from glmcli.chat import Message
+    from glmcli.providers.row import Provider
 
 
 def answer(app: App, flags: Mapping[str, Any], *, live: bool) -> None:

@@ -1,11 +1,14 @@
 """`glm ask`: one question, one complete answer, or nothing on stdout."""
 
-from typing import Any
+from __future__ import annotations
 
-import typer
+from typing import TYPE_CHECKING, Any
 
 from glmcli.commands.options import asking
 from glmcli.commands.tree import single
+
+if TYPE_CHECKING:
+    import typer
 
 
 def _ask(ctx: typer.Context, given: dict[str, Any]) -> None:

@@ -4,21 +4,22 @@ Typer gets every value as text and hands it on as it is: what a value may be is 
 libraries that judge for Typer (200 M instructions of imports) stay unloaded.
 """
 
+from __future__ import annotations
+
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import typer
 
 from glmcli.errors import UsageError
 from glmcli.options import Options
+from glmcli.record import Record
 
 Kind = Literal["text", "list", "switch", "choice", "integer", "number", "seconds"]
 
 
-@dataclass(frozen=True)
-class Flag:
+class Flag(Record):
     """One flag: the field of Options that it sets, how it is written, what it takes, what it says of itself."""
 
     field: str

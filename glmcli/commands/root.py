@@ -1,5 +1,7 @@
 """The commands of `glm`, and the root that finds them."""
 
+from __future__ import annotations
+
 from typing import Annotated, Any
 
 import typer

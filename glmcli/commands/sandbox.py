@@ -1,12 +1,14 @@
 """`glm sandbox`: the embedded providers, served for other programs."""
 
-from typing import Any
+from __future__ import annotations
 
-import typer
+from typing import TYPE_CHECKING, Any
 
-from glmcli.app import App
 from glmcli.commands.options import Flag, declare
 from glmcli.commands.tree import single
+
+if TYPE_CHECKING:
+    import typer
 
 _SERVE = "Server"
 _FLAGS = (
@@ -16,8 +18,8 @@ _FLAGS = (
         ("--fault",),
         "list",
         _SERVE,
-        "Fail on demand (repeatable): a status such as 429, a provider's code such as 1302, or cut, reset, hang, stall, "
-        "error, html, garbage, length and others; SHARE is how many of the requests, 1 is all.",
+        "Fail on demand (repeatable): a status such as 429, a provider's code such as 1302, or one of "
+        "cut reset hang stall drip error html garbage length sensitive empty nodone redirect; SHARE of the requests.",
         "KIND[:SHARE]",
     ),
     Flag("latency", ("--latency",), "seconds", _SERVE, "Wait before the first byte.", "S", 0),
@@ -32,7 +34,6 @@ def _sandbox(ctx: typer.Context, given: dict[str, Any]) -> None:
     """
     from glmcli.sandbox import PREFIXES, Sandbox
 
-    app: App = ctx.obj
     server = Sandbox(
         port=given.get("port", 0),
         faults=given.get("fault", ()),
@@ -40,7 +41,7 @@ def _sandbox(ctx: typer.Context, given: dict[str, Any]) -> None:
         pace=given.get("pace", 0.0),
     )
     with server as sandbox:
-        app.terminal.stdout.write("".join(f"{name}\t{sandbox.base_url(name)}\n" for name in PREFIXES))
+        ctx.obj.terminal.stdout.write("".join(f"{name}\t{sandbox.base_url(name)}\n" for name in PREFIXES))
         sandbox.wait()
 
 

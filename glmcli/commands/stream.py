@@ -1,11 +1,14 @@
 """`glm stream`: the same question, printed as it is answered."""
 
-from typing import Any
+from __future__ import annotations
 
-import typer
+from typing import TYPE_CHECKING, Any
 
 from glmcli.commands.options import asking
 from glmcli.commands.tree import single
+
+if TYPE_CHECKING:
+    import typer
 
 
 def _stream(ctx: typer.Context, given: dict[str, Any]) -> None:

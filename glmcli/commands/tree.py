@@ -3,16 +3,20 @@
 Commands are imported when they are called, values stay text (see commands.options), help is plain.
 """
 
-from collections.abc import Callable, Mapping
+from __future__ import annotations
+
 from functools import partial
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
 import typer.core
 import typer.main
 
 from glmcli.commands.options import GROUPS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 SETTINGS = {"help_option_names": ["-h", "--help"]}
 _OTHER = "Other"
@@ -32,14 +36,19 @@ def _as_given(parameter: Any, _context: Any, value: Any) -> Any:  # noqa: ANN401
     return parameter.callback(_context, parameter, value) if parameter.callback else value
 
 
-class Command(typer.core.TyperCommand):
-    """A command whose values stay text, and whose help lists flags by subject."""
+class _AsGiven:
+    """Takes Typer's conversion of values away: it would load pydantic, which costs as much as all the rest."""
 
-    def __init__(self, *args: Any, **settings: Any) -> None:  # noqa: ANN401 - passed through
-        """Take Typer's conversion of values away: it would load pydantic, which costs as much as all the rest."""
-        super().__init__(*args, **settings)
-        for parameter in self.params:
-            parameter.process_value = partial(_as_given, parameter)  # type: ignore[method-assign]
+    def get_params(self, ctx: Any) -> list[Any]:  # noqa: ANN401 - click's own types are private
+        """The parameters, --help among them."""
+        parameters: list[Any] = super().get_params(ctx)  # type: ignore[misc]
+        for parameter in parameters:
+            parameter.process_value = partial(_as_given, parameter)
+        return parameters
+
+
+class Command(_AsGiven, typer.core.TyperCommand):
+    """A command whose values stay text, and whose help lists flags by subject."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - click's own types are private
         """Write the flags in the groups of their table."""
@@ -61,7 +70,7 @@ def single(name: str, function: Callable[..., None]) -> typer.core.TyperCommand:
     return typer.main.get_command(app)  # type: ignore[return-value]
 
 
-class Group(typer.core.TyperGroup):
+class Group(_AsGiven, typer.core.TyperGroup):
     """A group whose commands are imported when they are called; `listed` is set by its subclass or builder."""
 
     listed: Mapping[str, Listed] = {}

@@ -1,15 +1,21 @@
 """Which writers the options ask for."""
 
-from collections.abc import Iterator
+from __future__ import annotations
 
-from glmcli.options import Options
+from typing import TYPE_CHECKING
+
 from glmcli.output.destination import Destination, OpenStream, open_side
 from glmcli.output.json_lines import JsonLines
 from glmcli.output.json_reply import JsonReply, Meta
 from glmcli.output.plain import LiveAnswer, ReasoningText, Remarks, WholeAnswer
 from glmcli.output.usage_line import UsageLine
 from glmcli.output.writer import Together, Writer
-from glmcli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from glmcli.options import Options
+    from glmcli.terminal import Terminal
 
 
 def writers(options: Options, terminal: Terminal, out: Destination, *, live: bool) -> Writer:
@@ -29,13 +35,13 @@ def _reasoning(options: Options, terminal: Terminal, *, live: bool) -> Iterator[
 
 def _rest(options: Options, terminal: Terminal, out: Destination, *, live: bool) -> Iterator[Writer]:
     yield Remarks(terminal)
-    yield _answer(options, terminal, out, live=live)
+    yield _answer(options, out, live=live)
     yield from _meta(options, terminal)
     if options.usage:
         yield UsageLine(terminal)
 
 
-def _answer(options: Options, terminal: Terminal, out: Destination, *, live: bool) -> Writer:
+def _answer(options: Options, out: Destination, *, live: bool) -> Writer:
     if options.json:
         return JsonReply(out, keep_partial=options.keep_partial)
     if options.jsonl:

@@ -4,11 +4,15 @@ The only imports of yaml and of jsonschema stand in this folder, and both are lo
 command without a file pays for neither.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from glmcli.documents.document import Document
 from glmcli.documents.source import Source, decode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["Document", "check", "faults", "fill", "load_schema", "parse", "parse_value"]
 

@@ -1,10 +1,13 @@
 """A parsed document: its value, and the place of each part."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from glmcli.documents.source import Source
+if TYPE_CHECKING:
+    from glmcli.documents.source import Source
 
 Path = Sequence[str | int]
 
@@ -16,7 +19,7 @@ class Node:
     at: int
     end: int
     key: int | None
-    below: "dict[str, Node] | list[Node] | None" = None
+    below: dict[str, Node] | list[Node] | None = None
 
 
 @dataclass(frozen=True)

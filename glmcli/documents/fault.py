@@ -1,10 +1,15 @@
 """What is wrong with a document, and where."""
 
-from collections.abc import Iterable
+from __future__ import annotations
+
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import TYPE_CHECKING
 
 from glmcli.documents.shown import quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 # Comparing words is quadratic in their length.
 _LONGEST = 40

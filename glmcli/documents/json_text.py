@@ -3,13 +3,18 @@
 JSON is YAML 1.2, but not for PyYAML: it chokes on tabs and on escaped surrogate pairs. So what is JSON is read as JSON.
 """
 
+from __future__ import annotations
+
 import json
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from glmcli.documents.scalars import core
-from glmcli.documents.source import Source
 from glmcli.documents.tree import Tree
+
+if TYPE_CHECKING:
+    from glmcli.documents.source import Source
 
 _TOKEN = re.compile(
     r"""[ \t\n\r]*+(?:

@@ -1,20 +1,26 @@
 """Our schemas, and what a document has against them. The only jsonschema import of the house."""
 
+from __future__ import annotations
+
 import json
 import re
-from collections.abc import Iterator
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jsonschema import Draft202012Validator, ValidationError
-from jsonschema.protocols import Validator
 from jsonschema.validators import extend
 from referencing import Registry
 
-from glmcli.documents.document import Document
 from glmcli.documents.fault import Fault, suggestion
 from glmcli.documents.words import explain
 from glmcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from jsonschema.protocols import Validator
+
+    from glmcli.documents.document import Document
 
 # More than a person reads; beyond it, looking for similar words would take minutes in a hostile file.
 _GUESSES = 100

@@ -3,6 +3,8 @@
 **Source**: https://yaml.org/spec/1.2.2/#1032-tag-resolution. The numbers of JSON are a subset of it.
 """
 
+from __future__ import annotations
+
 import re
 
 _CONSTANTS: dict[str, bool | None] = {

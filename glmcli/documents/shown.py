@@ -1,5 +1,7 @@
 """Foreign text inside our messages: on one line, cut, and without anything that a terminal would obey."""
 
+from __future__ import annotations
+
 import json
 import re
 

@@ -1,5 +1,7 @@
 """The text of a file, and where in it something stands."""
 
+from __future__ import annotations
+
 import re
 from bisect import bisect_right
 from dataclasses import dataclass

@@ -1,12 +1,18 @@
 r"""`{{NAME}}` in the strings of a document; see `glmcli.documents.fill`."""
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from __future__ import annotations
 
-from glmcli.documents.document import Document, Node
+import re
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
 from glmcli.documents.shown import visible
 from glmcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from glmcli.documents.document import Document, Node
 
 # A small file that uses a large default many times must not fill the memory.
 LIMIT = 64 << 20

@@ -1,11 +1,15 @@
 """Values and their positions, built from the events that both readers send."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from glmcli.documents.document import Node
 from glmcli.documents.shown import quoted
-from glmcli.documents.source import Source
+
+if TYPE_CHECKING:
+    from glmcli.documents.source import Source
 
 DEPTH = 64
 

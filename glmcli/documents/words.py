@@ -1,13 +1,16 @@
 """Schema errors in the words of the person who wrote the file."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
-
-from jsonschema import ValidationError
+from typing import TYPE_CHECKING, Any
 
 from glmcli.documents.fault import Fault
 from glmcli.documents.shown import described, path_text, quoted, value_text
+
+if TYPE_CHECKING:
+    from jsonschema import ValidationError
 
 _TYPES = {
     "string": "a string",

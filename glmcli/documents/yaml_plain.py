@@ -1,5 +1,7 @@
 """PyYAML's own parser, for a PyYAML without libyaml, taught to read tabs and to refuse as libyaml does."""
 
+from __future__ import annotations
+
 from yaml.parser import Parser
 from yaml.reader import Reader
 from yaml.scanner import Scanner, ScannerError

@@ -4,11 +4,12 @@ Only PyYAML's parser is used, never its resolver or constructor: those speak YAM
 before anyone can look. libyaml does the parsing where PyYAML was built with it.
 """
 
+from __future__ import annotations
+
 import re
-from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from yaml.error import MarkedYAMLError, YAMLError
 from yaml.events import (
@@ -25,11 +26,15 @@ from yaml.events import (
 
 from glmcli.documents.scalars import core
 from glmcli.documents.shown import visible
-from glmcli.documents.source import Source
 from glmcli.documents.tree import Tree
 from glmcli.documents.yaml_plain import PlainParser
 from glmcli.documents.yaml_words import HALF, SURROGATE_ESCAPE, complaint
-from glmcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from glmcli.documents.source import Source
+    from glmcli.errors import UsageError
 
 try:
     # The least of the classes around libyaml's parser; what it adds to the parser is never called.

@@ -1,12 +1,17 @@
 """Complaints of the YAML parser as messages, with what to do about them."""
 
-import re
+from __future__ import annotations
 
-from yaml.error import MarkedYAMLError
+import re
+from typing import TYPE_CHECKING
 
 from glmcli.documents.shown import visible
-from glmcli.documents.source import Source
-from glmcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from yaml.error import MarkedYAMLError
+
+    from glmcli.documents.source import Source
+    from glmcli.errors import UsageError
 
 HALF = r"a \u escape of half a character; write the character itself"
 SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")

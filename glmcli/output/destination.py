@@ -1,8 +1,9 @@
 """Where a text can go: stdout, a descriptor, a file that is replaced only by a complete answer."""
 
+from __future__ import annotations
+
 import os
 import stat
-import tempfile
 from pathlib import Path
 from typing import Protocol
 
@@ -58,6 +59,8 @@ class ReplacedFile:
         Raises:
             OutputError: it cannot be made.
         """
+        import tempfile
+
         self._place = Path(path).resolve()
         try:
             mode = stat.S_IMODE(self._place.stat().st_mode) if self._place.exists() else _NEW_FILE & ~_umask()
@@ -105,7 +108,7 @@ def open_output(path: str | None, terminal: Terminal) -> Destination:
     if path is None or path == "-":
         return OpenStream(terminal.stdout)
     try:
-        status = os.stat(path)
+        status = Path(path).stat()
     except FileNotFoundError:
         return ReplacedFile(path, terminal)
     except OSError as error:

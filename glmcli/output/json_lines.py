@@ -1,12 +1,15 @@
 """Events as lines of JSON, live: schemas/event.schema.json."""
 
-from dataclasses import asdict
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from glmcli.events import Answer, Event, Reasoning
-from glmcli.outcome import Again, Outcome
-from glmcli.output.destination import Destination
 from glmcli.output.json_reply import error_object, line, usage_object
+
+if TYPE_CHECKING:
+    from glmcli.outcome import Again, Outcome
+    from glmcli.output.destination import Destination
 
 
 class JsonLines:
@@ -39,7 +42,7 @@ class JsonLines:
         """Calls, usage, error, end."""
         reply = outcome.reply
         for call in reply.tool_calls:
-            self._write({"type": "tool_call", **asdict(call)})
+            self._write({"type": "tool_call", **call.fields()})
         if usage := usage_object(reply.usage):
             self._write({"type": "usage", **usage})
         if outcome.error:

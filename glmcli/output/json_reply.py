@@ -1,15 +1,18 @@
 """A reply as one JSON object: schemas/reply.schema.json."""
 
-import json
-from dataclasses import asdict
-from typing import Any
+from __future__ import annotations
 
-from glmcli.errors import GlmError
-from glmcli.events import Usage
-from glmcli.outcome import Outcome
-from glmcli.output.destination import Destination
+import json
+from typing import TYPE_CHECKING, Any
+
+from glmcli.outcome import Outcome, no_timing
 from glmcli.output.writer import Silent
-from glmcli.terminal import Stream
+
+if TYPE_CHECKING:
+    from glmcli.errors import GlmError
+    from glmcli.events import Usage
+    from glmcli.output.destination import Destination
+    from glmcli.terminal import Stream
 
 _TEXTS = ("reasoning", "answer", "partial")
 _PLACES = 3  # decimals of a second
@@ -25,21 +28,23 @@ def reply_object(outcome: Outcome, *, keep_partial: bool = False) -> dict[str, A
         "reasoning": reply.reasoning or None,
         "answer": None if error else reply.answer,
         "partial": reply.answer or None if error and keep_partial else None,
-        "tool_calls": [asdict(call) for call in reply.tool_calls],
+        "tool_calls": [call.fields() for call in reply.tool_calls],
         "finish_reason": reply.finish_reason,
         "usage": usage_object(reply.usage),
         "cost": None,
         "attempts": outcome.attempts,
-        "timing": {
-            name: None if value is None else round(value, _PLACES) for name, value in asdict(outcome.timing).items()
-        },
+        "timing": {name: _rounded(seconds) for name, seconds in (outcome.timing or no_timing()).items()},
         "error": error_object(error) if error else None,
     }
 
 
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, _PLACES)
+
+
 def usage_object(usage: Usage | None) -> dict[str, Any] | None:
     """The token counts, or None if the provider said none."""
-    return asdict(usage) if usage else None
+    return usage.fields() if usage else None
 
 
 def error_object(error: GlmError) -> dict[str, Any]:

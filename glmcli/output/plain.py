@@ -1,12 +1,18 @@
 """The answer as text, whole or as it comes, and the reasoning beside it."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from glmcli.errors import OutputError, ReaderGoneError
 from glmcli.events import Answer as AnswerText
 from glmcli.events import Damaged, Event, Reasoning, ToolCallPart
-from glmcli.outcome import Again, Outcome
-from glmcli.output.destination import Destination
 from glmcli.output.writer import Silent
-from glmcli.terminal import Stream, Terminal
+
+if TYPE_CHECKING:
+    from glmcli.outcome import Again, Outcome
+    from glmcli.output.destination import Destination
+    from glmcli.terminal import Stream, Terminal
 
 
 class WholeAnswer(Silent):

@@ -1,10 +1,15 @@
 """A request shown instead of sent: --dry-run and --curl."""
 
+from __future__ import annotations
+
 import json
 import shlex
+from typing import TYPE_CHECKING
 
-from glmcli.plan import Candidate
 from glmcli.providers.json_text import encode
+
+if TYPE_CHECKING:
+    from glmcli.plan import Candidate
 
 
 def as_json(candidate: Candidate) -> str:

@@ -1,9 +1,15 @@
 """What the question cost, in one line for a person."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from glmcli.events import Usage
-from glmcli.outcome import Outcome
 from glmcli.output.writer import Silent
-from glmcli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from glmcli.outcome import Outcome
+    from glmcli.terminal import Terminal
 
 
 class UsageLine(Silent):

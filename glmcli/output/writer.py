@@ -1,10 +1,14 @@
 """What a writer is: one part of the output, told what happens while a question is asked."""
 
-from collections.abc import Iterable
-from typing import Protocol
+from __future__ import annotations
 
-from glmcli.events import Event
-from glmcli.outcome import Again, Outcome
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from glmcli.events import Event
+    from glmcli.outcome import Again, Outcome
 
 
 class Writer(Protocol):

@@ -3,13 +3,18 @@
 A new provider that speaks a known dialect is one row here; a new grammar is one module beside this one.
 """
 
-from collections.abc import Mapping
+from __future__ import annotations
+
 from importlib import import_module
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from glmcli.providers.codes import BIGMODEL, MODELSTUDIO, SELF_HOSTED, TOKENHUB
-from glmcli.providers.dialect import Dialect
 from glmcli.providers.row import Provider, Range, Thinking, Wire
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from glmcli.providers.dialect import Dialect
 
 # docs.bigmodel.cn and docs.z.ai chat completion reference: ranges of 2026-09; fields that are not listed there are
 # ignored without a word (github.com/earendil-works/pi/issues/2025), so a script would believe in a setting that is not.

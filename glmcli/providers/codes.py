@@ -10,6 +10,8 @@ Sources:
     Status 529: github.com/zai-org/GLM-5/issues/87.
 """
 
+from __future__ import annotations
+
 import re
 
 from glmcli.errors import (
@@ -48,7 +50,8 @@ _SERVER_FINAL = Verdict(BusyError, "the provider failed")
 _SLOW = Verdict(BusyError, "the provider took too long", Retry.NETWORK, "leave the wire streamed: no --no-stream")
 
 _CONTEXT_TEXT = re.compile(r"context (length|window)|tokens?\b.*\bmore than max|上下文", re.IGNORECASE)
-# "Free allocated quota exceeded." and "hour/week/month allocated quota exceeded" are final; the bare text is a throttle.
+# "Free allocated quota exceeded." and "hour/week/month allocated quota exceeded" are final; the bare text is a
+# throttle.
 _PLAN_QUOTA_TEXT = re.compile(r"\b(free|hour(ly)?|week(ly)?|month(ly)?)\b[\w -]*quota|free.?tier", re.IGNORECASE)
 _TOKENS_DIMENSION = re.compile(r"dimension:\s*tpm", re.IGNORECASE)
 
@@ -74,14 +77,18 @@ BIGMODEL = Codes(
         "1313": Verdict(QuotaError, "the account is throttled under the fair-use rule"),
         **dict.fromkeys(("1316", "1317", "1318", "1319", "1320", "1321"), _USED_UP),
     },
-    {"1210": ((_CONTEXT_TEXT, _TOO_LONG),)},
+    {
+        "1210": ((_CONTEXT_TEXT, _TOO_LONG),),
+        # Z.ai says 1214 where BigModel says 1211 (measured on a real key, 2026-08-16).
+        "1214": ((re.compile(r"\bmodel\b|模型", re.IGNORECASE), _NO_MODEL),),
+    },
 )
 
 _BILLING_TEXT = ((_PLAN_QUOTA_TEXT, _USED_UP),)
 
 MODELSTUDIO = Codes(
     {
-        # Models that Zhipu serves directly (ZHIPU/*) answer with Zhipu's codes: help.aliyun.com/zh/model-studio/glm-zhipu.
+        # Models that Zhipu serves directly (ZHIPU/*) use Zhipu's codes: help.aliyun.com/zh/model-studio/glm-zhipu.
         **BIGMODEL.by_code,
         **dict.fromkeys(("InvalidApiKey", "invalid_api_key", "NOT AUTHORIZED"), _BAD_KEY),
         **dict.fromkeys(

@@ -4,15 +4,20 @@ Source: docs.qwencloud.com/api-reference/chat/dashscope (2026), recorded bodies 
 (2024-02 to 2026-06).
 """
 
-from collections.abc import Iterator
-from typing import Any
+from __future__ import annotations
 
-from glmcli.chat import Request
+from typing import TYPE_CHECKING, Any
+
 from glmcli.events import Answer, Event, Finish, Reasoning, RequestId, Usage
 from glmcli.providers import fields
 from glmcli.providers.decoder import Chunk, JsonDecoder, count, finish, items, mapping, text_of, tool_calls
 from glmcli.providers.dialect import HttpCall, headers
-from glmcli.providers.row import Provider
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from glmcli.chat import Request
+    from glmcli.providers.row import Provider
 
 # In 6 of 20 recorded streams no blank line stands between the frames.
 line_framed = True

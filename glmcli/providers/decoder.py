@@ -1,15 +1,19 @@
 """What reading a reply has in common in every dialect: JSON, faults, and the filters of the row. Pure."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from glmcli.errors import ProtocolError
 from glmcli.events import Damaged, Done, Event, ToolCallPart
 from glmcli.providers.json_text import decode, decode_all, encode
 from glmcli.providers.refusals import Fault, find_fault, html_page, is_html, refusal
-from glmcli.providers.row import Provider
 from glmcli.providers.text_filter import TextFilter
-from glmcli.sse import Frame
+
+if TYPE_CHECKING:
+    from glmcli.providers.row import Provider
+    from glmcli.sse import Frame
 
 _DONE = "[DONE]"
 _OK = 200

@@ -1,20 +1,24 @@
 """What a dialect is: the wire grammar of a provider, as pure functions between our types and bytes."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
 
 from glmcli import __version__
-from glmcli.chat import Request
-from glmcli.events import Event
 from glmcli.providers.json_text import encode
-from glmcli.providers.row import Provider
-from glmcli.secrets import Key
-from glmcli.sse import Frame
+from glmcli.record import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from glmcli.chat import Request
+    from glmcli.events import Event
+    from glmcli.providers.row import Provider
+    from glmcli.secrets import Key
+    from glmcli.sse import Frame
 
 
-@dataclass(frozen=True)
-class HttpCall:
+class HttpCall(Record):
     """One HTTP request as a value, so that --dry-run can print what would be sent.
 
     Shape: `headers` in the order sent, without Authorization, which the transport makes of `key`; `body` is JSON.
@@ -23,7 +27,7 @@ class HttpCall:
     url: str
     headers: tuple[tuple[str, str], ...]
     body: Mapping[str, Any]
-    key: Key | None = field(default=None, repr=False)
+    key: Key | None = None
     method: str = "POST"
 
     def content(self) -> bytes:
@@ -69,7 +73,7 @@ def headers(provider: Provider, *, stream: bool) -> list[tuple[str, str]]:
     """The headers that every dialect sends."""
     pairs = [("Content-Type", "application/json"), ("User-Agent", f"glm/{__version__}")]
     if stream:
-        # identity: gzip with one member per event loses all but the first (github.com/pydantic/pydantic-ai/issues/7159).
+        # identity: many readers lose all but the first of gzip members (github.com/pydantic/pydantic-ai/issues/7159).
         pairs += [("Accept", "text/event-stream"), ("Accept-Encoding", "identity")]
     if provider.wire.accept_language:
         pairs.append(("Accept-Language", provider.wire.accept_language))

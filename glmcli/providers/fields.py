@@ -1,10 +1,14 @@
 """Fields of a request body that the dialects share. Pure."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from glmcli.catalogue import find
-from glmcli.chat import Request
 from glmcli.providers.row import Provider, Thinking
+
+if TYPE_CHECKING:
+    from glmcli.chat import Request
 
 SAMPLING = ("temperature", "top_p", "top_k", "repetition_penalty", "max_tokens", "seed")
 _OWN = frozenset({"model", "messages", "stream", "stop", "tools", *SAMPLING})

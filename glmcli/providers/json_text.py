@@ -1,10 +1,14 @@
 """JSON as providers send it, read strictly: every way in which it can be wrong is one error. Pure."""
 
+from __future__ import annotations
+
 import json
-from collections.abc import Iterator
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from glmcli.errors import ProtocolError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _EXCERPT = 80  # characters
 

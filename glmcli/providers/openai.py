@@ -1,14 +1,19 @@
 """The OpenAI chat grammar with each provider's own fields: every row but the DashScope-native one."""
 
-from collections.abc import Iterator
-from typing import Any
+from __future__ import annotations
 
-from glmcli.chat import Request
+from typing import TYPE_CHECKING, Any
+
 from glmcli.events import Answer, Event, Finish, Reasoning, RequestId, Usage
 from glmcli.providers import fields
 from glmcli.providers.decoder import Chunk, JsonDecoder, count, finish, items, mapping, text_of, tool_calls
 from glmcli.providers.dialect import HttpCall, headers
-from glmcli.providers.row import Provider
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from glmcli.chat import Request
+    from glmcli.providers.row import Provider
 
 line_framed = False
 

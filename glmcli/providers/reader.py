@@ -1,14 +1,19 @@
 """Bytes of a successful response to events, whether it comes as a stream or in one piece. Pure."""
 
-from collections.abc import Iterator
-from typing import Literal
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
 
 from glmcli.errors import ProtocolError
 from glmcli.events import Damaged, Done, Event
 from glmcli.providers import dialect_of
 from glmcli.providers.refusals import excerpt, html_page
-from glmcli.providers.row import Provider
 from glmcli.sse import MAX_EVENT, Frame, Parser
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from glmcli.providers.row import Provider
 
 _OK = 200
 _BLANK = b" \t\r\n"

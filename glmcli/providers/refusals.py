@@ -1,15 +1,19 @@
 """A provider's "no", in whatever shape it comes, as one of our errors. Pure."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from glmcli.errors import CredentialsError, GlmError, ProtocolError, QuotaError
 from glmcli.providers.codes import BY_STATUS, BY_TYPE, UNKNOWN_FAILURE, UNKNOWN_REFUSAL
 from glmcli.providers.json_text import decode, encode
-from glmcli.providers.row import Provider, Verdict
+from glmcli.record import Record
 from glmcli.waiting import retry_after
+
+if TYPE_CHECKING:
+    from glmcli.providers.row import Provider, Verdict
 
 MAX_BODY = 1024 * 1024  # bytes of an error body that are read
 _EXCERPT = 200  # characters of a body that is no API answer
@@ -21,8 +25,7 @@ _WRAPPED = re.compile(r":HTTP_STATUS/(?P<status>\d{3}).*?data:\s*(?P<data>\{.*\}
 _RESET = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
 
 
-@dataclass(frozen=True)
-class Fault:
+class Fault(Record):
     """What a provider said when it refused: all shapes brought to one. Empty text is "not said"."""
 
     message: str = ""

@@ -1,12 +1,17 @@
 """The types of the provider table: what can differ between those who serve GLM."""
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from enum import Enum
-from typing import Literal, NamedTuple
+from __future__ import annotations
 
-from glmcli.errors import GlmError, Retry
+from enum import Enum
+from typing import TYPE_CHECKING, Literal
+
+from glmcli.record import EMPTY, Record
+
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Mapping
+
+    from glmcli.errors import GlmError, Retry
 
 
 class Thinking(Enum):
@@ -19,7 +24,7 @@ class Thinking(Enum):
     NONE = ""
 
 
-class Range(NamedTuple):
+class Range(Record):
     """The values that a parameter takes; None is unbounded, `open_low` and `open_high` exclude the bound itself."""
 
     low: float | None = None
@@ -40,7 +45,7 @@ class Range(NamedTuple):
         return f"{'(' if self.open_low or not low else '['}{low}, {high}{')' if self.open_high or not high else ']'}"
 
 
-class Verdict(NamedTuple):
+class Verdict(Record):
     """What one of a provider's codes means for a script."""
 
     error: type[GlmError]
@@ -50,21 +55,19 @@ class Verdict(NamedTuple):
     model_missing: bool = False
 
 
-@dataclass(frozen=True)
-class Codes:
+class Codes(Record):
     """How a provider says no: its codes, and the few whose text decides.
 
     `by_text` maps a code or type to patterns that are searched in the message before the code itself counts.
     `by_type` counts where the code says nothing; providers whose `type` cannot be trusted leave it empty.
     """
 
-    by_code: Mapping[str, Verdict] = field(default_factory=dict)
-    by_text: Mapping[str, tuple[tuple[re.Pattern[str], Verdict], ...]] = field(default_factory=dict)
-    by_type: Mapping[str, Verdict] = field(default_factory=dict)
+    by_code: Mapping[str, Verdict] = EMPTY
+    by_text: Mapping[str, tuple[tuple[re.Pattern[str], Verdict], ...]] = EMPTY
+    by_type: Mapping[str, Verdict] = EMPTY
 
 
-@dataclass(frozen=True, kw_only=True)
-class Wire:
+class Wire(Record):
     """What differs inside a dialect.
 
     Attributes:
@@ -99,7 +102,7 @@ class Wire:
     reasoning_back: Literal["never", "tool_turn"] = "never"
     caps_thinking: bool = True
     thinking_budget: bool = False
-    parameters: Mapping[str, Range | None] = field(default_factory=dict)
+    parameters: Mapping[str, Range | None] = EMPTY
     most_stops: int | None = None
     few_stops: bool = False
     json_without_thinking: bool = False
@@ -113,8 +116,7 @@ class Wire:
         return self.leading_newlines or self.think_tags != "none"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Provider:
+class Provider(Record):
     """A row: who serves the model, at which address, with whose key, in which dialect.
 
     Attributes:
@@ -130,10 +132,10 @@ class Provider:
 
     name: str
     base_url: str
-    key_variables: tuple[str, ...] = ()
-    dialect: Literal["openai", "dashscope"] = "openai"
     catalogue: str
     wire: Wire
+    key_variables: tuple[str, ...] = ()
+    dialect: Literal["openai", "dashscope"] = "openai"
     codes: Codes = Codes()
     hosted: bool = False
     embedded: bool = False

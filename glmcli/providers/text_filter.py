@@ -1,11 +1,16 @@
 """From the text that a provider sends to the text that was meant. Pure, and the same however the text is cut."""
 
-from collections.abc import Callable, Iterator
-from typing import Literal
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
 
 from glmcli.errors import ProtocolError
 from glmcli.events import Answer, Event, Reasoning, SurrogateJoiner
-from glmcli.providers.row import Wire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from glmcli.providers.row import Wire
 
 _OPEN, _CLOSE = "<think>", "</think>"
 

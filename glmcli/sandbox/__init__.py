@@ -6,6 +6,8 @@ that begins with `glm` answers with an echo (answer.py has the words and the rul
 are refused as the real provider refuses them (refusals.py), and faults come on demand (faults.py).
 """
 
+from __future__ import annotations
+
 from glmcli.sandbox.providers import PREFIXES
 from glmcli.sandbox.server import Sandbox
 

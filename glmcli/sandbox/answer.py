@@ -3,14 +3,18 @@
 Tokens are counted as words: one for each run of characters between white space.
 """
 
+from __future__ import annotations
+
 import json
 import re
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from glmcli.sandbox.question import Question, media_of, text_of
 from glmcli.sandbox.tool_filling import fill
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 REASONING = "The sandbox does not think. It repeats the last message."
 REASONING_BEFORE_TOOLS = "The sandbox does not think. It makes up the arguments of the tool from its schema."

@@ -1,5 +1,7 @@
 """How each provider breaks off a stream that began well, under status 200."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Callable, Mapping
 

@@ -9,9 +9,14 @@ recorded the words of the recording; Alibaba https://www.alibabacloud.com/help/m
 Tencent https://cloud.tencent.com/document/product/1823/131595 (2026).
 """
 
-from collections.abc import Callable, Mapping
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from glmcli.sandbox.failures import BAD_KEY, Failure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 # Code: (status, Chinese, English). `{}` is the field or model that the message names.
 ZHIPU: Mapping[str, tuple[int, str, str]] = {

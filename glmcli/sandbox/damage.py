@@ -1,11 +1,16 @@
 """What a fault does to an answer, to a response that would have been good, or instead of one."""
 
-from collections.abc import Callable, Mapping
+from __future__ import annotations
+
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from glmcli.sandbox.answer import Answer, first_words
 from glmcli.sandbox.frames import DONE
 from glmcli.sandbox.response import End, Response
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 # The first lines of the page that Aliyun's firewall puts before GLM addresses
 # (https://github.com/izaart95-jpg/GLM-Free-API/issues/32), in words of our own.

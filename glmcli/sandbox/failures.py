@@ -1,10 +1,15 @@
 """Refusals as values, and each provider's way of writing one."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from __future__ import annotations
 
-from glmcli.sandbox.frames import Json
-from glmcli.sandbox.ids import Ids
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from glmcli.sandbox.frames import Json
+    from glmcli.sandbox.ids import Ids
 
 
 @dataclass(frozen=True)

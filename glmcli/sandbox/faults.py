@@ -5,12 +5,17 @@ reach the next whole number the request is hit. Requests for an answer with a go
 counts all of them, and of several that hit the first one wins.
 """
 
+from __future__ import annotations
+
 import itertools
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from glmcli.errors import UsageError
 from glmcli.sandbox.codes import known
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 # What each kind does, for messages and help.
 KINDS: Mapping[str, str] = {

@@ -1,10 +1,14 @@
 """How JSON becomes bytes of an event stream."""
 
+from __future__ import annotations
+
 import json
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from glmcli.sandbox.answer import Call, pieces
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 Json = dict[str, Any]
 DONE = b"data: [DONE]\n\n"

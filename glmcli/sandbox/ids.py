@@ -1,5 +1,7 @@
 """What a reply is called. All of it follows from the number of the request, so that replies can be compared whole."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 # The clock of the sandbox stands still: 2026-11-22 10:00:00 in Beijing, the zone of BigModel's ids.

@@ -1,10 +1,15 @@
 """`GET {base}/models` and paths that do not exist, as each provider answers them."""
 
-from collections.abc import Callable, Mapping
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from glmcli.sandbox.frames import Json, compact
 from glmcli.sandbox.ids import CREATED, Ids
 from glmcli.sandbox.response import Response
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 # Z.ai listed nine ids and left out the free `-flash` models that do answer (measured 2026-08).
 _BIGMODEL = ("glm-4.5", "glm-4.5-air", "glm-4.6", "glm-4.7", "glm-5", "glm-5-turbo", "glm-5.1", "glm-5.2", "glm-5.3")

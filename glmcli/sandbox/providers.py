@@ -1,18 +1,24 @@
 """The providers that the sandbox stands in for: a row each, with its address and its grammar."""
 
-from collections.abc import Callable, Mapping
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from glmcli.sandbox import shape_bigmodel, shape_dashscope, shape_modelstudio
-from glmcli.sandbox.answer import Answer
-from glmcli.sandbox.frames import Json
-from glmcli.sandbox.ids import Ids
-from glmcli.sandbox.question import Question
-from glmcli.sandbox.response import Header
 from glmcli.sandbox.shape_local import LLAMACPP, OLLAMA
 from glmcli.sandbox.shape_openai import Grammar, streamer
 from glmcli.sandbox.shape_tokenhub import OPENAI, TOKENHUB
 from glmcli.sandbox.shape_vllm import SGLANG, VLLM
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from glmcli.sandbox.answer import Answer
+    from glmcli.sandbox.frames import Json
+    from glmcli.sandbox.ids import Ids
+    from glmcli.sandbox.question import Question
+    from glmcli.sandbox.response import Header
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,15 @@
 """A request as the sandbox understands it, whatever its dialect."""
 
-import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from __future__ import annotations
 
-from glmcli.sandbox.ids import Ids
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from glmcli.sandbox.ids import Ids
 
 # Ids of models that take pictures. Source: https://docs.z.ai/openapi.json (2026-09), vision request.
 _SEES = re.compile(r"glm-\d+(\.\d+)?v|glm-5\.3-flash", re.IGNORECASE)

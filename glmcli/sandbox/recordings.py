@@ -4,6 +4,8 @@
 `"completed": true` marks one whose source was shortened and whose missing parts we filled in, in the same shape.
 """
 
+from __future__ import annotations
+
 import json
 from functools import cache
 from pathlib import Path

@@ -1,9 +1,9 @@
 """What each provider refuses: rules in its own order, the first that is broken answers."""
 
-from collections.abc import Mapping
+from __future__ import annotations
 
-from glmcli.sandbox.failures import Failure
-from glmcli.sandbox.question import Question
+from typing import TYPE_CHECKING
+
 from glmcli.sandbox.refusals_alibaba import DASHSCOPE, MODELSTUDIO, malformed_alibaba
 from glmcli.sandbox.refusals_servers import (
     LLAMACPP,
@@ -15,7 +15,13 @@ from glmcli.sandbox.refusals_servers import (
     malformed_server,
 )
 from glmcli.sandbox.refusals_zhipu import ZHIPU, malformed_zhipu
-from glmcli.sandbox.rules import Rules
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from glmcli.sandbox.failures import Failure
+    from glmcli.sandbox.question import Question
+    from glmcli.sandbox.rules import Rules
 
 _RULES: Mapping[str, Rules] = {
     "bigmodel": ZHIPU,

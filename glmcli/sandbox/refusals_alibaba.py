@@ -4,13 +4,19 @@
 of the messages; ranges from docs.qwencloud.com/api-reference/chat (2026).
 """
 
+from __future__ import annotations
+
 import json
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from glmcli.sandbox import rules
 from glmcli.sandbox.codes import alibaba
-from glmcli.sandbox.failures import Failure
-from glmcli.sandbox.question import Question
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from glmcli.sandbox.failures import Failure
+    from glmcli.sandbox.question import Question
 
 _ROLE = "Role must be user or assistant and Content length must be greater than 0"
 

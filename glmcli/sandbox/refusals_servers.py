@@ -1,11 +1,16 @@
 """What TokenHub, the self-hosted servers and OpenAI refuse. Messages that no source quotes are worded by us."""
 
-from collections.abc import Callable, Mapping
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from glmcli.sandbox import rules
 from glmcli.sandbox.codes import tencent
 from glmcli.sandbox.failures import Failure
 from glmcli.sandbox.question import Question, media_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 _EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 # The words of a plan address of TokenHub: https://github.com/earendil-works/pi/pull/8876

@@ -3,12 +3,18 @@
 **Source** unless said otherwise: https://docs.z.ai/openapi.json (2026-09, text request) and the code table of codes.py.
 """
 
-from collections.abc import Callable
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from glmcli.sandbox import rules
 from glmcli.sandbox.codes import zhipu
-from glmcli.sandbox.failures import Failure
-from glmcli.sandbox.question import Question
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from glmcli.sandbox.failures import Failure
+    from glmcli.sandbox.question import Question
 
 # https://github.com/NousResearch/hermes-agent/issues/85890 (glm-5.3, general address)
 _ALWAYS_THINKS = "This model always engages in thinking and cannot be disabled; please use low, high, or max"

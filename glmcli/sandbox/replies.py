@@ -1,9 +1,10 @@
 """From a request to its response: route, key, fault, recording, refusal, answer. The server only moves bytes."""
 
+from __future__ import annotations
+
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from glmcli.sandbox.answer import Answer, answer
 from glmcli.sandbox.broken_streams import broken_off, filtered_off
@@ -12,7 +13,6 @@ from glmcli.sandbox.damage import damaged, half, instead, spoiled
 from glmcli.sandbox.failures import BAD_KEY, WRITERS, Failure
 from glmcli.sandbox.faults import KINDS, FaultPlan
 from glmcli.sandbox.frames import compact
-from glmcli.sandbox.ids import Ids
 from glmcli.sandbox.listings import MODELS, not_allowed, not_found
 from glmcli.sandbox.providers import PROVIDERS
 from glmcli.sandbox.question import Question, chinese, native_stream, read
@@ -20,6 +20,11 @@ from glmcli.sandbox.recordings import recorded
 from glmcli.sandbox.refusals import malformed, refusal
 from glmcli.sandbox.response import Response, event_stream
 from glmcli.sandbox.shape_dashscope import frame
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from glmcli.sandbox.ids import Ids
 
 
 @dataclass(frozen=True)

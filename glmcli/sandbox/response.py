@@ -1,8 +1,13 @@
 """What goes back to a client, as a value: faults change it before a byte is sent."""
 
-from collections.abc import Iterable
+from __future__ import annotations
+
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 Header = tuple[str, str]
 

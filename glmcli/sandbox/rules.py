@@ -1,5 +1,7 @@
 """What rules are made of: questions about a question."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 from glmcli.sandbox.failures import Failure

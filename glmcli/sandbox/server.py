@@ -1,14 +1,14 @@
 """The HTTP/1.1 server: sockets and threads, nothing about providers."""
 
+from __future__ import annotations
+
 import itertools
 import os
 import socket
 import struct
 import threading
-from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from types import TracebackType
-from typing import BinaryIO, Self
+from typing import TYPE_CHECKING, BinaryIO, Self
 
 from glmcli.errors import UsageError
 from glmcli.sandbox.faults import FaultPlan
@@ -16,6 +16,10 @@ from glmcli.sandbox.ids import Ids
 from glmcli.sandbox.providers import PREFIXES
 from glmcli.sandbox.replies import Incoming, respond
 from glmcli.sandbox.response import End, Response
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from types import TracebackType
 
 _BACKLOG = 1024
 _DRIP_SECONDS = 0.05

@@ -8,12 +8,18 @@ as `bigmodel-text` and `bigmodel-tool-call`); https://docs.z.ai/openapi.json for
 https://docs.bigmodel.cn/cn/guide/capabilities/stream-tool.
 """
 
-from collections.abc import Iterator
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from glmcli.sandbox.answer import Answer, Call, pieces
 from glmcli.sandbox.frames import DONE, Json, data, fragments, function
 from glmcli.sandbox.ids import CREATED
-from glmcli.sandbox.question import Question
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from glmcli.sandbox.question import Question
 
 
 def stream(question: Question, answer: Answer) -> list[bytes]:

@@ -8,13 +8,19 @@ frame. Text is cumulative unless `incremental_output` is true; without `result_f
 replayed as `dashscope-thinking` and `dashscope-parallel-tools`).
 """
 
-from collections.abc import Iterator
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from glmcli.sandbox.answer import Answer, pieces
 from glmcli.sandbox.frames import Json, compact, whole_call
-from glmcli.sandbox.question import Question
 from glmcli.sandbox.shape_modelstudio import call_fragments
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from glmcli.sandbox.question import Question
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,20 @@ chunk carries `timings`.
 Source: github.com/ollama/ollama@fb30760, openai/openai.go and middleware/openai.go (2026-08).
 """
 
-from collections.abc import Iterator
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from glmcli.sandbox.answer import Answer, Call
 from glmcli.sandbox.frames import Json, fragments, function, whole_call
 from glmcli.sandbox.ids import CREATED
-from glmcli.sandbox.question import Question
 from glmcli.sandbox.shape_openai import Grammar, counts
 from glmcli.sandbox.shape_tokenhub import message
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from glmcli.sandbox.question import Question
 
 _BUILD = "b9120-4f1c8a2e"
 

@@ -9,12 +9,18 @@ without `finish_reason`, and the finish rides on an empty delta.
 `modelstudio-tool-tail`), whole reply: the "Fast mode" page of help.aliyun.com/zh/model-studio (2026).
 """
 
-from collections.abc import Iterator
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from glmcli.sandbox.answer import Answer, pieces
 from glmcli.sandbox.frames import DONE, Json, data, whole_call
 from glmcli.sandbox.ids import CREATED
-from glmcli.sandbox.question import Question
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from glmcli.sandbox.question import Question
 
 
 def stream(question: Question, answer: Answer) -> list[bytes]:

@@ -4,12 +4,17 @@
 that holds the usage if it was asked for, `[DONE]`.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from glmcli.sandbox.answer import Answer, Call, pieces
 from glmcli.sandbox.frames import DONE, Json, data
-from glmcli.sandbox.question import Question
+
+if TYPE_CHECKING:
+    from glmcli.sandbox.question import Question
 
 Deltas = Iterator[Json]
 

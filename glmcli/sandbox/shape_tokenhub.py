@@ -8,14 +8,19 @@ usage object as seen by a client of hy3 on the same gateway. Where they are sile
 (https://platform.openai.com/docs/api-reference/chat-streaming, 2026).
 """
 
-from collections.abc import Iterator
-from typing import Any
+from __future__ import annotations
 
-from glmcli.sandbox.answer import Answer, Call
+from typing import TYPE_CHECKING, Any
+
 from glmcli.sandbox.frames import Json, fragments, function, whole_call
 from glmcli.sandbox.ids import CREATED
-from glmcli.sandbox.question import Question
 from glmcli.sandbox.shape_openai import Grammar, counts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from glmcli.sandbox.answer import Answer, Call
+    from glmcli.sandbox.question import Question
 
 
 def _head(question: Question, kind: str) -> Json:

@@ -7,14 +7,19 @@ without an `arguments` key, and a call that `tool_choice` names by function fini
 https://github.com/sgl-project/sglang/pull/9657 (2025-08) and sglang 0.5.23 on PyPI, `srt/entrypoints/openai`.
 """
 
-from collections.abc import Iterator
-from typing import Any
+from __future__ import annotations
 
-from glmcli.sandbox.answer import Answer, Call
+from typing import TYPE_CHECKING, Any
+
 from glmcli.sandbox.frames import Json, fragments, function, whole_call
 from glmcli.sandbox.ids import CREATED
-from glmcli.sandbox.question import Question
 from glmcli.sandbox.shape_openai import Grammar, counts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from glmcli.sandbox.answer import Answer, Call
+    from glmcli.sandbox.question import Question
 
 _FINGERPRINT = "vllm-0.32.0-c6486161"
 _END_OF_TURN = 151336  # GLM's <|user|>: the token at which SGLang and vLLM stop

@@ -1,7 +1,11 @@
 """Arguments for a tool, made up from nothing but its JSON Schema, always the same."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 # A value for each `format` that a plain word would break.
 _FORMATS = {
