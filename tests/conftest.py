@@ -1,0 +1,118 @@
+"""The installed program, run as its users run it, and the promise that no key ever comes out of it."""
+
+from __future__ import annotations
+
+import base64
+import os
+import subprocess
+import sys
+import sysconfig
+import urllib.parse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+GLM = str(Path(sysconfig.get_path("scripts")) / "glm")
+
+# The key of every test. Characters that base64, URLs and JSON would change make its other forms differ from it.
+CANARY = "canary+KEY/1234567890=&"
+FORMS = tuple(
+    form.encode()
+    for form in (CANARY, base64.b64encode(CANARY.encode()).decode().rstrip("="), urllib.parse.quote(CANARY, safe=""))
+)
+
+KEY_VARIABLES = ("BIGMODEL_API_KEY", "ZAI_API_KEY", "DASHSCOPE_API_KEY", "TOKENHUB_API_KEY", "OPENAI_API_KEY")
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a run of the program ended. `code` is negative for a signal, as subprocess says it."""
+
+    code: int
+    out: bytes
+    err: str
+
+    @property
+    def text(self) -> str:
+        return self.out.decode()
+
+
+def environment(home: Path, **changes: str) -> dict[str, str]:
+    """A clean environment: no keys, no configuration, no proxies, buffered output as users have it."""
+    kept = {"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8"}
+    if "COVERAGE_PROCESS_START" in os.environ:
+        kept["COVERAGE_PROCESS_START"] = os.environ["COVERAGE_PROCESS_START"]
+    return kept | changes
+
+
+def leaks(data: bytes) -> bool:
+    return any(form in data for form in FORMS)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """The user's home directory: empty."""
+    place = tmp_path / "home"
+    place.mkdir()
+    return place
+
+
+@pytest.fixture
+def cwd(tmp_path: Path) -> Path:
+    """The user's working directory; whatever the program writes here is searched for keys."""
+    place = tmp_path / "work"
+    place.mkdir()
+    return place
+
+
+@pytest.fixture
+def glm(home: Path, cwd: Path) -> Callable[..., Done]:
+    """Run the installed console script in a process of its own.
+
+    glm("ask", "hi", env={"ZAI_API_KEY": CANARY}, stdin=b"..."): stdin is /dev/null unless given. Fails the test if a
+    key stands in what was printed or in any file of the working directory that the test did not name in `may_hold_key`.
+    """
+
+    def run(
+        *arguments: str | bytes,
+        stdin: bytes | None = None,
+        env: dict[str, str] | None = None,
+        timeout: float = 60,
+        may_hold_key: tuple[Path, ...] = (),
+        **options: object,
+    ) -> Done:
+        given = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
+        done = subprocess.run(
+            [GLM, *arguments],
+            capture_output=True,
+            cwd=cwd,
+            env=environment(home, **(env or {})),
+            timeout=timeout,
+            check=False,
+            **(given | options),  # type: ignore[call-overload]
+        )
+        assert not leaks(done.stdout), "the key stands in stdout"
+        assert not leaks(done.stderr), "the key stands in stderr"
+        for file in cwd.rglob("*"):
+            if file.is_file() and file not in may_hold_key:
+                assert not leaks(file.read_bytes()), f"the key stands in {file.name}"
+        assert b"Traceback" not in done.stderr, done.stderr.decode()
+        return Done(done.returncode, done.stdout, done.stderr.decode())
+
+    return run
+
+
+@pytest.fixture
+def keys() -> dict[str, str]:
+    """A key for every provider that wants one."""
+    return dict.fromkeys(KEY_VARIABLES, CANARY)
+
+
+def pytest_configure() -> None:
+    if not Path(GLM).exists():
+        pytest.exit(f"the program is not installed beside {sys.executable}: pip install -e '.[test]'", returncode=2)
