@@ -1,4 +1,5 @@
 """Text -> value: what is read, what is refused, and where the message points."""
+from __future__ import annotations
 
 import contextlib
 import json

@@ -1,5 +1,6 @@
 # ruff: noqa: RUF001 - some of the words are Chinese
 """The sandbox over real sockets: what it answers, refuses and breaks, byte by byte where the bytes are the point."""
+from __future__ import annotations
 
 import http.client
 import json
@@ -62,7 +63,7 @@ class Answer:
         self.status, self.headers, self.body = status, headers, body
 
     @property
-    def json(self) -> Any:  # noqa: ANN401 - any JSON value
+    def json(self) -> Any:
         return json.loads(self.body)
 
     @property
@@ -111,7 +112,7 @@ def ask(
     key: str | None = "k",
     raw: bytes | None = None,
     headers: Mapping[str, str] | None = None,
-    **fields: Any,  # noqa: ANN401 - any JSON value
+    **fields: Any,
 ) -> Answer:
     path, body, own = build(provider, stream, fields)
     sent = {**own, **(headers or {})}

@@ -1,4 +1,5 @@
 """Our schemas: themselves sound, and what they say about good and bad files."""
+from __future__ import annotations
 
 import copy
 import json
