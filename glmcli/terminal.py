@@ -87,16 +87,18 @@ class Stream:
         """
         if not text:
             return
-        text = self._redactor.text(text)
-        if self._table:
-            text = text.translate(self._table)
+        text = self.visible(self._redactor.text(text))
         if self._guard:
             text = self._guard.push(text)
         self.at_line_start = text.endswith("\n")
         self._write_all(text.encode(errors="replace"))
 
+    def visible(self, text: str) -> str:
+        """The text with its control characters made visible, if this is a terminal."""
+        return text.translate(self._table) if self._table else text
+
     def control(self, sequence: str) -> None:
-        """Write an escape sequence of our own."""
+        """Write text whose escape sequences are our own."""
         self._write_all(sequence.encode())
 
     def end_line(self) -> None:

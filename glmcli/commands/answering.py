@@ -145,13 +145,23 @@ class _Question:
         shown = as_curl(candidate) if self._options.curl else as_json(candidate)
         self._terminal.stdout.write(shown)
 
+    def _destination(self) -> Destination:
+        """Where the answer goes; a stream that a person watches is rendered."""
+        options, terminal = self._options, self._terminal
+        as_text = options.plain or options.raw or options.exact or options.json or options.jsonl or terminal.plain
+        if self._live and options.output is None and terminal.stdout.is_terminal and not as_text:
+            from glmcli.output.live import RenderedStream
+
+            return RenderedStream(terminal.stdout)
+        return open_output(options.output, terminal)
+
     def _run(self, candidates: tuple[Candidate, ...]) -> Outcome:
         tls = None
         if any(candidate.call.url.startswith("https:") for candidate in candidates):
             from glmcli.tls import Tls
 
             tls = Tls(self._app.environment)
-        out = open_output(self._options.output, self._terminal)
+        out = self._destination()
         # The HTTP library is imported while the certificates load.
         from glmcli.commands.writers import writers
         from glmcli.engine import Engine

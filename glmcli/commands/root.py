@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 import typer.core
@@ -11,18 +11,21 @@ import typer.main
 from glmcli import __version__
 from glmcli.commands.tree import SETTINGS, Group, Listed
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 # What Typer raises for a wrong command line. Its own click is private, so the class is found from a public one.
 CommandLineError: Any = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
 
+COMMANDS: Mapping[str, Listed] = {
+    "ask": Listed("glmcli.commands.ask", "One question, one complete answer, or nothing on stdout."),
+    "stream": Listed("glmcli.commands.stream", "The same, printed as it arrives."),
+    "sandbox": Listed("glmcli.commands.sandbox", "Serve the embedded providers on loopback, with faults on demand."),
+}
+
 
 class _Root(Group):
-    listed = {  # noqa: RUF012 - a table
-        "ask": Listed("glmcli.commands.ask", "One question, one complete answer, or nothing on stdout."),
-        "stream": Listed("glmcli.commands.stream", "The same, printed as it arrives."),
-        "sandbox": Listed(
-            "glmcli.commands.sandbox", "Serve the embedded providers on loopback, with faults on demand."
-        ),
-    }
+    listed = COMMANDS
 
 
 def _print_version(wanted: bool) -> None:
