@@ -204,10 +204,10 @@ def _translated(error: Exception, place: str, proxy: Proxy | None, *, sent: bool
         case httpcore.ProxyError():
             return NetworkError(message=f"the proxy {proxy} refused: {error}", fix="check the proxy and its password")
         case httpcore.ConnectError() | httpcore.ConnectTimeout():
-            return _not_connected(error.__cause__ or error, where)
+            return _not_connected(_cause(error), where)
         case httpcore.ReadError() | httpcore.WriteError() | httpcore.ReadTimeout() | httpcore.WriteTimeout():
             return NetworkError(
-                message=f"the connection to {where} broke: {_reason(error.__cause__ or error)}",
+                message=f"the connection to {where} broke: {_reason(_cause(error))}",
                 retry=Retry.NETWORK,
                 sent=sent,
                 broken=begun,
@@ -216,7 +216,7 @@ def _translated(error: Exception, place: str, proxy: Proxy | None, *, sent: bool
             return IncompleteError(
                 message="the connection ended before the reply was whole", retry=Retry.NETWORK, sent=True, broken=True
             )
-        case httpcore.RemoteProtocolError() if error.__cause__ is None:
+        case httpcore.RemoteProtocolError() if _cause(error) is error:
             return NetworkError(message=f"{where} hung up without an answer", retry=Retry.NETWORK, sent=sent)
         case httpcore.RemoteProtocolError():
             return ProtocolError(message=f"{where} does not speak HTTP: {error}", fix="check the base URL", sent=sent)
@@ -224,6 +224,12 @@ def _translated(error: Exception, place: str, proxy: Proxy | None, *, sent: bool
             return NetworkError(message=f"the connection to {where} failed: {_reason(error)}", sent=sent)
         case _:
             return GlmError(message=f"the HTTP library failed: {type(error).__name__}: {error}", sent=sent)
+
+
+def _cause(error: Exception) -> BaseException:
+    """What the library wrapped: it keeps the original as the argument, also where it cuts the chain of causes."""
+    wrapped = error.args[0] if error.args else None
+    return wrapped if isinstance(wrapped, BaseException) else error
 
 
 def _not_connected(cause: BaseException, where: str) -> NetworkError:

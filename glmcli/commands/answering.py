@@ -45,6 +45,9 @@ def answer(app: App, flags: Mapping[str, Any], *, live: bool) -> None:
         raise
 
 
+_CHOOSE = "leave one of them out"
+
+
 class _ReportedError(Exception):
     """The writers have told the script already; what is left is to tell the person."""
 
@@ -56,17 +59,21 @@ class _ReportedError(Exception):
 def _agree(options: Options, *, live: bool) -> None:
     """Refuse flags that contradict each other."""
     pairs = (
-        (options.json and options.jsonl, "--json and --jsonl are two forms of the same output"),
-        (live and options.json, "stream prints as it arrives: use --jsonl, or ask --json"),
-        (live and options.no_stream, "stream needs a stream: use ask --no-stream"),
-        (options.no_reasoning and options.reasoning, "--no-reasoning hides what --reasoning would write"),
-        (options.no_stdin and options.need_stdin, "--no-stdin and --need-stdin contradict each other"),
-        (options.dry_run and options.curl, "--dry-run and --curl are two forms of the same output"),
-        (options.var and not options.request, "--var fills a request file: add --request FILE"),
+        (options.json and options.jsonl, "--json and --jsonl are two forms of the same output", _CHOOSE),
+        (
+            live and options.json,
+            "--json is one object at the end, and stream prints as it arrives",
+            "--jsonl, or glm ask",
+        ),
+        (live and options.no_stream, "stream needs a stream", "glm ask --no-stream"),
+        (options.no_reasoning and options.reasoning, "--no-reasoning hides what --reasoning would write", _CHOOSE),
+        (options.no_stdin and options.need_stdin, "--no-stdin and --need-stdin contradict each other", _CHOOSE),
+        (options.dry_run and options.curl, "--dry-run and --curl are two forms of the same output", _CHOOSE),
+        (options.var and not options.request, "--var fills a request file, and there is none", "add --request FILE"),
     )
-    for contradicts, message in pairs:
+    for contradicts, message, fix in pairs:
         if contradicts:
-            raise UsageError(message=message, fix="leave one of them out")
+            raise UsageError(message=message, fix=fix)
 
 
 class _Question:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 SETTINGS = {"help_option_names": ["-h", "--help"]}
-_OTHER = "Other"
+_OTHER = "Options"
 
 
 class Listed(NamedTuple):

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from glmcli.plan import Candidate
 
 
+_LONGEST_WORD = 100_000  # bytes; Linux refuses a word of 128 KiB
+
+
 def as_json(candidate: Candidate) -> str:
     """The exact request as JSON; the key is shown as the variable that holds it."""
     call = candidate.call
@@ -30,5 +33,8 @@ def as_curl(candidate: Candidate) -> str:
     if call.key:
         lines.append(f'--header "Authorization: Bearer ${call.key.variable}"')
     lines += [f"--header {shlex.quote(f'{name}: {value}')}" for name, value in call.headers]
-    lines.append(f"--data-raw {shlex.quote(encode(call.body))}")
-    return " \\\n  ".join(lines) + "\n"
+    body = encode(call.body)
+    if len(body.encode()) <= _LONGEST_WORD:
+        return " \\\n  ".join([*lines, f"--data-raw {shlex.quote(body)}"]) + "\n"
+    # JSON on one line cannot hold the line that ends it, and the newline behind it is blank space to JSON.
+    return " \\\n  ".join([*lines, "--data-binary @- <<'END-OF-BODY'"]) + f"\n{body}\nEND-OF-BODY\n"
