@@ -66,8 +66,7 @@ def main(argv: Sequence[str]) -> int:
     lost = _hold_descriptors()
     terminal = Terminal(os.environ, lost)
     try:
-        _check_arguments(argv)
-        return _call(argv, App(terminal, lost, os.environ, started))
+        return _call(_decoded(argv), App(terminal, lost, os.environ, started))
     except GlmError as error:
         terminal.error(error)
         _debug(error, terminal)
@@ -92,17 +91,24 @@ def _hold_descriptors() -> frozenset[int]:
     return frozenset(lost)
 
 
-def _check_arguments(argv: Sequence[str]) -> None:
+def _decoded(argv: Sequence[str]) -> list[str]:
+    """The arguments as UTF-8, whatever the locale made of their bytes.
+
+    Raises:
+        UsageError: one is not UTF-8.
+    """
+    decoded = []
     for number, argument in enumerate(argv, 1):
+        data = os.fsencode(argument)
         try:
-            argument.encode()
-        except UnicodeEncodeError as error:
-            byte = os.fsencode(argument[error.start])[0]
-            message = f"argument {number} is not UTF-8 (byte 0x{byte:02X} at {error.start})"
-            raise UsageError(message=message) from error
+            decoded.append(data.decode())
+        except UnicodeDecodeError as error:
+            message = f"argument {number} is not UTF-8 (byte 0x{data[error.start]:02X} at {error.start})"
+            raise UsageError(message) from error
+    return decoded
 
 
-def _call(argv: Sequence[str], app: App) -> int:
+def _call(argv: list[str], app: App) -> int:
     import io
     from contextlib import redirect_stdout
 
@@ -111,7 +117,7 @@ def _call(argv: Sequence[str], app: App) -> int:
     printed = io.StringIO()  # help and version, which Typer prints: they pass our own border like all else
     try:
         with redirect_stdout(printed):
-            code = root()(list(argv), prog_name="glm", standalone_mode=False, obj=app)
+            code = root()(argv, prog_name="glm", standalone_mode=False, obj=app)
     except CommandLineError as error:
         raise UsageError(message=error.format_message().rstrip("."), fix=_help_of(error)) from error
     app.terminal.stdout.write(printed.getvalue())

@@ -84,25 +84,20 @@ class Engine:
         limits = self._plan.limits
         if error.retry is None or retry >= limits.retries or self._printed:
             return None
+        if error.retry_after is not None and error.retry_after > _LONGEST_OBEYED:
+            error.message += f"; the server asks to wait {error.retry_after:.0f} s"
+            return None
+        wait = error.retry_after
+        if wait is None:
+            # The clock's last digits spread clients as well as a random number, and need no import.
+            wait = error.retry.wait(retry) * (1 + _JITTER * (time.monotonic_ns() % 1000) / 1000)
         if error.sent:
             if self._resent:
                 return None
             self._resent = True
-        wait = self._asked_wait(error)
-        if wait is None:
-            # The clock's last digits spread clients as well as a random number, and need no import.
-            wait = error.retry.wait(retry) * (1 + _JITTER * (time.monotonic_ns() % 1000) / 1000)
-        if wait > _LONGEST_OBEYED * (1 + _JITTER):
-            return None
         until = time.monotonic() + wait
         too_late = until - began > limits.retry_max_time or until > self._plan.deadline
         return None if too_late else wait
-
-    def _asked_wait(self, error: GlmError) -> float | None:
-        if error.retry_after is not None and error.retry_after > _LONGEST_OBEYED:
-            error.message += f"; the server asks to wait {error.retry_after:.0f} s"
-            error.fix = error.fix or "ask again after that time"
-        return error.retry_after
 
     def _sleep(self, seconds: float) -> None:
         until = time.monotonic() + seconds

@@ -33,7 +33,8 @@ def illegal_character(key: str) -> int | None:
 
 
 def _forms(key: str) -> set[str]:
-    return {key, b64encode(key.encode()).decode().rstrip("="), quote(key, safe="")}
+    in_json = key.replace("\\", "\\\\").replace('"', '\\"')
+    return {key, in_json, b64encode(key.encode()).decode().rstrip("="), quote(key, safe="")}
 
 
 class Redactor:

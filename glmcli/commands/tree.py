@@ -14,6 +14,7 @@ import typer.core
 import typer.main
 
 from glmcli.commands.options import GROUPS
+from glmcli.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -79,10 +80,19 @@ class Group(_AsGiven, typer.core.TyperGroup):
         """The names, in the order of the table."""
         return list(self.listed)
 
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ANN401, ARG002 - as above
-        """The command, or None if there is none of this name."""
-        entry = self.listed.get(cmd_name)
-        return import_module(entry.module).command if entry else None
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ANN401 - as above
+        """The command of that name.
+
+        Raises:
+            UsageError: there is none.
+        """
+        if cmd_name not in self.listed:
+            from difflib import get_close_matches
+
+            close = get_close_matches(cmd_name, self.listed, n=1)
+            guess = f", did you mean {close[0]!r}?" if close else ""
+            raise UsageError(f"unknown command {cmd_name!r}{guess}", fix=f"{ctx.command_path} --help")
+        return import_module(self.listed[cmd_name].module).command
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401, ARG002 - as above
         """Write one line a command without importing any."""
