@@ -75,6 +75,8 @@ def main(argv: Sequence[str]) -> int:
         if terminal.stdout.is_terminal and not terminal.stdout.at_line_start:
             terminal.stdout.write("\n")
         raise
+    except ReaderGoneError:
+        raise
     except Exception as error:  # noqa: BLE001 - the border: a bug must not show a traceback, or a key in one
         return _bug(error, terminal)
 

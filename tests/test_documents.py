@@ -1,4 +1,5 @@
 """Text -> value: what is read, what is refused, and where the message points."""
+
 from __future__ import annotations
 
 import contextlib
@@ -7,7 +8,7 @@ import string
 import subprocess
 import sys
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
@@ -18,6 +19,9 @@ from glmcli.documents import yaml_text
 from glmcli.documents.source import Source, decode
 from glmcli.documents.yaml_plain import PlainParser
 from glmcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 BOMB_OF_MERGES = "a: &a {k: v}\n" + "".join(
     f"{name}: &{name} {{<<: [*{before}, *{before}, *{before}, *{before}]}}\n"

@@ -1,5 +1,6 @@
 # ruff: noqa: RUF001 - some of the words are Chinese
 """The sandbox over real sockets: what it answers, refuses and breaks, byte by byte where the bytes are the point."""
+
 from __future__ import annotations
 
 import http.client
@@ -8,11 +9,10 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping
 from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -21,6 +21,9 @@ from glmcli.sandbox import PREFIXES, Sandbox, recordings
 from glmcli.sandbox.faults import parse
 from glmcli.sandbox.recordings import index
 from glmcli.sandbox.tool_filling import fill
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 REASONING = "The sandbox does not think. It repeats the last message."
 ECHO = 'This is the glm sandbox, not a model. You asked glm-5: "谁是 you"'

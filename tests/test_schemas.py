@@ -1,18 +1,21 @@
 """Our schemas: themselves sound, and what they say about good and bad files."""
+
 from __future__ import annotations
 
 import copy
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from jsonschema import Draft202012Validator
 
 from glmcli import documents, errors
 from glmcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 NAMES = ["request", "config", "reply", "event"]
 
