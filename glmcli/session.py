@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import stat
 from typing import TYPE_CHECKING, Any
 
 from glmcli.chat import Message
@@ -29,11 +30,15 @@ class Session:
         """Open or make the file, and lock it.
 
         Raises:
-            UsageError: it cannot be opened, or another glm is using it.
+            UsageError: it cannot be opened, is no regular file, or another glm is using it.
         """
         self._path = path
+        if path == "-":
+            raise UsageError(message="--session: a conversation is kept in a file, not on stdin")
         try:
-            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, _MODE)
+            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK, _MODE)
+            if not stat.S_ISREG(os.fstat(self._fd).st_mode):
+                raise UsageError(message=f"--session: {path} is no regular file")
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             fix = "wait for it, or use another file"
@@ -59,6 +64,7 @@ class Session:
             value = json.loads(line)
             role, content = value["role"], value["content"]
             reasoning = value.get("reasoning") or ""
+            (content + reasoning).encode()  # half a character would be found only when it is sent
         except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
             raise self._wrong(number) from error
         if role not in _ROLES or not isinstance(content, str) or not isinstance(reasoning, str):

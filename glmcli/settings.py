@@ -91,7 +91,9 @@ class Resolver:
             raise UsageError(
                 message="--key-file: whose key is it?", fix="name the provider with -P or -m PROVIDER/MODEL"
             )
-        self._terminal.detail(f"asking {first.provider.name}/{first.model}: {first.why}")
+        if self._layers.config.source:
+            self._terminal.detail(f"configuration: {self._layers.config.source}")
+        self._terminal.detail(f"first choice: {first.provider.name}/{first.model} ({first.why})")
         chosen = [self._first(first.provider)]
         models = [first.model]
         for text in self._options.fallback:
@@ -162,6 +164,9 @@ class Resolver:
             )
         proxy = choose_proxy(where.scheme, where.host, where.port, self._layers.environment)
         _remember(self._terminal.redactor, key, proxy.password if proxy else None)
+        by = f" through the proxy {proxy}" if proxy else ""
+        holder = ", with a key" if key else ", without a key"
+        self._terminal.detail(f"{provider.name}/{request.model}: {call.url}{by}{holder}")
         return Candidate(provider, request.model, call.replace(key=key), proxy)
 
     def _key(self, provider: Provider, key_file: str | None) -> Key | None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 MAX_TEXT = 32 * 1024 * 1024
 _SILENCE = 2.0  # seconds until we say what we wait for
 _CHUNK = 1 << 16
+_LONGEST = 86400.0  # seconds that one wait may take; the system refuses very long ones
 
 
 def decode(data: bytes, name: str) -> str:
@@ -43,6 +44,7 @@ class Stdin:
     def __init__(self, *, lost: bool, deadline: float, say: Callable[[str], None]) -> None:
         """`deadline` is a monotonic time; `say` prints a line that even --quiet shows."""
         self._owner: str | None = None
+        self._reserved: str | None = None
         self._lost = lost
         self._deadline = deadline
         self._say = say
@@ -50,7 +52,7 @@ class Stdin:
     @property
     def is_fed(self) -> bool:
         """Whether it is a pipe, a socket or a regular file, and not yet claimed."""
-        if self._lost or self._owner:
+        if self._lost or self._owner or self._reserved:
             return False
         mode = os.fstat(STDIN).st_mode
         return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or stat.S_ISREG(mode)
@@ -58,7 +60,11 @@ class Stdin:
     @property
     def is_claimed(self) -> bool:
         """Whether something reads it, or it is closed."""
-        return self._lost or self._owner is not None
+        return self._lost or self._owner is not None or self._reserved is not None
+
+    def reserve(self, owner: str) -> None:
+        """Keep stdin for one who reads it later, or, where nothing is sent, never."""
+        self._reserved = owner
 
     def read(self, owner: str) -> bytes:
         """All bytes until the end.
@@ -67,10 +73,9 @@ class Stdin:
             UsageError: another has claimed it, or there is too much.
             NetworkError: the deadline passed first.
         """
-        if self._owner:
-            raise UsageError(
-                message=f"stdin is wanted twice: by {self._owner} and by {owner}", fix="use a file for one"
-            )
+        other = self._owner or self._reserved
+        if other and (self._owner or other != owner):
+            raise UsageError(message=f"stdin is wanted twice: by {other} and by {owner}", fix="use a file for one")
         self._owner = owner
         if self._lost:
             raise UsageError(message=f"{owner} reads stdin, but stdin is closed")
@@ -95,10 +100,10 @@ class Stdin:
                 self._say(f"waiting for {owner} on stdin for {waited:.0f} s (Ctrl-D ends it, --no-stdin ignores it)")
         return os.read(STDIN, _CHUNK)
 
-    def _patience(self, *, silent: bool) -> float | None:
+    def _patience(self, *, silent: bool) -> float:
         left = max(self._deadline - time.monotonic(), 0.0)
         patience = min(left, _SILENCE) if silent else left
-        return None if patience == float("inf") else patience
+        return min(patience, _LONGEST)
 
 
 def read_file(path: str, name: str, stdin: Stdin, *, limit: int = MAX_TEXT) -> bytes:

@@ -35,14 +35,15 @@ def answer(app: App, flags: Mapping[str, Any], *, live: bool) -> None:
     """
     options = Options(**flags)
     _agree(options, live=live)
-    try:
-        with ExitStack() as stack:
-            _Question(app, options, flags, stack, live=live).ask()
-    except _ReportedError as reported:
-        raise reported.error from reported.__cause__
-    except GlmError as error:
-        _report(app, options, error)
-        raise
+    with ExitStack() as stack:
+        question = _Question(app, options, flags, stack, live=live)
+        try:
+            question.ask()
+        except _ReportedError as reported:
+            raise reported.error from reported.__cause__
+        except GlmError as error:
+            _report(app, question.options, error, question.told)
+            raise
 
 
 _CHOOSE = "leave one of them out"
@@ -83,19 +84,23 @@ class _Question:
         self._app = app
         self._terminal = app.terminal
         self._flags = flags
-        self._options = options
+        self.options = options
+        self.told: frozenset[type[Writer]] = frozenset()
         self._stack = stack
         self._live = live
         deadline = app.started + options.deadline if options.deadline else float("inf")
         self._stdin = Stdin(lost=STDIN in app.lost, deadline=deadline, say=app.terminal.insist)
 
     def ask(self) -> None:
+        self._set_terminal()
         file = self._load_file()
         self._set_terminal()
-        session = Session(self._options.session) if self._options.session else None
+        if self.options.key_file == "-":
+            self._stdin.reserve("--key-file -")
+        session = Session(self.options.session) if self.options.session else None
         new, messages = self._messages(session)
         candidates = self._candidates(file, messages)
-        if self._options.dry_run or self._options.curl:
+        if self.options.dry_run or self.options.curl:
             self._show(candidates[0])
             return
         outcome = self._run(candidates)
@@ -105,17 +110,17 @@ class _Question:
             session.append(new, outcome, self._terminal.redactor)
 
     def _load_file(self) -> dict[str, Any]:
-        if self._options.request is None:
+        if self.options.request is None:
             return {}
         from glmcli import request_file
 
-        file = request_file.load(self._options.request, self._options.var, self._stdin)
-        self._options = merge(file, self._flags)
-        _agree(self._options, live=self._live)
+        file = request_file.load(self.options.request, self.options.var, self._stdin)
+        self.options = merge(file, self._flags)
+        _agree(self.options, live=self._live)
         return file
 
     def _set_terminal(self) -> None:
-        terminal, options = self._terminal, self._options
+        terminal, options = self._terminal, self.options
         terminal.quiet = options.quiet
         terminal.verbose = options.verbose and not options.quiet
         terminal.plain |= options.plain
@@ -125,9 +130,9 @@ class _Question:
 
     def _messages(self, session: Session | None) -> tuple[tuple[Message, ...], tuple[Message, ...]]:
         """The turns that are new, and all that are sent."""
-        system = words.system_message(self._options, self._stdin)
+        system = words.system_message(self.options, self._stdin)
         earlier = session.messages() if session else ()
-        new = words.new_turns(self._options, self._stdin, self._terminal)
+        new = words.new_turns(self.options, self._stdin, self._terminal)
         kept = (system, *new) if system and system not in earlier else new
         return kept, words.conversation(system, earlier, new)
 
@@ -135,26 +140,26 @@ class _Question:
         environment = self._app.environment
         layers = settings.Layers(Options(**self._flags), file, environment, load_config(environment))
         keys = KeyRing(environment, self._stdin, self._terminal.note)
-        resolver = settings.Resolver(self._options, layers, self._terminal, keys, self._embedded)
-        return resolver.candidates(messages, stream=not self._options.no_stream)
+        resolver = settings.Resolver(self.options, layers, self._terminal, keys, self._embedded)
+        return resolver.candidates(messages, stream=not self.options.no_stream)
 
     def _embedded(self, provider: Provider) -> str:
         """The address of the sandbox, which is started for this question unless nothing is sent."""
         from glmcli.sandbox import PREFIXES, Sandbox
 
-        if self._options.dry_run or self._options.curl:
+        if self.options.dry_run or self.options.curl:
             return f"http://127.0.0.1:0{PREFIXES[provider.name]}"
         return self._stack.enter_context(Sandbox()).base_url(provider.name)
 
     def _show(self, candidate: Candidate) -> None:
         from glmcli.output.requests import as_curl, as_json
 
-        shown = as_curl(candidate) if self._options.curl else as_json(candidate)
+        shown = as_curl(candidate) if self.options.curl else as_json(candidate)
         self._terminal.stdout.write(shown)
 
     def _destination(self) -> Destination:
         """Where the answer goes; a stream that a person watches is rendered."""
-        options, terminal = self._options, self._terminal
+        options, terminal = self.options, self._terminal
         as_text = options.plain or options.raw or options.exact or options.json or options.jsonl or terminal.plain
         if self._live and options.output is None and terminal.stdout.is_terminal and not as_text:
             from glmcli.output.live import RenderedStream
@@ -174,13 +179,13 @@ class _Question:
         from glmcli.engine import Engine
 
         with _unless_broken(out):
-            writer = writers(self._options, self._terminal, out, live=self._live)
+            writer = writers(self.options, self._terminal, out, live=self._live)
             plan = Plan(
                 candidates=candidates,
-                limits=settings.limits(self._options),
+                limits=settings.limits(self.options),
                 live=self._live,
-                exact=self._options.exact,
-                allow_empty=self._options.allow_empty,
+                exact=self.options.exact,
+                allow_empty=self.options.allow_empty,
                 started=self._app.started,
             )
             return Engine(plan, writer, self._terminal.redactor, tls, out.check_reader).ask()

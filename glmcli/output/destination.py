@@ -61,10 +61,10 @@ class ReplacedFile:
         """
         import tempfile
 
-        self._place = Path(path).resolve()
         try:
+            self._place = Path(path).resolve()
             mode = stat.S_IMODE(self._place.stat().st_mode) if self._place.exists() else _NEW_FILE & ~_umask()
-            fd, self._beside = tempfile.mkstemp(dir=self._place.parent, prefix=f".{self._place.name}.")
+            fd, self._beside = tempfile.mkstemp(dir=self._place.parent, prefix=".glm-")
             os.fchmod(fd, mode)
         except OSError as error:
             raise OutputError(message=f"cannot write {path}: {error.strerror}") from error
@@ -107,6 +107,8 @@ def open_output(path: str | None, terminal: Terminal) -> Destination:
     """
     if path is None or path == "-":
         return OpenStream(terminal.stdout)
+    if (fd := _fd_of(path)) is not None:
+        return OpenStream(_inherited(fd, path, terminal))
     try:
         status = Path(path).stat()
     except FileNotFoundError:
@@ -115,7 +117,7 @@ def open_output(path: str | None, terminal: Terminal) -> Destination:
         raise OutputError(message=f"cannot write {path}: {error.strerror}") from error
     if stat.S_ISDIR(status.st_mode):
         raise OutputError(message=f"cannot write {path}: it is a directory")
-    if stat.S_ISREG(status.st_mode) and not path.startswith(("/dev/fd/", "/proc/")):
+    if stat.S_ISREG(status.st_mode):
         return ReplacedFile(path, terminal)
     return OpenStream(_open(path, terminal, os.O_WRONLY))
 
@@ -125,29 +127,61 @@ def open_side(flag: str, destination: str, terminal: Terminal) -> Stream | None:
 
     Raises:
         UsageError: `fd:N` names no open descriptor.
-        OutputError: the file cannot be opened.
+        OutputError: the file cannot be opened, or nothing can be written there.
     """
     match destination:
+        case "none":
+            return None
         case "stderr":
             return terminal.stderr
         case "stdout":
-            return terminal.stdout
-        case "none":
-            return None
-    if destination.startswith("fd:"):
-        return _descriptor(flag, destination, terminal)
-    return _open(destination, terminal, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            stream = terminal.stdout
+        case _ if destination.startswith("fd:"):
+            stream = _descriptor(flag, destination, terminal)
+        case _ if (fd := _fd_of(destination)) is not None:
+            stream = _inherited(fd, destination, terminal)
+        case _:
+            stream = _open(destination, terminal, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    if stream is not terminal.stderr:  # a stderr that cannot be written never hides the exit code
+        stream.check()
+    return stream
 
 
 def _descriptor(flag: str, destination: str, terminal: Terminal) -> Stream:
     number = destination.removeprefix("fd:")
     try:
-        fd = int(number)
-        os.fstat(fd)
-    except (ValueError, OverflowError, OSError) as error:
+        return _inherited(int(number), destination, terminal)
+    except (ValueError, OverflowError, OutputError) as error:
         fix = f"open it in the shell, as in {flag} fd:3 3>FILE"
         raise UsageError(message=f"{flag}: {destination} is no open descriptor", fix=fix) from error
-    return Stream(fd, destination, terminal.redactor)
+
+
+def _fd_of(path: str) -> int | None:
+    """The descriptor that a path names. Opening the path anew would write at the file's beginning, or cut it."""
+    named = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
+    folder, _, number = path.rpartition("/")
+    if folder in ("/dev/fd", "/proc/self/fd") and number.isdecimal():
+        return int(number)
+    return named.get(path)
+
+
+def _inherited(fd: int, name: str, terminal: Terminal) -> Stream:
+    """A descriptor that the user opened; one that we opened ourselves, such as the session's, is not for writing.
+
+    Raises:
+        OutputError: it is not open.
+    """
+    if fd == terminal.stdout.fd:
+        return terminal.stdout
+    if fd == terminal.stderr.fd:
+        return terminal.stderr
+    try:
+        is_ours = not os.get_inheritable(fd)  # what survived the start of this process is inheritable
+    except OSError:
+        is_ours = True
+    if is_ours:
+        raise OutputError(message=f"cannot write {name}: it is not open")
+    return Stream(fd, name, terminal.redactor)
 
 
 def _open(path: str, terminal: Terminal, flags: int) -> Stream:

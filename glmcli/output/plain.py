@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from glmcli.errors import OutputError, ReaderGoneError
 from glmcli.events import Answer as AnswerText
 from glmcli.events import Damaged, Event, Reasoning, ToolCallPart
+from glmcli.outcome import no_timing
 from glmcli.output.writer import Silent
 
 if TYPE_CHECKING:
@@ -147,3 +148,16 @@ class Remarks(Silent):
         billed = " (the first request may be billed)" if again.error.sent else ""
         what = f"asking {again.elsewhere}" if again.elsewhere else f"asking again in {again.wait:.1f} s"
         self._terminal.note(f"{again.error.message}; {what}{billed}")
+
+    def end(self, outcome: Outcome) -> None:
+        """What --verbose adds: who answered, how it ended, how long it took."""
+        reply, timing = outcome.reply, outcome.timing or no_timing()
+        self._terminal.detail(
+            f"{outcome.provider}/{outcome.model}: finish {reply.finish_reason or 'none'}, "
+            f"request id {reply.request_id or 'unknown'}, requests {outcome.attempts}, "
+            f"first data {_seconds(timing['first_event'])}, total {_seconds(timing['total'])}"
+        )
+
+
+def _seconds(value: float | None) -> str:
+    return "never" if value is None else f"{value:.2f} s"
