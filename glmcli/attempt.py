@@ -48,15 +48,28 @@ class Attempt:
         try:
             self._read(watch)
         except GlmError as error:
+            self._salvage()
             error.sent |= self.had_events
             error.broken |= self.had_events
-            return error
+            return self._named(error)
         finally:
             watch.close()
         shortfall = verdict(self.fold.reply(), allow_empty=self._plan.allow_empty)
         if shortfall:
             shortfall.message = f"{provider.name}: {shortfall.message}"
-        return shortfall
+            return self._named(shortfall)
+        return None
+
+    def _named(self, error: GlmError) -> GlmError:
+        """The error with the provider's name of this request, where a chunk said it."""
+        error.request_id = error.request_id or self.fold.reply().request_id
+        return error
+
+    def _salvage(self) -> None:
+        """Let go of the text that was held back when the reply broke off."""
+        if self._reader:
+            self._deliver(self._reader.salvage())
+        self._flush()
 
     def _read(self, watch: _Watch) -> None:
         try:

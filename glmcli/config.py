@@ -44,7 +44,8 @@ def load(environment: Mapping[str, str]) -> Config:
     from glmcli import documents
 
     document = documents.parse(text, str(path))
-    documents.check(document, "config")
+    if document.value is not None:  # an empty file says nothing
+        documents.check(document, "config")
     value: Mapping[str, Any] = document.value or {}
     rows = {name: _row(name, row, document, path.parent) for name, row in value.get("providers", {}).items()}
     return Config(value.get("model"), value.get("provider"), {**PROVIDERS, **rows}, str(path))
@@ -67,6 +68,8 @@ def _row(name: str, row: Mapping[str, Any], document: Document, folder: Path) ->
         )
     variables = like.key_variables if not says_key else tuple(row.get("key_env", ()))
     key_file = row.get("key_file")
+    if any("\0" in word for word in (key_file or "", *row.get("key_command", ()))):
+        raise UsageError(message=f"{place}: {name} names a file or command that holds a NUL")
     return like.replace(
         name=name,
         base_url=base_url(row["base_url"], place) if "base_url" in row else like.base_url,

@@ -73,7 +73,8 @@ def _parse(value: str, variable: str) -> Proxy:
         parts = urlsplit(value if "://" in value else f"http://{value}")
         port = parts.port
     except ValueError as error:
-        raise UsageError(message=f"{variable} is no proxy URL: {error}", fix="http://HOST:PORT") from error
+        # Python's words may hold a piece of the password.
+        raise UsageError(message=f"{variable} is no proxy URL", fix="http://HOST:PORT") from error
     if parts.scheme not in _SCHEMES or not parts.hostname:
         raise UsageError(
             message=f"{variable} names a proxy that cannot be used ({parts.scheme or 'no'} scheme)",

@@ -69,4 +69,6 @@ def _from_file(fields: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def _path(path: str, folder: Path) -> str:
+    if "\0" in path:
+        raise UsageError(message="the request file names a path that holds a NUL")
     return path if path == "-" else str(folder / path)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from glmcli import checks, choice
 from glmcli.chat import Message, Request
 from glmcli.errors import UsageError
-from glmcli.keys import KeyRing, key_name
+from glmcli.keys import KeyRing, has_key, key_name
 from glmcli.plan import Candidate, Limits
 from glmcli.providers import dialect_of
 from glmcli.proxies import choose as choose_proxy
@@ -53,7 +53,7 @@ class Layers(Record):
         )
         yield choice.Layer("the request file", self.file.get("provider"), self.file.get("model"))
         yield choice.Layer(
-            "GLM_PROVIDER and GLM_MODEL", self.environment.get("GLM_PROVIDER"), self.environment.get("GLM_MODEL")
+            "GLM_PROVIDER and GLM_MODEL", self.environment.get("GLM_PROVIDER"), _text("GLM_MODEL", self.environment)
         )
         yield choice.Layer(self.config.source or "the configuration", self.config.provider, self.config.model)
 
@@ -172,9 +172,17 @@ class Resolver:
     def _key(self, provider: Provider, key_file: str | None) -> Key | None:
         if not self._dry:
             return self._keys.find(provider, key_file)
-        if provider.needs_key or key_file:
+        if key_file or provider.needs_key or has_key(provider, self._layers.environment):
             return Key("", key_name(provider, self._layers.environment))
         return None
+
+
+def _text(variable: str, environment: Mapping[str, str]) -> str | None:
+    """The variable's value, which is going to be sent."""
+    value = environment.get(variable)
+    if value and any("\ud800" <= character <= "\udfff" for character in value):
+        raise UsageError(message=f"{variable} is not UTF-8")
+    return value
 
 
 def _remember(redactor: Redactor, key: Key | None, password: str | None) -> None:

@@ -165,7 +165,8 @@ class Terminal:
 
     def error(self, error: GlmError) -> None:
         """Say why there is no complete answer."""
-        lines = [error.message]
+        # A foreign word in it, such as a finish reason, must not begin a line of its own.
+        lines = [error.message.replace("\r", " ").replace("\n", " ")]
         for label, text in (("why", error.why), ("fix", error.fix), ("request id", error.request_id)):
             if text:
                 lines.append(f"  {label}: {' '.join(text.split())}")

@@ -9,6 +9,7 @@ from glmcli.errors import UsageError
 from glmcli.proxies import is_loopback
 
 _PORTS = {"http": 80, "https": 443}
+_LONGEST_LABEL = 63  # characters; RFC 1035 section 2.3.4
 _ENDPOINTS = ("/chat/completions", "/generation")
 
 
@@ -45,12 +46,29 @@ def base_url(url: str, source: str) -> str:
         fault = "a base URL has no query and no fragment"
     elif any(character <= " " or character == "\x7f" for character in url.strip()):
         fault = "a base URL has no blanks and no control characters"
+    elif not parts.path.isascii():
+        fault = "the path of a base URL is ASCII; write other characters as %XX"
+    elif (netloc := _ascii(parts.hostname, parts.port)) is None:
+        fault = f"{parts.hostname!r} is no host name"
     path = parts.path.rstrip("/")
     if endpoint := next((end for end in _ENDPOINTS if path.endswith(end)), None):
         fault = f"a base URL ends before {endpoint}"
     if fault:
         raise UsageError(message=f"{source}: {fault}", fix="https://HOST/PATH, to which glm adds the endpoint")
-    return f"{parts.scheme}://{parts.netloc}{path}"
+    return f"{parts.scheme}://{netloc}{path}"
+
+
+def _ascii(host: str, port: int | None) -> str | None:
+    """Host and port as they are sent, or None if a resolver could not even be asked for them."""
+    try:
+        name = host if host.isascii() else host.encode("idna").decode()
+    except UnicodeError:
+        return None
+    labels = name.removesuffix(".").split(".")
+    if ":" not in name and not all(0 < len(label) <= _LONGEST_LABEL for label in labels):
+        return None
+    name = f"[{name}]" if ":" in name else name
+    return name if port is None else f"{name}:{port}"
 
 
 def place(url: str) -> Place:

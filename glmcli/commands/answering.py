@@ -21,9 +21,11 @@ from glmcli.terminal import STDIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from collections.abc import Set as AbstractSet
 
     from glmcli.app import App
     from glmcli.chat import Message
+    from glmcli.output.writer import Writer
     from glmcli.providers.row import Provider
 
 
@@ -85,7 +87,7 @@ class _Question:
         self._terminal = app.terminal
         self._flags = flags
         self.options = options
-        self.told: frozenset[type[Writer]] = frozenset()
+        self.told: AbstractSet[type[Writer]] = frozenset()  # who has been told how it ended
         self._stack = stack
         self._live = live
         deadline = app.started + options.deadline if options.deadline else float("inf")
@@ -180,6 +182,7 @@ class _Question:
 
         with _unless_broken(out):
             writer = writers(self.options, self._terminal, out, live=self._live)
+            self.told = writer.ended
             plan = Plan(
                 candidates=candidates,
                 limits=settings.limits(self.options),
@@ -201,12 +204,12 @@ def _unless_broken(out: Destination) -> Iterator[None]:
         raise
 
 
-def _report(app: App, options: Options, error: GlmError) -> None:
-    """Tell a script of an error that came before the question was asked, in the form that it wants."""
+def _report(app: App, options: Options, error: GlmError, told: AbstractSet[type[Writer]]) -> None:
+    """Tell a script of an error that came before the question was over, in the form that it wants, once."""
     from glmcli.commands.writers import script_writers
 
     try:
-        for writer in script_writers(options, app.terminal):
+        for writer in script_writers(options, app.terminal, told):
             writer.end(Outcome(error=error))
     except (GlmError, OutputError, ReaderGoneError):
         return  # the error itself is what must be told

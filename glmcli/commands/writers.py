@@ -13,12 +13,13 @@ from glmcli.output.writer import Together, Writer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from collections.abc import Set as AbstractSet
 
     from glmcli.options import Options
     from glmcli.terminal import Terminal
 
 
-def writers(options: Options, terminal: Terminal, out: Destination, *, live: bool) -> Writer:
+def writers(options: Options, terminal: Terminal, out: Destination, *, live: bool) -> Together:
     """All writers of this question as one. Reasoning comes first: its line ends before anything else is said."""
     return Together([*_reasoning(options, terminal, live=live), *_rest(options, terminal, out, live=live)])
 
@@ -29,8 +30,10 @@ def _reasoning(options: Options, terminal: Terminal, *, live: bool) -> Iterator[
     stream = open_side("--reasoning", destination, terminal)
     if stream is not None:
         # A stream is never asked again once reasoning has come, so only `ask` needs to hold it back.
-        hold = not live and stream not in (terminal.stderr, terminal.stdout)
-        yield ReasoningText(stream, terminal, hold=hold)
+        hold = not live and stream is not terminal.stderr
+        # stdout holds nothing unless the answer is complete, or a part of it is wanted.
+        needs_answer = not live and stream is terminal.stdout and not options.keep_partial
+        yield ReasoningText(stream, terminal, hold=hold, needs_answer=needs_answer)
 
 
 def _rest(options: Options, terminal: Terminal, out: Destination, *, live: bool) -> Iterator[Writer]:
@@ -58,11 +61,15 @@ def _meta(options: Options, terminal: Terminal) -> Iterator[Writer]:
             yield Meta(stream)
 
 
-def script_writers(options: Options, terminal: Terminal) -> Iterator[Writer]:
-    """Those that speak to a script, for an error before the question was asked: the answer's file is not touched."""
+def script_writers(options: Options, terminal: Terminal, told: AbstractSet[type[Writer]]) -> Iterator[Writer]:
+    """Those that speak to a script and were not told yet, for an error outside of the exchange with a provider.
+
+    The answer's file is not touched.
+    """
     if options.output in (None, "-"):
-        if options.json:
+        if options.json and JsonReply not in told:
             yield JsonReply(OpenStream(terminal.stdout), keep_partial=False)
-        elif options.jsonl:
+        elif options.jsonl and JsonLines not in told:
             yield JsonLines(OpenStream(terminal.stdout))
-    yield from _meta(options, terminal)
+    if Meta not in told:
+        yield from _meta(options, terminal)

@@ -67,14 +67,16 @@ class LiveAnswer(Silent):
 class ReasoningText(Silent):
     """The reasoning as it comes, ended by a newline before anything else is said.
 
-    `hold`: keep it back until the attempt is over, so that a file never holds two attempts.
+    `hold`: keep it back until the attempt is over, so that a file never holds two attempts. `needs_answer`: forget it
+    where there is no complete answer.
     """
 
-    def __init__(self, stream: Stream, terminal: Terminal, *, hold: bool) -> None:
+    def __init__(self, stream: Stream, terminal: Terminal, *, hold: bool, needs_answer: bool = False) -> None:
         """Write to this stream; on stderr of a terminal it is paler than the rest."""
         self._stream = stream
         self._terminal = terminal
         self._hold = hold
+        self._needs_answer = needs_answer
         self._is_stderr = stream is terminal.stderr
         self._held: list[str] = []
         self._begun = False
@@ -96,9 +98,9 @@ class ReasoningText(Silent):
         self._close()
         self._begun = False
 
-    def end(self, outcome: Outcome) -> None:  # noqa: ARG002 - the contract's names
+    def end(self, outcome: Outcome) -> None:
         """Write what was held."""
-        if self._held:
+        if self._held and not (outcome.error and self._needs_answer):
             self._write("".join(self._held))
         self._close()
 

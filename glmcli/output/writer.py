@@ -53,6 +53,7 @@ class Together:
     def __init__(self, writers: Iterable[Writer]) -> None:
         """Order matters where two of them share a stream."""
         self._writers = tuple(writers)
+        self.ended: set[type[Writer]] = set()
 
     def start(self, provider: str, model: str) -> None:
         """An attempt begins."""
@@ -70,6 +71,7 @@ class Together:
             writer.retry(again)
 
     def end(self, outcome: Outcome) -> None:
-        """The question is over."""
+        """The question is over; `ended` remembers who knows, for the case that one of them fails."""
         for writer in self._writers:
+            self.ended.add(type(writer))
             writer.end(outcome)

@@ -132,7 +132,10 @@ MODELSTUDIO = Codes(
         "Throttling.AllocationQuota": _BILLING_TEXT,
         "insufficient_quota": _BILLING_TEXT,
         # "list index out of range" is how the native endpoint says that the last message is no user message.
-        "InternalError": ((re.compile("list index out of range"), _MALFORMED),),
+        **dict.fromkeys(
+            ("InternalError", "InternalError.Algo", "internal_error"),
+            ((re.compile("list index out of range"), _MALFORMED),),
+        ),
     },
     {"insufficient_quota": _PER_MINUTE, "Arrearage": _NO_MONEY},
 )

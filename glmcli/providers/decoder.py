@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from glmcli.errors import ProtocolError
 from glmcli.events import Damaged, Done, Event, ToolCallPart
 from glmcli.providers.json_text import decode, decode_all, encode
-from glmcli.providers.refusals import Fault, find_fault, html_page, is_html, refusal
+from glmcli.providers.refusals import Fault, fault_in, find_fault, html_page, is_html, refusal
 from glmcli.providers.text_filter import TextFilter
 
 if TYPE_CHECKING:
@@ -84,6 +84,8 @@ class JsonDecoder:
         except ProtocolError as error:
             if is_html("", body):
                 raise html_page(body, self._provider, _OK) from error
+            if fault := fault_in(body):
+                raise refusal(fault, self._provider) from error
             error.message = f"{self._provider.name}: the reply is not JSON"
             raise
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import isfinite
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from glmcli.errors import ProtocolError
@@ -17,14 +18,20 @@ def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not JSON")
 
 
-_DECODER = json.JSONDecoder(parse_constant=_refuse)
+def _finite(digits: str) -> float:
+    # 1e999 is JSON, but becomes an infinity that cannot be written as JSON again.
+    number = float(digits)
+    return number if isfinite(number) else _refuse(digits)
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite)
 
 
 def decode(text: str) -> Any:  # noqa: ANN401 - any JSON may come
     """The value of a JSON text.
 
     Raises:
-        ProtocolError: it is not JSON, nests too deeply, or holds NaN or a number that is too long.
+        ProtocolError: it is not JSON, nests too deeply, or holds NaN or a number that is too large.
     """
     try:
         return _DECODER.decode(text)

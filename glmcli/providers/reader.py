@@ -95,6 +95,10 @@ class ReplyReader:
                 )
         yield from self._decoder.close()
 
+    def salvage(self) -> Iterator[Event]:
+        """What was held back of a reply that broke off."""
+        yield from self._decoder.close()
+
     def _whole(self) -> Iterator[Event]:
         body = bytes(self._bytes).removeprefix(_BOM)
         text = body.decode(errors="replace")

@@ -163,7 +163,7 @@ def from_body(status: int, headers: Mapping[str, str], body: bytes, provider: Pr
     if _REDIRECT <= status < _CLIENT_ERROR:
         error: GlmError = _redirect(status, headers, provider)
     else:
-        fault = _fault_in(text)
+        fault = fault_in(text)
         error = refusal(fault, provider, status) if fault else _no_answer(status, headers, text, provider)
     error.http_status = error.http_status or status
     error.request_id = error.request_id or request_id
@@ -171,9 +171,9 @@ def from_body(status: int, headers: Mapping[str, str], body: bytes, provider: Pr
     return error
 
 
-def _fault_in(text: str) -> Fault | None:
-    """A body asked for as a stream may hold its error in SSE clothes (the DashScope SDK reads it so)."""
-    payloads = [text]
+def fault_in(text: str) -> Fault | None:
+    """The error in a body, also in SSE clothes (the DashScope SDK reads it so) or on a first line of its own."""
+    payloads = [text, text.lstrip().partition("\n")[0]]
     payloads += [line.partition(":")[2] for line in re.split(r"[\r\n]+", text) if line.startswith("data:")]
     for payload in payloads:
         try:

@@ -1,0 +1,145 @@
+# Completions of glm for bash, written by completions/generator: edit that.
+# Use: save as ~/.local/share/bash-completion/completions/glm, or source it in ~/.bashrc.
+
+# Add what compgen finds for the word at the cursor.
+_glm_add() {
+  local line
+  while IFS= read -r line; do COMPREPLY+=("$line"); done < <(compgen "$@" -- "$cur")
+}
+
+_glm_files() {
+  compopt -o filenames 2>/dev/null
+  _glm_add -f
+}
+
+_glm_folders() {
+  compopt -o filenames 2>/dev/null
+  _glm_add -d
+}
+
+# Free text, or the text of a file after an @.
+_glm_after_at() {
+  [[ $cur == @* ]] || return
+  compopt -o filenames 2>/dev/null
+  cur=${cur#@}
+  _glm_add -f -P @
+}
+
+# What stands after -P, or nothing.
+_glm_provider() {
+  local number word
+  for ((number = 1; number < COMP_CWORD; number++)); do
+    word=${COMP_WORDS[number]}
+    [[ $word == -P || $word == --provider ]] || continue
+    word=${COMP_WORDS[number + 1]}
+    [[ $word == "=" ]] && word=${COMP_WORDS[number + 2]}
+    printf %s "$word"
+    return
+  done
+}
+
+_glm_ids() {
+  case $1 in
+    bigmodel|sandbox) echo "glm-5.3 glm-5.3-flash glm-5.3-flashx glm-5.2 glm-5.1 glm-5 glm-5-turbo glm-5-code glm-5v-turbo glm-4.7 glm-4.7-flashx glm-4.7-flash glm-4.6 glm-4.6v glm-4.5 glm-4.5-x glm-4.5-air glm-4.5-airx glm-4.5-flash glm-4.5v glm-4-flash-250414 glm-4-flashx-250414" ;;
+    zai) echo "glm-5.3 glm-5.3-flash glm-5.3-flashx glm-5.2 glm-5.1 glm-5 glm-5-turbo glm-5-code glm-5v-turbo glm-4.7 glm-4.7-flashx glm-4.7-flash glm-4.6 glm-4.6v glm-4.5 glm-4.5-x glm-4.5-air glm-4.5-airx glm-4.5-flash glm-4.5v glm-4-32b-0414-128k" ;;
+    modelstudio|dashscope) echo "glm-5.3 glm-5.3-flash glm-5.2 glm-5.1 glm-5 glm-4.7 glm-4.6 glm-4.5 glm-4.5-air ZHIPU/GLM-5.2 ZHIPU/GLM-5.1 ZHIPU/GLM-5" ;;
+    tokenhub) echo "glm-5.2 glm-5.1 glm-5 glm-5-turbo glm-5v-turbo" ;;
+  esac
+}
+
+# Models of the provider $1; of all, with the providers, while there is none.
+_glm_models() {
+  local provider=$1 id words=""
+  if [[ $provider ]]; then
+    _glm_add -W "$(_glm_ids "$provider")"
+  elif [[ $cur == */* ]]; then
+    provider=${cur%%/*}
+    for id in $(_glm_ids "$provider"); do words+=" $provider/$id"; done
+    _glm_add -W "$words"
+  else
+    _glm_add -W "bigmodel/ zai/ modelstudio/ dashscope/ tokenhub/ vllm/ sglang/ ollama/ llamacpp/ openai/ sandbox/ glm-5.3 glm-5.3-flash glm-5.3-flashx glm-5.2 glm-5.1 glm-5 glm-5-turbo glm-5-code glm-5v-turbo glm-4.7 glm-4.7-flashx glm-4.7-flash glm-4.6 glm-4.6v glm-4.5 glm-4.5-x glm-4.5-air glm-4.5-airx glm-4.5-flash glm-4.5v glm-4-flash-250414 glm-4-flashx-250414 glm-4-32b-0414-128k ZHIPU/GLM-5.2 ZHIPU/GLM-5.1 ZHIPU/GLM-5"
+    [[ ${#COMPREPLY[@]} == 1 && ${COMPREPLY[0]} == */ ]] && compopt -o nospace 2>/dev/null
+  fi
+}
+
+_glm() {
+  local cur=${COMP_WORDS[COMP_CWORD]} flag=${COMP_WORDS[COMP_CWORD - 1]} place="" word number only_arguments=""
+  COMPREPLY=()
+  # bash cuts --model=x into three words.
+  if [[ $cur == "=" ]]; then
+    cur=""
+  elif [[ $flag == "=" ]]; then
+    flag=${COMP_WORDS[COMP_CWORD - 2]}
+  fi
+  for ((number = 1; number < COMP_CWORD; number++)); do
+    word=${COMP_WORDS[number]}
+    [[ $word == -- ]] && only_arguments=yes
+    case $place/$word in
+      /ask|/stream|/sandbox) place+=/$word ;;
+    esac
+  done
+  [[ $only_arguments ]] || case $place:$flag in
+    *:-m|*:--model)
+      _glm_models "$(_glm_provider)"
+      return
+      ;;
+    *:-P|*:--provider)
+      _glm_add -W "bigmodel zai modelstudio dashscope tokenhub vllm sglang ollama llamacpp openai sandbox"
+      return
+      ;;
+    *:--base-url|*:--var|*:--think-budget|*:--temperature|*:--top-p|*:--top-k|*:--repetition-penalty|*:--max-tokens|*:--seed|*:--stop|*:-o|*:--option|*:--retries|*:--retry-max-time|*:--connect-timeout|*:--first-timeout|*:--idle-timeout|*:--deadline|*:--port|*:--latency|*:--pace)
+      return
+      ;;
+    *:--key-file|*:-f|*:--request|*:-a|*:--attach|*:--session|*:-O|*:--output)
+      _glm_files
+      return
+      ;;
+    *:--fallback)
+      _glm_models
+      return
+      ;;
+    *:-s|*:--system)
+      _glm_after_at
+      return
+      ;;
+    *:--effort)
+      _glm_add -W "low high max none minimal medium xhigh ultra"
+      return
+      ;;
+    *:--reasoning|*:--meta)
+      _glm_add -W "stderr stdout none"
+      _glm_files
+      return
+      ;;
+    *:--fault)
+      _glm_add -W "cut reset hang stall drip error html garbage length sensitive empty nodone redirect"
+      return
+      ;;
+  esac
+  case $place in
+    "")
+      if [[ $cur == -* && ! $only_arguments ]]; then
+        _glm_add -W "--version -h --help"
+      else
+        _glm_add -W "ask stream sandbox"
+      fi
+      ;;
+    /ask)
+      if [[ $cur == -* && ! $only_arguments ]]; then
+        _glm_add -W "-m --model -P --provider --base-url --key-file --fallback --force -f --request --var -s --system -a --attach --session --no-stdin --need-stdin --think --no-think --effort --think-budget --temperature --top-p --top-k --repetition-penalty --max-tokens --seed --stop -o --option --no-stream -R --no-reasoning --reasoning --json --jsonl -u --usage --meta -O --output --keep-partial --allow-empty --exact --plain --raw -n --dry-run --curl -q --quiet -v --verbose --retries --retry-max-time --connect-timeout --first-timeout --idle-timeout --deadline -h --help"
+      fi
+      ;;
+    /stream)
+      if [[ $cur == -* && ! $only_arguments ]]; then
+        _glm_add -W "-m --model -P --provider --base-url --key-file --fallback --force -f --request --var -s --system -a --attach --session --no-stdin --need-stdin --think --no-think --effort --think-budget --temperature --top-p --top-k --repetition-penalty --max-tokens --seed --stop -o --option --no-stream -R --no-reasoning --reasoning --json --jsonl -u --usage --meta -O --output --keep-partial --allow-empty --exact --plain --raw -n --dry-run --curl -q --quiet -v --verbose --retries --retry-max-time --connect-timeout --first-timeout --idle-timeout --deadline -h --help"
+      fi
+      ;;
+    /sandbox)
+      if [[ $cur == -* && ! $only_arguments ]]; then
+        _glm_add -W "--port --fault --latency --pace -h --help"
+      fi
+      ;;
+  esac
+}
+
+complete -F _glm glm

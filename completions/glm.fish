@@ -1,0 +1,170 @@
+# Completions of glm for fish, written by completions/generator: edit that.
+# Use: save as ~/.config/fish/completions/glm.fish.
+
+# Whether the words before the cursor lead to one of these places.
+function __glm_at
+    set -l words (commandline -opc)
+    set -e words[1]
+    set -l place ''
+    for word in $words
+        if contains -- $place/$word /ask /stream /sandbox
+            set place $place/$word
+        end
+    end
+    test -z "$place"; and set place /
+    contains -- $place $argv
+end
+
+# What stands after -P, or nothing.
+function __glm_provider
+    set -l words (commandline -opc)
+    while set -q words[1]
+        switch $words[1]
+            case -P --provider
+                echo $words[2]
+            case '--provider=*'
+                string replace -- --provider= '' $words[1]
+        end
+        set -e words[1]
+    end
+end
+
+# Models of the provider in the first argument; of all, with the providers, while there is none.
+function __glm_models
+    set -l provider $argv[1]
+    if test -n "$provider"
+        __glm_ids $provider
+        return
+    end
+    printf '%s\n' bigmodel/ zai/ modelstudio/ dashscope/ tokenhub/ vllm/ sglang/ ollama/ llamacpp/ openai/ sandbox/ glm-5.3 glm-5.3-flash glm-5.3-flashx glm-5.2 glm-5.1 glm-5 glm-5-turbo glm-5-code glm-5v-turbo glm-4.7 glm-4.7-flashx glm-4.7-flash glm-4.6 glm-4.6v glm-4.5 glm-4.5-x glm-4.5-air glm-4.5-airx glm-4.5-flash glm-4.5v glm-4-flash-250414 glm-4-flashx-250414 glm-4-32b-0414-128k ZHIPU/GLM-5.2 ZHIPU/GLM-5.1 ZHIPU/GLM-5
+    set provider (commandline -ct | string replace -r -- '^--\w+=' '' | string match -r -- '^[^/]+(?=/)')
+    test -n "$provider"; and string replace -r -- '^' $provider/ (__glm_ids $provider)
+end
+
+# Free text, or the text of a file after an @.
+function __glm_after_at
+    set -l file (commandline -ct | string replace -r -- '^--\w+=' '' | string match -r -- '(?<=^@).*')
+    and string replace -r -- '^' @ (__fish_complete_path $file)
+end
+
+function __glm_ids
+    switch $argv[1]
+        case bigmodel
+            printf '%s\n' glm-5.3 glm-5.3-flash glm-5.3-flashx glm-5.2 glm-5.1 glm-5 glm-5-turbo glm-5-code glm-5v-turbo glm-4.7 glm-4.7-flashx glm-4.7-flash glm-4.6 glm-4.6v glm-4.5 glm-4.5-x glm-4.5-air glm-4.5-airx glm-4.5-flash glm-4.5v glm-4-flash-250414 glm-4-flashx-250414
+        case zai
+            printf '%s\n' glm-5.3 glm-5.3-flash glm-5.3-flashx glm-5.2 glm-5.1 glm-5 glm-5-turbo glm-5-code glm-5v-turbo glm-4.7 glm-4.7-flashx glm-4.7-flash glm-4.6 glm-4.6v glm-4.5 glm-4.5-x glm-4.5-air glm-4.5-airx glm-4.5-flash glm-4.5v glm-4-32b-0414-128k
+        case modelstudio
+            printf '%s\n' glm-5.3 glm-5.3-flash glm-5.2 glm-5.1 glm-5 glm-4.7 glm-4.6 glm-4.5 glm-4.5-air ZHIPU/GLM-5.2 ZHIPU/GLM-5.1 ZHIPU/GLM-5
+        case dashscope
+            printf '%s\n' glm-5.3 glm-5.3-flash glm-5.2 glm-5.1 glm-5 glm-4.7 glm-4.6 glm-4.5 glm-4.5-air ZHIPU/GLM-5.2 ZHIPU/GLM-5.1 ZHIPU/GLM-5
+        case tokenhub
+            printf '%s\n' glm-5.2 glm-5.1 glm-5 glm-5-turbo glm-5v-turbo
+        case sandbox
+            printf '%s\n' glm-5.3 glm-5.3-flash glm-5.3-flashx glm-5.2 glm-5.1 glm-5 glm-5-turbo glm-5-code glm-5v-turbo glm-4.7 glm-4.7-flashx glm-4.7-flash glm-4.6 glm-4.6v glm-4.5 glm-4.5-x glm-4.5-air glm-4.5-airx glm-4.5-flash glm-4.5v glm-4-flash-250414 glm-4-flashx-250414
+    end
+end
+
+function __glm_word_provider
+    printf '%s\t%s\n' \
+        bigmodel 'https://open.bigmodel.cn/api/paas/v4' \
+        zai 'https://api.z.ai/api/paas/v4' \
+        modelstudio 'https://dashscope.aliyuncs.com/compatible-mode/v1' \
+        dashscope 'https://dashscope.aliyuncs.com/api/v1' \
+        tokenhub 'https://tokenhub-intl.tencentcloudmaas.com/v1' \
+        vllm 'http://127.0.0.1:8000/v1' \
+        sglang 'http://127.0.0.1:30000/v1' \
+        ollama 'http://127.0.0.1:11434/v1' \
+        llamacpp 'http://127.0.0.1:8080/v1' \
+        openai '' \
+        sandbox ''
+end
+
+function __glm_word_effort
+    printf '%s\n' low high max none minimal medium xhigh ultra
+end
+
+function __glm_word_reasoning
+    printf '%s\n' stderr stdout none
+end
+
+function __glm_word_meta
+    printf '%s\n' stderr stdout none
+end
+
+function __glm_word_fault
+    printf '%s\t%s\n' \
+        cut 'the reply ends cleanly before its finish' \
+        reset 'the connection is reset in the middle of the reply' \
+        hang 'the request is taken and never answered' \
+        stall 'a few deltas, then silence' \
+        drip 'the headers come byte by byte' \
+        error 'an error inside the reply, under status 200' \
+        html 'the page of a web firewall, under status 200' \
+        garbage 'two frames run into each other; a whole reply is broken JSON' \
+        length 'the answer is cut by the token limit' \
+        sensitive 'the content filter cuts the answer' \
+        empty 'the reply finishes without any answer' \
+        nodone 'no [DONE] at the end' \
+        redirect 'a redirect to another path'
+end
+
+complete -c glm -f
+
+complete -c glm -n '__glm_at /' -a ask -d 'One question, one complete answer, or nothing on stdout.'
+complete -c glm -n '__glm_at /' -a stream -d 'The same, printed as it arrives.'
+complete -c glm -n '__glm_at /' -a sandbox -d 'Serve the embedded providers on loopback, with faults on demand.'
+
+complete -c glm -n '__glm_at /' -l version -d 'Print the version.'
+complete -c glm -n '__glm_at / /ask /stream /sandbox' -s h -l help -d 'Show this message and exit.'
+complete -c glm -n '__glm_at /ask /stream' -s m -l model -x -a '(__glm_models (__glm_provider))' -d 'The model, as [PROVIDER/]MODEL.'
+complete -c glm -n '__glm_at /ask /stream' -s P -l provider -x -a '(__glm_word_provider)' -d 'The provider; -m is then its own name, verbatim.'
+complete -c glm -n '__glm_at /ask /stream' -l base-url -x -d 'Another address of the first provider.'
+complete -c glm -n '__glm_at /ask /stream' -l key-file -r -F -d 'The first provider\'s key stands here.'
+complete -c glm -n '__glm_at /ask /stream' -l fallback -x -a '(__glm_models)' -d 'Ask this one if the one before cannot (repeatable).'
+complete -c glm -n '__glm_at /ask /stream' -l force -d 'Send what the provider is known to refuse.'
+complete -c glm -n '__glm_at /ask /stream' -s f -l request -r -F -d 'A request file, YAML or JSON; flags override it.'
+complete -c glm -n '__glm_at /ask /stream' -l var -x -d 'Fill {{NAME}} in the request file (repeatable).'
+complete -c glm -n '__glm_at /ask /stream' -s s -l system -x -a '(__glm_after_at)' -d 'The system message.'
+complete -c glm -n '__glm_at /ask /stream' -s a -l attach -r -F -d 'Add a text file to the message (repeatable).'
+complete -c glm -n '__glm_at /ask /stream' -l session -r -F -d 'Keep the conversation in this JSONL file.'
+complete -c glm -n '__glm_at /ask /stream' -l no-stdin -d 'Do not read stdin.'
+complete -c glm -n '__glm_at /ask /stream' -l need-stdin -d 'Fail if stdin is empty.'
+complete -c glm -n '__glm_at /ask /stream' -l think -d 'Switch thinking on or off.'
+complete -c glm -n '__glm_at /ask /stream' -l no-think -d 'Switch thinking on or off.'
+complete -c glm -n '__glm_at /ask /stream' -l effort -x -a '(__glm_word_effort)' -d 'How hard to think: low, high, max (by model).'
+complete -c glm -n '__glm_at /ask /stream' -l think-budget -x -d 'Most tokens of thinking.'
+complete -c glm -n '__glm_at /ask /stream' -l temperature -x -d 'Randomness; 0 is the least.'
+complete -c glm -n '__glm_at /ask /stream' -l top-p -x -d 'Nucleus sampling.'
+complete -c glm -n '__glm_at /ask /stream' -l top-k -x -d 'Sample among the best K tokens.'
+complete -c glm -n '__glm_at /ask /stream' -l repetition-penalty -x -d '1 is none, more repeats less.'
+complete -c glm -n '__glm_at /ask /stream' -l max-tokens -x -d 'Most tokens of the reply.'
+complete -c glm -n '__glm_at /ask /stream' -l seed -x -d 'Ask for a repeatable reply.'
+complete -c glm -n '__glm_at /ask /stream' -l stop -x -d 'End before this text (repeatable).'
+complete -c glm -n '__glm_at /ask /stream' -s o -l option -x -d 'Any other field of the provider (repeatable).'
+complete -c glm -n '__glm_at /ask /stream' -l no-stream -d 'Ask the provider for a whole answer.'
+complete -c glm -n '__glm_at /ask /stream' -s R -l no-reasoning -d 'Do not show the reasoning.'
+complete -c glm -n '__glm_at /ask /stream' -l reasoning -r -F -a '(__glm_word_reasoning)' -d 'Where the reasoning goes.'
+complete -c glm -n '__glm_at /ask /stream' -l json -d 'Print one JSON object, also on failure.'
+complete -c glm -n '__glm_at /ask /stream' -l jsonl -d 'Print one event a line, live.'
+complete -c glm -n '__glm_at /ask /stream' -s u -l usage -d 'One line of token counts on stderr.'
+complete -c glm -n '__glm_at /ask /stream' -l meta -r -F -a '(__glm_word_meta)' -d 'The --json object without texts goes here.'
+complete -c glm -n '__glm_at /ask /stream' -s O -l output -r -F -d 'Write the answer here, if it is complete.'
+complete -c glm -n '__glm_at /ask /stream' -l keep-partial -d 'Print a cut answer too; the exit code stays.'
+complete -c glm -n '__glm_at /ask /stream' -l allow-empty -d 'An empty answer is complete.'
+complete -c glm -n '__glm_at /ask /stream' -l exact -d 'Add and drop no newline.'
+complete -c glm -n '__glm_at /ask /stream' -l plain -d 'No colours and no live rendering.'
+complete -c glm -n '__glm_at /ask /stream' -l raw -d 'Let control characters through to a terminal.'
+complete -c glm -n '__glm_at /ask /stream' -s n -l dry-run -d 'Print the request as JSON; send nothing.'
+complete -c glm -n '__glm_at /ask /stream' -l curl -d 'Print the request as a curl command; send nothing.'
+complete -c glm -n '__glm_at /ask /stream' -s q -l quiet -d 'Errors only.'
+complete -c glm -n '__glm_at /ask /stream' -s v -l verbose -d 'Say what is chosen, and why.'
+complete -c glm -n '__glm_at /ask /stream' -l retries -x -d 'Most retries (3).'
+complete -c glm -n '__glm_at /ask /stream' -l retry-max-time -x -d 'Retry no longer than this (180).'
+complete -c glm -n '__glm_at /ask /stream' -l connect-timeout -x -d 'Until the connection stands (10).'
+complete -c glm -n '__glm_at /ask /stream' -l first-timeout -x -d 'From then to the first data (300).'
+complete -c glm -n '__glm_at /ask /stream' -l idle-timeout -x -d 'Between data (300); keep-alives do not count.'
+complete -c glm -n '__glm_at /ask /stream' -l deadline -x -d 'Until all is over, stdin included (none).'
+complete -c glm -n '__glm_at /sandbox' -l port -x -d 'The port on 127.0.0.1; 0, the default, takes a free one.'
+complete -c glm -n '__glm_at /sandbox' -l fault -x -a '(__glm_word_fault)' -d 'Fail on demand (repeatable): a status such as 429, a provider\'s code such as 1302, or one of cut reset hang stall drip error html garbage length sensitive empty nodone redirect; SHARE of the requests.'
+complete -c glm -n '__glm_at /sandbox' -l latency -x -d 'Wait before the first byte.'
+complete -c glm -n '__glm_at /sandbox' -l pace -x -d 'Wait between the pieces of a stream.'
