@@ -38,10 +38,11 @@ with httpcore.ConnectionPool() as pool:
         for piece in response.iter_stream():
             sys.stdout.write(piece.decode())
 """
+# verify=False: httpx would load the certificates for http:// as well, which glm does for https:// only.
 _HTTPX = """
 import sys, httpx
 url, body = sys.argv[1] + "/chat/completions", sys.argv[2].encode()
-with httpx.stream("POST", url, headers={"Content-Type": "application/json"}, content=body) as response:
+with httpx.stream("POST", url, headers={"Content-Type": "application/json"}, content=body, verify=False) as response:
     for line in response.iter_lines():
         print(line)
 """

@@ -93,7 +93,9 @@ class Attempt:
                 content_type = happening.headers.get("content-type", "")
                 self._reader = ReplyReader(self._candidate.provider, content_type)
             case bytes() if self._reader:
-                if self._deliver(self._reader.feed(happening)):
+                frames = self._reader.frames
+                self._deliver(self._reader.feed(happening))
+                if self._reader.frames > frames:
                     watch.saw_data(finished=self.fold.finished)
                 return self._reader.done
             case End():
@@ -117,11 +119,8 @@ class Attempt:
             error.why = f"{error.why or ''} (only the first {MAX_BODY >> 20} MiB of the body was read)".strip()
         return error
 
-    def _deliver(self, events: Iterable[Event]) -> bool:
-        """Pass the events on; whether there were any."""
-        any_came = False
+    def _deliver(self, events: Iterable[Event]) -> None:
         for event in events:
-            any_came = True
             match event:
                 case Reasoning(text):
                     self._pass(Reasoning(self._reasoning.push(text)))
@@ -129,7 +128,6 @@ class Attempt:
                     self._pass(Answer(self._trimmed(self._answer.push(text))))
                 case _:
                     self._pass(event)
-        return any_came
 
     def _flush(self) -> None:
         self._pass(Reasoning(self._reasoning.flush()))

@@ -51,7 +51,7 @@ class Engine:
             reply, error = self._ask_one(candidate)
             self._timing["total"] = time.monotonic() - self._plan.started
             outcome = Outcome(candidate.provider.name, candidate.model, reply, error, self._attempts, self._timing)
-            if error is None or self._printed or not _may_fall_back(error):
+            if error is None or self._printed or not _may_fall_back(error) or time.monotonic() >= self._plan.deadline:
                 break
             if number < len(self._plan.candidates):
                 following = self._plan.candidates[number]
@@ -82,10 +82,12 @@ class Engine:
     def _wait(self, error: GlmError, retry: int, began: float) -> float | None:
         """Seconds until the request is sent again, or None if it is not."""
         limits = self._plan.limits
-        if error.retry is None or retry >= limits.retries or self._printed:
+        if error.retry is None or self._printed:
             return None
         if error.retry_after is not None and error.retry_after > _LONGEST_OBEYED:
             error.message += f"; the server asks to wait {error.retry_after:.0f} s"
+            return None
+        if retry >= limits.retries:
             return None
         wait = error.retry_after
         if wait is None:

@@ -57,10 +57,15 @@ class _Backend(httpcore.SyncBackend):
     """Remembers the socket, so that an exchange can be ended from another thread."""
 
     connected: socket.socket | None = None
+    hung_up = False
 
     def connect_tcp(self, *args: Any, **options: Any) -> httpcore.NetworkStream:  # noqa: ANN401 - passed through
         stream = super().connect_tcp(*args, **options)
         self.connected = stream.get_extra_info("socket")
+        if self.hung_up:
+            # The connection came too late: a request that nobody waits for would be billed all the same.
+            stream.close()
+            raise ConnectionAbortedError
         return stream
 
 
@@ -88,7 +93,7 @@ class Exchange:
 
     def close(self) -> None:
         """Hang up at once, so that the provider stops and no longer bills."""
-        self._closed = True
+        self._closed = self._backend.hung_up = True
         if self._backend.connected is not None:
             with suppress(OSError):  # it may be gone already
                 self._backend.connected.shutdown(socket.SHUT_RDWR)

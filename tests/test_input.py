@@ -84,9 +84,11 @@ def test_the_message(ask, server, arguments, stdin, message) -> None:
 
 def test_stdin_from_a_file(home, cwd, server) -> None:
     (cwd / "report").write_bytes(b"text\n")
-    with (cwd / "report").open("rb") as file:
-        with running(home, cwd, "ask", *ZAI, server.url, "Summarise", env=KEY, stdin=file) as process:
-            assert process.wait(30) == 0
+    with (
+        (cwd / "report").open("rb") as file,
+        running(home, cwd, "ask", *ZAI, server.url, "Summarise", env=KEY, stdin=file) as process,
+    ):
+        assert process.wait(30) == 0
     assert sent(server) == [("user", "Summarise\n\ntext\n")]
 
 
@@ -155,20 +157,18 @@ def test_refused(refused, arguments, stdin, message) -> None:
 
 
 @pytest.mark.parametrize(
-    ("redirect", "arguments", "message"),
+    ("arguments", "message"),
     [
-        ("<&-", "", "the prompt is empty"),
-        ("<&-", "-", "the prompt reads stdin, but stdin is closed"),
-        ("<&-", "x -a -", "--attach reads stdin, but stdin is closed"),
-        ("<&-", "x --need-stdin", "stdin is no pipe and no file"),
-        ("< .", "-", None),
+        ("", "the prompt is empty"),
+        ("-", "the prompt reads stdin, but stdin is closed"),
+        ("x -a -", "--attach reads stdin, but stdin is closed"),
+        ("x --need-stdin", "stdin is no pipe and no file"),
     ],
 )
-def test_a_closed_stdin(home, cwd, server, redirect, arguments, message) -> None:
-    done = shell(f'"$GLM" ask {" ".join(ZAI)} {server.url} {arguments} {redirect}', home, cwd, **KEY)
+def test_a_closed_stdin(home, cwd, server, arguments, message) -> None:
+    done = shell(f'"$GLM" ask {" ".join(ZAI)} {server.url} {arguments} <&-', home, cwd, **KEY)
     assert (done.returncode, done.stdout, server.requests) == (2, b"", [])
-    said = error_of(done.stderr.decode())
-    assert message is None or said == message
+    assert error_of(done.stderr.decode()) == message
 
 
 def test_a_closed_stdin_beside_a_prompt(home, cwd, server) -> None:
@@ -270,14 +270,13 @@ def test_the_command_line_is_read_as_utf8_in_any_locale(ask, server) -> None:
         (("x", "--deadline", "inf"), "--deadline: 'inf' is not a number of seconds"),
         (("x", "--retries", "-1"), "--retries: -1 is less than 0"),
         (("x", "-o", "novalue"), "--option novalue: not KEY=VALUE"),
-        (("x", "-o", "a: b=1"), ""),
         (("x", "-o", "temperature=1"), "--option temperature: this field has a flag of its own"),
         (("x", "--var", "a=b"), "--var fills a request file"),
         (("x", "--model"), "--model"),
     ],
 )
 def test_a_wrong_flag(refused, arguments, message) -> None:
-    assert message in refused(*arguments) or not message
+    assert message in refused(*arguments)
 
 
 # Attachments and the system message

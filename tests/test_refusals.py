@@ -384,8 +384,7 @@ def lines(glm, keys, script, *flags, row="zai"):
     return done.code, [line.replace(server.url, "URL") for line in done.err.splitlines()]
 
 
-CLOCK = " (the provider's clock, UTC+8)"
-CODE = " (HTTP 429, code 1310)"
+CLOCK = " (the provider's clock, UTC+8) (HTTP 429, code "
 
 
 @pytest.mark.parametrize(
@@ -396,7 +395,7 @@ CODE = " (HTTP 429, code 1310)"
             429,
             zhipu("1308", "Usage limit reached for 5 hour. Your limit will reset at 2026-05-09 04:56:07"),
             [
-                f"glm: error: zai: the five-hour quota is used up until 2026-05-09 04:56:07{CLOCK} (HTTP 429, code 1308)",
+                f"glm: error: zai: the five-hour quota is used up until 2026-05-09 04:56:07{CLOCK}1308)",
                 "  why: Usage limit reached for 5 hour. Your limit will reset at 2026-05-09 04:56:07",
             ],
         ),
@@ -405,7 +404,7 @@ CODE = " (HTTP 429, code 1310)"
             429,
             zhipu("1310", "您的限额将在 2026-09-07 19:05:39 重置", request_id="r-9"),
             [
-                f"glm: error: bigmodel: the weekly or monthly quota is used up until 2026-09-07 19:05:39{CLOCK}{CODE}",
+                f"glm: error: bigmodel: the weekly or monthly quota is used up until 2026-09-07 19:05:39{CLOCK}1310)",
                 "  why: 您的限额将在 2026-09-07 19:05:39 重置",
                 "  request id: r-9",
             ],

@@ -33,7 +33,7 @@ class ReplyReader:
         self._content_type = content_type.lower()
         self._form: Literal["unknown", "stream", "whole"] = "whole" if self._is_whole_type() else "unknown"
         self._bytes = bytearray()
-        self._frames = 0
+        self.frames = 0  # events of the stream so far, with or without text
         self.done = False
 
     def _is_whole_type(self) -> bool:
@@ -70,7 +70,7 @@ class ReplyReader:
 
     def _frames_of(self, frames: Iterator[Frame]) -> Iterator[Event]:
         for frame in frames:
-            self._frames += 1
+            self.frames += 1
             for event in self._decoder.frame(frame):
                 yield event
                 if isinstance(event, Done):
@@ -87,7 +87,7 @@ class ReplyReader:
             yield from self._whole()
         elif self._form == "stream" and not self.done:
             yield from self._frames_of(self._parser.close())
-            if not self._frames and self._bytes:
+            if not self.frames and self._bytes:
                 raise ProtocolError(
                     message=f"{self._provider.name}: not an API answer",
                     why=excerpt(self._bytes.decode(errors="replace")),

@@ -1,0 +1,295 @@
+"""Keys: what is one, where it may stand, where it may go, and that none ever comes out. The fixture searches
+everything that is printed or written for the canary in all its forms."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import urllib.parse
+
+import pytest
+from conftest import CANARY
+from processes import error_of, shell
+from servers import Server, answer, delta, reply, stream
+
+ZAI = ("-P", "zai", "--base-url")
+KEY = {"ZAI_API_KEY": CANARY}
+QUOTED = 'canary"KEY\\1234567890'
+FORMS = {
+    "as it is": CANARY,
+    "base64": base64.b64encode(CANARY.encode()).decode(),
+    "in a URL": urllib.parse.quote(CANARY, safe=""),
+}
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ("abc\ndefgh", "the key in ZAI_API_KEY has an invalid character at position 4"),
+        ("abcdefgh\r\nX-Evil: 1", "the key in ZAI_API_KEY has an invalid character at position 9"),
+        ("abcd efgh", "the key in ZAI_API_KEY has an invalid character at position 5"),
+        ("abcdéfgh", "the key in ZAI_API_KEY has an invalid character at position 5"),
+        ("\ufeffabcdefgh", "the key in ZAI_API_KEY has an invalid character at position 1"),
+        ("abcdefgh\x7f", "the key in ZAI_API_KEY has an invalid character at position 9"),
+        ("“abcdefgh”", "the key in ZAI_API_KEY has an invalid character at position 1"),
+        ("", "no key for zai"),
+        ("  \n", "no key for zai"),
+    ],
+)
+@pytest.mark.parametrize("debug", ["0", "1"])
+def test_what_is_no_key(home, cwd, key, message, debug) -> None:
+    with Server(answer("Hi")) as server:
+        done = shell(f'"$GLM" ask {" ".join(ZAI)} {server.url} hi', home, cwd, ZAI_API_KEY=key, GLM_DEBUG=debug)
+    err = done.stderr.decode()
+    assert (done.returncode, done.stdout, server.requests) == (3, b"", [])
+    assert error_of(err.partition("glm: Traceback")[0]) == message
+    assert "abc" not in err
+    assert "efgh" not in err
+    assert ("Traceback" in err) == (debug == "1")
+
+
+def test_white_space_around_a_key_is_dropped(glm) -> None:
+    with Server(answer("Hi")) as server:
+        done = glm("ask", *ZAI, server.url, "hi", env={"ZAI_API_KEY": f" {CANARY}\r\n"})
+    assert done.code == 0
+    assert server.requests[0].header("Authorization") == f"Bearer {CANARY}"
+
+
+# Key files
+
+
+@pytest.fixture
+def key_file(home):
+    place = home / "key"
+    place.write_text(f"{CANARY}\n")
+    place.chmod(0o600)
+    return place
+
+
+@pytest.mark.parametrize(
+    ("mode", "code", "words"),
+    [
+        (0o600, 0, ""),
+        (0o400, 0, ""),
+        (0o640, 0, "glm: the key file {} can be read by others (chmod 600 {})\n"),
+        (0o604, 0, "glm: the key file {} can be read by others (chmod 600 {})\n"),
+        (0o620, 3, "glm: error: the key file {} can be written by others\n  fix: chmod 600 {}\n"),
+        (0o602, 3, "glm: error: the key file {} can be written by others\n  fix: chmod 600 {}\n"),
+    ],
+)
+def test_the_mode_of_a_key_file(glm, key_file, mode, code, words) -> None:
+    key_file.chmod(mode)
+    with Server(answer("Hi")) as server:
+        done = glm("ask", *ZAI, server.url, "--key-file", str(key_file), "hi", env={"ZAI_API_KEY": "another-key"})
+    assert (done.code, done.err) == (code, words.format(key_file, key_file))
+    assert [request.header("Authorization") for request in server.requests] == ([f"Bearer {CANARY}"] * (code == 0))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "the key in {} is empty"),
+        (b" \n", "the key in {} is empty"),
+        (b"abcd\x00efgh", "the key in {} has an invalid character at position 5"),
+        (b"abcdefgh\nijklmnop\n", "the key in {} has an invalid character at position 9"),
+        ("abcdefgh".encode("utf-16"), "the key in {} has an invalid character at position 1"),
+        (b"\xef\xbb\xbfabcdefgh", "the key in {} has an invalid character at position 1"),
+    ],
+)
+def test_a_key_file_without_a_key(glm, key_file, content, message) -> None:
+    key_file.write_bytes(content)
+    done = glm("ask", "-P", "zai", "--key-file", str(key_file), "hi")
+    assert (done.code, error_of(done.err)) == (3, message.format(key_file))
+    assert "efgh" not in done.err
+
+
+def test_a_key_file_that_is_not_there(glm, cwd) -> None:
+    done = glm("ask", "-P", "zai", "--key-file", "none", "hi")
+    assert (done.code, error_of(done.err)) == (3, "--key-file: cannot read none: No such file or directory")
+    folder = glm("ask", "-P", "zai", "--key-file", ".", "hi")
+    assert (folder.code, error_of(folder.err)) == (3, "--key-file: cannot read .: Is a directory")
+
+
+def test_a_key_from_stdin(glm) -> None:
+    with Server(answer("Hi")) as server:
+        done = glm("ask", *ZAI, server.url, "--key-file", "-", "hi", stdin=f"{CANARY}\n".encode())
+    assert (done.code, done.out, done.err) == (0, b"Hi\n", "")
+    assert server.requests[0].header("Authorization") == f"Bearer {CANARY}"
+    assert server.requests[0].json["messages"] == [{"role": "user", "content": "hi"}]
+
+
+@pytest.mark.parametrize("flag", ["-n", "--curl"])
+def test_a_key_on_stdin_is_not_shown(glm, flag) -> None:
+    done = glm("ask", "-P", "zai", "--key-file", "-", flag, "hi", stdin=f"{CANARY}\n".encode())
+    assert (done.code, done.err) == (0, "")
+    assert b"Bearer $ZAI_API_KEY" in done.out
+
+
+def test_a_key_from_a_process(home, cwd, key_file) -> None:
+    with Server(answer("Hi")) as server:
+        ask = f'"$GLM" ask {" ".join(ZAI)} {server.url} --key-file <(cat {key_file}) hi'
+        done = shell(ask, home, cwd)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert server.requests[0].header("Authorization") == f"Bearer {CANARY}"
+
+
+def test_no_flag_takes_a_key(glm) -> None:
+    done = glm("ask", "--api-key", "abcdefgh", "hi")
+    assert done.code == 2
+    assert "--key " not in glm("ask", "--help").text
+
+
+# Where a key may go
+
+
+@pytest.mark.parametrize("force", [(), ("--force",)])
+@pytest.mark.parametrize(
+    "host", ["gate.invalid", "10.0.0.1", "127.0.0.1.invalid", "localhost.invalid", "[2001:db8::1]"]
+)
+def test_no_key_goes_over_plain_http(glm, host, force) -> None:
+    done = glm("ask", *ZAI, f"http://{host}:9/v1", *force, "--retries", "0", "hi", env=KEY)
+    assert done.code == 2
+    assert error_of(done.err) == f"refusing to send a key over plain http:// to {host.strip('[]')}"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.0.0.2", "a.localhost"])
+def test_loopback_is_no_network(glm, host) -> None:
+    done = glm("ask", *ZAI, f"http://{host}:1/v1", "--retries", "0", "hi", env=KEY)
+    assert done.code == 6  # nobody listens there, but it was tried
+
+
+def test_a_row_may_allow_plain_http(glm, home) -> None:
+    row = {"like": "zai", "base_url": "http://gate.invalid:9/v1", "key_env": ["ZAI_API_KEY"]}
+    config = home / "c.yaml"
+    for allowed, code in ((False, 2), (True, 6)):
+        config.write_text(json.dumps({"providers": {"mine": {**row, "allow_http": allowed}}}))
+        done = glm("ask", "-P", "mine", "--retries", "0", "hi", env=KEY | {"GLM_CONFIG": str(config)})
+        assert done.code == code
+
+
+def test_without_a_key_plain_http_is_fine(glm) -> None:
+    done = glm("ask", "-m", "vllm/x", "--base-url", "http://gate.invalid:9/v1", "--retries", "0", "hi")
+    assert (done.code, error_of(done.err)[:19]) == (6, "vllm: cannot resolv")
+
+
+def test_a_redirect_gets_neither_key_nor_prompt(glm) -> None:
+    with Server(answer("Hi")) as other:
+        for status in (301, 302, 303, 307, 308):
+            with Server(reply(status, "", f"Location: {other.url}/chat/completions")) as server:
+                done = glm("ask", *ZAI, server.url, "hi", env=KEY)
+            assert done.code == 13
+            assert "refusing the redirect" in error_of(done.err)
+            assert len(server.requests) == 1
+        assert other.requests == []
+
+
+# A server that sends the key back
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("command", ["ask", "stream"])
+def test_an_echo_of_the_key_is_blanked_out(glm, cwd, command, form) -> None:
+    echo = FORMS[form].rstrip("=") if form == "base64" else FORMS[form]
+    with Server(answer(f"a {echo} b", f"c {echo} d")) as server:
+        flags = ("--session", "s.jsonl", "--meta", "meta.json", "-v")
+        done = glm(command, *ZAI, server.url, *flags, "hi", env=KEY)
+        assert (done.code, done.out) == (0, b"a *** b\n")
+        assert "c *** d\n" in done.err
+        assert "*** b" in (cwd / "s.jsonl").read_text()
+        if command == "ask":
+            assert glm("ask", *ZAI, server.url, "-O", "out", "--reasoning", "why", "hi", env=KEY).code == 0
+            assert (cwd / "out").read_text() == "a *** b\n"
+            assert (cwd / "why").read_text() == "c *** d\n"
+            assert json.loads(glm("ask", *ZAI, server.url, "--json", "hi", env=KEY).out)["answer"] == "a *** b"
+
+
+@pytest.mark.parametrize("size", [1, 2, 7])
+@pytest.mark.parametrize("form", FORMS)
+def test_an_echo_cut_into_pieces(glm, form, size) -> None:
+    text = f"a {FORMS[form].rstrip('=')} b"
+    pieces = [text[start : start + size] for start in range(0, len(text), size)]
+    script = stream(
+        *(delta(reasoning_content=piece) for piece in pieces),
+        *(delta(content=piece) for piece in pieces),
+        delta(content="", finish_reason="stop"),
+    )
+    with Server(script) as server:
+        done = glm("stream", *ZAI, server.url, "hi", env=KEY)
+        assert (done.out, done.err) == (b"a *** b\n", "a *** b\n")
+        lines = glm("stream", *ZAI, server.url, "--jsonl", "hi", env=KEY)
+        events = [json.loads(line) for line in lines.out.splitlines()]
+    for kind in ("reasoning", "answer"):
+        assert "".join(event["text"] for event in events if event["type"] == kind) == "a *** b"
+
+
+def test_what_looked_like_the_beginning_of_a_key_is_not_lost(glm) -> None:
+    with Server(answer(f"a {CANARY[:-1]}", CANARY[:5])) as server:
+        done = glm("stream", *ZAI, server.url, "hi", env=KEY)
+    assert (done.text, done.err) == (f"a {CANARY[:-1]}\n", f"{CANARY[:5]}\n")
+
+
+@pytest.mark.parametrize("form", ["--json", "--jsonl", "-q"])
+@pytest.mark.parametrize("debug", ["0", "1"])
+def test_an_echo_in_an_error(home, cwd, form, debug) -> None:
+    bodies = [
+        {"error": {"code": CANARY, "message": f"bad key {CANARY}"}, "request_id": CANARY},
+        {"error": f"bad {FORMS['base64']}"},
+    ]
+    scripts = [reply(status, body, f"X-Request-Id: {CANARY}") for status in (400, 401, 404) for body in bodies]
+    scripts += [
+        reply(500, f"<html>{CANARY}</html>", content_type="text/html"),
+        reply(307, "", f"Location: http://x.invalid/{CANARY}"),
+        reply(200, f"not json {CANARY}"),
+        stream(delta(content="x"), {"error": {"code": "1", "message": CANARY}}),
+        stream(delta(content="x"), delta(content="", finish_reason=CANARY)),
+        stream(f"broken {CANARY}"),
+        stream(delta(tool_calls=[{"index": 0, "id": CANARY, "function": {"name": CANARY, "arguments": CANARY}}])),
+    ]
+    for script in scripts:
+        with Server(script) as server:
+            ask = f'"$GLM" ask {" ".join(ZAI)} {server.url} --retries 0 --meta meta {form} hi'
+            done = shell(ask, home, cwd, GLM_DEBUG=debug, **KEY)
+        assert done.returncode not in (0, 70)
+        everything = done.stdout + done.stderr + (cwd / "meta").read_bytes()
+        assert not any(shape.rstrip("=").encode() in everything for shape in FORMS.values())
+        assert b"***" in everything
+
+
+def test_a_key_with_quotes_in_json(home, cwd) -> None:
+    in_json = json.dumps(QUOTED)[1:-1]
+    call = {"index": 0, "id": "c", "function": {"name": "f", "arguments": json.dumps({"key": QUOTED})}}
+    scripts = [
+        answer(QUOTED),
+        reply(400, {"error": {"message": QUOTED}}),
+        stream(delta(tool_calls=[call]), delta(content="", finish_reason="tool_calls")),
+    ]
+    for script in scripts:
+        for form in ("--json", "--jsonl", ""):
+            with Server(script) as server:
+                ask = f'"$GLM" ask {" ".join(ZAI)} {server.url} {form} --meta meta --session s hi'
+                done = shell(ask, home, cwd, ZAI_API_KEY=QUOTED)
+            everything = done.stdout + done.stderr + (cwd / "meta").read_bytes() + (cwd / "s").read_bytes()
+            assert QUOTED.encode() not in everything
+            assert in_json.encode() not in everything
+
+
+def test_the_password_of_a_proxy_is_a_key(glm) -> None:
+    for proxy in (f"http://me:{urllib.parse.quote(CANARY, safe='')}@127.0.0.1:1", f"http://me:{CANARY}@x@[y:1"):
+        env = {"https_proxy": proxy, "GLM_DEBUG": "0"}
+        done = glm("ask", *ZAI, "https://gate.invalid/v1", "--retries", "0", "-v", "hi", env=KEY | env)
+        assert done.code in (2, 6)
+    split = glm(
+        "ask", *ZAI, "https://gate.invalid/v1", "hi", env=KEY | {"https_proxy": "http://me:hunter2/x@proxy.invalid:1"}
+    )
+    assert (split.code, "hunter2" in split.err) == (2, False)
+
+
+def test_a_traceback_for_who_asks_holds_no_key(home, cwd) -> None:
+    with Server(reply(401, {"error": {"code": "1000", "message": f"bad {CANARY}"}})) as server:
+        done = shell(f'"$GLM" ask {" ".join(ZAI)} {server.url} hi', home, cwd, GLM_DEBUG="1", **KEY)
+    err = done.stderr.decode()
+    assert done.returncode == 3
+    assert "Traceback (most recent call last)" in err
+    assert CANARY not in err
+    assert os.fsencode(FORMS["base64"].rstrip("=")) not in done.stderr
