@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _SCHEMES = ("http", "https", "socks5", "socks5h")
+_PORT_DIGITS = 5  # more are no port, and Python refuses to read some thousands
 _DEFAULT_PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 
 
@@ -122,6 +123,6 @@ def _network(entry: str) -> IPv4Network | IPv6Network | None:
 
 def _split_port(entry: str) -> tuple[str, int | None]:
     name, colon, port = entry.rpartition(":")
-    if colon and port.isdecimal() and (":" not in name or name.endswith("]")):
+    if colon and port.isdecimal() and len(port) <= _PORT_DIGITS and (":" not in name or name.endswith("]")):
         return name.strip("[]"), int(port)
     return entry, None

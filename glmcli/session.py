@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import stat
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from glmcli.chat import Message
@@ -52,12 +53,18 @@ class Session:
         Raises:
             UsageError: a line is no turn; the message names it.
         """
-        with os.fdopen(os.dup(self._fd), "rb") as file:
-            file.seek(0)
-            lines = file.read().split(b"\n")
+        lines = self._read().split(b"\n")
         turns = [self._turn(line, number) for number, line in enumerate(lines, 1) if line.strip()]
         system = [turn for turn in turns if turn.role == "system"][-1:]
         return (*system, *(turn for turn in turns if turn.role != "system"))
+
+    def _read(self) -> bytes:
+        try:
+            with os.fdopen(os.dup(self._fd), "rb") as file:
+                file.seek(0)
+                return file.read()
+        except OSError as error:
+            raise UsageError(message=f"--session: cannot read {self._path}: {error.strerror}") from error
 
     def _turn(self, line: bytes, number: int) -> Message:
         try:
@@ -92,14 +99,17 @@ class Session:
         }
         turns: list[dict[str, Any]] = [{"role": turn.role, "content": turn.text} for turn in new]
         text = "".join(json.dumps(turn, ensure_ascii=False) + "\n" for turn in [*turns, answer])
-        size = os.fstat(self._fd).st_size
-        data = self._line_break(size) + redactor.text(text).encode(errors="replace")
+        size = None
         try:
+            size = os.fstat(self._fd).st_size
+            data = self._line_break(size) + redactor.text(text).encode(errors="replace")
             while data:
                 data = data[os.write(self._fd, data) :]
             os.fsync(self._fd)
         except OSError as error:
-            os.ftruncate(self._fd, size)
+            if size is not None:
+                with suppress(OSError):  # the first failure is the one to tell
+                    os.ftruncate(self._fd, size)
             raise OutputError(message=f"--session: cannot write {self._path}: {error.strerror}") from error
 
     def _line_break(self, size: int) -> bytes:

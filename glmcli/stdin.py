@@ -54,7 +54,10 @@ class Stdin:
         """Whether it is a pipe, a socket or a regular file, and not yet claimed."""
         if self._lost or self._owner or self._reserved:
             return False
-        mode = os.fstat(STDIN).st_mode
+        try:
+            mode = os.fstat(STDIN).st_mode
+        except OSError as error:
+            raise _unreadable(error) from error
         return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or stat.S_ISREG(mode)
 
     @property
@@ -98,12 +101,19 @@ class Stdin:
                 silent = False
                 waited = time.monotonic() - waiting_since
                 self._say(f"waiting for {owner} on stdin for {waited:.0f} s (Ctrl-D ends it, --no-stdin ignores it)")
-        return os.read(STDIN, _CHUNK)
+        try:
+            return os.read(STDIN, _CHUNK)
+        except OSError as error:
+            raise _unreadable(error) from error
 
     def _patience(self, *, silent: bool) -> float:
         left = max(self._deadline - time.monotonic(), 0.0)
         patience = min(left, _SILENCE) if silent else left
         return min(patience, _LONGEST)
+
+
+def _unreadable(error: OSError) -> UsageError:
+    return UsageError(message=f"cannot read stdin: {error.strerror}", fix="--no-stdin ignores it")
 
 
 def read_file(path: str, name: str, stdin: Stdin, *, limit: int = MAX_TEXT) -> bytes:

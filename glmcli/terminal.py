@@ -127,7 +127,10 @@ class Stream:
         """
         if self.lost:
             raise OutputError(message=f"cannot write to {self.name}: it is closed")
-        status = os.fstat(self.fd)
+        try:
+            status = os.fstat(self.fd)
+        except OSError as error:
+            raise OutputError(message=f"cannot write to {self.name}: {error.strerror}") from error
         if stat.S_ISCHR(status.st_mode) and status.st_rdev == _FULL_DEVICE:
             raise OutputError(message=f"cannot write to {self.name}: No space left on device")
 

@@ -36,7 +36,8 @@ def base_url(url: str, source: str) -> str:
         parts = urlsplit(url.strip())
         has_port = parts.port != 0
     except ValueError as error:
-        raise UsageError(message=f"{source}: no URL: {error}", fix="https://HOST/PATH") from error
+        # Python's words may hold a piece of a password.
+        raise UsageError(message=f"{source}: no URL", fix="https://HOST/PATH") from error
     fault = None
     if parts.scheme not in _PORTS or not parts.hostname or not has_port:
         fault = "a base URL begins with https:// or http:// and a host"

@@ -43,7 +43,7 @@ def chosen(glm, cwd):
         if config is not None:
             (cwd / "config.yaml").write_text(json.dumps(config))
             given["GLM_CONFIG"] = "config.yaml"
-        done = glm("ask", *arguments, "-n", "hi", env=given)
+        done = glm("ask", *arguments, "-n", "-q", "hi", env=given)
         assert (done.code, done.err) == (0, ""), done.err
         shown = json.loads(done.out)
         row = next((name for name, url in ADDRESSES.items() if url == shown["url"]), shown["url"])
@@ -278,7 +278,7 @@ def test_an_empty_configuration_says_nothing(glm, home, text) -> None:
         (f"providers: {{a: {{like: zai, api_key: {CANARY}}}}}", "c.yaml:1:28: a configuration file may not hold a key"),
         (
             "providers: {a: {like: zai, base_url: 'https://x.example'}}",
-            "c.yaml:1:13: a has an address of its own, but no key of its own",
+            "c.yaml:1:16: a has an address of its own, but no key of its own",
         ),
         (
             "providers: {a: {like: vllm, base_url: 'http://u:p@x.example'}}",
@@ -314,7 +314,7 @@ def test_rows_of_the_configuration(chosen) -> None:
     assert chosen(env={"GLM_PROVIDER": "office"}, config=config) == office
 
 
-def test_keys_of_configuration_rows_are_sent(glm, cwd, home) -> None:
+def test_keys_of_configuration_rows_are_sent(glm, home) -> None:
     (home / "secret").write_text(f"{CANARY}\n")
     (home / "secret").chmod(0o600)
     with Server(answer("Hi")) as server:
@@ -395,7 +395,8 @@ def test_base_url(glm, url, shown) -> None:
         ("ftp://gate.example", "begins with https:// or http://"),
         ("https://", "begins with https:// or http://"),
         ("https:///v1", "begins with https:// or http://"),
-        (f"https://user:{CANARY}@gate.example/v1", "may not hold a user or a password"),
+        ("https://user:password@gate.example/v1", "may not hold a user or a password"),
+        (f"https://user:{CANARY}@gate.example/v1", "no URL"),
         ("https://user@gate.example/v1", "may not hold a user or a password"),
         (f"https://gate.example/v1?key={CANARY}", "no query and no fragment"),
         ("https://gate.example/v1#a", "no query and no fragment"),

@@ -104,7 +104,7 @@ def test_a_key_file_without_a_key(glm, key_file, content, message) -> None:
     assert "efgh" not in done.err
 
 
-def test_a_key_file_that_is_not_there(glm, cwd) -> None:
+def test_a_key_file_that_is_not_there(glm) -> None:
     done = glm("ask", "-P", "zai", "--key-file", "none", "hi")
     assert (done.code, error_of(done.err)) == (3, "--key-file: cannot read none: No such file or directory")
     folder = glm("ask", "-P", "zai", "--key-file", ".", "hi")

@@ -79,9 +79,7 @@ def test_while_waiting_for_a_retry(home, cwd, number) -> None:
 
 
 def test_while_a_key_command_runs(home, cwd) -> None:
-    config = (
-        "providers: {mine: {like: zai, base_url: 'https://x.invalid', key_command: [sh, -c, 'touch up; sleep 60']}}"
-    )
+    row = "{like: zai, base_url: 'https://x.invalid', key_command: [sh, -c, 'touch up; sleep 60']}"
     (home / "config.yaml").write_text(f"providers: {{mine: {row}}}")
     env = {"GLM_CONFIG": str(home / "config.yaml")}
     with running(home, cwd, "ask", "-P", "mine", "hi", env=env) as process:

@@ -19,6 +19,7 @@ _OK = 200
 _BLANK = b" \t\r\n"
 _BOM = b"\xef\xbb\xbf"
 _KEPT = 512  # bytes of a body that turns out to be no API answer
+_MOST_BLANKS = 16 * 1024  # bytes; a body that begins with more of them is read as a stream, which skips them
 
 
 class ReplyReader:
@@ -49,6 +50,7 @@ class ReplyReader:
         if self._form == "unknown":
             chunk = self._sniff(chunk)
         if self._form == "stream":
+            self._keep(chunk)
             yield from self._frames_of(self._parser.feed(chunk))
         elif self._form == "whole":
             self._bytes += chunk
@@ -59,14 +61,18 @@ class ReplyReader:
         """Wait for the first byte that is not blank; then give back all bytes so far."""
         self._bytes += chunk
         text = bytes(self._bytes).removeprefix(_BOM).lstrip(_BLANK)
-        if not text or _BOM.startswith(bytes(self._bytes)):
+        blank = len(self._bytes) - len(text)
+        if blank <= _MOST_BLANKS and (not text or _BOM.startswith(bytes(self._bytes))):
             return b""
-        self._form = "whole" if text[:1] in (b"{", b"[", b"<") else "stream"
+        self._form = "whole" if blank <= _MOST_BLANKS and text[:1] in (b"{", b"[", b"<") else "stream"
         chunk = bytes(self._bytes)
         self._bytes.clear()
-        if self._form == "stream" and "event-stream" not in self._content_type:
-            self._bytes += chunk[:_KEPT]
         return chunk
+
+    def _keep(self, chunk: bytes) -> None:
+        """Remember how a body begins that may turn out to be no API answer."""
+        if not self.frames and "event-stream" not in self._content_type:
+            self._bytes += chunk[: _KEPT - len(self._bytes)]
 
     def _frames_of(self, frames: Iterator[Frame]) -> Iterator[Event]:
         for frame in frames:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from glmcli.errors import ProtocolError
-from glmcli.events import Answer, Event, Reasoning, SurrogateJoiner
+from glmcli.events import MAX_TEXT, Answer, Event, Reasoning, SurrogateJoiner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from glmcli.providers.row import Wire
 
 _OPEN, _CLOSE = "<think>", "</think>"
+_BLANKS = 4096  # characters; more blanks than this before an opening tag are an answer of blanks
 
 
 class TextFilter:
@@ -76,6 +77,8 @@ class ThinkTags:
     def __init__(self, form: Literal["open", "bare"]) -> None:
         """Begin before the first character."""
         self._held = ""
+        self._before: list[str] = []  # what stands before a bare closing tag, so far
+        self._size = 0
         self._state: Callable[[str], Iterator[Event]] = self._start if form == "open" else self._until_close
 
     def push(self, text: str) -> Iterator[Event]:
@@ -85,13 +88,16 @@ class ThinkTags:
 
     def flush(self) -> Iterator[Event]:
         """What the end of the reply decides."""
-        held, self._held = self._held, ""
+        held, self._held = self._held or "".join(self._before), ""
+        self._before.clear()
         if held:
             yield Reasoning(held) if self._state == self._thinking else Answer(held)
 
     def _start(self, text: str) -> Iterator[Event]:
         begun = text.lstrip()
-        if begun.startswith(_OPEN):
+        if len(text) - len(begun) > _BLANKS:
+            yield from self._answer(text)
+        elif begun.startswith(_OPEN):
             self._state = self._thinking
             yield from self._thinking(begun.removeprefix(_OPEN))
         elif _OPEN.startswith(begun):
@@ -110,10 +116,16 @@ class ThinkTags:
             yield from self._answer(rest)
 
     def _until_close(self, text: str) -> Iterator[Event]:
-        thinking, tag, rest = text.partition(_CLOSE)
-        if not tag:
-            self._held = text
+        # All that is held is looked through only once, or long thoughts would take quadratic time.
+        window = "".join(self._before[-len(_CLOSE) :])[-len(_CLOSE) :] + text
+        self._before.append(text)
+        self._size += len(text)
+        if self._size > MAX_TEXT:
+            raise ProtocolError(message=f"the reply is larger than {MAX_TEXT >> 20} MiB", sent=True)
+        if _CLOSE not in window:
             return
+        thinking, _, rest = "".join(self._before).partition(_CLOSE)
+        self._before.clear()
         if thinking := thinking.lstrip().removeprefix(_OPEN):
             yield Reasoning(thinking)
         yield from self._answer(rest)
