@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from glmcli.tls import Tls
 
 _AHEAD = 64  # chunks that may wait for a slow reader of stdout
+_PROXY_REFUSES = 407  # Proxy Authentication Required: no word of the provider's
+_SOCKS = ("socks5", "socks5h")
 _WBITS_ANY = 47  # zlib: gzip or zlib, told apart by the header
 
 
@@ -120,6 +122,8 @@ class Exchange:
             try:
                 headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
                 self._has_head = True
+                if response.status == _PROXY_REFUSES and self._proxy:
+                    raise _refused(self._proxy, f"HTTP {response.status}")
                 yield Head(response.status, headers)
                 unpack = _decoder(headers.get("content-encoding", "identity"))
                 for chunk in response.iter_stream():
@@ -207,7 +211,7 @@ def _translated(error: Exception, place: str, proxy: Proxy | None, *, sent: bool
     where = f"{place} (through the proxy {proxy})" if proxy else place
     match error:
         case httpcore.ProxyError():
-            return NetworkError(message=f"the proxy {proxy} refused: {error}", fix="check the proxy and its password")
+            return _refused(proxy, str(error))
         case httpcore.ConnectError() | httpcore.ConnectTimeout():
             return _not_connected(_cause(error), where)
         case httpcore.ReadError() | httpcore.WriteError() | httpcore.ReadTimeout() | httpcore.WriteTimeout():
@@ -227,8 +231,15 @@ def _translated(error: Exception, place: str, proxy: Proxy | None, *, sent: bool
             return ProtocolError(message=f"{where} does not speak HTTP: {error}", fix="check the base URL", sent=sent)
         case OSError():
             return NetworkError(message=f"the connection to {where} failed: {_reason(error)}", sent=sent)
+        case _ if proxy and proxy.scheme in _SOCKS and not sent:
+            # The errors of the SOCKS library, which httpcore lets through; nothing else can fail before our request.
+            return NetworkError(message=f"the proxy {proxy} does not speak SOCKS 5", fix="check the proxy's address")
         case _:
             return GlmError(message=f"the HTTP library failed: {type(error).__name__}: {error}", sent=sent)
+
+
+def _refused(proxy: Proxy | None, how: str) -> NetworkError:
+    return NetworkError(message=f"the proxy {proxy} refused: {how}", fix="check the proxy and its password")
 
 
 def _cause(error: Exception) -> BaseException:

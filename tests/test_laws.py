@@ -8,7 +8,6 @@ import pty
 import time
 import tty
 from functools import partial
-from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -442,12 +441,12 @@ def one_byte_at_a_time(size):
 
 
 def many_lines_in_one_event(size, *, line_framed=False):
-    data = b'data: {"a":1,}\n' * (size // 64)
+    data = b'data: {"a":1,}\n' * (size // 128)
     return lambda: feed(Parser(line_framed=line_framed), [data[i : i + 65536] for i in range(0, len(data), 65536)])
 
 
 def many_events(size):
-    data = b"data: x\r\n\r\n" * (size // 64)
+    data = b"data: x\r\n\r\n" * (size // 128)
     return lambda: feed(Parser(), [data[i : i + 65536] for i in range(0, len(data), 65536)])
 
 
@@ -459,7 +458,7 @@ def feed(parser, chunks):
 
 
 def many_deltas(size, form):
-    tags, pieces = ThinkTags(form), ["abcd"] * (size // 256)
+    tags, pieces = ThinkTags(form), ["abcd"] * (size // 128)
     if form == "blank":
         tags, pieces = ThinkTags("open"), [" "] * (size // 256)
     return lambda: [list(tags.push(piece)) for piece in pieces]
@@ -497,16 +496,19 @@ LINEAR = {
 
 def seconds(make, size):
     """The best of three runs."""
-    best = SimpleNamespace(time=float("inf"))
+    runs = []
     for _ in range(3):
         run = make(size)
         began = time.process_time()
         run()
-        best.time = min(best.time, time.process_time() - began)
-    return best.time
+        runs.append(time.process_time() - began)
+    return min(runs)
 
 
 @pytest.mark.parametrize("name", LINEAR)
 def test_twice_the_data_takes_twice_the_time(name) -> None:
-    once, twice = seconds(LINEAR[name], 10 * MEBIBYTE), seconds(LINEAR[name], 20 * MEBIBYTE)
-    assert twice < 3 * once + 0.005, (once, twice)
+    # On a busy machine one measurement may be off; what is quadratic takes four times as long every time.
+    ratios = []
+    while len(ratios) < 4 and min(ratios, default=9) > 2.9:
+        ratios.append(seconds(LINEAR[name], 20 * MEBIBYTE) / seconds(LINEAR[name], 10 * MEBIBYTE))
+    assert min(ratios) <= 2.9, ratios

@@ -282,8 +282,8 @@ def test_usage_is_one_line(glm) -> None:
 
 def test_verbose_says_who_is_asked_and_why(glm) -> None:
     with Server(answer("Hi")) as server:
-        done = glm("ask", "-v", "--base-url", server.url, "hi", env=KEY)
-        quiet = glm("ask", "-v", "-q", "--base-url", server.url, "hi", env=KEY)
+        done = glm("ask", "--verbose", "--base-url", server.url, "hi", env=KEY)
+        quiet = glm("ask", "--verbose", "-q", "--base-url", server.url, "hi", env=KEY)
     assert "zai/glm-5" in done.err
     assert "zai is the first provider with a key" in done.err
     assert all(line.startswith("glm: ") for line in done.err.splitlines())

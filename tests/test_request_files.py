@@ -207,7 +207,7 @@ def test_the_limit_of_a_connection_counts(glm, write) -> None:
         place = listener.getsockname()
         for _ in range(8):
             waiting = stack.enter_context(socket.socket())
-            waiting.setblocking(False)
+            waiting.settimeout(0)
             waiting.connect_ex(place)
         file = write("prompt: hi\nretries: 0\nconnect_timeout: 0.3\n")
         done = glm("ask", "-P", "zai", "--base-url", f"http://127.0.0.1:{place[1]}", "-f", file, env=KEY)

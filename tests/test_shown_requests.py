@@ -62,7 +62,7 @@ def test_curl_sends_the_same(glm, home, cwd, keys, row, stream) -> None:  # noqa
         pytest.skip("there is no curl here")
     flags = ("-P", row, "-m", "glm-5", *stream)
     with Server(answer("Hi")) as server:
-        shown = glm("ask", *flags, "--base-url", server.url, "--curl", PROMPT)
+        shown = glm("ask", *flags, "-q", "--base-url", server.url, "--curl", PROMPT)
         assert (shown.code, shown.err) == (0, "")
         done = shell(shown.text, home, cwd, **keys)
         glm("ask", *flags, "--base-url", server.url, "--retries", "0", PROMPT, env=keys)

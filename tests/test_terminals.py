@@ -12,7 +12,7 @@ import time
 
 import pytest
 from conftest import CANARY, GLM, environment
-from processes import PATIENCE, running
+from processes import PATIENCE, error_of, held, running
 from servers import Server, answer, delta, reply, stream
 
 ZAI = ("-P", "zai", "--base-url")
@@ -111,7 +111,10 @@ SCRIPTS = {
     "a redirect": reply(307, "", "Location: http://x.invalid/\x1b[2J"),
     "a finish reason": stream(delta(content="x"), delta(content="", finish_reason="z\x1b[2J\nglm: error: false")),
     "a request id": reply(400, {"error": {"message": "no"}}, "X-Request-Id: a\x1b[2Jb"),
-    "a tool": stream(delta(tool_calls=[{"index": 0, "id": "i", "function": {"name": "f\x1b[2J", "arguments": ""}}])),
+    "a tool": stream(
+        delta(tool_calls=[{"index": 0, "id": "i", "function": {"name": "f\x1b[2J", "arguments": ""}}]),
+        delta(content="", finish_reason="tool_calls"),
+    ),
 }
 
 
@@ -128,7 +131,7 @@ def test_foreign_text_in_errors_is_made_visible(console, case) -> None:
 def test_a_finish_reason_adds_no_line(glm) -> None:
     with Server(SCRIPTS["a finish reason"]) as server:
         done = glm("ask", *ZAI, server.url, "hi", env=KEY)
-    assert [line.partition(":")[0] for line in done.err.splitlines()] == ["glm", "  fix"]
+    assert error_of(done.err) == "zai: unknown finish_reason: z\x1b[2J glm: error: false"
 
 
 def test_file_names_are_foreign_text(console) -> None:
@@ -224,8 +227,6 @@ def test_a_terminal_for_stdin_is_not_waited_for(console) -> None:
 
 
 def test_ctrl_c_on_a_terminal_ends_the_line(home, cwd) -> None:
-    from processes import held
-
     master, slave = pty.openpty()
     with Server(held(delta(content="Hel"))) as server:
         more = {"stdin": slave, "stdout": slave, "start_new_session": True}

@@ -83,6 +83,8 @@ class ThinkTags:
 
     def push(self, text: str) -> Iterator[Event]:
         """Thinking and answer that are certain with this text."""
+        if not text:
+            return
         held, self._held = self._held, ""
         yield from self._state(held + text)
 

@@ -24,7 +24,7 @@ _calls: list[str] = []
 
 def _ours() -> bool:
     """Whether our program, or a library on its behalf, makes the call; imports read files too, and are not counted."""
-    frame = sys._getframe(2)
+    frame = sys._getframe(2)  # noqa: SLF001 - the caller of whoever calls, which is what this is for
     ours = False
     while frame is not None:
         name = frame.f_globals.get("__name__", "")
