@@ -56,12 +56,13 @@ class Attempt:
             watch.close()
         shortfall = verdict(self.fold.reply(), allow_empty=self._plan.allow_empty)
         if shortfall:
-            shortfall.message = f"{provider.name}: {shortfall.message}"
             return self._named(shortfall)
         return None
 
     def _named(self, error: GlmError) -> GlmError:
-        """The error with the provider's name of this request, where a chunk said it."""
+        """The error with the provider's name, and its name of this request, where a chunk said it."""
+        name = f"{self._candidate.provider.name}: "
+        error.message = name + error.message.removeprefix(name)
         error.request_id = error.request_id or self.fold.reply().request_id
         return error
 

@@ -36,7 +36,7 @@ def load(environment: Mapping[str, str]) -> Config:
     named = environment.get("GLM_CONFIG")
     path = Path(named) if named else _default_path(environment)
     try:
-        text = path.read_bytes() if path.is_file() or named else None
+        text = _read(path) if path.is_file() or named else None
     except OSError as error:
         raise UsageError(message=f"GLM_CONFIG: cannot read {path}: {error.strerror}") from error
     if text is None:
@@ -49,6 +49,16 @@ def load(environment: Mapping[str, str]) -> Config:
     value: Mapping[str, Any] = document.value or {}
     rows = {name: _row(name, row, document, path.parent) for name, row in value.get("providers", {}).items()}
     return Config(value.get("model"), value.get("provider"), {**PROVIDERS, **rows}, str(path))
+
+
+def _read(path: Path) -> bytes:
+    from glmcli.documents.source import LIMIT
+
+    with path.open("rb") as file:
+        text = file.read(LIMIT + 1)
+    if len(text) > LIMIT:
+        raise UsageError(message=f"GLM_CONFIG: {path} is larger than {LIMIT >> 20} MiB")
+    return text
 
 
 def _default_path(environment: Mapping[str, str]) -> Path:

@@ -16,8 +16,8 @@ from glmcli.record import Record
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# Characters of answer and reasoning together. The largest model writes 131,072 tokens; a server that repeats one chunk
-# for ever must end somewhere.
+# Bytes, in UTF-8, of answer, reasoning and tool calls together. The largest model writes 131,072 tokens; a server that
+# repeats one chunk for ever must end somewhere.
 MAX_TEXT = 64 * 1024 * 1024
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -108,14 +108,39 @@ class Reply(Record):
     done: bool = False
 
 
+def size_of(text: str) -> int:
+    """Bytes of a text in UTF-8."""
+    return len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))
+
+
+def check_size(size: int) -> None:
+    """Let a reply of this many bytes pass.
+
+    Raises:
+        IncompleteError: it is larger than `MAX_TEXT`.
+    """
+    if size > MAX_TEXT:
+        raise IncompleteError(
+            message=f"the model wrote more than {MAX_TEXT >> 20} MiB without an end",
+            fix="a bound of your own: --max-tokens, --deadline",
+            sent=True,
+        )
+
+
 class _OpenCall:
     """A tool call whose fragments are still coming."""
 
-    def __init__(self, index: int | None, identity: str) -> None:
-        self.index = index
+    def __init__(self, identity: str) -> None:
         self.id = identity
-        self.name = ""
+        self.name: list[str] = []
         self.arguments: list[str] = []
+        self._name_size = 0
+
+    def add_name(self, piece: str) -> None:
+        # A last fragment may repeat the whole name (github.com/agentscope-ai/agentscope-java/issues/1223).
+        if len(piece) != self._name_size or piece != "".join(self.name):
+            self.name.append(piece)
+            self._name_size += len(piece)
 
 
 class Fold:
@@ -126,6 +151,7 @@ class Fold:
         self._reasoning: list[str] = []
         self._answer: list[str] = []
         self._calls: list[_OpenCall] = []
+        self._at_index: dict[int, _OpenCall] = {}
         self._size = 0
         self._usage: Usage | None = None
         self._finish: str | None = None
@@ -141,7 +167,7 @@ class Fold:
         """Take in one event.
 
         Raises:
-            ProtocolError: the text is larger than `MAX_TEXT` characters.
+            IncompleteError: the text is larger than `MAX_TEXT` bytes.
         """
         match event:
             case Reasoning(text):
@@ -151,7 +177,7 @@ class Fold:
                 self._grow(text)
                 self._answer.append(text)
             case ToolCallPart():
-                self._grow(event.arguments)
+                self._grow(event.id + event.name + event.arguments)
                 self._join(event)
             case Usage():
                 self._usage = event
@@ -165,33 +191,31 @@ class Fold:
                 pass
 
     def _grow(self, text: str) -> None:
-        self._size += len(text)
-        if self._size > MAX_TEXT:
-            raise ProtocolError(message=f"the reply is larger than {MAX_TEXT >> 20} MiB", sent=True)
+        self._size += size_of(text)
+        check_size(self._size)
 
     def _join(self, part: ToolCallPart) -> None:
         call = self._open_call(part)
         if call is None or (part.id and call.id and part.id != call.id):
-            call = _OpenCall(part.index, part.id)
+            call = _OpenCall(part.id)
             self._calls.append(call)
+            if part.index is not None:
+                self._at_index[part.index] = call
         call.id = call.id or part.id
-        # A last fragment may repeat the whole name (github.com/agentscope-ai/agentscope-java/issues/1223).
-        if part.name != call.name:
-            call.name += part.name
+        call.add_name(part.name)
         call.arguments.append(part.arguments)
 
     def _open_call(self, part: ToolCallPart) -> _OpenCall | None:
         if part.index is None:
             return self._calls[-1] if self._calls else None
-        at_index = (call for call in reversed(self._calls) if call.index == part.index)
-        return next(at_index, None)
+        return self._at_index.get(part.index)
 
     def reply(self) -> Reply:
         """All that came so far."""
         return Reply(
             reasoning="".join(self._reasoning),
             answer="".join(self._answer),
-            tool_calls=tuple(ToolCall(c.id, c.name, "".join(c.arguments)) for c in self._calls),
+            tool_calls=tuple(ToolCall(c.id, "".join(c.name), "".join(c.arguments)) for c in self._calls),
             usage=self._usage,
             finish_reason=self._finish,
             request_id=self._request_id,

@@ -13,7 +13,7 @@ from glmcli.errors import GlmError, OutputError, ReaderGoneError, UsageError
 from glmcli.keys import KeyRing
 from glmcli.options import Options
 from glmcli.outcome import Outcome
-from glmcli.output.destination import Destination, open_output
+from glmcli.output.destination import Destination, open_output, refuse_shared_file
 from glmcli.plan import Candidate, Plan
 from glmcli.session import Session
 from glmcli.stdin import Stdin
@@ -99,6 +99,7 @@ class _Question:
         self._set_terminal()
         if self.options.key_file == "-":
             self._stdin.reserve("--key-file -")
+        self._refuse_shared_file()
         session = Session(self.options.session) if self.options.session else None
         new, messages = self._messages(session)
         candidates = self._candidates(file, messages)
@@ -110,6 +111,17 @@ class _Question:
             raise _ReportedError(outcome.error)
         if session:
             session.append(new, outcome, self._terminal.redactor)
+
+    def _refuse_shared_file(self) -> None:
+        options = self.options
+        refuse_shared_file(
+            {
+                "--session": options.session,
+                "--output": options.output,
+                "--reasoning": options.reasoning,
+                "--meta": options.meta,
+            }
+        )
 
     def _load_file(self) -> dict[str, Any]:
         if self.options.request is None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from glmcli.errors import OutputError, UsageError
 from glmcli.terminal import Stream, Terminal
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 _NEW_FILE = 0o666  # the umask takes from it
+_WORDS = ("stderr", "stdout", "none", "-")
 
 
 class Destination(Protocol):
@@ -97,6 +101,30 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def refuse_shared_file(places: Mapping[str, str | None]) -> None:
+    """Let no two flags name the same file: one would write over what the other wrote.
+
+    Raises:
+        UsageError: two of them do.
+    """
+    owners: dict[object, str] = {}
+    for flag, name in places.items():
+        if name in (None, *_WORDS) or name.startswith("fd:") or _fd_of(name) is not None:
+            continue
+        owner = owners.setdefault(_identity(name), flag)
+        if owner != flag:
+            raise UsageError(message=f"{owner} and {flag} name the same file: {name}", fix="use two files")
+
+
+def _identity(name: str) -> object:
+    """What is equal for two names of one file; devices and FIFOs may be shared."""
+    try:
+        status = os.stat(name)  # noqa: PTH116 - pathlib costs a million instructions here for nothing
+    except (OSError, ValueError):
+        return os.path.realpath(name) if "\0" not in name else name
+    return (status.st_dev, status.st_ino) if stat.S_ISREG(status.st_mode) else object()
 
 
 def open_output(path: str | None, terminal: Terminal) -> Destination:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from glmcli.errors import ProtocolError
-from glmcli.events import MAX_TEXT, Answer, Event, Reasoning, SurrogateJoiner
+from glmcli.events import Answer, Event, Reasoning, SurrogateJoiner, check_size, size_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -121,9 +121,8 @@ class ThinkTags:
         # All that is held is looked through only once, or long thoughts would take quadratic time.
         window = "".join(self._before[-len(_CLOSE) :])[-len(_CLOSE) :] + text
         self._before.append(text)
-        self._size += len(text)
-        if self._size > MAX_TEXT:
-            raise ProtocolError(message=f"the reply is larger than {MAX_TEXT >> 20} MiB", sent=True)
+        self._size += size_of(text)
+        check_size(self._size)
         if _CLOSE not in window:
             return
         thinking, _, rest = "".join(self._before).partition(_CLOSE)
