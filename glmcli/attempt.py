@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from glmcli.errors import GlmError, NetworkError, Retry
+from glmcli.errors import GlmError, NetworkError, OutputError, Retry
 from glmcli.events import Answer, Event, Fold, Reasoning, ToolCallPart, verdict
 from glmcli.providers.reader import ReplyReader
 from glmcli.providers.refusals import MAX_BODY, from_body
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from glmcli.tls import Tls
 
 _TICK = 0.2  # seconds between looks at whether anybody still reads
-_LINGER = 5.0  # seconds for which usage and an error may still follow a finish
+_LINGER = 5.0  # seconds for which usage and an error may still follow a finish, and a body the head of a refusal
+_LONGEST_WHY = 500  # characters of the provider's words
 _SUCCESS = range(200, 300)
 
 
@@ -34,6 +35,7 @@ class Attempt:
         self._plan = plan
         self._writer = writer
         self._timing = timing
+        self._redactor = redactor
         self._reasoning = StreamRedactor(redactor)
         self._answer = StreamRedactor(redactor)
         self._trim = not plan.exact and candidate.provider.wire.sends_leading_newlines
@@ -61,9 +63,14 @@ class Attempt:
 
     def _named(self, error: GlmError) -> GlmError:
         """The error with the provider's name, and its name of this request, where a chunk said it."""
-        name = f"{self._candidate.provider.name}: "
-        error.message = name + error.message.removeprefix(name)
+        if not isinstance(error, OutputError):
+            name = f"{self._candidate.provider.name}: "
+            error.message = name + error.message.removeprefix(name)
         error.request_id = error.request_id or self.fold.reply().request_id
+        error.message = self._redactor.text(error.message)
+        # Cut only now: a key that is cut in two would not be found.
+        why = self._redactor.text(error.why or "")
+        error.why = why if len(why) <= _LONGEST_WHY else why[:_LONGEST_WHY] + "…"
         return error
 
     def _salvage(self) -> None:
@@ -107,6 +114,7 @@ class Attempt:
 
     def _refusal(self, head: Head, watch: _Watch) -> GlmError:
         body = bytearray()
+        watch.linger()
         try:
             for happening in watch:
                 if isinstance(happening, bytes):
@@ -124,14 +132,25 @@ class Attempt:
         for event in events:
             match event:
                 case Reasoning(text):
+                    self._flush_answer()
                     self._pass(Reasoning(self._reasoning.push(text)))
                 case Answer(text):
+                    self._flush_reasoning()
                     self._pass(Answer(self._trimmed(self._answer.push(text))))
+                case ToolCallPart():
+                    self._flush()
+                    self._pass(event)
                 case _:
                     self._pass(event)
 
     def _flush(self) -> None:
+        self._flush_reasoning()
+        self._flush_answer()
+
+    def _flush_reasoning(self) -> None:
         self._pass(Reasoning(self._reasoning.flush()))
+
+    def _flush_answer(self) -> None:
         self._pass(Answer(self._trimmed(self._answer.flush())))
 
     def _trimmed(self, text: str) -> str:
@@ -175,6 +194,7 @@ class _Watch:
         self._tick = tick
         self._sent = False
         self._began = False
+        self._lingers = False
         self._expect(plan.limits.connect, f"cannot connect within {plan.limits.connect:g} s")
         self.close = exchange.close
 
@@ -185,8 +205,16 @@ class _Watch:
     def saw_data(self, *, finished: bool) -> None:
         """Data came: comments and keep-alives do not count."""
         self._began = True
-        seconds = min(self._limits.idle, _LINGER) if finished else self._limits.idle
-        self._expect(seconds, f"nothing came for {self._limits.idle:g} s")
+        if finished:
+            self.linger()
+        else:
+            self._expect(self._limits.idle, f"nothing came for {self._limits.idle:g} s")
+
+    def linger(self) -> None:
+        """The end is known: wait only a little for what may follow, however much does."""
+        if not self._lingers:
+            self._lingers = True
+            self._expect(min(self._limits.idle, _LINGER), f"nothing came for {self._limits.idle:g} s")
 
     def __iter__(self) -> _Watch:
         return self

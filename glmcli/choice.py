@@ -67,19 +67,21 @@ def choose(
     model: str | None = None
     reasons: list[str] = []
     for layer in layers:
-        named = known(layer.provider, layer.source, providers) if layer.provider else None
-        if provider is None and model is None and named:
-            provider = named
-            reasons.append(f"provider from {layer.source}")
-        if model is None and layer.model:
-            model_provider, rest = (None, layer.model) if layer.verbatim and named else split(layer.model, providers)
-            if provider and model_provider and model_provider != provider:
-                continue  # this model belongs to a provider that a stronger source has overruled
-            provider = provider or model_provider
+        named = known(layer.provider, layer.source, providers) if layer.provider and provider is None else None
+        own, rest = (None, layer.model) if layer.verbatim and layer.provider else split(layer.model or "", providers)
+        if named and own and own != named:
+            raise UsageError(
+                message=f"{layer.source}: the model {layer.model} does not belong to the provider {named.name}",
+                fix="leave one of them out",
+            )
+        if model is None and rest and (provider is None or own in (None, provider)):
+            # A model of another provider than a stronger source names does not count.
+            provider = provider or own or named
             model = rest
             reasons.append(f"model from {layer.source}")
         if provider is None and named:
             provider = named
+        if provider is not None and provider is named:
             reasons.append(f"provider from {layer.source}")
     if provider is None:
         provider, why = _default(providers, environment, dry=dry)

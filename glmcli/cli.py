@@ -6,9 +6,10 @@ import os
 import signal
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
 
-from glmcli.errors import GlmError, Interrupted, ReaderGoneError, UsageError
+from glmcli.errors import GlmError, Interrupted, OutputError, ReaderGoneError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,7 +74,8 @@ def main(argv: Sequence[str]) -> int:
         return error.exit_code
     except Interrupted:
         if terminal.stdout.is_terminal and not terminal.stdout.at_line_start:
-            terminal.stdout.write("\n")
+            with suppress(OutputError, ReaderGoneError):  # the terminal may be what is gone
+                terminal.stdout.write("\n")
         raise
     except ReaderGoneError:
         raise
@@ -146,4 +148,4 @@ def _debug(error: Exception, terminal: Terminal) -> None:
     if os.environ.get("GLM_DEBUG") == "1":
         import traceback
 
-        terminal.insist("".join(traceback.format_exception(error)))
+        terminal.trace("".join(traceback.format_exception(error)))

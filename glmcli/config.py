@@ -62,7 +62,9 @@ def _read(path: Path) -> bytes:
 
 
 def _default_path(environment: Mapping[str, str]) -> Path:
-    home = environment.get("XDG_CONFIG_HOME") or os.path.join(os.path.expanduser("~"), ".config")  # noqa: PTH111, PTH118
+    home = environment.get("XDG_CONFIG_HOME", "")
+    if not os.path.isabs(home):  # noqa: PTH117 - a relative one is invalid, and would read the working directory
+        home = os.path.join(os.path.expanduser("~"), ".config")  # noqa: PTH111, PTH118
     return Path(home) / "glm" / "config.yaml"
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 # Bytes, in UTF-8, of answer, reasoning and tool calls together. The largest model writes 131,072 tokens; a server that
 # repeats one chunk for ever must end somewhere.
 MAX_TEXT = 64 * 1024 * 1024
+_NAMED = 5  # tool calls that a message names
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -182,7 +183,9 @@ class Fold:
             case Usage():
                 self._usage = event
             case Finish(reason):
-                self._finish = reason
+                # A success that follows a failure does not take it back.
+                if self._finish is None or ENDINGS.get(self._finish) in {"complete", "tools"}:
+                    self._finish = reason
             case RequestId(value):
                 self._request_id = value
             case Done():
@@ -243,7 +246,9 @@ def _cut(reply: Reply) -> GlmError:
 def _content(reply: Reply, *, allow_empty: bool) -> GlmError | None:
     # Some providers finish a tool turn with `stop` (recorded DashScope bodies, 2025): the calls themselves decide.
     if reply.tool_calls:
-        names = ", ".join(call.name for call in reply.tool_calls)
+        names = ", ".join(call.name for call in reply.tool_calls[:_NAMED])
+        if len(reply.tool_calls) > _NAMED:
+            names += f" and {len(reply.tool_calls) - _NAMED} more"
         return ToolError(
             message=f"the model called tools that nobody runs: {names}",
             fix="the calls stand in --json",

@@ -23,6 +23,8 @@ def new_turns(options: Options, stdin: Stdin, terminal: Terminal) -> tuple[Messa
         UsageError: the message is empty, or a file or stdin is no text.
     """
     turns = tuple(Message(turn["role"], turn["content"], turn.get("reasoning", "")) for turn in options.messages)
+    if any(turn.role == "user" and not turn.text.strip() for turn in turns):
+        raise UsageError(message="a user message in the request file is empty", fix="give it text, or leave it out")
     text = _user_text(options, stdin, terminal)
     if text.strip():
         return (*turns, Message("user", text))
@@ -45,7 +47,7 @@ def _user_text(options: Options, stdin: Stdin, terminal: Terminal) -> str:
             )
         elif prompt:
             terminal.note("stdin is empty; only the prompt is sent")
-    elif options.need_stdin:
+    elif options.need_stdin and not stdin.is_claimed:
         raise UsageError(message="stdin is no pipe and no file", fix="pipe something in; --need-stdin asked for it")
     return "\n\n".join(parts)
 

@@ -7,7 +7,7 @@ written, as it is, base64-encoded and URL-encoded.
 from __future__ import annotations
 
 import re
-from base64 import b64encode
+from base64 import b64encode, urlsafe_b64encode
 from urllib.parse import quote
 
 from glmcli.record import Record
@@ -34,11 +34,23 @@ def illegal_character(key: str) -> int | None:
 
 def _forms(key: str) -> set[str]:
     in_json = key.replace("\\", "\\\\").replace('"', '\\"')
-    return {key, in_json, b64encode(key.encode()).decode().rstrip("="), quote(key, safe="")}
+    return {key, in_json, quote(key, safe=""), *_base64_forms(key.encode())}
+
+
+def _base64_forms(key: bytes) -> set[str]:
+    """The key in base64, at each of the three places where it may begin in a longer text, without the mixed ends."""
+    forms = set()
+    for before in range(3):
+        for encoder in (b64encode, urlsafe_b64encode):
+            text = encoder(b"\0" * before + key).decode().rstrip("=")
+            begin = (before * 8 + 5) // 6
+            end = (before + len(key)) * 8 // 6
+            forms.add(text[begin:end])
+    return forms
 
 
 class Redactor:
-    """Replaces every known key in a text by `***`."""
+    """Replaces every known key of at least eight characters in a text by `***`."""
 
     def __init__(self) -> None:
         """Know no key yet: they are added as they are read."""
@@ -85,6 +97,6 @@ class StreamRedactor:
         return text[: len(text) - keep]
 
     def flush(self) -> str:
-        """What was held back and turned out to be no key."""
+        """What was held back: no whole key, but most of one is not shown either."""
         held, self._held = self._held, ""
-        return held
+        return held if len(held) < _SHORTEST else MASK

@@ -98,6 +98,8 @@ class Resolver:
         models = [first.model]
         for text in self._options.fallback:
             row, model = choice.split(text, self._layers.config.providers)
+            if not model:
+                raise UsageError(message=f"--fallback {text}: no model", fix="--fallback [PROVIDER/]MODEL")
             chosen.append(self._reached(row or first.provider))
             models.append(model)
         requests = [self._request(model, messages, stream=stream) for model in models]
@@ -119,7 +121,7 @@ class Resolver:
         environment = self._layers.environment
         sources = (("--base-url", self._options.base_url), ("GLM_BASE_URL", environment.get("GLM_BASE_URL")))
         for source, url in sources:
-            if url:
+            if url and not (provider.embedded and source != "--base-url"):
                 return provider.replace(base_url=base_url(url, source), embedded=False)
         return self._reached(provider)
 

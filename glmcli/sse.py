@@ -96,9 +96,10 @@ class Parser:
             self._rest.clear()
             if not line.lstrip().startswith(_STRAY.encode()):
                 yield from self._line(line)
-            elif _is_whole(text := line.decode(errors="replace")):
-                yield Frame(text, offset=self._line_start)
-        if self._data and _is_whole("\n".join(self._data)):
+            else:
+                # Only errors come without `data:`; one that is cut off is still an error.
+                yield Frame(line.decode(errors="replace"), offset=self._line_start)
+        if self._event == "error" or (self._data and _is_whole("\n".join(self._data))):
             yield from self._dispatch()
 
     def _drop_bom(self, chunk: bytes) -> bytes:

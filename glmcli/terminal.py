@@ -7,6 +7,7 @@ change the answer. On a terminal, foreign text cannot do more than be read.
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import select
 import stat
@@ -99,7 +100,7 @@ class Stream:
 
     def control(self, sequence: str) -> None:
         """Write text whose escape sequences are our own."""
-        self._write_all(sequence.encode())
+        self._write_all(self._redactor.text(sequence).encode(errors="replace"))
 
     def end_line(self) -> None:
         """Begin a new line, unless it is begun."""
@@ -131,6 +132,8 @@ class Stream:
             status = os.fstat(self.fd)
         except OSError as error:
             raise OutputError(message=f"cannot write to {self.name}: {error.strerror}") from error
+        if fcntl.fcntl(self.fd, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+            raise OutputError(message=f"cannot write to {self.name}: it is open for reading only")
         if stat.S_ISCHR(status.st_mode) and status.st_rdev == _FULL_DEVICE:
             raise OutputError(message=f"cannot write to {self.name}: No space left on device")
 
@@ -144,6 +147,10 @@ class Stream:
         poll.register(self.fd, 0)
         if any(happened & select.POLLERR for _, happened in poll.poll(0)):
             raise ReaderGoneError
+
+
+def _one_line(text: str) -> str:
+    return text.replace("\r", " ").replace("\n", " ")
 
 
 class Terminal:
@@ -169,7 +176,7 @@ class Terminal:
     def error(self, error: GlmError) -> None:
         """Say why there is no complete answer."""
         # A foreign word in it, such as a finish reason, must not begin a line of its own.
-        lines = [error.message.replace("\r", " ").replace("\n", " ")]
+        lines = [_one_line(error.message)]
         for label, text in (("why", error.why), ("fix", error.fix), ("request id", error.request_id)):
             if text:
                 lines.append(f"  {label}: {' '.join(text.split())}")
@@ -178,16 +185,20 @@ class Terminal:
     def note(self, text: str) -> None:
         """Say something that is no error."""
         if not self.quiet:
-            self._say("glm: ", text)
+            self._say("glm: ", _one_line(text))
 
     def insist(self, text: str) -> None:
         """Say something that must be known even under --quiet."""
+        self._say("glm: ", _one_line(text))
+
+    def trace(self, text: str) -> None:
+        """Show a traceback, which has many lines."""
         self._say("glm: ", text)
 
     def detail(self, text: str) -> None:
         """Say something that only --verbose asks for."""
         if self.verbose:
-            self._say("glm: ", text)
+            self._say("glm: ", _one_line(text))
 
     def _say(self, label: str, text: str, colour: str = "") -> None:
         # A stderr that is closed or full must not hide the exit code.

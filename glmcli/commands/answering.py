@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any
+import signal
+import time
+from contextlib import ExitStack, contextmanager, suppress
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from glmcli import prompt as words
 from glmcli import settings
 from glmcli.commands.options import merge
 from glmcli.config import load as load_config
-from glmcli.errors import GlmError, OutputError, ReaderGoneError, UsageError
+from glmcli.errors import GlmError, NetworkError, OutputError, ReaderGoneError, UsageError
 from glmcli.keys import KeyRing
 from glmcli.options import Options
 from glmcli.outcome import Outcome
 from glmcli.output.destination import Destination, open_output, refuse_shared_file
+from glmcli.output.writer import Silent
 from glmcli.plan import Candidate, Plan
-from glmcli.session import Session
+from glmcli.session import Kept, Session
 from glmcli.stdin import Stdin
 from glmcli.terminal import STDIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from collections.abc import Set as AbstractSet
+    from types import FrameType
 
     from glmcli.app import App
     from glmcli.chat import Message
@@ -35,10 +39,8 @@ def answer(app: App, flags: Mapping[str, Any], *, live: bool) -> None:
     Raises:
         GlmError: as its exit code says.
     """
-    options = Options(**flags)
-    _agree(options, live=live)
     with ExitStack() as stack:
-        question = _Question(app, options, flags, stack, live=live)
+        question = _Question(app, Options(**flags), flags, stack, live=live)
         try:
             question.ask()
         except _ReportedError as reported:
@@ -46,6 +48,13 @@ def answer(app: App, flags: Mapping[str, Any], *, live: bool) -> None:
         except GlmError as error:
             _report(app, question.options, error, question.told)
             raise
+
+
+_GRACE = 0.5  # seconds in which the limits that know what they wait for come first
+
+
+def _too_late(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise NetworkError(message="the deadline has passed")
 
 
 _CHOOSE = "leave one of them out"
@@ -57,6 +66,14 @@ class _ReportedError(Exception):
     def __init__(self, error: GlmError) -> None:
         super().__init__(error)
         self.error = error
+
+
+_ELSEWHERE = "send --reasoning and --meta to stderr, a FILE or fd:N"
+
+
+def _shares_stdout(options: Options) -> bool:
+    for_script = (options.json or options.jsonl) and options.output in (None, "-")
+    return for_script and "stdout" in (options.reasoning, options.meta)
 
 
 def _agree(options: Options, *, live: bool) -> None:
@@ -72,6 +89,7 @@ def _agree(options: Options, *, live: bool) -> None:
         (options.no_reasoning and options.reasoning, "--no-reasoning hides what --reasoning would write", _CHOOSE),
         (options.no_stdin and options.need_stdin, "--no-stdin and --need-stdin contradict each other", _CHOOSE),
         (options.dry_run and options.curl, "--dry-run and --curl are two forms of the same output", _CHOOSE),
+        (_shares_stdout(options), "stdout holds the --json object or the --jsonl lines, and nothing else", _ELSEWHERE),
         (options.var and not options.request, "--var fills a request file, and there is none", "add --request FILE"),
     )
     for contradicts, message, fix in pairs:
@@ -91,9 +109,11 @@ class _Question:
         self._stack = stack
         self._live = live
         deadline = app.started + options.deadline if options.deadline else float("inf")
+        self._bound(options.deadline)
         self._stdin = Stdin(lost=STDIN in app.lost, deadline=deadline, say=app.terminal.insist)
 
     def ask(self) -> None:
+        _agree(self.options, live=self._live)
         self._set_terminal()
         file = self._load_file()
         self._set_terminal()
@@ -106,22 +126,32 @@ class _Question:
         if self.options.dry_run or self.options.curl:
             self._show(candidates[0])
             return
-        outcome = self._run(candidates)
+        outcome = self._run(candidates, Kept(session, new, self._terminal.redactor) if session else Silent())
         if outcome.error:
             raise _ReportedError(outcome.error)
-        if session:
-            session.append(new, outcome, self._terminal.redactor)
 
     def _refuse_shared_file(self) -> None:
         options = self.options
-        refuse_shared_file(
-            {
-                "--session": options.session,
-                "--output": options.output,
-                "--reasoning": options.reasoning,
-                "--meta": options.meta,
-            }
-        )
+        try:
+            refuse_shared_file(
+                {
+                    "--session": options.session,
+                    "--output": options.output,
+                    "--reasoning": options.reasoning,
+                    "--meta": options.meta,
+                }
+            )
+        except UsageError:
+            self.options = options.replace(meta=None)  # the error must not be written over that file either
+            raise
+
+    def _bound(self, deadline: float | None) -> None:
+        """End whatever no other limit ends, such as the opening of a FIFO that nobody else opens."""
+        if deadline:
+            signal.signal(signal.SIGALRM, _too_late)
+            left = self._app.started + deadline + _GRACE - time.monotonic()
+            signal.setitimer(signal.ITIMER_REAL, max(left, _GRACE))
+            self._stack.callback(signal.setitimer, signal.ITIMER_REAL, 0)
 
     def _load_file(self) -> dict[str, Any]:
         if self.options.request is None:
@@ -130,6 +160,7 @@ class _Question:
 
         file = request_file.load(self.options.request, self.options.var, self._stdin)
         self.options = merge(file, self._flags)
+        self._bound(self.options.deadline)
         _agree(self.options, live=self._live)
         return file
 
@@ -181,19 +212,19 @@ class _Question:
             return RenderedStream(terminal.stdout)
         return open_output(options.output, terminal)
 
-    def _run(self, candidates: tuple[Candidate, ...]) -> Outcome:
+    def _run(self, candidates: tuple[Candidate, ...], keep: Writer) -> Outcome:
         tls = None
         if any(candidate.call.url.startswith("https:") for candidate in candidates):
             from glmcli.tls import Tls
 
             tls = Tls(self._app.environment)
-        out = self._destination()
-        # The HTTP library is imported while the certificates load.
+        # The HTTP library is imported while the certificates load, and before a file is begun: a signal would leave it.
         from glmcli.commands.writers import writers
         from glmcli.engine import Engine
 
+        out = self._destination()
         with _unless_broken(out):
-            writer = writers(self.options, self._terminal, out, live=self._live)
+            writer = writers(self.options, self._terminal, out, keep, live=self._live)
             self.told = writer.ended
             plan = Plan(
                 candidates=candidates,
@@ -212,7 +243,8 @@ def _unless_broken(out: Destination) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        out.abandon()
+        with suppress(OutputError, ReaderGoneError):  # what ended us is what counts, not a terminal that is gone
+            out.abandon()
         raise
 
 

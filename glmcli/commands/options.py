@@ -56,9 +56,17 @@ class Flag(Record):
             case "number" | "seconds":
                 return self._bounded(given, float, "a number" if self.kind == "number" else "a number of seconds")
             case "list":
-                return tuple(given)
+                return tuple(self._text(text) for text in given)
+            case "text":
+                return self._text(given)
             case _:
                 return given
+
+    def _text(self, text: str) -> str:
+        # An empty value is an unset variable of the shell: to go on without it would send the question elsewhere.
+        if not text and self.field != "system":
+            raise UsageError(message=f"{self.written[-1]}: the value is empty")
+        return text
 
     def _bounded(self, text: str, kind: Callable[[str], float], what: str) -> float:
         name = self.written[-1]

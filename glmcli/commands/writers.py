@@ -19,9 +19,17 @@ if TYPE_CHECKING:
     from glmcli.terminal import Terminal
 
 
-def writers(options: Options, terminal: Terminal, out: Destination, *, live: bool) -> Together:
-    """All writers of this question as one. Reasoning comes first: its line ends before anything else is said."""
-    return Together([*_reasoning(options, terminal, live=live), *_rest(options, terminal, out, live=live)])
+def writers(options: Options, terminal: Terminal, out: Destination, keep: Writer, *, live: bool) -> Together:
+    """All writers of this question as one; `keep` is the session's.
+
+    Reasoning comes first: its line ends before anything else is said. A script is told last, when all else has
+    succeeded; a person has the answer even if it cannot be kept.
+    """
+    answer = _answer(options, out, live=live)
+    for_script = options.json or options.jsonl
+    both = [keep, answer] if for_script else [answer, keep]
+    rest = [*_meta(options, terminal), *([UsageLine(terminal)] if options.usage else [])]
+    return Together([*_reasoning(options, terminal, live=live), Remarks(terminal), *both, *rest])
 
 
 def _reasoning(options: Options, terminal: Terminal, *, live: bool) -> Iterator[Writer]:
@@ -34,14 +42,6 @@ def _reasoning(options: Options, terminal: Terminal, *, live: bool) -> Iterator[
         # stdout holds nothing unless the answer is complete, or a part of it is wanted.
         needs_answer = not live and stream is terminal.stdout and not options.keep_partial
         yield ReasoningText(stream, terminal, hold=hold, needs_answer=needs_answer)
-
-
-def _rest(options: Options, terminal: Terminal, out: Destination, *, live: bool) -> Iterator[Writer]:
-    yield Remarks(terminal)
-    yield _answer(options, out, live=live)
-    yield from _meta(options, terminal)
-    if options.usage:
-        yield UsageLine(terminal)
 
 
 def _answer(options: Options, out: Destination, *, live: bool) -> Writer:

@@ -123,8 +123,13 @@ def _identity(name: str) -> object:
     try:
         status = os.stat(name)  # noqa: PTH116 - pathlib costs a million instructions here for nothing
     except (OSError, ValueError):
-        return os.path.realpath(name) if "\0" not in name else name
-    return (status.st_dev, status.st_ino) if stat.S_ISREG(status.st_mode) else object()
+        pass
+    else:
+        return (status.st_dev, status.st_ino) if stat.S_ISREG(status.st_mode) else object()
+    try:
+        return os.path.realpath(name)
+    except (OSError, ValueError):
+        return name  # opening it will say what is wrong
 
 
 def open_output(path: str | None, terminal: Terminal) -> Destination:
@@ -140,6 +145,8 @@ def open_output(path: str | None, terminal: Terminal) -> Destination:
     try:
         status = Path(path).stat()
     except FileNotFoundError:
+        if path.endswith("/"):
+            raise OutputError(message=f"cannot write {path}: it is no file") from None
         return ReplacedFile(path, terminal)
     except OSError as error:
         raise OutputError(message=f"cannot write {path}: {error.strerror}") from error
@@ -205,7 +212,7 @@ def _inherited(fd: int, name: str, terminal: Terminal) -> Stream:
         return terminal.stderr
     try:
         is_ours = not os.get_inheritable(fd)  # what survived the start of this process is inheritable
-    except OSError:
+    except (OSError, OverflowError):
         is_ours = True
     if is_ours:
         raise OutputError(message=f"cannot write {name}: it is not open")

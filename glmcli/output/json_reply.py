@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from glmcli.errors import OutputError, ReaderGoneError
 from glmcli.outcome import Outcome, no_timing
 from glmcli.output.writer import Silent
+from glmcli.terminal import STDERR
 
 if TYPE_CHECKING:
     from glmcli.errors import GlmError
@@ -94,5 +96,10 @@ class Meta(Silent):
     def end(self, outcome: Outcome) -> None:
         """Write the object, also after a failure."""
         whole = reply_object(outcome)
-        self._stream.end_line()
-        self._stream.write(line({name: value for name, value in whole.items() if name not in _TEXTS}))
+        try:
+            self._stream.end_line()
+            self._stream.write(line({name: value for name, value in whole.items() if name not in _TEXTS}))
+        except (OutputError, ReaderGoneError):
+            # A stderr that is closed or full must not hide the exit code.
+            if self._stream.fd != STDERR:
+                raise

@@ -22,7 +22,7 @@ class UsageLine(Silent):
     def end(self, outcome: Outcome) -> None:
         """Print the counts that the provider said; what it did not say is unknown, not 0."""
         usage = outcome.reply.usage or Usage()
-        self._terminal.insist(
+        self._terminal.note(
             f"usage: input {_count(usage.input_tokens)} (cached {_count(usage.cached_tokens)}), "
             f"output {_count(usage.output_tokens)} (reasoning {_count(usage.reasoning_tokens)}), "
             f"total {_count(usage.total_tokens)}"

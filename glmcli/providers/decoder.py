@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _DONE = "[DONE]"
 _OK = 200
+_CLIENT_ERROR = 400
 
 Chunk = Mapping[str, Any]
 
@@ -63,7 +64,7 @@ class JsonDecoder:
             raise
 
     def _value(self, value: object, status: int | None) -> Iterator[Event]:
-        fault = find_fault(value)
+        fault = find_fault(value, named_error=status is not None and status >= _CLIENT_ERROR)
         if fault:
             raise refusal(fault, self._provider, status)
         if value is None:

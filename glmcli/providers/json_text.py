@@ -11,8 +11,6 @@ from glmcli.errors import ProtocolError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_EXCERPT = 80  # characters
-
 
 def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not JSON")
@@ -36,7 +34,7 @@ def decode(text: str) -> Any:  # noqa: ANN401 - any JSON may come
     try:
         return _DECODER.decode(text)
     except (ValueError, RecursionError) as error:
-        raise ProtocolError(message="broken JSON", why=_excerpt(text), sent=True) from error
+        raise ProtocolError(message="broken JSON", why=text, sent=True) from error
 
 
 def decode_all(text: str) -> Iterator[Any]:
@@ -47,19 +45,20 @@ def decode_all(text: str) -> Iterator[Any]:
     Raises:
         ProtocolError: as `decode`.
     """
-    start = 0
+    start = _past_blanks(text, 0)
     while start < len(text):
         try:
             value, start = _DECODER.raw_decode(text, start)
         except (ValueError, RecursionError) as error:
-            raise ProtocolError(message="broken JSON", why=_excerpt(text[start:]), sent=True) from error
+            raise ProtocolError(message="broken JSON", why=text[start:], sent=True) from error
         yield value
-        while start < len(text) and text[start] in " \t\r\n":
-            start += 1
+        start = _past_blanks(text, start)
 
 
-def _excerpt(text: str) -> str:
-    return text if len(text) <= _EXCERPT else text[:_EXCERPT] + "…"
+def _past_blanks(text: str, start: int) -> int:
+    while start < len(text) and text[start] in " \t\r\n":
+        start += 1
+    return start
 
 
 def encode(value: Any) -> str:  # noqa: ANN401 - any JSON value

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from glmcli.errors import CredentialsError, GlmError, ProtocolError, QuotaError
-from glmcli.providers.codes import BY_STATUS, BY_TYPE, UNKNOWN_FAILURE, UNKNOWN_REFUSAL
+from glmcli.providers.codes import BY_STATUS, BY_TYPE, UNKNOWN_FAILURE, UNKNOWN_REFUSAL, UNKNOWN_SERVER_ERROR
 from glmcli.providers.json_text import decode, encode
 from glmcli.record import Record
 from glmcli.waiting import retry_after
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from glmcli.providers.row import Provider, Verdict
 
 MAX_BODY = 1024 * 1024  # bytes of an error body that are read
-_EXCERPT = 200  # characters of a body that is no API answer
 _FATHOM = 4  # levels of errors wrapped in the text of other errors
 _REDIRECT, _CLIENT_ERROR, _SERVER_ERROR, _LAST = 300, 400, 500, 599
 
@@ -48,7 +47,7 @@ def find_fault(value: Any, *, named_error: bool = False) -> Fault | None:  # noq
         return _unwrapped(_from_object(error, value))
     if error and error is not True:
         return _unwrapped(Fault(message=_text(error), request_id=_text(value.get("request_id"))))
-    if value.get("object") == "error" or named_error or _is_flat(value):
+    if error is True or value.get("object") == "error" or named_error or _is_flat(value):
         return _unwrapped(_from_object(value, value))
     if "detail" in value and "choices" not in value:
         return Fault(message=_text(value["detail"]))
@@ -56,9 +55,9 @@ def find_fault(value: Any, *, named_error: bool = False) -> Fault | None:  # noq
 
 
 def _is_flat(value: Mapping[str, Any]) -> bool:
-    # Some SDKs show `code: ""` on success; only a code that says something is an error.
+    # Some SDKs show `code: ""` on success; only a code that says something is an error, whatever stands beside it.
     code = value.get("code")
-    return bool(code) and code not in (200, "200") and not value.get("choices") and not value.get("output")
+    return bool(code) and code not in (200, "200")
 
 
 def _from_object(error: Mapping[str, Any], outer: Mapping[str, Any]) -> Fault:
@@ -136,7 +135,7 @@ def _by_status(status: int | None) -> Verdict | None:
     if status is None or status < _CLIENT_ERROR:
         return None
     known = BY_STATUS.get(status)
-    return known or (UNKNOWN_REFUSAL if status < _SERVER_ERROR else UNKNOWN_FAILURE)
+    return known or (UNKNOWN_REFUSAL if status < _SERVER_ERROR else UNKNOWN_SERVER_ERROR)
 
 
 def _details(fault: Fault, status: int | None) -> str:
@@ -206,7 +205,7 @@ def is_html(content_type: str, text: str) -> bool:
 
 def html_page(text: str, provider: Provider, status: int) -> ProtocolError:
     """The error for a page where an API answer should be; a gateway's 502 to 504 page may be gone in a moment."""
-    passing = BY_STATUS.get(status) if status >= _SERVER_ERROR else None
+    passing = _by_status(status)
     return ProtocolError(
         message=f"{provider.name}: got HTML, not an API response (HTTP {status})",
         why=excerpt(text),
@@ -217,6 +216,5 @@ def html_page(text: str, provider: Provider, status: int) -> ProtocolError:
 
 
 def excerpt(text: str) -> str:
-    """The beginning of a body, on one line."""
-    line = " ".join(text.split())
-    return line if len(line) <= _EXCERPT else line[:_EXCERPT] + "…"
+    """A body on one line."""
+    return " ".join(text.split())

@@ -30,9 +30,12 @@ class TextFilter:
         """The event as it was meant; text may be held back."""
         match event:
             case Reasoning(text):
+                yield from self._split(self._answer.flush())
                 if text := self._reasoning.push(text):
                     yield Reasoning(text)
             case Answer(text):
+                if held := self._reasoning.flush():
+                    yield Reasoning(held)
                 yield from self._split(self._answer.push(text))
             case _:
                 yield event
