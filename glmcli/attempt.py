@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from glmcli.errors import GlmError, NetworkError, OutputError, Retry
+from glmcli.errors import GlmError, NetworkError, OutputError, ProtocolError, Retry
 from glmcli.events import Answer, Event, Fold, Reasoning, ToolCallPart, verdict
 from glmcli.providers.reader import ReplyReader
 from glmcli.providers.refusals import MAX_BODY, from_body
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _TICK = 0.2  # seconds between looks at whether anybody still reads
 _LINGER = 5.0  # seconds for which usage and an error may still follow a finish, and a body the head of a refusal
 _LONGEST_WHY = 500  # characters of the provider's words
+_EXCERPT = 200  # characters of what is no API answer
 _SUCCESS = range(200, 300)
 
 
@@ -40,6 +41,7 @@ class Attempt:
         self._answer = StreamRedactor(redactor)
         self._trim = not plan.exact and candidate.provider.wire.sends_leading_newlines
         self._reader: ReplyReader | None = None
+        self._remark = ""
         self.fold = Fold()
         self.had_events = False
 
@@ -70,7 +72,9 @@ class Attempt:
         error.message = self._redactor.text(error.message)
         # Cut only now: a key that is cut in two would not be found.
         why = self._redactor.text(error.why or "")
-        error.why = why if len(why) <= _LONGEST_WHY else why[:_LONGEST_WHY] + "…"
+        longest = _EXCERPT if isinstance(error, ProtocolError) else _LONGEST_WHY
+        why = why if len(why) <= longest else why[:longest] + "…"
+        error.why = f"{why} {self._remark}".strip() or None
         return error
 
     def _salvage(self) -> None:
@@ -125,7 +129,7 @@ class Attempt:
             pass  # the status is known, and what came of the body
         error = from_body(head.status, head.headers, bytes(body[:MAX_BODY]), self._candidate.provider, time.time())
         if len(body) > MAX_BODY:
-            error.why = f"{error.why or ''} (only the first {MAX_BODY >> 20} MiB of the body was read)".strip()
+            self._remark = f"(only the first {MAX_BODY >> 20} MiB of the body was read)"
         return error
 
     def _deliver(self, events: Iterable[Event]) -> None:

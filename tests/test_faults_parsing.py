@@ -1,5 +1,7 @@
 """Faults of streams and payloads: section 1 of the catalogue, a test a row (`test_S09_…` is row S9)."""
 
+# ruff: noqa: N802 - a test is named by the id of its row
+
 from __future__ import annotations
 
 import gzip
@@ -12,7 +14,7 @@ from itertools import combinations
 
 import pytest
 from conftest import GLM, environment, leaks
-from processes import error_of, read_until, running
+from processes import PATIENCE, error_of, read_until, running
 from servers import END, Hold, Reset, Server, Wait, answer, chunk, delta, event, head, reply, stream
 
 from glmcli.events import Answer, Fold
@@ -335,7 +337,7 @@ def call(**fields):
     [
         lambda number: call(index=number, id=f"c{number}", function={"name": "f", "arguments": "{}"}),
         lambda number: call(index=0, function={"name": f"n{number}"}),
-        lambda number: call(index=0, id="c", function={"arguments": "x"}),
+        lambda number: call(index=0, id="c", function={"arguments": str(number)}),
     ],
     ids=["many calls", "a long name", "many arguments"],
 )
@@ -352,7 +354,7 @@ def test_S15_many_tool_calls_take_linear_time(piece) -> None:
 
     ratios = []
     while len(ratios) < 3 and min(ratios, default=9) >= 3:
-        ratios.append(seconds(20_000) / seconds(10_000))
+        ratios.append(seconds(10_000) / seconds(5_000))
     assert min(ratios) < 3, ratios
 
 
@@ -406,8 +408,8 @@ def test_S20_a_server_that_stays_after_done(glm, keys, command) -> None:
     with Server([*stream(HELLO, STOP, end=False), Hold()]) as server:
         began = time.monotonic()
         done = glm(command, "-P", "zai", "--base-url", server.url, "hi", env=keys)
-        assert time.monotonic() - began < 3
-        assert server.hung_up.wait(3)
+        assert time.monotonic() - began < 4
+        assert server.hung_up.wait(PATIENCE)
     assert (done.code, done.out, done.err) == (0, b"Hello\n", "")
 
 
@@ -821,7 +823,7 @@ def test_S45_the_same_chunk_for_ever(glm, keys, field) -> None:
     script = [head(), *[chunk(event(delta(**{field: "x" * 65536})))] * 1025, Hold()]
     with Server(script) as server:
         done = glm("ask", "-P", "zai", "--base-url", server.url, "--reasoning", "none", "hi", env=keys)
-        assert server.hung_up.wait(3)
+        assert server.hung_up.wait(PATIENCE)
     assert (done.code, done.out, len(server.requests)) == (7, b"", 1)
     assert error_of(done.err) == "zai: the model wrote more than 64 MiB without an end"
 
@@ -839,9 +841,9 @@ def test_S45_the_bound_counts_bytes_and_names(glm, keys) -> None:
 def test_S45_the_same_chunk_until_the_deadline(glm, keys, command) -> None:
     again = [step for _ in range(1000) for step in (chunk(event(delta(content="ha "))), Wait(0.02))]
     with Server([head(), *again]) as server:
-        done = glm(command, "-P", "zai", "--base-url", server.url, "--deadline", "0.8", "hi", env=keys)
-        assert server.hung_up.wait(3)
-    assert (done.code, error_of(done.err)) == (6, "zai: the deadline of 0.8 s has passed")
+        done = glm(command, "-P", "zai", "--base-url", server.url, "--deadline", "2", "hi", env=keys)
+        assert server.hung_up.wait(PATIENCE)
+    assert (done.code, error_of(done.err)) == (6, "zai: the deadline of 2 s has passed")
     assert done.text.startswith("ha ha ") if command == "stream" else done.out == b""
     assert set(done.text.split()) <= {"ha"}
 

@@ -24,7 +24,7 @@ import time
 from collections import Counter
 
 import pytest
-from conftest import CANARY, GLM, environment, leaks
+from conftest import CANARY, GLM, leaks
 from processes import PATIENCE, error_of, held, names, read_until, running, shell, wait_for
 from servers import END, Hold, Reset, Server, answer, chunk, delta, event, head, reply, stream
 
@@ -33,6 +33,7 @@ UNTESTABLE = {"P18": "needs Windows: its code pages and consoles exist nowhere e
 ZAI = ("-P", "zai", "--base-url")
 KEY = {"ZAI_API_KEY": CANARY}
 SOON = 5.0  # seconds; the aim is half a second, and machines that run tests are busy
+LAST = b"<the program has ended>"
 FINISH = delta(content="", finish_reason="stop")
 MODES = {"ask": ("ask",), "live": ("stream",), "plain": ("stream", "--plain")}
 
@@ -55,57 +56,50 @@ class Console:
     """The program on a terminal of its own, which it also controls."""
 
     def __init__(self, home, cwd, *arguments, size=(24, 80), apart=None, env=None, **more) -> None:
-        self.master, slave = pty.openpty()
-        self.resize(*size, fd=slave)
-        given = {"stdin": slave, "stdout": slave, "stderr": slave} | ({apart: subprocess.PIPE} if apart else {})
-        shown = KEY | {"TERM": "xterm-256color"} | (env or {})
-        self.process = subprocess.Popen(
-            [GLM, *arguments], cwd=cwd, env=environment(home, **shown), bufsize=0, **(given | more)
+        self.master, self.slave = pty.openpty()
+        self.resize(*size)
+        given = {"stdin": self.slave, "stdout": self.slave, "stderr": self.slave} | (
+            {apart: subprocess.PIPE} if apart else {}
         )
-        os.close(slave)
+        shown = KEY | {"TERM": "xterm-256color"} | (env or {})
+        self._run = running(home, cwd, *arguments, env=shown, **(given | more))
+        self.process = self._run.__enter__()
         self.seen = b""
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_) -> None:
-        self.process.kill()
-        self.process.wait()
-        for pipe in (self.process.stdout, self.process.stderr):
-            if pipe:
-                pipe.close()
+        self._run.__exit__(None, None, None)
         self.hang_up()
+        os.close(self.slave)
 
-    def resize(self, lines: int, columns: int, *, fd: int | None = None) -> None:
-        size = struct.pack("HHHH", lines, columns, 0, 0)
-        fcntl.ioctl(self.master if fd is None else fd, termios.TIOCSWINSZ, size)
+    def resize(self, lines: int, columns: int) -> None:
+        fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
 
     def hang_up(self) -> None:
         if self.master >= 0:
             os.close(self.master)
             self.master = -1
 
-    def _read(self) -> bytes:
-        ready, _, _ = select.select([self.master], [], [], PATIENCE)
-        assert ready, f"the terminal is silent after {self.seen!r}"
-        try:
-            return os.read(self.master, 1 << 16)
-        except OSError:  # Linux says so when the last writer of a terminal is gone
-            return b""
-
     def read_until(self, wanted: bytes) -> None:
         while wanted not in self.seen:
-            data = self._read()
-            assert data, f"the terminal ended after {self.seen!r}"
-            self.seen += data
+            ready, _, _ = select.select([self.master], [], [], PATIENCE)
+            assert ready, f"the terminal is silent after {self.seen!r}"
+            self.seen += os.read(self.master, 1 << 16)
 
     def finish(self) -> tuple[int, bytes]:
         """The exit code, and all that the terminal got, lines ended as the program ended them."""
-        while data := self._read():
-            self.seen += data
-        assert not leaks(self.seen)
-        assert b"Traceback" not in self.seen
-        return self.process.wait(PATIENCE), self.seen.replace(b"\r\n", b"\n")
+        threading.Thread(target=self._mark_end, daemon=True).start()
+        self.read_until(LAST)
+        seen = self.seen.removesuffix(LAST)
+        assert not leaks(seen)
+        assert b"Traceback" not in seen
+        return self.process.wait(PATIENCE), seen.replace(b"\r\n", b"\n")
+
+    def _mark_end(self) -> None:
+        self.process.wait()
+        os.write(self.slave, LAST)
 
 
 @pytest.fixture
@@ -159,7 +153,7 @@ def test_P01_head_takes_one_line(home, cwd, command, unbuffered) -> None:
             wait_for(server.hung_up.is_set)
 
 
-@pytest.mark.parametrize("arguments", ["--help", "--version", "stream -m sandbox/glm-5 -q hi", "ask --help"])
+@pytest.mark.parametrize("arguments", ["--help", "stream -m sandbox/glm-5 -q hi"])
 @pytest.mark.parametrize("more", [{}, {"PYTHONDEVMODE": "1"}])
 def test_P02_nothing_is_said_at_the_last_flush(home, cwd, arguments, more) -> None:
     with running(home, cwd, *arguments.split(), env=more, stdout=subprocess.PIPE, process_group=0) as process:
@@ -304,8 +298,7 @@ def test_P08_stopped_resized_and_continued(home, cwd, mode) -> None:
 # Descriptors that are full or closed
 
 
-@pytest.mark.parametrize("text", ["x", "x" * 100_000])
-@pytest.mark.parametrize("command", ["ask", "stream"])
+@pytest.mark.parametrize(("command", "text"), [("ask", "x" * 100_000), ("stream", "x")])
 def test_P09_a_full_device(home, cwd, command, text) -> None:
     with Server(answer(text)) as server:
         done = shell(f'"$GLM" {command} {ask_at(server)} >/dev/full', home, cwd, **KEY)
@@ -486,7 +479,7 @@ ATTACKS = {
     # What a Markdown renderer makes of an innocent text.
     "percent": "<http://evil.example/%1b]0;title%07%9b%0d%7f>",
     "references": "&#27;[2J &#x1b;c &#155; &#7; &#8; &#13; &#x202E; &rlm; &lrm; &#x2066; &#xE0041; &#127; &#x85;",
-    "hidden target": "[http://good.example](http://evil.example/&#x202E;%1b)",
+    "target": "[http://hidden.example](http://evil.example/&#x202E;%1b)",
     "image": '![http://good.example/\x1b[2J](http://evil.example "&#x202E;")',
     "fence": "```\x1b[2J &#x202E;\ncode \x1b[2J\n```",
     "table": "| a \x1b[2J | &#x202E; |\n|---|---|\n| \x1bc | <http://a.example/%1bc> |",
@@ -512,10 +505,14 @@ def every_cut() -> tuple[list[str], str]:
     return pieces, "".join(pieces)
 
 
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("attack", ATTACKS)
+ALL = "\n\n".join(ATTACKS.values())
+
+
+@pytest.mark.parametrize(
+    ("mode", "attack"), [("ask", ALL), ("plain", ALL), *(("live", text) for text in ATTACKS.values())]
+)
 def test_P20_a_model_cannot_steer_the_terminal(console, mode, attack) -> None:
-    text = f"before {ATTACKS[attack]} after"
+    text = f"before {attack} after"
     with Server(answer(text, text)) as server:
         code, seen = console(*MODES[mode], *ZAI, server.url, "hi")
     assert code == 0
@@ -528,7 +525,7 @@ def test_P20_a_model_cannot_steer_the_terminal(console, mode, attack) -> None:
     assert shown.count("after") >= 2
     if mode != "live":
         assert "\r" not in seen.decode()
-    if attack == "hidden target":
+    if "hidden" in attack:
         assert shown.count("evil.example") >= 2
 
 
@@ -600,11 +597,10 @@ FIELDS = {
 }
 
 
-@pytest.mark.parametrize("command", ["ask", "stream"])
 @pytest.mark.parametrize("field", FIELDS)
-def test_P24_the_same_through_every_other_field(console, command, field) -> None:
+def test_P24_the_same_through_every_other_field(console, field) -> None:
     with Server(FIELDS[field]) as server:
-        code, seen = console(command, "-v", "--retries", "0", *ZAI, server.url, "hi")
+        code, seen = console("stream" if len(field) % 2 else "ask", "-v", "--retries", "0", *ZAI, server.url, "hi")
     assert code in (2, 4, 5, 6, 7, 8, 10, 13)
     assert FORBIDDEN.search(foreign(seen)) is None
     assert b"\x1b[2J" not in seen
@@ -688,8 +684,7 @@ def test_P28_no_escape_on_a_terminal_that_wants_none(console, command, flags, en
         assert (code, seen.decode()) == (0, f"*Hm*\n{text}\n")
         code, seen = console(command, *flags, *ZAI, server.url, "hi", env=env)
         assert (code, b"\x1b" in seen) == (2, False)
-    for arguments in (("--help",), ("ask", "--help"), ("nothing",)):
-        assert b"\x1b" not in console(*arguments, env={"NO_COLOR": "1"})[1]
+    assert b"\x1b" not in console("nothing", env={"NO_COLOR": "1"})[1]
 
 
 @pytest.mark.parametrize(
@@ -742,8 +737,7 @@ def words_of(text: str) -> Counter:
     return Counter(character for character in text if character.isalnum() or character > "\x7f")
 
 
-@pytest.mark.parametrize("columns", [0, 1, 2, 3, 5, 20, 80])
-@pytest.mark.parametrize("named", [False, True])
+@pytest.mark.parametrize(("columns", "named"), [(0, True), (1, False), (2, True), (5, False), (20, False), (80, True)])
 def test_P29_no_word_vanishes_at_any_width(console, columns, named) -> None:
     env = {"COLUMNS": str(columns)} if named else {}
     with Server(deltas(*(LAYOUT[start : start + 7] for start in range(0, len(LAYOUT), 7)))) as server:
@@ -756,7 +750,7 @@ def test_P29_no_word_vanishes_at_any_width(console, columns, named) -> None:
     assert "完" in last
 
 
-@pytest.mark.parametrize("columns", [0, 1, 20, 80])
+@pytest.mark.parametrize("columns", [1, 20])
 @pytest.mark.parametrize("block", LAYOUT.split("\n\n"))
 def test_P29_no_block_vanishes(console, columns, block) -> None:
     with Server(answer(block)) as server:
@@ -766,7 +760,7 @@ def test_P29_no_block_vanishes(console, columns, block) -> None:
     assert not words_of(html.unescape(block).replace("1. ", "").replace("```python", "")) - words_of(printed)
 
 
-@pytest.mark.parametrize("columns", [0, 1, 20, 80])
+@pytest.mark.parametrize("columns", [0, 20])
 def test_P29_nothing_is_wrapped_or_padded(console, columns) -> None:
     for mode in ("ask", "plain"):
         with Server(answer(LAYOUT)) as server:
@@ -795,8 +789,6 @@ def test_P31_the_last_newline(glm, console, cwd, command, text, printed) -> None
     with Server(answer(text)) as server:
         assert glm(command, *ZAI, server.url, "hi", env=KEY).text == printed
         assert glm(command, *ZAI, server.url, "--exact", "hi", env=KEY).text == text
-        assert glm(command, *ZAI, server.url, "-O", "out", "hi", env=KEY).out == b""
-        assert (cwd / "out").read_bytes() == printed.encode()
         assert glm(command, *ZAI, server.url, "-O", "out", "--exact", "hi", env=KEY).out == b""
         assert (cwd / "out").read_bytes() == text.encode()
         if "\r" not in text:
@@ -891,9 +883,9 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("command", ["ask", "stream"])
 @pytest.mark.parametrize("fault", FAULTS)
-def test_P33_no_traceback(glm, command, fault) -> None:
+def test_P33_no_traceback(glm, fault) -> None:
+    command = "stream" if len(fault) % 2 else "ask"
     script = FAULTS[fault]
     with Server(script or [Hold()]) as server:
         url = server.url if script else "http://127.0.0.1:1/v1"
