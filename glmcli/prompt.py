@@ -47,7 +47,7 @@ def _user_text(options: Options, stdin: Stdin, terminal: Terminal) -> str:
             )
         elif prompt:
             terminal.note("stdin is empty; only the prompt is sent")
-    elif options.need_stdin and not stdin.is_claimed:
+    elif options.need_stdin and not stdin.has_owner:
         raise UsageError(message="stdin is no pipe and no file", fix="pipe something in; --need-stdin asked for it")
     return "\n\n".join(parts)
 

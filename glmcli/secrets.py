@@ -38,8 +38,8 @@ def _forms(key: str) -> set[str]:
 
 
 def _base64_forms(key: bytes) -> set[str]:
-    """The key in base64, at each of the three places where it may begin in a longer text, without the mixed ends."""
-    forms = set()
+    """The key in base64, alone, and at each of the three places where it may begin in a longer text."""
+    forms = {b64encode(key).decode().rstrip("="), urlsafe_b64encode(key).decode().rstrip("=")}
     for before in range(3):
         for encoder in (b64encode, urlsafe_b64encode):
             text = encoder(b"\0" * before + key).decode().rstrip("=")

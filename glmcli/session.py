@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from glmcli.chat import Message
 from glmcli.errors import OutputError, UsageError
-from glmcli.output.writer import Silent
 
 if TYPE_CHECKING:
     from glmcli.outcome import Outcome
@@ -23,21 +22,6 @@ if TYPE_CHECKING:
 
 _MODE = 0o600
 _ROLES = ("system", "user", "assistant")
-
-
-class Kept(Silent):
-    """Adds a complete answer to its session."""
-
-    def __init__(self, session: Session, new: tuple[Message, ...], redactor: Redactor) -> None:
-        """`new` are the turns that led to the answer."""
-        self._session = session
-        self._new = new
-        self._redactor = redactor
-
-    def end(self, outcome: Outcome) -> None:
-        """Append the turns; nothing of a question without an answer is kept."""
-        if outcome.error is None:
-            self._session.append(self._new, outcome, self._redactor)
 
 
 class Session:

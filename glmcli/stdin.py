@@ -65,6 +65,11 @@ class Stdin:
         """Whether something reads it, or it is closed."""
         return self._lost or self._owner is not None or self._reserved is not None
 
+    @property
+    def has_owner(self) -> bool:
+        """Whether something has read it."""
+        return self._owner is not None
+
     def reserve(self, owner: str) -> None:
         """Keep stdin for one who reads it later, or, where nothing is sent, never."""
         self._reserved = owner

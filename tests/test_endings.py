@@ -525,12 +525,16 @@ def test_keep_partial_prints_what_came(glm, keys) -> None:
     assert (done.code, done.out) == (7, b"Hello\n")
 
 
-@pytest.mark.parametrize("text", ["Hello c", "Hello canary+KEY", "Hello Y2FuY"])
-def test_nothing_is_held_back_when_the_reply_breaks_off(glm, keys, text) -> None:
-    # The last characters might have been the beginning of the key, so they wait for what follows.
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("Hello c", "Hello c"), ("Hello canary+", "Hello canary+"), ("Hello canary+K", "Hello ***")],
+)
+def test_nothing_is_held_back_when_the_reply_breaks_off(glm, keys, text, shown) -> None:
+    # The last characters might have been the beginning of the key, so they wait for what follows; eight of them are
+    # more than chance.
     with Server([*stream(delta(content=text), done=False, end=False), Reset()]) as server:
         done = glm("stream", "-P", "zai", "--base-url", server.url, "--retries", "0", "hi", env=keys)
-    assert (done.code, done.text) == (6, f"{text}\n")
+    assert (done.code, done.text) == (6, f"{shown}\n")
 
 
 def test_text_that_waits_for_its_tag_is_not_lost(glm, cwd) -> None:

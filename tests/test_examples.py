@@ -87,8 +87,8 @@ def sandbox(request, tmp_path) -> Iterator[str]:
 
 @pytest.mark.parametrize(("sandbox", "code", "said"), BUILDS.values(), ids=BUILDS, indirect=["sandbox"])
 def test_the_ci_script_decides_by_exit_codes(sandbox, code, said, place) -> None:
-    command = "git diff | sh ci.sh --retries 0"
-    ended, printed = run(command, place / "examples", place / "bin", GLM_BASE_URL=sandbox)
+    command = f"git diff | sh ci.sh --retries 0 --base-url {sandbox}"
+    ended, printed = run(command, place / "examples", place / "bin")
     assert ended == code, printed
     assert said in printed
     assert (place / "examples" / "review.md").exists() == (said == "see review.md")

@@ -370,8 +370,8 @@ def test_one_object_even_if_the_session_cannot_be_written(home, cwd) -> None:
         ask = f'ulimit -f 0; "$GLM" ask {" ".join(ZAI)} {server.url} hi --session s.jsonl'
         whole = shell(f"{ask} --json", home, cwd, **KEY)
         lines = shell(f"{ask} --jsonl", home, cwd, **KEY)
-    assert (whole.returncode, the_object(whole.stdout)["answer"]) == (14, "Hi")
-    assert (lines.returncode, the_events(lines.stdout)[-1]["complete"]) == (14, True)
+    assert (whole.returncode, the_object(whole.stdout)["error"]["exit_code"]) == (14, 14)
+    assert (lines.returncode, the_events(lines.stdout)[-1]["complete"]) == (14, False)
 
 
 def test_into_a_file(glm, cwd) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import pty
@@ -314,10 +315,21 @@ def test_no_key_passes_in_pieces(text, cuts) -> None:
     pieces = [*map(stream.push, cut(text, cuts)), stream.flush()]
     got = "".join(pieces)
     assert not any(form in got for form in FORMS)
-    expected = text
-    for form in FORMS:
-        expected = expected.replace(form, "***")
-    assert got == expected
+    assert "***" in got or got == text
+    whole = StreamRedactor(redactor)
+    assert got == whole.push(text) + whole.flush()
+
+
+@given(st.text("cY2 %中", max_size=12), st.text("zZ9 /", max_size=12), st.sampled_from(FORMS), CUTS)
+def test_what_is_no_key_stays(before, after, form, cuts) -> None:
+    redactor = Redactor()
+    redactor.add(KEY)
+    stream = StreamRedactor(redactor)
+    got = "".join([*map(stream.push, cut(before + form + after, cuts)), stream.flush()])
+    assert got.startswith(f"{before}***")
+    assert got.endswith(after)
+    # The last character of the base64 form depends on what follows, so it may stay.
+    assert len(got) - len(before) - len(after) <= 4
 
 
 def on_a_terminal(text):
@@ -461,7 +473,7 @@ def many_deltas(size, form):
     tags, pieces = ThinkTags(form), ["abcd"] * (size // 128)
     if form == "blank":
         tags, pieces = ThinkTags("open"), [" "] * (size // 256)
-    return lambda: [list(tags.push(piece)) for piece in pieces]
+    return lambda: sum(1 for piece in pieces for _ in tags.push(piece))
 
 
 def redacted(size):
@@ -499,9 +511,12 @@ def seconds(make, size):
     runs = []
     for _ in range(3):
         run = make(size)
+        gc.collect()
+        gc.disable()
         began = time.process_time()
         run()
         runs.append(time.process_time() - began)
+        gc.enable()
     return min(runs)
 
 

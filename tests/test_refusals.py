@@ -304,7 +304,7 @@ STATUSES = [
     (504, 5, YES),
     (505, 5, NO),
     (529, 5, YES),
-    (599, 5, NO),
+    (599, 5, YES),
 ]
 
 ROWS = [
@@ -454,7 +454,7 @@ def test_words(glm, keys, case) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "retried"), [(403, NO), (404, NO), (405, NO), (429, NO), (502, YES), (503, YES), (504, YES)]
+    ("status", "retried"), [(403, NO), (404, NO), (405, NO), (429, YES), (501, NO), (502, YES), (503, YES), (504, YES)]
 )
 @pytest.mark.parametrize("kind", ["text/html; charset=utf-8", "text/plain"])
 def test_html(glm, keys, status, retried, kind) -> None:

@@ -121,12 +121,13 @@ EMPTY = stream(delta(content=""), delta(content="", finish_reason="stop"))
         ("retries: 0", reply(429, {"error": {"code": "1302"}}), 5, b"", None),
         ("retry_max_time: 0.5", reply(429, {"error": {"code": "1302"}}), 5, b"", None),
         (
-            "usage: true\nquiet: true",
+            "usage: true\nno_reasoning: true",
             HM,
             0,
             b"Hi\n",
             "glm: usage: input unknown (cached unknown), output unknown (reasoning unknown), total unknown\n",
         ),
+        ("usage: true\nquiet: true", HM, 0, b"Hi\n", ""),
     ],
 )
 def test_a_key_changes_what_is_printed(glm, write, text, script, code, out, err) -> None:  # noqa: PLR0917

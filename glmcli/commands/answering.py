@@ -18,7 +18,7 @@ from glmcli.outcome import Outcome
 from glmcli.output.destination import Destination, open_output, refuse_shared_file
 from glmcli.output.writer import Silent
 from glmcli.plan import Candidate, Plan
-from glmcli.session import Kept, Session
+from glmcli.session import Session
 from glmcli.stdin import Stdin
 from glmcli.terminal import STDIN
 
@@ -50,6 +50,7 @@ def answer(app: App, flags: Mapping[str, Any], *, live: bool) -> None:
             raise
 
 
+_LONGEST_ALARM = 1e8  # seconds; the system refuses much longer ones
 _GRACE = 0.5  # seconds in which the limits that know what they wait for come first
 
 
@@ -126,6 +127,8 @@ class _Question:
         if self.options.dry_run or self.options.curl:
             self._show(candidates[0])
             return
+        from glmcli.commands.writers import Kept
+
         outcome = self._run(candidates, Kept(session, new, self._terminal.redactor) if session else Silent())
         if outcome.error:
             raise _ReportedError(outcome.error)
@@ -150,7 +153,7 @@ class _Question:
         if deadline:
             signal.signal(signal.SIGALRM, _too_late)
             left = self._app.started + deadline + _GRACE - time.monotonic()
-            signal.setitimer(signal.ITIMER_REAL, max(left, _GRACE))
+            signal.setitimer(signal.ITIMER_REAL, min(max(left, _GRACE), _LONGEST_ALARM))
             self._stack.callback(signal.setitimer, signal.ITIMER_REAL, 0)
 
     def _load_file(self) -> dict[str, Any]:

@@ -9,14 +9,33 @@ from glmcli.output.json_lines import JsonLines
 from glmcli.output.json_reply import JsonReply, Meta
 from glmcli.output.plain import LiveAnswer, ReasoningText, Remarks, WholeAnswer
 from glmcli.output.usage_line import UsageLine
-from glmcli.output.writer import Together, Writer
+from glmcli.output.writer import Silent, Together, Writer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from collections.abc import Set as AbstractSet
 
+    from glmcli.chat import Message
     from glmcli.options import Options
+    from glmcli.outcome import Outcome
+    from glmcli.secrets import Redactor
+    from glmcli.session import Session
     from glmcli.terminal import Terminal
+
+
+class Kept(Silent):
+    """Adds a complete answer to its session."""
+
+    def __init__(self, session: Session, new: tuple[Message, ...], redactor: Redactor) -> None:
+        """`new` are the turns that led to the answer."""
+        self._session = session
+        self._new = new
+        self._redactor = redactor
+
+    def end(self, outcome: Outcome) -> None:
+        """Append the turns; nothing of a question without an answer is kept."""
+        if outcome.error is None:
+            self._session.append(self._new, outcome, self._redactor)
 
 
 def writers(options: Options, terminal: Terminal, out: Destination, keep: Writer, *, live: bool) -> Together:
