@@ -216,11 +216,14 @@ def test_an_echo_cut_into_pieces(glm, form, size) -> None:
     )
     with Server(script) as server:
         done = glm("stream", *ZAI, server.url, "hi", env=KEY)
-        assert (done.out, done.err) == (b"a *** b\n", "a *** b\n")
+        # In base64 the last character depends on what follows, so it may stay where the key comes in pieces.
+        shown = ("a *** b\n", f"a ***{text[-3]} b\n") if form == "base64" else ("a *** b\n",)
+        assert done.text in shown
+        assert done.err in shown
         lines = glm("stream", *ZAI, server.url, "--jsonl", "hi", env=KEY)
         events = [json.loads(line) for line in lines.out.splitlines()]
     for kind in ("reasoning", "answer"):
-        assert "".join(event["text"] for event in events if event["type"] == kind) == "a *** b"
+        assert "".join(event["text"] for event in events if event["type"] == kind) + "\n" in shown
 
 
 def test_what_looked_like_the_beginning_of_a_key_is_not_lost_unless_it_is_most_of_it(glm) -> None:
