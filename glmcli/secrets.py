@@ -69,9 +69,18 @@ class Redactor:
         """The text without keys."""
         return self._pattern.sub(MASK, text) if self._pattern else text
 
-    def unfinished(self, text: str) -> int:
-        """How many characters at the end of `text` may be the beginning of a key."""
-        return max((_overlap(text, form) for form in self._forms), default=0)
+    def settled(self, text: str) -> int:
+        """How many characters of `text` stay what they are, whatever follows: the rest may begin a key.
+
+        A form may be the beginning of a longer one, and the end of a form the beginning of another.
+        """
+        if self._pattern is None:
+            return len(text)
+        settled = len(text) - max(_overlap(text, form) for form in self._forms)
+        for match in self._pattern.finditer(text):
+            if match.start() < settled < match.end():
+                settled = match.end()
+        return settled
 
 
 def _overlap(text: str, form: str) -> int:
@@ -91,10 +100,10 @@ class StreamRedactor:
 
     def push(self, text: str) -> str:
         """What may be shown now; the possible beginning of a key is held back."""
-        text = self._redactor.text(self._held + text)
-        keep = self._redactor.unfinished(text)
-        self._held = text[len(text) - keep :]
-        return text[: len(text) - keep]
+        text = self._held + text
+        settled = self._redactor.settled(text)
+        self._held = text[settled:]
+        return self._redactor.text(text[:settled])
 
     def flush(self) -> str:
         """What was held back: no whole key, but most of one is not shown either."""
