@@ -7,6 +7,7 @@ import socket
 import struct
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -121,9 +122,11 @@ class Server:
 
     def __exit__(self, *_: object) -> None:
         self._closing.set()
+        # A thread that waits on a socket keeps its descriptor: shutting it down wakes the thread, closing does not.
+        for waited_on in (self._listener, *self._open):
+            with suppress(OSError):
+                waited_on.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        for connection in list(self._open):
-            connection.close()
 
     def _accept(self) -> None:
         while True:
