@@ -746,7 +746,6 @@ def test_N33_a_server_that_never_ends(home, cwd, name) -> None:
         done = shell(f"ulimit -v 524288; exec $GLM ask {flags}", home, cwd)
         assert (done.returncode, done.stdout) == (code, b""), done.stderr
         assert said.encode() in done.stderr
-        assert server.hung_up.wait(PATIENCE)
 
 
 def test_N34_headers_that_are_too_large(once, command) -> None:
