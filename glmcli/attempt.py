@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from glmcli.plan import Candidate, Plan
     from glmcli.tls import Tls
 
-_TICK = 0.2  # seconds between looks at whether anybody still reads
+TICK = 0.2  # seconds between looks at whether anybody still reads
 _LINGER = 5.0  # seconds for which usage and an error may still follow a finish, and a body the head of a refusal
 _LONGEST_WHY = 500  # characters of the provider's words
 _EXCERPT = 200  # characters of what is no API answer
@@ -227,7 +227,7 @@ class _Watch:
         while True:
             self._tick()
             left = min(self._due, self._deadline) - time.monotonic()
-            happening = self._exchange.next(min(left, _TICK))
+            happening = self._exchange.next(min(left, TICK))
             if isinstance(happening, GlmError):
                 happening.message = f"{self._name}: {happening.message}"
                 raise _TransportError(happening)

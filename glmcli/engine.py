@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from glmcli.attempt import Attempt
+from glmcli.attempt import TICK, Attempt
 from glmcli.errors import BusyError, GlmError, IncompleteError, NetworkError, ProtocolError, QuotaError
 from glmcli.outcome import Again, Outcome, no_timing
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from glmcli.secrets import Redactor
     from glmcli.tls import Tls
 
-_TICK = 0.2  # seconds between looks at whether anybody still reads
 _LONGEST_OBEYED = 60.0  # seconds of Retry-After
 _JITTER = 0.25  # waits grow by up to this share, so that many clients do not come back at once
 
@@ -105,7 +104,7 @@ class Engine:
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
             self._tick()
-            time.sleep(min(left, _TICK))
+            time.sleep(min(left, TICK))
 
 
 def _may_fall_back(error: GlmError) -> bool:

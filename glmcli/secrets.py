@@ -76,14 +76,15 @@ class Redactor:
         """
         if self._pattern is None:
             return len(text)
-        settled = len(text) - max(_overlap(text, form) for form in self._forms)
+        settled = len(text) - max(overlap(text, form) for form in self._forms)
         for match in self._pattern.finditer(text):
             if match.start() < settled < match.end():
                 settled = match.end()
         return settled
 
 
-def _overlap(text: str, form: str) -> int:
+def overlap(text: str, form: str) -> int:
+    """How many characters at the end of `text` may begin `form`; a whole form is not counted."""
     for length in range(min(len(form) - 1, len(text)), 0, -1):
         if text.endswith(form[:length]):
             return length

@@ -52,7 +52,7 @@ class Stdin:
     @property
     def is_fed(self) -> bool:
         """Whether it is a pipe, a socket or a regular file, and not yet claimed."""
-        if self._lost or self._owner or self._reserved:
+        if self.is_claimed:
             return False
         try:
             mode = os.fstat(STDIN).st_mode

@@ -142,7 +142,7 @@ class Exchange:
             self._call.method,
             httpcore.URL(
                 scheme=url.scheme,
-                host=_ascii_host(url.hostname or ""),
+                host=url.hostname or "",  # ASCII: base URLs are brought to that form
                 port=url.port,
                 target=url.path + (f"?{url.query}" if url.query else ""),
             ),
@@ -160,10 +160,6 @@ class Exchange:
     def _translate(self, error: Exception) -> GlmError:
         place = urlsplit(self._call.url).netloc
         return _translated(error, place, self._proxy, sent=self._was_sent, begun=self._has_head)
-
-
-def _ascii_host(host: str) -> str:
-    return host if host.isascii() else host.encode("idna").decode()
 
 
 def _pool(proxy: Proxy | None, tls: Tls | None, backend: _Backend) -> httpcore.ConnectionPool:

@@ -258,5 +258,5 @@ def _report(app: App, options: Options, error: GlmError, told: AbstractSet[type[
     try:
         for writer in script_writers(options, app.terminal, told):
             writer.end(Outcome(error=error))
-    except (GlmError, OutputError, ReaderGoneError):
+    except (GlmError, ReaderGoneError):
         return  # the error itself is what must be told

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from glmcli.errors import ProtocolError
 from glmcli.events import Answer, Event, Reasoning, SurrogateJoiner, check_size, size_of
+from glmcli.secrets import overlap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -113,7 +114,7 @@ class ThinkTags:
     def _thinking(self, text: str) -> Iterator[Event]:
         thinking, tag, rest = text.partition(_CLOSE)
         if not tag:
-            keep = _overlap(text)
+            keep = overlap(text, _CLOSE)
             thinking, self._held = text[: len(text) - keep], text[len(text) - keep :]
         if thinking:
             yield Reasoning(thinking)
@@ -138,8 +139,3 @@ class ThinkTags:
         self._state = self._answer
         if text:
             yield Answer(text)
-
-
-def _overlap(text: str) -> int:
-    """How many characters at the end may begin the closing tag."""
-    return next((n for n in range(len(_CLOSE) - 1, 0, -1) if text.endswith(_CLOSE[:n])), 0)
