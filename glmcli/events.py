@@ -190,8 +190,8 @@ class Fold:
                 self._request_id = value
             case Done():
                 self.done = True
-            case Damaged():
-                pass
+            case _:
+                pass  # damaged bytes are no part of the reply
 
     def _grow(self, text: str) -> None:
         self._size += size_of(text)

@@ -124,7 +124,7 @@ class Stream:
         """Find out now, before anything is paid for, that nothing can be written.
 
         Raises:
-            OutputError: the descriptor is closed, or is the device that is always full.
+            OutputError: it was closed before we began, is open for reading only, or is the device that is always full.
         """
         if self.lost:
             raise OutputError(message=f"cannot write to {self.name}: it is closed")

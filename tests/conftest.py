@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from fronts import Authority
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,8 +47,8 @@ class Done:
 def environment(home: Path, **changes: str) -> dict[str, str]:
     """A clean environment: no keys, no configuration, no proxies, buffered output as users have it."""
     kept = {"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8"}
-    if "COVERAGE_PROCESS_START" in os.environ:
-        kept["COVERAGE_PROCESS_START"] = os.environ["COVERAGE_PROCESS_START"]
+    if "COVERAGE_PROCESS_CONFIG" in os.environ:
+        kept["COVERAGE_PROCESS_CONFIG"] = os.environ["COVERAGE_PROCESS_CONFIG"]
     return kept | changes
 
 
@@ -105,6 +107,14 @@ def glm(home: Path, cwd: Path) -> Callable[..., Done]:
         return Done(done.returncode, done.stdout, done.stderr.decode())
 
     return run
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """A certificate authority that nobody trusts yet."""
+    if not shutil.which("openssl"):
+        pytest.skip("there is no openssl here to make certificates with")
+    return Authority(tmp_path_factory.mktemp("authority"))
 
 
 @pytest.fixture

@@ -8,25 +8,10 @@ import time
 import zlib
 
 import pytest
-from servers import END, Hold, Reset, Server, chunk, delta, event, head, reply, stream
+from broken_replies import HELLO, STOP, error, packed, raw
+from servers import Hold, Reset, Server, delta, event, reply, stream
 
-HELLO = delta(content="Hello")
-STOP = delta(content="", finish_reason="stop")
 USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
-
-
-def error(code, message="as it is"):
-    return {"error": {"code": code, "message": message}}
-
-
-def raw(*parts, end=True, headers=(), content_type="text/event-stream"):
-    """A 200 whose body is these bytes, a chunk each."""
-    body = [chunk(part if isinstance(part, bytes) else part.encode()) for part in parts]
-    return [head(*headers, content_type=content_type), *body, *([END] if end else [])]
-
-
-def packed(body, encoding="gzip"):
-    return raw(body, headers=(f"Content-Encoding: {encoding}",))
 
 
 def call(**fields):
@@ -34,6 +19,8 @@ def call(**fields):
 
 
 WEATHER = call(index=0, id="call_1", type="function", function={"name": "weather", "arguments": '{"city":"上海"}'})
+# ASCII on the wire: the other half of the character never comes.
+HALF = '{"choices":[{"delta":{"reasoning_content":"Hm\\ud83d"}}]}'
 PLAIN = b"".join(map(event, (HELLO, STOP, "[DONE]")))
 
 # name: (script, exit code, what `stream` prints, words on stderr). `ask` prints the same where the code is 0, else
@@ -62,6 +49,9 @@ CASES = {
         "insufficient_system_resource",
     ),
     "abort": (stream(HELLO, delta(finish_reason="abort")), 5, "Hello\n", "abort"),
+    "a success after a failure": (stream(HELLO, delta(finish_reason="length"), STOP), 7, "Hello\n", "token limit"),
+    "half a character before the answer": (raw(event(HALF), event(HELLO), event(STOP)), 0, "Hello\n", "Hm\ufffd\n"),
+    "half a character at the end": (raw(event(HALF), event(delta(finish_reason="length"))), 7, "", "Hm\ufffd\n"),
     "unknown reason": (stream(HELLO, delta(finish_reason="bored")), 13, "Hello\n", "unknown finish_reason: bored"),
     "the reason error": (stream(HELLO, delta(finish_reason="error")), 13, "Hello\n", "unknown finish_reason: error"),
     "reasons keep their case": (stream(HELLO, delta(finish_reason="STOP")), 13, "Hello\n", "unknown finish_reason"),
@@ -247,10 +237,10 @@ CASES = {
         "Hello\n",
         "",
     ),
-    "deflate": (packed(zlib.compress(PLAIN), "deflate"), 0, "Hello\n", ""),
+    "deflate": (packed(zlib.compress(PLAIN), encoding="deflate"), 0, "Hello\n", ""),
     "half a gzip": (packed(gzip.compress(event(HELLO) + bytes(300) + PLAIN)[:40]), 7, None, ""),
     "broken gzip": (packed(b"this is no gzip"), 13, "", "compression is broken"),
-    "brotli": (packed(b"\x0b\x02\x80", "br"), 13, "", "encoded as br, which was not asked for"),
+    "brotli": (packed(b"\x0b\x02\x80", encoding="br"), 13, "", "encoded as br, which was not asked for"),
     # --- in one piece, though a stream was asked for ---
     "whole": (reply(200, {"choices": [{"message": {"content": "Hello"}, "finish_reason": "stop"}]}), 0, "Hello\n", ""),
     "whole without a finish": (reply(200, {"choices": [{"message": {"content": "Hello"}}]}), 7, "Hello\n", ""),
@@ -389,6 +379,12 @@ def test_tool_calls_stand_in_json(glm, keys) -> None:
     ]
     assert (value["answer"], value["finish_reason"]) == (None, "tool_calls")
     assert (value["error"]["type"], value["error"]["exit_code"]) == ("tool", 10)
+
+
+def test_many_calls_are_counted_after_the_fifth(glm, keys) -> None:
+    calls = [call(index=number, id=f"c{number}", function={"name": f"f{number}"}) for number in range(7)]
+    value = as_json(glm, keys, stream(*calls, delta(finish_reason="tool_calls")))
+    assert value["error"]["message"] == "zai: the model called tools that nobody runs: f0, f1, f2, f3, f4 and 2 more"
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,9 @@ from typing import Self
 
 import pytest
 from conftest import CANARY
+from fronts import Front, Socks, Tunnels, at, tls
 from processes import PATIENCE, error_of, read_until, running, shell
 from servers import Hold, Reset, Server, Wait, answer, chunk, delta, event, head, reply, stream
-from test_network_settings import Authority, Front, Socks, Tunnels, at, tls
 
 # Rows that cannot be tested here, and why.
 UNTESTABLE: dict[str, str] = {}
@@ -179,11 +179,6 @@ def test_N04_several_dead_addresses(glm, resolver, deaf, flag, said) -> None:
 
 
 # Certificates
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory):
-    return Authority(tmp_path_factory.mktemp("authority"))
 
 
 HERE = "DNS:localhost,IP:127.0.0.1"

@@ -13,11 +13,13 @@ import zlib
 from itertools import combinations
 
 import pytest
+from broken_replies import BROKEN, FUSED, HELLO, STOP, error, native_error, packed, raw
 from conftest import GLM, environment, leaks
 from processes import PATIENCE, error_of, read_until, running
-from servers import END, Hold, Reset, Server, Wait, answer, chunk, delta, event, head, reply, stream
+from servers import END, Hold, Server, Wait, answer, chunk, delta, event, head, reply, stream
 
-from glmcli.events import Answer, Fold
+from glmcli.errors import ProtocolError
+from glmcli.events import Answer, Fold, RequestId
 from glmcli.providers import PROVIDERS
 from glmcli.providers.reader import ReplyReader
 from glmcli.providers.text_filter import TextFilter
@@ -26,22 +28,9 @@ from glmcli.providers.text_filter import TextFilter
 UNTESTABLE: dict[str, str] = {}
 
 MEBIBYTE = 1 << 20
-HELLO = delta(content="Hello")
-STOP = delta(content="", finish_reason="stop")
 PLAIN = b"".join(map(event, (HELLO, STOP, "[DONE]")))
 USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
-FUSED = 'data: {"id":"2026051004data: {"id":"1","choices":[]}\n\n'
 ENDED = "zai: the stream ended before the model finished"
-
-
-def raw(*parts, end=True, headers=(), content_type="text/event-stream"):
-    """A 200 whose body is these bytes, a chunk each."""
-    body = [chunk(part if isinstance(part, bytes) else part.encode()) for part in parts]
-    return [head(*headers, content_type=content_type), *body, *([END] if end else [])]
-
-
-def error(code, message="as it is"):
-    return {"error": {"code": code, "message": message}}
 
 
 @pytest.fixture(params=["ask", "stream"])
@@ -317,12 +306,14 @@ def doubled(cpu, command, make, size):
     return min(ratios)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["ask", "stream"])
 @pytest.mark.parametrize("mebibytes", [10, 25])
 def test_S15_one_large_event_takes_linear_time(cpu, command, mebibytes) -> None:
     assert doubled(cpu, command, in_one_event, mebibytes * MEBIBYTE) < 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("command", "count"), [("ask", 100_000), ("stream", 25_000)])
 def test_S15_two_hundred_thousand_tiny_events_take_linear_time(cpu, command, count) -> None:
     assert doubled(cpu, command, in_tiny_events, count) < 3
@@ -524,10 +515,6 @@ NATIVE_STOP = (
 )
 
 
-def native_error(status, code, name="event:error\n"):
-    return f'id:1\n{name}:HTTP_STATUS/{status}\ndata:{{"code":"{code}","message":"m","request_id":"r-7"}}\n\n'
-
-
 @pytest.mark.parametrize(
     ("status", "code", "exit_code"),
     [
@@ -717,10 +704,6 @@ def test_S37_the_last_of_equal_keys_counts(ends) -> None:
 # Compression
 
 
-def packed(*parts, encoding="gzip"):
-    return raw(*parts, headers=(f"Content-Encoding: {encoding}",))
-
-
 def test_S38_streams_are_asked_for_as_they_are(glm, keys) -> None:
     with Server(answer()) as server:
         for command in ("ask", "stream"):
@@ -829,6 +812,21 @@ def test_S44_a_row_of_repeated_text_gives_it_once() -> None:
     assert said == ["Ha", "Ha", "Ha", "😀"]
 
 
+def test_S44_repeated_text_that_is_taken_back_is_an_error() -> None:
+    row = PROVIDERS["zai"].replace(wire=PROVIDERS["zai"].wire.replace(text_frames="cumulative"))
+    reader = ReplyReader(row, "text/event-stream")
+    assert list(reader.feed(event(HELLO))) == [RequestId("req-1"), Answer("Hello")]
+    with pytest.raises(ProtocolError, match="the provider took back text that it had sent"):
+        list(reader.feed(event(delta(content="Hell"))))
+
+
+def test_S15_a_whole_reply_has_the_same_bound() -> None:
+    reader = ReplyReader(PROVIDERS["zai"], "application/json")
+    assert list(reader.feed(b"{" + b" " * (64 * MEBIBYTE - 1))) == []
+    with pytest.raises(ProtocolError, match="the reply is larger than 64 MiB"):
+        list(reader.feed(b" "))
+
+
 @pytest.mark.parametrize("field", ["content", "reasoning_content"])
 def test_S45_the_same_chunk_for_ever(glm, keys, field) -> None:
     script = [head(), *[chunk(event(delta(**{field: "x" * 65536})))] * 1025, Hold()]
@@ -860,22 +858,6 @@ def test_S45_the_same_chunk_until_the_deadline(glm, keys, command) -> None:
 
 
 # The table of broken replies
-
-# name: (provider, script, exit code, what `stream` prints)
-BROKEN = {
-    "S18 no finish": ("zai", stream(HELLO, done=False), 7, "Hello\n"),
-    "S25 error before text": ("zai", stream(error("1302")), 5, ""),
-    "S25 error after text": ("zai", stream(HELLO, error("1301"), STOP), 8, "Hello\n"),
-    "S26 event: error": ("zai", raw("event: error\ndata: kaputt\n\n", event("[DONE]")), 5, ""),
-    "S27 error frame": ("dashscope", raw(native_error(429, "Throttling")), 5, ""),
-    "S30 error body": ("zai", reply(200, error("1305")), 5, ""),
-    "S32 HTML": ("zai", reply(200, "<html>Login</html>", content_type="text/html"), 13, ""),
-    "S42 network_error": ("zai", stream(HELLO, delta(finish_reason="network_error")), 5, "Hello\n"),
-    "S21 no answer": ("zai", stream(delta(reasoning_content="Hm"), STOP), 7, ""),
-    "S40 cut gzip": ("zai", packed(gzip.compress(event(HELLO) + event(STOP))[:12]), 7, ""),
-    "S14 fused frame": ("zai", raw(event(HELLO), FUSED, event(STOP), event("[DONE]")), 13, "Hello\n"),
-    "RST": ("zai", [*stream(HELLO, done=False, end=False), Reset()], 6, "Hello\n"),
-}
 
 
 @pytest.mark.parametrize("arguments", [("ask",), ("stream",), ("ask", "--json")], ids=" ".join)

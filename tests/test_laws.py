@@ -518,6 +518,7 @@ def seconds(make, size):
     return min(runs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LINEAR)
 def test_twice_the_data_takes_twice_the_time(name) -> None:
     # On a busy machine one measurement may be off; what is quadratic takes four times as long every time.

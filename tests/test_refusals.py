@@ -275,6 +275,9 @@ ODD = [
     ("zai", 500, "[" * 100_000, 5, None, YES),
     ("modelstudio", 405, {"error": "Coding Plan is currently only available for Coding Agents"}, 2, None, NO),
     ("modelstudio", 400, FRAME, 8, "DataInspectionFailed", NO),
+    # What looks like a wrapped error, and holds none.
+    ("modelstudio", 400, {"error": {"message": ":HTTP_STATUS/429\ndata:{broken}"}}, 2, None, NO),
+    ("modelstudio", 400, {"error": {"message": ":HTTP_STATUS/429\ndata:{}"}}, 2, None, NO),
     ("dashscope", 400, FRAME, 8, "DataInspectionFailed", NO),
     ("tokenhub", 429, tokenhub("429001", kind="invalid_request_error"), 5, "429001", YES),
     ("tokenhub", 401, tokenhub("401002", kind="authentication_error"), 3, "401002", NO),

@@ -9,6 +9,7 @@ import struct
 import subprocess
 import termios
 import time
+from pathlib import Path
 
 import pytest
 from conftest import CANARY, GLM
@@ -231,3 +232,44 @@ def test_a_pipe_that_does_not_block(home, cwd) -> None:
             wait_for(lambda: struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)))[0] >= _FULL)
             assert pipe.read() == text.encode() + b"\n"
             assert process.wait(30) == 0
+
+
+def test_a_stdout_that_is_open_for_reading_only(home, cwd) -> None:
+    with Server(answer()) as server:
+        done = shell(f'"$GLM" ask {" ".join(ZAI)} {server.url} hi 1</dev/null', home, cwd, **KEY)
+    assert (done.returncode, error_of(done.stderr.decode())) == (
+        14,
+        "cannot write to stdout: it is open for reading only",
+    )
+    assert server.requests == []
+
+
+@pytest.fixture
+def first_process() -> tuple[str, ...]:
+    """What runs a program as process 1, as a container does."""
+    command = ("unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child")
+    done = subprocess.run([*command, "true"], capture_output=True, check=False)
+    if done.returncode:
+        pytest.skip(f"this machine allows no process namespaces: {done.stderr.decode().strip()}")
+    return (*command, GLM)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_as_process_1_it_exits_with_the_number(home, cwd, first_process, number, code) -> None:
+    script = held(delta(content="Hel"), delta(reasoning_content="Hm"))
+    with (
+        Server(script) as server,
+        running(home, cwd, "stream", *ZAI, server.url, "hi", env=KEY, program=first_process) as outer,
+    ):
+        read_until(outer.stderr, b"Hm")
+        (inner,) = map(int, Path(f"/proc/{outer.pid}/task/{outer.pid}/children").read_text().split())
+        os.kill(inner, number)
+        assert outer.wait(30) == code
+        assert (outer.stdout.read(), outer.stderr.read()) == (b"Hel", b"")
+
+
+def test_as_process_1_it_ends_silently_with_its_reader(home, cwd, first_process) -> None:
+    with running(home, cwd, "ask", "-m", "sandbox/glm-5", "-R", "hi", program=first_process) as outer:
+        outer.stdout.close()
+        assert outer.wait(30) == 141
+        assert outer.stderr.read() == b""

@@ -63,7 +63,7 @@ def _switch(think: bool | None, request: Request, provider: Provider) -> dict[st
             return {"chat_template_kwargs": {**kept, "enable_thinking": think}}
         case Thinking.EFFORT:
             return {} if think else {"reasoning_effort": "none"}
-        case Thinking.NONE:
+        case _:
             return {}
 
 
