@@ -51,7 +51,12 @@ CASES = {
     "abort": (stream(HELLO, delta(finish_reason="abort")), 5, "Hello\n", "abort"),
     "a success after a failure": (stream(HELLO, delta(finish_reason="length"), STOP), 7, "Hello\n", "token limit"),
     "half a character before the answer": (raw(event(HALF), event(HELLO), event(STOP)), 0, "Hello\n", "Hm\ufffd\n"),
-    "half a character at the end": (raw(event(HALF), event(delta(finish_reason="length"))), 7, "", "Hm\ufffd\n"),
+    "half a character of a thought at the end": (
+        raw(event(HALF), event(delta(finish_reason="length"))),
+        7,
+        "",
+        "Hm\ufffd\n",
+    ),
     "unknown reason": (stream(HELLO, delta(finish_reason="bored")), 13, "Hello\n", "unknown finish_reason: bored"),
     "the reason error": (stream(HELLO, delta(finish_reason="error")), 13, "Hello\n", "unknown finish_reason: error"),
     "reasons keep their case": (stream(HELLO, delta(finish_reason="STOP")), 13, "Hello\n", "unknown finish_reason"),
