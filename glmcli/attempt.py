@@ -58,7 +58,8 @@ class Attempt:
             return self._named(error)
         finally:
             watch.close()
-        shortfall = verdict(self.fold.reply(), allow_empty=self._plan.allow_empty)
+        plan = self._plan
+        shortfall = verdict(self.fold.reply(), allow_empty=plan.allow_empty, runs_tools=plan.runs_tools)
         if shortfall:
             return self._named(shortfall)
         return None

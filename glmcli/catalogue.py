@@ -9,6 +9,8 @@ Sources:
     modelstudio: alibabacloud.com/help/en/model-studio/glm (2026-03-15 and 2026-09-02), docs.qwencloud.com chat
         reference (2026); glm-4.5 answers only as a stream: github.com/musistudio/claude-code-router/issues/714.
     tokenhub: tencentcloud.com/document/product/1300/80634 (2026).
+    tool_stream: docs.z.ai OpenAPI (2026-09); alibabacloud.com/help/en/model-studio/glm, "Streaming tool calling"
+        (2026-03-15), with 5.1 and 5.2 by docs.qwencloud.com (2026); the TokenHub page names no models.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ class Model(Record):
         efforts: the words of --effort that it honours.
         stream_only: a whole answer is refused.
         refuses: request parameters that this model does not take.
+        tool_stream: the model is listed among those whose calls can come in pieces.
     """
 
     context: int | None = None
@@ -41,24 +44,27 @@ class Model(Record):
     efforts: tuple[str, ...] = ()
     stream_only: bool = False
     refuses: tuple[str, ...] = ()
+    tool_stream: bool = False
 
 
 _ZHIPU: dict[str, Model] = {
-    "glm-5.3": Model(context=1_048_576, max_output=131_072, stops_thinking=False, efforts=("low", "high", "max")),
+    "glm-5.3": Model(
+        context=1_048_576, max_output=131_072, stops_thinking=False, efforts=("low", "high", "max"), tool_stream=True
+    ),
     "glm-5.3-flash": Model(context=1_048_576, max_output=131_072, stops_thinking=False, efforts=("low", "high", "max")),
     "glm-5.3-flashx": Model(
         context=1_000_000, max_output=131_072, stops_thinking=False, efforts=("low", "high", "max")
     ),
-    "glm-5.2": Model(context=1_000_000, max_output=131_072, efforts=("high", "max")),
-    "glm-5.1": Model(context=200_000, max_output=131_072),
-    "glm-5": Model(context=204_800, max_output=131_072),
-    "glm-5-turbo": Model(context=200_000, max_output=131_072),
+    "glm-5.2": Model(context=1_000_000, max_output=131_072, efforts=("high", "max"), tool_stream=True),
+    "glm-5.1": Model(context=200_000, max_output=131_072, tool_stream=True),
+    "glm-5": Model(context=204_800, max_output=131_072, tool_stream=True),
+    "glm-5-turbo": Model(context=200_000, max_output=131_072, tool_stream=True),
     "glm-5-code": Model(context=200_000, max_output=131_072),
     "glm-5v-turbo": Model(context=200_000, max_output=131_072),
-    "glm-4.7": Model(context=204_800, max_output=131_072),
+    "glm-4.7": Model(context=204_800, max_output=131_072, tool_stream=True),
     "glm-4.7-flashx": Model(context=200_000, max_output=131_072),
     "glm-4.7-flash": Model(context=200_000, max_output=131_072),
-    "glm-4.6": Model(context=204_800, max_output=131_072),
+    "glm-4.6": Model(context=204_800, max_output=131_072, tool_stream=True),
     "glm-4.6v": Model(context=128_000, max_output=32_768),
     "glm-4.5": Model(context=131_072, max_output=98_304),
     "glm-4.5-x": Model(context=131_072, max_output=98_304),
@@ -78,11 +84,11 @@ _MODELS: Mapping[str, Mapping[str, Model]] = {
     "modelstudio": {
         "glm-5.3": Model(efforts=("low", "high", "max")),
         "glm-5.3-flash": Model(efforts=("low", "high", "max")),
-        "glm-5.2": Model(context=1_048_576, max_output=131_072, efforts=("high", "max")),
-        "glm-5.1": Model(context=202_752, efforts=("high", "max")),
-        "glm-5": Model(context=202_752, max_output=16_384, efforts=("high", "max")),
-        "glm-4.7": Model(context=202_752, max_output=16_384),
-        "glm-4.6": Model(context=202_752, max_output=16_384),
+        "glm-5.2": Model(context=1_048_576, max_output=131_072, efforts=("high", "max"), tool_stream=True),
+        "glm-5.1": Model(context=202_752, efforts=("high", "max"), tool_stream=True),
+        "glm-5": Model(context=202_752, max_output=16_384, efforts=("high", "max"), tool_stream=True),
+        "glm-4.7": Model(context=202_752, max_output=16_384, tool_stream=True),
+        "glm-4.6": Model(context=202_752, max_output=16_384, tool_stream=True),
         "glm-4.5": Model(context=131_072, max_output=16_384, stream_only=True),
         "glm-4.5-air": Model(context=131_072, max_output=16_384, stream_only=True),
         "ZHIPU/GLM-5.2": Model(efforts=("high", "max"), refuses=("top_k", "repetition_penalty")),
@@ -90,11 +96,11 @@ _MODELS: Mapping[str, Mapping[str, Model]] = {
         "ZHIPU/GLM-5": Model(refuses=("top_k", "repetition_penalty")),
     },
     "tokenhub": {
-        "glm-5.2": Model(context=1_000_000, max_output=131_072, efforts=("high", "max")),
-        "glm-5.1": Model(context=200_000, max_output=131_072),
-        "glm-5": Model(context=200_000, max_output=131_072),
-        "glm-5-turbo": Model(context=200_000, max_output=131_072),
-        "glm-5v-turbo": Model(context=200_000, max_output=131_072),
+        "glm-5.2": Model(context=1_000_000, max_output=131_072, efforts=("high", "max"), tool_stream=True),
+        "glm-5.1": Model(context=200_000, max_output=131_072, tool_stream=True),
+        "glm-5": Model(context=200_000, max_output=131_072, tool_stream=True),
+        "glm-5-turbo": Model(context=200_000, max_output=131_072, tool_stream=True),
+        "glm-5v-turbo": Model(context=200_000, max_output=131_072, tool_stream=True),
     },
 }
 

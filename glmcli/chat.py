@@ -9,15 +9,7 @@ from glmcli.record import EMPTY, Record
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Role = Literal["system", "user", "assistant"]
-
-
-class Message(Record):
-    """One turn of the conversation; `reasoning` only on the assistant's own turns."""
-
-    role: Role
-    text: str
-    reasoning: str = ""
+Role = Literal["system", "user", "assistant", "tool"]
 
 
 class ToolCall(Record):
@@ -28,10 +20,47 @@ class ToolCall(Record):
     arguments: str
 
 
+class ToolResult(Record):
+    """What a call gave back: the text that the model reads, and in `how` how it ended, for a person."""
+
+    call: ToolCall
+    text: str
+    failed: bool
+    how: str = ""
+
+
+class Message(Record):
+    """One turn of the conversation; `reasoning` and `tool_calls` only on the assistant's own turns.
+
+    A turn of the role `tool` is the result of one call, named by `tool_call_id`.
+    """
+
+    role: Role
+    text: str
+    reasoning: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str = ""
+
+
+class Function(Record):
+    """A tool as the model sees it; `parameters` is a JSON Schema."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+
+
 class Request(Record):
     """One question. None means: not set by the user, and not sent. It says nothing of who will serve it.
 
     Units: `max_tokens` and `think_budget` in tokens.
+
+    Attributes:
+        tools: the functions that the model may call.
+        tool_choice: `auto`, `none`, `required`, or the name of a function.
+        tool_stream: whether the arguments of calls come in pieces; None: where the provider has it.
+        server_tools: tools that the provider runs, passed as they are.
+        extra: other fields of the provider.
     """
 
     model: str
@@ -46,6 +75,9 @@ class Request(Record):
     max_tokens: int | None = None
     seed: int | None = None
     stop: tuple[str, ...] = ()
+    tools: tuple[Function, ...] = ()
+    tool_choice: str | None = None
+    tool_stream: bool | None = None
     server_tools: tuple[Mapping[str, Any], ...] = ()
     extra: Mapping[str, Any] = EMPTY
     stream: bool = True

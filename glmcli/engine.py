@@ -14,7 +14,7 @@ from glmcli.errors import BusyError, GlmError, IncompleteError, NetworkError, Pr
 from glmcli.outcome import Again, Outcome, no_timing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from glmcli.events import Reply
     from glmcli.output.writer import Writer
@@ -45,18 +45,26 @@ class Engine:
 
     def ask(self) -> Outcome:
         """The end of the question: the first complete answer, or the last candidate's error."""
+        outcome = self.step(self._plan.candidates)
+        for call in outcome.reply.tool_calls:
+            self._writer.tool_call(call)
+        self._writer.end(outcome)
+        return outcome
+
+    def step(self, candidates: Sequence[Candidate]) -> Outcome:
+        """The same without telling the writers of the end: one of several requests that make up a question."""
         outcome = Outcome()
-        for number, candidate in enumerate(self._plan.candidates, 1):
+        self._printed = False
+        for number, candidate in enumerate(candidates, 1):
             reply, error = self._ask_one(candidate)
             self._timing["total"] = time.monotonic() - self._plan.started
             outcome = Outcome(candidate.provider.name, candidate.model, reply, error, self._attempts, self._timing)
             if error is None or self._printed or not _may_fall_back(error) or time.monotonic() >= self._plan.deadline:
                 break
-            if number < len(self._plan.candidates):
-                following = self._plan.candidates[number]
+            if number < len(candidates):
+                following = candidates[number]
                 elsewhere = f"{following.provider.name}/{following.model}"
                 self._writer.retry(Again(error, 0.0, self._attempts + 1, elsewhere))
-        self._writer.end(outcome)
         return outcome
 
     def _ask_one(self, candidate: Candidate) -> tuple[Reply, GlmError | None]:

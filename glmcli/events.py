@@ -137,6 +137,10 @@ class _OpenCall:
         self.arguments: list[str] = []
         self._name_size = 0
 
+    def whole(self) -> ToolCall:
+        """All of it that came."""
+        return ToolCall(self.id, "".join(self.name), "".join(self.arguments))
+
     def add_name(self, piece: str) -> None:
         # A last fragment may repeat the whole name (github.com/agentscope-ai/agentscope-java/issues/1223).
         if len(piece) != self._name_size or piece != "".join(self.name):
@@ -218,7 +222,8 @@ class Fold:
         return Reply(
             reasoning="".join(self._reasoning),
             answer="".join(self._answer),
-            tool_calls=tuple(ToolCall(c.id, "".join(c.name), "".join(c.arguments)) for c in self._calls),
+            # A fragment without name and arguments is noise of a gateway, and no call.
+            tool_calls=tuple(call for call in map(_OpenCall.whole, self._calls) if call.name or call.arguments),
             usage=self._usage,
             finish_reason=self._finish,
             request_id=self._request_id,
@@ -226,13 +231,13 @@ class Fold:
         )
 
 
-def verdict(reply: Reply, *, allow_empty: bool = False) -> GlmError | None:
-    """Why this reply is no complete answer, or None if it is one."""
+def verdict(reply: Reply, *, allow_empty: bool = False, runs_tools: bool = False) -> GlmError | None:
+    """Why this reply is no complete answer, or None if it is one; with `runs_tools`, whole tool calls are one too."""
     if reply.finish_reason is None and not (reply.done and reply.answer):
         return _cut(reply)
     ending = ENDINGS.get(reply.finish_reason or "stop")
     if ending in {"complete", "tools"}:
-        return _content(reply, allow_empty=allow_empty)
+        return None if runs_tools and reply.tool_calls else _content(reply, allow_empty=allow_empty)
     return _bad_ending(reply.finish_reason or "", ending)
 
 

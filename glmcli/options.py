@@ -40,6 +40,14 @@ class Options(Record):
     stop: tuple[str, ...] = ()
     option: Mapping[str, Any] = EMPTY
     force: bool = False
+    tools: tuple[str, ...] = ()
+    max_steps: int = 10
+    yes: bool = False
+    approve: tuple[str, ...] = ()
+    plan: bool = False
+    tool_choice: str | None = None
+    tool_stream: bool | None = None
+    live: bool = False
     no_stream: bool = False
     no_reasoning: bool = False
     reasoning: str | None = None

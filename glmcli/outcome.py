@@ -8,6 +8,7 @@ from glmcli.events import Reply
 from glmcli.record import Record
 
 if TYPE_CHECKING:
+    from glmcli.chat import Message
     from glmcli.errors import GlmError
 
 Timing = dict[str, float | None]
@@ -19,7 +20,12 @@ def no_timing() -> Timing:
 
 
 class Outcome(Record):
-    """The end of a question; `error` is None only for a complete answer. `attempts` counts the requests sent."""
+    """The end of a question; `error` is None only for a complete answer.
+
+    Attributes:
+        attempts: requests sent.
+        turns: what was said between the question and this reply: calls of tools, and their results.
+    """
 
     provider: str | None = None
     model: str | None = None
@@ -27,6 +33,7 @@ class Outcome(Record):
     error: GlmError | None = None
     attempts: int = 0
     timing: Timing | None = None
+    turns: tuple[Message, ...] = ()
 
 
 class Again(Record):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from glmcli.record import Record
 
 if TYPE_CHECKING:
+    from glmcli.chat import Request
     from glmcli.providers.dialect import HttpCall
     from glmcli.providers.row import Provider
     from glmcli.proxies import Proxy
@@ -29,6 +30,7 @@ class Candidate(Record):
     provider: Provider
     model: str
     call: HttpCall
+    request: Request
     proxy: Proxy | None = None
 
 
@@ -39,6 +41,7 @@ class Plan(Record):
         candidates: who is asked, in this order.
         live: events are printed as they come, so nothing is asked twice after the first.
         exact: leading newlines are kept even where they mean nothing.
+        runs_tools: a reply that ends in tool calls is a whole turn, not a failure.
         started: the monotonic clock when the program began; the deadline counts from it.
     """
 
@@ -48,6 +51,7 @@ class Plan(Record):
     live: bool = False
     exact: bool = False
     allow_empty: bool = False
+    runs_tools: bool = False
 
     @property
     def deadline(self) -> float:

@@ -1,6 +1,8 @@
 """A conversation kept in a file: one JSON object a line, read before a question, appended after its answer.
 
-Shape of a line: `{"role": "user", "content": "…"}`; the assistant's lines add `reasoning`, `provider`, `model`.
+Shape of a line: `{"role": "user", "content": "…"}`; the assistant's lines add `reasoning`, `provider`, `model`, and
+`tool_calls` where it called tools (each with `id`, `name`, `arguments`); a line of the role `tool` is a result, and
+names its call in `tool_call_id`.
 The file belongs to its owner alone (mode 0600) and is locked while a question is under way.
 """
 
@@ -13,7 +15,7 @@ import stat
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from glmcli.chat import Message
+from glmcli.chat import Message, ToolCall
 from glmcli.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from glmcli.secrets import Redactor
 
 _MODE = 0o600
-_ROLES = ("system", "user", "assistant")
+_ROLES = ("system", "user", "assistant", "tool")
 
 
 class Session:
@@ -71,12 +73,17 @@ class Session:
             value = json.loads(line)
             role, content = value["role"], value["content"]
             reasoning = value.get("reasoning") or ""
-            (content + reasoning).encode()  # half a character would be found only when it is sent
+            calls = tuple(ToolCall(**call) for call in value.get("tool_calls") or ())
+            answered = value.get("tool_call_id") or ""
+            said = "".join([content, reasoning, answered, *(f"{c.id}{c.name}{c.arguments}" for c in calls)])
+            said.encode()  # half a character would be found only when it is sent
         except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
             raise self._wrong(number) from error
         if role not in _ROLES or not isinstance(content, str) or not isinstance(reasoning, str):
             raise self._wrong(number)
-        return Message(role, content, reasoning)
+        if (role == "tool") != bool(answered) or (calls and role != "assistant"):
+            raise self._wrong(number)
+        return Message(role, content, reasoning, calls, answered)
 
     def _wrong(self, number: int) -> UsageError:
         return UsageError(
@@ -90,15 +97,10 @@ class Session:
         Raises:
             OutputError: it cannot be written; what was written is taken back.
         """
-        answer = {
-            "role": "assistant",
-            "content": outcome.reply.answer,
-            "reasoning": outcome.reply.reasoning,
-            "provider": outcome.provider,
-            "model": outcome.model,
-        }
+        answer = Message("assistant", outcome.reply.answer, outcome.reply.reasoning)
         turns: list[dict[str, Any]] = [{"role": turn.role, "content": turn.text} for turn in new]
-        text = "".join(json.dumps(turn, ensure_ascii=False) + "\n" for turn in [*turns, answer])
+        turns += [_line(turn, outcome) for turn in (*outcome.turns, answer)]
+        text = "".join(json.dumps(turn, ensure_ascii=False) + "\n" for turn in turns)
         size = None
         try:
             size = os.fstat(self._fd).st_size
@@ -115,3 +117,12 @@ class Session:
     def _line_break(self, size: int) -> bytes:
         """A newline where the file's last line has none."""
         return b"\n" if size and os.pread(self._fd, 1, size - 1) != b"\n" else b""
+
+
+def _line(turn: Message, outcome: Outcome) -> dict[str, Any]:
+    """A turn that followed the question."""
+    if turn.role == "tool":
+        return {"role": "tool", "tool_call_id": turn.tool_call_id, "content": turn.text}
+    calls = {"tool_calls": [call.fields() for call in turn.tool_calls]} if turn.tool_calls else {}
+    who = {"provider": outcome.provider, "model": outcome.model}
+    return {"role": turn.role, "content": turn.text, "reasoning": turn.reasoning, **calls, **who}

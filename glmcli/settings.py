@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from glmcli import checks, choice
-from glmcli.chat import Message, Request
+from glmcli.chat import Function, Message, Request
 from glmcli.errors import UsageError
 from glmcli.keys import KeyRing, has_key, key_name
 from glmcli.plan import Candidate, Limits
@@ -35,6 +35,8 @@ _SAME = (
     "seed",
     "stop",
     "server_tools",
+    "tool_choice",
+    "tool_stream",
 )
 
 
@@ -77,7 +79,9 @@ class Resolver:
         self._embedded = embedded
         self._dry = options.dry_run or options.curl
 
-    def candidates(self, messages: tuple[Message, ...], *, stream: bool) -> tuple[Candidate, ...]:
+    def candidates(
+        self, messages: tuple[Message, ...], tools: tuple[Function, ...] = (), *, stream: bool
+    ) -> tuple[Candidate, ...]:
         """The provider that is asked first, then the fallbacks; all are checked before the first is asked.
 
         Raises:
@@ -102,7 +106,7 @@ class Resolver:
                 raise UsageError(message=f"--fallback {text}: no model", fix="--fallback [PROVIDER/]MODEL")
             chosen.append(self._reached(row or first.provider))
             models.append(model)
-        requests = [self._request(model, messages, stream=stream) for model in models]
+        requests = [self._request(model, messages, stream=stream).replace(tools=tools) for model in models]
         for provider, request in zip(chosen, requests, strict=True):
             self._check(request, provider)
         return tuple(
@@ -169,7 +173,7 @@ class Resolver:
         by = f" through the proxy {proxy}" if proxy else ""
         holder = ", with a key" if key else ", without a key"
         self._terminal.detail(f"{provider.name}/{request.model}: {call.url}{by}{holder}")
-        return Candidate(provider, request.model, call.replace(key=key), proxy)
+        return Candidate(provider, request.model, call.replace(key=key), request, proxy)
 
     def _key(self, provider: Provider, key_file: str | None) -> Key | None:
         if not self._dry:

@@ -29,18 +29,23 @@ if TYPE_CHECKING:
 
     from glmcli.app import App
     from glmcli.chat import Message
+    from glmcli.commands.tools.offer import Offer
+    from glmcli.config import Config
     from glmcli.output.writer import Writer
     from glmcli.providers.row import Provider
+    from glmcli.tools.toolbox import Toolbox
 
 
-def answer(app: App, flags: Mapping[str, Any], *, live: bool) -> None:
+def answer(app: App, flags: Mapping[str, Any], *, live: bool, runs_tools: bool = False) -> None:
     """Ask, print, and raise the error if there is no complete answer; `live` prints as it comes.
+
+    With `runs_tools` the model may call the tools of --tools before it answers.
 
     Raises:
         GlmError: as its exit code says.
     """
     with ExitStack() as stack:
-        question = _Question(app, Options(**flags), flags, stack, live=live)
+        question = _Question(app, Options(**flags), flags, stack, live=live, runs_tools=runs_tools)
         try:
             question.ask()
         except _ReportedError as reported:
@@ -77,16 +82,27 @@ def _shares_stdout(options: Options) -> bool:
     return for_script and "stdout" in (options.reasoning, options.meta)
 
 
-def _agree(options: Options, *, live: bool) -> None:
+_INSTEAD = "--jsonl, or leave out --stream"
+
+
+def _agree(options: Options, *, live: bool, runs_tools: bool) -> None:
     """Refuse flags that contradict each other."""
+    for_script = options.json or options.jsonl
     pairs = (
+        (
+            options.tools and not runs_tools,
+            "the request file names tools, which this command does not run",
+            "glm tools run",
+        ),
+        (options.plan and for_script, "--plan is JSON by itself", _CHOOSE),
+        (options.plan and options.live, "--plan is one list at the end, and --stream prints as it arrives", _CHOOSE),
         (options.json and options.jsonl, "--json and --jsonl are two forms of the same output", _CHOOSE),
         (
             live and options.json,
             "--json is one object at the end, and stream prints as it arrives",
-            "--jsonl, or glm ask",
+            _INSTEAD if runs_tools else "--jsonl, or glm ask",
         ),
-        (live and options.no_stream, "stream needs a stream", "glm ask --no-stream"),
+        (live and options.no_stream, "stream needs a stream", _CHOOSE if runs_tools else "glm ask --no-stream"),
         (options.no_reasoning and options.reasoning, "--no-reasoning hides what --reasoning would write", _CHOOSE),
         (options.no_stdin and options.need_stdin, "--no-stdin and --need-stdin contradict each other", _CHOOSE),
         (options.dry_run and options.curl, "--dry-run and --curl are two forms of the same output", _CHOOSE),
@@ -101,8 +117,18 @@ def _agree(options: Options, *, live: bool) -> None:
 class _Question:
     """One question, from the options to the last byte."""
 
-    def __init__(self, app: App, options: Options, flags: Mapping[str, Any], stack: ExitStack, *, live: bool) -> None:
+    def __init__(
+        self,
+        app: App,
+        options: Options,
+        flags: Mapping[str, Any],
+        stack: ExitStack,
+        *,
+        live: bool,
+        runs_tools: bool,
+    ) -> None:
         self._app = app
+        self._runs_tools = runs_tools
         self._terminal = app.terminal
         self._flags = flags
         self.options = options
@@ -114,24 +140,42 @@ class _Question:
         self._stdin = Stdin(lost=STDIN in app.lost, deadline=deadline, say=app.terminal.insist)
 
     def ask(self) -> None:
-        _agree(self.options, live=self._live)
+        self._agree()
         self._set_terminal()
         file = self._load_file()
         self._set_terminal()
         if self.options.key_file == "-":
             self._stdin.reserve("--key-file -")
         self._refuse_shared_file()
+        config = load_config(self._app.environment)
+        tools = self._tools(config)
         session = Session(self.options.session) if self.options.session else None
         new, messages = self._messages(session)
-        candidates = self._candidates(file, messages)
+        toolbox = tools.open(self._stack) if tools else None
+        candidates = self._candidates(file, config, messages, toolbox)
         if self.options.dry_run or self.options.curl:
             self._show(candidates[0])
             return
         from glmcli.commands.writers import Kept
 
-        outcome = self._run(candidates, Kept(session, new, self._terminal.redactor) if session else Silent())
+        keep = Kept(session, new, self._terminal.redactor) if session else Silent()
+        outcome = self._run(candidates, keep, toolbox)
         if outcome.error:
             raise _ReportedError(outcome.error)
+
+    def _agree(self) -> None:
+        _agree(self.options, live=self._live, runs_tools=self._runs_tools)
+
+    def _tools(self, config: Config) -> Offer | None:
+        """The tools of --tools; nothing is started yet."""
+        if not self._runs_tools:
+            return None
+        from glmcli.commands.tools.offer import Offer
+
+        nothing_sent = self.options.dry_run or self.options.curl
+        return Offer(
+            self.options, self._app, self._stdin, config, trusted="tools" in self._flags, connect=not nothing_sent
+        )
 
     def _refuse_shared_file(self) -> None:
         options = self.options
@@ -164,7 +208,8 @@ class _Question:
         file = request_file.load(self.options.request, self.options.var, self._stdin)
         self.options = merge(file, self._flags)
         self._bound(self.options.deadline)
-        _agree(self.options, live=self._live)
+        # `stream` in a request file is the wire's; whether text is printed as it comes is said by --stream alone.
+        self._agree()
         return file
 
     def _set_terminal(self) -> None:
@@ -184,12 +229,15 @@ class _Question:
         kept = (system, *new) if system and system not in earlier else new
         return kept, words.conversation(system, earlier, new)
 
-    def _candidates(self, file: Mapping[str, Any], messages: tuple[Message, ...]) -> tuple[Candidate, ...]:
+    def _candidates(
+        self, file: Mapping[str, Any], config: Config, messages: tuple[Message, ...], toolbox: Toolbox | None
+    ) -> tuple[Candidate, ...]:
         environment = self._app.environment
-        layers = settings.Layers(Options(**self._flags), file, environment, load_config(environment))
+        layers = settings.Layers(Options(**self._flags), file, environment, config)
         keys = KeyRing(environment, self._stdin, self._terminal.note)
         resolver = settings.Resolver(self.options, layers, self._terminal, keys, self._embedded)
-        return resolver.candidates(messages, stream=not self.options.no_stream)
+        tools = toolbox.functions() if toolbox else ()
+        return resolver.candidates(messages, tools, stream=not self.options.no_stream)
 
     def _embedded(self, provider: Provider) -> str:
         """The address of the sandbox, which is started for this question unless nothing is sent."""
@@ -215,7 +263,7 @@ class _Question:
             return RenderedStream(terminal.stdout)
         return open_output(options.output, terminal)
 
-    def _run(self, candidates: tuple[Candidate, ...], keep: Writer) -> Outcome:
+    def _run(self, candidates: tuple[Candidate, ...], keep: Writer, toolbox: Toolbox | None) -> Outcome:
         tls = None
         if any(candidate.call.url.startswith("https:") for candidate in candidates):
             from glmcli.tls import Tls
@@ -227,7 +275,7 @@ class _Question:
 
         out = self._destination()
         with _unless_broken(out):
-            writer = writers(self.options, self._terminal, out, keep, live=self._live)
+            writer = writers(self.options, self._terminal, out, keep, live=self._live, toolbox=toolbox)
             self.told = writer.ended
             plan = Plan(
                 candidates=candidates,
@@ -235,9 +283,19 @@ class _Question:
                 live=self._live,
                 exact=self.options.exact,
                 allow_empty=self.options.allow_empty,
+                runs_tools=self._runs_tools,
                 started=self._app.started,
             )
-            return Engine(plan, writer, self._terminal.redactor, tls, out.check_reader).ask()
+            engine = Engine(plan, writer, self._terminal.redactor, tls, out.check_reader)
+            if toolbox is None or self.options.plan:
+                return engine.ask()
+            from glmcli.converse import Conversation
+            from glmcli.tools.approval import Approvals
+
+            approvals = Approvals(self._terminal, everything=self.options.yes, named=self.options.approve)
+            terminal, tick = self._terminal, out.check_reader
+            talk = Conversation(engine, plan, writer, toolbox, approvals, redactor=terminal.redactor, tick=tick)
+            return talk.run(self.options.max_steps)
 
 
 @contextmanager

@@ -84,7 +84,7 @@ class Flag(Record):
 
 
 _MODEL, _INPUT, _THINK, _SAMPLE = "Model", "Input", "Thinking", "Sampling"
-_OUTPUT, _TIME = "Output", "Time and retries"
+_TOOLS, _OUTPUT, _TIME = "Tools", "Output", "Time and retries"
 
 FLAGS: tuple[Flag, ...] = (
     Flag("model", ("-m", "--model"), "text", _MODEL, "The model, as [PROVIDER/]MODEL.", "MODEL"),
@@ -150,7 +150,28 @@ FLAGS: tuple[Flag, ...] = (
     Flag("deadline", ("--deadline",), "seconds", _TIME, "Until all is over, stdin included (none).", "S"),
 )
 
-GROUPS: Mapping[str, str] = {flag.field: flag.group for flag in FLAGS}
+TOOL_FILES = Flag("tools", ("--tools",), "list", _TOOLS, "A file of tools, YAML or JSON (repeatable).", "FILE|-")
+
+# What `tools run` takes beside all of FLAGS.
+TOOL_FLAGS: tuple[Flag, ...] = (
+    TOOL_FILES,
+    Flag("max_steps", ("--max-steps",), "integer", _TOOLS, "Most requests to the model (10).", "N", 1),
+    Flag("yes", ("--yes",), "switch", _TOOLS, "Approve every call, but of tools that say deny."),
+    Flag("approve", ("--approve",), "list", _TOOLS, "Approve the calls of this tool (repeatable).", "NAME"),
+    Flag("plan", ("--plan",), "switch", _TOOLS, "Print the model's first calls as JSON; run nothing."),
+    Flag(
+        "tool_choice",
+        ("--tool-choice",),
+        "text",
+        _TOOLS,
+        "Which tool the first step calls: auto, none, required or a name.",
+        "auto|none|required|NAME",
+    ),
+    Flag("tool_stream", ("--tool-stream/--no-tool-stream",), "choice", _TOOLS, "Whether calls come in pieces."),
+    Flag("live", ("--stream",), "switch", _OUTPUT, "Print text as it comes, also what precedes a call."),
+)
+
+GROUPS: Mapping[str, str] = {flag.field: flag.group for flag in (*TOOL_FLAGS, *FLAGS)}
 
 _PROMPT = inspect.Parameter(
     "prompt",
@@ -182,9 +203,9 @@ def declare(
     return called
 
 
-def asking(command: Command) -> Callable[..., None]:
-    """The command with a prompt and all the flags of those who ask a model."""
-    return declare(command, FLAGS, [_PROMPT])
+def asking(command: Command, more: Iterable[Flag] = ()) -> Callable[..., None]:
+    """The command with a prompt, all the flags of those who ask a model, and `more` of its own before them."""
+    return declare(command, (*more, *FLAGS), [_PROMPT])
 
 
 def _typed(given: Mapping[str, Any], flags: Mapping[str, Flag]) -> dict[str, Any]:

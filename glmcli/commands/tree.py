@@ -64,6 +64,25 @@ class Command(_AsGiven, typer.core.TyperCommand):
                 formatter.write_dl(records)
 
 
+def group(name: str, listed: Mapping[str, Listed], text: str) -> typer.core.TyperGroup:
+    """Commands under a name, imported when they are called."""
+    app = typer.Typer(
+        name=name,
+        cls=type("_Listed", (Group,), {"listed": listed}),
+        help=text,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings=SETTINGS,
+    )
+    app.callback()(_nothing)
+    return typer.main.get_command(app)  # type: ignore[return-value]
+
+
+def _nothing() -> None:
+    pass
+
+
 def single(name: str, function: Callable[..., None]) -> typer.core.TyperCommand:
     """The function as a command of that name."""
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)

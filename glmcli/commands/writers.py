@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from glmcli.output.call_plan import CallPlan
 from glmcli.output.destination import Destination, OpenStream, open_side
 from glmcli.output.json_lines import JsonLines
 from glmcli.output.json_reply import JsonReply, Meta
 from glmcli.output.plain import LiveAnswer, ReasoningText, Remarks, WholeAnswer
+from glmcli.output.tool_trace import ToolTrace
 from glmcli.output.usage_line import UsageLine
 from glmcli.output.writer import Silent, Together, Writer
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from glmcli.secrets import Redactor
     from glmcli.session import Session
     from glmcli.terminal import Terminal
+    from glmcli.tools.toolbox import Toolbox
 
 
 class Kept(Silent):
@@ -38,17 +41,22 @@ class Kept(Silent):
             self._session.append(self._new, outcome, self._redactor)
 
 
-def writers(options: Options, terminal: Terminal, out: Destination, keep: Writer, *, live: bool) -> Together:
-    """All writers of this question as one; `keep` is the session's.
+def writers(
+    options: Options, terminal: Terminal, out: Destination, keep: Writer, *, live: bool, toolbox: Toolbox | None
+) -> Together:
+    """All writers of this question as one; `keep` is the session's, `toolbox` holds what the model may call.
 
     Reasoning comes first: its line ends before anything else is said. A script is told last, when all else has
     succeeded; a person has the answer even if it cannot be kept.
     """
     answer = _answer(options, out, live=live)
     for_script = options.json or options.jsonl
+    if options.plan and toolbox:
+        answer = CallPlan(out, terminal, toolbox.planned)
     both = [keep, answer] if for_script else [answer, keep]
     rest = [*_meta(options, terminal), *([UsageLine(terminal)] if options.usage else [])]
-    return Together([*_reasoning(options, terminal, live=live), Remarks(terminal), *both, *rest])
+    trace = [ToolTrace(terminal, live=live)] if toolbox and not options.plan else []
+    return Together([*_reasoning(options, terminal, live=live), Remarks(terminal), *trace, *both, *rest])
 
 
 def _reasoning(options: Options, terminal: Terminal, *, live: bool) -> Iterator[Writer]:

@@ -1,4 +1,4 @@
-"""Our schemas, and what a document has against them. The only jsonschema import of the house."""
+"""Our schemas, and what a document has against them. What others wrote is in foreign."""
 
 from __future__ import annotations
 
@@ -69,14 +69,16 @@ def _is_integer(_checker: object, value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _pattern(_validator: Validator, pattern: str, value: object, _schema: object) -> Iterator[ValidationError]:
+def our_pattern(_validator: Validator, pattern: str, value: object, _schema: object) -> Iterator[ValidationError]:
     """Like the keyword, but `$` is the end of the text, not a place before a last newline, as in ECMA 262."""
     if isinstance(value, str) and not re.search(re.sub(r"\$$", r"\\Z", pattern), value):
         yield ValidationError(f"does not match {pattern}")
 
 
+OUR_TYPES = {"integer": _is_integer}
+
 _Validator = extend(  # type: ignore[no-untyped-call]
     Draft202012Validator,
-    validators={"pattern": _pattern},
-    type_checker=Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_integer),
+    validators={"pattern": our_pattern},
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine("integer", OUR_TYPES["integer"]),
 )

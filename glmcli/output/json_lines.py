@@ -8,6 +8,7 @@ from glmcli.events import Answer, Event, Reasoning
 from glmcli.output.json_reply import error_object, line, usage_object
 
 if TYPE_CHECKING:
+    from glmcli.chat import ToolCall, ToolResult
     from glmcli.outcome import Again, Outcome
     from glmcli.output.destination import Destination
 
@@ -24,7 +25,7 @@ class JsonLines:
         self._write({"type": "start", "provider": provider, "model": model})
 
     def event(self, event: Event) -> None:
-        """Reasoning and answer as they come; calls and usage are told whole at the end."""
+        """Reasoning and answer as they come; calls are told when they are whole, usage at the end."""
         match event:
             case Reasoning(text):
                 self._write({"type": "reasoning", "text": text})
@@ -33,16 +34,24 @@ class JsonLines:
             case _:
                 pass
 
+    def tool_call(self, call: ToolCall) -> None:
+        """A whole call."""
+        self._write({"type": "tool_call", **call.fields()})
+
+    def tool_result(self, result: ToolResult) -> None:
+        """What the model will read."""
+        call = result.call
+        told = {"id": call.id, "name": call.name, "text": result.text, "failed": result.failed}
+        self._write({"type": "tool_result", **told})
+
     def retry(self, again: Again) -> None:
         """All since `start` is void."""
         error = error_object(again.error)
         self._write({"type": "retry", "error": error, "wait": round(again.wait, 3), "attempt": again.attempt})
 
     def end(self, outcome: Outcome) -> None:
-        """Calls, usage, error, end."""
+        """Usage, error, end."""
         reply = outcome.reply
-        for call in reply.tool_calls:
-            self._write({"type": "tool_call", **call.fields()})
         if usage := usage_object(reply.usage):
             self._write({"type": "usage", **usage})
         if outcome.error:

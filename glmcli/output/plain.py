@@ -11,6 +11,7 @@ from glmcli.outcome import no_timing
 from glmcli.output.writer import Silent
 
 if TYPE_CHECKING:
+    from glmcli.chat import ToolCall
     from glmcli.outcome import Again, Outcome
     from glmcli.output.destination import Destination
     from glmcli.terminal import Stream, Terminal
@@ -54,10 +55,18 @@ class LiveAnswer(Silent):
             self._out.write(event.text)
             self._last = event.text
 
-    def end(self, outcome: Outcome) -> None:
-        """End the line; a file is put into its place if the answer is complete."""
+    def tool_call(self, call: ToolCall) -> None:  # noqa: ARG002 - the contract's names
+        """What the model said before its calls ends a line."""
+        self._end_line()
+
+    def _end_line(self) -> None:
         if self._last and not self._exact and not self._last.endswith("\n"):
             self._out.write("\n")
+        self._last = ""
+
+    def end(self, outcome: Outcome) -> None:
+        """End the line; a file is put into its place if the answer is complete."""
+        self._end_line()
         if outcome.error:
             self._out.abandon()
         else:
@@ -79,6 +88,7 @@ class ReasoningText(Silent):
         self._needs_answer = needs_answer
         self._is_stderr = stream is terminal.stderr
         self._held: list[str] = []
+        self._kept: list[str] = []  # of turns that are over
         self._begun = False
         self._open = False
 
@@ -92,6 +102,14 @@ class ReasoningText(Silent):
         elif isinstance(event, AnswerText | Damaged | ToolCallPart):
             self._close()
 
+    def tool_call(self, call: ToolCall) -> None:  # noqa: ARG002 - the contract's names
+        """The turn is over: another one's retry does not void its thoughts."""
+        if self._held:
+            self._kept += ["".join(self._held).strip("\n"), "\n"]
+            self._held.clear()
+        self._close()
+        self._begun = False
+
     def retry(self, again: Again) -> None:  # noqa: ARG002 - the contract's names
         """The attempt is void: what was held is forgotten."""
         self._held.clear()
@@ -100,8 +118,9 @@ class ReasoningText(Silent):
 
     def end(self, outcome: Outcome) -> None:
         """Write what was held."""
-        if self._held and not (outcome.error and self._needs_answer):
-            self._write("".join(self._held))
+        if (self._kept or self._held) and not (outcome.error and self._needs_answer):
+            held = "".join(self._held)
+            self._write("".join([*self._kept, held.lstrip("\n") if self._kept else held]))
         self._close()
 
     def _write(self, text: str) -> None:

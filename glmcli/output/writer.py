@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from glmcli.chat import ToolCall, ToolResult
     from glmcli.events import Event
     from glmcli.outcome import Again, Outcome
 
@@ -20,6 +21,14 @@ class Writer(Protocol):
 
     def event(self, event: Event) -> None:
         """A piece of the reply came."""
+        ...
+
+    def tool_call(self, call: ToolCall) -> None:
+        """The model's turn is whole, and this is a call in it."""
+        ...
+
+    def tool_result(self, result: ToolResult) -> None:
+        """A call has ended."""
         ...
 
     def retry(self, again: Again) -> None:
@@ -38,6 +47,12 @@ class Silent:
         """Nothing."""
 
     def event(self, event: Event) -> None:
+        """Nothing."""
+
+    def tool_call(self, call: ToolCall) -> None:
+        """Nothing."""
+
+    def tool_result(self, result: ToolResult) -> None:
         """Nothing."""
 
     def retry(self, again: Again) -> None:
@@ -64,6 +79,16 @@ class Together:
         """A piece of the reply came."""
         for writer in self._writers:
             writer.event(event)
+
+    def tool_call(self, call: ToolCall) -> None:
+        """The model called a tool."""
+        for writer in self._writers:
+            writer.tool_call(call)
+
+    def tool_result(self, result: ToolResult) -> None:
+        """A call has ended."""
+        for writer in self._writers:
+            writer.tool_result(result)
 
     def retry(self, again: Again) -> None:
         """All since `start` is void."""

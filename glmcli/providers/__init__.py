@@ -24,6 +24,12 @@ _ZHIPU = Wire(
     usage_on_request=False,
     accept_language="en-US,en",
     leading_newlines=True,
+    # docs.z.ai/guides/capabilities/thinking-mode (2026-09): within a tool turn the reasoning goes back whole.
+    reasoning_back="tool_turn",
+    # The chat completion OpenAPI of docs.z.ai (2026-09): at most 128 functions, and "auto" is the only choice listed.
+    tool_stream=True,
+    tool_choices=("auto",),
+    most_tools=128,
     parameters={
         "temperature": Range(0, 1),
         "top_p": Range(0.01, 1),
@@ -47,8 +53,14 @@ _MODELSTUDIO_PARAMETERS: dict[str, Range | None] = {
     "n": None,
     "logprobs": None,
 }
+# docs.qwencloud.com/api-reference/chat (2026): thinking mode cannot be told to call a tool; "required" is not listed.
+# …/error-messages (2026-09-28): no function may be called `search`.
 _MODELSTUDIO = Wire(
     thinking=Thinking.ENABLE,
+    tool_stream=True,
+    tool_choices=("auto", "none", "NAME"),
+    forces_thinking=False,
+    forbidden_tools=("search",),
     caps_thinking=False,
     thinking_budget=True,
     json_without_thinking=True,
@@ -58,6 +70,10 @@ _MODELSTUDIO = Wire(
 )
 _DASHSCOPE = Wire(
     thinking=Thinking.ENABLE,
+    tool_stream=True,
+    tool_choices=("auto", "none", "NAME"),
+    forces_thinking=False,
+    forbidden_tools=("search",),
     usage_on_request=False,
     caps_thinking=False,
     thinking_budget=True,
@@ -71,6 +87,8 @@ _DASHSCOPE = Wire(
 _TOKENHUB = Wire(
     thinking=Thinking.TYPE,
     thinking_explicit=True,
+    tool_stream=True,
+    tool_choices=("auto", "none", "required"),  # the object form is not documented for chat
     json_schema=False,
     parameters={"temperature": Range(0, 2), "top_p": Range(0, 1)},
     most_stops=4,
@@ -78,19 +96,24 @@ _TOKENHUB = Wire(
 )
 
 # vLLM 0.32, SGLang 0.5.23, llama.cpp and Ollama: their sources and local runs of 2026-11-21.
+# The templates of GLM read `reasoning_content` of the turns since the last question:
+# github.com/vllm-project/vllm/issues/33616.
 _VLLM = Wire(
     thinking=Thinking.TEMPLATE,
+    reasoning_back="tool_turn",
     effort_words=("none", "minimal", "low", "medium", "high", "xhigh", "max"),
     think_tags="open",
 )
 _SGLANG = Wire(
     thinking=Thinking.TEMPLATE,
+    reasoning_back="tool_turn",
     effort_words=("none", "minimal", "low", "medium", "high", "xhigh", "max", "ultra"),
     think_tags="open",
 )
-_LLAMACPP = Wire(thinking=Thinking.TEMPLATE, think_tags="open")
+_LLAMACPP = Wire(thinking=Thinking.TEMPLATE, reasoning_back="tool_turn", think_tags="open")
 _OLLAMA = Wire(
     thinking=Thinking.EFFORT,
+    tool_choices=("auto",),  # any other is dropped without a word (github.com/ollama/ollama, openai/openai.go)
     effort_words=("none", "minimal", "low", "medium", "high", "xhigh", "ultra", "max"),
     think_tags="open",
 )

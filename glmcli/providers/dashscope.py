@@ -32,7 +32,7 @@ def encode(request: Request, provider: Provider) -> HttpCall:
         pairs.append(("X-DashScope-SSE", "enable"))
     body = {
         "model": request.model,
-        "input": {"messages": fields.messages(request)},
+        "input": {"messages": fields.messages(request, provider)},
         "parameters": _parameters(request, provider),
     }
     return HttpCall(provider.base_url + _PATH, tuple(pairs), body)
@@ -40,9 +40,7 @@ def encode(request: Request, provider: Provider) -> HttpCall:
 
 def _parameters(request: Request, provider: Provider) -> dict[str, Any]:
     parameters: dict[str, Any] = {**request.extra, "result_format": "message"}
-    parameters |= fields.thinking(request, provider) | fields.sampling(request)
-    if request.server_tools:
-        parameters["tools"] = [dict(tool) for tool in request.server_tools]
+    parameters |= fields.thinking(request, provider) | fields.sampling(request) | fields.tools(request, provider)
     if request.stream:
         # The default repeats all text so far in every frame, and is refused beside thinking.
         parameters["incremental_output"] = True

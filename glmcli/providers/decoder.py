@@ -123,8 +123,14 @@ def finish(value: object) -> str | None:
 
 
 def tool_calls(value: object) -> Iterator[ToolCallPart]:
-    """The fragments of a `tool_calls` field. Arguments may be text, an object (Z.ai OpenAPI) or null."""
+    """The fragments of a `tool_calls` field. Arguments may be text, an object (Z.ai OpenAPI) or null.
+
+    Calls of other types (`mcp`, `web_search`, `retrieval`) are the provider's own: it has run them already.
+    Source: docs.bigmodel.cn chat completion reference (2025-12).
+    """
     for call in map(mapping, items(value)):
+        if call.get("type") not in (None, "", "function"):
+            continue
         function = mapping(call.get("function"))
         arguments = function.get("arguments")
         text = encode(arguments) if isinstance(arguments, dict | list) else arguments

@@ -8,19 +8,61 @@ from glmcli.catalogue import find
 from glmcli.providers.row import Provider, Thinking
 
 if TYPE_CHECKING:
-    from glmcli.chat import Request
+    from glmcli.chat import Message, Request, ToolCall
 
 SAMPLING = ("temperature", "top_p", "top_k", "repetition_penalty", "max_tokens", "seed")
-_OWN = frozenset({"model", "messages", "stream", "stop", "tools", *SAMPLING})
+_OWN = frozenset({"model", "messages", "stream", "stop", "tools", "tool_choice", *SAMPLING})
+CHOICES = ("auto", "none", "required")  # of tool_choice; any other word is the name of a function
 
 
-def messages(request: Request) -> list[dict[str, Any]]:
+def messages(request: Request, provider: Provider) -> list[dict[str, Any]]:
     """The conversation. Text-only turns are plain strings: text models refuse arrays.
 
     Source: "input content must be a string." docs.qwencloud.com error messages (2026-09-28); docs.bigmodel.cn chat
     completion reference (2025-12).
     """
-    return [{"role": message.role, "content": message.text} for message in request.messages]
+    asked = max((at for at, message in enumerate(request.messages) if message.role == "user"), default=0)
+    back = provider.wire.reasoning_back == "tool_turn"
+    return [_message(message, reasons=back and at > asked) for at, message in enumerate(request.messages)]
+
+
+def _message(message: Message, *, reasons: bool) -> dict[str, Any]:
+    fields: dict[str, Any] = {"role": message.role, "content": message.text}
+    if reasons and message.tool_calls and message.reasoning:
+        fields["reasoning_content"] = message.reasoning
+    if message.tool_calls:
+        fields["tool_calls"] = [_call(call) for call in message.tool_calls]
+    if message.tool_call_id:
+        fields["tool_call_id"] = message.tool_call_id
+    return fields
+
+
+def _call(call: ToolCall) -> dict[str, Any]:
+    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+
+
+def tools(request: Request, provider: Provider) -> dict[str, Any]:
+    """The fields that offer tools, our own first."""
+    offered = [{"type": "function", "function": function.fields()} for function in request.tools]
+    offered += [dict(tool) for tool in request.server_tools]
+    fields: dict[str, Any] = {"tools": offered} if offered else {}
+    if request.tools and request.tool_choice is not None:
+        named = {"type": "function", "function": {"name": request.tool_choice}}
+        fields["tool_choice"] = request.tool_choice if request.tool_choice in CHOICES else named
+    if request.tools and request.stream and _streams_calls(request, provider):
+        fields["tool_stream"] = True
+    return fields
+
+
+def _streams_calls(request: Request, provider: Provider) -> bool:
+    """Arguments in pieces keep a long call from looking like a dead connection: on for the models that have it.
+
+    Source: github.com/can1357/oh-my-pi/issues/1494.
+    """
+    if request.tool_stream is not None:
+        return request.tool_stream
+    model = find(provider.catalogue, request.model)
+    return provider.wire.tool_stream and model is not None and model.tool_stream
 
 
 def sampling(request: Request) -> dict[str, Any]:
@@ -79,4 +121,6 @@ def reserved(provider: Provider) -> frozenset[str]:
         names.add(wire.thinking.value)
     if wire.thinking_budget:
         names.add("thinking_budget")
+    if wire.tool_stream:
+        names.add("tool_stream")
     return frozenset(names)

@@ -29,10 +29,8 @@ def encode(request: Request, provider: Provider) -> HttpCall:
 
 
 def _body(request: Request, provider: Provider) -> dict[str, Any]:
-    body: dict[str, Any] = {"model": request.model, "messages": fields.messages(request), **request.extra}
-    body |= fields.thinking(request, provider) | fields.sampling(request)
-    if request.server_tools:
-        body["tools"] = [dict(tool) for tool in request.server_tools]
+    body: dict[str, Any] = {"model": request.model, "messages": fields.messages(request, provider), **request.extra}
+    body |= fields.thinking(request, provider) | fields.sampling(request) | fields.tools(request, provider)
     if request.stream:
         body["stream"] = True
         if provider.wire.usage_on_request:

@@ -80,6 +80,11 @@ class Wire(Record):
         think_tags: whether thinking comes as `<think>` tags inside the answer.
         leading_newlines: answers may begin with newlines that mean nothing.
         reasoning_back: where earlier reasoning is sent back to the model.
+        tool_stream: the provider takes `tool_stream`, by which the arguments of calls come in pieces.
+        tool_choices: the words that `tool_choice` takes, `NAME` for the name of a function; None: all.
+        forces_thinking: a call can be demanded while the model thinks.
+        most_tools: how many functions the provider takes; None: no known limit.
+        forbidden_tools: names that a function may not have.
         caps_thinking: `max_tokens` counts thinking too.
         thinking_budget: the provider takes `thinking_budget`.
         parameters: known ranges; a parameter that maps to None is not accepted.
@@ -100,6 +105,11 @@ class Wire(Record):
     think_tags: Literal["none", "open", "bare"] = "none"
     leading_newlines: bool = False
     reasoning_back: Literal["never", "tool_turn"] = "never"
+    tool_stream: bool = False
+    tool_choices: tuple[str, ...] | None = None
+    forces_thinking: bool = True
+    most_tools: int | None = None
+    forbidden_tools: tuple[str, ...] = ()
     caps_thinking: bool = True
     thinking_budget: bool = False
     parameters: Mapping[str, Range | None] = EMPTY

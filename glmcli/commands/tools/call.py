@@ -1,0 +1,71 @@
+"""`glm tools call`: one tool, run as the loop would run it, without a model."""
+
+from __future__ import annotations
+
+import inspect
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from glmcli.commands.options import TOOL_FILES, Flag, declare
+from glmcli.commands.tree import single
+from glmcli.errors import ToolError, UsageError
+from glmcli.options import Options
+
+if TYPE_CHECKING:
+    from glmcli.app import App
+    from glmcli.stdin import Stdin
+
+_FLAGS = (
+    TOOL_FILES,
+    Flag("args", ("--args",), "text", "Tools", "The arguments, one JSON object; `-` is stdin.", "JSON|-"),
+)
+_NAME = inspect.Parameter(
+    "name",
+    inspect.Parameter.POSITIONAL_OR_KEYWORD,
+    annotation=Annotated[str, typer.Argument(help="The tool.", metavar="NAME")],
+)
+
+
+def _call(ctx: typer.Context, given: dict[str, Any]) -> None:
+    """Run one tool and print what a model would be told of it. The command itself is the approval.
+
+    Arguments that the tool's schema refuses are 2; a tool that fails is 10, and its result is printed all the same.
+    """
+    from glmcli.chat import ToolCall
+    from glmcli.commands.tools.offer import Offer
+    from glmcli.config import load
+    from glmcli.stdin import Stdin
+    from glmcli.terminal import STDIN
+    from glmcli.tools import running
+    from glmcli.tools.approval import Approvals
+
+    app: App = ctx.obj
+    app.terminal.stdout.check()
+    stdin = Stdin(lost=STDIN in app.lost, deadline=float("inf"), say=app.terminal.insist)
+    options = Options(tools=given.get("tools", ()))
+    offer = Offer(options, app, stdin, load(app.environment), trusted=True, connect=True)
+    text = _arguments(given.get("args", "{}"), stdin)
+    with ExitStack() as stack:
+        toolbox = offer.open(stack)
+        judged = toolbox.judge(ToolCall("call_1_1", given["name"], text))
+        if judged.tool is None or judged.objection is not None:
+            raise UsageError(message=judged.objection or "", fix="glm tools list FILE shows what there is")
+        Approvals.refuse_denied(judged.tool)
+        if judged.tool.runner is None:
+            raise ToolError(message=f"nobody runs {judged.call.name} ({judged.tool.place})", fix="give it a `run`")
+        (ended,) = running.run([judged], app.terminal.stdout.check_reader)
+        told = ended.text
+        app.terminal.stdout.write(told if told.endswith("\n") else told + "\n")
+        if ended.failed:
+            raise ToolError(message=f"{judged.call.name} failed: {ended.how}")
+
+
+def _arguments(given: str, stdin: Stdin) -> str:
+    from glmcli.stdin import decode
+
+    return decode(stdin.read("--args"), "stdin") if given == "-" else given
+
+
+command = single("call", declare(_call, _FLAGS, [_NAME]))

@@ -1,0 +1,89 @@
+"""`glm tools check`: tool files, judged without starting anything."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from glmcli.commands.options import Flag, declare
+from glmcli.commands.tree import single
+from glmcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from glmcli.app import App
+    from glmcli.config import Config
+    from glmcli.providers.row import Provider
+    from glmcli.tools.source import ToolSource
+
+_CHECK = "Check"
+_FLAGS = (Flag("provider", ("-P", "--provider"), "text", _CHECK, "Also by the rules of this provider.", "NAME"),)
+_FILES = inspect.Parameter(
+    "files",
+    inspect.Parameter.POSITIONAL_OR_KEYWORD,
+    annotation=Annotated[list[str], typer.Argument(help="Tool files, YAML or JSON.", metavar="FILE...")],
+)
+
+
+def _check(ctx: typer.Context, given: dict[str, Any]) -> None:
+    """Validate tool files: their form, their JSON Schemas, the programs they name.
+
+    Prints one line a fault, "file:line:col: …", and ends with 2 if there is any. Starts and sends nothing. What only
+    some providers refuse is a remark on stderr; with -P it is a fault.
+    """
+    from glmcli.commands.tools.offer import read
+    from glmcli.config import load
+    from glmcli.stdin import Stdin
+    from glmcli.terminal import STDIN
+    from glmcli.tools.faults import faults
+
+    app: App = ctx.obj
+    config = load(app.environment)
+    row = _row(given.get("provider"), config)
+    stdin = Stdin(lost=STDIN in app.lost, deadline=float("inf"), say=app.terminal.insist)
+    found: list[str] = []
+    wrong = []
+    for path in given["files"]:
+        try:
+            source = read(path, stdin, app, config)
+            lines = faults(source) or list(_refused(source, (row,) if row else ()))
+            remarks = [] if lines or row else list(_refused(source, tuple(config.providers.values())))
+        except UsageError as error:
+            lines, remarks = [error.message], []
+        found += lines
+        wrong += [path] if lines else []
+        for remark in remarks:
+            app.terminal.note(remark)
+    app.terminal.stdout.write("".join(f"{line}\n" for line in found))
+    if found:
+        faulty = f"{len(found)} fault{'s' * (len(found) > 1)} in {', '.join(wrong)}"
+        raise UsageError(message=faulty, fix="the lines on stdout say where")
+
+
+def _row(name: str | None, config: Config) -> Provider | None:
+    if name is None:
+        return None
+    if name not in config.providers:
+        known = ", ".join(config.providers)
+        raise UsageError(message=f"--provider {name}: there is no such provider", fix=f"one of {known}")
+    return config.providers[name]
+
+
+def _refused(source: ToolSource, rows: tuple[Provider, ...]) -> Iterator[str]:
+    """What these providers do not take of a file without faults."""
+    definitions = list(source.definitions())
+    for path, value in definitions:
+        who = [row.name for row in rows if value["name"] in row.wire.forbidden_tools]
+        if who:
+            yield f"{source.document.place((*path, 'name'))}: {', '.join(who)} refuses a tool named {value['name']!r}"
+    most = {row.wire.most_tools for row in rows if row.wire.most_tools} or {len(definitions)}
+    if len(definitions) > min(most):
+        who = [row.name for row in rows if (row.wire.most_tools or len(definitions)) < len(definitions)]
+        place = source.document.place(())
+        yield f"{place}: {len(definitions)} tools, and {', '.join(who)} takes at most {min(most)}"
+
+
+command = single("check", declare(_check, _FLAGS, [_FILES]))

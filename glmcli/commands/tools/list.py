@@ -1,0 +1,61 @@
+"""`glm tools list`: what a tool file offers."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from glmcli.commands.options import Flag, declare
+from glmcli.commands.tree import single
+from glmcli.options import Options
+
+if TYPE_CHECKING:
+    from glmcli.app import App
+    from glmcli.tools.tool import Tool
+
+_LIST = "List"
+_FLAGS = (
+    Flag("connect", ("--connect",), "switch", _LIST, "Start or reach the MCP servers too, and ask for their tools."),
+    Flag("json", ("--json",), "switch", _LIST, "Print the whole definitions as JSON."),
+)
+_FILE = inspect.Parameter(
+    "file",
+    inspect.Parameter.POSITIONAL_OR_KEYWORD,
+    annotation=Annotated[str, typer.Argument(help="A tool file, YAML or JSON.", metavar="FILE")],
+)
+
+
+def _list(ctx: typer.Context, given: dict[str, Any]) -> None:
+    """Print one line a tool: its name, a tab, how it is approved, a tab, and what it does. Starts nothing by itself."""
+    from glmcli.commands.tools.offer import Offer
+    from glmcli.config import load
+    from glmcli.stdin import Stdin
+    from glmcli.terminal import STDIN
+
+    app: App = ctx.obj
+    stdin = Stdin(lost=STDIN in app.lost, deadline=float("inf"), say=app.terminal.insist)
+    options = Options(tools=(given["file"],))
+    offer = Offer(options, app, stdin, load(app.environment), trusted=True, connect=given.get("connect", False))
+    with ExitStack() as stack:
+        tools = offer.open(stack).tools
+        if given.get("json"):
+            text = json.dumps([_object(tool) for tool in tools], ensure_ascii=False, indent=2) + "\n"
+        else:
+            text = "".join(f"{tool.name}\t{tool.approve}\t{_first_line(tool)}\n" for tool in tools)
+        app.terminal.stdout.write(text)
+
+
+def _object(tool: Tool) -> dict[str, Any]:
+    return {**tool.function.fields(), "approve": tool.approve, "parallel": tool.parallel, "place": tool.place}
+
+
+def _first_line(tool: Tool) -> str:
+    lines = tool.function.description.strip().splitlines()
+    return " ".join(lines[0].split()) if lines else ""
+
+
+command = single("list", declare(_list, _FLAGS, [_FILE]))

@@ -1,0 +1,82 @@
+"""The tools that a command offers: those of its files, and those of the MCP servers that the files name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from glmcli.errors import UsageError
+from glmcli.tools import source, tool_file
+from glmcli.tools.toolbox import Toolbox
+
+if TYPE_CHECKING:
+    from contextlib import ExitStack
+
+    from glmcli.app import App
+    from glmcli.config import Config
+    from glmcli.options import Options
+    from glmcli.stdin import Stdin
+    from glmcli.tools.source import ToolSource
+    from glmcli.tools.tool_file import ToolFile
+
+
+def read(path: str, stdin: Stdin, app: App, config: Config) -> ToolSource:
+    """A tool file as it stands.
+
+    Raises:
+        UsageError: it cannot be read, or is neither YAML nor JSON.
+    """
+    keys = frozenset(name for row in config.providers.values() for name in row.key_variables)
+    return source.read(path, stdin, app.environment, keys)
+
+
+class Offer:
+    """Tool files, read and found good; their servers are not started yet."""
+
+    def __init__(
+        self, options: Options, app: App, stdin: Stdin, config: Config, *, trusted: bool, connect: bool
+    ) -> None:
+        """`trusted`: the files were named on the command line; `connect`: their servers will be asked.
+
+        Raises:
+            UsageError: there is no file, or something in one is wrong.
+        """
+        if not options.tools:
+            raise UsageError(message="there are no tools", fix="--tools FILE, as in examples/tools/")
+        self._options = options
+        self._app = app
+        self._connect = connect
+        self.files: list[ToolFile] = [
+            tool_file.load(read(path, stdin, app, config), trusted=trusted) for path in options.tools
+        ]
+
+    def open(self, stack: ExitStack) -> Toolbox:
+        """All tools; servers that are started or reached end with the stack.
+
+        Raises:
+            UsageError: two tools share a name, or --approve and --tool-choice name none of them.
+            ToolError: a server cannot be used.
+        """
+        local = [tool for file in self.files for tool in file.tools]
+        servers = [server for file in self.files for server in file.servers]
+        if servers and not self._connect:
+            names = ", ".join(server.name for server in servers)
+            self._app.terminal.note(f"left out: the tools of the MCP servers {names}, for nothing is started")
+        elif servers:
+            from glmcli.tools.mcp import connect
+
+            local += connect(servers, stack, self._app.terminal)
+        toolbox = Toolbox(local)
+        self._check_names(toolbox, whole=self._connect or not servers)
+        return toolbox
+
+    def _check_names(self, toolbox: Toolbox, *, whole: bool) -> None:
+        words = {"auto", "none", "required", None}
+        named = [("--approve", name) for name in self._options.approve]
+        named += [("--tool-choice", name) for name in (self._options.tool_choice,) if name and name not in words]
+        for flag, name in named:
+            if whole and name not in toolbox.names:
+                raise UsageError(message=f"{flag} {name}: there is no tool of that name", fix=_list(toolbox.names))
+
+
+def _list(names: tuple[str, ...]) -> str:
+    return f"the tools are: {', '.join(names)}"

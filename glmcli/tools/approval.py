@@ -1,0 +1,126 @@
+"""Who allows a call: the command line, the tool's file, or a person at the terminal. Nobody else, never by default."""
+
+from __future__ import annotations
+
+import json
+import os
+import termios
+import unicodedata
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from glmcli.errors import ToolError
+from glmcli.terminal import Stream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from glmcli.terminal import Terminal
+    from glmcli.tools.tool import Tool
+    from glmcli.tools.toolbox import Judged
+
+_TERMINAL = "/dev/tty"
+_WIDTH = 76  # characters in a line of what is shown
+_LINES = 60
+_LONGEST = 64  # bytes of an answer
+
+
+class Approvals:
+    """The rules of one conversation, and a person's "always" in it."""
+
+    def __init__(self, terminal: Terminal, *, everything: bool, named: Iterable[str]) -> None:
+        """`everything` is --yes, `named` the tools of --approve; neither reaches a tool that says deny."""
+        self._terminal = terminal
+        self._everything = everything
+        self._named = set(named)
+
+    def require(self, calls: Iterable[Judged]) -> None:
+        """Return if all of these calls may run; a person is asked about each that needs it.
+
+        Raises:
+            ToolError: one may not.
+        """
+        pairs = [(each, each.tool) for each in calls if each.tool]
+        for _, tool in pairs:
+            self.refuse_denied(tool)
+        for each, tool in pairs:
+            if not self._is_allowed(tool):
+                self._ask(each, tool)
+
+    @staticmethod
+    def refuse_denied(tool: Tool) -> None:
+        """Return unless the tool's file says that it never runs.
+
+        Raises:
+            ToolError: it does.
+        """
+        if tool.approve == "deny":
+            raise ToolError(
+                message=f"{tool.name} was called, and is denied ({tool.place})",
+                fix="nothing overrides approve: deny but the tool's own file",
+            )
+
+    def _is_allowed(self, tool: Tool) -> bool:
+        return self._everything or tool.name in self._named or (tool.approve == "auto" and tool.trusted)
+
+    def _ask(self, judged: Judged, tool: Tool) -> None:
+        fd = self._open()
+        if fd is None:
+            raise ToolError(
+                message=f"{tool.name} needs approval, and there is no terminal to ask at",
+                fix=f"--approve {tool.name} or --yes, if you know what it does; or approve: auto in a file of --tools",
+            )
+        try:
+            said = self._answer(fd, judged, tool)
+        finally:
+            os.close(fd)
+        if said in ("a", "always"):
+            self._named.add(tool.name)
+        elif said not in ("y", "yes"):
+            raise ToolError(message=f"{tool.name} was not allowed to run")
+
+    def _open(self) -> int | None:
+        """The controlling terminal, if stderr is a terminal too: a person is there to be asked."""
+        if not self._terminal.stderr.is_terminal:
+            return None
+        try:
+            return os.open(_TERMINAL, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+        except OSError:
+            return None
+
+    def _answer(self, fd: int, judged: Judged, tool: Tool) -> str:
+        screen = Stream(fd, "the terminal", self._terminal.redactor, lost=False)
+        self._terminal.stderr.end_line()
+        with suppress(OSError, termios.error):
+            termios.tcflush(fd, termios.TCIFLUSH)  # what was typed before the question is no answer to it
+        screen.write(f"glm: the model wants to run {tool.name} ({tool.place}):\n")
+        screen.write("".join(f"  {line}\n" for line in _shown(judged, tool)))
+        screen.write("run it? [y]es, [a]lways in this conversation, [N]o: ")
+        return os.read(fd, _LONGEST).decode(errors="replace").strip().lower()
+
+
+def _shown(judged: Judged, tool: Tool) -> list[str]:
+    """What would be run, as JSON in lines of one width, so that no argument can look like a line of ours."""
+    shown = tool.runner.shown(judged.arguments) if tool.runner else {}
+    lines = [line for name, value in shown.items() for line in _folded(f"{name}: {_readable(value)}")]
+    if len(lines) > _LINES:
+        lines = [*lines[:_LINES], f"… and {len(lines) - _LINES} more lines: think twice"]
+    return lines
+
+
+def _readable(value: object) -> str:
+    """JSON whose every character can be seen where it stands: none that moves the cursor or turns the line around."""
+    text = json.dumps(value, ensure_ascii=False)
+    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
+
+
+def _folded(text: str) -> Iterator[str]:
+    """The text in lines of at most `_WIDTH` columns."""
+    line, width = "", 0
+    for character in text:
+        wide = 2 if unicodedata.east_asian_width(character) in "WF" else 1
+        if width + wide > _WIDTH:
+            yield line
+            line, width = "", 0
+        line, width = line + character, width + wide
+    yield line

@@ -1,0 +1,71 @@
+"""The arguments of a call: the JSON text that a model wrote, read strictly and never repaired. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+_LARGEST = 256 * 1024  # characters
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_LONGEST_NUMBER = 64  # characters; no double needs more
+
+
+class BadArgumentsError(Exception):
+    """The text is no JSON object; the words say what is wrong with it."""
+
+
+def read(text: str) -> dict[str, Any]:
+    """The object; nothing at all means no arguments.
+
+    Raises:
+        BadArgumentsError: it is no JSON, or no object, or holds what JSON does not allow or no program could take.
+    """
+    if len(text) > _LARGEST:
+        raise BadArgumentsError(f"the arguments are longer than {_LARGEST >> 10} KiB")
+    try:
+        value = json.loads(
+            text or "{}", parse_constant=_constant, parse_int=_whole, parse_float=_number, object_pairs_hook=_object
+        )
+    except (ValueError, RecursionError) as error:
+        raise BadArgumentsError(f"the arguments are no JSON: {_told(error)}") from error
+    if not isinstance(value, dict):
+        raise BadArgumentsError("the arguments must be one JSON object")
+    if _SURROGATE.search(json.dumps(value, ensure_ascii=False)):
+        raise BadArgumentsError("the arguments hold half a character (a lone surrogate)")
+    return value
+
+
+def normal(arguments: dict[str, Any]) -> str:
+    """The same text for equal arguments, however they were written."""
+    return json.dumps(arguments, sort_keys=True, ensure_ascii=False)
+
+
+def _told(error: Exception) -> str:
+    return "nested too deep" if isinstance(error, RecursionError) else str(error)
+
+
+def _constant(word: str) -> float:
+    raise ValueError(f"{word} is no number of JSON")
+
+
+def _whole(text: str) -> int:
+    if len(text) > _LONGEST_NUMBER:
+        raise ValueError(f"a number of {len(text)} digits")
+    return int(text)
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    if len(text) > _LONGEST_NUMBER or value in (float("inf"), float("-inf")):
+        raise ValueError(f"the number {text[:_LONGEST_NUMBER]} is too large")
+    return value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key {twice!r} stands there twice")
+    return value

@@ -1,0 +1,94 @@
+"""The processes that a tool leaves behind, found and ended.
+
+A tool is started in a session of its own, and all of that session ends with it. A process that leaves the session with
+setsid is still found: on Linux we adopt orphans (PR_SET_CHILD_SUBREAPER), so what a tool started stays below us. On
+other systems only the session's first process group is known, and such a process survives.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import suppress
+from typing import NamedTuple
+
+_PROC = "/proc"
+_ADOPT = 36  # PR_SET_CHILD_SUBREAPER, linux/prctl.h
+_SWEEPS = 20  # a process may start another while we look
+
+
+class _Process(NamedTuple):
+    parent: int
+    session: int
+
+
+_before: set[int] = set()  # children that no tool started
+_tools: set[int] = set()  # tools under way
+_adopts = False
+
+
+def adopt() -> None:
+    """Become the parent of orphans below us, once."""
+    global _adopts  # noqa: PLW0603 - a property of this process, which is one
+    if _adopts or not os.path.isdir(_PROC):  # noqa: PTH112 - a string is all that is needed
+        return
+    import ctypes
+
+    _adopts = True
+    ctypes.CDLL(None).prctl(_ADOPT, 1, 0, 0, 0)
+    _before.update(pid for pid, process in _processes().items() if process.parent == os.getpid())
+
+
+def started(pid: int) -> None:
+    """A tool runs under this pid."""
+    _tools.add(pid)
+
+
+def end(pid: int) -> None:
+    """Kill all that a tool started, and the tool."""
+    for _ in range(_SWEEPS):
+        victims = _below(pid)
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)
+        for victim in victims:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(victim, signal.SIGKILL)
+        _reap(victims)
+        if not victims:
+            break
+    _tools.discard(pid)
+
+
+def _below(pid: int) -> set[int]:
+    """All processes of the tool but itself; orphans too, if no other tool is under way whose they could be."""
+    processes = _processes()
+    found = {pid}
+    grown = True
+    while grown:
+        more = {each for each, process in processes.items() if process.parent in found or process.session in found}
+        grown = not more <= found
+        found |= more
+    mine = os.getpid()
+    if _tools <= {pid}:
+        found |= {each for each, process in processes.items() if process.parent == mine and each not in _before}
+    return found - {pid, mine}
+
+
+def _reap(victims: set[int]) -> None:
+    for victim in victims:
+        with suppress(ChildProcessError):
+            os.waitpid(victim, os.WNOHANG)
+
+
+def _processes() -> dict[int, _Process]:
+    """Every living process by its pid; nothing where there is no /proc."""
+    found = {}
+    names = os.listdir(_PROC) if os.path.isdir(_PROC) else ()  # noqa: PTH112, PTH208 - as above
+    for name in names:
+        if name.isdecimal():
+            with suppress(OSError, ValueError, IndexError), open(f"{_PROC}/{name}/stat", "rb") as file:  # noqa: PTH123
+                # The name of the program stands in parentheses, and may hold some itself.
+                state, parent, _, session = file.read().rpartition(b")")[2].split()[:4]
+                if state != b"Z" or int(parent) == os.getpid():
+                    found[int(name)] = _Process(int(parent), int(session))
+    return found

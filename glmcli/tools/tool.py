@@ -1,0 +1,81 @@
+"""What a tool is, whoever runs it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from glmcli.record import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from glmcli.chat import Function
+
+Approval = Literal["ask", "auto", "deny"]
+
+TIMEOUT = 30.0  # seconds that a call may take
+
+
+class Ended(Record):
+    """How a call ended: the text for the model, whether it failed, and how, in a few words for a person."""
+
+    text: str
+    failed: bool
+    how: str
+
+
+class Task(Protocol):
+    """A call under way. Nothing in it blocks: whoever waits for several advances each in turn."""
+
+    ended: Ended | None
+
+    def waits_on(self) -> Mapping[int, int]:
+        """Descriptors whose readiness lets it go on, each with the events of `select.poll`."""
+        ...
+
+    def advance(self) -> None:
+        """Do what can be done now; set `ended` when it is over."""
+        ...
+
+    def cancel(self) -> None:
+        """End it at once, and leave nothing behind."""
+        ...
+
+
+class Runner(Protocol):
+    """Runs one tool's calls, with arguments that its schema allows."""
+
+    def refusal(self, arguments: Mapping[str, Any]) -> str | None:
+        """Why these arguments cannot be passed on, or None."""
+        ...
+
+    def shown(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """What a call would do, as JSON, for --plan and for whoever approves it."""
+        ...
+
+    def start(self, arguments: Mapping[str, Any]) -> Task:
+        """Begin a call."""
+        ...
+
+
+class Tool(Record):
+    """A tool of a file.
+
+    Attributes:
+        runner: None if nobody runs it: then its calls can only be planned.
+        trusted: its file was named on the command line, so that its own `approve: auto` counts.
+        parallel: calls may run beside each other.
+        place: where it is declared: "tools.yaml:3:5".
+    """
+
+    function: Function
+    runner: Runner | None
+    approve: Approval = "ask"
+    trusted: bool = False
+    parallel: bool = False
+    place: str = ""
+
+    @property
+    def name(self) -> str:
+        """The name by which the model calls it."""
+        return self.function.name
