@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from glmcli.catalogue import Model, find, names
 from glmcli.errors import UsageError
 from glmcli.providers import dialect_of
-from glmcli.providers.fields import SAMPLING
+from glmcli.providers.fields import CHOICES, SAMPLING
 from glmcli.providers.row import Provider, Range, Thinking
 
 if TYPE_CHECKING:
@@ -46,7 +46,9 @@ def _flag(name: str) -> str:
         "reasoning_effort": "--effort",
         "thinking_budget": "--think-budget",
         "messages": "the prompt, --system, or messages in a request file",
-        "tools": "server_tools in a request file",
+        "tools": "server_tools in a request file, or glm tools run --tools",
+        "tool_choice": "--tool-choice of glm tools run",
+        "tool_stream": "--tool-stream of glm tools run",
         "stream": "--no-stream",
         "stream_options": "glm asks for the usage by itself",
         "result_format": "glm sets it by itself",
@@ -61,6 +63,7 @@ def objections(request: Request, provider: Provider) -> Iterator[Objection]:
     yield from _thinking(request, provider, model)
     yield from _parameters(request, provider, model)
     yield from _structured(request, provider)
+    yield from _tools(request, provider)
     if not any(message.role == "user" for message in request.messages):
         yield Objection("the conversation has no user message", "give a prompt")
     if model and model.stream_only and not request.stream:
@@ -124,6 +127,29 @@ def _structured(request: Request, provider: Provider) -> Iterator[Objection]:
         yield Objection(f"{provider.name} does not take a json_schema", "use {type: json_object} and name the fields")
 
 
+def _tools(request: Request, provider: Provider) -> Iterator[Objection]:
+    wire = provider.wire
+    if wire.most_tools is not None and len(request.tools) > wire.most_tools:
+        yield Objection(f"{provider.name} takes at most {wire.most_tools} tools", f"these are {len(request.tools)}")
+    for function in request.tools:
+        if function.name in wire.forbidden_tools:
+            yield Objection(f"{provider.name} refuses a tool named {function.name!r}", "give it another name")
+    if request.tools and request.tool_stream and not wire.tool_stream:
+        yield Objection(f"{provider.name} has no tool_stream", "leave out --tool-stream")
+    choice = request.tool_choice
+    if choice is not None and request.tools:
+        yield from _tool_choice(choice, request, provider)
+
+
+def _tool_choice(choice: str, request: Request, provider: Provider) -> Iterator[Objection]:
+    known = provider.wire.tool_choices
+    kind = choice if choice in CHOICES else "NAME"
+    if known is not None and kind not in known:
+        yield Objection(f"{provider.name} does not take the tool choice {choice!r}", f"one of {', '.join(known)}")
+    elif kind in ("required", "NAME") and not provider.wire.forces_thinking and request.think is not False:
+        yield Objection(f"{provider.name} cannot demand a call while the model thinks", "--no-think")
+
+
 def remarks(request: Request, provider: Provider) -> Iterator[str]:
     """What should be known though it is no reason to refuse."""
     name = f"{request.model} at {provider.name}"
@@ -133,6 +159,15 @@ def remarks(request: Request, provider: Provider) -> Iterator[str]:
         yield f"{name}: thinking without a stream is refused for some models, and ends after 300 s; add --no-think"
     if provider.wire.few_stops and len(request.stop) > 1:
         yield f"{provider.name} documents one stop string; its handling of {len(request.stop)} is not known"
+    yield from _about_tools(request, provider)
+
+
+def _about_tools(request: Request, provider: Provider) -> Iterator[str]:
+    model = find(provider.catalogue, request.model)
+    if request.tools and request.tool_stream and not request.stream:
+        yield "--tool-stream has no effect without a stream"
+    elif request.tools and request.tool_stream and provider.wire.tool_stream and not (model and model.tool_stream):
+        yield f"{request.model} at {provider.name} is not listed among the models that have tool_stream"
 
 
 def _guess(request: Request, provider: Provider) -> str:

@@ -61,8 +61,9 @@ def _from_file(fields: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     for name in _DESTINATIONS:
         if name in fields and fields[name] not in _PLACES and not fields[name].startswith("fd:"):
             moved[name] = _path(fields[name], folder)
-    if "attach" in fields:
-        moved["attach"] = tuple(_path(path, folder) for path in fields["attach"])
+    for name in ("attach", "tools"):
+        if name in fields:
+            moved[name] = tuple(_path(path, folder) for path in fields[name])
     if fields.get("system", "").startswith("@"):
         moved["system"] = "@" + _path(fields["system"][1:], folder)
     return moved

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 WORKFLOW = "github-actions.yml"
-EXAMPLES = sorted(path for path in (TOP / "examples").iterdir() if path.name != WORKFLOW)
+# The programs of tool files are run by test_tool_examples.py.
+EXAMPLES = sorted(
+    path for path in (TOP / "examples").rglob("*.*") if path.name != WORKFLOW and path.suffix in {".yaml", ".sh"}
+)
 COMMENT = re.compile(r"^# (?=\$ )", re.MULTILINE)
 ROWS = yaml.safe_load((TOP / "examples/config.yaml").read_text())["providers"]
 

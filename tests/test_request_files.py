@@ -227,6 +227,35 @@ def test_plain_raw_verbose(glm, write) -> None:
     assert "vllm/x" in done.err
 
 
+TOOL_FILE = "tools: [{name: f, description: d, run: [./f.sh]}]\n"
+
+
+def test_keys_of_tools(glm, cwd) -> None:
+    """Paths begin at the file, and so does the program of the tool."""
+    folder = cwd / "requests"
+    folder.mkdir()
+    (folder / "tools.yaml").write_text(TOOL_FILE)
+    (folder / "f.sh").write_text("#!/bin/sh\n")
+    (folder / "f.sh").chmod(0o755)
+    text = "prompt: hi\nmodel: vllm/x\ntools: [tools.yaml]\ntool_choice: f\nmax_steps: 1\ntool_stream: false\n"
+    (folder / "request.yaml").write_text(text)
+    done = glm("tools", "run", "-f", "requests/request.yaml", "-n")
+    assert done.code == 0, done.err
+    body = json.loads(done.out)["body"]
+    parameters = {"type": "object", "properties": {}}
+    function = {"name": "f", "description": "d", "parameters": parameters}
+    assert body["tools"] == [{"type": "function", "function": function}]
+    assert body["tool_choice"] == {"type": "function", "function": {"name": "f"}}
+    other = glm("ask", "-f", "requests/request.yaml", "-n")
+    assert (other.code, error_of(other.err)) == (2, "the request file names tools, which this command does not run")
+
+
+@pytest.mark.parametrize("key", ["yes: true", "approve: [f]"])
+def test_a_request_file_approves_nothing(wrong, key) -> None:
+    reason = "a request file may not approve the calls of tools; use --approve or --yes"
+    assert wrong(f"prompt: hi\n{key}\n") == f"request.yaml:2:1: {reason}"
+
+
 def test_every_key_of_the_schema_is_tried_here() -> None:
     text = Path(__file__).read_text()
     elsewhere = {"json", "jsonl"}  # test_json_output.py

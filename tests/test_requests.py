@@ -9,7 +9,7 @@ from conftest import CANARY
 from servers import Server, answer, event, reply
 
 from glmcli import __version__, checks
-from glmcli.chat import Message, Request
+from glmcli.chat import Function, Message, Request
 from glmcli.providers import PROVIDERS, dialect_of
 
 ROWS = (
@@ -465,6 +465,9 @@ SAMPLES = {
     "max_tokens": [5],
     "seed": [5],
     "stop": [("a",), ("a", "b")],
+    "tools": [(Function("f", "", {"type": "object"}),)],
+    "tool_choice": ["auto", "none", "required", "f"],
+    "tool_stream": [True, False],
     "server_tools": [({"type": "web_search"},)],
     "extra": [{"another": 5}],
     "stream": [False],
@@ -473,6 +476,7 @@ SAMPLES = {
 DEFAULTS = {("ollama", "think", True)}
 # What the row sends unasked for a model that it knows.
 EXPLICIT = {("bigmodel", "think", True), ("zai", "think", True), ("tokenhub", "think", True)}
+STREAMS_CALLS = ("bigmodel", "zai", "modelstudio", "dashscope", "tokenhub")
 
 
 @pytest.mark.parametrize("row", ROWS)
@@ -482,8 +486,11 @@ def test_every_field_reaches_the_wire_or_is_refused(row) -> None:
     plain = Request("glm-5", (Message("user", "Who are you"),))
     for field in Request.__match_args__:
         for value in SAMPLES[field]:
+            if field.startswith("tool_"):
+                plain = plain.replace(tools=SAMPLES["tools"][0])
             request = plain.replace(**{field: value})
             refusals = [*checks.contradictions(request, provider), *checks.objections(request, provider)]
             unsaid = (row, field, value) in DEFAULTS | EXPLICIT if field == "think" else False
+            unsaid |= field == "tool_stream" and value is (row in STREAMS_CALLS)
             changed = dialect.encode(request, provider).body != dialect.encode(plain, provider).body
             assert refusals or changed or unsaid, f"{row}: {field}={value!r} is neither sent nor refused"

@@ -87,6 +87,10 @@ stop: [a, b]
 options: {response_format: {type: json_object}, n: 1}
 force: false
 server_tools: [{type: web_search, web_search: {enable: true}}]
+tools: [tools.yaml]
+max_steps: 3
+tool_choice: required
+tool_stream: true
 stream: false
 no_reasoning: false
 reasoning: fd:3

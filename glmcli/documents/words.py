@@ -23,13 +23,15 @@ _TYPES = {
 }
 _NO_KEY = "a configuration file may not hold a key; use key_env, key_file or key_command"
 _NO_ADDRESS = "a request file may not hold an address or a key; use --base-url / --key-file or the configuration file"
+_NO_APPROVAL = "a request file may not approve the calls of tools; use --approve or --yes"
 # Schema -> keys that are refused with a reason of their own, without their case, dashes and underscores.
 _FORBIDDEN = {
-    "request": (
-        frozenset({"baseurl", "apibase", "keyfile", "keyenv", "keycommand", "apikey", "key", "authorization"}),
-        _NO_ADDRESS,
-    ),
-    "config": (frozenset({"apikey", "key", "authorization", "token"}), _NO_KEY),
+    "request": {
+        **dict.fromkeys(("baseurl", "apibase", "keyfile", "keyenv", "keycommand", "apikey", "key"), _NO_ADDRESS),
+        "authorization": _NO_ADDRESS,
+        **dict.fromkeys(("approve", "yes"), _NO_APPROVAL),
+    },
+    "config": dict.fromkeys(("apikey", "key", "authorization", "token"), _NO_KEY),
 }
 
 
@@ -57,13 +59,13 @@ def _unknown_keys(error: ValidationError, schema: str) -> Iterator[Fault]:
     known = tuple(rules.get("properties", {}))
     patterns = [re.compile(pattern) for pattern in rules.get("patternProperties", {})]
     parent = _path(error)
-    forbidden, reason = _FORBIDDEN.get(schema, (frozenset(), ""))
+    forbidden = _FORBIDDEN.get(schema, {})
     given: Any = error.instance
     for key in given:
         if key in known or any(pattern.search(key) for pattern in patterns):
             continue
         path = (*parent, key)
-        if re.sub("[^a-z]", "", key.casefold()) in forbidden:
+        if reason := forbidden.get(re.sub("[^a-z]", "", key.casefold())):
             yield Fault(path, reason, key=True)
         else:
             yield Fault(path, f"{_within(parent)}unknown key {quoted(key)}", key=True, word=key, known=known)

@@ -69,8 +69,8 @@ class Toolbox:
         """What is to be said of a call. Names are compared exactly: a near miss is no match."""
         tool = self._tools.get(call.name)
         if tool is None:
-            objection = f"There is no tool of that name. The tools are: {', '.join(self._tools)}."
-            return Judged(call, None, objection=objection, same=(call.name, call.arguments))
+            unknown = f"There is no tool of that name. The tools are: {', '.join(self._tools)}."
+            return Judged(call, None, objection=unknown, same=(call.name, call.arguments))
         try:
             value = arguments.read(call.arguments)
         except BadArgumentsError as error:

@@ -54,8 +54,7 @@ def _object(tool: Tool) -> dict[str, Any]:
 
 
 def _first_line(tool: Tool) -> str:
-    lines = tool.function.description.strip().splitlines()
-    return " ".join(lines[0].split()) if lines else ""
+    return " ".join(tool.function.description.strip().split("\n")[0].split())
 
 
 command = single("list", declare(_list, _FLAGS, [_FILE]))
