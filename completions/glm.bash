@@ -75,7 +75,7 @@ _glm() {
     word=${COMP_WORDS[number]}
     [[ $word == -- ]] && only_arguments=yes
     case $place/$word in
-      /ask|/stream|/sandbox) place+=/$word ;;
+      /ask|/stream|/tools|/tools/run|/tools/check|/tools/list|/tools/call|/sandbox) place+=/$word ;;
     esac
   done
   [[ $only_arguments ]] || case $place:$flag in
@@ -87,10 +87,10 @@ _glm() {
       _glm_add -W "bigmodel zai modelstudio dashscope tokenhub vllm sglang ollama llamacpp openai sandbox"
       return
       ;;
-    *:--base-url|*:--var|*:--think-budget|*:--temperature|*:--top-p|*:--top-k|*:--repetition-penalty|*:--max-tokens|*:--seed|*:--stop|*:-o|*:--option|*:--retries|*:--retry-max-time|*:--connect-timeout|*:--first-timeout|*:--idle-timeout|*:--deadline|*:--port|*:--latency|*:--pace)
+    *:--base-url|*:--var|*:--think-budget|*:--temperature|*:--top-p|*:--top-k|*:--repetition-penalty|*:--max-tokens|*:--seed|*:--stop|*:-o|*:--option|*:--retries|*:--retry-max-time|*:--connect-timeout|*:--first-timeout|*:--idle-timeout|*:--deadline|*:--max-steps|*:--approve|*:--args|*:--port|*:--latency|*:--pace)
       return
       ;;
-    *:--key-file|*:-f|*:--request|*:-a|*:--attach|*:--session|*:-O|*:--output)
+    *:--key-file|*:-f|*:--request|*:-a|*:--attach|*:--session|*:-O|*:--output|*:--tools)
       _glm_files
       return
       ;;
@@ -111,6 +111,10 @@ _glm() {
       _glm_files
       return
       ;;
+    *:--tool-choice)
+      _glm_add -W "auto none required"
+      return
+      ;;
     *:--fault)
       _glm_add -W "cut reset hang stall drip error html garbage length sensitive empty nodone redirect"
       return
@@ -121,7 +125,7 @@ _glm() {
       if [[ $cur == -* && ! $only_arguments ]]; then
         _glm_add -W "--version -h --help"
       else
-        _glm_add -W "ask stream sandbox"
+        _glm_add -W "ask stream tools sandbox"
       fi
       ;;
     /ask)
@@ -132,6 +136,37 @@ _glm() {
     /stream)
       if [[ $cur == -* && ! $only_arguments ]]; then
         _glm_add -W "-m --model -P --provider --base-url --key-file --fallback --force -f --request --var -s --system -a --attach --session --no-stdin --need-stdin --think --no-think --effort --think-budget --temperature --top-p --top-k --repetition-penalty --max-tokens --seed --stop -o --option --no-stream -R --no-reasoning --reasoning --json --jsonl -u --usage --meta -O --output --keep-partial --allow-empty --exact --plain --raw -n --dry-run --curl -q --quiet -v --verbose --retries --retry-max-time --connect-timeout --first-timeout --idle-timeout --deadline -h --help"
+      fi
+      ;;
+    /tools)
+      if [[ $cur == -* && ! $only_arguments ]]; then
+        _glm_add -W "-h --help"
+      else
+        _glm_add -W "run check list call"
+      fi
+      ;;
+    /tools/run)
+      if [[ $cur == -* && ! $only_arguments ]]; then
+        _glm_add -W "--tools --max-steps --yes --approve --plan --tool-choice --tool-stream --no-tool-stream --stream -m --model -P --provider --base-url --key-file --fallback --force -f --request --var -s --system -a --attach --session --no-stdin --need-stdin --think --no-think --effort --think-budget --temperature --top-p --top-k --repetition-penalty --max-tokens --seed --stop -o --option --no-stream -R --no-reasoning --reasoning --json --jsonl -u --usage --meta -O --output --keep-partial --allow-empty --exact --plain --raw -n --dry-run --curl -q --quiet -v --verbose --retries --retry-max-time --connect-timeout --first-timeout --idle-timeout --deadline -h --help"
+      fi
+      ;;
+    /tools/check)
+      if [[ $cur == -* && ! $only_arguments ]]; then
+        _glm_add -W "-P --provider -h --help"
+      else
+        _glm_files
+      fi
+      ;;
+    /tools/list)
+      if [[ $cur == -* && ! $only_arguments ]]; then
+        _glm_add -W "--connect --json -h --help"
+      else
+        _glm_files
+      fi
+      ;;
+    /tools/call)
+      if [[ $cur == -* && ! $only_arguments ]]; then
+        _glm_add -W "--tools --args -h --help"
       fi
       ;;
     /sandbox)

@@ -151,11 +151,11 @@ class FilteredError(GlmError):
 
 
 class ToolError(GlmError):
-    """The model called tools that nobody runs."""
+    """A tool was denied or cannot run, the step limit was reached, or the model called tools that nobody runs."""
 
     exit_code = 10
     type = "tool"
-    meaning = "the model called tools that nobody runs"
+    meaning = "a tool was denied or cannot run, the step limit, tool calls nobody runs"
     again = "no"
 
 

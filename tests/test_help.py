@@ -13,8 +13,9 @@ from conftest import CANARY, environment
 from processes import error_of, shell
 
 HERE = Path(__file__)
-COMMANDS = ("ask", "stream", "sandbox")
-LEVELS = ((), *((command,) for command in COMMANDS))
+COMMANDS = ("ask", "stream", "tools", "sandbox")
+TOOL_COMMANDS = ("run", "check", "list", "call")
+LEVELS = ((), *((command,) for command in COMMANDS), *(("tools", command) for command in TOOL_COMMANDS))
 BROKEN = {
     "GLM_CONFIG": "/none/of/that",
     "GLM_PROVIDER": "nobody",
@@ -127,6 +128,27 @@ def test_help_lists_the_flags_of_the_contract(glm, command) -> None:
     assert flags_in(glm(command, "--help").text) == set(FLAGS)
 
 
+TOOL_FLAGS = {
+    "--tools",
+    "--max-steps",
+    "--yes",
+    "--approve",
+    "--plan",
+    "--tool-choice",
+    "--tool-stream",
+    "--no-tool-stream",
+    "--stream",
+}
+
+
+def test_help_of_tools_lists_the_flags_of_the_contract(glm) -> None:
+    assert flags_in(glm("tools", "run", "--help").text) == set(FLAGS) | TOOL_FLAGS
+    text = glm("tools", "--help").text
+    assert [name for name in TOOL_COMMANDS if re.search(rf"^  {name}  +[A-Z]", text, re.MULTILINE)] == list(
+        TOOL_COMMANDS
+    )
+
+
 def test_every_flag_does_something(glm) -> None:
     """Each long flag of each help text is used by a test: the tests say what it does."""
     tests = "".join(path.read_text() for path in sorted(HERE.parent.glob("test_*.py")) if path != HERE)
@@ -202,7 +224,9 @@ def tops(modules: set[str]) -> set[str]:
     return {module.partition(".")[0] for module in modules}
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("ask", "--help"), ("sandbox", "--help")])
+@pytest.mark.parametrize(
+    "arguments", [("--help",), ("--version",), ("ask", "--help"), ("tools", "--help"), ("tools", "run", "--help")]
+)
 def test_help_loads_nothing_heavy(home, cwd, arguments) -> None:
     modules = loaded(home, cwd, *arguments)
     assert "typer" in modules

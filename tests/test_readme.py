@@ -45,7 +45,8 @@ def test_a_console_shows_what_happens(block, tmp_path) -> None:
 
 @pytest.mark.parametrize("text", FILES, ids=lambda text: text.partition("\n")[0][:60])
 def test_a_file_that_is_shown_is_valid(text) -> None:
-    documents.check(documents.parse(text.encode(), "README.md"), "config" if "providers:" in text else "request")
+    schema = "tools" if "tools.schema" in text else "config" if "providers:" in text else "request"
+    documents.check(documents.parse(text.encode(), "README.md"), schema)
 
 
 def test_the_exit_codes_are_those_of_the_program() -> None:
