@@ -29,10 +29,11 @@ if TYPE_CHECKING:
 
 _SAME = 3  # a model that asks for the same a third time has not listened
 _FAILURES = 5  # failed calls without one between them that succeeds
+_MOST = 128  # calls in one turn: as many as the functions that BigModel takes
 _FOREIGN = re.compile("[^A-Za-z0-9_-]")
 _LONGEST_NAME = 64
 # What a server without a tool parser hands on as text: github.com/anomalyco/opencode/issues/8428.
-_LEAKED = re.compile(r"<tool_call>\s*([\w-]+)")
+_LEAKED = re.compile(r'<tool_call>\s*(?:\{\s*"name"\s*:\s*")?([\w-]+)')
 
 
 class Conversation:
@@ -130,7 +131,9 @@ class Conversation:
         self._limit(results)
         return results
 
-    def _count(self, judged: Iterable[Judged]) -> None:
+    def _count(self, judged: list[Judged]) -> None:
+        if len(judged) > _MOST:
+            raise ToolError(f"stopped: the model made {len(judged)} calls in one turn")
         for each in judged:
             self._seen[each.same] += 1
             if self._seen[each.same] == _SAME:

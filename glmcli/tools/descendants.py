@@ -24,6 +24,7 @@ class _Process(NamedTuple):
 
 _before: set[int] = set()  # children that no tool started
 _tools: set[int] = set()  # tools under way
+_kept: set[int] = set()  # servers, which outlive the tools beside them
 _adopts = False
 
 
@@ -44,8 +45,14 @@ def started(pid: int) -> None:
     _tools.add(pid)
 
 
+def keep(pid: int) -> None:
+    """A server runs under this pid, in a session of its own: no tool's end touches it or that session."""
+    _kept.add(pid)
+
+
 def end(pid: int) -> None:
-    """Kill all that a tool started, and the tool."""
+    """Kill all that a tool or a server started, and itself."""
+    _kept.discard(pid)
     for _ in range(_SWEEPS):
         victims = _below(pid)
         with suppress(ProcessLookupError, PermissionError):
@@ -70,7 +77,8 @@ def _below(pid: int) -> set[int]:
         found |= more
     mine = os.getpid()
     if _tools <= {pid}:
-        found |= {each for each, process in processes.items() if process.parent == mine and each not in _before}
+        orphans = {each: process for each, process in processes.items() if process.parent == mine}
+        found |= {each for each, process in orphans.items() if not {each, process.session} & (_before | _kept)}
     return found - {pid, mine}
 
 

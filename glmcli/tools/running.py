@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from glmcli.tools.tool import Ended, Task
     from glmcli.tools.toolbox import Judged
 
+_BESIDE = 8  # calls at a time
 _TICK = 0.02  # seconds between looks at the clock, and at calls that have no descriptor
 
 
@@ -30,10 +31,11 @@ def run(calls: Sequence[Judged], tick: Callable[[], None]) -> Iterator[Ended]:
 
 
 def _groups(calls: Iterable[Judged]) -> Iterator[list[Judged]]:
-    """Neighbours whose tools are all parallel; every other call alone."""
+    """Neighbours whose tools are all parallel, at most `_BESIDE`; every other call alone."""
     group: list[Judged] = []
     for each in calls:
-        if group and not (each.tool and each.tool.parallel and group[-1].tool and group[-1].tool.parallel):
+        parallel = each.tool and each.tool.parallel and group and group[-1].tool and group[-1].tool.parallel
+        if group and (not parallel or len(group) == _BESIDE):
             yield group
             group = []
         group.append(each)

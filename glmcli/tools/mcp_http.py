@@ -1,0 +1,125 @@
+"""An MCP server at an address, over streamable HTTP: with our own proxies and certificates, and bounds on its answers.
+
+The SDK follows a redirect only to the same scheme, host and port, so the token reaches nobody else.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import httpx2
+from mcp.client.streamable_http import streamable_http_client
+
+from glmcli import proxies
+from glmcli.errors import ToolError
+from glmcli.secrets import illegal_character
+from glmcli.tls import Tls
+from glmcli.urls import place
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from mcp.client._transport import TransportStreams
+
+    from glmcli.terminal import Terminal
+    from glmcli.tools.tool_file import Server
+
+_LARGEST = 16 * 1024 * 1024  # bytes of a message
+_CONNECT = 10.0  # seconds; how long an answer takes is the call's affair
+_FIRST_ERROR = 400
+
+
+class HttpWire:
+    """The way to a server at an address."""
+
+    def __init__(self, server: Server, terminal: Terminal) -> None:
+        """Read what the environment says of the way; nothing is sent yet.
+
+        Raises:
+            UsageError: the proxy or the certificates of the environment cannot be used.
+            ToolError: the token cannot stand in a header.
+        """
+        self._url = server.url
+        self._headers = {"Accept-Encoding": "identity"}
+        if server.token is not None:
+            terminal.redactor.add(server.token)
+            self._authorize(server, server.token)
+        scheme, host, port = place(server.url)
+        self._proxy = proxies.choose(scheme, host, port, terminal.environment)
+        self._tls = Tls(terminal.environment).context()
+        self._transport: _Transport | None = None
+
+    def _authorize(self, server: Server, token: str) -> None:
+        if illegal_character(token):
+            message = f"the token of the MCP server {server.name} ({server.place}) is empty, or no header can carry it"
+            raise ToolError(message)
+        self._headers["Authorization"] = f"Bearer {token}"
+
+    def complaint(self) -> str:
+        """Nothing: it complains on its own machine."""
+        return ""
+
+    def refused(self) -> str:
+        """The status by which it refused, in words that follow the server's name."""
+        status = self._transport.status if self._transport else 0
+        return f"answered HTTP {status}" if status >= _FIRST_ERROR else ""
+
+    def ending(self) -> str:
+        """How the connection came to its end."""
+        return self.refused() or "hung up"
+
+    @asynccontextmanager
+    async def streams(self) -> AsyncIterator[TransportStreams]:
+        """What a session reads from and writes to."""
+        self._transport = _Transport(verify=self._tls, trust_env=False, proxy=self._through())
+        client = httpx2.AsyncClient(
+            transport=self._transport,
+            headers=self._headers,
+            timeout=httpx2.Timeout(None, connect=_CONNECT),
+            trust_env=False,
+        )
+        async with (
+            client,
+            streamable_http_client(self._url, http_client=client, max_sse_event_size=_LARGEST) as streams,
+        ):
+            yield streams
+
+    def _through(self) -> httpx2.Proxy | None:
+        if self._proxy is None:
+            return None
+        auth = (self._proxy.user, self._proxy.password or "") if self._proxy.user else None
+        return httpx2.Proxy(str(self._proxy), auth=auth)
+
+
+class _Transport(httpx2.AsyncHTTPTransport):
+    """Remembers the last status, and lets nobody fill our memory."""
+
+    status = 0
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        response = await super().handle_async_request(request)
+        if request.method == "POST":  # others may be refused: they are optional
+            self.status = response.status_code
+        response.headers.pop("Content-Encoding", None)  # none was asked for, so nothing is unpacked
+        if not response.headers.get("Content-Type", "").lower().startswith("text/event-stream"):
+            response.stream = _Bounded(response.stream)
+        return response
+
+
+class _Bounded(httpx2.AsyncByteStream):
+    """A body of at most `_LARGEST` bytes; the events of a stream are counted one by one elsewhere."""
+
+    def __init__(self, stream: httpx2.AsyncByteStream) -> None:
+        self._stream = stream
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        size = 0
+        async for data in self._stream:
+            size += len(data)
+            if size > _LARGEST:
+                raise httpx2.StreamError(f"an answer of more than {_LARGEST >> 20} MiB")
+            yield data
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()

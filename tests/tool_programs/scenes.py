@@ -1,0 +1,150 @@
+"""Scenes of a conversation with tools: a model that calls, programs that leave a trace, and what was said to whom."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import termios
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from conftest import CANARY
+from processes import wait_for
+from servers import Script, Server, answer, delta, reply, stream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from conftest import Done
+
+ZAI = ("-P", "zai", "--base-url")
+KEY = {"ZAI_API_KEY": CANARY}
+FINAL = answer("The end.")
+# A terminal that also controls the program, so that there is somebody to ask.
+CONTROLLED: dict[str, Any] = {
+    "start_new_session": True,
+    "preexec_fn": lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+}
+
+
+def fragment(name: str, arguments: str = "{}", identity: str = "c1", index: int = 0) -> dict[str, Any]:
+    """A whole call as providers write it."""
+    return {
+        "index": index,
+        "id": identity,
+        "type": "function",
+        "function": {"name": name, "arguments": arguments},
+    }
+
+
+def _fragments(calls: tuple[tuple[str, str], ...], ids: str) -> list[dict[str, Any]]:
+    return [fragment(name, text, f"{ids}{at + 1}", at) for at, (name, text) in enumerate(calls)]
+
+
+def calling(*calls: tuple[str, str], ids: str = "c", finish: str | None = "tool_calls", **said: str) -> Script:
+    """A stream in which the model calls these tools, after what it `said` (content, reasoning_content)."""
+    before = [delta(**{name: text}) for name, text in said.items()]
+    made = [delta(tool_calls=[each]) for each in _fragments(calls, ids)]
+    ends = [delta(content="", finish_reason=finish)] if finish else []
+    return stream(*before, *made, *ends, done=finish is not None)
+
+
+def whole(*calls: tuple[str, str], ids: str = "c", finish: str | None = "tool_calls", content: str = "") -> Script:
+    """The same as one JSON body."""
+    message = {"role": "assistant", "content": content, "tool_calls": _fragments(calls, ids)}
+    return reply(200, {"id": "r", "choices": [{"index": 0, "message": message, "finish_reason": finish}]})
+
+
+def tool(name: str = "mark", *run: str, properties: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+    """A tool as a file declares it; its program is `./NAME` unless `run` says otherwise."""
+    value: dict[str, Any] = {"name": name, "description": f"The tool {name}.", "run": list(run or (f"./{name}",))}
+    if properties is not None:
+        value["parameters"] = {"type": "object", "properties": properties}
+    return value | more
+
+
+class Scene:
+    """A working directory with programs and a tool file, and runs of `glm tools run` in it."""
+
+    def __init__(self, glm: Callable[..., Done], cwd: Path) -> None:
+        self._glm = glm
+        self.cwd = cwd
+        self.server: Server
+        self.program("mark")
+
+    def program(self, name: str, script: str = "") -> Path:
+        """A program that leaves its name and arguments in the file `ran` of the working directory, then does more."""
+        path = self.cwd / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f'#!/bin/sh\nprintf "%s\\n" "$(basename "$0")${{*:+ $*}}" >>ran\n{script}\n')
+        path.chmod(0o755)
+        return path
+
+    def file(self, *tools: dict[str, Any], name: str = "t.json") -> Path:
+        """The tool file."""
+        path = self.cwd / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"tools": list(tools or (tool(),))}))
+        return path
+
+    def run(self, scripts: list[Script] | Script, *flags: str, yes: bool = True, **more: Any) -> Done:
+        """Ask zai, which plays these scripts and then ends with an answer."""
+        played = [scripts] if not scripts or not isinstance(scripts[0], list) else scripts
+        given = ("--yes",) if yes else ()
+        with Server(*played, FINAL) as self.server:
+            arguments = ("tools", "run", *ZAI, self.server.url, "--tools", "t.json", "--retries", "0", *given, *flags)
+            return self._glm(*arguments, "hi", env=KEY | more.pop("env", {}), **more)
+
+    @property
+    def ran(self) -> list[str]:
+        """What ran, in order: a line for each."""
+        path = self.cwd / "ran"
+        return path.read_text().splitlines() if path.exists() else []
+
+    @property
+    def sent(self) -> list[list[dict[str, Any]]]:
+        """The messages of each request."""
+        return [request.json["messages"] for request in self.server.requests]
+
+    @property
+    def results(self) -> list[str]:
+        """What the model was told of its calls, in the last request."""
+        return [message["content"] for message in self.sent[-1] if message["role"] == "tool"]
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; what is dead and not yet waited for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def pids(path: Path, count: int) -> list[int]:
+    """The pids that programs wrote into a file, once there are so many."""
+    wait_for(lambda: path.exists() and path.read_text().count("\n") >= count)
+    return [int(line) for line in path.read_text().split()]
+
+
+def all_gone(found: list[int]) -> None:
+    """None of these processes is left; what is, is ended before the test fails."""
+    try:
+        wait_for_gone(found)
+    finally:
+        for pid in found:
+            with suppress(ProcessLookupError):
+                if alive(pid):
+                    os.kill(pid, signal.SIGKILL)
+
+
+def wait_for_gone(found: list[int]) -> None:
+    """SIGKILL takes its time on a busy machine, but not long."""
+    import time
+
+    until = time.monotonic() + 2
+    while any(map(alive, found)):
+        assert time.monotonic() < until, f"left behind: {[pid for pid in found if alive(pid)]}"
+        time.sleep(0.01)
