@@ -1,37 +1,35 @@
-"""Facts about models that decide what is sent and what is refused. Each with its source.
+"""Facts about models that decide what is sent and what is refused, read from `models.json` when they are first needed.
 
-The rows hold what the checks before sending need. A model that is not listed is allowed: tomorrow's models and private
-deployments are not our business to forbid.
-
-Sources:
-    bigmodel, zai: docs.z.ai and docs.bigmodel.cn chat completion OpenAPI and thinking-mode guide (2026-09); thinking
-        cannot be switched off on glm-5.3: github.com/NousResearch/hermes-agent/pull/85890.
-    modelstudio: alibabacloud.com/help/en/model-studio/glm (2026-03-15 and 2026-09-02), docs.qwencloud.com chat
-        reference (2026); glm-4.5 answers only as a stream: github.com/musistudio/claude-code-router/issues/714.
-    tokenhub: tencentcloud.com/document/product/1300/80634 (2026).
-    tool_stream: docs.z.ai OpenAPI (2026-09); alibabacloud.com/help/en/model-studio/glm, "Streaming tool calling"
-        (2026-03-15), with 5.1 and 5.2 by docs.qwencloud.com (2026); the TokenHub page names no models.
+That file holds every fact that we know of every provider's models, each group with its source; its form is
+schemas/models.schema.json. A key that is left out is not known. A model that is not listed is allowed: tomorrow's
+models and private deployments are not our business to forbid.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from functools import cache
+from typing import TYPE_CHECKING, Any, cast
 
-from glmcli.record import Record
+from glmcli.errors import InternalError
+from glmcli.record import EMPTY, Record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from importlib.abc import ResourceLoader
+
+_FILE = __file__.removesuffix("catalogue.py") + "models.json"
 
 
 class Model(Record):
-    """What one provider's model can do.
+    """What one provider's model can do, as far as the checks before sending ask.
 
     Units: `context` and `max_output` in tokens; None where no source says it.
 
     Attributes:
-        thinks: the model has a thinking mode.
-        stops_thinking: thinking can be switched off.
-        efforts: the words of --effort that it honours.
+        thinks: the model has a thinking mode; None: not known.
+        stops_thinking: thinking can be switched off, or nothing is known against it.
+        efforts: the words of --effort that it honours; None: not known.
         stream_only: a whole answer is refused.
         refuses: request parameters that this model does not take.
         tool_stream: the model is listed among those whose calls can come in pieces.
@@ -39,77 +37,81 @@ class Model(Record):
 
     context: int | None = None
     max_output: int | None = None
-    thinks: bool = True
+    thinks: bool | None = None
     stops_thinking: bool = True
-    efforts: tuple[str, ...] = ()
+    efforts: tuple[str, ...] | None = None
     stream_only: bool = False
     refuses: tuple[str, ...] = ()
     tool_stream: bool = False
 
 
-_ZHIPU: dict[str, Model] = {
-    "glm-5.3": Model(
-        context=1_048_576, max_output=131_072, stops_thinking=False, efforts=("low", "high", "max"), tool_stream=True
-    ),
-    "glm-5.3-flash": Model(context=1_048_576, max_output=131_072, stops_thinking=False, efforts=("low", "high", "max")),
-    "glm-5.3-flashx": Model(
-        context=1_000_000, max_output=131_072, stops_thinking=False, efforts=("low", "high", "max")
-    ),
-    "glm-5.2": Model(context=1_000_000, max_output=131_072, efforts=("high", "max"), tool_stream=True),
-    "glm-5.1": Model(context=200_000, max_output=131_072, tool_stream=True),
-    "glm-5": Model(context=204_800, max_output=131_072, tool_stream=True),
-    "glm-5-turbo": Model(context=200_000, max_output=131_072, tool_stream=True),
-    "glm-5-code": Model(context=200_000, max_output=131_072),
-    "glm-5v-turbo": Model(context=200_000, max_output=131_072),
-    "glm-4.7": Model(context=204_800, max_output=131_072, tool_stream=True),
-    "glm-4.7-flashx": Model(context=200_000, max_output=131_072),
-    "glm-4.7-flash": Model(context=200_000, max_output=131_072),
-    "glm-4.6": Model(context=204_800, max_output=131_072, tool_stream=True),
-    "glm-4.6v": Model(context=128_000, max_output=32_768),
-    "glm-4.5": Model(context=131_072, max_output=98_304),
-    "glm-4.5-x": Model(context=131_072, max_output=98_304),
-    "glm-4.5-air": Model(context=131_072, max_output=98_304),
-    "glm-4.5-airx": Model(context=131_072, max_output=98_304),
-    "glm-4.5-flash": Model(context=131_072, max_output=98_304),
-    "glm-4.5v": Model(context=64_000, max_output=16_384),
-}
-
-_MODELS: Mapping[str, Mapping[str, Model]] = {
-    "bigmodel": _ZHIPU
-    | {
-        "glm-4-flash-250414": Model(thinks=False),
-        "glm-4-flashx-250414": Model(thinks=False),
-    },
-    "zai": _ZHIPU | {"glm-4-32b-0414-128k": Model(context=128_000, max_output=16_384, thinks=False)},
-    "modelstudio": {
-        "glm-5.3": Model(efforts=("low", "high", "max")),
-        "glm-5.3-flash": Model(efforts=("low", "high", "max")),
-        "glm-5.2": Model(context=1_048_576, max_output=131_072, efforts=("high", "max"), tool_stream=True),
-        "glm-5.1": Model(context=202_752, efforts=("high", "max"), tool_stream=True),
-        "glm-5": Model(context=202_752, max_output=16_384, efforts=("high", "max"), tool_stream=True),
-        "glm-4.7": Model(context=202_752, max_output=16_384, tool_stream=True),
-        "glm-4.6": Model(context=202_752, max_output=16_384, tool_stream=True),
-        "glm-4.5": Model(context=131_072, max_output=16_384, stream_only=True),
-        "glm-4.5-air": Model(context=131_072, max_output=16_384, stream_only=True),
-        "ZHIPU/GLM-5.2": Model(efforts=("high", "max"), refuses=("top_k", "repetition_penalty")),
-        "ZHIPU/GLM-5.1": Model(refuses=("top_k", "repetition_penalty")),
-        "ZHIPU/GLM-5": Model(refuses=("top_k", "repetition_penalty")),
-    },
-    "tokenhub": {
-        "glm-5.2": Model(context=1_000_000, max_output=131_072, efforts=("high", "max"), tool_stream=True),
-        "glm-5.1": Model(context=200_000, max_output=131_072, tool_stream=True),
-        "glm-5": Model(context=200_000, max_output=131_072, tool_stream=True),
-        "glm-5-turbo": Model(context=200_000, max_output=131_072, tool_stream=True),
-        "glm-5v-turbo": Model(context=200_000, max_output=131_072, tool_stream=True),
-    },
-}
-
-
+@cache
 def find(catalogue: str, model: str) -> Model | None:
     """What is known of this model at this provider, or None."""
-    return _MODELS.get(catalogue, {}).get(model)
+    known = facts(catalogue, model)
+    if known is None:
+        return None
+    thinking = known.get("thinking", EMPTY)
+    efforts = thinking.get("efforts")
+    return Model(
+        context=known.get("context"),
+        max_output=known.get("max_output"),
+        thinks=thinking.get("has"),
+        stops_thinking=thinking.get("can_stop") is not False,
+        efforts=None if efforts is None else tuple(efforts),
+        stream_only=known.get("stream_only") is True,
+        refuses=tuple(known.get("refuses", ())),
+        tool_stream=known.get("tool_stream") is True,
+    )
 
 
 def names(catalogue: str) -> tuple[str, ...]:
     """The models known at this provider."""
-    return tuple(_MODELS.get(catalogue, {}))
+    return tuple(_of(catalogue).get("models", EMPTY))
+
+
+def facts(catalogue: str, model: str) -> Mapping[str, Any] | None:
+    """All that the file says of this model at this provider, or None."""
+    known: Mapping[str, Any] | None = _of(catalogue).get("models", EMPTY).get(model)
+    return known
+
+
+def prices_at(catalogue: str) -> tuple[str, ...]:
+    """The base URLs at which the prices of this catalogue are paid."""
+    return tuple(_of(catalogue).get("prices_at", ()))
+
+
+def source(name: str) -> dict[str, str]:
+    """Where a fact comes from: an address and a day."""
+    return dict(_part('\n  "sources": ')[name])
+
+
+def _of(catalogue: str) -> Mapping[str, Any]:
+    """What the file says of a provider; rows without a catalogue do not load it."""
+    return _part(f'\n    "{catalogue}": ') if catalogue else EMPTY
+
+
+@cache
+def _part(begins: str) -> Mapping[str, Any]:
+    """The value behind this beginning of a line: reading one provider costs a third of reading them all.
+
+    The file is indented by two blanks a level, as every formatter does it; a test holds it to that.
+    """
+    text = _text()
+    at = text.find(begins)
+    value: Mapping[str, Any] = json.JSONDecoder().raw_decode(text, at + len(begins))[0] if at >= 0 else EMPTY
+    return value
+
+
+@cache
+def _text() -> str:
+    """The file, read as Python reads the code beside it: also from a zip.
+
+    Raises:
+        InternalError: it is not there.
+    """
+    spec = globals()["__spec__"]
+    try:
+        return cast("ResourceLoader", spec.loader).get_data(_FILE).decode()
+    except OSError as error:
+        raise InternalError(message=f"cannot read the catalogue of models: {error}", fix="install glm again") from error

@@ -72,14 +72,14 @@ def objections(request: Request, provider: Provider) -> Iterator[Objection]:
 
 def _thinking(request: Request, provider: Provider, model: Model | None) -> Iterator[Objection]:
     name = f"{request.model} at {provider.name}"
-    if model and request.think and not model.thinks:
+    if model and request.think and model.thinks is False:
         yield Objection(f"{name} has no thinking mode", "leave out --think and --effort")
     if model and request.think is False and not model.stops_thinking:
         least = f"--effort {model.efforts[0]}" if model.efforts else "leave out --no-think"
         yield Objection(f"{name} always thinks, it cannot be switched off", least)
     if request.think_budget is not None and not provider.wire.thinking_budget:
         yield Objection(f"{provider.name} has no thinking budget", "use --effort or --max-tokens")
-    words = model.efforts if model else provider.wire.effort_words
+    words = model.efforts if model and model.efforts is not None else provider.wire.effort_words
     if request.effort is not None and words is not None and request.effort not in words:
         known = f"one of {', '.join(words)}" if words else "leave out --effort"
         what = f"does not know the effort {request.effort!r}" if words else "takes no effort"
