@@ -9,9 +9,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from glmcli.attempt import TICK, Attempt
+from glmcli.attempt import Attempt
 from glmcli.errors import BusyError, GlmError, IncompleteError, NetworkError, ProtocolError, QuotaError
 from glmcli.outcome import Again, Outcome, no_timing
+from glmcli.patience import pause, sleep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from glmcli.plan import Candidate, Plan
     from glmcli.secrets import Redactor
     from glmcli.tls import Tls
-
-_LONGEST_OBEYED = 60.0  # seconds of Retry-After
-_JITTER = 0.25  # waits grow by up to this share, so that many clients do not come back at once
 
 
 class Engine:
@@ -84,35 +82,16 @@ class Engine:
                 return attempt.fold.reply(), error
             retry += 1
             self._writer.retry(Again(error, wait, self._attempts + 1))
-            self._sleep(wait)
+            sleep(wait, self._tick)
 
     def _wait(self, error: GlmError, retry: int, began: float) -> float | None:
         """Seconds until the request is sent again, or None if it is not."""
-        limits = self._plan.limits
-        if error.retry is None or self._printed:
-            return None
-        if error.retry_after is not None and error.retry_after > _LONGEST_OBEYED:
-            error.message += f"; the server asks to wait {error.retry_after:.0f} s"
-            return None
-        if retry >= limits.retries:
-            return None
-        wait = error.retry_after
-        if wait is None:
-            # The clock's last digits spread clients as well as a random number, and need no import.
-            wait = error.retry.wait(retry) * (1 + _JITTER * (time.monotonic_ns() % 1000) / 1000)
-        if error.sent:
+        wait = None if self._printed else pause(error, retry, began, self._plan)
+        if wait is not None and error.sent:
             if self._resent:
                 return None
             self._resent = True
-        until = time.monotonic() + wait
-        too_late = until - began > limits.retry_max_time or until > self._plan.deadline
-        return None if too_late else wait
-
-    def _sleep(self, seconds: float) -> None:
-        until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0:
-            self._tick()
-            time.sleep(min(left, TICK))
+        return wait
 
 
 def _may_fall_back(error: GlmError) -> bool:

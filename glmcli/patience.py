@@ -1,0 +1,43 @@
+"""How long to wait before the same request is sent again, and the waiting."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from glmcli.errors import GlmError
+    from glmcli.plan import Plan
+
+TICK = 0.2  # seconds between looks at whether anybody still reads
+_LONGEST_OBEYED = 60.0  # seconds of Retry-After
+_JITTER = 0.25  # waits grow by up to this share, so that many clients do not come back at once
+
+
+def pause(error: GlmError, retry: int, began: float, plan: Plan) -> float | None:
+    """Seconds until retry number `retry` (from 0) of what began at this moment, or None if waiting is no use."""
+    limits = plan.limits
+    if error.retry is None:
+        return None
+    if error.retry_after is not None and error.retry_after > _LONGEST_OBEYED:
+        error.message += f"; the server asks to wait {error.retry_after:.0f} s"
+        return None
+    if retry >= limits.retries:
+        return None
+    wait = error.retry_after
+    if wait is None:
+        # The clock's last digits spread clients as well as a random number, and need no import.
+        wait = error.retry.wait(retry) * (1 + _JITTER * (time.monotonic_ns() % 1000) / 1000)
+    until = time.monotonic() + wait
+    too_late = until - began > limits.retry_max_time or until > plan.deadline
+    return None if too_late else wait
+
+
+def sleep(seconds: float, tick: Callable[[], None]) -> None:
+    """Wait, and call `tick` several times a second; it may raise."""
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0:
+        tick()
+        time.sleep(min(left, TICK))
