@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from glmcli.chat import Message, ToolCall, ToolResult
 from glmcli.errors import GlmError, NetworkError, ToolError
 from glmcli.events import Usage
-from glmcli.outcome import Outcome
+from glmcli.outcome import Cost, Outcome
+from glmcli.pricing import total
 from glmcli.providers import dialect_of
 from glmcli.tools import arguments, running
 from glmcli.tools.arguments import BadArgumentsError
@@ -62,6 +63,7 @@ class Conversation:
         self._turns: list[Message] = []
         self._calls: list[ToolCall] = []
         self._usages: list[Usage | None] = []
+        self._costs: list[Cost | None] = []
         self._seen: Counter[tuple[str, str]] = Counter()
         self._failures = 0
 
@@ -69,7 +71,7 @@ class Conversation:
         """The end: the first answer without calls, or why there is none."""
         outcome = self._last(max_steps)
         reply = outcome.reply.replace(tool_calls=tuple(self._calls), usage=_sum(self._usages))
-        outcome = outcome.replace(reply=reply, turns=tuple(self._turns))
+        outcome = outcome.replace(reply=reply, cost=total(self._costs), turns=tuple(self._turns))
         self._writer.end(outcome)
         return outcome
 
@@ -78,6 +80,7 @@ class Conversation:
         for step in range(1, max_steps + 1):
             outcome = self._engine.step(self._candidates)
             self._usages.append(outcome.reply.usage)
+            self._costs.append(outcome.cost)
             calls = self._named(outcome.reply.tool_calls, step)
             self._calls += calls
             for call in calls:

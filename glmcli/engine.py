@@ -13,6 +13,7 @@ from glmcli.attempt import Attempt
 from glmcli.errors import BusyError, GlmError, IncompleteError, NetworkError, ProtocolError, QuotaError
 from glmcli.outcome import Again, Outcome, no_timing
 from glmcli.patience import pause, sleep
+from glmcli.pricing import cost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -57,6 +58,8 @@ class Engine:
             reply, error = self._ask_one(candidate)
             self._timing["total"] = time.monotonic() - self._plan.started
             outcome = Outcome(candidate.provider.name, candidate.model, reply, error, self._attempts, self._timing)
+            if not candidate.request.server_tools:  # what the provider runs has a price of its own
+                outcome = outcome.replace(cost=cost(candidate.provider, candidate.model, reply.usage))
             if error is None or self._printed or not _may_fall_back(error) or time.monotonic() >= self._plan.deadline:
                 break
             if number < len(candidates):

@@ -19,11 +19,20 @@ def no_timing() -> Timing:
     return {"first_event": None, "first_answer": None, "total": None}
 
 
+class Cost(Record):
+    """What was paid, by the price list of a day."""
+
+    amount: float
+    currency: str
+    as_of: str
+
+
 class Outcome(Record):
     """The end of a question; `error` is None only for a complete answer.
 
     Attributes:
         attempts: requests sent.
+        cost: what the reply cost; None where it is not known.
         turns: what was said between the question and this reply: calls of tools, and their results.
     """
 
@@ -33,6 +42,7 @@ class Outcome(Record):
     error: GlmError | None = None
     attempts: int = 0
     timing: Timing | None = None
+    cost: Cost | None = None
     turns: tuple[Message, ...] = ()
 
 

@@ -125,7 +125,7 @@ EMPTY = stream(delta(content=""), delta(content="", finish_reason="stop"))
             HM,
             0,
             b"Hi\n",
-            "glm: usage: input unknown (cached unknown), output unknown (reasoning unknown), total unknown\n",
+            "glm: usage: input unknown (cached unknown), output unknown (reasoning unknown), total unknown, cost unknown\n",
         ),
         ("usage: true\nquiet: true", HM, 0, b"Hi\n", ""),
     ],

@@ -123,7 +123,7 @@ FLAGS: tuple[Flag, ...] = (
     Flag("reasoning", ("--reasoning",), "text", _OUTPUT, "Where the reasoning goes.", "stderr|stdout|none|FILE|fd:N"),
     Flag("json", ("--json",), "switch", _OUTPUT, "Print one JSON object, also on failure."),
     Flag("jsonl", ("--jsonl",), "switch", _OUTPUT, "Print one event a line, live."),
-    Flag("usage", ("-u", "--usage"), "switch", _OUTPUT, "One line of token counts on stderr."),
+    Flag("usage", ("-u", "--usage"), "switch", _OUTPUT, "One line of token counts and cost on stderr."),
     Flag(
         "meta",
         ("--meta",),

@@ -33,7 +33,7 @@ def reply_object(outcome: Outcome, *, keep_partial: bool = False) -> dict[str, A
         "tool_calls": [call.fields() for call in reply.tool_calls],
         "finish_reason": reply.finish_reason,
         "usage": usage_object(reply.usage),
-        "cost": None,
+        "cost": outcome.cost.fields() if outcome.cost else None,
         "attempts": outcome.attempts,
         "timing": {name: _rounded(seconds) for name, seconds in (outcome.timing or no_timing()).items()},
         "error": error_object(error) if error else None,

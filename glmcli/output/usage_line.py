@@ -8,7 +8,7 @@ from glmcli.events import Usage
 from glmcli.output.writer import Silent
 
 if TYPE_CHECKING:
-    from glmcli.outcome import Outcome
+    from glmcli.outcome import Cost, Outcome
     from glmcli.terminal import Terminal
 
 
@@ -25,9 +25,13 @@ class UsageLine(Silent):
         self._terminal.note(
             f"usage: input {_count(usage.input_tokens)} (cached {_count(usage.cached_tokens)}), "
             f"output {_count(usage.output_tokens)} (reasoning {_count(usage.reasoning_tokens)}), "
-            f"total {_count(usage.total_tokens)}"
+            f"total {_count(usage.total_tokens)}, cost {_money(outcome.cost)}"
         )
 
 
 def _count(tokens: int | None) -> str:
     return "unknown" if tokens is None else str(tokens)
+
+
+def _money(cost: Cost | None) -> str:
+    return "unknown" if cost is None else f"{cost.amount:f} {cost.currency} (prices of {cost.as_of})"
