@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
     from glmcli.config import Config
     from glmcli.options import Options
+    from glmcli.providers.dialect import HttpCall
     from glmcli.providers.row import Provider
+    from glmcli.proxies import Proxy
     from glmcli.terminal import Terminal
 
 _SAME = (
@@ -60,6 +62,14 @@ class Layers(Record):
         yield choice.Layer(self.config.source or "the configuration", self.config.provider, self.config.model)
 
 
+class Reached(Record):
+    """A provider at the address where it is asked, with its key and its proxy."""
+
+    provider: Provider
+    call: HttpCall
+    proxy: Proxy | None = None
+
+
 class Resolver:
     """Makes candidates of options."""
 
@@ -91,10 +101,7 @@ class Resolver:
         first = choice.choose(
             tuple(self._layers), self._layers.config.providers, self._layers.environment, dry=self._dry
         )
-        if self._options.key_file and not self._names_provider():
-            raise UsageError(
-                message="--key-file: whose key is it?", fix="name the provider with -P or -m PROVIDER/MODEL"
-            )
+        self._own_key()
         if self._layers.config.source:
             self._terminal.detail(f"configuration: {self._layers.config.source}")
         self._terminal.detail(f"first choice: {first.provider.name}/{first.model} ({first.why})")
@@ -113,6 +120,27 @@ class Resolver:
             self._candidate(provider, request, first=number == 0)
             for number, (provider, request) in enumerate(zip(chosen, requests, strict=True))
         )
+
+    def listing(self) -> Reached:
+        """The provider that would be asked first, and the request for its own list of models.
+
+        Raises:
+            UsageError: a choice or an address is wrong.
+            CredentialsError: its key is missing or no key.
+        """
+        any_model = choice.Layer("the list of models", None, "any")  # a row without a default model lists its own
+        layers = (*self._layers, any_model)
+        first = choice.choose(layers, self._layers.config.providers, self._layers.environment, dry=False)
+        self._own_key()
+        self._terminal.detail(f"first choice: {first.provider.name}")
+        provider = self._first(first.provider)
+        return self._reach(provider, dialect_of(provider).ask_models(provider, 1), self._options.key_file, "models")
+
+    def _own_key(self) -> None:
+        if self._options.key_file and not self._names_provider():
+            raise UsageError(
+                message="--key-file: whose key is it?", fix="name the provider with -P or -m PROVIDER/MODEL"
+            )
 
     def _names_provider(self) -> bool:
         return any(
@@ -161,8 +189,13 @@ class Resolver:
 
     def _candidate(self, provider: Provider, request: Request, *, first: bool) -> Candidate:
         call = dialect_of(provider).encode(request, provider)
+        reached = self._reach(provider, call, self._options.key_file if first else None, request.model)
+        return Candidate(provider, request.model, reached.call, request, reached.proxy)
+
+    def _reach(self, provider: Provider, call: HttpCall, key_file: str | None, what: str) -> Reached:
+        """The call with its key and its way, if the key may go there."""
         where = place(call.url)
-        key = self._key(provider, self._options.key_file if first else None)
+        key = self._key(provider, key_file)
         if key and not self._dry and not where.is_private and not provider.allow_http:
             raise UsageError(
                 message=f"refusing to send a key over plain http:// to {where.host}",
@@ -172,8 +205,8 @@ class Resolver:
         _remember(self._terminal.redactor, key, proxy.password if proxy else None)
         by = f" through the proxy {proxy}" if proxy else ""
         holder = ", with a key" if key else ", without a key"
-        self._terminal.detail(f"{provider.name}/{request.model}: {call.url}{by}{holder}")
-        return Candidate(provider, request.model, call.replace(key=key), request, proxy)
+        self._terminal.detail(f"{provider.name}/{what}: {call.url}{by}{holder}")
+        return Reached(provider, call.replace(key=key), proxy)
 
     def _key(self, provider: Provider, key_file: str | None) -> Key | None:
         if not self._dry:

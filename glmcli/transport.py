@@ -135,7 +135,9 @@ class Exchange:
     def _request(self) -> httpcore.Request:
         url = urlsplit(self._call.url)
         content = self._call.content()
-        headers = [("Host", url.netloc), *self._call.headers, ("Content-Length", str(len(content)))]
+        headers = [("Host", url.netloc), *self._call.headers]
+        if self._call.body is not None:
+            headers.append(("Content-Length", str(len(content))))
         if self._call.key:
             headers.insert(1, ("Authorization", f"Bearer {self._call.key.value}"))
         return httpcore.Request(

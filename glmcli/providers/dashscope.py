@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from glmcli.events import Answer, Event, Finish, Reasoning, RequestId, Usage
 from glmcli.providers import fields
 from glmcli.providers.decoder import Chunk, JsonDecoder, count, finish, items, mapping, text_of, tool_calls
-from glmcli.providers.dialect import HttpCall, headers
+from glmcli.providers.dialect import HttpCall, Listing, headers, headers_to_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 line_framed = True
 
 _PATH = "/services/aigc/text-generation/generation"
+_PAGE = 100  # models; what the server makes of it is read from its answer
 
 
 def encode(request: Request, provider: Provider) -> HttpCall:
@@ -50,6 +51,25 @@ def _parameters(request: Request, provider: Provider) -> dict[str, Any]:
 def reserved(provider: Provider) -> frozenset[str]:
     """Fields that --option may not name."""
     return fields.reserved(provider) | {"result_format", "incremental_output"}
+
+
+def ask_models(provider: Provider, page: int) -> HttpCall:
+    """The request for a page of the provider's own list of models.
+
+    Source: dashscope 2.0.2 on PyPI, `v2/resources/models.py`.
+    """
+    query = f"?page_no={page}&page_size={_PAGE}"
+    return HttpCall(f"{provider.base_url}/models{query}", headers_to_list(provider), None, method="GET")
+
+
+def listing(value: Any) -> Listing:  # noqa: ANN401 - any JSON may come
+    """What came back."""
+    from glmcli.providers.listing import listed
+
+    output = mapping(mapping(value).get("output"))
+    models = listed(output.get("models", value), "model")
+    total = output.get("total")
+    return Listing(models, total if isinstance(total, int) else len(models))
 
 
 def decoder(provider: Provider) -> JsonDecoder:

@@ -21,18 +21,34 @@ if TYPE_CHECKING:
 class HttpCall(Record):
     """One HTTP request as a value, so that --dry-run can print what would be sent.
 
-    Shape: `headers` in the order sent, without Authorization, which the transport makes of `key`; `body` is JSON.
+    Shape: `headers` in the order sent, without Authorization, which the transport makes of `key`; `body` is JSON, or
+    None where there is none.
     """
 
     url: str
     headers: tuple[tuple[str, str], ...]
-    body: Mapping[str, Any]
+    body: Mapping[str, Any] | None
     key: Key | None = None
     method: str = "POST"
 
     def content(self) -> bytes:
         """The bytes of the body."""
-        return encode(self.body).encode()
+        return b"" if self.body is None else encode(self.body).encode()
+
+
+class Listed(Record):
+    """A model in a provider's own list; None where the list does not say it."""
+
+    id: str
+    status: str | None = None
+    context: int | None = None
+
+
+class Listing(Record):
+    """One page of a provider's own list, and how many models there are on all pages."""
+
+    models: tuple[Listed, ...]
+    total: int
 
 
 class Decoder(Protocol):
@@ -68,6 +84,18 @@ class Dialect(Protocol):
         """Fields that flags or the dialect itself decide, and --option may not name."""
         ...
 
+    def ask_models(self, provider: Provider, page: int) -> HttpCall:
+        """The request for a page of the provider's own list of models; the first is 1."""
+        ...
+
+    def listing(self, value: Any) -> Listing:  # noqa: ANN401 - any JSON may come
+        """What came back.
+
+        Raises:
+            ProtocolError: it is no list.
+        """
+        ...
+
 
 def headers(provider: Provider, *, stream: bool) -> list[tuple[str, str]]:
     """The headers that every dialect sends."""
@@ -78,3 +106,11 @@ def headers(provider: Provider, *, stream: bool) -> list[tuple[str, str]]:
     if provider.wire.accept_language:
         pairs.append(("Accept-Language", provider.wire.accept_language))
     return pairs
+
+
+def headers_to_list(provider: Provider) -> tuple[tuple[str, str], ...]:
+    """The headers of a request without a body."""
+    pairs = [("User-Agent", f"glm/{__version__}"), ("Accept", "application/json"), ("Accept-Encoding", "identity")]
+    if provider.wire.accept_language:
+        pairs.append(("Accept-Language", provider.wire.accept_language))
+    return tuple(pairs)

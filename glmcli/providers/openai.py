@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from glmcli.events import Answer, Event, Finish, Reasoning, RequestId, Usage
 from glmcli.providers import fields
 from glmcli.providers.decoder import Chunk, JsonDecoder, count, finish, items, mapping, text_of, tool_calls
-from glmcli.providers.dialect import HttpCall, headers
+from glmcli.providers.dialect import HttpCall, Listing, headers, headers_to_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,6 +41,19 @@ def _body(request: Request, provider: Provider) -> dict[str, Any]:
 def reserved(provider: Provider) -> frozenset[str]:
     """Fields that --option may not name."""
     return fields.reserved(provider)
+
+
+def ask_models(provider: Provider, page: int) -> HttpCall:  # noqa: ARG001 - there is one page
+    """The request for the provider's own list of models."""
+    return HttpCall(f"{provider.base_url}/models", headers_to_list(provider), None, method="GET")
+
+
+def listing(value: Any) -> Listing:  # noqa: ANN401 - any JSON may come
+    """What came back."""
+    from glmcli.providers.listing import listed
+
+    models = listed(mapping(value).get("data", value), "id")
+    return Listing(models, len(models))
 
 
 def decoder(provider: Provider) -> JsonDecoder:
