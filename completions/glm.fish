@@ -7,7 +7,7 @@ function __glm_at
     set -e words[1]
     set -l place ''
     for word in $words
-        if contains -- $place/$word /ask /stream /tools /tools/run /tools/check /tools/list /tools/call /sandbox
+        if contains -- $place/$word /ask /stream /tools /tools/run /tools/check /tools/list /tools/call /models /sandbox
             set place $place/$word
         end
     end
@@ -36,7 +36,7 @@ function __glm_models
         __glm_ids $provider
         return
     end
-    printf '%s\n' bigmodel/ zai/ modelstudio/ dashscope/ tokenhub/ vllm/ sglang/ ollama/ llamacpp/ openai/ sandbox/ glm-5.3 glm-5.3-flash glm-5.3-flashx glm-5.2 glm-5.1 glm-5 glm-5-turbo glm-5-code glm-5v-turbo glm-4.7 glm-4.7-flashx glm-4.7-flash glm-4.6 glm-4.6v glm-4.5 glm-4.5-x glm-4.5-air glm-4.5-airx glm-4.5-flash glm-4.5v glm-4-flash-250414 glm-4-flashx-250414 glm-4-32b-0414-128k ZHIPU/GLM-5.2 ZHIPU/GLM-5.1 ZHIPU/GLM-5
+    printf '%s\n' bigmodel/ zai/ modelstudio/ dashscope/ tokenhub/ vllm/ sglang/ ollama/ llamacpp/ openai/ sandbox/ glm-5.3 glm-5.3-flash glm-5.3-flashx glm-5.3-highspeed glm-5.2 glm-5.2-highspeed glm-5.1 glm-5 glm-5-turbo glm-5-code glm-5v-turbo glm-4.7 glm-4.7-flashx glm-4.7-flash glm-4.6 glm-4.6v glm-4.6v-flashx glm-4.6v-flash glm-4.5 glm-4.5-x glm-4.5-air glm-4.5-airx glm-4.5-flash glm-4.5v glm-4-flash-250414 glm-4-flashx-250414 glm-z1-flash glm-4.1v-thinking-flash glm-4v-flash glm-4v-plus-0111 glm-4-32b-0414-128k glm-5.2-fast-preview ZHIPU/GLM-5.3 ZHIPU/GLM-5.2 ZHIPU/GLM-5.1 ZHIPU/GLM-5
     set provider (commandline -ct | string replace -r -- '^--\w+=' '' | string match -r -- '^[^/]+(?=/)')
     test -n "$provider"; and string replace -r -- '^' $provider/ (__glm_ids $provider)
 end
@@ -50,17 +50,17 @@ end
 function __glm_ids
     switch $argv[1]
         case bigmodel
-            printf '%s\n' glm-5.3 glm-5.3-flash glm-5.3-flashx glm-5.2 glm-5.1 glm-5 glm-5-turbo glm-5-code glm-5v-turbo glm-4.7 glm-4.7-flashx glm-4.7-flash glm-4.6 glm-4.6v glm-4.5 glm-4.5-x glm-4.5-air glm-4.5-airx glm-4.5-flash glm-4.5v glm-4-flash-250414 glm-4-flashx-250414
+            printf '%s\n' glm-5.3 glm-5.3-flash glm-5.3-flashx glm-5.3-highspeed glm-5.2 glm-5.2-highspeed glm-5.1 glm-5 glm-5-turbo glm-5-code glm-5v-turbo glm-4.7 glm-4.7-flashx glm-4.7-flash glm-4.6 glm-4.6v glm-4.6v-flashx glm-4.6v-flash glm-4.5 glm-4.5-x glm-4.5-air glm-4.5-airx glm-4.5-flash glm-4.5v glm-4-flash-250414 glm-4-flashx-250414 glm-z1-flash glm-4.1v-thinking-flash glm-4v-flash glm-4v-plus-0111
         case zai
-            printf '%s\n' glm-5.3 glm-5.3-flash glm-5.3-flashx glm-5.2 glm-5.1 glm-5 glm-5-turbo glm-5-code glm-5v-turbo glm-4.7 glm-4.7-flashx glm-4.7-flash glm-4.6 glm-4.6v glm-4.5 glm-4.5-x glm-4.5-air glm-4.5-airx glm-4.5-flash glm-4.5v glm-4-32b-0414-128k
+            printf '%s\n' glm-5.3 glm-5.3-flash glm-5.3-flashx glm-5.3-highspeed glm-5.2 glm-5.2-highspeed glm-5.1 glm-5 glm-5-turbo glm-5-code glm-5v-turbo glm-4.7 glm-4.7-flashx glm-4.7-flash glm-4.6 glm-4.6v glm-4.6v-flashx glm-4.6v-flash glm-4.5 glm-4.5-x glm-4.5-air glm-4.5-airx glm-4.5-flash glm-4.5v glm-4-32b-0414-128k
         case modelstudio
-            printf '%s\n' glm-5.3 glm-5.3-flash glm-5.2 glm-5.1 glm-5 glm-4.7 glm-4.6 glm-4.5 glm-4.5-air ZHIPU/GLM-5.2 ZHIPU/GLM-5.1 ZHIPU/GLM-5
+            printf '%s\n' glm-5.3 glm-5.3-flash glm-5.2 glm-5.2-fast-preview glm-5.1 glm-5 glm-4.7 glm-4.6 glm-4.5 glm-4.5-air ZHIPU/GLM-5.3 ZHIPU/GLM-5.2 ZHIPU/GLM-5.1 ZHIPU/GLM-5
         case dashscope
-            printf '%s\n' glm-5.3 glm-5.3-flash glm-5.2 glm-5.1 glm-5 glm-4.7 glm-4.6 glm-4.5 glm-4.5-air ZHIPU/GLM-5.2 ZHIPU/GLM-5.1 ZHIPU/GLM-5
+            printf '%s\n' glm-5.3 glm-5.3-flash glm-5.2 glm-5.2-fast-preview glm-5.1 glm-5 glm-4.7 glm-4.6 glm-4.5 glm-4.5-air ZHIPU/GLM-5.3 ZHIPU/GLM-5.2 ZHIPU/GLM-5.1 ZHIPU/GLM-5
         case tokenhub
-            printf '%s\n' glm-5.2 glm-5.1 glm-5 glm-5-turbo glm-5v-turbo
+            printf '%s\n' glm-5.2 glm-5.1 glm-5 glm-5-turbo glm-5v-turbo glm-5.3 glm-5.3-flash glm-5.3-flashx
         case sandbox
-            printf '%s\n' glm-5.3 glm-5.3-flash glm-5.3-flashx glm-5.2 glm-5.1 glm-5 glm-5-turbo glm-5-code glm-5v-turbo glm-4.7 glm-4.7-flashx glm-4.7-flash glm-4.6 glm-4.6v glm-4.5 glm-4.5-x glm-4.5-air glm-4.5-airx glm-4.5-flash glm-4.5v glm-4-flash-250414 glm-4-flashx-250414
+            printf '%s\n' glm-5.3 glm-5.3-flash glm-5.3-flashx glm-5.3-highspeed glm-5.2 glm-5.2-highspeed glm-5.1 glm-5 glm-5-turbo glm-5-code glm-5v-turbo glm-4.7 glm-4.7-flashx glm-4.7-flash glm-4.6 glm-4.6v glm-4.6v-flashx glm-4.6v-flash glm-4.5 glm-4.5-x glm-4.5-air glm-4.5-airx glm-4.5-flash glm-4.5v glm-4-flash-250414 glm-4-flashx-250414 glm-z1-flash glm-4.1v-thinking-flash glm-4v-flash glm-4v-plus-0111
     end
 end
 
@@ -117,6 +117,7 @@ complete -c glm -f
 complete -c glm -n '__glm_at /' -a ask -d 'One question, one complete answer, or nothing on stdout.'
 complete -c glm -n '__glm_at /' -a stream -d 'The same, printed as it arrives.'
 complete -c glm -n '__glm_at /' -a tools -d 'Let the model call local programs and MCP servers.'
+complete -c glm -n '__glm_at /' -a models -d 'What is known of every model; what a provider lists beside it.'
 complete -c glm -n '__glm_at /' -a sandbox -d 'Serve the embedded providers on loopback, with faults on demand.'
 complete -c glm -n '__glm_at /tools' -a run -d 'Ask; run the tools that the model calls, until it answers.'
 complete -c glm -n '__glm_at /tools' -a check -d 'Validate tool files; start nothing.'
@@ -124,11 +125,11 @@ complete -c glm -n '__glm_at /tools' -a list -d 'What a tool file offers.'
 complete -c glm -n '__glm_at /tools' -a call -d 'Run one tool as the loop would, without a model.'
 
 complete -c glm -n '__glm_at /' -l version -d 'Print the version.'
-complete -c glm -n '__glm_at / /ask /stream /tools /tools/run /tools/check /tools/list /tools/call /sandbox' -s h -l help -d 'Show this message and exit.'
+complete -c glm -n '__glm_at / /ask /stream /tools /tools/run /tools/check /tools/list /tools/call /models /sandbox' -s h -l help -d 'Show this message and exit.'
 complete -c glm -n '__glm_at /ask /stream /tools/run' -s m -l model -x -a '(__glm_models (__glm_provider))' -d 'The model, as [PROVIDER/]MODEL.'
 complete -c glm -n '__glm_at /ask /stream /tools/run' -s P -l provider -x -a '(__glm_word_provider)' -d 'The provider; -m is then its own name, verbatim.'
-complete -c glm -n '__glm_at /ask /stream /tools/run' -l base-url -x -d 'Another address of the first provider.'
-complete -c glm -n '__glm_at /ask /stream /tools/run' -l key-file -r -F -d 'The first provider\'s key stands here.'
+complete -c glm -n '__glm_at /ask /stream /tools/run /models' -l base-url -x -d 'Another address of the first provider.'
+complete -c glm -n '__glm_at /ask /stream /tools/run /models' -l key-file -r -F -d 'The first provider\'s key stands here.'
 complete -c glm -n '__glm_at /ask /stream /tools/run' -l fallback -x -a '(__glm_models)' -d 'Ask this one if the one before cannot (repeatable).'
 complete -c glm -n '__glm_at /ask /stream /tools/run' -l force -d 'Send what the provider is known to refuse.'
 complete -c glm -n '__glm_at /ask /stream /tools/run' -s f -l request -r -F -d 'A request file, YAML or JSON; flags override it.'
@@ -155,24 +156,24 @@ complete -c glm -n '__glm_at /ask /stream /tools/run' -s R -l no-reasoning -d 'D
 complete -c glm -n '__glm_at /ask /stream /tools/run' -l reasoning -r -F -a '(__glm_word_reasoning)' -d 'Where the reasoning goes.'
 complete -c glm -n '__glm_at /ask /stream /tools/run' -l json -d 'Print one JSON object, also on failure.'
 complete -c glm -n '__glm_at /ask /stream /tools/run' -l jsonl -d 'Print one event a line, live.'
-complete -c glm -n '__glm_at /ask /stream /tools/run' -s u -l usage -d 'One line of token counts on stderr.'
+complete -c glm -n '__glm_at /ask /stream /tools/run' -s u -l usage -d 'One line of token counts and cost on stderr.'
 complete -c glm -n '__glm_at /ask /stream /tools/run' -l meta -r -F -a '(__glm_word_meta)' -d 'The --json object without texts goes here.'
 complete -c glm -n '__glm_at /ask /stream /tools/run' -s O -l output -r -F -d 'Write the answer here, if it is complete.'
 complete -c glm -n '__glm_at /ask /stream /tools/run' -l keep-partial -d 'Print a cut answer too; the exit code stays.'
 complete -c glm -n '__glm_at /ask /stream /tools/run' -l allow-empty -d 'An empty answer is complete.'
 complete -c glm -n '__glm_at /ask /stream /tools/run' -l exact -d 'Add and drop no newline.'
-complete -c glm -n '__glm_at /ask /stream /tools/run' -l plain -d 'No colours and no live rendering.'
+complete -c glm -n '__glm_at /ask /stream /tools/run /models' -l plain -d 'No colours and no live rendering.'
 complete -c glm -n '__glm_at /ask /stream /tools/run' -l raw -d 'Let control characters through to a terminal.'
 complete -c glm -n '__glm_at /ask /stream /tools/run' -s n -l dry-run -d 'Print the request as JSON; send nothing.'
 complete -c glm -n '__glm_at /ask /stream /tools/run' -l curl -d 'Print the request as a curl command; send nothing.'
-complete -c glm -n '__glm_at /ask /stream /tools/run' -s q -l quiet -d 'Errors only.'
-complete -c glm -n '__glm_at /ask /stream /tools/run' -s v -l verbose -d 'Say what is chosen, and why.'
-complete -c glm -n '__glm_at /ask /stream /tools/run' -l retries -x -d 'Most retries (3).'
-complete -c glm -n '__glm_at /ask /stream /tools/run' -l retry-max-time -x -d 'Retry no longer than this (180).'
-complete -c glm -n '__glm_at /ask /stream /tools/run' -l connect-timeout -x -d 'Until the connection stands (10).'
-complete -c glm -n '__glm_at /ask /stream /tools/run' -l first-timeout -x -d 'From then to the first data (300).'
-complete -c glm -n '__glm_at /ask /stream /tools/run' -l idle-timeout -x -d 'Between data (300); keep-alives do not count.'
-complete -c glm -n '__glm_at /ask /stream /tools/run' -l deadline -x -d 'Until all is over, stdin included (none).'
+complete -c glm -n '__glm_at /ask /stream /tools/run /models' -s q -l quiet -d 'Errors only.'
+complete -c glm -n '__glm_at /ask /stream /tools/run /models' -s v -l verbose -d 'Say what is chosen, and why.'
+complete -c glm -n '__glm_at /ask /stream /tools/run /models' -l retries -x -d 'Most retries (3).'
+complete -c glm -n '__glm_at /ask /stream /tools/run /models' -l retry-max-time -x -d 'Retry no longer than this (180).'
+complete -c glm -n '__glm_at /ask /stream /tools/run /models' -l connect-timeout -x -d 'Until the connection stands (10).'
+complete -c glm -n '__glm_at /ask /stream /tools/run /models' -l first-timeout -x -d 'From then to the first data (300).'
+complete -c glm -n '__glm_at /ask /stream /tools/run /models' -l idle-timeout -x -d 'Between data (300); keep-alives do not count.'
+complete -c glm -n '__glm_at /ask /stream /tools/run /models' -l deadline -x -d 'Until all is over, stdin included (none).'
 complete -c glm -n '__glm_at /tools/run /tools/call' -l tools -r -F -d 'A file of tools, YAML or JSON (repeatable).'
 complete -c glm -n '__glm_at /tools/run' -l max-steps -x -d 'Most requests to the model (10).'
 complete -c glm -n '__glm_at /tools/run' -l yes -d 'Approve every call, but of tools that say deny.'
@@ -186,8 +187,12 @@ complete -c glm -n '__glm_at /tools/check' -s P -l provider -x -a '(__glm_word_p
 complete -c glm -n '__glm_at /tools/list' -l connect -d 'Start or reach the MCP servers too, and ask for their tools.'
 complete -c glm -n '__glm_at /tools/list' -l json -d 'Print the whole definitions as JSON.'
 complete -c glm -n '__glm_at /tools/call' -l args -x -d 'The arguments, one JSON object; `-` is stdin.'
+complete -c glm -n '__glm_at /models' -s P -l provider -x -a '(__glm_word_provider)' -d 'Only this provider; NAME is then verbatim.'
+complete -c glm -n '__glm_at /models' -l json -d 'Print every fact as JSON.'
+complete -c glm -n '__glm_at /models' -l remote -d 'Ask the provider for its own list, and compare.'
 complete -c glm -n '__glm_at /sandbox' -l port -x -d 'The port on 127.0.0.1; 0, the default, takes a free one.'
 complete -c glm -n '__glm_at /sandbox' -l fault -x -a '(__glm_word_fault)' -d 'Fail on demand (repeatable): a status such as 429, a provider\'s code such as 1302, or one of cut reset hang stall drip error html garbage length sensitive empty nodone redirect; SHARE of the requests.'
 complete -c glm -n '__glm_at /sandbox' -l latency -x -d 'Wait before the first byte.'
 complete -c glm -n '__glm_at /sandbox' -l pace -x -d 'Wait between the pieces of a stream.'
 complete -c glm -n '__glm_at /tools/check /tools/list' -F
+complete -c glm -n '__glm_at /models' -x -a '(__glm_models (__glm_provider))'

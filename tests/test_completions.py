@@ -32,6 +32,8 @@ CASES = {
     "models of --provider=": ("glm ask --provider=tokenhub --model ", {"glm-5.2"}, {"glm-4.5", "zai/"}),
     "a value after =": ("glm ask --model=tokenhub/glm-5v", {"tokenhub/glm-5v-turbo"}, {"tokenhub/glm-5"}),
     "a fallback names its provider": ("glm ask -P tokenhub --fallback za", {"zai/"}, {"zai"}),
+    "a model's card": ("glm models tokenhub/glm-5v", {"tokenhub/glm-5v-turbo"}, {"tokenhub/glm-5"}),
+    "a card of -P": ("glm models -P tokenhub glm-5v", {"glm-5v-turbo"}, {"tokenhub/glm-5v-turbo"}),
     "effort": ("glm ask --effort ", {"low", "high", "max"}, {"glm-5"}),
     "destinations and files": ("glm ask --reasoning ", {"stderr", "stdout", "none", "notes.txt"}, {"fd:N"}),
     "files": ("glm ask -f no", {"notes.txt"}, {"none"}),

@@ -13,7 +13,7 @@ from conftest import CANARY, environment
 from processes import error_of, shell
 
 HERE = Path(__file__)
-COMMANDS = ("ask", "stream", "tools", "sandbox")
+COMMANDS = ("ask", "stream", "tools", "models", "sandbox")
 TOOL_COMMANDS = ("run", "check", "list", "call")
 LEVELS = ((), *((command,) for command in COMMANDS), *(("tools", command) for command in TOOL_COMMANDS))
 BROKEN = {

@@ -19,10 +19,23 @@ FLOORS = (
     {"chat", "catalogue", "options", "sse", "secrets", "proxies", "tls", "documents", "sandbox"},
     {"events", "terminal", "urls"},
     {"app", "outcome", "providers", "stdin"},
-    {"plan", "transport", "session", "keys", "config", "checks", "prompt", "request_file", "tools"},
-    {"choice", "output"},
+    {
+        "plan",
+        "transport",
+        "session",
+        "keys",
+        "config",
+        "checks",
+        "compare",
+        "pricing",
+        "prompt",
+        "request_file",
+        "tools",
+    },
+    {"cards", "choice", "output", "patience"},
+    {"watch"},
     {"attempt", "settings"},
-    {"engine"},
+    {"engine", "remote"},
     {"converse"},
     {"commands"},
     {"cli"},
@@ -31,7 +44,22 @@ FLOORS = (
 FLOOR = {house: number for number, houses in enumerate(FLOORS) for house in houses}
 
 # Bytes in, events out: nothing here may look at the machine.
-PURE = {"providers", "sse", "events", "chat", "catalogue", "record", "errors", "outcome", "checks", "plan", "waiting"}
+PURE = {
+    "providers",
+    "sse",
+    "events",
+    "chat",
+    "catalogue",
+    "record",
+    "errors",
+    "outcome",
+    "checks",
+    "plan",
+    "waiting",
+    "pricing",
+    "cards",
+    "compare",
+}
 MACHINE = {
     "os",
     "time",

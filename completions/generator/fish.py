@@ -149,6 +149,10 @@ def _arguments(tree: Sequence[Place]) -> Iterator[str]:
     paths = [place.path for place in tree if place.arguments and place.arguments[-1].files == "files"]
     if paths:
         yield f"complete -c glm -n '__glm_at {' '.join(paths)}' -F"
+    for place in tree:
+        for value in place.arguments:
+            if value.models != "none":
+                yield f"complete -c glm -n '__glm_at {place.path}' -x -a '({_source(value)})'"
 
 
 def _quote(text: str) -> str:

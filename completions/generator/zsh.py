@@ -21,7 +21,7 @@ _HEAD = """\
 
 _MODELS = """\
 # Models of the provider $1; of all, with the providers, while there is none.
-_glm_models_of() {
+_glm_models_at() {
   local provider=$1
   if [[ -z $provider ]] && compset -P 1 '*/'; then
     provider=${${IPREFIX##*=}%/}
@@ -34,12 +34,12 @@ _glm_models_of() {
   fi
 }
 
-_glm_models() {
-  _glm_models_of "${opt_args[-P]:-$opt_args[--provider]}"
+_glm_given_model() {
+  _glm_models_at "${opt_args[-P]:-$opt_args[--provider]}"
 }
 
-_glm_fallbacks() {
-  _glm_models_of ''
+_glm_given_fallback() {
+  _glm_models_at ''
 }
 
 # Free text, or the text of a file after an @.
@@ -135,7 +135,7 @@ def _action(flag: Flag) -> str:
 
 def _taken(value: Value) -> str:
     if value.models != "none":
-        return "_glm_models" if value.models == "verbatim after -P" else "_glm_fallbacks"
+        return "_glm_given_model" if value.models == "verbatim after -P" else "_glm_given_fallback"
     return {"files": "_files", "folders": "_files -/", "after @": "_glm_after_at", "none": " "}[value.files]
 
 

@@ -21,6 +21,7 @@ COMMANDS: Mapping[str, Listed] = {
     "ask": Listed("glmcli.commands.ask", "One question, one complete answer, or nothing on stdout."),
     "stream": Listed("glmcli.commands.stream", "The same, printed as it arrives."),
     "tools": Listed("glmcli.commands.tools", "Let the model call local programs and MCP servers."),
+    "models": Listed("glmcli.commands.models", "What is known of every model; what a provider lists beside it."),
     "sandbox": Listed("glmcli.commands.sandbox", "Serve the embedded providers on loopback, with faults on demand."),
 }
 

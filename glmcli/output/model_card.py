@@ -1,0 +1,117 @@
+"""A model's card as lines of text: a name, and what is known under it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+_LIMITS = ("context", "max_input", "max_reasoning", "max_output")
+_WIDTH = 18
+
+
+def text(card: Mapping[str, Any]) -> str:
+    """The whole card."""
+    lines = [f"{card['provider']}/{card['model']}"]
+    lines += [f"  {name.replace('_', ' '):{_WIDTH}}{value}" for name, value in _rows(card)]
+    return "\n".join(lines) + "\n"
+
+
+def _rows(card: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    yield "positioning", _plain(card["positioning"])
+    yield "recommended for", _plain(card["scenario"])
+    for name in _LIMITS:
+        yield name, _tokens(card[name], card["as_written"].get(name))
+    yield "input", _list(card["input"])
+    yield "output", _list(card["output"])
+    yield "thinking", _thinking(card["thinking"])
+    yield "tools", _tools(card)
+    yield "structured_output", _structured(card["structured_output"])
+    yield "cache", _switches(card["cache"])
+    yield "defaults", _switches(card["defaults"])
+    yield from _prices(card["prices"])
+    if card["vision"]:
+        yield from _vision(card["vision"])
+    if card["stream_only"]:
+        yield "answers", "only as a stream"
+    if card["refuses"]:
+        yield "refuses", _list(card["refuses"])
+    if card["status"]["delisted"]:
+        yield "delisted", _plain(card["status"]["since"])
+    yield from (("note", note) for note in card["notes"])
+    yield from (("source", line) for line in _sources(card["sources"]))
+
+
+def _plain(value: Any) -> str:  # noqa: ANN401 - any fact
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "unknown" if value is None else f"{value}"
+
+
+def _tokens(count: int | None, written: str | None) -> str:
+    said = f" (the page: {written})" if written else ""
+    return "unknown" if count is None else f"{count:,} tokens{said}"
+
+
+def _list(words: Sequence[str] | None) -> str:
+    return "unknown" if words is None else ", ".join(words) or "none"
+
+
+def _thinking(thinking: Mapping[str, Any]) -> str:
+    effort = f", default {thinking['default_effort']}" if thinking["default_effort"] else ""
+    can_stop = f"can be switched off: {_plain(thinking['can_stop'])}"
+    return f"{_plain(thinking['has'])}; {can_stop}; efforts: {_list(thinking['efforts'])}{effort}"
+
+
+def _tools(card: Mapping[str, Any]) -> str:
+    said = [("tool_stream", "tool_stream"), ("web_search", "web search"), ("prefix_completion", "prefix completion")]
+    return "; ".join([_plain(card["tools"]), *(f"{name}: {_plain(card[key])}" for key, name in said)])
+
+
+def _structured(output: Mapping[str, Any]) -> str:
+    only = ", only without thinking" if output["only_without_thinking"] else ""
+    return f"json_object: {_plain(output['json_object'])}{only}; json_schema: {_plain(output['json_schema'])}"
+
+
+def _switches(facts: Mapping[str, Any]) -> str:
+    return "; ".join(f"{name}: {_plain(value)}" for name, value in facts.items())
+
+
+def _prices(prices: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
+    if prices is None:
+        yield "price", "unknown"
+        return
+    where = f"{prices['currency']} a million tokens, {prices['region']}, {prices['as_of']}"
+    for tier in prices["tiers"]:
+        cached = "unknown" if tier["cached_input"] is None else f"{tier['cached_input']:g}"
+        paid = f"input {tier['input']:g}, cached {cached}, output {tier['output']:g}"
+        yield "price", f"{paid} {where}{_bounds(tier, 'input')}{_bounds(tier, 'output')}"
+
+
+def _bounds(tier: Mapping[str, Any], what: str) -> str:
+    over, up_to = tier[f"{what}_over"], tier[f"{what}_up_to"]
+    least = f"; {what} over {over:,} tokens" if over is not None else ""
+    return least + (f"; {what} up to {up_to:,} tokens" if up_to is not None else "")
+
+
+def _vision(vision: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for kind in ("image", "video", "file"):
+        if vision[kind]:
+            known = {name: value for name, value in vision[kind].items() if value is not None}
+            yield kind, "; ".join(f"{name.replace('_', ' ')}: {_medium(value)}" for name, value in known.items())
+    rest = {name: vision[name] for name in ("mixing", "order", "detail", "max_body_megabytes", "box_tags")}
+    yield "vision", "; ".join(f"{name.replace('_', ' ')}: {_medium(value)}" for name, value in rest.items())
+
+
+def _medium(value: Any) -> str:  # noqa: ANN401 - any fact
+    return _list(value) if isinstance(value, list) else _plain(value)
+
+
+def _sources(sources: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
+    """One line an address, with all that it is the source of."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for group, source in sources.items():
+        groups.setdefault((source["url"], source["date"]), []).append(group.replace("_", " "))
+    for (url, date), names in groups.items():
+        yield f"{url} ({date}): {', '.join(names)}"
