@@ -100,6 +100,9 @@ def test_a_key_sends_what_its_flag_sends(glm, body, cwd, text) -> None:
     )
 
 
+NOT_SAID = (
+    "glm: usage: input unknown (cached unknown), output unknown (reasoning unknown), total unknown, cost unknown\n"
+)
 HM = stream(delta(reasoning_content="Hm"), delta(content="\n\nHi"), delta(content="", finish_reason="stop"))
 CUT = stream(delta(content="Hel"), delta(content="", finish_reason="length"))
 EMPTY = stream(delta(content=""), delta(content="", finish_reason="stop"))
@@ -125,7 +128,7 @@ EMPTY = stream(delta(content=""), delta(content="", finish_reason="stop"))
             HM,
             0,
             b"Hi\n",
-            "glm: usage: input unknown (cached unknown), output unknown (reasoning unknown), total unknown, cost unknown\n",
+            NOT_SAID,
         ),
         ("usage: true\nquiet: true", HM, 0, b"Hi\n", ""),
     ],
