@@ -515,6 +515,13 @@ def test_a_terminal_gets_a_table(home, cwd, glm) -> None:
     assert ids == glm("models").text.splitlines()
 
 
+def test_a_narrow_terminal_keeps_ids_whole(home, cwd, glm) -> None:
+    _, seen, _ = on_terminal(home, cwd, "models", COLUMNS="80")
+    text = re.sub(r"\x1b\[[0-9;]*m", "", seen.decode())
+    assert all(len(line) <= 80 for line in text.splitlines())
+    assert [word for word in text.split() if "/" in word] == glm("models").text.splitlines()
+
+
 @pytest.mark.parametrize(
     ("flags", "env"), [(("--plain",), {}), ((), {"NO_COLOR": "1"}), ((), {"TERM": "dumb"})], ids=["plain", "no", "dumb"]
 )

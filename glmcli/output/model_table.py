@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 def show(cards: Iterable[Mapping[str, Any]], stream: Stream) -> None:
     """Print a row a model; what is not known stays empty."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("model", overflow="fold")
+    table.add_column("model", no_wrap=True, overflow="fold")  # an id in two lines could not be copied
     for name in ("context", "output"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     for name in ("takes", "thinks", "price of input, output"):
         table.add_column(name, overflow="fold")
     for card in cards:
