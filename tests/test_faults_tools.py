@@ -26,11 +26,13 @@ from tool_programs.scenes import (
     CONTROLLED,
     FINAL,
     KEY,
+    SHAPES,
     ZAI,
     Scene,
     all_gone,
     calling,
     fragment,
+    part,
     pids,
     tool,
     whole,
@@ -69,7 +71,8 @@ def check(glm, cwd):
 
 
 def with_parameters(schema) -> str:
-    return json.dumps({"tools": [tool("mark", "true", parameters=schema)]})
+    text = schema if isinstance(schema, str) else json.dumps(schema)
+    return json.dumps({"tools": [tool("mark", "true", parameters=0)]}).replace('"parameters": 0', f'"parameters": {text}')
 
 
 # What reaches a program
@@ -376,64 +379,17 @@ def test_T09_other_keys_where_they_are_declared(scene, more) -> None:
     assert scene.ran == ["mark"]
 
 
-def part(index=None, identity=None, name=None, arguments=None) -> dict:
-    function = {key: text for key, text in (("name", name), ("arguments", arguments)) if text is not None}
-    pairs = (("index", index), ("id", identity), ("function", function or None))
-    return {key: value for key, value in pairs if value is not None}
-
-
-# Contract, section 4. The cuts of these shapes at every byte are in test_conversations.py.
-SHAPES = {
-    "by index, interleaved": (
-        [
-            part(0, "a", "mark", '{"x":'),
-            part(1, "b", "mark", '{"x":'),
-            part(0, None, None, ' "1"}'),
-            part(1, None, None, ' "2"}'),
-        ],
-        ["mark 1", "mark 2"],
-    ),
-    "a new id at an open index": (
-        [part(0, "a", "mark", '{"x": "1"}'), part(0, "b", "mark", '{"x": "2"}')],
-        ["mark 1", "mark 2"],
-    ),
-    "the same id and an empty one go on": (
-        [part(0, "a", "mark", '{"x"'), part(0, "a", "", ': "1'), part(0, "", None, '"}')],
-        ["mark 1"],
-    ),
-    "no index, no id: the last goes on": (
-        [part(None, "a", "mark", '{"x"'), part(None, None, None, ': "1"}')],
-        ["mark 1"],
-    ),
-    "no index, a new id": (
-        [
-            part(None, "a", "mark", '{"x": '),
-            part(None, "a", None, '"1"}'),
-            part(None, "b", "mark", '{"x": "2"}'),
-        ],
-        ["mark 1", "mark 2"],
-    ),
-    "equal ids at different indices": (
-        [
-            part(0, "a", "mark", '{"x": '),
-            part(1, "a", "mark", '{"x": '),
-            part(1, None, None, '"2"}'),
-            part(0, None, None, '"1"}'),
-        ],
-        ["mark 1", "mark 2"],
-    ),
-}
-
-
+# The cuts of these shapes at every byte are in test_conversations.py.
 @pytest.mark.parametrize("name", SHAPES)
 def test_T10_fragments_are_joined(scene, name) -> None:
-    parts, ran = SHAPES[name]
+    parts, calls = SHAPES[name]
+    ran = [f"mark {json.loads(text)['x']}" for _, _, text in calls]
     scene.file(tool("mark", "./mark", "{x}", properties={"x": TEXT}))
     script = stream(*(delta(tool_calls=[each]) for each in parts), delta(content="", finish_reason="tool_calls"))
     assert scene.run(script).code == 0
     assert scene.ran == ran
     made = scene.sent[1][1]["tool_calls"]
-    assert [json.loads(each["function"]["arguments"]) for each in made] == [{"x": line[-1]} for line in ran]
+    assert [each["function"]["arguments"] for each in made] == [text for _, _, text in calls]
 
 
 @pytest.mark.parametrize("identities", [("a", "a"), ("", ""), ("a", ""), (None, None), ("call_1_1", "")])
@@ -502,7 +458,8 @@ def test_T16_one_after_the_other_unless_the_tool_says_parallel(scene, cwd, paral
     assert scene.run(calling(*calls)).code == 0
     log = (cwd / "log").read_text().split("\n")[:-1]
     if parallel:
-        assert set(log[:3]) > {"begin 1", "begin 2"}
+        assert log.index("begin 2") < log.index("end 1")
+        assert log.index("begin 3") < log.index("end 2")
         assert log[-2:] == ["end 2", "end 1"]
     else:
         assert log == ["begin 1", "end 1", "begin 2", "end 2", "begin 3", "end 3"]
@@ -567,7 +524,7 @@ def test_T18_a_key_cannot_be_declared(scene, check, name) -> None:
 def test_T18_a_key_of_the_users_own_row_cannot_be_declared(scene, home) -> None:
     folder = home / ".config" / "glm"
     folder.mkdir(parents=True)
-    row = {"like": "zai", "base_url": "https://corp.invalid/v4", "key": {"env": "CORP_TOKEN"}}
+    row = {"like": "zai", "base_url": "https://corp.invalid/v4", "key_env": ["CORP_TOKEN"]}
     (folder / "config.yaml").write_text(json.dumps({"providers": {"corp": row}}))
     scene.file(tool(env=["CORP_TOKEN"]))
     done = scene.run(calling(("mark", "{}")), env={"CORP_TOKEN": "x"})
@@ -688,7 +645,8 @@ def test_T21_what_is_left_when_it_ends_by_itself(scene, cwd) -> None:
 RUNAWAY = """
 setsid sh -c 'echo $$ >>pids; exec sleep 301' </dev/null >/dev/null 2>&1 &
 (setsid sh -c 'setsid sh -c "echo \\$\\$ >>pids; exec sleep 302" & echo $$ >>pids; exec sleep 303' &) </dev/null >/dev/null 2>&1
-while [ "$(wc -l <pids 2>/dev/null || echo 0)" -lt 3 ]; do sleep 0.02; done
+touch pids
+while [ "$(wc -l <pids)" -lt 3 ]; do sleep 0.02; done
 """
 
 
@@ -911,11 +869,9 @@ def exponential(levels: int) -> dict:
     return {"type": "object", "allOf": [{"$ref": "#/$defs/d0"}], "$defs": defs | {f"d{levels}": {"type": "object"}}}
 
 
-def nested(depth: int) -> dict:
-    schema: dict = {"type": "string"}
-    for _ in range(depth):
-        schema = {"type": "object", "properties": {"a": schema}}
-    return schema
+def nested(depth: int) -> str:
+    """The text of a schema of objects in objects, for json.dumps cannot write it."""
+    return '{"type": "object", "properties": {"a": ' * depth + '{"type": "string"}' + "}}" * depth
 
 
 @pytest.mark.parametrize("levels", [20, 60])
@@ -1045,7 +1001,7 @@ SCALARS = {
 
 def test_T35_scalars_are_those_of_yaml_1_2(glm, check) -> None:
     text = "tools:\n- name: t\n  description: d\n  run: ['true']\n  parameters:\n    properties:\n"
-    text += "".join(f"      p{at}: {{default: {scalar}}}\n" for at, scalar in enumerate(SCALARS))
+    text += "".join(f"      p{at}:\n        default: {scalar}\n" for at, scalar in enumerate(SCALARS))
     assert check(text) == (0, [], "")
     (found,) = json.loads(glm("tools", "list", "--json", "t.yaml").out)
     values = [each["default"] for each in found["parameters"]["properties"].values()]

@@ -59,6 +59,9 @@ ONLY = {
     "certifi": {"tls"},
     "typer": {"commands"},
     "rich": {"output"},
+    "mcp": {"tools"},
+    "anyio": {"tools"},  # the streams of mcp
+    "httpx2": {"tools"},  # its HTTP
     "httpx": set(),
     "click": set(),
     "requests": set(),

@@ -158,7 +158,8 @@ class _Question:
             return
         from glmcli.commands.writers import Kept
 
-        keep = Kept(session, new, self._terminal.redactor) if session else Silent()
+        # A plan is no answer, and nothing that was said.
+        keep = Kept(session, new, self._terminal.redactor) if session and not self.options.plan else Silent()
         outcome = self._run(candidates, keep, toolbox)
         if outcome.error:
             raise _ReportedError(outcome.error)
@@ -257,6 +258,7 @@ class _Question:
         """Where the answer goes; a stream that a person watches is rendered."""
         options, terminal = self.options, self._terminal
         as_text = options.plain or options.raw or options.exact or options.json or options.jsonl or terminal.plain
+        as_text = as_text or self._runs_tools  # lines about calls come between
         if self._live and options.output is None and terminal.stdout.is_terminal and not as_text:
             from glmcli.output.live import RenderedStream
 

@@ -77,8 +77,8 @@ def _below(pid: int) -> set[int]:
         found |= more
     mine = os.getpid()
     if _tools <= {pid}:
-        orphans = {each: process for each, process in processes.items() if process.parent == mine}
-        found |= {each for each, process in orphans.items() if not {each, process.session} & (_before | _kept)}
+        orphans = {each: process.session for each, process in processes.items() if process.parent == mine}
+        found |= {each for each, session in orphans.items() if each not in _before and not {each, session} & _kept}
     return found - {pid, mine}
 
 

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
 
     from glmcli.terminal import Terminal
-    from glmcli.tools.mcp_link import Link, Links, Offered
+    from glmcli.tools.mcp_link import Link, Offered
+    from glmcli.tools.mcp_links import Links
     from glmcli.tools.tool_file import Server
 
 _PATIENCE = 10.0  # seconds until a server has told its tools
@@ -46,7 +47,7 @@ def connect(servers: Sequence[Server], stack: ExitStack, terminal: Terminal) -> 
 
 def _links(first: Server, terminal: Terminal) -> Links:
     try:
-        from glmcli.tools.mcp_link import Links
+        from glmcli.tools.mcp_links import Links
     except ImportError as error:
         raise UsageError(
             message=f"{first.place}: the MCP server {first.name!r} needs the package mcp, which is not installed",

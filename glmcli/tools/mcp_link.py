@@ -1,20 +1,13 @@
-"""Connections to MCP servers. All of them live in one event loop, in a daemon thread of its own: the main thread looks
-at futures, keeps every time limit, and obeys every signal at once, whatever a server does.
-
-This module costs half a second to import: only `mcp.connect` does it.
-"""
+"""One connection to an MCP server: what it offers, its answers, and what broke it."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from contextlib import AbstractAsyncContextManager
-from signal import SIGTERM
 from typing import TYPE_CHECKING, Any
 
+import httpx2
 from mcp import types
 from mcp.client.session import ClientSession
 from mcp.shared.exceptions import MCPError
@@ -22,22 +15,16 @@ from mcp.shared.exceptions import MCPError
 from glmcli import __version__
 from glmcli.errors import ToolError
 from glmcli.record import Record
-from glmcli.tools import descendants
 from glmcli.tools.capture import clean
-from glmcli.tools.mcp_http import HttpWire
-from glmcli.tools.mcp_process import Pair, ServerProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from glmcli.terminal import Terminal
+    from glmcli.tools.mcp_wire import Wire
     from glmcli.tools.tool_file import Server
 
 _MOST_TOOLS = 256
 _MOST_PAGES = 64
-_GRACE = 0.2  # seconds in which a server may end by itself when its stdin is closed
-_LAST_GRACE = 0.1  # seconds between SIGTERM and SIGKILL
-_TICK = 0.005
 _WORDS = 500  # characters of a server's own words in an error
 
 
@@ -47,80 +34,6 @@ class Offered(Record):
     name: str
     description: str
     schema: Mapping[str, Any]
-
-
-class Links:
-    """All servers of a conversation, and the thread that speaks to them."""
-
-    def __init__(self, terminal: Terminal) -> None:
-        """Start the thread."""
-        # Whatever the libraries log or warn of must not reach stderr, where only we speak.
-        logging.getLogger().addHandler(logging.NullHandler())
-        logging.captureWarnings(capture=True)
-        self._terminal = terminal
-        self._links: list[Link] = []
-        self._processes: list[ServerProcess] = []
-        self._lock = threading.Lock()
-        self._closed = False
-        self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, daemon=True).start()
-
-    def begin(self, server: Server) -> Link:
-        """Start or reach a server.
-
-        Raises:
-            UsageError: the proxy or the certificates of the environment cannot be used.
-            ToolError: its token cannot be sent.
-        """
-        wire: Callable[[], Wire]
-        if server.command:
-            descendants.adopt()
-            wire = lambda: self._started(server)  # noqa: E731 - it runs in the other thread
-        else:
-            http = HttpWire(server, self._terminal)
-            wire = lambda: http  # noqa: E731
-        link = Link(server, self._loop, wire)
-        self._links.append(link)
-        return link
-
-    def _started(self, server: Server) -> ServerProcess:
-        """The server's process. No signal comes between its start and our knowing of it: this is not the main thread."""
-        with self._lock:
-            if self._closed:
-                raise ToolError(message="the conversation is over")
-            process = ServerProcess(server)
-            self._processes.append(process)
-            return process
-
-    def close(self) -> None:
-        """End all servers: their stdin is closed, and those that still run a moment later are killed."""
-        with self._lock:
-            self._closed = True
-        try:
-            for link in self._links:
-                self._loop.call_soon_threadsafe(link.end)
-            self._wait(_GRACE)
-            for process in self._processes:
-                process.send(SIGTERM)
-            self._wait(_LAST_GRACE)
-        finally:
-            for process in self._processes:
-                process.kill()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        for process in self._processes:
-            if process.complaint():
-                self._terminal.detail(f"stderr of the MCP server {process.name}: {process.complaint()}")
-
-    def _wait(self, seconds: float) -> None:
-        """Return when all servers are gone, or after so many seconds."""
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
-            if not any(process.runs() for process in self._processes) and all(link.life.done() for link in self._links):
-                return
-            time.sleep(_TICK)
-
-
-Wire = ServerProcess | HttpWire
 
 
 class Link:
@@ -139,9 +52,8 @@ class Link:
     async def _live(self, wire: Callable[[], Wire]) -> None:
         # A session begins and ends in one task, or its library's scopes break.
         self._wire = wire()
-        streams: AbstractAsyncContextManager[Pair] = self._wire.streams()
         us = types.Implementation(name="glm", version=__version__)
-        async with streams as (read, write), ClientSession(read, write, client_info=us) as session:
+        async with self._wire.streams() as (read, write), ClientSession(read, write, client_info=us) as session:
             await _greet(session)
             self._session = session
             self._offered.set_result(await _listed(session))
@@ -159,7 +71,8 @@ class Link:
         Raises:
             ToolError: it cannot be used.
         """
-        wait({self.life, self._offered}, timeout=max(due - time.monotonic(), 0), return_when=FIRST_COMPLETED)
+        either: set[Future[Any]] = {self.life, self._offered}
+        wait(either, timeout=max(due - time.monotonic(), 0), return_when=FIRST_COMPLETED)
         if self._offered.done():
             return self._offered.result()
         problem = self.problem(self.life) or f"did not answer within {patience:g} s"
@@ -180,12 +93,9 @@ class Link:
         if not future.done():
             return None
         error = None if future.cancelled() else future.exception()
-        if future.cancelled() or isinstance(error, MCPError) and error.code == types.CONNECTION_CLOSED:
-            return self._ending()
-        return _told(error, self._wire) if error else None
-
-    def _ending(self) -> str:
-        return self._wire.ending() if self._wire else "hung up"
+        if error is None and not future.cancelled():
+            return None
+        return _told(_cause(error), self._wire) if error and self._wire else _unstarted(error)
 
 
 async def _greet(session: ClientSession) -> None:
@@ -213,25 +123,45 @@ async def _listed(session: ClientSession) -> list[Offered]:
     return found
 
 
-def _told(error: BaseException, wire: Wire | None) -> str:
-    """An error of the other thread, in words that follow the server's name."""
+def _cause(error: BaseException) -> BaseException:
+    """What broke a connection, of all that the tasks at work on it met."""
     while isinstance(error, BaseExceptionGroup):
-        # A connection that breaks is met by several tasks: what broke it says most.
         error = min(error.exceptions, key=lambda each: isinstance(each, MCPError))
-    refused = wire.refused() if wire else ""
+    return error
+
+
+def _unstarted(error: BaseException | None) -> str:
+    match error:
+        case OSError():
+            return f"cannot be started: {error.strerror}"
+        case _:
+            return str(error) if error else "hung up"
+
+
+def _told(error: BaseException, wire: Wire) -> str:
+    """An error of the other thread, in words that follow the server's name."""
     match error:
         case ToolError():
             return error.message
-        case _ if refused:
-            return refused
+        case MCPError(code=types.CONNECTION_CLOSED):
+            return wire.ending()
         case MCPError():
-            return f"says: {_words(error.message)}"
-        case OSError():
-            return f"cannot be started: {error.strerror}"
+            return f"{wire.refused() or 'says'}: {_words(error.message)}"
+        case httpx2.TransportError():
+            return f"cannot be reached: {_words(str(error) or type(error).__name__)}"
         case ValueError():  # pydantic's is one
-            return "does not speak MCP: its answer is not what the protocol says"
-    return f"does not speak MCP: {_words(str(error) or type(error).__name__)}"
+            return f"does not speak MCP: in its answer, {_words(_first(error))}"
+        case _:
+            return f"does not speak MCP: {_words(str(error) or type(error).__name__)}"
 
 
 def _words(text: str) -> str:
     return " ".join(clean(text[:_WORDS].encode(errors="replace")).split())
+
+
+def _first(error: Any) -> str:  # noqa: ANN401 - pydantic's error or Python's own
+    """The first thing wrong with an answer, and where."""
+    if not hasattr(error, "errors"):
+        return str(error)
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    return f"{'.'.join(str(step) for step in first['loc'])}: {first['msg']}"

@@ -76,8 +76,8 @@ class RemoteTask:
     def _outcome(self) -> Ended:
         problem = self._link.problem(self._future)
         if problem is not None:
-            words = _kept(problem)
-            return Ended(f"The tool failed: {words}.", failed=True, how=" ".join(words.split())[:_WORDS])
+            words = f"the MCP server {self._link.server.name} {problem}"
+            return Ended(f"The tool failed: {words}.", failed=True, how=words[:_WORDS])
         return _ended(self._future.result())
 
 
