@@ -7,7 +7,7 @@ import re
 import subprocess
 
 import pytest
-from conftest import GLM, KEY_VARIABLES, environment
+from conftest import GLM, environment
 from processes import error_of, read_until
 from servers import Server, delta, event, reply, stream
 from tool_programs.scenes import SHAPES, Scene, fragment, tool
@@ -34,7 +34,9 @@ CLOCK_PARAMETERS = {"type": "object", "properties": {}}
 def sandbox(tmp_path_factory):
     """The base URL of every row, at one `glm sandbox`."""
     home = tmp_path_factory.mktemp("home")
-    started = subprocess.Popen([GLM, "sandbox", "--port", "0"], stdout=subprocess.PIPE, bufsize=0, env=environment(home))
+    started = subprocess.Popen(
+        [GLM, "sandbox", "--port", "0"], stdout=subprocess.PIPE, bufsize=0, env=environment(home)
+    )
     with started as process:
         try:
             lines = read_until(process.stdout, b"\nsandbox\t").decode().splitlines()
@@ -110,20 +112,26 @@ MODES = {
 }
 
 
-def talk(glm, keys, sandbox, row, *flags):
-    arguments = ("-m", f"{row}/glm-5", "--base-url", sandbox[row], "--tools", "t.json", "--jsonl", *flags)
-    return glm("tools", "run", *arguments, PROMPT, env=keys)
+@pytest.fixture
+def talk(glm, keys, sandbox, scene):
+    """The conversation with a row of the sandbox."""
+
+    def run(row, *flags):
+        arguments = ("-m", f"{row}/glm-5", "--base-url", sandbox[row], "--tools", "t.json", *flags)
+        return glm("tools", "run", *arguments, PROMPT, env=keys), scene.ran
+
+    return run
 
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("row", ROWS)
-def test_the_same_conversation_on_every_row(glm, keys, scene, sandbox, row, mode) -> None:
+def test_the_same_conversation_on_every_row(talk, row, mode) -> None:
     force = ("--force",) if mode == "calls in pieces" and row not in STREAMS_CALLS else ()
-    done = talk(glm, keys, sandbox, row, *MODES[mode], *force)
+    done, ran = talk(row, "--jsonl", *MODES[mode], *force)
     assert done.code == 0, done.err
     several = row not in ALIBABA  # these make one call at a time unless told otherwise
     assert as_bytes(normalised(done.out)) == as_bytes(expected(row, several=several))
-    assert scene.ran == ["weather sandbox", *(["clock"] if several else [])]
+    assert ran == ["weather sandbox", *(["clock"] if several else [])]
     events = [json.loads(line) for line in done.text.splitlines()]
     made = [each["id"] for each in events if each["type"] == "tool_call"]
     assert [each["id"] for each in events if each["type"] == "tool_result"] == made
@@ -132,28 +140,27 @@ def test_the_same_conversation_on_every_row(glm, keys, scene, sandbox, row, mode
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("row", ALIBABA)
-def test_several_calls_at_alibaba(glm, keys, scene, sandbox, row, mode) -> None:
-    done = talk(glm, keys, sandbox, row, *MODES[mode], "-o", "parallel_tool_calls=true")
+def test_several_calls_at_alibaba(talk, row, mode) -> None:
+    done, ran = talk(row, "--jsonl", *MODES[mode], "-o", "parallel_tool_calls=true")
     assert done.code == 0, done.err
     assert as_bytes(normalised(done.out)) == as_bytes(expected(row, several=True))
-    assert scene.ran == ["weather sandbox", "clock"]
+    assert ran == ["weather sandbox", "clock"]
 
 
 @pytest.mark.parametrize("row", ROWS)
-def test_tool_stream_where_there_is_none(glm, keys, scene, sandbox, row) -> None:
-    done = talk(glm, keys, sandbox, row, "--tool-stream", "-q")
+def test_tool_stream_where_there_is_none(talk, row) -> None:
+    done, ran = talk(row, "--tool-stream", "-q")
     if row in STREAMS_CALLS:
         assert done.code == 0
     else:
-        assert (done.code, scene.ran) == (2, [])
+        assert (done.code, ran) == (2, [])
         assert error_of(done.err) == f"{row} has no tool_stream"
 
 
 @pytest.mark.parametrize("row", ROWS)
-def test_the_same_answer_printed(glm, keys, scene, sandbox, row) -> None:
+def test_the_same_answer_printed(talk, row) -> None:
     for flags in ((), ("--stream",), ("--no-stream",)):
-        arguments = ("-m", f"{row}/glm-5", "--base-url", sandbox[row], "--tools", "t.json", "-q", *flags)
-        done = glm("tools", "run", *arguments, PROMPT, env=keys)
+        done, _ = talk(row, "-q", *flags)
         results = (FINE,) if row in ALIBABA else (FINE, NOON)
         assert (done.code, done.text) == (0, INTRODUCTION + ", ".join(f'"{text}"' for text in results) + "\n")
         assert done.err == ""
@@ -194,7 +201,9 @@ def said(row: str, calls: list[dict], text: str, reasoning: str, *, whole: bool)
     if row == "dashscope":
         return stream(native, done=False)
     made = [delta(tool_calls=[each]) for each in calls]
-    return stream(delta(reasoning_content=reasoning), delta(content=text), *made, delta(content="", finish_reason=finish))
+    return stream(
+        delta(reasoning_content=reasoning), delta(content=text), *made, delta(content="", finish_reason=finish)
+    )
 
 
 def body(row: str, messages: list[dict], *, whole: bool, tool_stream: bool) -> dict:
@@ -227,8 +236,9 @@ def turn(row: str, text: str, reasoning: str, calls: list[dict]) -> dict:
     [((), None), (("--tool-stream",), True), (("--no-tool-stream",), False), (("--no-stream",), False)],
     ids=["streamed", "tool-stream", "no-tool-stream", "no-stream"],
 )
+@pytest.mark.usefixtures("scene")
 @pytest.mark.parametrize("row", ROWS)
-def test_every_request_whole(glm, keys, scene, row, flags, asked) -> None:
+def test_every_request_whole(glm, keys, row, flags, asked) -> None:
     whole = "--no-stream" in flags
     turns = [
         said(row, CALLS, "Let me see.", "First thought.", whole=whole),
@@ -259,16 +269,15 @@ def test_every_request_whole(glm, keys, scene, row, flags, asked) -> None:
     fields["tool_choice"] = "auto"
     assert [request.json for request in server.requests] == bodies
     paths = {request.path for request in server.requests}
-    assert paths == {
-        "/v1/services/aigc/text-generation/generation" if row == "dashscope" else "/v1/chat/completions"
-    }
+    assert paths == {"/v1/services/aigc/text-generation/generation" if row == "dashscope" else "/v1/chat/completions"}
     headers = [[pair for pair in request.headers if pair[0] != "Content-Length"] for request in server.requests]
     assert headers[0] == headers[1] == headers[2]
     assert ("Accept-Encoding", "identity") in headers[0] or whole
 
 
+@pytest.mark.usefixtures("scene")
 @pytest.mark.parametrize("row", [row for row in ROWS if PROVIDERS[row].wire.forces_thinking])
-def test_a_forced_call_is_forced_once(glm, keys, scene, row) -> None:
+def test_a_forced_call_is_forced_once(glm, keys, row) -> None:
     turns = [said(row, CALLS[1:], "", "", whole=False), said(row, [], "The end.", "", whole=False)]
     with Server(*turns) as server:
         arguments = ("-m", f"{row}/glm-5", "--base-url", server.url, "--tools", "t.json", "--force")
@@ -310,7 +319,9 @@ def read(row: str, pieces: list[bytes]) -> list[tuple[str, str, str]]:
 
 
 @pytest.mark.parametrize("name", SHAPES)
-@pytest.mark.parametrize(("row", "line_end"), [("zai", b"\n"), ("vllm", b"\r\n"), ("modelstudio", b"\r"), ("dashscope", b"\n")])
+@pytest.mark.parametrize(
+    ("row", "line_end"), [("zai", b"\n"), ("vllm", b"\r\n"), ("modelstudio", b"\r"), ("dashscope", b"\n")]
+)
 def test_fragments_cut_at_every_byte(row, line_end, name) -> None:
     parts, calls = SHAPES[name]
     body_ = frames(row, parts, line_end)

@@ -164,7 +164,15 @@ def test_a_token_that_a_server_repeats_is_masked(glm, cwd) -> None:
     assert error_of(done.err) == "the MCP server sums (t.json:1:10) says: I know ***"
 
 
-@pytest.mark.parametrize("token", ["", "two words", "line\nbreak"])
+@pytest.mark.parametrize("env", [{}, {"SUMS_TOKEN": ""}])
+def test_a_token_that_is_not_set(glm, cwd, env) -> None:
+    write_file(cwd, sums={"url": "http://127.0.0.1:9/mcp", "token_env": "SUMS_TOKEN"})
+    done = call(glm, env=env)
+    assert (done.code, done.out) == (2, b"")
+    assert error_of(done.err) == "t.json:1:10: SUMS_TOKEN, which holds the token of sums, is not set"
+
+
+@pytest.mark.parametrize("token", ["two words", "line\nbreak"])
 def test_a_token_that_no_header_can_carry(glm, cwd, token) -> None:
     write_file(cwd, sums={"url": "http://127.0.0.1:9/mcp", "token_env": "SUMS_TOKEN"})
     done = call(glm, env={"SUMS_TOKEN": token})

@@ -45,7 +45,7 @@ def argv(scene, cwd):
     """The argv of a program that is called with these arguments."""
 
     def run(words, arguments, properties=None, **more):
-        scene.program("mark", "printf '%s\\0' \"$@\" >argv; cat >stdin")
+        scene.program("mark", "for word; do printf '%s\\0' \"$word\"; done >argv; cat >stdin")
         kinds = properties or {name: {} for name in arguments}
         scene.file(tool("mark", "./mark", *words, properties=kinds, **more))
         done = scene.run(calling(("mark", json.dumps(arguments))))
@@ -61,7 +61,7 @@ def argv(scene, cwd):
         (["{a}", "-n", "{b}", "{a}"], {"a": "x y", "b": 5}, ["x y", "-n", "5", "x y"]),
         (["{a}", "{b}", "{c}", "{d}", "{e}"], {"a": True, "b": False, "c": 1.5, "d": 0, "e": 10**20}, ["true", "false", "1.5", "0", "1" + "0" * 20]),
         (["{a}", "{b}"], {"a": [1, "ü"], "b": {"k": None}}, ['[1, "ü"]', '{"k": null}']),
-        (["{a}", "{ a }", "{}", "x{a b}", "{{a}}"], {"a": ""}, ["", "{ a }", "{}", "x{a b}", "{{a}}"]),
+        (["{a}", "{ a }", "{}", "x{a b}", "{{b}}"], {"a": ""}, ["", "{ a }", "{}", "x{a b}", "{{b}}"]),
         (["--", "{a-b}", "{a_1}"], {"a-b": "{a_1}", "a_1": "y"}, ["--", "{a_1}", "y"]),
     ],
 )  # fmt: skip
@@ -182,6 +182,16 @@ def test_a_failure_does_not_stop_the_calls_after_it(scene) -> None:
     assert scene.results == ["The tool failed: exit status 1.", "(no output)"]
 
 
+@pytest.mark.parametrize("bad", [("mark", "{"), ("mark", '{"n": "x"}'), ("absent", "{}"), ("mark", '{"n": 1, "n": 2}')])
+@pytest.mark.parametrize("first", [False, True])
+def test_a_turn_that_is_wrong_in_one_call_runs_nothing_of_it(scene, bad, first) -> None:
+    """README, "Nothing runs unasked"."""
+    scene.file(tool(properties={"n": {"type": "integer"}}))
+    good = ("mark", '{"n": 1}')
+    done = scene.run(calling(*((bad, good) if first else (good, bad))))
+    assert (done.code, scene.ran, len(scene.results)) == (0, [], 2)
+
+
 def test_more_calls_in_a_turn_than_anybody_needs(scene) -> None:
     scene.file(tool(properties={"n": {"type": "integer"}}))
     done = scene.run(calling(*(("mark", f'{{"n": {n}}}') for n in range(129))), "-q")
@@ -239,19 +249,20 @@ def test_approving_what_there_is_not(scene) -> None:
     assert error_of(done.err) == "--approve Mark: there is no tool of that name"
 
 
-@pytest.mark.parametrize(("key", "code"), [("request", 10), ("flag", 0), ("both", 0)])
+@pytest.mark.parametrize(("key", "code"), [("request", 10), ("approved", 0), ("flag", 0), ("both", 0)])
 def test_auto_counts_only_for_files_of_the_command_line(glm, scene, cwd, key, code) -> None:
     scene.file(tool("mark", "./mark", approve="auto"), name="files/t.json")
     scene.program("files/mark")
-    (cwd / "files" / "r.json").write_text(json.dumps({"prompt": "hi", **({"tools": ["t.json"]} if key != "flag" else {})}))
-    flags = ("--tools", "files/t.json") if key != "request" else ()
+    (cwd / "files" / "r.json").write_text(
+        json.dumps({"prompt": "hi", **({"tools": ["t.json"]} if key != "flag" else {})})
+    )
+    flags = {"request": (), "approved": ("--approve", "mark")}.get(key, ("--tools", "files/t.json"))
     with Server(calling(("mark", "{}")), FINAL) as server:
         run = ("tools", "run", *ZAI, server.url, "-f", "files/r.json", "-q", *flags)
         done = glm(*run, env=KEY)
         assert (done.code, scene.ran) == (code, [] if code else ["mark"]), done.err
         if code:
             assert error_of(done.err).startswith("mark needs approval")
-            assert glm(*run, "--approve", "mark", env=KEY).code == 10  # the server's second script is the answer
     assert server.requests[0].json["tools"][0]["function"]["name"] == "mark"
 
 
@@ -274,7 +285,9 @@ class Asked:
         self.scene.file(tool("mark", "./mark", "{x}", properties=X), tool("never", "./mark", approve="deny"))
         self.server = Server(*scripts, FINAL)
         arguments = (*ZAI, self.server.url, "--tools", "t.json", *flags, "hi")
-        self.console = Console(home, cwd, "tools", "run", *arguments, **({"env": {"NO_COLOR": "1"}} | CONTROLLED | more))
+        self.console = Console(
+            home, cwd, "tools", "run", *arguments, **({"env": {"NO_COLOR": "1"}} | CONTROLLED | more)
+        )
 
     def __enter__(self):
         self.server.__enter__()
@@ -296,7 +309,7 @@ class Asked:
 
     def finish(self) -> tuple[int, str]:
         code, seen = self.console.finish()
-        return code, seen.decode()
+        return code, seen.decode(errors="replace")
 
 
 @pytest.mark.parametrize("keys", [b"y\n", b"Y\n", b"yes\n", b" y \n", b"YES\r"])
@@ -321,7 +334,9 @@ def test_a_person_says_always(home, cwd, keys) -> None:
     assert seen.count("[N]o") == 1
 
 
-@pytest.mark.parametrize("keys", [b"n\n", b"no\n", b"\n", b"\x04", b"yeah\n", b"ay\n", b"1\n", b"\xff\n", b"y" * 200 + b"\n"])
+@pytest.mark.parametrize(
+    "keys", [b"n\n", b"no\n", b"\n", b"\x04", b"yeah\n", b"ay\n", b"1\n", b"\xff\n", b"y" * 200 + b"\n"]
+)
 def test_everything_else_is_no(home, cwd, keys) -> None:
     with Asked(home, cwd, [calling(mark(1))]) as asked:
         asked.reply(keys)
@@ -450,7 +465,12 @@ def test_plan_without_calls_is_an_empty_list(scene) -> None:
     assert "The end." in done.err
 
 
-OPENAI = [{"type": "function", "function": {"name": "mark", "description": "d", "parameters": {"type": "object"}, "strict": True}}]
+OPENAI = [
+    {
+        "type": "function",
+        "function": {"name": "mark", "description": "d", "parameters": {"type": "object"}, "strict": True},
+    }
+]
 
 
 def test_definitions_of_the_openai_api_can_be_planned_and_not_run(scene) -> None:
@@ -488,6 +508,24 @@ def test_flags_that_cannot_be_followed(scene, flags) -> None:
     scene.file()
     done = scene.run(calling(("mark", "{}")), *flags)
     assert (done.code, scene.server.requests, scene.ran) == (2, [], [])
+
+
+def test_a_tool_choice_that_the_provider_does_not_take(scene) -> None:
+    scene.file()
+    for flags, code in ((("--tool-choice", "required"), 2), (("--tool-choice", "required", "--force"), 0)):
+        assert scene.run(FINAL, "-q", *flags).code == code
+    assert scene.server.requests[0].json["tool_choice"] == "required"
+
+
+def test_max_steps_of_a_request_file(glm, scene, cwd) -> None:
+    echoing(scene)
+    (cwd / "r.json").write_text(json.dumps({"prompt": "hi", "tools": ["t.json"], "max_steps": 1}))
+    with Server(calling(mark(1)), FINAL) as server:
+        run = ("tools", "run", *ZAI, server.url, "-f", "r.json", "--yes", "-q")
+        assert (glm(*run, env=KEY).code, scene.ran) == (10, [])
+    with Server(calling(mark(1)), FINAL) as server:
+        run = ("tools", "run", *ZAI, server.url, "-f", "r.json", "--yes", "-q", "--max-steps", "2")
+        assert (glm(*run, env=KEY).code, scene.ran) == (0, ["mark 1"])
 
 
 def test_without_tools(glm) -> None:
@@ -716,6 +754,17 @@ def test_jsonl_is_live(home, cwd) -> None:
             read_until(process.stdout, b'"tool_result"')
 
 
+def test_jsonl_tells_what_was_refused_and_what_failed(scene) -> None:
+    scene.program("mark", "exit 3")
+    scene.file(tool("mark", "./mark", "{x}", properties=X))
+    done = scene.run([calling(("mark", "[]")), calling(mark(1), ids="d")], "--jsonl", "-q")
+    told = [event for event in the_events(done.out) if event["type"] == "tool_result"]
+    assert [(each["id"], each["failed"], each["text"]) for each in told] == [
+        ("c1", True, scene.results[0]),
+        ("d1", True, "The tool failed: exit status 3."),
+    ]
+
+
 @pytest.mark.parametrize("kind", ["--json", "--jsonl"])
 def test_a_script_learns_why_it_ended(scene, kind) -> None:
     scene.file(tool(approve="deny"))
@@ -796,6 +845,18 @@ def test_foreign_text_is_harmless_on_a_terminal(home, cwd) -> None:
         code, seen = asked.finish()
     assert code == 0
     assert not any(c in seen for c in "\x1b\u202e\x07")
+
+
+@pytest.mark.parametrize("where", ["name", "arguments", "content", "result"])
+def test_foreign_text_starts_no_workflow_command(scene, where) -> None:
+    bad = "a\n::error::pwned\r\n::set-env name=x::y\n##[group]x\n"
+    scene.program("mark", f"printf '%s' '{bad}' | tee /dev/stderr; exit 1")
+    scene.file(tool(properties=X))
+    name, arguments = bad if where == "name" else "mark", f'{{"x": "{bad}"}}' if where == "arguments" else '{"x": "1"}'
+    said = {"content": bad} if where == "content" else {}
+    done = scene.run(calling((name, arguments), **said), env={"GITHUB_ACTIONS": "true"})
+    assert done.code == 0
+    assert not any(line.lstrip().startswith(("::", "##[")) for line in done.err.splitlines()), done.err
 
 
 # Sessions
@@ -932,7 +993,9 @@ def test_a_fallback_in_the_second_step(glm, scene, second, like, back) -> None:
         flags = ("--fallback", "second/other", "--retries", "0", "--tools", "t.json", "--yes", "--json", "-q")
         done = glm("tools", "run", *ZAI, one.url, *flags, "hi", env=KEY)
     value = the_object(done.out)
-    assert (done.code, value["answer"], value["provider"], value["model"]) == (0, "The answer.", "second", "other"), done.err
+    assert (done.code, value["answer"], value["provider"], value["model"]) == (0, "The answer.", "second", "other"), (
+        done.err
+    )
     assert scene.ran == ["mark 1", "mark 2"]
     assert (len(one.requests), len(two.requests)) == (2, 2)  # who failed is not asked again in this conversation
     sent = two.requests[0].json
@@ -970,6 +1033,19 @@ def test_a_failure_of_the_second_step_is_told_as_it_is(two) -> None:
 # Calls that are none
 
 
+@pytest.mark.parametrize("reply_", [calling, whole])
+def test_the_calls_count_and_not_the_word_that_ends_the_turn(scene, reply_) -> None:
+    echoing(scene)
+    flags = ("--no-stream",) if reply_ is whole else ()
+    assert scene.run(reply_(mark(1), finish="stop"), *flags).code == 0
+    assert scene.ran == ["mark 1"]
+
+
+def test_a_turn_that_announces_calls_and_has_none(scene) -> None:
+    echoing(scene)
+    assert scene.run(calling(finish="tool_calls"), "-q").code == 13
+
+
 @pytest.mark.parametrize(
     ("text", "code"),
     [
@@ -984,7 +1060,11 @@ def test_a_failure_of_the_second_step_is_told_as_it_is(two) -> None:
 def test_a_call_that_comes_as_text_is_no_answer(scene, text, code, flags) -> None:
     echoing(scene)
     message = {"role": "assistant", "content": text}
-    script = reply(200, {"choices": [{"message": message, "finish_reason": "stop"}]}) if "--no-stream" in flags else answer(text)
+    script = (
+        reply(200, {"choices": [{"message": message, "finish_reason": "stop"}]})
+        if "--no-stream" in flags
+        else answer(text)
+    )
     done = scene.run(script, "-q", *flags)
     assert (done.code, scene.ran, len(scene.server.requests)) == (code, [], 1)
     if code and not flags:
@@ -995,7 +1075,13 @@ def test_a_call_that_comes_as_text_is_no_answer(scene, text, code, flags) -> Non
 @pytest.mark.parametrize("kind", ["mcp", "web_search", "retrieval"])
 def test_what_the_provider_runs_is_not_ours(scene, kind) -> None:
     scene.file()
-    own = {"index": 0, "id": "s1", "type": kind, kind: {"name": "mark"}, "function": {"name": "mark", "arguments": "{}"}}
+    own = {
+        "index": 0,
+        "id": "s1",
+        "type": kind,
+        kind: {"name": "mark"},
+        "function": {"name": "mark", "arguments": "{}"},
+    }
     done = scene.run(stream(delta(tool_calls=[own]), delta(content="Found."), delta(content="", finish_reason="stop")))
     assert (done.code, done.text, scene.ran, len(scene.server.requests)) == (0, "Found.\n", [], 1)
     both = stream(
@@ -1108,6 +1194,10 @@ def test_call_with_what_the_schema_refuses(call, scene, name, arguments) -> None
     done = call(name, arguments)
     assert (done.code, done.out, scene.ran) == (2, b"", [])
     error_of(done.err)
+
+
+def test_stdin_has_one_claimant(glm) -> None:
+    assert glm("tools", "call", "mark", "--tools", "-", "--args", "-", stdin=json.dumps(OPENAI).encode()).code == 2
 
 
 def test_call_without_a_file(glm) -> None:
@@ -1246,13 +1336,15 @@ def test_check_reads_stdin(glm) -> None:
         ([{"type": "function", "function": {"name": "a b"}}], "t.json:1:"),
         ([{"type": "function"}], "t.json:1:2"),
         ([{"type": "mcp", "function": {"name": "a"}}], "t.json:1:"),
-        ([{"name": "a", "description": "d"}], "t.json:1:2"),
+        ([{"name": "a", "description": "d"}], "t.json:1:"),
         ([{"type": "function", "function": {"name": "a", "parameters": {"type": "array"}}}], "t.json:1:"),
         ({"tools": [{"name": "x" * 65, "description": "d", "run": ["true"]}]}, "t.json:1:"),
         ({"tools": [tool("a", "true", approve="yes")]}, "t.json:1:"),
         ({"tools": [tool("a", "true", approve=True)]}, "t.json:1:"),
         ({"tools": [tool("a", "true", env=["A-B"])]}, "t.json:1:"),
         ({"tools": []}, "t.json:1:11"),
+        ({"tools": [tool("a", "true", "{{a}}", properties=X | {"a": TEXT})]}, "t.json:1:"),
+        ({"tools": [tool("a", "true", "-f{a}", properties=X | {"a": TEXT})]}, "t.json:1:"),
         ({"mcp": {"s": {"command": ["true"], "url": "http://127.0.0.1"}}}, "t.json:1:"),
         ({"mcp": {"s": {"command": ["./absent"]}}}, "t.json:1:"),
         ({"mcp": {"s": {"url": "http://example.com/mcp"}}}, "t.json:1:"),

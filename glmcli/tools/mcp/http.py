@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from glmcli.terminal import Terminal
-    from glmcli.tools.mcp_wire import Streams
+    from glmcli.tools.mcp.wire import Streams
     from glmcli.tools.tool_file import Server
 
 _LARGEST = 16 * 1024 * 1024  # bytes of a message

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 
 from glmcli.errors import ToolError
 from glmcli.tools import descendants
-from glmcli.tools.mcp_http import HttpWire
-from glmcli.tools.mcp_link import Link
-from glmcli.tools.mcp_process import ServerProcess
+from glmcli.tools.mcp.http import HttpWire
+from glmcli.tools.mcp.link import Link
+from glmcli.tools.mcp.process import ServerProcess
 
 if TYPE_CHECKING:
     from glmcli.terminal import Terminal
-    from glmcli.tools.mcp_wire import Wire
+    from glmcli.tools.mcp.wire import Wire
     from glmcli.tools.tool_file import Server
 
 _GRACE = 0.2  # seconds in which a server may end by itself when its stdin is closed

@@ -20,7 +20,7 @@ from glmcli.tools.capture import clean
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from glmcli.tools.mcp_wire import Wire
+    from glmcli.tools.mcp.wire import Wire
     from glmcli.tools.tool_file import Server
 
 _MOST_TOOLS = 256

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from mcp.types import CallToolResult, ContentBlock, EmbeddedResource
 
-    from glmcli.tools.mcp_link import Link
+    from glmcli.tools.mcp.link import Link
 
 _OUTPUT = 256 * 1024  # bytes of a result that the model may see
 _WORDS = 100  # characters of a server's own words in a line for a person
