@@ -1,13 +1,15 @@
-"""`glm tools`: what the contract and --help promise, through the installed program, real programs and a scripted model."""
+"""`glm tools` as the contract and --help promise it: the installed program, real child processes, a scripted model."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
 import time
+from contextlib import suppress
 
 import pytest
 from conftest import CANARY, GLM
@@ -15,7 +17,20 @@ from processes import error_of, read_until, running, shell, wait_for
 from servers import Hold, Server, answer, delta, head, reply, stream
 from test_faults_process import Console
 from test_json_output import the_events, the_object
-from tool_programs.scenes import CONTROLLED, FINAL, KEY, ZAI, Scene, all_gone, calling, fragment, pids, tool, whole
+from tool_programs.scenes import (
+    CONTROLLED,
+    FINAL,
+    KEY,
+    ZAI,
+    Scene,
+    alive,
+    all_gone,
+    calling,
+    fragment,
+    pids,
+    tool,
+    whole,
+)
 
 TEXT = {"type": "string"}
 X = {"x": TEXT}
@@ -59,19 +74,20 @@ def argv(scene, cwd):
     ("words", "arguments", "given"),
     [
         (["{a}", "-n", "{b}", "{a}"], {"a": "x y", "b": 5}, ["x y", "-n", "5", "x y"]),
-        (["{a}", "{b}", "{c}", "{d}", "{e}"], {"a": True, "b": False, "c": 1.5, "d": 0, "e": 10**20}, ["true", "false", "1.5", "0", "1" + "0" * 20]),
+        (["{a}", "{b}", "{c}", "{d}"], {"a": True, "b": False, "c": 1.5, "d": 0}, ["true", "false", "1.5", "0"]),
+        (["{a}"], {"a": 10**20}, ["100000000000000000000"]),
         (["{a}", "{b}"], {"a": [1, "ü"], "b": {"k": None}}, ['[1, "ü"]', '{"k": null}']),
         (["{a}", "{ a }", "{}", "x{a b}", "{{b}}"], {"a": ""}, ["", "{ a }", "{}", "x{a b}", "{{b}}"]),
         (["--", "{a-b}", "{a_1}"], {"a-b": "{a_1}", "a_1": "y"}, ["--", "{a_1}", "y"]),
     ],
-)  # fmt: skip
+)
 def test_whole_items_are_replaced(argv, cwd, words, arguments, given) -> None:
     assert argv(words, arguments) == given
     assert (cwd / "stdin").read_bytes() == b""  # with placeholders, stdin is empty
 
 
 def test_an_absent_argument_drops_its_item(argv) -> None:
-    kinds = dict.fromkeys("abc", {"type": ["string", "null"]})
+    kinds = {name: {"type": ["string", "null"]} for name in "abc"}
     assert argv(["-x", "{a}", "-y", "{b}", "{c}"], {"b": "B", "c": None}, kinds) == ["-x", "-y", "B"]
 
 
@@ -96,6 +112,14 @@ def test_a_megabyte_is_passed_whole_to_a_program_that_does_not_want_it(scene) ->
     text = json.dumps({"x": "y" * 200_000})
     assert scene.run(calling(("mark", text), ("count", text))).code == 0
     assert scene.results == ["(no output)", f"{len(text) + 1}\n"]
+
+
+def test_more_than_a_pipe_holds_goes_in_and_comes_out(scene) -> None:
+    scene.program("mark", "cat")
+    scene.file(tool(properties=X))
+    text = json.dumps({"x": "y" * 200_000})
+    assert scene.run(calling(("mark", text))).code == 0
+    assert scene.results == [text + "\n"]
 
 
 def test_a_nul_in_argv_is_refused(scene) -> None:
@@ -182,14 +206,12 @@ def test_a_failure_does_not_stop_the_calls_after_it(scene) -> None:
     assert scene.results == ["The tool failed: exit status 1.", "(no output)"]
 
 
-@pytest.mark.parametrize("bad", [("mark", "{"), ("mark", '{"n": "x"}'), ("absent", "{}"), ("mark", '{"n": 1, "n": 2}')])
-@pytest.mark.parametrize("first", [False, True])
-def test_a_turn_that_is_wrong_in_one_call_runs_nothing_of_it(scene, bad, first) -> None:
+def test_a_wrong_call_does_not_keep_the_others_of_its_turn_from_running(scene) -> None:
     """README, "Nothing runs unasked"."""
     scene.file(tool(properties={"n": {"type": "integer"}}))
-    good = ("mark", '{"n": 1}')
-    done = scene.run(calling(*((bad, good) if first else (good, bad))))
-    assert (done.code, scene.ran, len(scene.results)) == (0, [], 2)
+    for number, bad in enumerate((("mark", "{"), ("mark", '{"n": "x"}'), ("absent", "{}")), 1):
+        done = scene.run(calling(("mark", '{"n": 1}'), bad))
+        assert (done.code, len(scene.ran), len(scene.results)) == (0, number, 2)
 
 
 def test_more_calls_in_a_turn_than_anybody_needs(scene) -> None:
@@ -384,6 +406,23 @@ def test_the_question_is_asked_whatever_is_printed(home, cwd, quiet) -> None:
     assert (code, asked.scene.ran) == (0, ["mark 1"])
 
 
+def test_the_question_does_not_disturb_a_rendered_stream(home, cwd) -> None:
+    script = calling(mark(1), content="Let **me** see.", reasoning_content="Hm.")
+    with Asked(home, cwd, [script], "--stream", env={"TERM": "xterm-256color"}) as asked:
+        asked.console.read_until(b"[N]o: ")
+        seen = asked.console.seen
+        assert seen.count(b"\x1b[?25l") == seen.count(b"\x1b[?25h")  # the cursor is there to type at
+        before, _, question = seen.replace(b"\r", b"").partition(b"glm: the model wants to run mark")
+        assert re.search(rb"Let .*me.* see\.", before)
+        assert before.endswith(b"\n")
+        assert b"\x1b" not in question
+        asked.reply(b"y\n")
+        code, seen = asked.finish()
+    assert (code, asked.scene.ran) == (0, ["mark 1"])
+    assert seen.rstrip().endswith("The end.")
+    assert seen.count("The end.") == 1
+
+
 def test_the_terminal_is_asked_where_stdin_and_stdout_are_none(home, cwd) -> None:
     (cwd / "in").write_text("from a file")
     with (cwd / "in").open("rb") as stdin, (cwd / "out").open("wb") as stdout:
@@ -410,6 +449,17 @@ def test_who_is_not_there_is_not_asked(home, cwd, more) -> None:
         code, seen = asked.finish()
     assert (code, asked.scene.ran) == (10, [])
     assert "[N]o" not in seen
+
+
+def test_ctrl_c_typed_while_a_tool_runs(home, cwd) -> None:
+    with Asked(home, cwd, [calling(mark(1))]) as asked:
+        asked.scene.program("mark", "echo $$ >>pids; sleep 301 & echo $! >>pids; wait")
+        asked.reply(b"y\n")
+        found = pids(cwd / "pids", 2)
+        asked.type(b"\x03")
+        code, _ = asked.finish()
+    all_gone(found)
+    assert (code, len(asked.server.requests)) == (-signal.SIGINT, 1)
 
 
 def test_ctrl_c_at_the_question(home, cwd) -> None:
@@ -448,14 +498,17 @@ def test_plan_prints_the_calls_and_runs_none(scene) -> None:
     plan = json.loads(done.out)
     program = plan[0]["argv"][0]
     assert program.endswith("/mark")
+    dashed, absent = plan[2]["objection"], plan[3]["objection"]
+    good = {"approve": "ask", "objection": None, "argv": [program, "1"]}
+    denied = {"approve": "deny", "objection": None, "argv": [program], "stdin": {"y": 2}}
     assert plan == [
-        {"id": "c1", "name": "mark", "arguments": '{"x": "1"}', "approve": "ask", "objection": None, "argv": [program, "1"]},
-        {"id": "c2", "name": "other", "arguments": '{"y": 2}', "approve": "deny", "objection": None, "argv": [program], "stdin": {"y": 2}},
-        {"id": "c3", "name": "mark", "arguments": '{"x": "-f"}', "approve": "ask", "objection": plan[2]["objection"]},
-        {"id": "c4", "name": "absent", "arguments": "{", "approve": None, "objection": plan[3]["objection"]},
-    ]  # fmt: skip
-    assert "begins with '-'" in plan[2]["objection"]
-    assert "no tool of that name" in plan[3]["objection"]
+        {"id": "c1", "name": "mark", "arguments": '{"x": "1"}', **good},
+        {"id": "c2", "name": "other", "arguments": '{"y": 2}', **denied},
+        {"id": "c3", "name": "mark", "arguments": '{"x": "-f"}', "approve": "ask", "objection": dashed},
+        {"id": "c4", "name": "absent", "arguments": "{", "approve": None, "objection": absent},
+    ]
+    assert "begins with '-'" in dashed
+    assert "no tool of that name" in absent
 
 
 def test_plan_without_calls_is_an_empty_list(scene) -> None:
@@ -605,6 +658,29 @@ def test_the_reader_goes_away_while_a_tool_runs(home, cwd) -> None:
             assert process.stderr.read() == b""
     all_gone(found)
     assert len(server.requests) == 1
+
+
+ALIEN = """
+sleep 301 </dev/null >/dev/null 2>&1 & echo $! >alien
+sh -c 'sleep 302 & echo $! >>alien; while [ ! -e pids ]; do sleep 0.02; done' </dev/null >/dev/null 2>&1 &
+while [ "$(wc -l <alien)" -lt 2 ]; do sleep 0.02; done
+exec "$GLM" tools call mark --tools t.json
+"""
+
+
+def test_what_no_tool_started_lives_on(home, cwd) -> None:
+    """A shell that becomes glm leaves it its children; one that loses its own parent while a tool runs comes to us."""
+    scene = Scene(None, cwd)
+    scene.program("mark", "echo $$ >>pids; sleep 0.5; echo done")
+    scene.file()
+    with running(home, cwd, "-c", ALIEN, program=("bash",), env={"GLM": GLM}) as process:
+        assert read_until(process.stdout, b"done\n") == b"done\n"
+        found = pids(cwd / "alien", 2)
+        living = [alive(pid) for pid in found]
+        for pid in found:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+    assert living == [True, True]
 
 
 def test_killed_a_second_time(home, cwd) -> None:
@@ -938,6 +1014,18 @@ def test_no_key_gets_into_a_session(glm, scene, cwd) -> None:
     assert CANARY.encode() not in server.requests[1].body
 
 
+LEAKING = calling(
+    ("mark", json.dumps({"x": CANARY})), (CANARY, CANARY), content=f"say {CANARY}", reasoning_content=CANARY
+)
+
+
+@pytest.mark.parametrize("flags", [(), ("--jsonl",), ("--json",), ("--plan",), ("--stream", "--session", "s")])
+def test_a_key_that_the_model_says_is_not_printed(scene, flags) -> None:
+    """The fixture looks for it in all that is printed and written, but by the tool itself."""
+    scene.file(tool("mark", "true", properties=X))
+    assert scene.run(LEAKING, *flags).code == 0
+
+
 # Retries and fallbacks
 
 BUSY = reply(429, {"error": {"code": "1302", "message": "slow"}}, "Retry-After: 0")
@@ -1004,6 +1092,18 @@ def test_a_fallback_in_the_second_step(glm, scene, second, like, back) -> None:
     assert sent["messages"][1].get("reasoning_content") == ("Thought 1." if back else None)
     assert two.requests[0].header("Authorization") is None
     assert "tool_stream" not in sent
+
+
+def test_a_fallback_does_not_learn_the_key_of_another(glm, scene, second) -> None:
+    """What one provider said is sent to the next: if its key is in there, by whatever mistake, it must not go on."""
+    scene.file(tool("mark", "true", properties=X))
+    down = reply(500, {"error": {"code": "500", "message": "down"}})
+    with Server(LEAKING, down) as one, Server(LAST) as two:
+        second(two.url)
+        flags = ("--fallback", "second/other", "--retries", "0", "--tools", "t.json", "--yes", "-q")
+        done = glm("tools", "run", *ZAI, one.url, *flags, "hi", env=KEY)
+    assert (done.code, len(two.requests)) == (0, 1)
+    assert CANARY.encode() not in two.requests[0].body
 
 
 def test_a_fallback_that_answered_first_is_asked_again(glm, scene, second) -> None:
@@ -1102,7 +1202,7 @@ def test_tools_beside_those_of_the_provider(glm, scene, cwd) -> None:
     assert [each["type"] for each in server.requests[0].json["tools"]] == ["function", "web_search"]
 
 
-def test_several_files(scene, cwd) -> None:
+def test_several_files(scene) -> None:
     scene.program("other")
     scene.file()
     scene.file(tool("other"), name="u.json")
@@ -1119,7 +1219,7 @@ def test_several_files(scene, cwd) -> None:
 
 
 @pytest.fixture
-def call(glm, scene):
+def call(glm):
     """`glm tools call` with the tools of t.json."""
 
     def run(name, arguments=None, **more):
@@ -1153,11 +1253,11 @@ def test_call_takes_arguments_from_stdin(call, scene) -> None:
 @pytest.mark.parametrize(
     ("script", "printed", "how"),
     [
-        ("echo out; echo err >&2; exit 3", "The tool failed: exit status 3.\nstderr:\nerr\n\nstdout:\nout\n", "exit status 3"),
+        ("echo out; exit 3", "The tool failed: exit status 3.\nstdout:\nout\n", "exit status 3"),
         ("kill $$", "The tool failed: ended by SIGTERM.\n", "ended by SIGTERM"),
         ("sleep 300", "The tool failed: stopped after 0.5 s.\n", "stopped after 0.5 s"),
     ],
-)  # fmt: skip
+)
 def test_call_of_a_tool_that_fails(call, scene, script, printed, how) -> None:
     scene.program("mark", script)
     scene.file(tool(timeout=0.5))
@@ -1247,7 +1347,7 @@ def test_list(glm, scene) -> None:
     assert scene.ran == []
 
 
-def test_list_of_definitions_and_of_a_bad_file(glm, scene, cwd) -> None:
+def test_list_of_definitions_and_of_a_bad_file(glm, cwd) -> None:
     (cwd / "t.json").write_text(json.dumps(OPENAI))
     assert glm("tools", "list", "t.json").text == "mark\task\td\n"
     (cwd / "t.json").write_text("[]")
