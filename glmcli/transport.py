@@ -167,7 +167,7 @@ def _pool(proxy: Proxy | None, tls: Tls | None, backend: _Backend) -> httpcore.C
     if proxy is None:
         return httpcore.ConnectionPool(ssl_context=secure, network_backend=backend)
     url = httpcore.URL(scheme=proxy.scheme, host=proxy.host, port=proxy.port, target="/")
-    auth = (proxy.user, proxy.password or "") if proxy.user else None
+    auth = (proxy.user, proxy.password or b"") if proxy.user else None
     through = httpcore.Proxy(url, auth=auth, ssl_context=secure if proxy.scheme == "https" else None)
     return httpcore.ConnectionPool(ssl_context=secure, proxy=through, network_backend=backend)
 
