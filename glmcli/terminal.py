@@ -11,6 +11,7 @@ import fcntl
 import os
 import select
 import stat
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from glmcli.errors import GlmError, OutputError, ReaderGoneError
@@ -167,6 +168,7 @@ class Terminal:
         self.plain = bool(environment.get("NO_COLOR")) or environment.get("TERM") == "dumb"
         if environment.get("GITHUB_ACTIONS") == "true":
             self.stderr.guard_workflow()
+        self._is_dim = False
 
     @property
     def colours(self) -> bool:
@@ -203,6 +205,7 @@ class Terminal:
     def _say(self, label: str, text: str, colour: str = "") -> None:
         # A stderr that is closed or full must not hide the exit code.
         try:
+            self.dim(on=False)
             self.stderr.end_line()
             if colour and self.colours:
                 self.stderr.control(colour)
@@ -216,5 +219,15 @@ class Terminal:
 
     def dim(self, *, on: bool) -> None:
         """Begin or end the paler text in which reasoning is shown on a terminal."""
-        if self.colours:
+        if self.colours and on != self._is_dim:
+            self._is_dim = on
             self.stderr.control(_DIM if on else _RESET)
+
+    def restore(self) -> None:
+        """Leave what is a terminal as the next program wants it: with its usual colour, at the beginning of a line."""
+        for stream in (self.stderr, self.stdout):
+            with suppress(OutputError, ReaderGoneError):  # the terminal may be what is gone
+                if stream is self.stderr:
+                    self.dim(on=False)
+                if stream.is_terminal:
+                    stream.end_line()

@@ -5,10 +5,11 @@ from __future__ import annotations
 import signal
 import time
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from glmcli import prompt as words
-from glmcli import settings
+from glmcli import settings, signals
 from glmcli.commands.options import merge
 from glmcli.config import load as load_config
 from glmcli.errors import GlmError, NetworkError, OutputError, ReaderGoneError, UsageError
@@ -39,6 +40,7 @@ def answer(app: App, flags: Mapping[str, Any], *, live: bool) -> None:
     Raises:
         GlmError: as its exit code says.
     """
+    signals.heed()
     with ExitStack() as stack:
         question = _Question(app, Options(**flags), flags, stack, live=live)
         try:
@@ -110,7 +112,7 @@ class _Question:
         self._stack = stack
         self._live = live
         deadline = app.started + options.deadline if options.deadline else float("inf")
-        self._bound(options.deadline)
+        self._bound()
         self._stdin = Stdin(lost=STDIN in app.lost, deadline=deadline, say=app.terminal.insist)
 
     def ask(self) -> None:
@@ -148,9 +150,9 @@ class _Question:
             self.options = options.replace(meta=None)  # the error must not be written over that file either
             raise
 
-    def _bound(self, deadline: float | None) -> None:
+    def _bound(self) -> None:
         """End whatever no other limit ends, such as the opening of a FIFO that nobody else opens."""
-        if deadline:
+        if deadline := self.options.deadline:
             signal.signal(signal.SIGALRM, _too_late)
             left = self._app.started + deadline + _GRACE - time.monotonic()
             signal.setitimer(signal.ITIMER_REAL, min(max(left, _GRACE), _LONGEST_ALARM))
@@ -163,7 +165,7 @@ class _Question:
 
         file = request_file.load(self.options.request, self.options.var, self._stdin)
         self.options = merge(file, self._flags)
-        self._bound(self.options.deadline)
+        self._bound()
         _agree(self.options, live=self._live)
         return file
 
@@ -237,7 +239,12 @@ class _Question:
                 allow_empty=self.options.allow_empty,
                 started=self._app.started,
             )
-            return Engine(plan, writer, self._terminal.redactor, tls, out.check_reader).ask()
+            return Engine(plan, writer, self._terminal.redactor, tls, partial(_tick, out)).ask()
+
+
+def _tick(out: Destination) -> None:
+    signals.check()
+    out.check_reader()
 
 
 @contextmanager
