@@ -48,6 +48,7 @@ def answer(app: App, flags: Mapping[str, Any], *, live: bool) -> None:
         except _ReportedError as reported:
             raise reported.error from reported.__cause__
         except GlmError as error:
+            question.bound()  # anew: a FIFO that nobody reads must not swallow the error
             _report(app, question.options, error, question.told)
             raise
 
@@ -112,7 +113,7 @@ class _Question:
         self._stack = stack
         self._live = live
         deadline = app.started + options.deadline if options.deadline else float("inf")
-        self._bound()
+        self.bound()
         self._stdin = Stdin(lost=STDIN in app.lost, deadline=deadline, say=app.terminal.insist)
 
     def ask(self) -> None:
@@ -150,7 +151,7 @@ class _Question:
             self.options = options.replace(meta=None)  # the error must not be written over that file either
             raise
 
-    def _bound(self) -> None:
+    def bound(self) -> None:
         """End whatever no other limit ends, such as the opening of a FIFO that nobody else opens."""
         if deadline := self.options.deadline:
             signal.signal(signal.SIGALRM, _too_late)
@@ -165,7 +166,7 @@ class _Question:
 
         file = request_file.load(self.options.request, self.options.var, self._stdin)
         self.options = merge(file, self._flags)
-        self._bound()
+        self.bound()
         _agree(self.options, live=self._live)
         return file
 
