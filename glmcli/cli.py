@@ -40,11 +40,14 @@ def main(argv: Sequence[str]) -> int:
         ReaderGoneError: nobody reads stdout.
     """
     from glmcli.app import App
+    from glmcli.secrets import VARIABLES
     from glmcli.terminal import Terminal
 
     started = time.monotonic()
     lost = _hold_descriptors()
     terminal = Terminal(os.environ, lost)
+    # Before a word of the user's is looked at: a key may stand among the arguments, and be quoted in an error.
+    terminal.redactor.add_variables(VARIABLES, os.environ)
     try:
         return _code(argv, App(terminal, lost, os.environ, started))
     except Interrupted:

@@ -15,7 +15,7 @@ TOP = Path(__file__).parent.parent / "glmcli"
 
 # Bottom first. A module imports lower floors only, its own floor only inside its folder; imports for types count too.
 FLOORS = (
-    {"glmcli", "record", "errors", "waiting"},
+    {"glmcli", "record", "errors", "waiting", "encodings"},
     {"chat", "catalogue", "options", "sse", "secrets", "proxies", "tls", "documents", "sandbox", "signals"},
     {"events", "terminal", "urls"},
     {"app", "outcome", "providers", "stdin"},

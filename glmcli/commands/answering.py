@@ -189,7 +189,10 @@ class _Question:
 
     def _candidates(self, file: Mapping[str, Any], messages: tuple[Message, ...]) -> tuple[Candidate, ...]:
         environment = self._app.environment
-        layers = settings.Layers(Options(**self._flags), file, environment, load_config(environment))
+        config = load_config(environment)
+        for row in config.providers.values():
+            self._terminal.redactor.add_variables(row.key_variables, environment)
+        layers = settings.Layers(Options(**self._flags), file, environment, config)
         keys = KeyRing(environment, self._stdin, self._terminal.note)
         resolver = settings.Resolver(self.options, layers, self._terminal, keys, self._embedded)
         return resolver.candidates(messages, stream=not self.options.no_stream)
