@@ -111,9 +111,10 @@ class Stream:
     def _write_all(self, data: bytes) -> None:
         if self.lost:
             raise OutputError(message=f"cannot write to {self.name}: it is closed")
-        while data:
+        left = memoryview(data)
+        while left:
             try:
-                data = data[os.write(self.fd, data) :]
+                left = left[os.write(self.fd, left) :]
             except BlockingIOError:
                 select.select([], [self.fd], [])  # another program made our descriptor non-blocking
             except OSError as error:

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 import httpcore
 
-from glmcli.errors import GlmError, IncompleteError, NetworkError, ProtocolError, Retry
+from glmcli.errors import GlmError, IncompleteError, NetworkError, ProtocolError, Retry, no_memory
 from glmcli.record import Record
 
 if TYPE_CHECKING:
@@ -231,6 +231,8 @@ def _translated(error: Exception, place: str, proxy: Proxy | None, *, sent: bool
             return NetworkError(message=f"{where} hung up without an answer", retry=Retry.NETWORK, sent=sent)
         case httpcore.RemoteProtocolError():
             return ProtocolError(message=f"{where} does not speak HTTP: {error}", fix="check the base URL", sent=sent)
+        case MemoryError():
+            return no_memory()
         case OSError():
             return NetworkError(message=f"the connection to {where} failed: {_reason(error)}", sent=sent)
         case _ if proxy and proxy.scheme in _SOCKS and not sent:

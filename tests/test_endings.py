@@ -9,7 +9,8 @@ import zlib
 
 import pytest
 from broken_replies import HELLO, STOP, error, packed, raw
-from servers import Hold, Reset, Server, delta, event, reply, stream
+from processes import error_of, shell
+from servers import END, Hold, Reset, Server, chunk, delta, event, head, reply, stream
 
 USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
 
@@ -616,3 +617,20 @@ def test_deep_json_never_is_a_bug(glm, keys) -> None:
         with Server(raw(f'data: {{"error":{{"code":"1302","message":{deep}}}}}\n\n')) as server:
             done = glm("ask", "-P", "zai", "--base-url", server.url, "--retries", "0", "hi", env=keys)
         assert done.code in (5, 13), (depth, done.err)
+
+
+def test_a_reply_that_needs_more_memory_than_there_is(home, cwd, keys) -> None:
+    """How much is too little differs between machines; the answer alone needs 32 MiB, several times."""
+    codes = []
+    piece = chunk(event(delta(content="x" * (1 << 20))))
+    with Server([head(), *[piece] * 32, chunk(event(STOP)), chunk(event("[DONE]")), END]) as server:
+        ask = f'"$GLM" ask -P zai --base-url {server.url} --retries 0 --json hi'
+        for limit in range(140_000, 220_000, 10_000):
+            done = shell(f"ulimit -v {limit}; {ask}", home, cwd, **keys)
+            codes.append(done.returncode)
+            error_ = json.loads(done.stdout)["error"]
+            if done.returncode:
+                assert error_["message"].removeprefix("zai: ") == "the reply needs more memory than there is"
+                assert error_of(done.stderr.decode()) == error_["message"]
+    assert set(codes) <= {0, 13}
+    assert 13 in codes

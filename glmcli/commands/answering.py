@@ -12,7 +12,7 @@ from glmcli import prompt as words
 from glmcli import settings, signals
 from glmcli.commands.options import merge
 from glmcli.config import load as load_config
-from glmcli.errors import GlmError, NetworkError, OutputError, ReaderGoneError, UsageError
+from glmcli.errors import GlmError, NetworkError, OutputError, ReaderGoneError, UsageError, no_memory
 from glmcli.keys import KeyRing
 from glmcli.options import Options
 from glmcli.outcome import Outcome
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from glmcli.app import App
     from glmcli.chat import Message
+    from glmcli.engine import Engine
     from glmcli.output.writer import Writer
     from glmcli.providers.row import Provider
 
@@ -243,12 +244,19 @@ class _Question:
                 allow_empty=self.options.allow_empty,
                 started=self._app.started,
             )
-            return Engine(plan, writer, self._terminal.redactor, tls, partial(_tick, out)).ask()
+            return _asked(Engine(plan, writer, self._terminal.redactor, tls, partial(_tick, out)))
 
 
 def _tick(out: Destination) -> None:
     signals.check()
     out.check_reader()
+
+
+def _asked(engine: Engine) -> Outcome:
+    # The error is raised when what was read is gone: to report it needs memory too.
+    with suppress(MemoryError):
+        return engine.ask()
+    raise no_memory()
 
 
 @contextmanager
