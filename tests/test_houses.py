@@ -15,8 +15,8 @@ TOP = Path(__file__).parent.parent / "glmcli"
 
 # Bottom first. A module imports lower floors only, its own floor only inside its folder; imports for types count too.
 FLOORS = (
-    {"glmcli", "record", "errors", "waiting"},
-    {"chat", "catalogue", "options", "sse", "secrets", "proxies", "tls", "documents", "sandbox"},
+    {"glmcli", "record", "errors", "waiting", "encodings"},
+    {"chat", "catalogue", "options", "sse", "secrets", "proxies", "tls", "documents", "sandbox", "signals"},
     {"events", "terminal", "urls"},
     {"app", "outcome", "providers", "stdin"},
     {"plan", "transport", "session", "keys", "config", "checks", "prompt", "request_file", "tools"},
@@ -31,7 +31,20 @@ FLOORS = (
 FLOOR = {house: number for number, houses in enumerate(FLOORS) for house in houses}
 
 # Bytes in, events out: nothing here may look at the machine.
-PURE = {"providers", "sse", "events", "chat", "catalogue", "record", "errors", "outcome", "checks", "plan", "waiting"}
+PURE = {
+    "providers",
+    "sse",
+    "events",
+    "chat",
+    "catalogue",
+    "record",
+    "errors",
+    "outcome",
+    "checks",
+    "plan",
+    "waiting",
+    "encodings",
+}
 MACHINE = {
     "os",
     "time",
@@ -156,7 +169,7 @@ def test_only_the_terminal_writes_to_stdout_and_stderr(path) -> None:
 
 
 # The only places that may catch everything: the border of the program, and a thread that has no caller.
-CATCH_ALL = {("cli.py", "main"), ("transport.py", "_run")}
+CATCH_ALL = {("cli.py", "_code"), ("transport.py", "_run")}
 
 
 def test_who_catches_everything() -> None:

@@ -87,7 +87,9 @@ class HttpWire:
     def _through(self) -> httpx2.Proxy | None:
         if self._proxy is None:
             return None
-        auth = (self._proxy.user, self._proxy.password or "") if self._proxy.user else None
+        user, password = self._proxy.user, self._proxy.password or b""
+        # The library encodes them as UTF-8 again.
+        auth = (user.decode(errors="replace"), password.decode(errors="replace")) if user else None
         return httpx2.Proxy(str(self._proxy), auth=auth)
 
 
