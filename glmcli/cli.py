@@ -3,54 +3,33 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import time
-from contextlib import suppress
+from signal import SIGPIPE
 from typing import TYPE_CHECKING, NoReturn
 
-from glmcli.errors import GlmError, Interrupted, OutputError, ReaderGoneError, UsageError
+from glmcli import signals
+from glmcli.errors import GlmError, Interrupted, ReaderGoneError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import FrameType
 
     from glmcli.app import App
     from glmcli.terminal import Terminal
 
-_ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_FIRST_PROCESS = 1
-_BY_SIGNAL = 128
-
 
 def run() -> NoReturn:
     """The program: ends by exit code, or by the signal that ended it, so that a shell's loop around it stops too."""
-    for number in _ENDING_SIGNALS:
-        # A signal that our parent ignores (nohup) stays ignored.
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _interrupt)
+    if signals.is_first_process():
+        signals.heed()
     try:
         code = main(sys.argv[1:])
     except Interrupted as interrupted:
-        _die(interrupted.signal_number)
+        signals.die(interrupted.signal_number)
     except ReaderGoneError:
-        _die(signal.SIGPIPE)
+        signals.die(SIGPIPE)
     # Nothing waits in a buffer, and tearing the interpreter down would cost a tenth of a short run.
     os._exit(code)
-
-
-def _interrupt(number: int, _frame: FrameType | None) -> None:
-    # A second signal ends us at once.
-    for ending in _ENDING_SIGNALS:
-        signal.signal(ending, signal.SIG_DFL)
-    raise Interrupted(number)
-
-
-def _die(number: int) -> NoReturn:
-    if os.getpid() != _FIRST_PROCESS:  # the first process of a container is not ended by its own signals
-        signal.signal(number, signal.SIG_DFL)
-        os.kill(os.getpid(), number)
-    os._exit(_BY_SIGNAL + number)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -61,26 +40,39 @@ def main(argv: Sequence[str]) -> int:
         ReaderGoneError: nobody reads stdout.
     """
     from glmcli.app import App
+    from glmcli.secrets import VARIABLES
     from glmcli.terminal import Terminal
 
     started = time.monotonic()
     lost = _hold_descriptors()
     terminal = Terminal(os.environ, lost)
+    # Before a word of the user's is looked at: a key may stand among the arguments, and be quoted in an error.
+    terminal.redactor.add_variables(VARIABLES, os.environ)
     try:
-        return _call(_decoded(argv), App(terminal, lost, os.environ, started))
+        return _code(argv, App(terminal, lost, os.environ, started))
+    except Interrupted:
+        terminal.restore()
+        raise
+
+
+def _code(argv: Sequence[str], app: App) -> int:
+    """The exit code; a signal that came counts more than what it led to."""
+    terminal = app.terminal
+    try:
+        code = _call(_decoded(argv), app)
     except GlmError as error:
+        signals.check()
         terminal.error(error)
         _debug(error, terminal)
-        return error.exit_code
-    except Interrupted:
-        if terminal.stdout.is_terminal and not terminal.stdout.at_line_start:
-            with suppress(OutputError, ReaderGoneError):  # the terminal may be what is gone
-                terminal.stdout.write("\n")
-        raise
+        code = error.exit_code
     except ReaderGoneError:
+        signals.check()
         raise
     except Exception as error:  # noqa: BLE001 - the border: a bug must not show a traceback, or a key in one
-        return _bug(error, terminal)
+        signals.check()
+        code = _bug(error, terminal)
+    signals.check()
+    return code
 
 
 def _hold_descriptors() -> frozenset[int]:

@@ -107,17 +107,22 @@ class Conversation:
         )
 
     def _named(self, calls: Iterable[ToolCall], step: int) -> list[ToolCall]:
-        """The calls, each with an id that no other of the conversation has: some providers repeat or omit them."""
-        taken = {call.id for call in self._calls}
+        """The calls, each with an id that no other of the conversation has: some providers repeat or omit them.
+
+        A key that a model repeats goes no further: not to a tool, and not to the provider that is asked next.
+        """
+        earlier = (call for message in self._candidates[0].request.messages for call in message.tool_calls)
+        taken = {call.id for call in (*earlier, *self._calls)}
         named = []
-        for number, call in enumerate(calls, 1):
+        for number, said in enumerate(calls, 1):
+            call = ToolCall(*(self._redactor.text(text) for text in said.fields().values()))
             own = call if call.id and call.id not in taken else call.replace(id=f"call_{step}_{number}")
             taken.add(own.id)
             named.append(own)
         return named
 
     def _results(self, calls: Iterable[ToolCall]) -> list[ToolResult]:
-        """What the calls gave back, in their order. Nothing of a turn is run unless all of it may be.
+        """What the calls gave back, in their order. Nothing is run before all that would run is approved.
 
         Raises:
             GlmError: the conversation ends here.

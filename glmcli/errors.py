@@ -168,6 +168,11 @@ class ProtocolError(GlmError):
     again = "look"
 
 
+def no_memory() -> ProtocolError:
+    """The error for a reply that does not fit, be it too long or the machine too small."""
+    return ProtocolError(message="the reply needs more memory than there is", sent=True)
+
+
 class OutputError(GlmError):
     """The answer cannot be written."""
 

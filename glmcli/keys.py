@@ -84,7 +84,9 @@ class KeyRing:
                 self._judge(os.fstat(file.fileno()), path)
                 return file.read(_MOST).decode("latin-1")
         except OSError as error:
-            raise CredentialsError(message=f"{flag}: cannot read {path}: {error.strerror}") from error
+            # Who gives the key itself in place of a file shall not find it in a log.
+            what = "the file that it names" if flag == "--key-file" else path
+            raise CredentialsError(message=f"{flag}: cannot read {what}: {error.strerror}") from error
 
     def _judge(self, status: os.stat_result, path: str) -> None:
         if not stat.S_ISREG(status.st_mode):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from glmcli.errors import UsageError
 from glmcli.record import Record
@@ -22,13 +22,13 @@ _DEFAULT_PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 
 
 class Proxy(Record):
-    """A proxy and its credentials; the repr shows no password."""
+    """A proxy and its credentials, which are bytes on the wire; the repr shows no password."""
 
     scheme: str
     host: str
     port: int
-    user: str | None = None
-    password: str | None = None
+    user: bytes | None = None
+    password: bytes | None = None
     _hidden = ("password",)
 
     def __str__(self) -> str:
@@ -85,9 +85,14 @@ def _parse(value: str, variable: str) -> Proxy:
         parts.scheme,
         parts.hostname,
         port or _DEFAULT_PORTS[parts.scheme],
-        unquote(parts.username) if parts.username else None,
-        unquote(parts.password) if parts.password else None,
+        _unquoted(parts.username),
+        _unquoted(parts.password),
     )
+
+
+def _unquoted(text: str | None) -> bytes | None:
+    """UTF-8, or the bytes that the variable itself holds."""
+    return unquote_to_bytes(text.encode(errors="surrogateescape")) if text else None
 
 
 def _excluded(host: str, port: int, no_proxy: str) -> bool:

@@ -1,20 +1,39 @@
 """Keys, and the promise that none of them leaves by any door but the Authorization header.
 
-Redaction is by value, not by name or pattern: every key that was read is looked for in everything that is printed or
-written, as it is, base64-encoded and URL-encoded.
+Redaction is by value, not by name or pattern: every key that is known is looked for in everything that is printed or
+written, as it is, in base64 and hex, and with any of its characters encoded (glmcli.encodings).
 """
 
 from __future__ import annotations
 
 import re
 from base64 import b64encode, urlsafe_b64encode
-from urllib.parse import quote
+from typing import TYPE_CHECKING
 
+from glmcli.encodings import Spelling, may_encode
 from glmcli.record import Record
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
 MASK = "***"
+# Where the rows of the program look for keys, and the one that belongs to GLM_PROVIDER. To import the rows would cost
+# more than all else that happens before the first argument is read; a test holds this equal to them.
+VARIABLES = (
+    "GLM_API_KEY",
+    "BIGMODEL_API_KEY",
+    "ZHIPUAI_API_KEY",
+    "ZHIPU_API_KEY",
+    "ZAI_API_KEY",
+    "DASHSCOPE_API_KEY",
+    "TOKENHUB_API_KEY",
+    "OPENAI_API_KEY",
+)
 _SHORTEST = 8  # characters; a shorter "key" would blank out ordinary words
+_SHOWN = 40  # characters; see glmcli.documents.shown
 _LEGAL = re.compile(r"[\x21-\x7e]+")
+
+Span = tuple[int, int]
 
 
 class Key(Record):
@@ -32,9 +51,9 @@ def illegal_character(key: str) -> int | None:
     return end + 1 if end < len(key) or not key else None
 
 
-def _forms(key: str) -> set[str]:
-    in_json = key.replace("\\", "\\\\").replace('"', '\\"')
-    return {key, in_json, quote(key, safe=""), *_base64_forms(key.encode())}
+def _forms(key: str) -> list[str]:
+    data = key.encode(errors="surrogateescape")
+    return [key, data.hex(), data.hex().upper(), *_base64_forms(data)]
 
 
 def _base64_forms(key: bytes) -> set[str]:
@@ -54,33 +73,82 @@ class Redactor:
 
     def __init__(self) -> None:
         """Know no key yet: they are added as they are read."""
-        self._forms: set[str] = set()
-        self._pattern: re.Pattern[str] | None = None
+        self._keys: set[str] = set()
+        self._forms: list[str] = []
+        self._spellings: list[Spelling] = []
+        self._shortest = 0
 
     def add(self, key: str) -> None:
-        """Look for this key from now on, in all its forms."""
-        if len(key) < _SHORTEST:
-            return
-        self._forms |= _forms(key)
-        longest_first = sorted(self._forms, key=len, reverse=True)
-        self._pattern = re.compile("|".join(re.escape(form) for form in longest_first))
+        """Look for this key from now on, in all its forms, and for what is left of it where we cut words ourselves.
+
+        The parser of flags cuts at the first `=`, and messages show so many characters of a foreign word.
+        """
+        for piece in (key, key.partition("=")[0], key[:_SHOWN]):
+            if len(piece) >= _SHORTEST and piece not in self._keys:
+                self._add(piece)
+
+    def _add(self, key: str) -> None:
+        self._keys.add(key)
+        forms = _forms(key)
+        self._forms += forms
+        # Of the others, those in letters and digits alone are encoded by nobody.
+        self._spellings += [Spelling(form) for form in forms if form == key or not form.isalnum()]
+        self._shortest = min(map(len, self._keys))
+
+    def add_variables(self, names: Iterable[str], environment: Mapping[str, str]) -> None:
+        """Look for what these variables hold."""
+        for name in names:
+            self.add(environment.get(name, "").strip())
 
     def text(self, text: str) -> str:
         """The text without keys."""
-        return self._pattern.sub(MASK, text) if self._pattern else text
+        out, shown = [], 0
+        for begin, end in self._spans(text):
+            out += [text[shown:begin], MASK]
+            shown = end
+        return "".join([*out, text[shown:]]) if out else text
+
+    def _spans(self, text: str) -> list[Span]:
+        """Where keys stand, in order; those that overlap are one."""
+        merged: list[Span] = []
+        for begin, end in sorted(self._found(text)):
+            if merged and begin < merged[-1][1]:
+                merged[-1] = merged[-1][0], max(end, merged[-1][1])
+            else:
+                merged.append((begin, end))
+        return merged
+
+    def _found(self, text: str) -> Iterator[Span]:
+        if len(text) < self._shortest:
+            return  # no form is shorter than its key
+        for form in self._forms:
+            begin = text.find(form)
+            while begin >= 0:
+                yield begin, begin + len(form)
+                begin = text.find(form, begin + 1)
+        if may_encode(text):
+            for spelling in self._spellings:
+                yield from spelling.find(text)
 
     def settled(self, text: str) -> int:
         """How many characters of `text` stay what they are, whatever follows: the rest may begin a key.
 
         A form may be the beginning of a longer one, and the end of a form the beginning of another.
         """
-        if self._pattern is None:
-            return len(text)
-        settled = len(text) - max(overlap(text, form) for form in self._forms)
-        for match in self._pattern.finditer(text):
-            if match.start() < settled < match.end():
-                settled = match.end()
-        return settled
+        settled = min((begin for begin, _ in self._begun(text)), default=len(text))
+        return next((end for begin, end in self._spans(text) if begin < settled < end), settled)
+
+    def begun(self, text: str) -> int:
+        """How many characters of a key, at the most, the end of `text` begins."""
+        return max((count for _, count in self._begun(text)), default=0)
+
+    def _begun(self, text: str) -> Iterator[Span]:
+        """Each place where a form begins that `text` ends within, and how many of its characters are there."""
+        for form in self._forms:
+            if count := overlap(text, form):
+                yield len(text) - count, count
+        for spelling in self._spellings:
+            yield from spelling.begun(text)
 
 
 def overlap(text: str, form: str) -> int:
@@ -109,4 +177,4 @@ class StreamRedactor:
     def flush(self) -> str:
         """What was held back: no whole key, but most of one is not shown either."""
         held, self._held = self._held, ""
-        return held if len(held) < _SHORTEST else MASK
+        return self._redactor.text(held) if self._redactor.begun(held) < _SHORTEST else MASK

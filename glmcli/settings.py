@@ -224,10 +224,9 @@ def _text(variable: str, environment: Mapping[str, str]) -> str | None:
     return value
 
 
-def _remember(redactor: Redactor, key: Key | None, password: str | None) -> None:
-    for secret in (key.value if key else None, password):
-        if secret:
-            redactor.add(secret)
+def _remember(redactor: Redactor, key: Key | None, password: bytes | None) -> None:
+    redactor.add(key.value if key else "")
+    redactor.add((password or b"").decode(errors="surrogateescape"))
 
 
 def limits(options: Options) -> Limits:

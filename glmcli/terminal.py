@@ -11,6 +11,7 @@ import fcntl
 import os
 import select
 import stat
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from glmcli.errors import GlmError, OutputError, ReaderGoneError
@@ -110,9 +111,10 @@ class Stream:
     def _write_all(self, data: bytes) -> None:
         if self.lost:
             raise OutputError(message=f"cannot write to {self.name}: it is closed")
-        while data:
+        left = memoryview(data)
+        while left:
             try:
-                data = data[os.write(self.fd, data) :]
+                left = left[os.write(self.fd, left) :]
             except BlockingIOError:
                 select.select([], [self.fd], [])  # another program made our descriptor non-blocking
             except OSError as error:
@@ -167,6 +169,7 @@ class Terminal:
         self.plain = bool(environment.get("NO_COLOR")) or environment.get("TERM") == "dumb"
         if environment.get("GITHUB_ACTIONS") == "true":
             self.stderr.guard_workflow()
+        self._is_dim = False
 
     @property
     def colours(self) -> bool:
@@ -203,6 +206,7 @@ class Terminal:
     def _say(self, label: str, text: str, colour: str = "") -> None:
         # A stderr that is closed or full must not hide the exit code.
         try:
+            self.dim(on=False)
             self.stderr.end_line()
             if colour and self.colours:
                 self.stderr.control(colour)
@@ -216,5 +220,15 @@ class Terminal:
 
     def dim(self, *, on: bool) -> None:
         """Begin or end the paler text in which reasoning is shown on a terminal."""
-        if self.colours:
+        if self.colours and on != self._is_dim:
+            self._is_dim = on
             self.stderr.control(_DIM if on else _RESET)
+
+    def restore(self) -> None:
+        """Leave what is a terminal as the next program wants it: with its usual colour, at the beginning of a line."""
+        for stream in (self.stderr, self.stdout):
+            with suppress(OutputError, ReaderGoneError):  # the terminal may be what is gone
+                if stream is self.stderr:
+                    self.dim(on=False)
+                if stream.is_terminal:
+                    stream.end_line()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import ssl
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glmcli.errors import UsageError
@@ -42,20 +42,32 @@ class Tls:
         """
         self._thread.join()
         if self._context is None:
-            raise UsageError(message=f"cannot read certificates from {self._file or self._directory}: {self._error}")
+            raise self._failure()
         return self._context
+
+    def _failure(self) -> UsageError:
+        if self._error and self._error.filename:  # Python names no file but that of the session keys
+            what = f"SSLKEYLOGFILE names {self._error.filename}, which cannot be written: {self._error.strerror}"
+            return UsageError(message=what, fix="correct or unset SSLKEYLOGFILE")
+        return UsageError(message=f"cannot read certificates from {self._file or self._directory}: {self._error}")
 
 
 def _authorities(environment: Mapping[str, str]) -> tuple[str | None, str | None]:
     file, directory = environment.get("SSL_CERT_FILE"), environment.get("SSL_CERT_DIR")
-    for variable, path, there in (
-        ("SSL_CERT_FILE", file, os.path.isfile),
-        ("SSL_CERT_DIR", directory, os.path.isdir),
-    ):
-        if path and not there(path):
-            raise UsageError(message=f"{variable} names {path}, which is not there", fix=f"correct or unset {variable}")
+    for variable, path, is_folder in (("SSL_CERT_FILE", file, False), ("SSL_CERT_DIR", directory, True)):
+        if path and (wrong := _wrong(path, is_folder=is_folder)):
+            raise UsageError(message=f"{variable} names {path}, which {wrong}", fix=f"correct or unset {variable}")
     if file or directory:
         return file or None, directory or None
     import certifi
 
     return certifi.where(), None
+
+
+def _wrong(path: str, *, is_folder: bool) -> str | None:
+    place = Path(path)
+    if not place.exists():
+        return "is not there"
+    if place.is_dir() is not is_folder:
+        return "is no folder" if is_folder else "is a folder"
+    return None

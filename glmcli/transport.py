@@ -15,13 +15,13 @@ import ssl
 import threading
 import zlib
 from contextlib import suppress
-from queue import Empty, Queue
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import httpcore
 
-from glmcli.errors import GlmError, IncompleteError, NetworkError, ProtocolError, Retry
+from glmcli.errors import GlmError, IncompleteError, NetworkError, ProtocolError, Retry, no_memory
 from glmcli.record import Record
 
 if TYPE_CHECKING:
@@ -80,7 +80,11 @@ class Exchange:
         self._proxy = proxy
         self._tls = tls
         self._backend = _Backend()
-        self._queue: Queue[Happening] = Queue(_AHEAD)
+        # Both are written in C: a signal in the middle of a wait leaves no lock in a state that nobody expects.
+        self._queue: SimpleQueue[Happening] = SimpleQueue()
+        self._room: SimpleQueue[None] = SimpleQueue()
+        for _ in range(_AHEAD):
+            self._room.put(None)
         self._closed = False
         self._was_sent = False
         self._has_head = False
@@ -89,9 +93,11 @@ class Exchange:
     def next(self, timeout: float) -> Happening | None:
         """What happened next, or None if nothing did within `timeout` seconds."""
         try:
-            return self._queue.get(timeout=max(timeout, 0))
+            happening = self._queue.get(timeout=max(timeout, 0))
         except Empty:
             return None
+        self._room.put(None)
+        return happening
 
     def close(self) -> None:
         """Hang up at once, so that the provider stops and no longer bills."""
@@ -99,11 +105,11 @@ class Exchange:
         if self._backend.connected is not None:
             with suppress(OSError):  # it may be gone already
                 self._backend.connected.shutdown(socket.SHUT_RDWR)
-        while self.next(0) is not None:
-            pass  # a full queue would keep the thread waiting
+        self._room.put(None)  # where there is none, the thread waits for it
 
     def _put(self, happening: Happening) -> None:
         if not self._closed:
+            self._room.get()
             self._queue.put(happening)
 
     def _run(self) -> None:
@@ -169,7 +175,7 @@ def _pool(proxy: Proxy | None, tls: Tls | None, backend: _Backend) -> httpcore.C
     if proxy is None:
         return httpcore.ConnectionPool(ssl_context=secure, network_backend=backend)
     url = httpcore.URL(scheme=proxy.scheme, host=proxy.host, port=proxy.port, target="/")
-    auth = (proxy.user, proxy.password or "") if proxy.user else None
+    auth = (proxy.user, proxy.password or b"") if proxy.user else None
     through = httpcore.Proxy(url, auth=auth, ssl_context=secure if proxy.scheme == "https" else None)
     return httpcore.ConnectionPool(ssl_context=secure, proxy=through, network_backend=backend)
 
@@ -227,6 +233,8 @@ def _translated(error: Exception, place: str, proxy: Proxy | None, *, sent: bool
             return NetworkError(message=f"{where} hung up without an answer", retry=Retry.NETWORK, sent=sent)
         case httpcore.RemoteProtocolError():
             return ProtocolError(message=f"{where} does not speak HTTP: {error}", fix="check the base URL", sent=sent)
+        case MemoryError():
+            return no_memory()
         case OSError():
             return NetworkError(message=f"the connection to {where} failed: {_reason(error)}", sent=sent)
         case _ if proxy and proxy.scheme in _SOCKS and not sent:

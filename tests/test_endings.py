@@ -9,7 +9,8 @@ import zlib
 
 import pytest
 from broken_replies import HELLO, STOP, error, packed, raw
-from servers import Hold, Reset, Server, delta, event, reply, stream
+from processes import error_of, shell
+from servers import END, Hold, Reset, Server, chunk, delta, event, head, reply, stream
 
 USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
 
@@ -18,6 +19,12 @@ def call(**fields):
     return delta(tool_calls=[fields])
 
 
+def in_choice(**fields):
+    return {"id": "req-1", "choices": [{"index": 0, "delta": {}} | fields]}
+
+
+REFUSED = error("1113")["error"]
+NO_REASON = in_choice(finish_reason=None)
 WEATHER = call(index=0, id="call_1", type="function", function={"name": "weather", "arguments": '{"city":"上海"}'})
 # ASCII on the wire: the other half of the character never comes.
 HALF = '{"choices":[{"delta":{"reasoning_content":"Hm\\ud83d"}}]}'
@@ -60,6 +67,16 @@ CASES = {
     "unknown reason": (stream(HELLO, delta(finish_reason="bored")), 13, "Hello\n", "unknown finish_reason: bored"),
     "the reason error": (stream(HELLO, delta(finish_reason="error")), 13, "Hello\n", "unknown finish_reason: error"),
     "reasons keep their case": (stream(HELLO, delta(finish_reason="STOP")), 13, "Hello\n", "unknown finish_reason"),
+    "a number as the reason": (stream(HELLO, delta(finish_reason=1)), 13, "Hello\n", "unknown finish_reason: 1"),
+    "zero as the reason": (stream(HELLO, delta(finish_reason=0)), 13, "Hello\n", "unknown finish_reason: 0"),
+    "false as the reason": (stream(HELLO, delta(finish_reason=False)), 13, "Hello\n", "unknown finish_reason: false"),
+    "a list as the reason": (
+        stream(HELLO, delta(finish_reason=["stop"])),
+        13,
+        "Hello\n",
+        'unknown finish_reason: ["stop"]',
+    ),
+    "null is no reason": (stream(HELLO, NO_REASON, done=False), 7, "Hello\n", "ended before the model finished"),
     "tool_calls without calls": (stream(HELLO, delta(finish_reason="tool_calls")), 13, "Hello\n", "sent none"),
     "the text null is no reason": (stream(HELLO, delta(finish_reason="null"), done=False), 7, "Hello\n", ""),
     "an empty reason is none": (stream(HELLO, delta(finish_reason=""), done=False), 7, "Hello\n", ""),
@@ -96,6 +113,29 @@ CASES = {
     "error after text": (stream(HELLO, error("1305")), 5, "Hello\n", "overloaded"),
     "error after finish": (stream(HELLO, STOP, error("1301")), 8, "Hello\n", "code 1301"),
     "error beside finish": (stream(HELLO, STOP | error("1113")), 4, "Hello\n", "the balance is used up"),
+    "error in a choice": (stream(HELLO, in_choice(error=REFUSED)), 4, "Hello\n", "why: as it is"),
+    "error in a choice beside finish": (
+        stream(HELLO, in_choice(error=REFUSED, finish_reason="stop")),
+        4,
+        "Hello\n",
+        "the balance is used up",
+    ),
+    "error in a delta": (stream(HELLO, in_choice(delta={"error": REFUSED}), STOP), 4, "Hello\n", "code 1113"),
+    "error in another choice": (stream(HELLO, in_choice(index=1, error=REFUSED), STOP), 4, "Hello\n", "code 1113"),
+    "error of a choice as text": (stream(HELLO, in_choice(error="no memory"), STOP), 5, "Hello\n", "why: no memory"),
+    "no error in a choice": (stream(HELLO, in_choice(error=None), in_choice(error={}), STOP), 0, "Hello\n", ""),
+    "whole, error in a choice": (
+        reply(200, in_choice(message={"content": "Hello"}, finish_reason="stop", error=REFUSED)),
+        4,
+        "",
+        "the balance is used up",
+    ),
+    "whole, error in a message": (
+        reply(200, in_choice(message={"content": "Hello", "error": REFUSED}, finish_reason="stop")),
+        4,
+        "",
+        "the balance is used up",
+    ),
     "error as text": (stream(HELLO, {"error": "out of memory"}), 5, "Hello\n", "why: out of memory"),
     "error with a number": (stream(HELLO, error(500)), 5, "Hello\n", "code 500"),
     "flat error": (stream(HELLO, {"object": "error", "message": "m", "code": 400}), 2, "Hello\n", "why: m"),
@@ -577,3 +617,20 @@ def test_deep_json_never_is_a_bug(glm, keys) -> None:
         with Server(raw(f'data: {{"error":{{"code":"1302","message":{deep}}}}}\n\n')) as server:
             done = glm("ask", "-P", "zai", "--base-url", server.url, "--retries", "0", "hi", env=keys)
         assert done.code in (5, 13), (depth, done.err)
+
+
+def test_a_reply_that_needs_more_memory_than_there_is(home, cwd, keys) -> None:
+    """How much is too little differs between machines; the answer alone needs 32 MiB, several times."""
+    codes = []
+    piece = chunk(event(delta(content="x" * (1 << 20))))
+    with Server([head(), *[piece] * 32, chunk(event(STOP)), chunk(event("[DONE]")), END]) as server:
+        ask = f'"$GLM" ask -P zai --base-url {server.url} --retries 0 --json hi'
+        for limit in range(140_000, 220_000, 10_000):
+            done = shell(f"ulimit -v {limit}; {ask}", home, cwd, **keys)
+            codes.append(done.returncode)
+            error_ = json.loads(done.stdout)["error"]
+            if done.returncode:
+                assert error_["message"].removeprefix("zai: ") == "the reply needs more memory than there is"
+                assert error_of(done.stderr.decode()) == error_["message"]
+    assert set(codes) <= {0, 13}
+    assert 13 in codes

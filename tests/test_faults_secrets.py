@@ -16,8 +16,6 @@ from processes import error_of, held, names, read_until, running, shell
 from servers import Server, answer, delta, reply, stream
 
 UNTESTABLE = {
-    "K14": "child tools come with `tools run`; until then glm starts nothing but the key command of the user's own "
-    "configuration",
     "K15": "images come with `vision`; -v has no media to print before",
 }
 
@@ -323,3 +321,11 @@ def test_K13_no_file_holds_it(glm, cwd, command) -> None:
     assert [turn["content"] for turn in talk] == ["is *** a key?", "a *** ***"]
     assert talk[1]["reasoning"] == "r ***"
     assert names(cwd) == {"out", "why", "talk", "meta"}
+
+
+def test_K14_a_tool_does_not_see_the_keys(glm, keys, cwd) -> None:
+    """Every variable that a program of a tool file gets is in the result that the model reads."""
+    (cwd / "t.yaml").write_text("tools: [{name: see, description: d, run: [env], env: [OTHER]}]\n")
+    done = glm("tools", "call", "see", "--tools", "t.yaml", env=keys | {"OTHER": "o", "GLM_API_KEY": CANARY})
+    assert (done.code, done.err) == (0, "")
+    assert {line.partition("=")[0] for line in done.text.splitlines()} == {"PATH", "HOME", "LANG", "OTHER"}

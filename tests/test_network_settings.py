@@ -185,6 +185,22 @@ def test_socks_with_a_password(glm) -> None:
     assert "p%40ssword" not in done.err
 
 
+PASSWORDS = [("p\u00e9", b"p\xc3\xa9"), ("p%C3%A9", b"p\xc3\xa9"), ("%ff", b"\xff"), ("\udcff", b"\xff")]
+
+
+@pytest.mark.parametrize(("written", "sent"), PASSWORDS)
+def test_a_password_that_is_not_ascii(glm, written, sent) -> None:
+    socks = Socks(password=True)
+    with Server(answer("Hi")) as server, Front(socks, server.port) as front:
+        done = glm("ask", *GATE, env={"ALL_PROXY": f"socks5://m\u00e9:{written}@127.0.0.1:{front.port}"})
+    assert (done.code, done.out, done.err) == (0, b"Hi\n", "")
+    assert socks.users == [b"m\xc3\xa9:" + sent]
+    with Server(answer("Hi")) as proxy:
+        done = glm("ask", *GATE, env={"http_proxy": f"http://me:{written}@127.0.0.1:{proxy.port}"})
+    assert (done.code, done.out, done.err) == (0, b"Hi\n", "")
+    assert proxy.requests[0].header("Proxy-Authorization") == "Basic " + b64encode(b"me:" + sent).decode()
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -289,6 +305,36 @@ def test_authorities_that_are_not_there(glm, variable, value) -> None:
     done = glm("ask", *zai("https://gate.invalid/v1"), env=KEY | {variable: value})
     assert (done.code, done.out) == (2, b"")
     assert error_of(done.err) == f"{variable} names {value}, which is not there"
+
+
+def test_authorities_of_the_wrong_kind(glm, cwd) -> None:
+    (cwd / "folder").mkdir()
+    (cwd / "file").write_text("")
+    for variable, value, wrong in (
+        ("SSL_CERT_FILE", "folder", "SSL_CERT_FILE names folder, which is a folder"),
+        ("SSL_CERT_DIR", "file", "SSL_CERT_DIR names file, which is no folder"),
+    ):
+        done = glm("ask", *zai("https://gate.invalid/v1"), env=KEY | {variable: value})
+        assert (done.code, error_of(done.err)) == (2, wrong)
+
+
+@pytest.mark.parametrize("value", ["/dev/null", "empty"])
+def test_a_file_without_anything(glm, cwd, value) -> None:
+    (cwd / "empty").write_text("")
+    with Front(lambda connection: connection) as front:
+        done = glm("ask", *zai(at(front, "https")), env=KEY | {"SSL_CERT_FILE": value})
+    assert (done.code, done.out, front.connections) == (2, b"", 0)
+    assert error_of(done.err).startswith(f"zai: cannot read certificates from {value}: ")
+    assert "no certificate" in done.err
+
+
+def test_a_log_of_session_keys_that_cannot_be_written(glm) -> None:
+    env = KEY | {"SSLKEYLOGFILE": "/none/of/that"}
+    with Front(lambda connection: connection) as front:
+        done = glm("ask", *zai(at(front, "https")), env=env)
+    assert (done.code, done.out, front.connections) == (2, b"", 0)
+    wrong = "SSLKEYLOGFILE names /none/of/that, which cannot be written: No such file or directory"
+    assert error_of(done.err) == f"zai: {wrong}"
 
 
 def test_a_file_without_certificates(glm, cwd) -> None:

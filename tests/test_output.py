@@ -425,6 +425,30 @@ def test_output_into_a_fifo(glm, cwd) -> None:
     assert stat.S_ISFIFO((cwd / "fifo").stat().st_mode)
 
 
+@pytest.mark.parametrize("flag", ["-O", "--reasoning", "--meta"])
+def test_a_fifo_that_nobody_reads_ends_at_the_deadline(glm, cwd, flag) -> None:
+    os.mkfifo(cwd / "fifo")
+    with Server(answer("Hi")) as server:
+        done = glm("ask", *ZAI, server.url, flag, "fifo", "--deadline", "0.3", "hi", env=KEY, timeout=20)
+    assert (done.code, done.out, server.requests) == (6, b"", [])
+    assert error_of(done.err) == "the deadline has passed"
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "said"),
+    [
+        (("-m", "nowhere/x", "-P", "nowhere"), 2, "--provider: unknown provider 'nowhere'"),
+        (("-P", "tokenhub"), 3, "no key for tokenhub"),
+        (("-m", "sandbox/glm-5", "-O", "/none/out"), 14, "cannot write /none/out: No such file or directory"),
+    ],
+)
+def test_an_error_is_not_lost_in_a_fifo_that_nobody_reads(glm, cwd, flags, code, said) -> None:
+    os.mkfifo(cwd / "fifo")
+    done = glm("ask", *flags, "--meta", "fifo", "--deadline", "0.3", "hi", timeout=20)
+    assert (done.code, done.out) == (code, b"")
+    assert error_of(done.err) == said
+
+
 @pytest.mark.parametrize("path", ["/dev/fd/{}", "/proc/self/fd/{}"])
 def test_output_into_a_descriptor(glm, path) -> None:
     reader, writer = os.pipe()

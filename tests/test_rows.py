@@ -9,6 +9,10 @@ import subprocess
 import pytest
 from conftest import GLM, environment
 
+from glmcli.keys import GENERAL
+from glmcli.providers import PROVIDERS
+from glmcli.secrets import VARIABLES
+
 HOSTED = ("bigmodel", "zai", "modelstudio", "dashscope", "tokenhub")
 ROWS = (*HOSTED, "vllm", "sglang", "llamacpp", "ollama", "openai")
 ECHO = 'This is the glm sandbox, not a model. You asked glm-5: "Who are you"\n'
@@ -17,6 +21,12 @@ KEY = "a-key-that-is-not-bad"
 KEYS = dict.fromkeys(
     ("BIGMODEL_API_KEY", "ZAI_API_KEY", "DASHSCOPE_API_KEY", "TOKENHUB_API_KEY", "OPENAI_API_KEY"), KEY
 )
+
+
+def test_the_variables_of_keys_are_those_of_the_rows() -> None:
+    """They are looked for before the rows are imported, which costs too much for `glm --version`."""
+    rows = [variable for row in PROVIDERS.values() for variable in row.key_variables]
+    assert sorted(VARIABLES) == sorted({GENERAL, *rows})
 
 
 @pytest.fixture(scope="module")

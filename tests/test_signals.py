@@ -101,11 +101,85 @@ def test_in_the_sandbox(home, cwd) -> None:
 
 @pytest.mark.parametrize("delay", [0.0, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.08, 0.1, 0.13])
 def test_at_any_moment_of_the_start(home, cwd, delay) -> None:
-    """SIGTERM only: until our handlers stand, Python itself answers SIGINT, with a traceback of its own."""
+    """SIGTERM only: until our first line runs, Python itself answers SIGINT, with a traceback of its own."""
     with running(home, cwd, "ask", "-m", "sandbox/glm-5", stdin=subprocess.PIPE) as process:
         time.sleep(delay)
         end(process, signal.SIGTERM)
         assert (process.stdout.read(), process.stderr.read()) == (b"", b"")
+
+
+# What runs before our program, in its process: it watches for an import, and there a signal comes.
+HOOK = """
+import builtins, os, signal
+real = builtins.__import__
+def watched(name, *rest, **more):
+    if name == {name!r}:
+        builtins.__import__ = real
+        {then}
+    return real(name, *rest, **more)
+builtins.__import__ = watched
+def come():
+    os.kill(os.getpid(), signal.{number})
+    signal.pause()
+class Callback:
+    def __del__(self):
+        come()
+class Library:
+    def wait(self):
+        try:
+            come()
+        except BaseException:
+            raise RuntimeError("release unlocked lock")
+    def ignore(self):
+        try:
+            come()
+        except BaseException:
+            pass
+"""
+
+
+def hooked(home, cwd, name, then, number, *arguments):
+    """The program with a signal at that import; whoever waits is woken by the signal alone."""
+    folder = cwd / "hook"
+    folder.mkdir(exist_ok=True)
+    (folder / "sitecustomize.py").write_text(HOOK.format(name=name, then=then, number=number))
+    with Server(held()) as server:
+        flags = arguments or ("ask", *ZAI, server.url, "hi")
+        with running(home, cwd, *flags, env=KEY | {"PYTHONPATH": str(folder)}) as process:
+            code = process.wait(30)
+            return code, process.stdout.read(), process.stderr.read(), server.requests
+
+
+@pytest.mark.parametrize("name", ["glmcli.errors", "typer", "typer.core", "glmcli.commands.options"])
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+def test_while_the_program_is_imported(home, cwd, name, number) -> None:
+    for then in ("come()", "Callback()", "Library().wait()"):
+        assert hooked(home, cwd, name, then, number) == (-getattr(signal, number), b"", b"", [])
+
+
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize("then", ["come()", "Callback()", "Library().wait()", "Library().ignore()"])
+def test_whatever_becomes_of_the_exception(home, cwd, then, number) -> None:
+    """It is dropped in a callback, or a library makes another one of it: the signal ends the program all the same."""
+    code, *rest = hooked(home, cwd, "httpcore", then, number)
+    assert (code, *rest[:2]) == (-getattr(signal, number), b"", b"")
+
+
+@pytest.mark.parametrize("then", ["Callback()", "Library().ignore()"])
+def test_a_signal_that_was_dropped_in_a_run_that_ends_well(home, cwd, then) -> None:
+    code, _, err, _ = hooked(
+        home, cwd, "glmcli.output.requests", then, "SIGINT", "ask", "-m", "sandbox/glm-5", "-n", "hi"
+    )
+    assert (code, err) == (-signal.SIGINT, b"")
+
+
+def test_what_others_drop_in_a_callback_is_told_as_ever(home, cwd) -> None:
+    then = "type('Other', (), {'__del__': lambda self: 1 / 0})()"
+    arguments = ("ask", "-m", "sandbox/glm-5", "-n", "hi")
+    code, _, err, _ = hooked(home, cwd, "glmcli.output.requests", then, "SIGINT", *arguments)
+    assert code == 0
+    assert err.startswith(b"Exception ignored in: ")
+    assert b"ZeroDivisionError" in err
 
 
 def test_a_signal_that_the_parent_ignores_stays_ignored(home, cwd) -> None:

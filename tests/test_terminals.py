@@ -239,6 +239,23 @@ def test_ctrl_c_on_a_terminal_ends_the_line(home, cwd) -> None:
     os.close(master)
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("command", ["ask", "stream"])
+def test_a_signal_ends_the_paler_text_and_its_line(home, cwd, command, number) -> None:
+    master, slave = pty.openpty()
+    with Server(held(delta(reasoning_content="thinking"))) as server:
+        more = {"stdin": slave, "stdout": slave, "stderr": slave, "start_new_session": True}
+        with running(home, cwd, command, *ZAI, server.url, "hi", env=KEY, **more) as process:
+            os.close(slave)
+            seen = os.read(master, 100)
+            while not seen.endswith(b"thinking"):
+                seen += os.read(master, 100)
+            process.send_signal(number)
+            assert process.wait(30) == -number
+            assert (seen, os.read(master, 100)) == (b"\x1b[2mthinking", b"\x1b[0m\r\n")
+    os.close(master)
+
+
 # GitHub Actions
 
 COMMANDS = (

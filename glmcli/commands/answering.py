@@ -5,13 +5,14 @@ from __future__ import annotations
 import signal
 import time
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from glmcli import prompt as words
-from glmcli import settings
+from glmcli import settings, signals
 from glmcli.commands.options import merge
 from glmcli.config import load as load_config
-from glmcli.errors import GlmError, NetworkError, OutputError, ReaderGoneError, UsageError
+from glmcli.errors import GlmError, NetworkError, OutputError, ReaderGoneError, UsageError, no_memory
 from glmcli.keys import KeyRing
 from glmcli.options import Options
 from glmcli.outcome import Outcome
@@ -23,7 +24,7 @@ from glmcli.stdin import Stdin
 from glmcli.terminal import STDIN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from collections.abc import Set as AbstractSet
     from types import FrameType
 
@@ -44,6 +45,7 @@ def answer(app: App, flags: Mapping[str, Any], *, live: bool, runs_tools: bool =
     Raises:
         GlmError: as its exit code says.
     """
+    signals.heed()
     with ExitStack() as stack:
         question = _Question(app, Options(**flags), flags, stack, live=live, runs_tools=runs_tools)
         try:
@@ -51,6 +53,7 @@ def answer(app: App, flags: Mapping[str, Any], *, live: bool, runs_tools: bool =
         except _ReportedError as reported:
             raise reported.error from reported.__cause__
         except GlmError as error:
+            question.bound()  # anew: a FIFO that nobody reads must not swallow the error
             _report(app, question.options, error, question.told)
             raise
 
@@ -136,7 +139,7 @@ class _Question:
         self._stack = stack
         self._live = live
         deadline = app.started + options.deadline if options.deadline else float("inf")
-        self._bound(options.deadline)
+        self.bound()
         self._stdin = Stdin(lost=STDIN in app.lost, deadline=deadline, say=app.terminal.insist)
 
     def ask(self) -> None:
@@ -148,6 +151,8 @@ class _Question:
             self._stdin.reserve("--key-file -")
         self._refuse_shared_file()
         config = load_config(self._app.environment)
+        for row in config.providers.values():
+            self._terminal.redactor.add_variables(row.key_variables, self._app.environment)
         tools = self._tools(config)
         session = Session(self.options.session) if self.options.session else None
         new, messages = self._messages(session)
@@ -158,7 +163,8 @@ class _Question:
             return
         from glmcli.commands.writers import Kept
 
-        keep = Kept(session, new, self._terminal.redactor) if session else Silent()
+        # A plan is no answer, and nothing that was said.
+        keep = Kept(session, new, self._terminal.redactor) if session and not self.options.plan else Silent()
         outcome = self._run(candidates, keep, toolbox)
         if outcome.error:
             raise _ReportedError(outcome.error)
@@ -192,9 +198,9 @@ class _Question:
             self.options = options.replace(meta=None)  # the error must not be written over that file either
             raise
 
-    def _bound(self, deadline: float | None) -> None:
+    def bound(self) -> None:
         """End whatever no other limit ends, such as the opening of a FIFO that nobody else opens."""
-        if deadline:
+        if deadline := self.options.deadline:
             signal.signal(signal.SIGALRM, _too_late)
             left = self._app.started + deadline + _GRACE - time.monotonic()
             signal.setitimer(signal.ITIMER_REAL, min(max(left, _GRACE), _LONGEST_ALARM))
@@ -207,7 +213,7 @@ class _Question:
 
         file = request_file.load(self.options.request, self.options.var, self._stdin)
         self.options = merge(file, self._flags)
-        self._bound(self.options.deadline)
+        self.bound()
         # `stream` in a request file is the wire's; whether text is printed as it comes is said by --stream alone.
         self._agree()
         return file
@@ -257,6 +263,7 @@ class _Question:
         """Where the answer goes; a stream that a person watches is rendered."""
         options, terminal = self.options, self._terminal
         as_text = options.plain or options.raw or options.exact or options.json or options.jsonl or terminal.plain
+        as_text = as_text or self._runs_tools  # lines about calls come between
         if self._live and options.output is None and terminal.stdout.is_terminal and not as_text:
             from glmcli.output.live import RenderedStream
 
@@ -286,16 +293,29 @@ class _Question:
                 runs_tools=self._runs_tools,
                 started=self._app.started,
             )
-            engine = Engine(plan, writer, self._terminal.redactor, tls, out.check_reader)
+            tick = partial(_tick, out)
+            engine = Engine(plan, writer, self._terminal.redactor, tls, tick)
             if toolbox is None or self.options.plan:
-                return engine.ask()
+                return _asked(engine.ask)
             from glmcli.converse import Conversation
             from glmcli.tools.approval import Approvals
 
             approvals = Approvals(self._terminal, everything=self.options.yes, named=self.options.approve)
-            terminal, tick = self._terminal, out.check_reader
-            talk = Conversation(engine, plan, writer, toolbox, approvals, redactor=terminal.redactor, tick=tick)
-            return talk.run(self.options.max_steps)
+            redactor = self._terminal.redactor
+            talk = Conversation(engine, plan, writer, toolbox, approvals, redactor=redactor, tick=tick)
+            return _asked(partial(talk.run, self.options.max_steps))
+
+
+def _tick(out: Destination) -> None:
+    signals.check()
+    out.check_reader()
+
+
+def _asked(ask: Callable[[], Outcome]) -> Outcome:
+    # The error is raised when what was read is gone: to report it needs memory too.
+    with suppress(MemoryError):
+        return ask()
+    raise no_memory()
 
 
 @contextmanager

@@ -71,7 +71,7 @@ class Flag(Record):
     def _bounded(self, text: str, kind: Callable[[str], float], what: str) -> float:
         name = self.written[-1]
         try:
-            value = kind(text)
+            value = kind(_digits(text))
         except ValueError as error:
             raise UsageError(message=f"{name}: {text!r} is not {what}") from error
         if value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124 - NaN is not itself
@@ -81,6 +81,13 @@ class Flag(Record):
         if self.kind == "seconds" and self.least is None and value <= 0:
             raise UsageError(message=f"{name}: {text} is not more than 0")
         return value
+
+
+def _digits(text: str) -> str:
+    """The text, unless it is a number to Python alone: `1_0`, or the digits of another script."""
+    if "_" in text or not text.isascii():
+        raise ValueError
+    return text
 
 
 _MODEL, _INPUT, _THINK, _SAMPLE = "Model", "Input", "Thinking", "Sampling"

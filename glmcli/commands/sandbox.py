@@ -32,8 +32,10 @@ def _sandbox(ctx: typer.Context, given: dict[str, Any]) -> None:
 
     Prints one line a provider: its name, a tab, and its base URL for --base-url.
     """
+    from glmcli import signals
     from glmcli.sandbox import PREFIXES, Sandbox
 
+    signals.heed()
     server = Sandbox(
         port=given.get("port", 0),
         faults=given.get("fault", ()),

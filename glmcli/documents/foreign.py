@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ from glmcli.documents.shown import value_text
 from glmcli.documents.words import explain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from jsonschema.protocols import Validator
 
@@ -33,6 +34,7 @@ _PATIENCE = 0.4  # seconds of our own time, for a schema or for a value
 _PROBE = 40  # characters: an exponential pattern needs years for them
 _PROBES = 24  # texts a pattern is tried on
 _MOST = 5  # faults of a value that are told
+_OPEN = ("additionalProperties", "unevaluatedProperties", "patternProperties")
 _COMPOSED = ("$ref", "$dynamicRef", "allOf", "anyOf", "oneOf", "if", "not", "dependentSchemas")
 
 
@@ -146,14 +148,29 @@ def _about_all(text: str) -> str:
 
 
 def _closed(schema: Mapping[str, Any], kind: type[Validator]) -> Mapping[str, Any]:
-    says = {"additionalProperties", "unevaluatedProperties", "patternProperties"} & schema.keys()
-    if says:
+    if any(word in schema for word in _COMPOSED):
+        # Only these drafts can tell what the parts of a composed schema have allowed.
+        knows = "unevaluatedProperties" in kind.VALIDATORS and not any(word in schema for word in _OPEN)
+        return {**schema, "unevaluatedProperties": False} if knows else schema
+    closed = {} if any(word in schema for word in _OPEN) else {"additionalProperties": False}
+    return {**_with_closed_parts(schema), **closed}
+
+
+def _with_closed_parts(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The same for objects inside it that name their properties; parts that are composed or referred to are left."""
+    parts = schema.get("properties")
+    if not isinstance(parts, Mapping):
         return schema
-    if not any(word in schema for word in _COMPOSED):
-        return {**schema, "additionalProperties": False}
-    # Only these drafts can tell what the parts of a composed schema have allowed.
-    knows = "unevaluatedProperties" in kind.VALIDATORS
-    return {**schema, "unevaluatedProperties": False} if knows else schema
+    return {**schema, "properties": {name: _closed_part(part) for name, part in parts.items()}}
+
+
+def _closed_part(part: Any) -> Any:  # noqa: ANN401 - any JSON
+    if not isinstance(part, Mapping) or any(word in part for word in _COMPOSED):
+        return part
+    if isinstance(part.get("items"), Mapping):
+        part = {**part, "items": _closed_part(part["items"])}
+    closes = "properties" in part and not any(word in part for word in _OPEN)
+    return {**_with_closed_parts(part), **({"additionalProperties": False} if closes else {})}
 
 
 @cache

@@ -99,4 +99,8 @@ class Together:
         """The question is over; `ended` remembers who knows, for the case that one of them fails."""
         for writer in self._writers:
             self.ended.add(type(writer))
-            writer.end(outcome)
+            try:
+                writer.end(outcome)
+            except MemoryError:
+                self.ended.discard(type(writer))  # it has written nothing: a stream copies no text
+                raise

@@ -23,12 +23,21 @@ Chunk = Mapping[str, Any]
 
 
 class JsonDecoder:
-    """Turns frames into events; `events` is the dialect's reading of one JSON object."""
+    """Turns frames into events; `events` is the dialect's reading of one JSON object.
 
-    def __init__(self, provider: Provider, events: Callable[[Chunk], Iterator[Event]]) -> None:
+    `errors` finds the `error` fields that a dialect's object holds deeper inside: they count like one at the top.
+    """
+
+    def __init__(
+        self,
+        provider: Provider,
+        events: Callable[[Chunk], Iterator[Event]],
+        errors: Callable[[Chunk], Iterator[object]] = lambda _: iter(()),
+    ) -> None:
         """A fresh reader for one reply."""
         self._provider = provider
         self._events = events
+        self._errors = errors
         self._filter = TextFilter(provider.wire)
         self._count = 0
 
@@ -71,6 +80,9 @@ class JsonDecoder:
             return
         if not isinstance(value, Mapping):
             raise ProtocolError(message="broken JSON", why=encode(value), sent=True)
+        for error in self._errors(value):
+            if fault := find_fault({"error": error}):
+                raise refusal(fault, self._provider, status)
         for event in self._events(value):
             yield from self._filter.push(event)
 
@@ -118,8 +130,13 @@ def count(value: object) -> int | None:
 
 
 def finish(value: object) -> str | None:
-    """A finish reason; DashScope writes the text "null" for none (recorded bodies, 2024 to 2026)."""
-    return value if isinstance(value, str) and value not in ("", "null") else None
+    """A finish reason; DashScope writes the text "null" for none (recorded bodies, 2024 to 2026).
+
+    What is no text is a reason too, one that nobody knows: it is not for us to say that the model did not stop.
+    """
+    if value in (None, "", "null"):
+        return None
+    return value if isinstance(value, str) else encode(value)
 
 
 def tool_calls(value: object) -> Iterator[ToolCallPart]:

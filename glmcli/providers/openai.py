@@ -58,7 +58,14 @@ def listing(value: Any) -> Listing:  # noqa: ANN401 - any JSON may come
 
 def decoder(provider: Provider) -> JsonDecoder:
     """A fresh reader for one reply."""
-    return JsonDecoder(provider, _events)
+    return JsonDecoder(provider, _events, _errors)
+
+
+def _errors(chunk: Chunk) -> Iterator[object]:
+    """What gateways write into a choice when their upstream fails: github.com/genkit-ai/genkit/pull/6259 (2026-09)."""
+    for choice in map(mapping, items(chunk.get("choices"))):
+        for place in (choice, mapping(choice.get("delta")), mapping(choice.get("message"))):
+            yield place.get("error")
 
 
 def _events(chunk: Chunk) -> Iterator[Event]:

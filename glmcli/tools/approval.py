@@ -96,7 +96,10 @@ class Approvals:
         screen.write(f"glm: the model wants to run {tool.name} ({tool.place}):\n")
         screen.write("".join(f"  {line}\n" for line in _shown(judged, tool)))
         screen.write("run it? [y]es, [a]lways in this conversation, [N]o: ")
-        return os.read(fd, _LONGEST).decode(errors="replace").strip().lower()
+        try:
+            return os.read(fd, _LONGEST).decode(errors="replace").strip().lower()
+        except OSError:  # the terminal is gone, and nobody said yes
+            return ""
 
 
 def _shown(judged: Judged, tool: Tool) -> list[str]:

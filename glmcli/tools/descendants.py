@@ -10,7 +10,10 @@ from __future__ import annotations
 import os
 import signal
 from contextlib import suppress
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _PROC = "/proc"
 _ADOPT = 36  # PR_SET_CHILD_SUBREAPER, linux/prctl.h
@@ -22,7 +25,7 @@ class _Process(NamedTuple):
     session: int
 
 
-_before: set[int] = set()  # children that no tool started
+_others: set[int] = set()  # sessions of processes that no tool started: our own, and those that we found below us
 _tools: set[int] = set()  # tools under way
 _kept: set[int] = set()  # servers, which outlive the tools beside them
 _adopts = False
@@ -37,7 +40,9 @@ def adopt() -> None:
 
     _adopts = True
     ctypes.CDLL(None).prctl(_ADOPT, 1, 0, 0, 0)
-    _before.update(pid for pid, process in _processes().items() if process.parent == os.getpid())
+    processes = _processes()
+    below = _grown({os.getpid()}, processes)
+    _others.update(processes[pid].session for pid in below if pid in processes)
 
 
 def started(pid: int) -> None:
@@ -69,17 +74,21 @@ def end(pid: int) -> None:
 def _below(pid: int) -> set[int]:
     """All processes of the tool but itself; orphans too, if no other tool is under way whose they could be."""
     processes = _processes()
-    found = {pid}
-    grown = True
-    while grown:
-        more = {each for each, process in processes.items() if process.parent in found or process.session in found}
-        grown = not more <= found
-        found |= more
-    mine = os.getpid()
+    found, mine = _grown({pid}, processes), os.getpid()
     if _tools <= {pid}:
-        orphans = {each: process for each, process in processes.items() if process.parent == mine}
-        found |= {each for each, process in orphans.items() if not {each, process.session} & (_before | _kept)}
+        orphans = {each: process.session for each, process in processes.items() if process.parent == mine}
+        # Every tool and server has a session of its own: what shares one with others is theirs.
+        found |= {each for each, session in orphans.items() if session not in _others | _kept}
     return found - {pid, mine}
+
+
+def _grown(found: set[int], processes: Mapping[int, _Process]) -> set[int]:
+    """These processes, what they started, and all of the sessions that they began."""
+    while True:
+        more = {each for each, process in processes.items() if process.parent in found or process.session in found}
+        if more <= found:
+            return found
+        found = found | more
 
 
 def _reap(victims: set[int]) -> None:

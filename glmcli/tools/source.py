@@ -7,30 +7,29 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from glmcli import documents
-from glmcli.providers import PROVIDERS
+from glmcli.errors import UsageError
 from glmcli.record import Record
-from glmcli.stdin import Stdin, read_file
+from glmcli.secrets import VARIABLES
 
 if TYPE_CHECKING:
     from glmcli.documents import Document
     from glmcli.documents.document import Path
+    from glmcli.stdin import Stdin
 
-_MOST = 1024 * 1024
+_MOST = 1024 * 1024 + 1  # bytes; the one that is too many lets the parser say so
 NO_PARAMETERS: Mapping[str, Any] = {"type": "object", "properties": {}}
-# No program that a model calls may see what opens a provider's door.
-KEY_VARIABLES = frozenset({"GLM_API_KEY", *(name for row in PROVIDERS.values() for name in row.key_variables)})
 
 
 class ToolSource(Record):
     """A tool file, the folder that its programs are relative to, and the environment that they are found in.
 
-    `keys` are the variables that hold keys: those of every provider.
+    `keys` are the variables that hold keys: no program that a model calls may see what opens a provider's door.
     """
 
     document: Document
     folder: str
     environment: Mapping[str, str]
-    keys: frozenset[str] = KEY_VARIABLES
+    keys: frozenset[str]
 
     def definitions(self) -> Iterator[tuple[Path, Mapping[str, Any]]]:
         """Every definition of a function with its path; for a file that satisfies the schema."""
@@ -55,9 +54,17 @@ def read(
     Raises:
         UsageError: it cannot be read, or is neither YAML nor JSON.
     """
-    # One byte more than a document may hold lets the parser say what is wrong.
-    text = read_file(path, "--tools", stdin, limit=_MOST + 1)
-    document = documents.parse(text, "<stdin>" if path == "-" else path)
+    document = documents.parse(_bytes(path, stdin), "<stdin>" if path == "-" else path)
     # A program with a slash is never looked up on the PATH, not even where the file stands in the working directory.
     folder = "." if path == "-" else os.path.dirname(path) or "."  # noqa: PTH120 - a string is all that is needed
-    return ToolSource(document, folder, environment, KEY_VARIABLES | more_keys)
+    return ToolSource(document, folder, environment, frozenset(VARIABLES) | more_keys)
+
+
+def _bytes(path: str, stdin: Stdin) -> bytes:
+    if path == "-":
+        return stdin.read("the tools")
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - pathlib costs a million instructions here for nothing
+            return file.read(_MOST)
+    except OSError as error:
+        raise UsageError(message=f"{path}: cannot be read: {error.strerror}") from error

@@ -24,7 +24,7 @@ class Server(Record):
     Attributes:
         command: argv of a server that we start; empty for one at `url`.
         environment: what the server's program sees.
-        token: bearer token of a server at `url`.
+        token: bearer token of a server at `url`; `token_env` is the variable that should hold it.
         timeout: seconds that a call may take.
         own: what differs for single tools: `approve`, `timeout`, `parallel`.
         place: where it is declared.
@@ -36,6 +36,7 @@ class Server(Record):
     environment: Mapping[str, str] = EMPTY
     url: str = ""
     token: str | None = None
+    token_env: str = ""
     timeout: float = TIMEOUT
     approve: Approval = "ask"
     parallel: bool = False
@@ -104,7 +105,8 @@ def _server(source: ToolSource, path: Path, value: Mapping[str, Any], *, trusted
         command=_found(source, value["command"]) if "command" in value else (),
         environment=_visible(source, value),
         url=value.get("url", ""),
-        token=source.environment.get(value["token_env"]) if "token_env" in value else None,
+        token=source.environment.get(value.get("token_env", "")),
+        token_env=value.get("token_env", ""),
         timeout=value.get("timeout", TIMEOUT),
         approve=value.get("approve", "ask"),
         parallel=value.get("parallel", False),

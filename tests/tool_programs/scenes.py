@@ -66,6 +66,55 @@ def tool(name: str = "mark", *run: str, properties: dict[str, Any] | None = None
     return value | more
 
 
+def part(
+    index: int | None = None, identity: str | None = None, name: str | None = None, arguments: str | None = None
+) -> dict[str, Any]:
+    """A fragment of a call, with what is not None."""
+    function = {key: text for key, text in (("name", name), ("arguments", arguments)) if text is not None}
+    pairs = (("index", index), ("id", identity), ("function", function or None))
+    return {key: value for key, value in pairs if value is not None}
+
+
+# How fragments are joined (contract, section 4), and the calls that they make: id, name, arguments.
+SHAPES: dict[str, tuple[list[dict[str, Any]], list[tuple[str, str, str]]]] = {
+    "by index, interleaved": (
+        [
+            part(0, "a", "mark", '{"x":'),
+            part(1, "b", "mark", '{"x":'),
+            part(0, None, None, ' "1'),
+            part(1, None, None, ' "中😀"}'),
+            part(0, None, None, '"}'),
+        ],
+        [("a", "mark", '{"x": "1"}'), ("b", "mark", '{"x": "中😀"}')],
+    ),
+    "a new id at an open index": (
+        [part(0, "a", "mark", '{"x": "1"}'), part(0, "b", "mark", '{"x": "2'), part(0, None, None, '"}')],
+        [("a", "mark", '{"x": "1"}'), ("b", "mark", '{"x": "2"}')],
+    ),
+    "the same id and an empty one go on": (
+        [part(0, "a", "mark", '{"x"'), part(0, "a", "", ': "1'), part(0, "", None, '"}')],
+        [("a", "mark", '{"x": "1"}')],
+    ),
+    "no index, no id: the last goes on": (
+        [part(None, "a", "mark", '{"x"'), part(None, None, None, ": "), part(None, "", None, '"1"}')],
+        [("a", "mark", '{"x": "1"}')],
+    ),
+    "no index, a new id": (
+        [part(None, "a", "mark", '{"x": '), part(None, "a", None, '"1"}'), part(None, "b", "mark", '{"x": "2"}')],
+        [("a", "mark", '{"x": "1"}'), ("b", "mark", '{"x": "2"}')],
+    ),
+    "equal ids at different indices": (
+        [
+            part(0, "a", "mark", '{"x": '),
+            part(1, "a", "mark", '{"x": '),
+            part(1, None, None, '"2"}'),
+            part(0, None, None, '"1"}'),
+        ],
+        [("a", "mark", '{"x": "1"}'), ("a", "mark", '{"x": "2"}')],
+    ),
+}
+
+
 class Scene:
     """A working directory with programs and a tool file, and runs of `glm tools run` in it."""
 

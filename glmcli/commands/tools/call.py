@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import inspect
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from glmcli import signals
 from glmcli.commands.options import TOOL_FILES, Flag, declare
 from glmcli.commands.tree import single
 from glmcli.errors import ToolError, UsageError
@@ -16,6 +18,7 @@ from glmcli.options import Options
 if TYPE_CHECKING:
     from glmcli.app import App
     from glmcli.stdin import Stdin
+    from glmcli.terminal import Stream
 
 _FLAGS = (
     TOOL_FILES,
@@ -41,6 +44,7 @@ def _call(ctx: typer.Context, given: dict[str, Any]) -> None:
     from glmcli.tools import running
     from glmcli.tools.approval import Approvals
 
+    signals.heed()
     app: App = ctx.obj
     app.terminal.stdout.check()
     stdin = Stdin(lost=STDIN in app.lost, deadline=float("inf"), say=app.terminal.insist)
@@ -55,11 +59,16 @@ def _call(ctx: typer.Context, given: dict[str, Any]) -> None:
         Approvals.refuse_denied(judged.tool)
         if judged.tool.runner is None:
             raise ToolError(message=f"nobody runs {judged.call.name} ({judged.tool.place})", fix="give it a `run`")
-        (ended,) = running.run([judged], app.terminal.stdout.check_reader)
+        (ended,) = running.run([judged], partial(_tick, app.terminal.stdout))
         told = ended.text
         app.terminal.stdout.write(told if told.endswith("\n") else told + "\n")
         if ended.failed:
             raise ToolError(message=f"{judged.call.name} failed: {ended.how}")
+
+
+def _tick(stdout: Stream) -> None:
+    signals.check()
+    stdout.check_reader()
 
 
 def _arguments(given: str, stdin: Stdin) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from glmcli import signals
 from glmcli.commands.options import Flag, declare
 from glmcli.commands.tree import single
 from glmcli.options import Options
@@ -36,6 +37,7 @@ def _list(ctx: typer.Context, given: dict[str, Any]) -> None:
     from glmcli.stdin import Stdin
     from glmcli.terminal import STDIN
 
+    signals.heed()
     app: App = ctx.obj
     stdin = Stdin(lost=STDIN in app.lost, deadline=float("inf"), say=app.terminal.insist)
     options = Options(tools=(given["file"],))

@@ -14,7 +14,7 @@ from glmcli.documents.shown import path_text, quoted
 from glmcli.errors import UsageError
 from glmcli.record import EMPTY
 from glmcli.tools.capture import Capture
-from glmcli.tools.mcp_task import RemoteTool
+from glmcli.tools.mcp.task import RemoteTool
 from glmcli.tools.tool import Tool
 
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
 
     from glmcli.terminal import Terminal
-    from glmcli.tools.mcp_link import Link, Links, Offered
+    from glmcli.tools.mcp.link import Link, Offered
+    from glmcli.tools.mcp.links import Links
     from glmcli.tools.tool_file import Server
 
 _PATIENCE = 10.0  # seconds until a server has told its tools
@@ -34,9 +35,13 @@ def connect(servers: Sequence[Server], stack: ExitStack, terminal: Terminal) -> 
     """The tools of all these servers, which are started or reached now and end with the stack.
 
     Raises:
-        UsageError: the package `mcp` is missing.
+        UsageError: the package `mcp` is missing, or the token of a server.
         ToolError: a server cannot be used.
     """
+    for server in servers:
+        if server.token_env and not server.token:
+            what = f"{server.token_env}, which holds the token of {server.name}, is not set"
+            raise UsageError(message=f"{server.place}: {what}")
     links = _links(servers[0], terminal)
     stack.callback(links.close)
     begun = [links.begin(server) for server in servers]  # beside each other: most of it is their own start
@@ -46,7 +51,7 @@ def connect(servers: Sequence[Server], stack: ExitStack, terminal: Terminal) -> 
 
 def _links(first: Server, terminal: Terminal) -> Links:
     try:
-        from glmcli.tools.mcp_link import Links
+        from glmcli.tools.mcp.links import Links
     except ImportError as error:
         raise UsageError(
             message=f"{first.place}: the MCP server {first.name!r} needs the package mcp, which is not installed",

@@ -20,9 +20,8 @@ from glmcli.urls import place
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from mcp.client._transport import TransportStreams
-
     from glmcli.terminal import Terminal
+    from glmcli.tools.mcp.wire import Streams
     from glmcli.tools.tool_file import Server
 
 _LARGEST = 16 * 1024 * 1024  # bytes of a message
@@ -70,7 +69,7 @@ class HttpWire:
         return self.refused() or "hung up"
 
     @asynccontextmanager
-    async def streams(self) -> AsyncIterator[TransportStreams]:
+    async def streams(self) -> AsyncIterator[Streams]:
         """What a session reads from and writes to."""
         self._transport = _Transport(verify=self._tls, trust_env=False, proxy=self._through())
         client = httpx2.AsyncClient(
@@ -88,7 +87,9 @@ class HttpWire:
     def _through(self) -> httpx2.Proxy | None:
         if self._proxy is None:
             return None
-        auth = (self._proxy.user, self._proxy.password or "") if self._proxy.user else None
+        user, password = self._proxy.user, self._proxy.password or b""
+        # The library encodes them as UTF-8 again.
+        auth = (user.decode(errors="replace"), password.decode(errors="replace")) if user else None
         return httpx2.Proxy(str(self._proxy), auth=auth)
 
 
@@ -102,7 +103,8 @@ class _Transport(httpx2.AsyncHTTPTransport):
         if request.method == "POST":  # others may be refused: they are optional
             self.status = response.status_code
         response.headers.pop("Content-Encoding", None)  # none was asked for, so nothing is unpacked
-        if not response.headers.get("Content-Type", "").lower().startswith("text/event-stream"):
+        is_stream = response.headers.get("Content-Type", "").lower().startswith("text/event-stream")
+        if not is_stream and isinstance(response.stream, httpx2.AsyncByteStream):
             response.stream = _Bounded(response.stream)
         return response
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import subprocess
 from contextlib import asynccontextmanager, suppress
 from typing import IO, TYPE_CHECKING
@@ -23,21 +22,22 @@ from glmcli.tools.capture import clean
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from signal import Signals
 
     from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
+    from glmcli.tools.mcp.wire import Streams
     from glmcli.tools.tool_file import Server
 
     Incoming = MemoryObjectSendStream[SessionMessage | Exception]
     Outgoing = MemoryObjectReceiveStream[SessionMessage]
-    Pair = tuple[MemoryObjectReceiveStream[SessionMessage | Exception], MemoryObjectSendStream[SessionMessage]]
 
 _LARGEST = 16 * 1024 * 1024  # bytes of a message
 _TAIL = 4096  # bytes of stderr
 _COMPLAINT = 500  # characters of it that are told
 _CHUNK = 1 << 16
-_LAST_WORDS = 0.2  # seconds between the end of stdout and that of the program, and of what it complains of
-_TICK = 0.01
+_TICK = 0.01  # seconds
+_LAST_WORDS = 20  # ticks between the end of stdout and that of the program
 
 
 class ServerProcess:
@@ -68,7 +68,7 @@ class ServerProcess:
         """Whether the program has not ended."""
         return self._process.poll() is None
 
-    def send(self, number: signal.Signals) -> None:
+    def send(self, number: Signals) -> None:
         """Send a signal to all of its group, unless it has ended."""
         if self.runs():
             with suppress(ProcessLookupError, PermissionError):
@@ -97,7 +97,7 @@ class ServerProcess:
         return f"ended with exit status {code}" if code >= 0 else f"was ended by signal {-code}"
 
     @asynccontextmanager
-    async def streams(self) -> AsyncIterator[Pair]:
+    async def streams(self) -> AsyncIterator[Streams]:
         """What a session reads from and writes to; closes the program's stdin at the end."""
         output, errors, stdin = await self._pipes()
         incoming, read = anyio.create_memory_object_stream[SessionMessage | Exception](0)
@@ -129,9 +129,7 @@ class ServerProcess:
             with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):  # the session is over
                 while message := await self._message(output):
                     await incoming.send(message)
-            with anyio.move_on_after(_LAST_WORDS):
-                while self.runs() or not self._silent:
-                    await asyncio.sleep(_TICK)
+            await self._last_words()
 
     async def _message(self, output: asyncio.StreamReader) -> SessionMessage | None:
         """The next message; None if none will come. A line that is no message ends it: it may have been an answer."""
@@ -156,10 +154,15 @@ class ServerProcess:
                 stdin.write(text.encode() + b"\n")
                 await stdin.drain()
         except OSError:
-            with anyio.move_on_after(_LAST_WORDS):
-                while self.runs():
-                    await asyncio.sleep(_TICK)
+            await self._last_words()
             await incoming.aclose()  # or who waits for an answer would wait for ever
+
+    async def _last_words(self) -> None:
+        """Wait a moment for the program's end, and for the end of what it complains of."""
+        for _ in range(_LAST_WORDS):
+            if self._silent and not self.runs():
+                break
+            await asyncio.sleep(_TICK)
 
 
 async def _reader(pipe: IO[bytes]) -> asyncio.StreamReader:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from mcp.types import CallToolResult, ContentBlock, EmbeddedResource
 
-    from glmcli.tools.mcp_link import Link
+    from glmcli.tools.mcp.link import Link
 
 _OUTPUT = 256 * 1024  # bytes of a result that the model may see
 _WORDS = 100  # characters of a server's own words in a line for a person
@@ -76,8 +76,8 @@ class RemoteTask:
     def _outcome(self) -> Ended:
         problem = self._link.problem(self._future)
         if problem is not None:
-            words = _kept(problem)
-            return Ended(f"The tool failed: {words}.", failed=True, how=" ".join(words.split())[:_WORDS])
+            words = f"the MCP server {self._link.server.name} {problem}"
+            return Ended(f"The tool failed: {words}.", failed=True, how=words[:_WORDS])
         return _ended(self._future.result())
 
 

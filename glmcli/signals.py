@@ -1,0 +1,74 @@
+"""The signals that end the program, and that it ends by them whatever they interrupt.
+
+Until `heed` is called a signal ends the process at once, which is right as long as nothing is begun. From then on it is
+an exception in the main thread. An exception can be lost: Python drops it in a callback (a weak reference, a
+finalizer), and code that it meets in an unlucky place raises another one. So its number is remembered here.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+from glmcli.errors import Interrupted
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_FIRST_PROCESS = 1
+_BY_SIGNAL = 128
+_SOON = 0.01  # seconds
+
+_came: list[int] = []
+
+
+def heed() -> None:
+    """From now on, raise Interrupted when a signal comes, so that what is begun is cleared away."""
+    for number in _ENDING:
+        # A signal that our parent ignores (nohup) stays ignored.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _interrupt)
+    sys.unraisablehook = _raise_later
+
+
+def check() -> None:
+    """Nothing, if no signal came.
+
+    Raises:
+        Interrupted: one came, whatever became of its exception.
+    """
+    if _came:
+        raise Interrupted(_came[0])
+
+
+def _interrupt(number: int, _frame: FrameType | None) -> NoReturn:
+    _came.append(number)
+    # A second signal ends us at once.
+    for ending in _ENDING:
+        signal.signal(ending, signal.SIG_DFL)
+    raise Interrupted(number)
+
+
+def _raise_later(lost: sys.UnraisableHookArgs) -> None:
+    """Raise what was dropped in a callback once more, when the callback is over."""
+    if not isinstance(lost.exc_value, Interrupted):
+        sys.__unraisablehook__(lost)
+        return
+    signal.signal(signal.SIGALRM, lambda _number, _frame: check())
+    signal.setitimer(signal.ITIMER_REAL, _SOON)
+
+
+def is_first_process() -> bool:
+    """Whether this is process 1, of a container say: the system ends it by no signal that it does not heed."""
+    return os.getpid() == _FIRST_PROCESS
+
+
+def die(number: int) -> NoReturn:
+    """End by this signal."""
+    if not is_first_process():
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+    os._exit(_BY_SIGNAL + number)
