@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 
     from glmcli.config import Config
     from glmcli.options import Options
+    from glmcli.providers.dialect import HttpCall
     from glmcli.providers.row import Provider
     from glmcli.terminal import Terminal
 
+_MOST_BODY = 100_000_000  # bytes
 _SAME = (
     "think",
     "effort",
@@ -80,7 +82,7 @@ class Resolver:
         self._dry = options.dry_run or options.curl
 
     def candidates(
-        self, messages: tuple[Message, ...], tools: tuple[Function, ...] = (), *, stream: bool
+        self, messages: tuple[Message, ...], tools: tuple[Function, ...] = (), *, stream: bool, vision: bool = False
     ) -> tuple[Candidate, ...]:
         """The provider that is asked first, then the fallbacks; all are checked before the first is asked.
 
@@ -89,7 +91,11 @@ class Resolver:
             CredentialsError: a key is missing or no key.
         """
         first = choice.choose(
-            tuple(self._layers), self._layers.config.providers, self._layers.environment, dry=self._dry
+            tuple(self._layers),
+            self._layers.config.providers,
+            self._layers.environment,
+            dry=self._dry,
+            vision=vision,
         )
         if self._options.key_file and not self._names_provider():
             raise UsageError(
@@ -107,6 +113,10 @@ class Resolver:
             chosen.append(self._reached(row or first.provider))
             models.append(model)
         requests = [self._request(model, messages, stream=stream).replace(tools=tools) for model in models]
+        if self._options.resize:
+            from glmcli.resize import resized
+
+            requests = [resized(request, row, self._terminal) for request, row in zip(requests, chosen, strict=True)]
         for provider, request in zip(chosen, requests, strict=True):
             self._check(request, provider)
         return tuple(
@@ -160,7 +170,9 @@ class Resolver:
             self._terminal.detail(detail)
 
     def _candidate(self, provider: Provider, request: Request, *, first: bool) -> Candidate:
+        provider = provider.serving(request.model)
         call = dialect_of(provider).encode(request, provider)
+        _bound(call)
         where = place(call.url)
         key = self._key(provider, self._options.key_file if first else None)
         if key and not self._dry and not where.is_private and not provider.allow_http:
@@ -181,6 +193,15 @@ class Resolver:
         if key_file or provider.needs_key or has_key(provider, self._layers.environment):
             return Key("", key_name(provider, self._layers.environment))
         return None
+
+
+def _bound(call: HttpCall) -> None:
+    """Refuse a body that no server takes, before anybody is asked to."""
+    if call.has_data and (size := len(call.content())) > _MOST_BODY:
+        raise UsageError(
+            message=f"the request has {size} bytes, with its files as base64; at most {_MOST_BODY} are sent",
+            fix="--resize, smaller files, or URLs",
+        )
 
 
 def _text(variable: str, environment: Mapping[str, str]) -> str | None:

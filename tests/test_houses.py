@@ -16,10 +16,12 @@ TOP = Path(__file__).parent.parent / "glmcli"
 # Bottom first. A module imports lower floors only, its own floor only inside its folder; imports for types count too.
 FLOORS = (
     {"glmcli", "record", "errors", "waiting"},
+    {"media"},
     {"chat", "catalogue", "options", "sse", "secrets", "proxies", "tls", "documents", "sandbox"},
     {"events", "terminal", "urls"},
     {"app", "outcome", "providers", "stdin"},
-    {"plan", "transport", "session", "keys", "config", "checks", "prompt", "request_file", "tools"},
+    {"media_files"},
+    {"plan", "transport", "session", "keys", "config", "checks", "prompt", "request_file", "resize", "tools"},
     {"choice", "output"},
     {"attempt", "settings"},
     {"engine"},
@@ -31,7 +33,20 @@ FLOORS = (
 FLOOR = {house: number for number, houses in enumerate(FLOORS) for house in houses}
 
 # Bytes in, events out: nothing here may look at the machine.
-PURE = {"providers", "sse", "events", "chat", "catalogue", "record", "errors", "outcome", "checks", "plan", "waiting"}
+PURE = {
+    "providers",
+    "sse",
+    "events",
+    "chat",
+    "catalogue",
+    "record",
+    "errors",
+    "outcome",
+    "checks",
+    "plan",
+    "waiting",
+    "media",
+}
 MACHINE = {
     "os",
     "time",
@@ -59,6 +74,7 @@ ONLY = {
     "certifi": {"tls"},
     "typer": {"commands"},
     "rich": {"output"},
+    "PIL": {"resize"},
     "httpx": set(),
     "click": set(),
     "requests": set(),

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from glmcli.chat import Request
     from glmcli.events import Event
+    from glmcli.providers.media_body import Body
     from glmcli.providers.row import Provider
     from glmcli.secrets import Key
     from glmcli.sse import Frame
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 class HttpCall(Record):
     """One HTTP request as a value, so that --dry-run can print what would be sent.
 
-    Shape: `headers` in the order sent, without Authorization, which the transport makes of `key`; `body` is JSON.
+    Shape: `headers` in the order sent, without Authorization, which the transport makes of `key`; `body` is JSON, where
+    `has_data` with a Media in the place of each data URL.
     """
 
     url: str
@@ -29,9 +31,14 @@ class HttpCall(Record):
     body: Mapping[str, Any]
     key: Key | None = None
     method: str = "POST"
+    has_data: bool = False
 
-    def content(self) -> bytes:
-        """The bytes of the body."""
+    def content(self) -> bytes | Body:
+        """The bytes of the body; where it holds media, as something that yields them, any number of times."""
+        if self.has_data:
+            from glmcli.providers.media_body import Body
+
+            return Body(self.body)
         return encode(self.body).encode()
 
 
