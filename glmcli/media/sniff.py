@@ -42,14 +42,15 @@ _BRANDS = {
     b"qt  ": ("video/quicktime", "a QuickTime video"),
     b"M4A ": ("audio/mp4", "an M4A recording"),
 }
-_MARKUP = ((b"<svg", "image/svg+xml", "an SVG drawing"), (b"<html", "text/html", "a web page"))
+_PAGE = ("text/html", "a web page")
+_MARKUP = ((b"<!doctype html", *_PAGE), (b"<html", *_PAGE), (b"<svg", "image/svg+xml", "an SVG drawing"))
 
 
 def look(data: bytes) -> Looks:
     """What these bytes are."""
     for signature, parse in _PARSED:
-        if data.startswith(signature):
-            return parse(data)
+        if data.startswith(signature) and (found := parse(data)).type:
+            return found
     for signature, kind, what in _SIGNATURES:
         if data.startswith(signature):
             return Looks(kind, what)
