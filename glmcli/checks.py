@@ -36,7 +36,7 @@ def contradictions(request: Request, provider: Provider) -> Iterator[UsageError]
     if _has_media(request):
         from glmcli.providers import media_check
 
-        yield from media_check.contradictions(request, provider)
+        yield from media_check.contradictions(provider)
     reserved = dialect_of(provider).reserved(provider)
     for name in request.extra:
         if name in reserved:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -132,7 +131,5 @@ def _by_url(source: str, kind: MediaKind, url: str) -> Media:
 
 
 def _can_be_read_again(path: str) -> bool:
-    try:
-        return path != "-" and not path.startswith(("/dev/", "/proc/")) and stat.S_ISREG(os.stat(path).st_mode)  # noqa: PTH116 - a string is all that is needed
-    except OSError:
-        return False
+    named = path != "-" and not path.startswith(("/dev/", "/proc/"))
+    return named and os.path.isfile(path)  # noqa: PTH113 - a string is all that is needed

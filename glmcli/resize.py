@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _STEP = 0.8  # how much of its width and height a picture keeps when it still has too many bytes
 _SMALLEST = 28  # pixels; one patch of the vision models, below which nothing can be seen
 _QUALITY = 90  # of JPEG and WebP
+_MODES = ("L", "RGB", "RGBA")  # of pixels that can be scaled, and written in every format
 _FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WEBP"}
 
 
@@ -71,7 +72,7 @@ def _fits(media: Media, limits: Rules) -> bool:
 def _smaller(media: Media, limits: Rules) -> bytes:
     """The picture in a type that is taken, upright, and scaled down until it fits."""
     picture = _opened(media)
-    form = _form(media, limits, has_alpha=picture.mode in ("RGBA", "LA", "PA", "P"))
+    form = _form(media, limits, has_alpha=picture.mode == "RGBA")
     most = limits.most_pixels or max(picture.size)
     scale = min(1.0, most / max(picture.size))
     while True:
@@ -98,16 +99,21 @@ def _opened(media: Media) -> Any:  # noqa: ANN401 - Pillow's own type
             warnings.simplefilter("ignore")  # of large pictures: that is what we are here for
             picture = ImageOps.exif_transpose(image.open(io.BytesIO(media.data)))
             picture.load()
+            return picture if picture.mode in _MODES else picture.convert(_mode(picture.mode))
     except (OSError, ValueError, SyntaxError, image.DecompressionBombError) as error:
         raise UsageError(message=f"--resize: Pillow cannot read {media.name}: {error}") from error
-    return picture
+
+
+def _mode(mode: str) -> str:
+    """The nearest of them."""
+    if mode.startswith("I;16"):
+        return "L"
+    return "RGBA" if mode in ("P", "PA", "LA", "La", "RGBa") else "RGB"
 
 
 def _written(picture: Any, form: str) -> bytes:  # noqa: ANN401 - as above
-    if form == "JPEG" and picture.mode not in ("RGB", "L"):
+    if form == "JPEG" and picture.mode == "RGBA":
         picture = picture.convert("RGB")
-    elif picture.mode == "P":
-        picture = picture.convert("RGBA")
     file = io.BytesIO()
     picture.save(file, form, quality=_QUALITY)
     return file.getvalue()

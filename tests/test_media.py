@@ -89,6 +89,7 @@ def test_sizes_of_every_form(size) -> None:
         b"RIFF" + struct.pack("<I", 22) + b"WEBPVP8X" + struct.pack("<IB3x", 10, 0)
         + struct.pack("<I", width - 1)[:3] + struct.pack("<I", height - 1)[:3],
         b"BM" + struct.pack("<IIIIiiHH", 30, 0, 0, 40, width, -height, 1, 24),
+        b"BM" + struct.pack("<IIIIHHHH", 26, 0, 0, 12, width, height, 1, 24),
     ]  # fmt: skip
     if small:
         bits = (width - 1) | (height - 1) << 14

@@ -196,7 +196,8 @@ ADDRESS = "a request file may not hold an address or a key; use --base-url / --k
             "2:54: messages[0].content[0].url and path are two places of one picture: leave one of them out",
         ]),
         ("messages:\n- {role: user, content: [{type: imag, url: x}]}\n", [
-            "2:33: messages[0].content[0].type must be one of text, image, video, file, not \"imag\", did you mean 'image'?"
+            ("2:33: messages[0].content[0].type must be one of text, image, video, file, "
+             """not "imag", did you mean 'image'?"""),
         ]),
         ("messages:\n- {role: user, content: [{type: file, path: x}]}\n", [
             "2:26: messages[0].content[0]: needs 'url'", "2:39: messages[0].content[0]: unknown key 'path'",

@@ -7,9 +7,11 @@ import hashlib
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import threading
+import time
 
 import pictures
 import pytest
@@ -631,8 +633,6 @@ sys.exit(done.returncode)
 
 @pytest.mark.parametrize("place", ["large.png", "-"])
 def test_a_large_file_fits_into_little_memory(home, cwd, place) -> None:
-    import socket
-
     (cwd / "large.png").write_bytes(pictures.png(size=60_000_000))
     sizes: list[int] = []
     with socket.create_server(("127.0.0.1", 0)) as server, (cwd / "large.png").open("rb") as file:
@@ -647,6 +647,29 @@ def test_a_large_file_fits_into_little_memory(home, cwd, place) -> None:
     peak = int(done.stderr.split()[-1])
     assert sizes[0] > 80_000_000
     assert peak < 200_000_000, f"{peak / 1e6:.0f} MB"
+
+
+def slow(server) -> None:
+    """One request, read slower than --first-timeout allows for all of it."""
+    connection, _ = server.accept()
+    with connection:
+        came = 0
+        while came < 40_000_000:  # the base64 of the file alone; what is left fits into buffers
+            came += len(connection.recv(1 << 20))
+            time.sleep(0.03 if came < 20_000_000 else 0)
+        connection.sendall(b"".join(answer("A cat")))
+
+
+def test_sending_is_no_waiting(see, cwd) -> None:
+    (cwd / "large.png").write_bytes(pictures.png(size=30_000_000))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=slow, args=(server,), daemon=True).start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/v1"
+        flags = ("-P", "zai", "--base-url", url, "--force", "-q", "--retries", "0", "--first-timeout", "0.5")
+        began = time.monotonic()
+        done = see(*flags, "--image", "large.png", env=KEY)
+    assert (done.code, done.text) == (0, "A cat\n"), done.err
+    assert time.monotonic() - began > 0.7
 
 
 def test_more_than_any_server_takes_is_not_sent(see, cwd) -> None:
@@ -894,6 +917,27 @@ def test_a_type_that_is_not_taken_is_rewritten(image, sent) -> None:
     for name, kind in (("webp", "image/jpeg"), ("gif_animated", "image/png")):
         type_, data = sent("-P", "zai", "--image", name)
         assert (type_, image.open(io.BytesIO(data)).size) == (kind, (12, 8))
+
+
+@pytest.mark.parametrize(
+    ("mode", "form", "kind"),
+    [
+        ("L", "PNG", "image/png"),
+        ("1", "PNG", "image/png"),
+        ("P", "PNG", "image/png"),
+        ("LA", "PNG", "image/png"),
+        ("I;16", "PNG", "image/png"),
+        ("CMYK", "JPEG", "image/jpeg"),
+        ("CMYK", "TIFF", "image/jpeg"),
+        ("RGBA", "TIFF", "image/png"),
+    ],
+)
+def test_pixels_of_every_mode(image, sent, cwd, mode, form, kind) -> None:  # noqa: PLR0917
+    import io
+
+    image.new(mode, (9000, 30)).save(cwd / "picture", form)
+    type_, data = sent("-P", "zai", "--image", "picture")
+    assert (type_, image.open(io.BytesIO(data)).size) == (kind, (6000, 20))
 
 
 def test_a_turned_picture_is_upright(image, sent, cwd) -> None:

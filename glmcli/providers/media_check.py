@@ -19,7 +19,7 @@ Objection = tuple[str, str]  # why the provider would refuse, and what to do ins
 WORDS: dict[MediaKind, str] = {"image": "a picture", "video": "a video", "file": "a file"}
 _PLURAL: dict[MediaKind, str] = {"image": "pictures", "video": "videos", "file": "files"}
 _JPEG = "convert it: magick IN OUT.jpg, or sips -s format jpeg IN --out OUT.jpg"
-# What to do with a type that is not taken; `-` in a request file, too.
+# What to do with a type that is not taken.
 _INSTEAD = {
     "image/heic": _JPEG,
     "image/avif": _JPEG,
@@ -44,9 +44,9 @@ def rules_of(request: Request, provider: Provider) -> Rules | None:
     return find(provider.catalogue, request.model, listed=listed)
 
 
-def contradictions(request: Request, provider: Provider) -> Iterator[UsageError]:
+def contradictions(provider: Provider) -> Iterator[UsageError]:
     """What cannot be sent because nobody has said how."""
-    if media_of(request) and not FORMS[provider.wire.media].known:
+    if not FORMS[provider.wire.media].known:
         yield UsageError(
             message=f"how {provider.name} takes media is documented only in part, and not known here",
             fix="another provider, such as -P zai, or your own request with curl",
@@ -55,10 +55,7 @@ def contradictions(request: Request, provider: Provider) -> Iterator[UsageError]
 
 def objections(request: Request, provider: Provider) -> Iterator[Objection]:
     """What the provider or the model is known to refuse; --force sends it anyway."""
-    found, form = media_of(request), FORMS[provider.wire.media]
-    if not found:
-        return
-    rules = rules_of(request, provider)
+    found, form, rules = media_of(request), FORMS[provider.wire.media], rules_of(request, provider)
     yield from _kinds(found, request, provider, rules)
     yield from _mixture(found, form, provider)
     yield from _numbers(found, request, provider, rules)
@@ -162,7 +159,7 @@ def _size(media: Media, request: Request, provider: Provider, rules: Rules | Non
 
 def remarks(request: Request, provider: Provider) -> Iterator[str]:
     """What is not checked."""
-    if media_of(request) and rules_of(request, provider) is None:
+    if rules_of(request, provider) is None:
         yield f"what {request.model} at {provider.name} takes beside text is not known: it is sent unchecked"
 
 
