@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import struct
 import time
 
@@ -10,8 +12,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from glmcli.chat import Media, Message, Request
 from glmcli.media.looks import Looks
 from glmcli.media.sniff import look
+from glmcli.providers import PROVIDERS, dialect_of
 
 WHOLE = {
     "JPEG": Looks("image/jpeg", "a JPEG picture", 12, 8),
@@ -165,3 +169,26 @@ def test_time_grows_with_size_alone(kind) -> None:
 
     small, large = (min(seconds(size) for _ in range(3)) for size in (1_000_000, 8_000_000))
     assert large < 0.01 or large < small * 8 * 3
+
+
+TEXTS = st.text(st.characters(codec="utf-8") | st.sampled_from('"\\\\\x00\ufdd0'), max_size=20)
+
+
+@given(st.lists(st.tuples(TEXTS, st.binary(min_size=1, max_size=30)), min_size=1, max_size=4), st.booleans())
+def test_a_body_is_what_it_says(turns, text_first) -> None:
+    """Whatever the text is: its length, its JSON, and the same bytes when it is sent again."""
+    provider = PROVIDERS["tokenhub" if text_first else "zai"]
+    messages = tuple(
+        Message("user", text, media=(Media("image", data=data, type="image/png"),)) for text, data in turns
+    )
+    body = dialect_of(provider).encode(Request("glm-5v-turbo", messages), provider).content()
+    assert not isinstance(body, bytes)
+    sent = b"".join(body)
+    assert len(body) == len(sent)
+    assert b"".join(body) == sent
+    found = [message["content"] for message in json.loads(sent)["messages"]]
+    for content, (text, data) in zip(found, turns, strict=True):
+        url = "data:image/png;base64," + base64.b64encode(data).decode()
+        said = [{"type": "text", "text": text}] if text else []
+        picture = [{"type": "image_url", "image_url": {"url": url}}]
+        assert content == (said + picture if text_first else picture + said)

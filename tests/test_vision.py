@@ -789,6 +789,20 @@ def test_what_a_request_file_names_wrongly(glm, cwd, text, message) -> None:
     assert (done.code, error_of(done.err)) == (2, message)
 
 
+def test_tools_see_the_picture_in_every_step(glm, cwd) -> None:
+    (cwd / "jpeg").write_bytes(pictures.JPEG)
+    (cwd / "tools.yaml").write_text("tools: [{name: f, description: d, run: [echo, red], approve: auto}]")
+    (cwd / "request.yaml").write_text("model: zai/glm-4.6v\nprompt: What is this?\nimages: [jpeg]\n")
+    call = {"index": 0, "id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    first = stream(delta(tool_calls=[call]), delta(content="", finish_reason="tool_calls"))
+    with Server(first, answer("Red")) as server:
+        base = ("--base-url", server.url, "-q")
+        done = glm("tools", "run", "--tools", "tools.yaml", "-f", "request.yaml", *base, env=KEY)
+    assert (done.code, done.text) == (0, "Red\n"), done.err
+    turn = {"role": "user", "content": [part("image", data_url(pictures.JPEG, "image/jpeg")), TEXT]}
+    assert [request.json["messages"][0] for request in server.requests] == [turn, turn]
+
+
 # Sessions
 
 
