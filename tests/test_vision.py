@@ -683,11 +683,12 @@ def test_more_than_any_server_takes_is_not_sent(see, cwd) -> None:
         (cwd / "larger.png").write_bytes(pictures.png(size=75_000_001))
         done = see("-P", "zai", "--base-url", server.url, "--force", "-q", "--image", "larger.png", env=KEY)
         assert (done.code, error_of(done.err)) == (2, "--image: larger.png is larger than 71 MiB")
-        half = pictures.png(size=40_000_000)
-        (cwd / "larger.png").write_bytes(half)
-        many = ("--image", "larger.png", "--image", "larger.png")
-        done = see("-P", "zai", "--base-url", server.url, "--force", "-q", *many, env=KEY)
-        assert done.code == 2
+        (cwd / "half.png").write_bytes(pictures.png(size=50_000_000))
+        for second, message in (("half.png", "half.png is larger than 23 MiB"), ("-", "it is too large")):
+            many = ("--image", "half.png", "--image", second)
+            given = {"stdin": pictures.png(size=26_000_000)} if second == "-" else {}
+            done = see("-P", "zai", "--base-url", server.url, "--force", "-q", *many, env=KEY, **given)
+            assert (done.code, error_of(done.err).endswith(message)) == (2, True), done.err
         assert server.requests == []
 
 
