@@ -75,7 +75,7 @@ _glm() {
     word=${COMP_WORDS[number]}
     [[ $word == -- ]] && only_arguments=yes
     case $place/$word in
-      /ask|/stream|/tools|/tools/run|/tools/check|/tools/list|/tools/call|/models|/sandbox) place+=/$word ;;
+      /ask|/stream|/vision|/tools|/tools/run|/tools/check|/tools/list|/tools/call|/models|/sandbox) place+=/$word ;;
     esac
   done
   [[ $only_arguments ]] || case $place:$flag in
@@ -87,10 +87,10 @@ _glm() {
       _glm_add -W "bigmodel zai modelstudio dashscope tokenhub vllm sglang ollama llamacpp openai sandbox"
       return
       ;;
-    *:--base-url|*:--var|*:--think-budget|*:--temperature|*:--top-p|*:--top-k|*:--repetition-penalty|*:--max-tokens|*:--seed|*:--stop|*:-o|*:--option|*:--retries|*:--retry-max-time|*:--connect-timeout|*:--first-timeout|*:--idle-timeout|*:--deadline|*:--max-steps|*:--approve|*:--args|*:--port|*:--latency|*:--pace)
+    *:--base-url|*:--var|*:--think-budget|*:--temperature|*:--top-p|*:--top-k|*:--repetition-penalty|*:--max-tokens|*:--seed|*:--stop|*:-o|*:--option|*:--retries|*:--retry-max-time|*:--connect-timeout|*:--first-timeout|*:--idle-timeout|*:--deadline|*:--video|*:--file|*:--max-steps|*:--approve|*:--args|*:--port|*:--latency|*:--pace)
       return
       ;;
-    *:--key-file|*:-f|*:--request|*:-a|*:--attach|*:--session|*:-O|*:--output|*:--tools)
+    *:--key-file|*:-f|*:--request|*:-a|*:--attach|*:--session|*:-O|*:--output|*:--image|*:--at|*:--tools)
       _glm_files
       return
       ;;
@@ -111,6 +111,10 @@ _glm() {
       _glm_files
       return
       ;;
+    *:--detail)
+      _glm_add -W "auto low high"
+      return
+      ;;
     *:--tool-choice)
       _glm_add -W "auto none required"
       return
@@ -125,7 +129,7 @@ _glm() {
       if [[ $cur == -* && ! $only_arguments ]]; then
         _glm_add -W "--version -h --help"
       else
-        _glm_add -W "ask stream tools models sandbox"
+        _glm_add -W "ask stream vision tools models sandbox"
       fi
       ;;
     /ask)
@@ -136,6 +140,11 @@ _glm() {
     /stream)
       if [[ $cur == -* && ! $only_arguments ]]; then
         _glm_add -W "-m --model -P --provider --base-url --key-file --fallback --force -f --request --var -s --system -a --attach --session --no-stdin --need-stdin --think --no-think --effort --think-budget --temperature --top-p --top-k --repetition-penalty --max-tokens --seed --stop -o --option --no-stream -R --no-reasoning --reasoning --json --jsonl -u --usage --meta -O --output --keep-partial --allow-empty --exact --plain --raw -n --dry-run --curl -q --quiet -v --verbose --retries --retry-max-time --connect-timeout --first-timeout --idle-timeout --deadline -h --help"
+      fi
+      ;;
+    /vision)
+      if [[ $cur == -* && ! $only_arguments ]]; then
+        _glm_add -W "--image --video --file --at --detail --resize --stream -m --model -P --provider --base-url --key-file --fallback --force -f --request --var -s --system -a --attach --session --no-stdin --need-stdin --think --no-think --effort --think-budget --temperature --top-p --top-k --repetition-penalty --max-tokens --seed --stop -o --option --no-stream -R --no-reasoning --reasoning --json --jsonl -u --usage --meta -O --output --keep-partial --allow-empty --exact --plain --raw -n --dry-run --curl -q --quiet -v --verbose --retries --retry-max-time --connect-timeout --first-timeout --idle-timeout --deadline -h --help"
       fi
       ;;
     /tools)

@@ -9,7 +9,10 @@ from glmcli.record import EMPTY, Record
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from glmcli.media.looks import Looks
+
 Role = Literal["system", "user", "assistant", "tool"]
+MediaKind = Literal["image", "video", "file"]
 
 
 class ToolCall(Record):
@@ -29,6 +32,36 @@ class ToolResult(Record):
     how: str = ""
 
 
+class Media(Record):
+    """A picture, video or file that belongs to a turn: an address, or the bytes themselves.
+
+    Attributes:
+        url: where the provider fetches it; empty where `data` is sent.
+        data: the bytes, which are never printed.
+        type: the media type of `data`.
+        detail: how closely the model looks, in the provider's own word.
+        name: what the user called it, for messages.
+        path: where the same bytes can be read again; None for stdin, pipes, and bytes that we changed.
+        sha256: the digest of `data`, in hexadecimal.
+        looks: what `data` says of itself.
+    """
+
+    kind: MediaKind
+    url: str = ""
+    data: bytes = b""
+    type: str = ""
+    detail: str | None = None
+    name: str = ""
+    path: str | None = None
+    sha256: str = ""
+    looks: Looks | None = None
+    _hidden = ("data",)
+
+    def shown(self) -> str:
+        """What stands for it wherever something is printed."""
+        return self.url or f"<{self.type}, {len(self.data)} bytes, sha256:{self.sha256}>"
+
+
 class Message(Record):
     """One turn of the conversation; `reasoning` and `tool_calls` only on the assistant's own turns.
 
@@ -40,6 +73,7 @@ class Message(Record):
     reasoning: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str = ""
+    media: tuple[Media, ...] = ()
 
 
 class Function(Record):

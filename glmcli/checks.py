@@ -33,6 +33,10 @@ def contradictions(request: Request, provider: Provider) -> Iterator[UsageError]
             message=f"{provider.name} has no thinking switch that is known",
             fix="set the field that your server takes with --option, as in -o reasoning_effort=high",
         )
+    if _has_media(request):
+        from glmcli.providers import media_check
+
+        yield from media_check.contradictions(provider)
     reserved = dialect_of(provider).reserved(provider)
     for name in request.extra:
         if name in reserved:
@@ -64,6 +68,10 @@ def objections(request: Request, provider: Provider) -> Iterator[Objection]:
     yield from _parameters(request, provider, model)
     yield from _structured(request, provider)
     yield from _tools(request, provider)
+    if _has_media(request):
+        from glmcli.providers import media_check
+
+        yield from (Objection(*each) for each in media_check.objections(request, provider))
     if not any(message.role == "user" for message in request.messages):
         yield Objection("the conversation has no user message", "give a prompt")
     if model and model.stream_only and not request.stream:
@@ -160,6 +168,10 @@ def remarks(request: Request, provider: Provider) -> Iterator[str]:
     if provider.wire.few_stops and len(request.stop) > 1:
         yield f"{provider.name} documents one stop string; its handling of {len(request.stop)} is not known"
     yield from _about_tools(request, provider)
+    if _has_media(request):
+        from glmcli.providers import media_check
+
+        yield from media_check.remarks(request, provider)
 
 
 def _about_tools(request: Request, provider: Provider) -> Iterator[str]:
@@ -181,3 +193,11 @@ def details(request: Request, provider: Provider) -> Iterator[str]:
     """What --verbose adds."""
     if request.max_tokens is not None and not provider.wire.caps_thinking:
         yield f"--max-tokens caps the answer only; thinking is not capped at {provider.name} (--think-budget)"
+    if _has_media(request):
+        from glmcli.providers import media_check
+
+        yield from media_check.details(request)
+
+
+def _has_media(request: Request) -> bool:
+    return any(message.media for message in request.messages)

@@ -55,9 +55,16 @@ def split(text: str, providers: Mapping[str, Provider]) -> tuple[Provider | None
 
 
 def choose(
-    layers: Sequence[Layer], providers: Mapping[str, Provider], environment: Mapping[str, str], *, dry: bool
+    layers: Sequence[Layer],
+    providers: Mapping[str, Provider],
+    environment: Mapping[str, str],
+    *,
+    dry: bool,
+    vision: bool = False,
 ) -> Choice:
     """The first provider and its model. `dry`: nothing is sent, so no key is needed to choose.
+
+    With `vision` the default is a model that takes pictures, at a provider that has one.
 
     Raises:
         UsageError: a provider is unknown, or needs --model.
@@ -84,30 +91,35 @@ def choose(
         if provider is not None and provider is named:
             reasons.append(f"provider from {layer.source}")
     if provider is None:
-        provider, why = _default(providers, environment, dry=dry)
+        provider, why = _default(providers, environment, dry=dry, vision=vision)
         reasons.append(why)
     if not model:
-        model = _default_model(provider)
+        model = _default_model(provider, vision=vision)
         reasons.append("the default model")
     return Choice(provider, model, ", ".join(reasons))
 
 
-def _default_model(provider: Provider) -> str:
-    if provider.default_model is None:
-        raise UsageError(message=f"{provider.name} needs --model", fix="its own name of the model: -m NAME")
-    return provider.default_model
+def _default_model(provider: Provider, *, vision: bool) -> str:
+    model = provider.vision_model if vision else provider.default_model
+    if model is None:
+        why = ": it has no model for pictures that is known" if vision and provider.default_model else ""
+        raise UsageError(message=f"{provider.name} needs --model{why}", fix="its own name of the model: -m NAME")
+    return model
 
 
-def _default(providers: Mapping[str, Provider], environment: Mapping[str, str], *, dry: bool) -> tuple[Provider, str]:
-    hosted = [row for row in providers.values() if row.hosted]
+def _default(
+    providers: Mapping[str, Provider], environment: Mapping[str, str], *, dry: bool, vision: bool
+) -> tuple[Provider, str]:
+    hosted = [row for row in providers.values() if row.hosted and (row.vision_model or not vision)]
     for row in hosted:
         if has_key(row, environment):
-            return row, f"{row.name} is the first provider with a key"
+            able = " and a model for pictures" if vision else ""
+            return row, f"{row.name} is the first provider with a key{able}"
     if dry:
         return hosted[0], f"{hosted[0].name} is the first provider, none has a key"
     variables = dict.fromkeys(name for row in hosted for name in row.key_variables)
     general = f" ({GENERAL} counts only with GLM_PROVIDER)" if environment.get(GENERAL) else ""
     raise CredentialsError(
-        message=f"no provider has a key{general}",
-        fix=f"set one of {', '.join(variables)}; or try without a key: -m sandbox/glm-5",
+        message=f"no provider{' with a model for pictures' if vision else ''} has a key{general}",
+        fix=f"set one of {', '.join(variables)}; or try without a key: -{'P sandbox' if vision else 'm sandbox/glm-5'}",
     )

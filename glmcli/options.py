@@ -40,6 +40,12 @@ class Options(Record):
     stop: tuple[str, ...] = ()
     option: Mapping[str, Any] = EMPTY
     force: bool = False
+    image: tuple[str, ...] = ()
+    video: tuple[str, ...] = ()
+    file: tuple[str, ...] = ()
+    at: tuple[tuple[str, str], ...] = ()
+    detail: str | None = None
+    resize: bool = False
     tools: tuple[str, ...] = ()
     max_steps: int = 10
     yes: bool = False

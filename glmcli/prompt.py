@@ -11,6 +11,7 @@ from glmcli.stdin import Stdin, decode, read_file
 from glmcli.terminal import STDIN, Terminal
 
 if TYPE_CHECKING:
+    from glmcli.chat import Media
     from glmcli.options import Options
 
 _STDIN = "-"
@@ -22,15 +23,38 @@ def new_turns(options: Options, stdin: Stdin, terminal: Terminal) -> tuple[Messa
     Raises:
         UsageError: the message is empty, or a file or stdin is no text.
     """
-    turns = tuple(Message(turn["role"], turn["content"], turn.get("reasoning", "")) for turn in options.messages)
-    if any(turn.role == "user" and not turn.text.strip() for turn in turns):
+    media, of_turns = _media(options, stdin)
+    turns = tuple(
+        Message(turn["role"], turn["content"], turn.get("reasoning", ""), media=of_turn)
+        for turn, of_turn in zip(options.messages, of_turns, strict=True)
+    )
+    if any(turn.role == "user" and not (turn.text.strip() or turn.media) for turn in turns):
         raise UsageError(message="a user message in the request file is empty", fix="give it text, or leave it out")
     text = _user_text(options, stdin, terminal)
     if text.strip():
-        return (*turns, Message("user", text))
+        return (*turns, Message("user", text, media=media))
+    if media and turns and turns[-1].role == "user":
+        return (*turns[:-1], turns[-1].replace(media=(*turns[-1].media, *media)))
+    if media:
+        raise UsageError(
+            message="the prompt is empty: what is asked of this?",
+            fix='as in glm vision --image cat.jpg "What is this?"',
+        )
     if not turns:
         raise UsageError(message="the prompt is empty", fix='give one, as in glm ask "Who are you", or pipe it in')
     return turns
+
+
+def _media(options: Options, stdin: Stdin) -> tuple[tuple[Media, ...], list[tuple[Media, ...]]]:
+    """Pictures, videos and files: those of the prompt, and those of each turn of the request file."""
+    parts = [turn.get("media", ()) for turn in options.messages]
+    if not (options.image or options.at or options.video or options.file or any(parts)):
+        return (), [() for _ in parts]
+    from glmcli.media_files import MediaFiles
+
+    files = MediaFiles(stdin, options.detail)
+    of_turns = [files.of_turn(each) for each in parts]
+    return files.of_flags(options), of_turns
 
 
 def _user_text(options: Options, stdin: Stdin, terminal: Terminal) -> str:
@@ -68,6 +92,19 @@ def _attachment(path: str, stdin: Stdin) -> str:
     name = "stdin" if path == "-" else os.path.basename(path)  # noqa: PTH119 - a string is all that is needed
     text = decode(read_file(path, "--attach", stdin), f"--attach {path}:" if path != "-" else "stdin")
     return f"{name}:\n\n{text}"
+
+
+def refuse_data(turns: tuple[Message, ...]) -> None:
+    """Let no bytes of a file into a session: they would be sent, and kept, with every question that follows.
+
+    Raises:
+        UsageError: a turn has some.
+    """
+    if any(media.data for turn in turns for media in turn.media):
+        raise UsageError(
+            message="--session keeps words and URLs, not the bytes of a file",
+            fix="leave out --session, or upload the file and give its URL",
+        )
 
 
 def system_message(options: Options, stdin: Stdin) -> Message | None:

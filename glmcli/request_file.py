@@ -51,8 +51,19 @@ def _options(value: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     if isinstance(fields.get("stop"), str):
         fields["stop"] = (fields["stop"],)
     if "messages" in fields:
-        fields["messages"] = tuple({**turn, "content": text_of(turn["content"])} for turn in fields["messages"])
+        fields["messages"] = tuple(_turn(turn, folder) for turn in fields["messages"])
+    for many in ("images", "videos", "files"):
+        if many in fields:
+            fields[many.removesuffix("s")] = fields.pop(many)
     return fields | _from_file(fields, folder)
+
+
+def _turn(turn: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """A turn with its text in one piece, and beside it the parts that are no text."""
+    content = turn["content"]
+    parts = [part for part in content if part["type"] != "text"] if isinstance(content, list) else []
+    moved = tuple({**part, "path": _path(part["path"], folder)} if "path" in part else part for part in parts)
+    return {**turn, "content": text_of(content)} | ({"media": moved} if moved else {})
 
 
 def _from_file(fields: Mapping[str, Any], folder: Path) -> dict[str, Any]:
@@ -64,6 +75,8 @@ def _from_file(fields: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     for name in ("attach", "tools"):
         if name in fields:
             moved[name] = tuple(_path(path, folder) for path in fields[name])
+    if "image" in fields:
+        moved["image"] = tuple(place if "://" in place else _path(place, folder) for place in fields["image"])
     if fields.get("system", "").startswith("@"):
         moved["system"] = "@" + _path(fields["system"][1:], folder)
     return moved

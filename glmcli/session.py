@@ -2,7 +2,7 @@
 
 Shape of a line: `{"role": "user", "content": "…"}`; the assistant's lines add `reasoning`, `provider`, `model`, and
 `tool_calls` where it called tools (each with `id`, `name`, `arguments`); a line of the role `tool` is a result, and
-names its call in `tool_call_id`.
+names its call in `tool_call_id`. What was asked about pictures, videos or files that have a URL holds them in `media`.
 The file belongs to its owner alone (mode 0600) and is locked while a question is under way.
 """
 
@@ -15,14 +15,16 @@ import stat
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from glmcli.chat import Message, ToolCall
+from glmcli.chat import Media, Message, ToolCall
 from glmcli.errors import OutputError, UsageError
+from glmcli.urls import media_url
 
 if TYPE_CHECKING:
     from glmcli.outcome import Outcome
     from glmcli.secrets import Redactor
 
 _MODE = 0o600
+_KINDS = ("image", "video", "file")
 _ROLES = ("system", "user", "assistant", "tool")
 
 
@@ -77,13 +79,14 @@ class Session:
             answered = value.get("tool_call_id") or ""
             said = "".join([content, reasoning, answered, *(f"{c.id}{c.name}{c.arguments}" for c in calls)])
             said.encode()  # half a character would be found only when it is sent
+            media = tuple(map(_media, value.get("media") or ()))
         except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
             raise self._wrong(number) from error
         if role not in _ROLES or not isinstance(content, str) or not isinstance(reasoning, str):
             raise self._wrong(number)
         if (role == "tool") != bool(answered) or (calls and role != "assistant"):
             raise self._wrong(number)
-        return Message(role, content, reasoning, calls, answered)
+        return Message(role, content, reasoning, calls, answered, media)
 
     def _wrong(self, number: int) -> UsageError:
         return UsageError(
@@ -98,7 +101,7 @@ class Session:
             OutputError: it cannot be written; what was written is taken back.
         """
         answer = Message("assistant", outcome.reply.answer, outcome.reply.reasoning)
-        turns: list[dict[str, Any]] = [{"role": turn.role, "content": turn.text} for turn in new]
+        turns = [_said(turn) for turn in new]
         turns += [_line(turn, outcome) for turn in (*outcome.turns, answer)]
         text = "".join(json.dumps(turn, ensure_ascii=False) + "\n" for turn in turns)
         size = None
@@ -117,6 +120,23 @@ class Session:
     def _line_break(self, size: int) -> bytes:
         """A newline where the file's last line has none."""
         return b"\n" if size and os.pread(self._fd, 1, size - 1) != b"\n" else b""
+
+
+def _said(turn: Message) -> dict[str, Any]:
+    """A turn that led to the question."""
+    media = [{"type": each.kind, "url": each.url, "detail": each.detail} for each in turn.media]
+    return {"role": turn.role, "content": turn.text} | ({"media": media} if media else {})
+
+
+def _media(part: dict[str, Any]) -> Media:
+    """What stands in a line as `media`; of a wrong one, whatever error it makes."""
+    kind, url, detail = part["type"], part["url"], part.get("detail")
+    if kind not in _KINDS or not (detail is None or isinstance(detail, str)):
+        raise ValueError(kind)
+    try:
+        return Media(kind, url=media_url(url, "--session"), detail=detail, name=url)
+    except UsageError as error:
+        raise ValueError(url) from error
 
 
 def _line(turn: Message, outcome: Outcome) -> dict[str, Any]:

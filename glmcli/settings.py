@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from glmcli.proxies import Proxy
     from glmcli.terminal import Terminal
 
+_MOST_BODY = 100_000_000  # bytes
 _SAME = (
     "think",
     "effort",
@@ -90,7 +91,7 @@ class Resolver:
         self._dry = options.dry_run or options.curl
 
     def candidates(
-        self, messages: tuple[Message, ...], tools: tuple[Function, ...] = (), *, stream: bool
+        self, messages: tuple[Message, ...], tools: tuple[Function, ...] = (), *, stream: bool, vision: bool = False
     ) -> tuple[Candidate, ...]:
         """The provider that is asked first, then the fallbacks; all are checked before the first is asked.
 
@@ -99,7 +100,11 @@ class Resolver:
             CredentialsError: a key is missing or no key.
         """
         first = choice.choose(
-            tuple(self._layers), self._layers.config.providers, self._layers.environment, dry=self._dry
+            tuple(self._layers),
+            self._layers.config.providers,
+            self._layers.environment,
+            dry=self._dry,
+            vision=vision,
         )
         self._own_key()
         if self._layers.config.source:
@@ -114,6 +119,10 @@ class Resolver:
             chosen.append(self._reached(row or first.provider))
             models.append(model)
         requests = [self._request(model, messages, stream=stream).replace(tools=tools) for model in models]
+        if self._options.resize:
+            from glmcli.resize import resized
+
+            requests = [resized(request, row, self._terminal) for request, row in zip(requests, chosen, strict=True)]
         for provider, request in zip(chosen, requests, strict=True):
             self._check(request, provider)
         return tuple(
@@ -188,7 +197,9 @@ class Resolver:
             self._terminal.detail(detail)
 
     def _candidate(self, provider: Provider, request: Request, *, first: bool) -> Candidate:
+        provider = provider.serving(request.model)
         call = dialect_of(provider).encode(request, provider)
+        _bound(call)
         reached = self._reach(provider, call, self._options.key_file if first else None, request.model)
         return Candidate(provider, request.model, reached.call, request, reached.proxy)
 
@@ -214,6 +225,15 @@ class Resolver:
         if key_file or provider.needs_key or has_key(provider, self._layers.environment):
             return Key("", key_name(provider, self._layers.environment))
         return None
+
+
+def _bound(call: HttpCall) -> None:
+    """Refuse a body that no server takes, before anybody is asked to."""
+    if call.has_data and (size := len(call.content())) > _MOST_BODY:
+        raise UsageError(
+            message=f"the request has {size} bytes, with its files as base64; at most {_MOST_BODY} are sent",
+            fix="--resize, smaller files, or URLs",
+        )
 
 
 def _text(variable: str, environment: Mapping[str, str]) -> str | None:

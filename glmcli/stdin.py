@@ -74,7 +74,7 @@ class Stdin:
         """Keep stdin for one who reads it later, or, where nothing is sent, never."""
         self._reserved = owner
 
-    def read(self, owner: str) -> bytes:
+    def read(self, owner: str, limit: int = MAX_TEXT) -> bytes:
         """All bytes until the end.
 
         Raises:
@@ -90,9 +90,9 @@ class Stdin:
         data = bytearray()
         while chunk := self._chunk(owner, silent=not data):
             data += chunk
-            if len(data) > MAX_TEXT:
+            if len(data) > limit:
                 raise UsageError(
-                    message=f"stdin holds more than {MAX_TEXT >> 20} MiB ({MAX_TEXT} bytes), more than any model reads",
+                    message=f"stdin holds more than {limit >> 20} MiB ({limit} bytes), more than any model reads",
                     fix="send a part of it",
                 )
         return bytes(data)
@@ -121,19 +121,19 @@ def _unreadable(error: OSError) -> UsageError:
     return UsageError(message=f"cannot read stdin: {error.strerror}", fix="--no-stdin ignores it")
 
 
-def read_file(path: str, name: str, stdin: Stdin, *, limit: int = MAX_TEXT) -> bytes:
-    """The bytes of a file that a flag names; `-` is stdin.
+def read_file(path: str, name: str, stdin: Stdin, *, limit: int = MAX_TEXT, too_large: str | None = None) -> bytes:
+    """The bytes of a file that a flag names; `-` is stdin. `too_large` is the way out of the limit.
 
     Raises:
         UsageError: it cannot be read, or is larger than `limit` bytes.
     """
     if path == "-":
-        return stdin.read(name)
+        return stdin.read(name, max(limit, MAX_TEXT))
     try:
         with open(path, "rb") as file:  # noqa: PTH123 - pathlib costs a million instructions here for nothing
             data = file.read(limit + 1)
     except OSError as error:
         raise UsageError(message=f"{name}: cannot read {path}: {error.strerror}") from error
     if len(data) > limit:
-        raise UsageError(message=f"{name}: {path} is larger than {limit >> 20} MiB")
+        raise UsageError(message=f"{name}: {path} is larger than {limit >> 20} MiB", fix=too_large)
     return data

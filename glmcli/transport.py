@@ -25,7 +25,7 @@ from glmcli.errors import GlmError, IncompleteError, NetworkError, ProtocolError
 from glmcli.record import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from glmcli.providers.dialect import HttpCall
     from glmcli.proxies import Proxy
@@ -155,9 +155,15 @@ class Exchange:
                 target=url.path + (f"?{url.query}" if url.query else ""),
             ),
             headers=[(name.encode(), value.encode("latin-1")) for name, value in headers],
-            content=content,
+            content=content if isinstance(content, bytes) else self._told(content),
             extensions={"trace": self._trace},
         )
+
+    def _told(self, body: Iterable[bytes]) -> Iterator[bytes]:
+        """The body, told of as it goes: the wait for a response begins when the last of a large one is on its way."""
+        for chunk in body:
+            yield chunk
+            self._put(Sent())
 
     def _trace(self, name: str, info: dict[str, Any]) -> None:
         # A tunnel's CONNECT passes here too; only our own request counts as sent.

@@ -1,4 +1,4 @@
-"""Base URLs, brought to one form. Pure."""
+"""URLs: those of providers, brought to one form, and those that a provider fetches. Pure."""
 
 from __future__ import annotations
 
@@ -57,6 +57,30 @@ def base_url(url: str, source: str) -> str:
     if fault:
         raise UsageError(message=f"{source}: {fault}", fix="https://HOST/PATH, to which glm adds the endpoint")
     return f"{parts.scheme}://{netloc}{path}"
+
+
+def media_url(url: str, source: str) -> str:
+    """The URL of something that the provider fetches, as it was given; `source` is who said it.
+
+    Raises:
+        UsageError: it is no http or https URL, or holds a user, a password, or a character that no URL holds.
+    """
+    try:
+        parts = urlsplit(url)
+        is_place = parts.scheme in _PORTS and bool(parts.hostname) and parts.port != 0
+        has_user = parts.username is not None or parts.password is not None
+    except ValueError as error:
+        raise UsageError(message=f"{source}: no URL", fix="https://HOST/PATH") from error
+    fault = None
+    if any(character <= " " or "\x7f" <= character <= "\x9f" for character in url):
+        fault = "a URL has no blanks and no control characters"
+    elif has_user:
+        fault = "a URL that a provider fetches may not hold a user or a password: it would read them"
+    elif not is_place:
+        fault = "a URL begins with https:// or http:// and a host; of a file on this machine, give the path"
+    if fault:
+        raise UsageError(message=f"{source}: {fault}", fix="https://HOST/PATH")
+    return url
 
 
 def _ascii(host: str, port: int | None) -> str | None:

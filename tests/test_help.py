@@ -13,7 +13,7 @@ from conftest import CANARY, environment
 from processes import error_of, shell
 
 HERE = Path(__file__)
-COMMANDS = ("ask", "stream", "tools", "models", "sandbox")
+COMMANDS = ("ask", "stream", "vision", "tools", "models", "sandbox")
 TOOL_COMMANDS = ("run", "check", "list", "call")
 LEVELS = ((), *((command,) for command in COMMANDS), *(("tools", command) for command in TOOL_COMMANDS))
 BROKEN = {
@@ -149,6 +149,13 @@ def test_help_of_tools_lists_the_flags_of_the_contract(glm) -> None:
     )
 
 
+VISION_FLAGS = {"--image", "--video", "--file", "--at", "--detail", "--resize", "--stream"}
+
+
+def test_help_of_vision_lists_the_flags_of_the_contract(glm) -> None:
+    assert flags_in(glm("vision", "--help").text) == set(FLAGS) | VISION_FLAGS
+
+
 def test_every_flag_does_something(glm) -> None:
     """Each long flag of each help text is used by a test: the tests say what it does."""
     tests = "".join(path.read_text() for path in sorted(HERE.parent.glob("test_*.py")) if path != HERE)
@@ -241,6 +248,7 @@ def test_a_question_from_flags_loads_no_parser_of_files(home, cwd, command) -> N
     assert "httpcore" in modules
     assert tops(modules) & {"yaml", "jsonschema", "pydantic", "rich"} == set()
     assert "glmcli.documents" not in modules
+    assert not {module for module in modules if "media" in module}
 
 
 def test_dry_run_loads_no_network(home, cwd) -> None:

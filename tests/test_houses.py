@@ -16,9 +16,11 @@ TOP = Path(__file__).parent.parent / "glmcli"
 # Bottom first. A module imports lower floors only, its own floor only inside its folder; imports for types count too.
 FLOORS = (
     {"glmcli", "record", "errors", "waiting", "encodings"},
+    {"media"},
     {"chat", "catalogue", "options", "sse", "secrets", "proxies", "tls", "documents", "sandbox", "signals"},
     {"events", "terminal", "urls"},
     {"app", "outcome", "providers", "stdin"},
+    {"media_files"},
     {
         "plan",
         "transport",
@@ -30,6 +32,7 @@ FLOORS = (
         "pricing",
         "prompt",
         "request_file",
+        "resize",
         "tools",
     },
     {"cards", "choice", "output", "patience"},
@@ -60,6 +63,7 @@ PURE = {
     "cards",
     "compare",
     "encodings",
+    "media",
 }
 MACHINE = {
     "os",
@@ -91,6 +95,7 @@ ONLY = {
     "mcp": {"tools"},
     "anyio": {"tools"},  # the streams of mcp
     "httpx2": {"tools"},  # its HTTP
+    "PIL": {"resize"},
     "httpx": set(),
     "click": set(),
     "requests": set(),

@@ -6,6 +6,7 @@ import gc
 import json
 import os
 import pty
+import re
 import time
 import tty
 from functools import partial
@@ -21,7 +22,7 @@ from glmcli.output.json_reply import line, reply_object
 from glmcli.providers import PROVIDERS
 from glmcli.providers.reader import ReplyReader
 from glmcli.providers.refusals import from_body
-from glmcli.providers.text_filter import ThinkTags
+from glmcli.providers.text_filter import BoxTags, ThinkTags
 from glmcli.proxies import Proxy, choose
 from glmcli.secrets import Redactor, StreamRedactor
 from glmcli.sse import Parser
@@ -154,7 +155,8 @@ BODIES = REPLIES | CHUNKS.map(str.encode) | STREAMS | st.binary(max_size=60)
 TYPES = st.sampled_from(["text/event-stream", "application/json", "text/html", "text/plain", "", "ÿ"])
 TAGGED = PROVIDERS["vllm"].replace(wire=PROVIDERS["vllm"].wire.replace(think_tags="bare"))
 SUMS = PROVIDERS["dashscope"].replace(wire=PROVIDERS["dashscope"].wire.replace(text_frames="cumulative"))
-ROWS = st.sampled_from([*PROVIDERS.values(), TAGGED, SUMS])
+BOXED = PROVIDERS["zai"].serving("glm-4.5v")
+ROWS = st.sampled_from([*PROVIDERS.values(), TAGGED, SUMS, BOXED])
 
 
 def read(provider, kind, chunks):
@@ -262,6 +264,31 @@ def split_by_tags(form, pieces):
         "".join(event.text for event in events if isinstance(event, Reasoning)),
         "".join(event.text for event in events if isinstance(event, Answer)),
     )
+
+
+BOXES = st.lists(
+    st.sampled_from(
+        ["<|begin_of_box|>", "<|end_of_box|>", "<|begin_", "<|end", "_of_box|>", "<", "|", "<|", "a", "\n"]
+    ),
+    max_size=10,
+)
+
+
+def unboxed(pieces):
+    boxes = BoxTags()
+    return "".join([*map(boxes.push, pieces), boxes.flush()])
+
+
+@given(BOXES.map("".join), CUTS)
+@settings(max_examples=600)
+@example("<|begin_<|end_of_box|>of_box|>", [7, 8])
+@example("<|end_of_box|", [])
+def test_boxes_do_not_depend_on_cuts(text, cuts) -> None:
+    """Each mark goes, and nothing else: what is left around one is not read as another."""
+    expected = re.sub(r"<\|(?:begin|end)_of_box\|>", "", text)
+    assert unboxed([text]) == expected
+    assert unboxed(cut(text, cuts)) == expected
+    assert unboxed(list(text)) == expected
 
 
 @given(st.sampled_from(["open", "bare"]), TAGS.map("".join), CUTS)
@@ -474,6 +501,11 @@ def many_deltas(size, form):
     return lambda: sum(1 for piece in pieces for _ in tags.push(piece))
 
 
+def boxed(size, piece):
+    boxes = BoxTags()
+    return lambda: sum(len(boxes.push(piece)) for _ in range(size // 128))
+
+
 def redacted(size):
     redactor = Redactor()
     redactor.add(KEY)
@@ -497,6 +529,8 @@ LINEAR = {
     "many lines, line-framed": partial(many_lines_in_one_event, line_framed=True),
     "many events": many_events,
     "open tags": partial(many_deltas, form="open"),
+    "boxes": partial(boxed, piece="a<|begin_of_box|>b"),
+    "half boxes": partial(boxed, piece="<|begin_of_box|"),
     "bare tags": partial(many_deltas, form="bare"),
     "blanks before tags": partial(many_deltas, form="blank"),
     "keys": redacted,

@@ -9,7 +9,7 @@ from conftest import CANARY
 from servers import Server, answer, event, reply
 
 from glmcli import __version__, checks
-from glmcli.chat import Function, Message, Request
+from glmcli.chat import Function, Media, Message, Request
 from glmcli.providers import PROVIDERS, dialect_of
 
 ROWS = (
@@ -454,7 +454,14 @@ def test_option_that_json_cannot_say(glm, keys, value) -> None:
 
 SAMPLES = {
     "model": ["another"],
-    "messages": [(Message("user", "another"),), (Message("system", "s"), Message("user", "Who are you"))],
+    "messages": [
+        (Message("user", "another"),),
+        (Message("system", "s"), Message("user", "Who are you")),
+        (Message("user", "Who are you", media=(Media("image", url="https://x.example/a.png"),)),),
+        (Message("user", "Who are you", media=(Media("image", data=b"x", type="image/png"),)),),
+        (Message("user", "Who are you", media=(Media("video", url="https://x.example/a.mp4"),)),),
+        (Message("user", "Who are you", media=(Media("file", url="https://x.example/a.pdf"),)),),
+    ],
     "think": [True, False],
     "effort": ["max"],
     "think_budget": [100],

@@ -70,8 +70,17 @@ messages:
 - role: user
   content:
   - {type: text, text: hi}
+  - {type: image, path: cat.png, media_type: image/png, detail: auto}
+  - {type: image, url: "https://x.example/a.png"}
+  - {type: video, url: "https://x.example/a.mp4"}
+  - {type: file, url: "https://x.example/a.pdf"}
 - {role: assistant, content: Hello, reasoning: A greeting}
 attach: [notes.md]
+images: [cat.png, "https://x.example/a.png"]
+videos: ["https://x.example/a.mp4"]
+files: ["https://x.example/a.pdf"]
+detail: low
+resize: true
 session: talk.jsonl
 vars: {WORD: hi}
 think: true
@@ -180,8 +189,21 @@ ADDRESS = "a request file may not hold an address or a key; use --base-url / --k
             "2:39: messages[0].reasoning belongs to turns of the assistant only"
         ]),
         ("messages:\n- {role: user, content: [{type: image, text: x}]}\n", [
-            '2:33: messages[0].content[0].type must be "text", not "image"'
+            "2:26: messages[0].content[0]: needs 'url'",
+            "2:40: messages[0].content[0]: unknown key 'text'",
         ]),
+        ("messages:\n- {role: user, content: [{type: image, path: a, url: b}]}\n", [
+            "2:54: messages[0].content[0].url and path are two places of one picture: leave one of them out",
+        ]),
+        ("messages:\n- {role: user, content: [{type: imag, url: x}]}\n", [
+            ("2:33: messages[0].content[0].type must be one of text, image, video, file, "
+             """not "imag", did you mean 'image'?"""),
+        ]),
+        ("messages:\n- {role: user, content: [{type: file, path: x}]}\n", [
+            "2:26: messages[0].content[0]: needs 'url'", "2:39: messages[0].content[0]: unknown key 'path'",
+        ]),
+        ("images: []", ["1:9: images must not be empty"]),
+        ("detail: most", ['1:9: detail must be one of auto, low, high, not "most"']),
         ("server_tools: [{typ: x}]", ["1:16: server_tools[0]: needs 'type'"]),
         ("base_url: x", [f"1:1: {ADDRESS}"]),
         ("model: x\nAPI-Key: sk-canary\n", [f"2:1: {ADDRESS}"]),

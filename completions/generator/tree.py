@@ -112,7 +112,7 @@ def _value(name: str, shown: str) -> Value:
 
 
 def _by_metavar(shown: str) -> Value:
-    words = shown.strip("[].").split("|")
+    words = shown.strip("[].").replace(" ", "|").split("|")
     literal = {word: "" for word in words if word.isalpha() and word.islower()}
     if "@FILE" in words:
         return Value(shown, words=literal, files="after @")

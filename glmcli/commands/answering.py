@@ -37,17 +37,18 @@ if TYPE_CHECKING:
     from glmcli.tools.toolbox import Toolbox
 
 
-def answer(app: App, flags: Mapping[str, Any], *, live: bool, runs_tools: bool = False) -> None:
+def answer(app: App, flags: Mapping[str, Any], *, live: bool, runs_tools: bool = False, vision: bool = False) -> None:
     """Ask, print, and raise the error if there is no complete answer; `live` prints as it comes.
 
-    With `runs_tools` the model may call the tools of --tools before it answers.
+    With `runs_tools` the model may call the tools of --tools before it answers. With `vision` there is something to
+    look at, and the default model is one that can.
 
     Raises:
         GlmError: as its exit code says.
     """
     signals.heed()
     with ExitStack() as stack:
-        question = _Question(app, Options(**flags), flags, stack, live=live, runs_tools=runs_tools)
+        question = _Question(app, Options(**flags), flags, stack, live=live, runs_tools=runs_tools, vision=vision)
         try:
             question.ask()
         except _ReportedError as reported:
@@ -88,7 +89,7 @@ def _shares_stdout(options: Options) -> bool:
 _INSTEAD = "--jsonl, or leave out --stream"
 
 
-def _agree(options: Options, *, live: bool, runs_tools: bool) -> None:
+def _agree(options: Options, *, live: bool, runs_tools: bool, vision: bool) -> None:
     """Refuse flags that contradict each other."""
     for_script = options.json or options.jsonl
     pairs = (
@@ -103,9 +104,13 @@ def _agree(options: Options, *, live: bool, runs_tools: bool) -> None:
         (
             live and options.json,
             "--json is one object at the end, and stream prints as it arrives",
-            _INSTEAD if runs_tools else "--jsonl, or glm ask",
+            _INSTEAD if runs_tools or vision else "--jsonl, or glm ask",
         ),
-        (live and options.no_stream, "stream needs a stream", _CHOOSE if runs_tools else "glm ask --no-stream"),
+        (
+            live and options.no_stream,
+            "stream needs a stream",
+            _CHOOSE if runs_tools or vision else "glm ask --no-stream",
+        ),
         (options.no_reasoning and options.reasoning, "--no-reasoning hides what --reasoning would write", _CHOOSE),
         (options.no_stdin and options.need_stdin, "--no-stdin and --need-stdin contradict each other", _CHOOSE),
         (options.dry_run and options.curl, "--dry-run and --curl are two forms of the same output", _CHOOSE),
@@ -129,8 +134,10 @@ class _Question:
         *,
         live: bool,
         runs_tools: bool,
+        vision: bool,
     ) -> None:
         self._app = app
+        self._vision = vision
         self._runs_tools = runs_tools
         self._terminal = app.terminal
         self._flags = flags
@@ -170,7 +177,7 @@ class _Question:
             raise _ReportedError(outcome.error)
 
     def _agree(self) -> None:
-        _agree(self.options, live=self._live, runs_tools=self._runs_tools)
+        _agree(self.options, live=self._live, runs_tools=self._runs_tools, vision=self._vision)
 
     def _tools(self, config: Config) -> Offer | None:
         """The tools of --tools; nothing is started yet."""
@@ -232,8 +239,13 @@ class _Question:
         system = words.system_message(self.options, self._stdin)
         earlier = session.messages() if session else ()
         new = words.new_turns(self.options, self._stdin, self._terminal)
+        if session:
+            words.refuse_data(new)
         kept = (system, *new) if system and system not in earlier else new
-        return kept, words.conversation(system, earlier, new)
+        messages = words.conversation(system, earlier, new)
+        if self._vision and not any(turn.media for turn in messages):
+            raise UsageError(message="there is nothing to look at", fix="--image PATH|URL|-, --video URL or --file URL")
+        return kept, messages
 
     def _candidates(
         self, file: Mapping[str, Any], config: Config, messages: tuple[Message, ...], toolbox: Toolbox | None
@@ -243,7 +255,7 @@ class _Question:
         keys = KeyRing(environment, self._stdin, self._terminal.note)
         resolver = settings.Resolver(self.options, layers, self._terminal, keys, self._embedded)
         tools = toolbox.functions() if toolbox else ()
-        return resolver.candidates(messages, tools, stream=not self.options.no_stream)
+        return resolver.candidates(messages, tools, stream=not self.options.no_stream, vision=self._vision)
 
     def _embedded(self, provider: Provider) -> str:
         """The address of the sandbox, which is started for this question unless nothing is sent."""

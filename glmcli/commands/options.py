@@ -16,7 +16,7 @@ from glmcli.errors import UsageError
 from glmcli.options import Options
 from glmcli.record import Record
 
-Kind = Literal["text", "list", "switch", "choice", "integer", "number", "seconds"]
+Kind = Literal["text", "list", "pairs", "switch", "choice", "integer", "number", "seconds"]
 
 
 class Flag(Record):
@@ -34,7 +34,12 @@ class Flag(Record):
         """The flag as a parameter of a command's function."""
         metavar = None if self.kind in ("switch", "choice") else self.metavar
         info = typer.Option(*self.written, help=self.help, metavar=metavar, show_default=False)
-        annotation: Any = {"list": list[str] | None, "switch": bool, "choice": bool | None}.get(self.kind, str | None)
+        annotation: Any = {
+            "list": list[str] | None,
+            "pairs": list[str] | None,
+            "switch": bool,
+            "choice": bool | None,
+        }.get(self.kind, str | None)
         default = False if self.kind == "switch" else None
         return inspect.Parameter(
             self.field, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[annotation, info]
@@ -42,7 +47,7 @@ class Flag(Record):
 
     def is_given(self, value: Any) -> bool:  # noqa: ANN401 - what the parser gives
         """Whether the user wrote this flag."""
-        return bool(value) if self.kind in ("switch", "list") else value is not None
+        return bool(value) if self.kind in ("switch", "list", "pairs") else value is not None
 
     def value(self, given: Any) -> Any:  # noqa: ANN401 - what the parser gives
         """The value that the text means.
@@ -57,6 +62,8 @@ class Flag(Record):
                 return self._bounded(given, float, "a number" if self.kind == "number" else "a number of seconds")
             case "list":
                 return tuple(self._text(text) for text in given)
+            case "pairs":
+                return tuple((self._text(first), self._text(second)) for first, second in given)
             case "text":
                 return self._text(given)
             case _:
@@ -91,7 +98,7 @@ def _digits(text: str) -> str:
 
 
 _MODEL, _INPUT, _THINK, _SAMPLE = "Model", "Input", "Thinking", "Sampling"
-_TOOLS, _OUTPUT, _TIME = "Tools", "Output", "Time and retries"
+_MEDIA, _TOOLS, _OUTPUT, _TIME = "Media", "Tools", "Output", "Time and retries"
 
 FLAGS: tuple[Flag, ...] = (
     Flag("model", ("-m", "--model"), "text", _MODEL, "The model, as [PROVIDER/]MODEL.", "MODEL"),
@@ -178,7 +185,19 @@ TOOL_FLAGS: tuple[Flag, ...] = (
     Flag("live", ("--stream",), "switch", _OUTPUT, "Print text as it comes, also what precedes a call."),
 )
 
-GROUPS: Mapping[str, str] = {flag.field: flag.group for flag in (*TOOL_FLAGS, *FLAGS)}
+# What `vision` takes beside all of FLAGS.
+VISION_FLAGS: tuple[Flag, ...] = (
+    Flag("image", ("--image",), "list", _MEDIA, "A picture (repeatable); - is stdin.", "PATH|URL|-"),
+    Flag("video", ("--video",), "list", _MEDIA, "A video that the provider fetches (repeatable).", "URL"),
+    Flag("file", ("--file",), "list", _MEDIA, "A document that the provider fetches (repeatable).", "URL"),
+    Flag("at", ("--at",), "pairs", _MEDIA, "A file whose type is not what its bytes say (repeatable).", "PATH MIME"),
+    Flag("detail", ("--detail",), "text", _MEDIA, "How closely the model looks, at TokenHub.", "auto|low|high"),
+    Flag("resize", ("--resize",), "switch", _MEDIA, "Scale pictures down to what the model takes."),
+    Flag("live", ("--stream",), "switch", _OUTPUT, "Print the answer as it arrives."),
+)
+
+GROUPS: Mapping[str, str] = {flag.field: flag.group for flag in (*TOOL_FLAGS, *VISION_FLAGS, *FLAGS)}
+PAIRS = frozenset(flag.field for flag in VISION_FLAGS if flag.kind == "pairs")  # flags that take two words
 
 _PROMPT = inspect.Parameter(
     "prompt",

@@ -20,6 +20,7 @@ CommandLineError: Any = next(base for base in typer.BadParameter.__mro__ if base
 COMMANDS: Mapping[str, Listed] = {
     "ask": Listed("glmcli.commands.ask", "One question, one complete answer, or nothing on stdout."),
     "stream": Listed("glmcli.commands.stream", "The same, printed as it arrives."),
+    "vision": Listed("glmcli.commands.vision", "Ask about pictures, videos and files."),
     "tools": Listed("glmcli.commands.tools", "Let the model call local programs and MCP servers."),
     "models": Listed("glmcli.commands.models", "What is known of every model; what a provider lists beside it."),
     "sandbox": Listed("glmcli.commands.sandbox", "Serve the embedded providers on loopback, with faults on demand."),

@@ -13,7 +13,7 @@ import typer
 import typer.core
 import typer.main
 
-from glmcli.commands.options import GROUPS
+from glmcli.commands.options import GROUPS, PAIRS
 from glmcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ class _AsGiven:
         """The parameters, --help among them."""
         parameters: list[Any] = super().get_params(ctx)  # type: ignore[misc]
         for parameter in parameters:
+            if parameter.name in PAIRS:
+                parameter.nargs = 2  # which Typer has only for flags that are not repeatable
             parameter.process_value = partial(_as_given, parameter)
         return parameters
 

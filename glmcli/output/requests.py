@@ -6,10 +6,13 @@ import json
 import shlex
 from typing import TYPE_CHECKING
 
+from glmcli.errors import UsageError
 from glmcli.providers.json_text import encode
 
 if TYPE_CHECKING:
+    from glmcli.chat import Media
     from glmcli.plan import Candidate
+    from glmcli.providers.media_body import Body
 
 
 _LONGEST_WORD = 100_000  # bytes; Linux refuses a word of 128 KiB
@@ -22,19 +25,50 @@ def as_json(candidate: Candidate) -> str:
     if call.key:
         headers["Authorization"] = f"Bearer ${call.key.variable}"
     shown = {"method": call.method, "url": call.url, "headers": headers, "body": call.body}
-    return json.dumps(shown, ensure_ascii=False, indent=2) + "\n"
+    return json.dumps(shown, ensure_ascii=False, indent=2, default=_shown) + "\n"
+
+
+def _shown(media: Media) -> str:
+    return media.shown()
 
 
 def as_curl(candidate: Candidate) -> str:
-    """The same as a command that can be pasted into a shell."""
+    """The same as a command that can be pasted into a shell.
+
+    Raises:
+        UsageError: it holds bytes that no command can read again.
+    """
     call = candidate.call
     words = ["curl", "--no-progress-meter", "--http1.1", "--no-buffer", "--request", call.method, shlex.quote(call.url)]
     lines = [" ".join(words)]
     if call.key:
         lines.append(f'--header "Authorization: Bearer ${call.key.variable}"')
     lines += [f"--header {shlex.quote(f'{name}: {value}')}" for name, value in call.headers]
+    content = call.content()
+    if not isinstance(content, bytes):
+        # curl would ask first whether it may send a large body, which ours does not.
+        return f"{_feeding(content)} | " + " \\\n  ".join([*lines, "--header Expect:", "--data-binary @-"]) + "\n"
     body = encode(call.body)
     if len(body.encode()) <= _LONGEST_WORD:
         return " \\\n  ".join([*lines, f"--data-raw {shlex.quote(body)}"]) + "\n"
     # JSON on one line cannot hold the line that ends it, and the newline behind it is blank space to JSON.
     return " \\\n  ".join([*lines, "--data-binary @- <<'END-OF-BODY'"]) + f"\n{body}\nEND-OF-BODY\n"
+
+
+def _feeding(body: Body) -> str:
+    """A group of commands that prints the body, with the base64 of each file in its place."""
+    pieces = [
+        f"printf %s {shlex.quote(piece.decode())}" if isinstance(piece, bytes) else _encoding(piece)
+        for piece in body.pieces()
+        if piece
+    ]
+    return "{ " + "; ".join(pieces) + "; }"
+
+
+def _encoding(media: Media) -> str:
+    if media.path is None:
+        raise UsageError(
+            message=f"--curl: {media.name} cannot be read a second time by a command",
+            fix="write it to a file, without --resize, and name that",
+        )
+    return f"base64 < {shlex.quote(media.path)} | tr -d '\\n'"

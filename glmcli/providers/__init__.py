@@ -39,6 +39,9 @@ _ZHIPU = Wire(
     # "only one stop word" (OpenAPI 2025-12) against "up to four" (a reading of 2026-09).
     few_stops=True,
     limits="in_flight",
+    media="zhipu",
+    # "may contain <think> and <|begin_of_box|> tags": the chat completion OpenAPI of docs.z.ai (2026-09).
+    boxes=("glm-4.5v", "glm-4.1v-thinking-flash", "glm-4.1v-thinking-flashx"),
 )
 
 # docs.qwencloud.com/api-reference/chat/openai-chat and …/chat/dashscope (2026): max_tokens caps the answer only.
@@ -81,6 +84,7 @@ _DASHSCOPE = Wire(
     json_must_be_named=True,
     parameters=_MODELSTUDIO_PARAMETERS | {"seed": Range(0, 2**63 - 1)},
     limits="per_minute",
+    media="dashscope",
 )
 
 # tencentcloud.com/document/product/1300/80634 (GLM guide) and 1300/78942 (2026).
@@ -93,6 +97,7 @@ _TOKENHUB = Wire(
     parameters={"temperature": Range(0, 2), "top_p": Range(0, 1)},
     most_stops=4,
     limits="per_minute",
+    media="tokenhub",
 )
 
 # vLLM 0.32, SGLang 0.5.23, llama.cpp and Ollama: their sources and local runs of 2026-11-21.
@@ -116,6 +121,7 @@ _OLLAMA = Wire(
     tool_choices=("auto",),  # any other is dropped without a word (github.com/ollama/ollama, openai/openai.go)
     effort_words=("none", "minimal", "low", "medium", "high", "xhigh", "ultra", "max"),
     think_tags="open",
+    media="ollama",
 )
 _OPENAI = Wire(thinking=Thinking.NONE)
 
@@ -129,6 +135,7 @@ _ROWS = (
         codes=BIGMODEL,
         hosted=True,
         default_model="glm-5",
+        vision_model="glm-5v-turbo",
     ),
     Provider(
         name="zai",
@@ -139,6 +146,7 @@ _ROWS = (
         codes=BIGMODEL,
         hosted=True,
         default_model="glm-5",
+        vision_model="glm-5v-turbo",
     ),
     Provider(
         name="modelstudio",
@@ -170,6 +178,7 @@ _ROWS = (
         codes=TOKENHUB,
         hosted=True,
         default_model="glm-5",
+        vision_model="glm-5v-turbo",
     ),
     Provider(name="vllm", base_url="http://127.0.0.1:8000/v1", catalogue="", wire=_VLLM, codes=SELF_HOSTED),
     Provider(name="sglang", base_url="http://127.0.0.1:30000/v1", catalogue="", wire=_SGLANG, codes=SELF_HOSTED),
@@ -193,6 +202,7 @@ _ROWS = (
         codes=BIGMODEL,
         embedded=True,
         default_model="glm-5",
+        vision_model="glm-5v-turbo",
     ),
 )
 

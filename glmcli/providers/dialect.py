@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from glmcli.chat import Request
     from glmcli.events import Event
+    from glmcli.providers.media_body import Body
     from glmcli.providers.row import Provider
     from glmcli.secrets import Key
     from glmcli.sse import Frame
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 class HttpCall(Record):
     """One HTTP request as a value, so that --dry-run can print what would be sent.
 
-    Shape: `headers` in the order sent, without Authorization, which the transport makes of `key`; `body` is JSON, or
-    None where there is none.
+    Shape: `headers` in the order sent, without Authorization, which the transport makes of `key`; `body` is JSON, where
+    `has_data` with a Media in the place of each data URL, or None where there is none.
     """
 
     url: str
@@ -30,10 +31,17 @@ class HttpCall(Record):
     body: Mapping[str, Any] | None
     key: Key | None = None
     method: str = "POST"
+    has_data: bool = False
 
-    def content(self) -> bytes:
-        """The bytes of the body."""
-        return b"" if self.body is None else encode(self.body).encode()
+    def content(self) -> bytes | Body:
+        """The bytes of the body; where it holds media, as something that yields them, any number of times."""
+        if self.body is None:
+            return b""
+        if self.has_data:
+            from glmcli.providers.media_body import Body
+
+            return Body(self.body)
+        return encode(self.body).encode()
 
 
 class Listed(Record):

@@ -23,11 +23,16 @@ def messages(request: Request, provider: Provider) -> list[dict[str, Any]]:
     """
     asked = max((at for at, message in enumerate(request.messages) if message.role == "user"), default=0)
     back = provider.wire.reasoning_back == "tool_turn"
-    return [_message(message, reasons=back and at > asked) for at, message in enumerate(request.messages)]
+    form = provider.wire.media
+    return [_message(message, form, reasons=back and at > asked) for at, message in enumerate(request.messages)]
 
 
-def _message(message: Message, *, reasons: bool) -> dict[str, Any]:
+def _message(message: Message, form: str, *, reasons: bool) -> dict[str, Any]:
     fields: dict[str, Any] = {"role": message.role, "content": message.text}
+    if message.media:
+        from glmcli.providers.media_body import parts
+
+        fields["content"] = parts(message, form)
     if reasons and message.tool_calls and message.reasoning:
         fields["reasoning_content"] = message.reasoning
     if message.tool_calls:
@@ -63,6 +68,11 @@ def _streams_calls(request: Request, provider: Provider) -> bool:
         return request.tool_stream
     model = find(provider.catalogue, request.model)
     return provider.wire.tool_stream and model is not None and model.tool_stream
+
+
+def has_data(request: Request) -> bool:
+    """Whether bytes of a file are sent, which the body holds as Media."""
+    return any(media.data for message in request.messages for media in message.media)
 
 
 def sampling(request: Request) -> dict[str, Any]:

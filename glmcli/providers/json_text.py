@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from glmcli.errors import ProtocolError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 def _refuse(constant: str) -> NoReturn:
@@ -61,6 +61,6 @@ def _past_blanks(text: str, start: int) -> int:
     return start
 
 
-def encode(value: Any) -> str:  # noqa: ANN401 - any JSON value
-    """Compact JSON; characters stand as they are."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+def encode(value: Any, other: Callable[[Any], str] | None = None) -> str:  # noqa: ANN401 - any JSON value
+    """Compact JSON; characters stand as they are. `other` gives the text for what is no JSON value."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=other)

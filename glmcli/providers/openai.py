@@ -25,7 +25,8 @@ _REASONING = ("reasoning_content", "reasoning")
 def encode(request: Request, provider: Provider) -> HttpCall:
     """The request on this provider's wire."""
     pairs = headers(provider, stream=request.stream)
-    return HttpCall(f"{provider.base_url}/chat/completions", tuple(pairs), _body(request, provider))
+    url, body = f"{provider.base_url}/chat/completions", _body(request, provider)
+    return HttpCall(url, tuple(pairs), body, has_data=fields.has_data(request))
 
 
 def _body(request: Request, provider: Provider) -> dict[str, Any]:

@@ -94,6 +94,9 @@ class Wire(Record):
         json_must_be_named: structured output is refused unless the conversation names JSON.
         json_schema: `response_format` takes a schema, or nothing is known against it.
         limits: what the provider counts when it refuses.
+        media: its form in `media_rules`: how it takes pictures, videos and files, and in which order.
+        boxes: models whose answers hold `<|begin_of_box|>` and `<|end_of_box|>`, and may begin with think tags.
+        box_tags: this answer does.
     """
 
     thinking: Thinking
@@ -119,6 +122,9 @@ class Wire(Record):
     json_must_be_named: bool = False
     json_schema: bool = True
     limits: Literal["in_flight", "per_minute"] | None = None
+    media: Literal["openai", "zhipu", "tokenhub", "ollama", "dashscope"] = "openai"
+    boxes: tuple[str, ...] = ()
+    box_tags: bool = False
 
     @property
     def sends_leading_newlines(self) -> bool:
@@ -134,6 +140,7 @@ class Provider(Record):
         hosted: may be chosen silently when its key is set.
         embedded: the server is part of glm, and is started when it is asked.
         default_model: what an unset --model means; None: --model is needed.
+        vision_model: the same for `glm vision`.
         base_url_variable: the variable that may hold the address.
         allow_http: the user allows the key over plain http:// to this host.
         key_file: where the configuration file says the key stands.
@@ -150,6 +157,7 @@ class Provider(Record):
     hosted: bool = False
     embedded: bool = False
     default_model: str | None = None
+    vision_model: str | None = None
     base_url_variable: str | None = None
     allow_http: bool = False
     key_file: str | None = None
@@ -159,3 +167,9 @@ class Provider(Record):
     def needs_key(self) -> bool:
         """A request without a key cannot succeed here."""
         return bool(self.key_variables or self.key_file or self.key_command)
+
+    def serving(self, model: str) -> Provider:
+        """The row as it is for this model."""
+        if model not in self.wire.boxes:
+            return self
+        return self.replace(wire=self.wire.replace(box_tags=True, think_tags="open"))

@@ -9,16 +9,17 @@ from glmcli.events import Answer, Event, Reasoning, SurrogateJoiner, check_size,
 from glmcli.secrets import overlap
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from glmcli.providers.row import Wire
 
 _OPEN, _CLOSE = "<think>", "</think>"
+_BOX, _BOXED = "<|begin_of_box|>", "<|end_of_box|>"
 _BLANKS = 4096  # characters; more blanks than this before an opening tag are an answer of blanks
 
 
 class TextFilter:
-    """Applies what a row says of its text frames: cumulative text, halves of characters, think tags."""
+    """Applies what a row says of its text frames: cumulative text, halves of characters, think tags, boxes."""
 
     def __init__(self, wire: Wire) -> None:
         """A fresh filter for one reply."""
@@ -26,6 +27,7 @@ class TextFilter:
         self._reasoning = _Pieces(cumulative=cumulative)
         self._answer = _Pieces(cumulative=cumulative)
         self._tags = None if wire.think_tags == "none" else ThinkTags(wire.think_tags)
+        self._boxes = BoxTags() if wire.box_tags else None
 
     def push(self, event: Event) -> Iterator[Event]:
         """The event as it was meant; text may be held back."""
@@ -47,11 +49,22 @@ class TextFilter:
             yield Reasoning(text)
         yield from self._split(self._answer.flush())
         if self._tags:
-            yield from self._tags.flush()
+            yield from self._unboxed(self._tags.flush())
+        if self._boxes and (text := self._boxes.flush()):
+            yield Answer(text)
 
     def _split(self, text: str) -> Iterator[Event]:
         if text:
-            yield from self._tags.push(text) if self._tags else [Answer(text)]
+            yield from self._unboxed(self._tags.push(text) if self._tags else [Answer(text)])
+
+    def _unboxed(self, events: Iterable[Event]) -> Iterator[Event]:
+        """The events with the answer's boxes opened."""
+        for event in events:
+            if self._boxes and isinstance(event, Answer):
+                if text := self._boxes.push(event.text):
+                    yield Answer(text)
+            else:
+                yield event
 
 
 class _Pieces:
@@ -139,3 +152,27 @@ class ThinkTags:
         self._state = self._answer
         if text:
             yield Answer(text)
+
+
+class BoxTags:
+    """Takes away the marks that GLM-4.5V and GLM-4.1V put around their final answer.
+
+    Source: the chat completion OpenAPI of docs.z.ai (2026-09).
+    """
+
+    def __init__(self) -> None:
+        """Begin before the first character."""
+        self._held = ""
+
+    def push(self, text: str) -> str:
+        """What is certain with this text; the possible beginning of a mark is held back."""
+        # The marks share no end and beginning, so one can be written for the other.
+        *done, last = (self._held + text).replace(_BOXED, _BOX).split(_BOX)
+        keep = max(overlap(last, _BOX), overlap(last, _BOXED))
+        self._held = last[len(last) - keep :]
+        return "".join([*done, last[: len(last) - keep]])
+
+    def flush(self) -> str:
+        """What was held back, which is no mark."""
+        held, self._held = self._held, ""
+        return held
