@@ -15,9 +15,11 @@ from glmcli.pricing import total
 from glmcli.providers import dialect_of
 from glmcli.tools import arguments, running
 from glmcli.tools.arguments import BadArgumentsError
+from glmcli.tools.masking import mapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Set as AbstractSet
 
     from glmcli.engine import Engine
     from glmcli.events import Reply
@@ -81,6 +83,9 @@ class Conversation:
             outcome = self._engine.step(self._candidates)
             self._usages.append(outcome.reply.usage)
             self._costs.append(outcome.cost)
+            if len(outcome.reply.tool_calls) > _MOST and not outcome.error:
+                what = f"stopped: the model made {len(outcome.reply.tool_calls)} calls in one turn"
+                return outcome.replace(error=ToolError(what))
             calls = self._named(outcome.reply.tool_calls, step)
             self._calls += calls
             for call in calls:
@@ -116,9 +121,9 @@ class Conversation:
         named = []
         for number, said in enumerate(calls, 1):
             call = ToolCall(*(self._redactor.text(text) for text in said.fields().values()))
-            own = call if call.id and call.id not in taken else call.replace(id=f"call_{step}_{number}")
-            taken.add(own.id)
-            named.append(own)
+            identity = call.id if call.id and call.id not in taken else _fresh(f"call_{step}_{number}", taken)
+            taken.add(identity)
+            named.append(call.replace(id=identity))
         return named
 
     def _results(self, calls: Iterable[ToolCall]) -> list[ToolResult]:
@@ -139,9 +144,7 @@ class Conversation:
         self._limit(results)
         return results
 
-    def _count(self, judged: list[Judged]) -> None:
-        if len(judged) > _MOST:
-            raise ToolError(f"stopped: the model made {len(judged)} calls in one turn")
+    def _count(self, judged: Iterable[Judged]) -> None:
         for each in judged:
             self._seen[each.same] += 1
             if self._seen[each.same] == _SAME:
@@ -171,11 +174,14 @@ class Conversation:
     def _go_on(self, outcome: Outcome, calls: Iterable[ToolCall], results: Iterable[ToolResult]) -> None:
         """Make the next request: the same conversation with this turn, at the provider that answered, or after it."""
         reply = outcome.reply
-        said = Message("assistant", reply.answer, reply.reasoning, tuple(_in_history(call) for call in calls))
+        said = Message("assistant", reply.answer, reply.reasoning, tuple(self._kept(call) for call in calls))
         self._turns += [said, *(Message("tool", each.text, tool_call_id=each.call.id) for each in results)]
         names = [(each.provider.name, each.model) for each in self._candidates]
         answered = names.index((outcome.provider or "", outcome.model or ""))
         self._candidates = tuple(self._encoded(each) for each in self._candidates[answered:])
+
+    def _kept(self, call: ToolCall) -> ToolCall:
+        return _in_history(call, self._redactor.text)
 
     def _encoded(self, candidate: Candidate) -> Candidate:
         first = candidate.request
@@ -184,17 +190,27 @@ class Conversation:
         return candidate.replace(call=call.replace(key=candidate.call.key))
 
 
-def _in_history(call: ToolCall) -> ToolCall:
+def _fresh(wanted: str, taken: AbstractSet[str]) -> str:
+    """An id that is not taken: the wanted one, or that with a number behind it."""
+    identity, again = wanted, 1
+    while identity in taken:
+        identity, again = f"{wanted}_{again}", again + 1
+    return identity
+
+
+def _in_history(call: ToolCall, redact: Callable[[str], str]) -> ToolCall:
     """The call as providers accept it back: they check names, and that arguments are JSON.
 
     Source: `The "function.arguments" parameter … must be in JSON format`, docs.qwencloud.com error messages (2026).
     """
     name = _FOREIGN.sub("_", call.name)[:_LONGEST_NAME] or "_"
     try:
-        arguments.read(call.arguments)
+        value = arguments.read(call.arguments)
     except BadArgumentsError:
         return ToolCall(call.id, name, "{}")
-    return ToolCall(call.id, name, call.arguments or "{}")
+    masked = mapped(value, redact)
+    same = masked == value and call.arguments
+    return ToolCall(call.id, name, call.arguments if same else arguments.normal(masked))
 
 
 def _sum(usages: list[Usage | None]) -> Usage | None:

@@ -58,7 +58,8 @@ class Session:
             UsageError: a line is no turn; the message names it.
         """
         lines = self._read().split(b"\n")
-        turns = [self._turn(line, number) for number, line in enumerate(lines, 1) if line.strip()]
+        numbered = {number: self._turn(line, number) for number, line in enumerate(lines, 1) if line.strip()}
+        turns = self._matched(numbered)
         system = [turn for turn in turns if turn.role == "system"][-1:]
         return (*system, *(turn for turn in turns if turn.role != "system"))
 
@@ -75,7 +76,7 @@ class Session:
             value = json.loads(line)
             role, content = value["role"], value["content"]
             reasoning = value.get("reasoning") or ""
-            calls = tuple(ToolCall(**call) for call in value.get("tool_calls") or ())
+            calls = tuple(_call(call) for call in value.get("tool_calls") or ())
             answered = value.get("tool_call_id") or ""
             said = "".join([content, reasoning, answered, *(f"{c.id}{c.name}{c.arguments}" for c in calls)])
             said.encode()  # half a character would be found only when it is sent
@@ -87,6 +88,19 @@ class Session:
         if (role == "tool") != bool(answered) or (calls and role != "assistant"):
             raise self._wrong(number)
         return Message(role, content, reasoning, calls, answered, media)
+
+    def _matched(self, turns: dict[int, Message]) -> list[Message]:
+        """The turns, if every call has its result at once after it, as providers demand."""
+        open_calls: list[str] = []
+        for number, turn in turns.items():
+            if turn.role == "tool" and turn.tool_call_id in open_calls:
+                open_calls.remove(turn.tool_call_id)
+            elif turn.role == "tool" or open_calls:
+                raise self._wrong(number)
+            open_calls += [call.id for call in turn.tool_calls]
+        if open_calls:
+            raise self._wrong(max(turns))
+        return list(turns.values())
 
     def _wrong(self, number: int) -> UsageError:
         return UsageError(
@@ -137,6 +151,20 @@ def _media(part: dict[str, Any]) -> Media:
         return Media(kind, url=media_url(url, "--session"), detail=detail, name=url)
     except UsageError as error:
         raise ValueError(url) from error
+
+
+def _call(value: Any) -> ToolCall:  # noqa: ANN401 - any JSON
+    """A call of a line.
+
+    Raises:
+        TypeError: it is none.
+    """
+    call = ToolCall(**value)
+    if not all(isinstance(text, str) for text in call.fields().values()):
+        raise TypeError
+    if not isinstance(json.loads(call.arguments), dict):
+        raise TypeError
+    return call
 
 
 def _line(turn: Message, outcome: Outcome) -> dict[str, Any]:

@@ -10,11 +10,13 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
 from glmcli.errors import Interrupted
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import FrameType
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -23,6 +25,7 @@ _BY_SIGNAL = 128
 _SOON = 0.01  # seconds
 
 _came: list[int] = []
+_holds: list[None] = []
 
 
 def heed() -> None:
@@ -44,12 +47,33 @@ def check() -> None:
         raise Interrupted(_came[0])
 
 
-def _interrupt(number: int, _frame: FrameType | None) -> NoReturn:
+@contextmanager
+def held() -> Iterator[None]:
+    """Run the body whole: what it begins would be lost if an exception came between. Keep it short.
+
+    Raises:
+        Interrupted: a signal came meanwhile; raised when the body is over.
+    """
+    _holds.append(None)
+    try:
+        yield
+    finally:
+        _holds.pop()
+    check()
+
+
+def is_held() -> bool:
+    """Whether something must not be interrupted now."""
+    return bool(_holds)
+
+
+def _interrupt(number: int, _frame: FrameType | None) -> None:
     _came.append(number)
     # A second signal ends us at once.
     for ending in _ENDING:
         signal.signal(ending, signal.SIG_DFL)
-    raise Interrupted(number)
+    if not is_held():
+        raise Interrupted(number)
 
 
 def _raise_later(lost: sys.UnraisableHookArgs) -> None:

@@ -9,6 +9,7 @@ import signal
 import stat
 import subprocess
 import time
+from base64 import b64encode
 from contextlib import suppress
 
 import pytest
@@ -1511,3 +1512,40 @@ def test_two_runs_do_not_touch_each_others_tools(home, cwd) -> None:
         one.send_signal(signal.SIGINT)
         assert one.wait(SOON) == -signal.SIGINT
     all_gone([first, other])
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ['{"role":"assistant","content":"","tool_calls":[{"id":1,"name":"mark","arguments":"{}"}]}'],
+        ['{"role":"assistant","content":"","tool_calls":[{"id":"c","name":"mark","arguments":"no"}]}'],
+        ['{"role":"assistant","content":"","tool_calls":[{"id":"c","name":"mark","arguments":"{}"}]}'],
+        ['{"role":"tool","content":"x","tool_call_id":"c"}'],
+    ],
+)
+def test_a_session_whose_calls_and_results_do_not_fit(glm, cwd, lines) -> None:
+    (cwd / "talk.jsonl").write_text("".join(f"{line}\n" for line in ['{"role":"user","content":"a"}', *lines]))
+    with Server(LAST) as server:
+        done = glm("ask", *ZAI, server.url, "--session", "talk.jsonl", "b", env=KEY)
+    assert (done.code, server.requests) == (2, [])
+    assert error_of(done.err) == "talk.jsonl:2:1: not a turn of a conversation"
+
+
+def test_an_id_of_ours_is_not_given_twice(scene) -> None:
+    scene.file(tool(properties={"n": {"type": "integer"}}))
+    made = [fragment("mark", '{"n": 1}', "call_1_2", 0), fragment("mark", '{"n": 2}', "", 1)]
+    script = stream(*(delta(tool_calls=[each]) for each in made), delta(finish_reason="tool_calls"))
+    assert scene.run(script).code == 0
+    sent = [call["id"] for call in scene.server.requests[1].json["messages"][1]["tool_calls"]]
+    assert sent == ["call_1_2", "call_1_2_1"]
+
+
+def test_a_key_that_json_hides_does_not_reach_a_tool(glm, scene) -> None:
+    escaped = "".join(f"\\u{ord(character):04x}" for character in b64encode(CANARY.encode()).decode())
+    scene.program("mark", "cat >seen")
+    scene.file(tool("mark", "./mark", properties={"x": {"type": "string"}}))
+    with Server(calling(("mark", f'{{"x": "{escaped}"}}')), LAST) as server:
+        flags = ("--tools", "t.json", "--yes", "-q")
+        assert glm("tools", "run", *ZAI, server.url, *flags, "hi", env=KEY).code == 0
+        assert escaped.encode() not in server.requests[1].body
+    assert (scene.cwd / "seen").read_text() == '{"x": "***="}\n'

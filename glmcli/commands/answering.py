@@ -6,7 +6,7 @@ import signal
 import time
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from glmcli import prompt as words
 from glmcli import settings, signals
@@ -60,10 +60,14 @@ def answer(app: App, flags: Mapping[str, Any], *, live: bool, runs_tools: bool =
 
 
 _LONGEST_ALARM = 1e8  # seconds; the system refuses much longer ones
+_SOON = 0.01  # seconds
 _GRACE = 0.5  # seconds in which the limits that know what they wait for come first
 
 
-def _too_late(_number: int, _frame: FrameType | None) -> NoReturn:
+def _too_late(_number: int, _frame: FrameType | None) -> None:
+    if signals.is_held():
+        signal.setitimer(signal.ITIMER_REAL, _SOON)
+        return
     raise NetworkError(message="the deadline has passed")
 
 

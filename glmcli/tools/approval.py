@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from glmcli.tools.toolbox import Judged
 
 _TERMINAL = "/dev/tty"
-_WIDTH = 76  # characters in a line of what is shown
+_WIDTH = 76  # columns in a line of what is shown, on a terminal that has them
+_NARROWEST = 8
 _LINES = 60
-_LONGEST = 64  # bytes of an answer
+_LONGEST = 1024  # bytes of an answer
 
 
 class Approvals:
@@ -91,21 +92,43 @@ class Approvals:
     def _answer(self, fd: int, judged: Judged, tool: Tool) -> str:
         screen = Stream(fd, "the terminal", self._terminal.redactor, lost=False)
         self._terminal.stderr.end_line()
-        with suppress(OSError, termios.error):
-            termios.tcflush(fd, termios.TCIFLUSH)  # what was typed before the question is no answer to it
         screen.write(f"glm: the model wants to run {tool.name} ({tool.place}):\n")
-        screen.write("".join(f"  {line}\n" for line in _shown(judged, tool)))
+        screen.write("".join(f"  {line}\n" for line in _shown(judged, tool, _width(fd))))
+        with suppress(OSError, termios.error):
+            # What was typed before all this stood there is no answer to the question, however slow the line.
+            termios.tcdrain(fd)
+            termios.tcflush(fd, termios.TCIFLUSH)
         screen.write("run it? [y]es, [a]lways in this conversation, [N]o: ")
+        return _line(fd).strip().lower()
+
+
+def _line(fd: int) -> str:
+    """What was typed, up to the end of the line; nothing where there is no end, or the terminal is gone."""
+    data = b""
+    while not data.endswith(b"\n"):
         try:
-            return os.read(fd, _LONGEST).decode(errors="replace").strip().lower()
-        except OSError:  # the terminal is gone, and nobody said yes
+            piece = os.read(fd, _LONGEST)
+        except OSError:
             return ""
+        data += piece
+        if not piece or len(data) > _LONGEST:
+            return ""
+    return data.decode(errors="replace")
 
 
-def _shown(judged: Judged, tool: Tool) -> list[str]:
+def _width(fd: int) -> int:
+    """Columns of a line of what is shown, after the two blanks before it."""
+    try:
+        columns = os.get_terminal_size(fd).columns
+    except OSError:
+        columns = 0
+    return max(min(columns - 3, _WIDTH), _NARROWEST) if columns else _WIDTH
+
+
+def _shown(judged: Judged, tool: Tool, width: int) -> list[str]:
     """What would be run, as JSON in lines of one width, so that no argument can look like a line of ours."""
     shown = tool.runner.shown(judged.arguments) if tool.runner else {}
-    lines = [line for name, value in shown.items() for line in _folded(f"{name}: {_readable(value)}")]
+    lines = [line for name, value in shown.items() for line in _folded(f"{name}: {_readable(value)}", width)]
     if len(lines) > _LINES:
         lines = [*lines[:_LINES], f"… and {len(lines) - _LINES} more lines: think twice"]
     return lines
@@ -117,12 +140,12 @@ def _readable(value: object) -> str:
     return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
 
 
-def _folded(text: str) -> Iterator[str]:
-    """The text in lines of at most `_WIDTH` columns."""
+def _folded(text: str, most: int) -> Iterator[str]:
+    """The text in lines of at most so many columns."""
     line, width = "", 0
     for character in text:
         wide = 2 if unicodedata.east_asian_width(character) in "WF" else 1
-        if width + wide > _WIDTH:
+        if width + wide > most:
             yield line
             line, width = "", 0
         line, width = line + character, width + wide

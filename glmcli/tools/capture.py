@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_MARGIN = 4096  # bytes; the longest form of a key that is looked for is shorter
 
 # Escape sequences of terminals (ECMA-48): CSI; the strings OSC, DCS, SOS, PM and APC, up to their end or that of the
 # line; and single ones.
@@ -29,21 +35,25 @@ class Capture:
     def add(self, data: bytes) -> None:
         """Take in what came."""
         self.size += len(data)
-        room = self._half - len(self._head)
+        room = self._half + _MARGIN - len(self._head)
         self._head += data[:room]
         if rest := data[max(room, 0) :]:
             self._tail.append(rest)
             self._tail_size += len(rest)
-        while self._tail and self._tail_size - len(self._tail[0]) >= self._half:
+        while self._tail and self._tail_size - len(self._tail[0]) >= self._half + _MARGIN:
             self._tail_size -= len(self._tail.popleft())
 
-    def text(self) -> str:
-        """All that was kept, with a line that says how much was left out."""
-        tail = b"".join(self._tail)[-self._half :]
-        dropped = self.size - len(self._head) - len(tail)
-        if not dropped:
-            return clean(bytes(self._head) + tail)
-        return f"{clean(bytes(self._head))}\n[{dropped} bytes left out]\n{clean(tail)}"
+    def text(self, redact: Callable[[str], str] = str) -> str:
+        """All that was kept, with a line that says how much was left out; `redact` masks keys before the cut."""
+        tail = b"".join(self._tail)
+        if self.size <= 2 * self._half:
+            return redact(clean(bytes(self._head) + tail))
+        # Cut with a margin first, so that a key at the cut is still whole when it is looked for.
+        rest = tail if self.size > len(self._head) + len(tail) else bytes(self._head[self._half :]) + tail
+        before = redact(clean(bytes(self._head)))[: self._half]
+        after = redact(clean(rest[-self._half - _MARGIN :]))[-self._half :]
+        dropped = max(self.size - len(before.encode()) - len(after.encode()), 0)
+        return f"{before}\n[{dropped} bytes left out]\n{after}"
 
 
 def clean(data: bytes) -> str:

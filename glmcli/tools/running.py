@@ -5,6 +5,8 @@ from __future__ import annotations
 import select
 from typing import TYPE_CHECKING
 
+from glmcli import signals
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -22,7 +24,8 @@ def run(calls: Sequence[Judged], tick: Callable[[], None]) -> Iterator[Ended]:
         try:
             # One at a time: what has been started is cancelled even if the next cannot be.
             for runner, given in ((each.tool.runner, each.arguments) for each in group if each.tool):
-                tasks += [runner.start(given)] if runner else []
+                with signals.held():  # a process that was started and is not in the list would be left behind
+                    tasks += [runner.start(given)] if runner else []
             _wait(tasks, tick)
         finally:
             for task in tasks:

@@ -8,9 +8,10 @@ from glmcli.errors import UsageError
 from glmcli.record import EMPTY, Record
 from glmcli.tools import arguments
 from glmcli.tools.arguments import BadArgumentsError
+from glmcli.tools.masking import mapped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from glmcli.chat import Function, ToolCall
     from glmcli.documents.foreign import Judge
@@ -37,14 +38,15 @@ class Judged(Record):
 class Toolbox:
     """Tools by name."""
 
-    def __init__(self, tools: Iterable[Tool]) -> None:
-        """Take the tools of all files and servers.
+    def __init__(self, tools: Iterable[Tool], redact: Callable[[str], str]) -> None:
+        """Take the tools of all files and servers; `redact` masks keys in what a model says.
 
         Raises:
             UsageError: two have the same name.
         """
         self._tools: dict[str, Tool] = {}
         self._judges: dict[str, Judge] = {}
+        self._redact = redact
         for tool in tools:
             if tool.name in self._tools:
                 first = self._tools[tool.name].place
@@ -72,7 +74,8 @@ class Toolbox:
             unknown = f"There is no tool of that name. The tools are: {', '.join(self._tools)}."
             return Judged(call, None, objection=unknown, same=(call.name, call.arguments))
         try:
-            value = arguments.read(call.arguments)
+            # Only now that nothing is encoded as JSON can every key be seen.
+            value = mapped(arguments.read(call.arguments), self._redact)
         except BadArgumentsError as error:
             return Judged(call, tool, objection=_refused(call, str(error)), same=(call.name, call.arguments))
         faults = self._judge(tool).faults(value)

@@ -65,7 +65,7 @@ class Offer:
             from glmcli.tools.mcp import connect
 
             local += connect(servers, stack, self._app.terminal)
-        toolbox = Toolbox(local)
+        toolbox = Toolbox(local, self._app.terminal.redactor.text)
         self._check_names(toolbox, whole=self._connect or not servers)
         return toolbox
 
