@@ -868,7 +868,7 @@ def test_meta(two, cwd) -> None:
 
 def test_usage(two) -> None:
     assert two("-u", "-R").err.splitlines()[-1] == (
-        "glm: usage: input 40 (cached unknown), output 9 (reasoning unknown), total 49"
+        "glm: usage: input 40 (cached unknown), output 9 (reasoning unknown), total 49, cost unknown"
     )
 
 

@@ -139,7 +139,6 @@ def whole_body(row: str, model: str, *content: dict) -> dict:
     known = (row in ("bigmodel", "zai", "tokenhub", "sandbox")) and model not in (
         "tomorrow",
         "glm-4v-flash",
-        "glm-4.6v-flash",
     )
     asked = {} if row in MEDIA_FIRST else USAGE
     message = {"role": "user", "content": list(content)}
