@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import json
 import stat
+from base64 import b64encode
 
+import pictures
 import pytest
 from conftest import CANARY, FORMS, leaks
 from processes import error_of, held, names, read_until, running, shell
 from servers import Server, answer, delta, reply, stream
 
-UNTESTABLE = {
-    "K15": "images come with `vision`; -v has no media to print before",
-}
+UNTESTABLE: dict[str, str] = {}
 
 ZAI = ("-P", "zai", "--base-url")
 KEY = {"ZAI_API_KEY": CANARY}
@@ -329,3 +329,14 @@ def test_K14_a_tool_does_not_see_the_keys(glm, keys, cwd) -> None:
     done = glm("tools", "call", "see", "--tools", "t.yaml", env=keys | {"OTHER": "o", "GLM_API_KEY": CANARY})
     assert (done.code, done.err) == (0, "")
     assert {line.partition("=")[0] for line in done.text.splitlines()} == {"PATH", "HOME", "LANG", "OTHER"}
+
+
+@pytest.mark.parametrize("flags", [("-n", "-v"), ("-v",), ("-v", "--max-tokens", "999999999")])
+def test_K15_a_picture_is_never_printed(glm, keys, cwd, flags) -> None:
+    (cwd / "cat.png").write_bytes(pictures.PNG)
+    with Server(reply(400, {"error": {"code": "1210", "message": "no"}})) as server:
+        place = ("-P", "zai", "--base-url", server.url, "--retries", "0")
+        done = glm("vision", *place, "--image", "cat.png", *flags, "hi", env=keys)
+    assert done.code == (0 if "-n" in flags else 2)
+    assert b64encode(pictures.PNG).decode()[:32] not in done.text + done.err
+    assert f"{len(pictures.PNG)} bytes, sha256:" in done.text + done.err or "--max-tokens" in flags
