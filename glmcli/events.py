@@ -292,7 +292,8 @@ def _bad_ending(reason: str, ending: Ending | None) -> GlmError:
                 retry=Retry.NETWORK,
             )
         case _:
-            return ProtocolError(message=f"unknown finish_reason: {reason}", fix="look at the answer: --keep-partial")
+            told = " ".join(reason.split())
+            return ProtocolError(message=f"unknown finish_reason: {told}", fix="look at the answer: --keep-partial")
 
 
 class SurrogateJoiner:

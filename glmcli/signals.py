@@ -10,22 +10,24 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NoReturn
 
 from glmcli.errors import Interrupted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import FrameType
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _FIRST_PROCESS = 1
 _BY_SIGNAL = 128
 _SOON = 0.01  # seconds
+_INSISTS = 3  # signals: whatever is held then, it is held for too long
 
 _came: list[int] = []
 _holds: list[None] = []
+_cleaners: list[Callable[[], None]] = []
 
 
 def heed() -> None:
@@ -67,13 +69,28 @@ def is_held() -> bool:
     return bool(_holds)
 
 
+def at_once(cleaner: Callable[[], None]) -> None:
+    """Call this when a second signal leaves no time to clear away: it must be quick, and wait for nothing."""
+    _cleaners.append(cleaner)
+
+
 def _interrupt(number: int, _frame: FrameType | None) -> None:
     _came.append(number)
-    # A second signal ends us at once.
+    if is_held() and len(_came) < _INSISTS:
+        return
+    if len(_came) > 1:
+        _end_at_once(number)
+    raise Interrupted(number)
+
+
+def _end_at_once(number: int) -> NoReturn:
+    """A second signal ends us, and what would outlive us; a third one ends even that."""
     for ending in _ENDING:
         signal.signal(ending, signal.SIG_DFL)
-    if not is_held():
-        raise Interrupted(number)
+    for cleaner in _cleaners:
+        with suppress(Exception):
+            cleaner()
+    die(number)
 
 
 def _raise_later(lost: sys.UnraisableHookArgs) -> None:

@@ -190,7 +190,7 @@ def test_only_the_terminal_writes_to_stdout_and_stderr(path) -> None:
 
 
 # The only places that may catch everything: the border of the program, and a thread that has no caller.
-CATCH_ALL = {("cli.py", "_code"), ("transport.py", "_run")}
+CATCH_ALL = {("cli.py", "_code"), ("foreign.py", "_guarded"), ("transport.py", "_run")}
 
 
 def test_who_catches_everything() -> None:

@@ -183,6 +183,8 @@ def shown(error):
 @given(ROWS, TYPES, BODIES, CUTS)
 @settings(max_examples=1500)
 @example(PROVIDERS["zai"], "", b'data: {"error": {"message": 1e999}}\n\n', [])
+@example(PROVIDERS["zai"], "", b'data: {"choices": [{"finish_reason": ["\\ud800"]}]}\n\n', [])
+@example(PROVIDERS["zai"], "", b'data: {"choices": [{"finish_reason": "a\\nb"}]}\n\n', [])
 @example(
     PROVIDERS["zai"],
     "",

@@ -10,6 +10,7 @@ import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 from conftest import CANARY, GLM
@@ -52,10 +53,10 @@ def call(glm, name="good", arguments="{}", **options):
     return glm("tools", "call", name, "--tools", "t.json", "--args", arguments, **options)
 
 
-def run(glm, *scripts, flags=("--yes",), **options):
+def run(glm, *scripts, flags=("--yes",), env=MappingProxyType({}), **options):
     """A conversation with a model that plays these scripts and then answers: how it ended, and what it was told."""
     with Server(*scripts, FINAL) as server:
-        done = glm("tools", "run", *ZAI, server.url, "--tools", "t.json", *flags, "hi", env=KEY, **options)
+        done = glm("tools", "run", *ZAI, server.url, "--tools", "t.json", *flags, "hi", env=KEY | env, **options)
         requests = [request.json for request in server.requests]
     told = [each["content"] for each in requests[-1]["messages"] if each["role"] == "tool"]
     return done, told, requests
@@ -329,6 +330,46 @@ def test_a_description_is_only_text(glm, plain) -> None:
     assert done.text == "good\task\tOne red line.\n"
 
 
+SECRET = {"ZAI_API_KEY": CANARY, "WANTED": CANARY}  # a server whose file passes the value of a key on
+
+
+def test_a_key_in_what_a_server_offers_goes_nowhere(glm, plain) -> None:
+    done = glm("tools", "list", plain("keyed", env=["WANTED"]), "--connect", "--json", env=SECRET)
+    assert done.err == "glm: left out: the tool 'say_***' of the MCP server mine: its name holds a key\n"
+    (offered,) = json.loads(done.out)
+    assert offered["parameters"]["properties"] == {"text": {"description": "***"}}
+    assert offered["description"].startswith("x" * 8180 + "***")
+    assert CANARY[:8] not in done.text
+
+
+def test_a_key_in_a_result_is_not_cut_before_it_is_seen(glm, plain) -> None:
+    plain("keyed", env=["WANTED"])
+    done, told, requests = run(glm, calling(("good", "{}")), env=SECRET)
+    assert done.code == 0
+    assert told[0].startswith("x" * 131060 + "***")
+    assert CANARY[:6] not in json.dumps(requests)
+
+
+@pytest.mark.parametrize("before", [62, 490])
+def test_a_key_in_an_error_is_not_cut_before_it_is_seen(glm, plain, before) -> None:
+    plain("keyed", env=["WANTED"])
+    arguments = json.dumps({"text": str(before)})
+    done, told, _ = run(glm, calling(("good", arguments)), flags=("--yes",), env=SECRET)
+    assert told[0].startswith("The tool failed: the MCP server mine says: " + "x" * before + "***")
+    assert CANARY[:6] not in done.err + told[0]
+
+
+def test_judging_what_a_server_offers_has_an_end(glm, plain) -> None:
+    began = time.monotonic()
+    done = glm("tools", "list", plain("bombs"), "--connect")
+    assert time.monotonic() - began < 10 + 2 * SOON
+    *single, last, rest = done.err.split("\n")
+    assert (done.code, done.text, rest) == (0, "", "")
+    assert all("takes exponential time" in line or "takes too long" in line for line in single)
+    left = 64 - len(single)
+    assert last == f"glm: left out: the last {left} tools of the MCP server mine: to judge the others took too long"
+
+
 def test_an_endless_list(glm, plain) -> None:
     done = glm("tools", "list", plain("endless"), "--connect")
     assert done.code == 10
@@ -362,7 +403,13 @@ def test_a_huge_result_keeps_its_ends(glm, plain) -> None:
 
 GARBAGE = 'the MCP server mine does not speak MCP: "Debug: \\u001b[2Jhello" on its stdout is no message'
 MALFORMED = "the MCP server mine does not speak MCP: in its answer, content: Input should be a valid list"
+NAN = "its result holds what JSON cannot say (NaN or Infinity), or is nested too deep"
+PINGS = "the MCP server mine sent more than 64 requests without waiting for an answer"
+LARGE = "the MCP server mine sent a message of more than 2 MiB"
 FAILURES = {
+    "nan": (f"The tool failed: {NAN}.\n", NAN),
+    "pings": (f"The tool failed: {PINGS}.\n", PINGS),
+    "parts": (f"The tool failed: {LARGE}.\n", LARGE),
     "fails": ("The tool failed:\nno such thing\n", "the server says that it failed"),
     "refuses": (
         "The tool failed: the MCP server mine says: Unknown tool really.\n",
@@ -542,6 +589,18 @@ def test_a_local_tool_that_ends_leaves_servers_alone(glm, cwd, traces) -> None:
     scripts = (calling(("say", "{}")), calling(("good", "{}"), ids="d"), calling(("other", "{}"), ids="e"))
     done, told, _ = run(glm, *scripts)
     assert (done.code, told) == (0, ["said\n", "good {}", "other {}"])
+    all_gone(pids(traces / "pids", 1))
+
+
+@pytest.mark.parametrize("numbers", [(signal.SIGHUP, signal.SIGHUP), (signal.SIGHUP, signal.SIGTERM)])
+def test_a_second_signal_leaves_no_server_behind(home, cwd, plain, traces, numbers) -> None:
+    plain("ignores")
+    with running(home, cwd, "tools", "call", "good", "--tools", "t.json") as process:
+        wait_for(lambda: lines(traces / "called") == ["good {}"])
+        for number in numbers:
+            process.send_signal(number)
+            time.sleep(0.05)
+        assert process.wait(30) in {-number for number in numbers}
     all_gone(pids(traces / "pids", 1))
 
 

@@ -1549,3 +1549,14 @@ def test_a_key_that_json_hides_does_not_reach_a_tool(glm, scene) -> None:
         assert glm("tools", "run", *ZAI, server.url, *flags, "hi", env=KEY).code == 0
         assert escaped.encode() not in server.requests[1].body
     assert (scene.cwd / "seen").read_text() == '{"x": "***="}\n'
+
+
+def test_a_key_is_masked_before_a_result_is_cut(glm, scene) -> None:
+    """The first 128 KiB of what is printed are kept: the key stands across their end."""
+    (scene.cwd / "much").write_text("x" * (131_072 - 20) + CANARY + "y" * 200_000)
+    scene.file({"name": "mark", "description": "d", "run": ["cat", "much"]})
+    done = glm("tools", "call", "mark", "--tools", "t.json", env=KEY, may_hold_key=(scene.cwd / "much",))
+    assert done.code == 0
+    head, left_out, tail = done.text.split("\n")[:3]
+    assert (head, tail) == ("x" * (131_072 - 20) + "***" + "y" * 17, "y" * 131_072)
+    assert left_out == "[68931 bytes left out]"

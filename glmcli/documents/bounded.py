@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 _AGAIN = 0.05  # seconds until the next try, where the first was swallowed
+_ends: list[float] = []  # when each limit that is at work ends, in time of this process, the innermost last
 
 
 class TooSlowError(Exception):
@@ -26,21 +27,32 @@ def _stop(_number: int, _frame: FrameType | None) -> NoReturn:
 def cpu_limit(seconds: float) -> Iterator[None]:
     """Run the body, for at most so many seconds of this program's own time, however busy the machine is.
 
+    A limit inside another one ends no later than that one, and who takes it for the inner one is told again.
     Works in the main thread only. Regular expressions look for signals too, so that even a single search ends.
 
     Raises:
         TooSlowError: the body took longer.
     """
-    outer = signal.getitimer(signal.ITIMER_VIRTUAL)[0]
+    end = min([time.process_time() + seconds, *_ends[-1:]])
+    _require(end)
     before = signal.signal(signal.SIGVTALRM, _stop)
-    given = min(seconds, outer) if outer else seconds
-    signal.setitimer(signal.ITIMER_VIRTUAL, given, _AGAIN)
-    began = time.process_time()
+    _ends.append(end)
+    _arm()
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        _ends.pop()
         signal.signal(signal.SIGVTALRM, before)
-        if outer:  # a limit around this one goes on with what is left
-            left = max(outer - (time.process_time() - began), 0.001)
-            signal.setitimer(signal.ITIMER_VIRTUAL, left, _AGAIN)
+        if _ends:  # a limit around this one goes on with what is left
+            _arm()
+    _require(end)
+
+
+def _arm() -> None:
+    signal.setitimer(signal.ITIMER_VIRTUAL, max(_ends[-1] - time.process_time(), 0.001), _AGAIN)
+
+
+def _require(end: float) -> None:
+    if time.process_time() >= end:
+        raise TooSlowError

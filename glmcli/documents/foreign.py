@@ -8,43 +8,54 @@ from __future__ import annotations
 
 import itertools
 import json
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from jsonschema import Draft202012Validator
-from jsonschema.validators import extend, validator_for
+from jsonschema import Draft3Validator, Draft4Validator, Draft202012Validator
+from jsonschema.validators import create, validator_for
 from referencing import Registry
 
-from glmcli.documents import subschemas
+from glmcli.documents import patterns, subschemas
 from glmcli.documents.bounded import TooSlowError, cpu_limit
+from glmcli.documents.closing import CLOSED, ready
 from glmcli.documents.fault import Fault
-from glmcli.documents.judge import OUR_TYPES, our_pattern
+from glmcli.documents.judge import OUR_TYPES, all_closed, our_additional, our_pattern
 from glmcli.documents.shown import value_text
 from glmcli.documents.words import explain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from jsonschema.protocols import Validator
 
+_Found = TypeVar("_Found")
 _LARGEST = 64 * 1024  # bytes of JSON
 _PATIENCE = 0.4  # seconds of our own time, for a schema or for a value
-_PROBE = 40  # characters: an exponential pattern needs years for them
-_PROBES = 24  # texts a pattern is tried on
 _MOST = 5  # faults of a value that are told
-_OPEN = ("additionalProperties", "unevaluatedProperties", "patternProperties")
-_COMPOSED = ("$ref", "$dynamicRef", "allOf", "anyOf", "oneOf", "if", "not", "dependentSchemas")
+_ERRORS = 1000  # that are looked at
+_UNCLEAR = "the arguments cannot be judged"
 
 
 def faults(schema: Mapping[str, Any]) -> list[Fault]:
     """What is wrong with a schema of arguments; paths begin at the schema."""
+    slow = [Fault((), "this schema takes too long to be read")]
+    return _guarded(lambda: _read(schema), slow, [Fault((), "this schema cannot be read")])
+
+
+def _guarded(act: Callable[[], _Found], slow: _Found, broken: _Found) -> _Found:
+    """What comes of judging with what others wrote, whatever the libraries raise for it."""
     try:
-        with cpu_limit(_PATIENCE):
-            return list(dict.fromkeys(_faults(schema)))
+        with patterns.quiet(), cpu_limit(_PATIENCE):
+            return act()
     except TooSlowError:
-        return [Fault((), "this schema takes too long to be read")]
+        return slow
+    except Exception:  # noqa: BLE001 - they promise nothing for hostile schemas, which shall not end the program
+        return broken
+
+
+def _read(schema: Mapping[str, Any]) -> list[Fault]:
+    try:
+        return list(dict.fromkeys(itertools.islice(_faults(schema), _ERRORS)))
     except RecursionError:
         return [Fault((), "this schema is nested too deep")]
 
@@ -54,16 +65,20 @@ def _faults(schema: Mapping[str, Any]) -> Iterator[Fault]:
     if size > _LARGEST:
         yield Fault((), f"a schema of {size} bytes; at most {_LARGEST >> 10} KiB are allowed")
         return
-    named = schema.get("$schema")
-    if named is not None and _class(schema) is None:
-        yield Fault(("$schema",), f"{value_text(named)} is no draft of JSON Schema that is known")
+    kind = _class(schema)
+    if kind is None:
+        yield Fault(("$schema",), f"{value_text(schema['$schema'])} is no draft of JSON Schema that is known")
         return
-    found = list(_metaschema(schema))
+    if kind is Draft3Validator:
+        yield Fault(("$schema",), "draft 3 is not supported: write the schema for draft 2020-12")
+        return
+    draft = _draft(kind)
+    found = list(_metaschema(schema, kind, draft))
     yield from found
     if not found:
-        yield from subschemas.faults(schema)
+        yield from subschemas.faults(schema, draft)
         yield from _of_arguments(schema)
-        yield from _patterns(schema)
+        yield from _patterns(schema, draft)
 
 
 def _class(schema: Mapping[str, Any]) -> type[Validator] | None:
@@ -76,11 +91,26 @@ def _class(schema: Mapping[str, Any]) -> type[Validator] | None:
     return found
 
 
-def _metaschema(schema: Mapping[str, Any]) -> Iterator[Fault]:
-    kind = _class(schema) or Draft202012Validator
+def _metaschema(schema: Mapping[str, Any], kind: type[Validator], draft: subschemas.Draft) -> Iterator[Fault]:
+    yield from _form((), schema, kind)
+    if not draft.alone:
+        return
+    # The older drafts know nothing of `$defs`, and many write it all the same.
+    for path, here in subschemas.walk(schema, draft):
+        shelf = here.get("$defs", {})
+        for name, part in shelf.items() if isinstance(shelf, Mapping) else ():
+            yield from _form((*path, "$defs", name), part, kind)
+
+
+def _form(path: subschemas.Path, schema: Any, kind: type[Validator]) -> Iterator[Fault]:  # noqa: ANN401 - any JSON
     # All that a metaschema refers to is part of jsonschema; what the schema itself refers to is not looked at here.
-    errors = kind(kind.META_SCHEMA).iter_errors(schema)
-    yield from (fault for error in errors for fault in explain(error, "parameters"))
+    for error in _meta(kind).iter_errors(schema):
+        yield from (replace(fault, path=(*path, *fault.path)) for fault in explain(error, "parameters"))
+
+
+@cache
+def _meta(kind: type[Validator]) -> Validator:
+    return kind(kind.META_SCHEMA)
 
 
 def _of_arguments(schema: Mapping[str, Any]) -> Iterator[Fault]:
@@ -89,36 +119,15 @@ def _of_arguments(schema: Mapping[str, Any]) -> Iterator[Fault]:
         yield Fault(("type",), f"arguments are an object, so the type must be object, not {value_text(kind)}")
 
 
-def _patterns(schema: Mapping[str, Any]) -> Iterator[Fault]:
-    for path, here in subschemas.walk(schema):
+def _patterns(schema: Mapping[str, Any], draft: subschemas.Draft) -> Iterator[Fault]:
+    for path, here in subschemas.walk(schema, draft):
         own = [("pattern",)] if isinstance(here.get("pattern"), str) else []
         named = [("patternProperties", name) for name in here.get("patternProperties", ())]
         for step in (*own, *named):
             text = str(here["pattern"] if len(step) == 1 else step[1])
-            problem = _problem(text)
-            if problem:
-                yield Fault((*path, *step), f"the pattern {value_text(text)} {problem}", key=len(step) > 1)
-
-
-def _problem(pattern: str) -> str:
-    """What is wrong with a regular expression, found by trying it on texts that hostile ones choke on."""
-    try:
-        compiled = re.compile(pattern)
-        with cpu_limit(_PATIENCE / 4):
-            for probe in _probes(pattern):
-                compiled.search(probe)
-    except (re.error, RecursionError, OverflowError) as error:
-        return f"is no regular expression of Python: {error}"
-    except TooSlowError:
-        return "takes exponential time on some texts: write it without a repetition inside a repetition"
-    return ""
-
-
-def _probes(pattern: str) -> Iterator[str]:
-    letters = list(dict.fromkeys([*(c for c in pattern if c.isalnum()), *"a0A _-.,/:@", *pattern]))[:_PROBES]
-    for letter in letters:
-        yield letter * _PROBE + "\x01"
-    yield from (f"{one}{two}" * (_PROBE // 2) + "\x01" for one, two in itertools.pairwise(letters))
+            wrong = patterns.problem(text)
+            if wrong:
+                yield Fault((*path, *step), f"the pattern {value_text(text)} {wrong}", key=len(step) > 1)
 
 
 class Judge:
@@ -127,55 +136,60 @@ class Judge:
     def __init__(self, schema: Mapping[str, Any]) -> None:
         """Close the schema: what it does not name is not allowed, unless it says otherwise."""
         kind = _class(schema) or Draft202012Validator
-        self._validator = _ours(kind)(_closed(schema, kind), registry=Registry())
+        self._validator = _guarded(lambda: _prepared(schema, kind), None, None)
 
     def faults(self, value: Any) -> list[str]:  # noqa: ANN401 - any JSON
         """What the value has against the schema, the first few, in words; nothing if it satisfies it."""
-        try:
-            with cpu_limit(_PATIENCE):
-                errors = self._validator.iter_errors(value)
-                told = (fault for error in errors for fault in explain(error, "arguments"))
-                found = dict.fromkeys(fault.text if fault.path else _about_all(fault.text) for fault in told)
-        except TooSlowError:
-            return ["the arguments take too long to be judged"]
-        except (RecursionError, ValueError, OverflowError, ArithmeticError):
-            return ["the arguments cannot be judged"]
-        return list(found)[:_MOST]
+        validator = self._validator
+        if validator is None:
+            return [_UNCLEAR]
+        slow = ["the arguments take too long to be judged"]
+        return _guarded(lambda: list(_told(validator, value)), slow, [_UNCLEAR])[:_MOST]
+
+
+def _prepared(schema: Mapping[str, Any], kind: type[Validator]) -> Validator | None:
+    return _ours(kind)(ready(schema, _draft(kind)), registry=Registry())
+
+
+def _told(validator: Validator, value: Any) -> dict[str, None]:  # noqa: ANN401 - any JSON
+    errors = itertools.islice(validator.iter_errors(value), _ERRORS)
+    told = (fault for error in errors for fault in explain(error, "arguments"))
+    return dict.fromkeys(fault.text if fault.path else _about_all(fault.text) for fault in told)
 
 
 def _about_all(text: str) -> str:
     return text.replace("the document", "the object of arguments", 1)
 
 
-def _closed(schema: Mapping[str, Any], kind: type[Validator]) -> Mapping[str, Any]:
-    if any(word in schema for word in _COMPOSED):
-        # Only these drafts can tell what the parts of a composed schema have allowed.
-        knows = "unevaluatedProperties" in kind.VALIDATORS and not any(word in schema for word in _OPEN)
-        return {**schema, "unevaluatedProperties": False} if knows else schema
-    closed = {} if any(word in schema for word in _OPEN) else {"additionalProperties": False}
-    return {**_with_closed_parts(schema), **closed}
-
-
-def _with_closed_parts(schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The same for objects inside it that name their properties; parts that are composed or referred to are left."""
-    parts = schema.get("properties")
-    if not isinstance(parts, Mapping):
-        return schema
-    return {**schema, "properties": {name: _closed_part(part) for name, part in parts.items()}}
-
-
-def _closed_part(part: Any) -> Any:  # noqa: ANN401 - any JSON
-    if not isinstance(part, Mapping) or any(word in part for word in _COMPOSED):
-        return part
-    if isinstance(part.get("items"), Mapping):
-        part = {**part, "items": _closed_part(part["items"])}
-    closes = "properties" in part and not any(word in part for word in _OPEN)
-    return {**_with_closed_parts(part), **({"additionalProperties": False} if closes else {})}
+@cache
+def _draft(kind: type[Validator]) -> subschemas.Draft:
+    """What the walk through a schema has to know of its draft."""
+    words = {*kind.VALIDATORS, *subschemas.SHELVES}
+    words |= {"then", "else"} if "if" in words else set()
+    words |= {"contentSchema", "$anchor"} if "unevaluatedItems" in words else set()
+    words |= {"$dynamicAnchor"} if "$dynamicRef" in words else set()
+    identity = "id" if kind is Draft4Validator else "$id"
+    return subschemas.Draft(frozenset(words), identity, alone="unevaluatedItems" not in words)
 
 
 @cache
 def _ours(kind: type[Validator]) -> type[Validator]:
-    """The draft with our integers, and with patterns whose `$` is the end of the text."""
-    types = kind.TYPE_CHECKER.redefine("integer", OUR_TYPES["integer"])
-    made: type[Validator] = extend(kind, validators={"pattern": our_pattern}, type_checker=types)  # type: ignore[no-untyped-call]
+    """The draft with our integers, with patterns whose `$` is the end of the text, and closed as we mean it."""
+    own: dict[str, Any] = {"pattern": our_pattern, "additionalProperties": our_additional, CLOSED: all_closed}
+    like: Any = kind
+    counting: Any = _alone if _draft(kind).alone else dict.items
+    made: type[Validator] = create(
+        like.META_SCHEMA,
+        validators={**like.VALIDATORS, **own},
+        type_checker=like.TYPE_CHECKER.redefine("integer", OUR_TYPES["integer"]),
+        id_of=like.ID_OF,
+        applicable_validators=counting,
+    )
     return made
+
+
+def _alone(schema: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
+    """What counts in a draft where nothing beside a `$ref` is looked at."""
+    if schema.get("$ref") is None:
+        return schema.items()
+    return [(word, schema[word]) for word in ("$ref", CLOSED) if word in schema]

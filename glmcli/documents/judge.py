@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-import re
+from collections.abc import Mapping
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from jsonschema.validators import extend
 from referencing import Registry
 
 from glmcli.documents.fault import Fault, suggestion
+from glmcli.documents.patterns import compiled
 from glmcli.documents.words import explain
 from glmcli.errors import UsageError
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 # More than a person reads; beyond it, looking for similar words would take minutes in a hostile file.
 _GUESSES = 100
+_MOST = 1000  # errors of one document that are looked at
 
 
 def load_schema(name: str) -> dict[str, Any]:
@@ -54,7 +57,7 @@ def faults(document: Document, schema: str) -> list[str]:
 def _faults(document: Document, schema: str) -> list[Fault]:
     # A registry of nothing: without it jsonschema fetches any `$ref`, from the net and from the disk.
     validator = _Validator(load_schema(schema), registry=Registry())
-    errors = validator.iter_errors(document.value)
+    errors = itertools.islice(validator.iter_errors(document.value), _MOST)
     found = dict.fromkeys(fault for error in errors for fault in explain(error, schema))
     return sorted(found, key=lambda fault: document.index(fault.path, key=fault.key))
 
@@ -71,8 +74,32 @@ def _is_integer(_checker: object, value: object) -> bool:
 
 def our_pattern(_validator: Validator, pattern: str, value: object, _schema: object) -> Iterator[ValidationError]:
     """Like the keyword, but `$` is the end of the text, not a place before a last newline, as in ECMA 262."""
-    if isinstance(value, str) and not re.search(re.sub(r"\$$", r"\\Z", pattern), value):
+    if isinstance(value, str) and not compiled(pattern).search(value):
         yield ValidationError(f"does not match {pattern}")
+
+
+def _extra(value: Mapping[str, Any], schema: Mapping[str, Any]) -> list[str]:
+    patterns = [compiled(pattern) for pattern in schema.get("patternProperties", ())]
+    rest = [name for name in value if name not in schema.get("properties", ())]
+    return [name for name in rest if not any(pattern.search(name) for pattern in patterns)]
+
+
+def our_additional(validator: Any, rule: object, value: object, schema: Mapping[str, Any]) -> Iterator[ValidationError]:  # noqa: ANN401 - has more than its type says
+    """Like the keyword, which joins all patterns to one, so that they disturb each other."""
+    extra = _extra(value, schema) if isinstance(value, Mapping) else []
+    if rule is False and extra:
+        yield ValidationError("unknown keys")
+    elif isinstance(value, Mapping) and isinstance(rule, Mapping):
+        for name in extra:
+            yield from validator.descend(value[name], rule, path=name)
+
+
+def all_closed(
+    _validator: object, rule: Mapping[str, Any], value: object, _schema: object
+) -> Iterator[ValidationError]:
+    """What all parts of a composed schema together name."""
+    if isinstance(value, Mapping) and _extra(value, rule):
+        yield ValidationError("unknown keys", validator="additionalProperties", schema=rule)
 
 
 OUR_TYPES = {"integer": _is_integer}

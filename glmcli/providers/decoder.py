@@ -136,7 +136,9 @@ def finish(value: object) -> str | None:
     """
     if value in (None, "", "null"):
         return None
-    return value if isinstance(value, str) else encode(value)
+    text = value if isinstance(value, str) else encode(value)
+    # Half a character, which JSON can say and no file can hold.
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def tool_calls(value: object) -> Iterator[ToolCallPart]:

@@ -8,6 +8,7 @@ from typing import Any
 
 _LARGEST = 256 * 1024  # characters
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_DEEPEST = 64
 _LONGEST_NUMBER = 64  # characters; no double needs more
 
 
@@ -31,6 +32,8 @@ def read(text: str) -> dict[str, Any]:
         raise BadArgumentsError(f"the arguments are no JSON: {_told(error)}") from error
     if not isinstance(value, dict):
         raise BadArgumentsError("the arguments must be one JSON object")
+    if _is_deep(value):
+        raise BadArgumentsError(f"the arguments are nested deeper than {_DEEPEST}")
     if _SURROGATE.search(json.dumps(value, ensure_ascii=False)):
         raise BadArgumentsError("the arguments hold half a character (a lone surrogate)")
     return value
@@ -39,6 +42,15 @@ def read(text: str) -> dict[str, Any]:
 def normal(arguments: dict[str, Any]) -> str:
     """The same text for equal arguments, however they were written."""
     return json.dumps(arguments, sort_keys=True, ensure_ascii=False)
+
+
+def _is_deep(value: Any) -> bool:  # noqa: ANN401 - any JSON
+    """Without recursion of our own, and before anything that recurses."""
+    level = [value]
+    for _ in range(_DEEPEST):
+        inner = [list(each.values()) if isinstance(each, dict) else each for each in level]
+        level = [item for items in inner for item in items if isinstance(item, dict | list)]
+    return bool(level)
 
 
 def _told(error: Exception) -> str:
@@ -63,9 +75,9 @@ def _number(text: str) -> float:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    if len(value) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the key {twice!r} stands there twice")
+    value: dict[str, Any] = {}
+    for name, item in pairs:
+        if name in value:
+            raise ValueError(f"the key {name!r} stands there twice")
+        value[name] = item
     return value

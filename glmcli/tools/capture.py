@@ -24,9 +24,10 @@ _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 class Capture:
     """The first and the last bytes of a stream; what lies between is counted and dropped."""
 
-    def __init__(self, limit: int) -> None:
-        """Keep at most `limit` bytes, half of them from the beginning."""
+    def __init__(self, limit: int, redact: Callable[[str], str] = str) -> None:
+        """Keep at most `limit` bytes, half of them from the beginning; `redact` masks keys before anything is cut."""
         self._half = limit // 2
+        self._redact = redact
         self._head = bytearray()
         self._tail: deque[bytes] = deque()
         self._tail_size = 0
@@ -43,9 +44,9 @@ class Capture:
         while self._tail and self._tail_size - len(self._tail[0]) >= self._half + _MARGIN:
             self._tail_size -= len(self._tail.popleft())
 
-    def text(self, redact: Callable[[str], str] = str) -> str:
-        """All that was kept, with a line that says how much was left out; `redact` masks keys before the cut."""
-        tail = b"".join(self._tail)
+    def text(self) -> str:
+        """All that was kept, with a line that says how much was left out."""
+        tail, redact = b"".join(self._tail), self._redact
         if self.size <= 2 * self._half:
             return redact(clean(bytes(self._head) + tail))
         # Cut with a margin first, so that a key at the cut is still whole when it is looked for.

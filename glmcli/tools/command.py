@@ -12,7 +12,7 @@ from glmcli.record import Record
 from glmcli.tools.process import ProcessTask
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 ALWAYS = ("PATH", "HOME", "LANG", "TMPDIR")  # what a program sees of our environment, beside what its file names
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_-]*)\}")
@@ -47,14 +47,16 @@ class Command(Record):
         words: argv, the program found, with placeholders for arguments.
         environment: all that it sees.
         timeout: seconds.
+        redact: masks keys in what it prints.
         leading_dash: arguments may begin with `-`.
     """
 
     words: tuple[str, ...]
     environment: Mapping[str, str]
     timeout: float
+    redact: Callable[[str], str]
     leading_dash: bool = False
-    _hidden = ("environment",)
+    _hidden = ("environment", "redact")
 
     @property
     def _has_placeholders(self) -> bool:
@@ -94,7 +96,7 @@ class Command(Record):
 
     def start(self, arguments: Mapping[str, Any]) -> ProcessTask:
         """Run the program."""
-        return ProcessTask(self.argv(arguments), self._stdin(arguments), self.environment, self.timeout)
+        return ProcessTask(self.argv(arguments), self._stdin(arguments), self.environment, self.timeout, self.redact)
 
 
 def _text(value: Any) -> str:  # noqa: ANN401 - any JSON

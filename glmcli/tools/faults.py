@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from glmcli.documents.document import Path
 
+_PATIENCE = 1.0  # seconds of our own time, for a whole file
+_MOST = 1000  # tools of a file, and servers
+
 
 class Fault(NamedTuple):
     """Something wrong, at a character of the file."""
@@ -25,12 +28,30 @@ class Fault(NamedTuple):
 
 def faults(source: ToolSource) -> list[str]:
     """All that is wrong, each "file:line:col: text", in the order of the file."""
-    found = documents.faults(source.document, "tools")
-    if found:
-        return found
-    judge = _Judge(source)
-    own = sorted(judge.faults(), key=lambda fault: fault.at)
+    from glmcli.documents.bounded import TooSlowError, cpu_limit
+
+    try:
+        with cpu_limit(_PATIENCE):
+            return _too_many(source) or documents.faults(source.document, "tools") or _own(source)
+    except TooSlowError:
+        return [f"{source.document.place(())}: this file takes too long to be judged"]
+
+
+def _own(source: ToolSource) -> list[str]:
+    own = sorted(_Judge(source).faults(), key=lambda fault: fault.at)
     return list(dict.fromkeys(f"{source.document.source.where(fault.at)}: {fault.text}" for fault in own))
+
+
+def _too_many(source: ToolSource) -> list[str]:
+    """Looked at before anything that takes time for each."""
+    value = source.document.value
+    holders: dict[str, Any] = value if isinstance(value, dict) else {"tools": value}
+    for word, what in (("tools", "tools"), ("mcp", "servers")):
+        held = holders.get(word)
+        if isinstance(held, dict | list) and len(held) > _MOST:
+            place = source.document.place((word,))
+            return [f"{place}: {len(held)} {what}; at most {_MOST} are allowed"]
+    return []
 
 
 class _Judge:
@@ -76,6 +97,8 @@ class _Judge:
 
     def _words(self, path: Path, tool: Mapping[str, Any]) -> Iterator[Fault]:
         known = tool.get("parameters", NO_PARAMETERS).get("properties", {})
+        if not isinstance(known, dict):
+            return  # what is wrong with it has been said
         for number, item in list(enumerate(tool["run"]))[1:]:
             name, at = placeholder(item), self._at((*path, number))
             if name and name not in known:

@@ -15,7 +15,7 @@ from glmcli.tools.capture import Capture
 from glmcli.tools.tool import Ended
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 _OUTPUT = 256 * 1024  # bytes of stdout that the model may see
 _COMPLAINT = 8 * 1024  # bytes of stderr that it sees after a failure
@@ -29,12 +29,17 @@ class ProcessTask:
     """A call that is a process: its stdin, its output, its time."""
 
     def __init__(
-        self, argv: Sequence[str], stdin: bytes | None, environment: Mapping[str, str], timeout: float
+        self,
+        argv: Sequence[str],
+        stdin: bytes | None,
+        environment: Mapping[str, str],
+        timeout: float,
+        redact: Callable[[str], str],
     ) -> None:
         """Start the program in a session of its own, without our terminal; `stdin` None is an empty one."""
         self.ended: Ended | None = None
         self._timeout = timeout
-        self._out, self._err = Capture(_OUTPUT), Capture(_COMPLAINT)
+        self._out, self._err = Capture(_OUTPUT, redact), Capture(_COMPLAINT, redact)
         self._input = memoryview(stdin or b"")
         self._due = time.monotonic() + timeout
         self._late = False
@@ -48,6 +53,7 @@ class ProcessTask:
                 stderr=subprocess.PIPE,
                 env=dict(environment),
                 start_new_session=True,
+                preexec_fn=descendants.adopting(),  # noqa: PLW1509 - a single system call, which takes no lock
                 bufsize=0,
             )
         except OSError as error:
@@ -72,11 +78,12 @@ class ProcessTask:
         """Feed, read, and look at the clock."""
         if self.ended:
             return
+        descendants.look()
         self._feed()
         self._stdout = self._read(self._stdout, self._out)
         self._stderr = self._read(self._stderr, self._err)
         now = time.monotonic()
-        code = self._process.poll()
+        code = descendants.code(self._process)
         if code is not None:
             self._gone_since = self._gone_since or now
             silent = self._stdout is None and self._stderr is None
@@ -93,8 +100,7 @@ class ProcessTask:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGTERM)
         else:
-            descendants.end(self._process.pid)
-            self._process.wait()
+            descendants.kill(self._process.pid)
 
     def _feed(self) -> None:
         if self._stdin is None or not self._process.stdin:
@@ -144,8 +150,7 @@ class ProcessTask:
         """Kill it with all that it started."""
         if self.ended:
             return
-        descendants.end(self._process.pid)
-        self._process.wait()
+        descendants.end(self._process)
         for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
             if pipe:
                 pipe.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from glmcli import documents
@@ -30,6 +30,7 @@ class ToolSource(Record):
     folder: str
     environment: Mapping[str, str]
     keys: frozenset[str]
+    redact: Callable[[str], str]
 
     def definitions(self) -> Iterator[tuple[Path, Mapping[str, Any]]]:
         """Every definition of a function with its path; for a file that satisfies the schema."""
@@ -47,9 +48,13 @@ class ToolSource(Record):
 
 
 def read(
-    path: str, stdin: Stdin, environment: Mapping[str, str], more_keys: frozenset[str] = frozenset()
+    path: str,
+    stdin: Stdin,
+    environment: Mapping[str, str],
+    more_keys: frozenset[str],
+    redact: Callable[[str], str],
 ) -> ToolSource:
-    """The file as it stands; `more_keys` are variables of the user's own rows.
+    """The file as it stands; `more_keys` are variables of the user's own rows, `redact` masks what they hold.
 
     Raises:
         UsageError: it cannot be read, or is neither YAML nor JSON.
@@ -57,7 +62,7 @@ def read(
     document = documents.parse(_bytes(path, stdin), "<stdin>" if path == "-" else path)
     # A program with a slash is never looked up on the PATH, not even where the file stands in the working directory.
     folder = "." if path == "-" else os.path.dirname(path) or "."  # noqa: PTH120 - a string is all that is needed
-    return ToolSource(document, folder, environment, frozenset(VARIABLES) | more_keys)
+    return ToolSource(document, folder, environment, frozenset(VARIABLES) | more_keys, redact)
 
 
 def _bytes(path: str, stdin: Stdin) -> bytes:

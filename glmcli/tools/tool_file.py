@@ -84,6 +84,7 @@ def _command(source: ToolSource, value: Mapping[str, Any]) -> Command:
         words=_found(source, value["run"]),
         environment=_visible(source, value),
         timeout=value.get("timeout", TIMEOUT),
+        redact=source.redact,
         leading_dash=value.get("leading_dash", False),
     )
 

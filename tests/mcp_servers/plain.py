@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -35,6 +36,7 @@ def text(said, **more):
     return {"content": [{"type": "text", "text": said}], **more}
 
 
+SECRET = "x" * 8180 + os.environ.get("WANTED", "") + "y" * 9000
 TOOLS = {
     "names": [tool("good"), tool("bad name"), tool("x" * 65), tool("new\nline\x1b[2J"), tool("good"), tool("")],
     "schemas": [
@@ -44,6 +46,11 @@ TOOLS = {
         tool("wrong", {"type": "object", "properties": {"a": {"type": "strin"}}}),
     ],
     "lists": [tool("good"), tool("none", {"type": "object", "properties": 3})],
+    "keyed": [
+        tool("good", {"type": "object", "properties": {"text": {"description": os.environ.get("WANTED", "")}}}, SECRET),
+        tool(f"say_{os.environ.get('WANTED', '')}"),
+    ],
+    "bombs": [tool(f"t{at}", {"type": "object", "properties": {"a": {"pattern": "^(a+)+$"}}}) for at in range(64)],
     "describes": [tool("good", description="One \x1b[31mred\x1b[0m line.\nAnother.")],
 }
 CONTENT = [
@@ -62,6 +69,9 @@ RESULTS = {
     "content": {"content": CONTENT, "structuredContent": {"ignored": True}},
     "structured": {"content": [], "structuredContent": {"degrees": 3, "where": "München"}},
     "empty": {"content": []},
+    "nan": {"content": [], "structuredContent": {"a": float("nan")}},
+    "parts": {"content": [{"type": "text", "text": ""}] * 500_000},
+    "keyed": text("x" * 131060 + os.environ.get("WANTED", "") + "y" * 200_000),
     "malformed": {"content": "no list"},
     "environment": text(json.dumps(dict(os.environ))),
     "where": text(str(Path.cwd())),
@@ -80,8 +90,16 @@ def listed(cursor):
 
 def called(identity, params):
     trace("called", f"{params['name']} {json.dumps(params.get('arguments'))}")
-    if MODE in ("hang", "stubborn"):
+    if MODE in ("hang", "stubborn", "ignores"):
         time.sleep(600)
+    if MODE == "pings":
+        while True:
+            say(id=f"{time.monotonic()}", method="ping")
+    before = (params.get("arguments") or {}).get("text")
+    if MODE == "keyed" and before:
+        words = "x" * int(before) + os.environ["WANTED"]
+        say(id=identity, error={"code": -32001, "message": words})
+        return
     if MODE == "dies":
         sys.stderr.write("out of \x1b[31mmemory\n")
         sys.stderr.flush()
@@ -118,12 +136,29 @@ def children():
         trace("pids", subprocess.Popen(asleep, start_new_session=apart, stdin=subprocess.DEVNULL).pid)
 
 
+def daemon():
+    """A worker that has left us: its parent is gone, and its session is its own."""
+    if not os.fork():
+        os.setsid()
+        if not os.fork():
+            trace("pids", os.getpid())
+            null = os.open(os.devnull, os.O_RDWR)
+            for fd in range(3):
+                os.dup2(null, fd)
+            time.sleep(600)
+        os._exit(0)
+    os.wait()
+
+
 def main():
     if MODE == "stubborn":
-        import signal
-
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         children()
+    if MODE == "daemon":
+        daemon()
+    if MODE == "ignores":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     trace("pids", os.getpid())
     if MODE == "silent":
         sys.stderr.write("waiting for a licence\n")
@@ -141,6 +176,8 @@ def main():
         sys.stderr.flush()
     for line in sys.stdin:
         answer(json.loads(line))
+    if MODE == "ignores":
+        time.sleep(600)
 
 
 main()

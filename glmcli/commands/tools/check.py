@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from glmcli.tools.source import ToolSource
 
 _CHECK = "Check"
+_MOST = 100  # faults of a file that are printed
 _FLAGS = (Flag("provider", ("-P", "--provider"), "text", _CHECK, "Also by the rules of this provider.", "NAME"),)
 _FILES = inspect.Parameter(
     "files",
@@ -45,6 +46,7 @@ def _check(ctx: typer.Context, given: dict[str, Any]) -> None:
     row = _row(given.get("provider"), config)
     stdin = Stdin(lost=STDIN in app.lost, deadline=float("inf"), say=app.terminal.insist)
     found: list[str] = []
+    shown: list[str] = []
     wrong = []
     for path in given["files"]:
         try:
@@ -54,13 +56,19 @@ def _check(ctx: typer.Context, given: dict[str, Any]) -> None:
         except UsageError as error:
             lines, remarks = [error.message], []
         found += lines
+        shown += _first(lines)
         wrong += [path] if lines else []
         for remark in remarks:
             app.terminal.note(remark)
-    app.terminal.stdout.write("".join(f"{line}\n" for line in found))
+    app.terminal.stdout.write("".join(f"{line}\n" for line in shown))
     if found:
         faulty = f"{len(found)} fault{'s' * (len(found) > 1)} in {', '.join(wrong)}"
         raise UsageError(message=faulty, fix="the lines on stdout say where")
+
+
+def _first(lines: list[str]) -> list[str]:
+    """What is printed of the faults of one file."""
+    return [*lines[:_MOST], f"… and {len(lines) - _MOST} more"] if len(lines) > _MOST else lines
 
 
 def _row(name: str | None, config: Config) -> Provider | None:

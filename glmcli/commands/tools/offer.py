@@ -26,7 +26,7 @@ def read(path: str, stdin: Stdin, app: App, config: Config) -> ToolSource:
         UsageError: it cannot be read, or is neither YAML nor JSON.
     """
     keys = frozenset(name for row in config.providers.values() for name in row.key_variables)
-    return source.read(path, stdin, app.environment, keys)
+    return source.read(path, stdin, app.environment, keys, app.terminal.redactor.text)
 
 
 class Offer:

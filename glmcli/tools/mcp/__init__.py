@@ -13,14 +13,14 @@ from glmcli.chat import Function
 from glmcli.documents.shown import path_text, quoted
 from glmcli.errors import UsageError
 from glmcli.record import EMPTY
-from glmcli.tools.capture import Capture
-from glmcli.tools.mcp.task import RemoteTool
+from glmcli.tools.mcp.task import RemoteTool, kept
 from glmcli.tools.tool import Tool
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Container, Iterator, Sequence
     from contextlib import ExitStack
 
+    from glmcli.secrets import Redactor
     from glmcli.terminal import Terminal
     from glmcli.tools.mcp.link import Link, Offered
     from glmcli.tools.mcp.links import Links
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _PATIENCE = 10.0  # seconds until a server has told its tools
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")  # what providers take, and our own files
 _DESCRIPTION = 16 * 1024  # bytes
+_JUDGING = 2.0  # seconds of our own time for the tools of a server
+_AT_LEAST = 1.0  # seconds for them after a late answer
 
 
 def connect(servers: Sequence[Server], stack: ExitStack, terminal: Terminal) -> list[Tool]:
@@ -46,7 +48,7 @@ def connect(servers: Sequence[Server], stack: ExitStack, terminal: Terminal) -> 
     stack.callback(links.close)
     begun = [links.begin(server) for server in servers]  # beside each other: most of it is their own start
     due = time.monotonic() + _PATIENCE
-    return [tool for link in begun for tool in _tools(link, link.offered(due, _PATIENCE), terminal)]
+    return [tool for link in begun for tool in _tools(link, link.offered(due, _PATIENCE), due, terminal)]
 
 
 def _links(first: Server, terminal: Terminal) -> Links:
@@ -61,19 +63,53 @@ def _links(first: Server, terminal: Terminal) -> Links:
     return Links(terminal)
 
 
-def _tools(link: Link, offered: Iterable[Offered], terminal: Terminal) -> Iterator[Tool]:
+def _tools(link: Link, offered: Sequence[Offered], due: float, terminal: Terminal) -> Iterator[Tool]:
     """What can be offered to a model; each that cannot is named in a line on stderr."""
     server, seen = link.server, set[str]()
-    for each in offered:
-        problem = "another of its tools has that name" if each.name in seen else _problem(each)
+    for each in _in_time(offered, due, f"tools of the MCP server {server.name}", terminal):
+        clear, problem = _judged(each, seen, terminal.redactor)
         seen.add(each.name)
         if problem:
-            terminal.note(f"left out: the tool {quoted(each.name)} of the MCP server {server.name}: {problem}")
+            terminal.note(f"left out: the tool {quoted(clear.name)} of the MCP server {server.name}: {problem}")
         else:
-            yield _tool(link, each)
-    for name in server.own:
-        if name not in seen:
-            terminal.note(f"{server.place}: the MCP server {server.name} has no tool {quoted(name)}")
+            yield _tool(link, clear)
+    for name in sorted(server.own.keys() - {each.name for each in offered}):
+        terminal.note(f"{server.place}: the MCP server {server.name} has no tool {quoted(name)}")
+
+
+def _in_time(offered: Sequence[Offered], due: float, what: str, terminal: Terminal) -> Iterator[Offered]:
+    """As many as can be judged until `due`, in a moment after a late answer, and with so much of our own time."""
+    until, due = time.process_time() + _JUDGING, max(due, time.monotonic() + _AT_LEAST)
+    for done, each in enumerate(offered):
+        if time.process_time() > until or time.monotonic() > due:
+            terminal.note(f"left out: the last {len(offered) - done} {what}: to judge the others took too long")
+            return
+        yield each
+
+
+def _judged(offered: Offered, seen: Container[str], redactor: Redactor) -> tuple[Offered, str]:
+    """A tool without the keys that its server may have put into it, and why it cannot be offered, or nothing."""
+    from glmcli.tools.mcp.link import Offered
+
+    try:
+        clear = Offered(*_redacted([offered.name, offered.description, offered.schema], redactor))
+    except RecursionError:
+        return Offered(redactor.text(offered.name), "", {}), "its parameters are nested too deep"
+    if clear.name != offered.name:
+        return clear, "its name holds a key"
+    return clear, "another of its tools has that name" if clear.name in seen else _problem(clear)
+
+
+def _redacted(value: Any, redactor: Redactor) -> Any:  # noqa: ANN401 - any JSON
+    match value:
+        case str():
+            return redactor.text(value)
+        case dict():
+            return {redactor.text(name): _redacted(each, redactor) for name, each in value.items()}
+        case list():
+            return [_redacted(each, redactor) for each in value]
+        case _:
+            return value
 
 
 def _problem(offered: Offered) -> str:
@@ -91,17 +127,10 @@ def _tool(link: Link, offered: Offered) -> Tool:
     server = link.server
     own: Any = server.own.get(offered.name, EMPTY)
     return Tool(
-        function=Function(offered.name, _described(offered.description), offered.schema),
+        function=Function(offered.name, kept(offered.description, _DESCRIPTION, link.redactor), offered.schema),
         runner=RemoteTool(link, offered.name, own.get("timeout", server.timeout)),
         approve=own.get("approve", server.approve),
         trusted=server.trusted,
         parallel=own.get("parallel", server.parallel),
         place=f"{server.place} (server {server.name})",
     )
-
-
-def _described(text: str) -> str:
-    """A description without what a terminal would obey, and of a bearable length."""
-    kept = Capture(_DESCRIPTION)
-    kept.add(text.encode(errors="replace"))
-    return kept.text()

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from glmcli.tools.mcp.wire import Streams
     from glmcli.tools.tool_file import Server
 
-_LARGEST = 16 * 1024 * 1024  # bytes of a message
+_LARGEST = 2 * 1024 * 1024  # bytes of a message
 _CONNECT = 10.0  # seconds; how long an answer takes is the call's affair
 _FIRST_ERROR = 400
 

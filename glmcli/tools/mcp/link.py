@@ -16,10 +16,12 @@ from glmcli import __version__
 from glmcli.errors import ToolError
 from glmcli.record import Record
 from glmcli.tools.capture import clean
+from glmcli.tools.mcp.patience import Patience, Reading, Writing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from glmcli.secrets import Redactor
     from glmcli.tools.mcp.wire import Wire
     from glmcli.tools.tool_file import Server
 
@@ -39,21 +41,28 @@ class Offered(Record):
 class Link:
     """One server: what it offers, and its answers."""
 
-    def __init__(self, server: Server, loop: asyncio.AbstractEventLoop, wire: Callable[[], Wire]) -> None:
+    def __init__(
+        self, server: Server, loop: asyncio.AbstractEventLoop, wire: Callable[[], Wire], redactor: Redactor
+    ) -> None:
         """Begin to connect; `wire` is called in the loop's thread."""
         self.server = server
+        self.redactor = redactor
         self._loop = loop
         self._wire: Wire | None = None
         self._offered: Future[list[Offered]] = Future()
         self._session: ClientSession | None = None
         self._over = asyncio.Event()
+        self._patience = Patience()
         self.life = asyncio.run_coroutine_threadsafe(self._live(wire), loop)
 
     async def _live(self, wire: Callable[[], Wire]) -> None:
         # A session begins and ends in one task, or its library's scopes break.
         self._wire = wire()
         us = types.Implementation(name="glm", version=__version__)
-        async with self._wire.streams() as (read, write), ClientSession(read, write, client_info=us) as session:
+        async with (
+            self._wire.streams() as (read, write),
+            ClientSession(Reading(read, self._patience), Writing(write, self._patience), client_info=us) as session,
+        ):
             await _greet(session)
             self._session = session
             self._offered.set_result(await _listed(session))
@@ -95,7 +104,9 @@ class Link:
         error = None if future.cancelled() else future.exception()
         if error is None and not future.cancelled():
             return None
-        return _told(_cause(error), self._wire) if error and self._wire else _unstarted(error)
+        if self._patience.fault:
+            return self._patience.fault
+        return _told(_cause(error), self._wire, self.redactor) if error and self._wire else _unstarted(error)
 
 
 async def _greet(session: ClientSession) -> None:
@@ -138,7 +149,7 @@ def _unstarted(error: BaseException | None) -> str:
             return str(error) if error else "hung up"
 
 
-def _told(error: BaseException, wire: Wire) -> str:
+def _told(error: BaseException, wire: Wire, redactor: Redactor) -> str:
     """An error of the other thread, in words that follow the server's name."""
     match error:
         case ToolError():
@@ -146,17 +157,18 @@ def _told(error: BaseException, wire: Wire) -> str:
         case MCPError(code=types.CONNECTION_CLOSED):
             return wire.ending()
         case MCPError():
-            return f"{wire.refused() or 'says'}: {_words(error.message)}"
+            return f"{wire.refused() or 'says'}: {_words(error.message, redactor)}"
         case httpx2.TransportError():
-            return f"cannot be reached: {_words(str(error) or type(error).__name__)}"
+            return f"cannot be reached: {_words(str(error) or type(error).__name__, redactor)}"
         case ValueError():  # pydantic's is one
-            return f"does not speak MCP: in its answer, {_words(_first(error))}"
+            return f"does not speak MCP: in its answer, {_words(_first(error), redactor)}"
         case _:
-            return f"does not speak MCP: {_words(str(error) or type(error).__name__)}"
+            return f"does not speak MCP: {_words(str(error) or type(error).__name__, redactor)}"
 
 
-def _words(text: str) -> str:
-    return " ".join(clean(text[:_WORDS].encode(errors="replace")).split())
+def _words(text: str, redactor: Redactor) -> str:
+    """Redacted before it is cut: no redactor knows the first half of a key."""
+    return redactor.text(" ".join(clean(text.encode(errors="replace")).split()))[:_WORDS]
 
 
 def _first(error: Any) -> str:  # noqa: ANN401 - pydantic's error or Python's own

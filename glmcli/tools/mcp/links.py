@@ -58,7 +58,7 @@ class Links:
             wire = partial(self._started, server)
         else:
             wire = partial(_same, HttpWire(server, self._terminal))
-        link = Link(server, self._loop, wire)
+        link = Link(server, self._loop, wire, self._terminal.redactor)
         self._links.append(link)
         return link
 
@@ -67,7 +67,7 @@ class Links:
         with self._lock:
             if self._closed:
                 raise ToolError(message="the conversation is over")
-            process = ServerProcess(server)
+            process = ServerProcess(server, self._terminal.redactor)
             self._processes.append(process)
             return process
 
@@ -76,6 +76,7 @@ class Links:
         with self._lock:
             self._closed = True
         try:
+            descendants.look()  # while servers live, what they started is known
             for link in self._links:
                 self._loop.call_soon_threadsafe(link.end)
             self._wait(_GRACE)

@@ -26,13 +26,14 @@ if TYPE_CHECKING:
 
     from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
+    from glmcli.secrets import Redactor
     from glmcli.tools.mcp.wire import Streams
     from glmcli.tools.tool_file import Server
 
     Incoming = MemoryObjectSendStream[SessionMessage | Exception]
     Outgoing = MemoryObjectReceiveStream[SessionMessage]
 
-_LARGEST = 16 * 1024 * 1024  # bytes of a message
+_LARGEST = 2 * 1024 * 1024  # bytes of a message: what is made of it may take fifty times as much
 _TAIL = 4096  # bytes of stderr
 _COMPLAINT = 500  # characters of it that are told
 _CHUNK = 1 << 16
@@ -43,13 +44,14 @@ _LAST_WORDS = 20  # ticks between the end of stdout and that of the program
 class ServerProcess:
     """The program of a server."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, redactor: Redactor) -> None:
         """Start it in a session of its own, without our terminal.
 
         Raises:
             OSError: it cannot be started.
         """
         self.name = server.name
+        self._redactor = redactor
         self._fault = ""
         self._tail = b""
         self._silent = False  # stderr is at its end
@@ -66,7 +68,7 @@ class ServerProcess:
 
     def runs(self) -> bool:
         """Whether the program has not ended."""
-        return self._process.poll() is None
+        return descendants.code(self._process) is None
 
     def send(self, number: Signals) -> None:
         """Send a signal to all of its group, unless it has ended."""
@@ -76,12 +78,11 @@ class ServerProcess:
 
     def kill(self) -> None:
         """Leave nothing of it."""
-        descendants.end(self._process.pid)
-        self._process.wait()
+        descendants.end(self._process)
 
     def complaint(self) -> str:
         """The end of what it wrote on stderr."""
-        return " ".join(clean(self._tail).split())[-_COMPLAINT:]
+        return self._redactor.text(" ".join(clean(self._tail).split()))[-_COMPLAINT:]
 
     def refused(self) -> str:
         """Nothing: a pipe refuses nobody."""
@@ -91,7 +92,7 @@ class ServerProcess:
         """How the connection came to its end, in words that follow the server's name."""
         if self._fault:
             return self._fault
-        code = self._process.poll()
+        code = descendants.code(self._process)
         if code is None:
             return "closed its stdout"
         return f"ended with exit status {code}" if code >= 0 else f"was ended by signal {-code}"
@@ -143,7 +144,7 @@ class ServerProcess:
         except asyncio.LimitOverrunError:
             self._fault = f"sent a message of more than {_LARGEST >> 20} MiB"
         except ValueError:
-            shown = visible(line.decode(errors="replace").strip(), 60)
+            shown = visible(self._redactor.text(line.decode(errors="replace").strip()), 60)
             self._fault = f'does not speak MCP: "{shown}" on its stdout is no message'
         return None
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from mcp.types import CallToolResult, ContentBlock, EmbeddedResource
 
+    from glmcli.secrets import Redactor
     from glmcli.tools.mcp.link import Link
 
 _OUTPUT = 256 * 1024  # bytes of a result that the model may see
@@ -77,25 +78,29 @@ class RemoteTask:
         problem = self._link.problem(self._future)
         if problem is not None:
             words = f"the MCP server {self._link.server.name} {problem}"
-            return Ended(f"The tool failed: {words}.", failed=True, how=words[:_WORDS])
-        return _ended(self._future.result())
+            return Ended(f"The tool failed: {words}.", failed=True, how=self._link.redactor.text(words)[:_WORDS])
+        return _ended(self._future.result(), self._link.redactor)
 
 
-def _ended(result: CallToolResult) -> Ended:
+def _ended(result: CallToolResult, redactor: Redactor) -> Ended:
     said = "\n".join(_texts(result.content))
     if not said and result.structured_content is not None:
-        said = json.dumps(result.structured_content, ensure_ascii=False)
-    text = _kept(said)
+        try:
+            said = json.dumps(result.structured_content, ensure_ascii=False, allow_nan=False)
+        except (ValueError, RecursionError):
+            how = "its result holds what JSON cannot say (NaN or Infinity), or is nested too deep"
+            return Ended(f"The tool failed: {how}.", failed=True, how=how)
+    text = kept(said, _OUTPUT, redactor)
     if result.is_error:
         return Ended(f"The tool failed:\n{text}", failed=True, how="the server says that it failed")
     return Ended(text or "(no output)", failed=False, how=f"{len(said.encode(errors='replace'))} bytes")
 
 
-def _kept(text: str) -> str:
-    """Its beginning and its end, without what a terminal would obey."""
-    kept = Capture(_OUTPUT)
-    kept.add(text.encode(errors="replace"))
-    return kept.text()
+def kept(text: str, limit: int, redactor: Redactor) -> str:
+    """Its beginning and its end, without keys, which a cut would hide from later looks, and controls of terminals."""
+    capture = Capture(limit)
+    capture.add(redactor.text(clean(text.encode(errors="replace"))).encode(errors="replace"))
+    return capture.text()
 
 
 def _texts(content: Iterable[ContentBlock]) -> list[str]:
