@@ -66,6 +66,12 @@ CASES = {
     ),
     "unknown reason": (stream(HELLO, delta(finish_reason="bored")), 13, "Hello\n", "unknown finish_reason: bored"),
     "the reason error": (stream(HELLO, delta(finish_reason="error")), 13, "Hello\n", "unknown finish_reason: error"),
+    "a call that the provider has run itself": (
+        stream(call(index=0, id="m", type="mcp", mcp={"type": "mcp_call"}), HELLO, STOP),
+        0,
+        "Hello\n",
+        "",
+    ),
     "reasons keep their case": (stream(HELLO, delta(finish_reason="STOP")), 13, "Hello\n", "unknown finish_reason"),
     "a number as the reason": (stream(HELLO, delta(finish_reason=1)), 13, "Hello\n", "unknown finish_reason: 1"),
     "zero as the reason": (stream(HELLO, delta(finish_reason=0)), 13, "Hello\n", "unknown finish_reason: 0"),
@@ -630,3 +636,9 @@ def test_a_reply_that_needs_more_memory_than_there_is(home, cwd, keys, limit, co
     if code:
         assert error_["message"].removeprefix("zai: ") == "the reply needs more memory than there is"
         assert error_of(done.stderr.decode()) == error_["message"]
+
+
+def test_a_box_tag_that_is_never_whole_is_text(glm, keys) -> None:
+    with Server(stream(delta(content="<|begin_of_box|>Hi <|end_of"), STOP)) as server:
+        done = glm("ask", "-P", "zai", "-m", "glm-4.5v", "--base-url", server.url, "hi", env=keys)
+    assert (done.code, done.text) == (0, "Hi <|end_of\n")

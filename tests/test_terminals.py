@@ -8,6 +8,7 @@ import re
 import select
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
@@ -291,3 +292,13 @@ def test_no_workflow_command_is_started_by_an_error(glm) -> None:
         done = glm("ask", *ZAI, server.url, "hi", env=KEY | {"GITHUB_ACTIONS": "true"})
     assert not re.search(r"^\s*::", done.err, re.MULTILINE)
     assert "##[" not in done.err
+
+
+def test_a_line_that_was_begun_is_ended_when_the_terminal_is_given_back(home) -> None:
+    master, slave = pty.openpty()
+    code = "from glmcli.terminal import Terminal; t = Terminal({}); t.stderr.write('half'); t.restore()"
+    streams = {"stdin": slave, "stdout": slave, "stderr": slave}
+    subprocess.run([sys.executable, "-c", code], env=environment(home), check=True, **streams)
+    os.close(slave)
+    assert os.read(master, 100) == b"half\r\n"
+    os.close(master)
