@@ -1,4 +1,7 @@
-"""MCP servers as a source of tools: one that others wrote, one made with the SDK, and one that says what it likes."""
+"""MCP servers as a source of tools: one that others wrote, one made with the SDK, and one that says what it likes.
+
+Each run starts two programs that load the protocol's library, so what can wait for .ci/run is marked as slow.
+"""
 
 from __future__ import annotations
 
@@ -79,6 +82,7 @@ def test_list_of_a_real_server(glm, cwd) -> None:
     )
 
 
+@pytest.mark.slow
 def test_definitions_of_a_real_server(glm, cwd) -> None:
     file = write_file(cwd, time={"command": TIME, "parallel": True})
     done = glm("tools", "list", file, "--connect", "--json")
@@ -95,6 +99,7 @@ def test_call_of_a_real_server(glm, cwd) -> None:
     assert json.loads(done.out)["timezone"] == "Europe/Paris"
 
 
+@pytest.mark.slow
 def test_a_real_server_says_that_a_call_failed(glm, cwd) -> None:
     write_file(cwd, time={"command": TIME})
     done = call(glm, "get_current_time", '{"timezone": "Nowhere"}')
@@ -103,6 +108,7 @@ def test_a_real_server_says_that_a_call_failed(glm, cwd) -> None:
     assert done.text.startswith("The tool failed:\nError executing tool get_current_time: Invalid timezone")
 
 
+@pytest.mark.slow
 def test_arguments_are_judged_before_a_real_server_sees_them(glm, cwd) -> None:
     write_file(cwd, time={"command": TIME})
     done = call(glm, "get_current_time", '{"timezone": 3}')
@@ -157,6 +163,7 @@ def test_a_token_arrives_and_is_never_printed(glm, cwd) -> None:
     assert "other" not in refused.err
 
 
+@pytest.mark.slow
 def test_a_token_that_a_server_repeats_is_masked(glm, cwd) -> None:
     error = {"jsonrpc": "2.0", "id": 1, "error": {"code": 1, "message": f"I know {TOKEN}"}}
     with Server(reply(200, error)) as server:
@@ -173,6 +180,7 @@ def test_a_token_that_is_not_set(glm, cwd, env) -> None:
     assert error_of(done.err) == "t.json:1:10: SUMS_TOKEN, which holds the token of sums, is not set"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("token", ["two words", "line\nbreak"])
 def test_a_token_that_no_header_can_carry(glm, cwd, token) -> None:
     write_file(cwd, sums={"url": "http://127.0.0.1:9/mcp", "token_env": "SUMS_TOKEN"})
@@ -182,6 +190,7 @@ def test_a_token_that_no_header_can_carry(glm, cwd, token) -> None:
     assert error_of(done.err) == what
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 def test_no_redirect_takes_the_token_elsewhere(glm, cwd, status) -> None:
     with Server(reply(200, {})) as other, Server(reply(status, "", f"Location: {other.url}/mcp")) as server:
@@ -201,6 +210,7 @@ UNUSABLE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", UNUSABLE)
 def test_an_address_where_no_server_is(glm, cwd, case) -> None:
     script, expected = UNUSABLE[case]
@@ -211,6 +221,7 @@ def test_an_address_where_no_server_is(glm, cwd, case) -> None:
     assert error_of(done.err).startswith(f"the MCP server sums (t.json:1:10) {expected}")
 
 
+@pytest.mark.slow
 def test_an_address_where_nobody_listens(glm, cwd) -> None:
     with Server() as server:
         url = f"{server.url}/mcp"
@@ -230,6 +241,7 @@ def test_looking_at_a_file_starts_nothing(glm, plain, traces, command) -> None:
     assert list(traces.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flag", ["--dry-run", "--curl"])
 def test_what_sends_nothing_starts_nothing(glm, plain, traces, flag) -> None:
     plain()
@@ -248,11 +260,13 @@ def test_its_environment_is_what_the_file_allows(glm, plain, home) -> None:
     assert seen == {"HOME": str(home), "LANG": "C.UTF-8", "WANTED": "seen"}
 
 
+@pytest.mark.slow
 def test_it_works_where_we_do(glm, plain, cwd) -> None:
     plain("where")
     assert call(glm).text == f"{cwd}\n"
 
 
+@pytest.mark.slow
 def test_all_pages_are_read(glm, plain) -> None:
     done = glm("tools", "list", plain("pages"), "--connect")
     assert done.text.split("\n") == ["tool_0\task\tDoes it.", "tool_1\task\tDoes it.", "tool_2\task\tDoes it.", ""]
@@ -288,6 +302,7 @@ def test_one_tool_differs_from_its_server(glm, plain, traces) -> None:
     assert lines(traces / "called") == ['good {"text": "\\u00e9"}']
 
 
+@pytest.mark.slow
 def test_a_plan_says_who_would_be_asked(glm, plain, traces) -> None:
     plain()
     done, _, _ = run(glm, calling(("good", '{"text": "x"}')), flags=("--plan",))
@@ -300,6 +315,7 @@ def test_a_plan_says_who_would_be_asked(glm, plain, traces) -> None:
 # What a server says is foreign
 
 
+@pytest.mark.slow
 def test_names_that_no_model_can_use(glm, plain) -> None:
     done = glm("tools", "list", plain("names"), "--connect")
     rule = "its name is not 1 to 64 letters, digits, _ and -"
@@ -325,6 +341,7 @@ def test_schemas_that_are_faulty_or_hostile(glm, plain) -> None:
     assert rest == ""
 
 
+@pytest.mark.slow
 def test_a_description_is_only_text(glm, plain) -> None:
     done = glm("tools", "list", plain("describes"), "--connect")
     assert done.text == "good\task\tOne red line.\n"
@@ -333,6 +350,7 @@ def test_a_description_is_only_text(glm, plain) -> None:
 SECRET = {"ZAI_API_KEY": CANARY, "WANTED": CANARY}  # a server whose file passes the value of a key on
 
 
+@pytest.mark.slow
 def test_a_key_in_what_a_server_offers_goes_nowhere(glm, plain) -> None:
     done = glm("tools", "list", plain("keyed", env=["WANTED"]), "--connect", "--json", env=SECRET)
     assert done.err == "glm: left out: the tool 'say_***' of the MCP server mine: its name holds a key\n"
@@ -342,6 +360,7 @@ def test_a_key_in_what_a_server_offers_goes_nowhere(glm, plain) -> None:
     assert CANARY[:8] not in done.text
 
 
+@pytest.mark.slow
 def test_a_key_in_a_result_is_not_cut_before_it_is_seen(glm, plain) -> None:
     plain("keyed", env=["WANTED"])
     done, told, requests = run(glm, calling(("good", "{}")), env=SECRET)
@@ -350,6 +369,7 @@ def test_a_key_in_a_result_is_not_cut_before_it_is_seen(glm, plain) -> None:
     assert CANARY[:6] not in json.dumps(requests)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("before", [62, 490])
 def test_a_key_in_an_error_is_not_cut_before_it_is_seen(glm, plain, before) -> None:
     plain("keyed", env=["WANTED"])
@@ -359,6 +379,7 @@ def test_a_key_in_an_error_is_not_cut_before_it_is_seen(glm, plain, before) -> N
     assert CANARY[:6] not in done.err + told[0]
 
 
+@pytest.mark.slow
 def test_judging_what_a_server_offers_has_an_end(glm, plain) -> None:
     began = time.monotonic()
     done = glm("tools", "list", plain("bombs"), "--connect")
@@ -370,6 +391,7 @@ def test_judging_what_a_server_offers_has_an_end(glm, plain) -> None:
     assert last == f"glm: left out: the last {left} tools of the MCP server mine: to judge the others took too long"
 
 
+@pytest.mark.slow
 def test_an_endless_list(glm, plain) -> None:
     done = glm("tools", "list", plain("endless"), "--connect")
     assert done.code == 10
@@ -387,6 +409,7 @@ RESULTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", RESULTS)
 def test_what_a_result_is_for_a_model(glm, plain, mode) -> None:
     plain(mode)
@@ -394,6 +417,7 @@ def test_what_a_result_is_for_a_model(glm, plain, mode) -> None:
     assert (done.code, done.text, done.err) == (0, RESULTS[mode], "")
 
 
+@pytest.mark.slow
 def test_a_huge_result_keeps_its_ends(glm, plain) -> None:
     plain("huge")
     done = call(glm)
@@ -430,6 +454,7 @@ FAILURES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", FAILURES)
 def test_calls_that_fail(glm, plain, mode) -> None:
     plain(mode)
@@ -447,6 +472,7 @@ def test_a_server_that_dies_is_dead_for_later_calls_too(glm, plain, traces) -> N
     assert lines(traces / "called") == ["good {}"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["server", "tool"])
 def test_a_call_that_takes_too_long(glm, plain, traces, where) -> None:
     limit = {"timeout": 0.3}
@@ -467,6 +493,7 @@ BROKEN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", BROKEN)
 def test_a_server_that_cannot_be_used(glm, plain, mode) -> None:
     done = glm("tools", "list", plain(mode), "--connect")
@@ -474,6 +501,7 @@ def test_a_server_that_cannot_be_used(glm, plain, mode) -> None:
     assert error_of(done.err) == f"the MCP server mine (t.json:1:10) {BROKEN[mode]}"
 
 
+@pytest.mark.slow
 def test_the_end_of_its_stderr_says_why(glm, plain) -> None:
     done = glm("tools", "list", plain("crashes"), "--connect")
     why = re.fullmatch(r"glm: error: .*\n  why: (.*)\n", done.err)[1]
@@ -481,6 +509,7 @@ def test_the_end_of_its_stderr_says_why(glm, plain) -> None:
     assert len(why) == 500
 
 
+@pytest.mark.slow
 def test_a_server_that_never_answers(glm, plain, traces) -> None:
     began = time.monotonic()
     done = glm("tools", "list", plain("silent"), "--connect")
@@ -492,6 +521,7 @@ def test_a_server_that_never_answers(glm, plain, traces) -> None:
     all_gone(pids(traces / "pids", 1))
 
 
+@pytest.mark.slow
 def test_a_program_that_the_system_cannot_run(glm, cwd) -> None:
     (cwd / "no-program").write_bytes(b"\x7fELF, or not")
     (cwd / "no-program").chmod(0o755)
@@ -500,12 +530,14 @@ def test_a_program_that_the_system_cannot_run(glm, cwd) -> None:
     assert error_of(done.err) == "the MCP server mine (t.json:1:10) cannot be started: Exec format error"
 
 
+@pytest.mark.slow
 def test_its_stderr_is_not_ours(glm, plain) -> None:
     plain("floods")
     done = call(glm)
     assert (done.code, done.text, done.err) == (0, "good {}\n", "")
 
 
+@pytest.mark.slow
 def test_its_stderr_is_a_detail(glm, plain) -> None:
     plain("floods", approve="auto")
     done, told, _ = run(glm, calling(("good", "{}")), flags=("--verbose",))
@@ -516,6 +548,7 @@ def test_its_stderr_is_a_detail(glm, plain) -> None:
     assert "\x1b" not in done.err
 
 
+@pytest.mark.slow
 def test_two_servers_with_a_tool_of_the_same_name(glm, cwd, traces) -> None:
     command = [sys.executable, str(SERVERS / "plain.py"), str(traces), ""]
     done = glm("tools", "list", write_file(cwd, one={"command": command}, two={"command": command}), "--connect")
@@ -566,6 +599,7 @@ def test_a_signal_during_a_call(home, cwd, plain, traces, *, mode, number) -> No
     all_gone(found)
 
 
+@pytest.mark.slow
 def test_a_signal_while_a_server_starts(home, cwd, plain, traces) -> None:
     plain("silent")
     with running(home, cwd, "tools", "list", "t.json", "--connect") as process:
@@ -582,6 +616,7 @@ def test_nothing_is_left_after_an_answer(glm, plain, traces) -> None:
     all_gone(pids(traces / "pids", 3))
 
 
+@pytest.mark.slow
 def test_a_local_tool_that_ends_leaves_servers_alone(glm, cwd, traces) -> None:
     server = {"command": [sys.executable, str(SERVERS / "plain.py"), str(traces), ""]}
     local = {"name": "say", "description": "Says it.", "run": ["echo", "said"]}
@@ -592,6 +627,7 @@ def test_a_local_tool_that_ends_leaves_servers_alone(glm, cwd, traces) -> None:
     all_gone(pids(traces / "pids", 1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("numbers", [(signal.SIGHUP, signal.SIGHUP), (signal.SIGHUP, signal.SIGTERM)])
 def test_a_second_signal_leaves_no_server_behind(home, cwd, plain, traces, numbers) -> None:
     plain("ignores")
@@ -604,6 +640,7 @@ def test_a_second_signal_leaves_no_server_behind(home, cwd, plain, traces, numbe
     all_gone(pids(traces / "pids", 1))
 
 
+@pytest.mark.slow
 def test_a_reader_that_is_gone_ends_a_call(home, cwd, plain, traces) -> None:
     plain("hang")
     with running(home, cwd, "tools", "call", "good", "--tools", "t.json") as process:

@@ -455,6 +455,7 @@ def test_every_line_end_with_and_without_bom(name, end, bom) -> None:
         assert read(name, [data[:position], data[position:]]) == EVENTS[name], position
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SHORT)
 def test_cut_at_every_pair_of_positions(name) -> None:
     data = body(name)
