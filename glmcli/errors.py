@@ -14,6 +14,7 @@ class Retry(Enum):
     """Why the same request may succeed later."""
 
     RATE = "rate"
+    IN_FLIGHT = "in_flight"
     MINUTE = "minute"
     OVERLOAD = "overload"
     NETWORK = "network"
@@ -26,6 +27,7 @@ class Retry(Enum):
 
 _LADDERS = {
     Retry.RATE: (1.0, 2.0, 4.0, 8.0),
+    Retry.IN_FLIGHT: (1.0, 2.0, 4.0, 8.0),
     Retry.MINUTE: (60.0,),
     Retry.OVERLOAD: (15.0, 30.0, 60.0),
     Retry.NETWORK: (1.0, 2.0, 4.0),

@@ -67,7 +67,7 @@ BIGMODEL = Codes(
         "1220": _NO_RIGHT,
         "1261": _TOO_LONG,
         **dict.fromkeys(("1300", "1301"), _FILTERED),
-        "1302": Verdict(BusyError, "too many requests in flight", Retry.RATE),
+        "1302": Verdict(BusyError, "too many requests in flight", Retry.IN_FLIGHT),
         "1303": _RATE,
         "1304": Verdict(QuotaError, "the daily call limit is reached"),
         **dict.fromkeys(("1305", "1312"), _OVERLOAD),
