@@ -60,7 +60,7 @@ class Engine:
             outcome = Outcome(candidate.provider.name, candidate.model, reply, error, self._attempts, self._timing)
             if not candidate.request.server_tools:  # what the provider runs has a price of its own
                 outcome = outcome.replace(cost=cost(candidate.provider, candidate.model, reply.usage))
-            if error is None or self._printed or not _may_fall_back(error) or time.monotonic() >= self._plan.deadline:
+            if error is None or self._printed or not may_fall_back(error) or time.monotonic() >= self._plan.deadline:
                 break
             if number < len(candidates):
                 following = candidates[number]
@@ -97,7 +97,7 @@ class Engine:
         return wait
 
 
-def _may_fall_back(error: GlmError) -> bool:
+def may_fall_back(error: GlmError) -> bool:
     """Whether another provider may do better: quota, busy, network, no API, no such model, a broken stream."""
     if isinstance(error, IncompleteError):
         return error.broken

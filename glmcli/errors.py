@@ -161,6 +161,24 @@ class ToolError(GlmError):
     again = "no"
 
 
+class PartialError(GlmError):
+    """A batch ended, and rows that have no answer yet may still get one."""
+
+    exit_code = 11
+    type = "partial"
+    meaning = "a batch ended, some rows may still succeed"
+    again = "the same command again"
+
+
+class BudgetError(GlmError):
+    """The cost ceiling would be crossed, or the price is unknown under a ceiling."""
+
+    exit_code = 12
+    type = "budget"
+    meaning = "the cost ceiling would be crossed, or the price is unknown under a ceiling"
+    again = "no"
+
+
 class ProtocolError(GlmError):
     """Not an API answer: HTML, broken JSON, a redirect, an unknown finish."""
 
@@ -182,6 +200,15 @@ class OutputError(GlmError):
     type = "output"
     meaning = "the answer cannot be written (disk full, closed stdout)"
     again = "fix it"
+
+
+class FailedRowsError(GlmError):
+    """A batch ended, and the rows without an answer would only fail again."""
+
+    exit_code = 15
+    type = "failed_rows"
+    meaning = "a batch ended, only final failures remain"
+    again = "no"
 
 
 class InternalError(GlmError):

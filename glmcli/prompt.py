@@ -11,6 +11,8 @@ from glmcli.stdin import Stdin, decode, read_file
 from glmcli.terminal import STDIN, Terminal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from glmcli.chat import Media
     from glmcli.options import Options
 
@@ -23,6 +25,15 @@ def new_turns(options: Options, stdin: Stdin, terminal: Terminal) -> tuple[Messa
     Raises:
         UsageError: the message is empty, or a file or stdin is no text.
     """
+    return turns_of(options, stdin, lambda: _user_text(options, stdin, terminal))
+
+
+def turns_of(options: Options, stdin: Stdin, said: Callable[[], str]) -> tuple[Message, ...]:
+    """The same where the text of the user message comes from elsewhere; it is asked for after all files are read.
+
+    Raises:
+        UsageError: as above.
+    """
     media, of_turns = _media(options, stdin)
     turns = tuple(
         Message(turn["role"], turn["content"], turn.get("reasoning", ""), media=of_turn)
@@ -30,7 +41,7 @@ def new_turns(options: Options, stdin: Stdin, terminal: Terminal) -> tuple[Messa
     )
     if any(turn.role == "user" and not (turn.text.strip() or turn.media) for turn in turns):
         raise UsageError(message="a user message in the request file is empty", fix="give it text, or leave it out")
-    text = _user_text(options, stdin, terminal)
+    text = said()
     if text.strip():
         return (*turns, Message("user", text, media=media))
     if media and turns and turns[-1].role == "user":
@@ -60,7 +71,7 @@ def _media(options: Options, stdin: Stdin) -> tuple[tuple[Media, ...], list[tupl
 def _user_text(options: Options, stdin: Stdin, terminal: Terminal) -> str:
     prompt = "" if options.prompt in (None, _STDIN) else options.prompt
     parts = [prompt] if prompt else []
-    parts += [_attachment(path, stdin) for path in options.attach]
+    parts += attachments(options.attach, stdin)
     piped = _piped(options, stdin)
     if piped is not None:
         if piped:
@@ -86,6 +97,15 @@ def _piped(options: Options, stdin: Stdin) -> str | None:
     if needed and not stdin.is_claimed and os.isatty(STDIN):
         raise UsageError(message="no prompt", fix='give one, as in glm ask "Who are you", or pipe it in')
     return None
+
+
+def attachments(paths: Iterable[str], stdin: Stdin) -> list[str]:
+    """The text of these files, each under its name.
+
+    Raises:
+        UsageError: one cannot be read or is no text.
+    """
+    return [_attachment(path, stdin) for path in paths]
 
 
 def _attachment(path: str, stdin: Stdin) -> str:

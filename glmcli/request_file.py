@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ _PATHS = ("session", "output")
 _DESTINATIONS = ("reasoning", "meta")
 _PLACES = ("stderr", "stdout", "none")
 _MOST = 1024 * 1024
+# What is said in a question; all else is how it is asked.
+CONVERSATION = ("system", "prompt", "messages", "attach", "images", "videos", "files")
 
 
 def load(path: str, variables: tuple[str, ...], stdin: Stdin) -> dict[str, Any]:
@@ -24,14 +26,54 @@ def load(path: str, variables: tuple[str, ...], stdin: Stdin) -> dict[str, Any]:
     Raises:
         UsageError: the file or a variable is wrong; the message names the place.
     """
-    given = dict(_variable(text) for text in variables)
+    document = documents.fill(_read(path, stdin), _given(variables))
+    documents.check(document, "request")
+    return _options(document.value, _folder(path))
+
+
+class RowForm:
+    """A request file whose conversation is filled anew for each row of a batch.
+
+    Attributes:
+        fields: the fields of Options that the file sets, with `x` for what each row fills in.
+        open: the fields of the conversation that rows fill in, and the names in them.
+    """
+
+    def __init__(self, path: str, variables: tuple[str, ...], stdin: Stdin) -> None:
+        """Read and judge the file.
+
+        Raises:
+            UsageError: as `load`.
+        """
+        self._template = documents.template(_read(path, stdin), CONVERSATION, _given(variables))
+        documents.check(self._template.sample, "request")
+        self._folder = _folder(path)
+        self.fields = _options(self._template.sample.value, self._folder)
+        self.open = self._template.open
+
+    def fill(self, names: Iterable[str], variables: Mapping[str, str]) -> dict[str, Any]:
+        """The fields of Options that these parts of the file set, filled with the values of a row.
+
+        Raises:
+            UsageError: a name has no value.
+        """
+        return _options({name: self._template.fill(name, variables) for name in names}, self._folder)
+
+
+def _read(path: str, stdin: Stdin) -> documents.Document:
     # One byte more than a document may hold lets the parser say what is wrong.
     document = documents.parse(read_file(path, _FLAG, stdin, limit=_MOST + 1), "<stdin>" if path == "-" else path)
     if not isinstance(document.value, Mapping):
         raise UsageError(message=f"{document.place([])}: a request file is a mapping, as in `prompt: …`")
-    document = documents.fill(document, given)
-    documents.check(document, "request")
-    return _options(document.value, Path() if path == "-" else Path(path).parent)
+    return document
+
+
+def _given(variables: Iterable[str]) -> dict[str, str]:
+    return dict(_variable(text) for text in variables)
+
+
+def _folder(path: str) -> Path:
+    return Path() if path == "-" else Path(path).parent
 
 
 def _variable(text: str) -> tuple[str, str]:

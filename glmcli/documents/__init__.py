@@ -12,9 +12,11 @@ from glmcli.documents.document import Document
 from glmcli.documents.source import Source, decode
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
-__all__ = ["Document", "check", "faults", "fill", "load_schema", "parse", "parse_value"]
+    from glmcli.documents.template import Template
+
+__all__ = ["Document", "check", "faults", "fill", "load_schema", "parse", "parse_value", "template"]
 
 
 def parse(text: bytes, name: str) -> Document:
@@ -73,6 +75,17 @@ def fill(document: Document, variables: Mapping[str, str]) -> Document:
     from glmcli.documents import template
 
     return template.fill(document, variables)
+
+
+def template(document: Document, keys: Collection[str], variables: Mapping[str, str]) -> Template:
+    """The document as a form: names in the parts `keys` may stay open, and are filled row by row.
+
+    Raises:
+        UsageError: as `fill`, but for names that stay open.
+    """
+    from glmcli.documents.template import Template
+
+    return Template(document, keys, variables)
 
 
 def load_schema(name: str) -> dict[str, Any]:

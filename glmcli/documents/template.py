@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from glmcli.documents.shown import visible
 from glmcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from glmcli.documents.document import Document, Node
 
@@ -26,15 +26,62 @@ def fill(document: Document, variables: Mapping[str, str]) -> Document:
     Raises:
         UsageError: a name has no value, a variable is used nowhere or is not UTF-8, or the result is huge.
     """
+    _check(variables)
+    filler = _Filler(document, {**_defaults(document.value), **variables})
+    value = filler.top()
+    filler.refuse_unused(variables)
+    return replace(document, value=value)
+
+
+def _check(variables: Mapping[str, str]) -> None:
     for name, text in variables.items():
         if not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
             raise UsageError(message=f"--var {visible(name)}: not UTF-8")
-    filler = _Filler(document, {**_defaults(document.value), **variables})
-    value = filler.top()
-    for name in variables:
-        if name not in filler.used:
-            raise UsageError(message=f"--var {visible(name)} is used nowhere in {document.name}")
-    return replace(document, value=value)
+
+
+class Template:
+    """A document of which some parts are filled again and again, each time with other values.
+
+    Attributes:
+        sample: the document as one filling would have it, `x` where a value is still open: what a schema can judge.
+        open: the parts that have names without a value yet, and those names.
+    """
+
+    def __init__(self, document: Document, keys: Collection[str], variables: Mapping[str, str]) -> None:
+        """`keys` are those of the top whose names may stay open; `variables` hold for all fillings.
+
+        Raises:
+            UsageError: a name has no value in another part, or a variable is used nowhere.
+        """
+        _check(variables)
+        self._document = document
+        self._given = {**_defaults(document.value), **variables}
+        self.open: dict[str, frozenset[str]] = {}
+        filler = _Filler(document, self._given)
+        value, below = document.value, document.root.below
+        if isinstance(value, dict) and isinstance(below, dict):
+            value = {key: self._begun(filler, key, keys) for key in value}
+        filler.refuse_unused(variables)
+        self.sample = replace(document, value=value)
+
+    def _begun(self, filler: _Filler, key: str, keys: Collection[str]) -> object:
+        value = self._document.value[key]
+        if key == "vars":
+            return value
+        filler.open = set() if key in keys else None
+        filled = filler.walk(value, self._document.node([key]))
+        if filler.open:
+            self.open[key] = frozenset(filler.open)
+        return filled
+
+    def fill(self, key: str, variables: Mapping[str, str]) -> Any:  # noqa: ANN401 - any value of JSON
+        """The part under this key, filled with these values too.
+
+        Raises:
+            UsageError: a name has no value, or the result is huge.
+        """
+        filler = _Filler(self._document, {**self._given, **variables})
+        return filler.walk(self._document.value[key], self._document.node([key]))
 
 
 def _defaults(value: object) -> dict[str, str]:
@@ -49,6 +96,12 @@ class _Filler:
     variables: Mapping[str, str]
     used: set[str] = field(default_factory=set)
     size: int = 0
+    open: set[str] | None = None  # names that are not known yet, where that is allowed
+
+    def refuse_unused(self, variables: Mapping[str, str]) -> None:
+        for name in variables:
+            if name not in self.used:
+                raise UsageError(message=f"--var {visible(name)} is used nowhere in {self.document.name}")
 
     def top(self) -> object:
         value, node = self.document.value, self.document.root
@@ -74,6 +127,9 @@ class _Filler:
             name = found[1]
             if name is None:
                 return "{{"
+            if name not in self.variables and self.open is not None:
+                self.open.add(name)
+                return "x"
             if name not in self.variables:
                 raise self.missing(name, node)
             self.used.add(name)

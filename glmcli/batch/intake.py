@@ -1,0 +1,217 @@
+"""From the rows of the input to what is still to be asked: ids, what an earlier run has finished, and what is wrong."""
+
+from __future__ import annotations
+
+from collections import Counter
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from glmcli import checks
+from glmcli.batch import index as states
+from glmcli.batch.item import Item
+from glmcli.batch.questions import HASH, Questions, digest
+from glmcli.batch.row import BadRow, Row
+from glmcli.errors import UsageError
+from glmcli.record import Record
+
+if TYPE_CHECKING:
+    from glmcli.batch.index import Index
+    from glmcli.batch.readers import Source
+    from glmcli.batch.shard import Shard
+    from glmcli.chat import Request
+    from glmcli.providers.row import Provider
+
+_PER_TOKEN = 3  # characters, between Chinese (about 1.6) and English (about 4)
+_UNSAID = 512  # tokens of an answer whose length nobody bounds
+_RESEND = "the same command again with --redo-changed asks them anew, with --keep-changed keeps the old answers"
+
+
+class Resume(Record):
+    """What happens to rows that an earlier run has written.
+
+    Attributes:
+        failed: whether failed rows are asked again; None: those that may succeed.
+        changed: what becomes of answers to a request that is another one now; None: the run stops.
+    """
+
+    failed: bool | None = None
+    changed: str | None = None
+
+
+class Invalid(Record):
+    """A row that cannot be asked; `number` is its place among the rows of this run."""
+
+    number: int
+    row: Row | BadRow
+    id: str
+    hash: str
+    why: UsageError
+
+
+class Intake:
+    """Reads the input, and gives out what is to be done.
+
+    Attributes:
+        skipped: how many rows were left as they are, by the state of their line in the output.
+        elsewhere: rows that belong to other shards.
+        read: rows read so far.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        questions: Questions,
+        index: Index,
+        resume: Resume,
+        provider: Provider,
+        *,
+        force: bool,
+        shard: Shard | None = None,
+    ) -> None:
+        """`index` knows the lines of the output already; rows that `shard` does not hold are left to others."""
+        self._source = source
+        self._questions = questions
+        self._index = index
+        self._resume = resume
+        self._provider = provider
+        self._force = force
+        self._shard = shard
+        self._scanned = False
+        self._given = 0
+        self.skipped: Counter[str] = Counter()
+        self.read = self.elsewhere = 0
+
+    def scan(self, *, resumes: bool) -> int:
+        """Read the whole input once before anything is sent; the number of its rows.
+
+        Raises:
+            UsageError: two rows have the same id, or finished rows do not match what they would be asked now.
+        """
+        rows = changed = 0
+        for row in self._source.rows():
+            rows += 1
+            if isinstance(row, BadRow) or not (row.id or resumes):
+                continue
+            if row.id:
+                self._refuse_twice(row.id, row.line)
+            if resumes:
+                changed += self._is_changed(row)
+        if changed := changed + (self._index.orphans() if resumes else 0):
+            self._refuse_changed(changed)
+        self._index.forget_occurrences()
+        self._scanned = True
+        return rows
+
+    def _refuse_twice(self, identity: str, line: int) -> None:
+        earlier = self._index.see(identity, line)
+        if earlier is not None:
+            where = f"{self._source.name}:{line}"
+            raise UsageError(f"{where}: the id {identity!r} stands on line {earlier} too", fix="give each row its own")
+
+    def _is_changed(self, row: Row) -> bool:
+        try:
+            asked = digest(self._questions.request(row))
+        except UsageError:
+            return False
+        if not row.id:
+            self._index.see(self._named(asked), row.line)
+            return False
+        known = self._index.known(row.id)
+        return known is not None and known.state == states.OK and known.hash != asked
+
+    def _refuse_changed(self, changed: int) -> None:
+        if self._resume.changed:
+            return
+        rows = "a finished row answers" if changed == 1 else f"{changed} finished rows answer"
+        raise UsageError(f"{rows} another request than would be sent now", fix=_RESEND)
+
+    def _named(self, asked: str) -> str:
+        """The id of a row that has none of its own: what it asks, and how often that was asked before."""
+        times = self._index.occurrence(asked)
+        return asked if times == 1 else f"{asked}#{times}"
+
+    def take(self, row: Row | BadRow) -> Item | Invalid | None:
+        """What is to be done with the next row of the input; None: it is done.
+
+        Raises:
+            UsageError: it is finished and does not match what it would be asked now, and the input is read only once.
+        """
+        self.read += 1
+        if isinstance(row, BadRow):
+            return self._bad(row, row.why, row.digest)
+        return self._item(row)
+
+    def _item(self, row: Row) -> Item | Invalid | None:
+        if row.id and not self._scanned and (earlier := self._index.see(row.id, row.line)) is not None:
+            return self._bad(row.replace(id=None), f"the id {row.id!r} stands on line {earlier} too")
+        try:
+            request = self._checked(self._questions.request(row), row)
+        except UsageError as error:
+            return self._bad(row, error.message, fix=error.fix)
+        asked = digest(request)
+        identity = row.id or self._named(asked)
+        if not row.id and not self._scanned:
+            self._index.see(identity, row.line)
+        if self._is_elsewhere(identity):
+            return None
+        known = self._index.known(identity)
+        if known and self._is_done(known):
+            if known.state == states.OK and known.hash != asked and not self._resume.changed:
+                self._refuse_changed(1)
+            if known.state != states.OK or known.hash == asked or self._resume.changed == "keep":
+                self.skipped[known.state] += 1
+                return None
+        calls = known.calls if known else 0
+        return Item(self._number(), row, identity, asked, request, _tokens(request), calls)
+
+    def _number(self) -> int:
+        self._given += 1
+        return self._given - 1
+
+    def _is_elsewhere(self, identity: str) -> bool:
+        if self._shard is None or self._shard.holds(identity):
+            return False
+        self.elsewhere += 1
+        return True
+
+    def _is_done(self, known: states.Known) -> bool:
+        match known.state:
+            case states.OK:
+                return True
+            case states.FINAL:
+                return self._resume.failed is not True
+            case states.FAILED:
+                return self._resume.failed is False
+            case _:
+                return False
+
+    def _checked(self, request: Request, row: Row) -> Request:
+        """The request, if nothing is known against what is the row's own in it."""
+        own = row.body is not None or "response_format" in request.extra or any(turn.media for turn in request.messages)
+        if own:
+            for contradiction in checks.contradictions(request, self._provider):
+                raise contradiction
+        if (own or request.messages[-1].role != "user") and not self._force:
+            for objection in checks.objections(request, self._provider):
+                raise UsageError(objection.message, fix=objection.fix)
+        return request
+
+    def _bad(self, row: Row | BadRow, why: str, asked: str = "", fix: str | None = None) -> Invalid | None:
+        """The row as one that cannot be asked, unless the output says the same already."""
+        identity = row.id or f"line-{row.line}"
+        if self._is_elsewhere(identity):
+            return None
+        self._index.see(identity, row.line)
+        asked = asked[:HASH] or sha256(why.encode(errors="surrogatepass")).hexdigest()[:HASH]
+        known = self._index.known(identity)
+        if known and known.state == states.INVALID and known.hash == asked:
+            self.skipped[known.state] += 1
+            return None
+        error = UsageError(f"{self._source.name}:{row.line}: {why}", fix=fix)
+        return Invalid(self._number(), row, identity, asked, error)
+
+
+def _tokens(request: Request) -> int:
+    """About how many tokens the request will count, in and out: what is reserved under a limit of tokens a minute."""
+    characters = sum(len(turn.text) for turn in request.messages)
+    return characters // _PER_TOKEN + (request.max_tokens or _UNSAID)

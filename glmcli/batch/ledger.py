@@ -1,0 +1,249 @@
+"""The output of a batch, which is its ledger: a line is written whole, once, and only then does the row count as done.
+
+A file is locked against a second run, and what a crash, a full disk or a power cut left torn at its end is set aside
+when it is opened. What is promised: a row that was counted is in the file after `kill -9`, and after a power cut unless
+it came in the last second.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import stat
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from glmcli.errors import OutputError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_NEW_FILE = 0o666  # the umask takes from it
+_PIECE = 1 << 20
+_SYNC = 1.0  # seconds between two looks at whether anything must reach the disk
+
+
+class Ledger:
+    """An open, locked file of JSON lines that only grows."""
+
+    def __init__(self, path: str) -> None:
+        """Open or make the file, lock it, and mend its end.
+
+        Raises:
+            UsageError: it is no regular file, or another glm writes it.
+            OutputError: it cannot be opened or written.
+        """
+        self.path = path
+        self.torn = 0  # bytes that were set aside
+        self.count = 0  # lines
+        self._fd = _opened(path)
+        self._failure: OSError | None = None
+        self._dirty = threading.Event()
+        self._over = threading.Event()
+        self._held = threading.Lock()  # while the descriptor is used, or replaced
+        try:
+            self._size = self._mend()
+        except OSError as error:
+            raise self._error(error) from error
+        threading.Thread(target=self._keep_synced, daemon=True).start()
+
+    def __enter__(self) -> Self:
+        """Itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it, and with it the lock."""
+        self._over.set()
+        self._dirty.set()
+        with self._held:
+            os.close(self._fd)
+            self._fd = -1
+
+    @property
+    def identity(self) -> tuple[int, int]:
+        """Device and inode."""
+        status = os.fstat(self._fd)
+        return status.st_dev, status.st_ino
+
+    def lines(self) -> Iterator[tuple[int, bytes]]:
+        """Each line without its newline, and where it begins, in bytes."""
+        yield from lines_of(self._fd)
+
+    def write(self, line: bytes) -> int:
+        """Append a line that ends in a newline; where it begins, in bytes.
+
+        Raises:
+            OutputError: it cannot be written whole; nothing of it stays.
+        """
+        if self._failure:
+            raise self._error(self._failure)
+        at, left = self._size, memoryview(line)
+        try:
+            while left:
+                left = left[os.write(self._fd, left) :]
+        except OSError as error:
+            with suppress(OSError):  # the first failure is the one to tell
+                os.ftruncate(self._fd, at)
+            raise self._error(error) from error
+        self._size += len(line)
+        self.count += 1
+        self._dirty.set()
+        return at
+
+    def set_aside(self, at: int) -> None:
+        """Move all that begins here into FILE.torn.
+
+        Raises:
+            OutputError: it cannot be moved.
+        """
+        try:
+            self._set_aside(at)
+        except OSError as error:
+            raise self._error(error) from error
+
+    def become(self, fd: int) -> None:
+        """Go on in this file, which has taken the place of the old one and is locked."""
+        with self._held:
+            old, self._fd = self._fd, fd
+            os.close(old)
+        fcntl.fcntl(fd, fcntl.F_SETFL, os.O_APPEND)
+        self._size = os.fstat(fd).st_size
+        _sync_folder(self.path)
+
+    def sync(self) -> None:
+        """Return when all lines have reached the disk.
+
+        Raises:
+            OutputError: they have not.
+        """
+        try:
+            os.fsync(self._fd)
+        except OSError as error:
+            raise self._error(error) from error
+
+    def _keep_synced(self) -> None:
+        while not self._over.wait(_SYNC):
+            self._dirty.wait()
+            self._dirty.clear()
+            try:
+                with self._held:
+                    if self._over.is_set():
+                        return
+                    os.fsync(self._fd)
+            except OSError as error:
+                self._failure = error
+                return
+
+    def _error(self, error: OSError) -> OutputError:
+        return OutputError(
+            message=f"cannot write {self.path}: {error.strerror}",
+            fix="make room, then the same command again: what is in the file stays, and is not asked again",
+        )
+
+    def _mend(self) -> int:
+        """Give the last line its newline, or set it aside if it is torn; the size of the file."""
+        size = os.fstat(self._fd).st_size
+        tail = _tail(self._fd, size)
+        if not tail:
+            return size
+        if _is_object(tail):
+            os.write(self._fd, b"\n")
+            return size + 1
+        return self._set_aside(size - len(tail))
+
+    def _set_aside(self, at: int) -> int:
+        """The size of what stays."""
+        with open(f"{self.path}.torn", "ab") as aside:  # noqa: PTH123 - beside the file, whatever it is called
+            read = at
+            while piece := os.pread(self._fd, _PIECE, read):
+                aside.write(piece)
+                read += len(piece)
+            aside.write(b"\n")
+        os.ftruncate(self._fd, at)
+        os.fsync(self._fd)
+        self.torn, self._size = read - at, at
+        return at
+
+
+def _opened(path: str) -> int:
+    """A descriptor of the file, locked; opened anew if the file was replaced before the lock was ours."""
+    try:
+        while True:
+            made = not Path(path).exists()
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, _NEW_FILE)
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                raise UsageError(message=f"--output: {path} is no regular file", fix="-O FILE, or stdout without -O")
+            _lock(fd, path)
+            if os.path.samestat(os.fstat(fd), os.stat(path)):  # noqa: PTH116 - of what the path names now
+                break
+            os.close(fd)
+        if made:
+            _sync_folder(path)
+    except OSError as error:
+        raise OutputError(message=f"cannot write {path}: {error.strerror}") from error
+    return fd
+
+
+def _lock(fd: int, path: str) -> None:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        holder = _holder(os.fstat(fd))
+        by = f" (process {holder})" if holder else ""
+        fix = "wait for it, or use another file"
+        raise UsageError(message=f"--output: {path} is in use by another glm{by}", fix=fix) from error
+
+
+def _holder(status: os.stat_result) -> str | None:
+    """The process that holds the lock, where the system tells (Linux: proc(5), /proc/locks)."""
+    device = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
+    with suppress(OSError):
+        for text in Path("/proc/locks").read_text(encoding="ascii").split("\n"):
+            fields = text.split()
+            if len(fields) > 5 and fields[1] == "FLOCK" and fields[5] == device:  # noqa: PLR2004 - as the page has it
+                return fields[4]
+    return None
+
+
+def _sync_folder(path: str) -> None:
+    """Make the name of a new file as lasting as what is in it."""
+    fd = os.open(os.path.dirname(os.path.realpath(path)), os.O_RDONLY | os.O_DIRECTORY)  # noqa: PTH120 - no Path has it
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _tail(fd: int, size: int) -> bytes:
+    """What follows the last newline."""
+    tail, at = b"", size
+    while at > 0 and b"\n" not in tail:
+        step = min(_PIECE, at)
+        at -= step
+        tail = os.pread(fd, step, at) + tail
+    return tail.rpartition(b"\n")[2]
+
+
+def _is_object(line: bytes) -> bool:
+    return isinstance(_value(line), dict)
+
+
+def _value(line: bytes) -> Any:  # noqa: ANN401 - any JSON
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+
+
+def lines_of(fd: int) -> Iterator[tuple[int, bytes]]:
+    """Each whole line of a file without its newline, and where it begins, in bytes."""
+    at, read, rest = 0, 0, b""
+    while piece := os.pread(fd, _PIECE, read):
+        read += len(piece)
+        *lines, rest = (rest + piece).split(b"\n")
+        for line in lines:
+            yield at, line
+            at += len(line) + 1

@@ -1,0 +1,115 @@
+"""What each row asks: the flags and the request file, with the row's own words in their place."""
+
+from __future__ import annotations
+
+import json
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from glmcli import prompt as words
+from glmcli.batch.openai_body import asked
+from glmcli.chat import Message, Request
+from glmcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from glmcli.batch.row import Row
+    from glmcli.options import Options
+    from glmcli.request_file import RowForm
+    from glmcli.stdin import Stdin
+
+HASH = 32  # hexadecimal digits: 128 bits
+_MEDIA = ("messages", "images", "videos", "files")
+
+
+class Questions:
+    """Makes requests of rows."""
+
+    def __init__(self, options: Options, flags: Mapping[str, Any], form: RowForm | None, stdin: Stdin) -> None:
+        """`options` are flags and request file together; `form` is the file, if there is one."""
+        self._stdin = stdin
+        self._flags = flags
+        self._form = form
+        self._options = options.replace(prompt=None) if form and "prompt" in form.open else options
+        self._open = {name: names for name, names in (form.open if form else {}).items() if name not in flags}
+        self._base: Request | None = None
+        self._plain = self._plain_turns()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether there is a question without a row's own words."""
+        options = self._options
+        return bool(options.prompt or options.messages or self._open.keys() & {"prompt", "messages"})
+
+    def base(self, request: Request) -> None:
+        """Everything but the conversation is as in this request."""
+        self._base = request
+
+    def _plain_turns(self) -> tuple[tuple[Message, ...], str] | None:
+        """The turns before the user message, and what follows a prompt, where both are the same for all rows."""
+        options = self._options
+        if self._open or options.messages or options.image or options.video or options.file or options.at:
+            return None
+        system = words.system_message(options, self._stdin)
+        return (system,) if system else (), "".join(f"\n\n{text}" for text in self._attachments(options))
+
+    def _attachments(self, options: Options) -> list[str]:
+        return words.attachments(options.attach, self._stdin)
+
+    def messages(self, row: Row) -> tuple[Message, ...]:
+        """The conversation that this row asks.
+
+        Raises:
+            UsageError: a value is missing, a file cannot be read, or nothing is asked.
+        """
+        if self._plain and row.messages is None:
+            said = self._options.prompt if row.prompt is None else row.prompt
+            text = (said or "") + self._plain[1] + (f"\n\n{row.text}" if row.text else "")
+            if text.strip():
+                return (*self._plain[0], Message("user", text.removeprefix("\n\n") if not said else text))
+        options = self._filled(row)
+        system = words.system_message(options, self._stdin)
+        new = words.turns_of(options, self._stdin, lambda: self._said(options, row))
+        return words.conversation(system, (), new)
+
+    def _said(self, options: Options, row: Row) -> str:
+        parts = [options.prompt, *self._attachments(options), row.text]
+        return "\n\n".join(part for part in parts if part)
+
+    def _filled(self, row: Row) -> Options:
+        """The options as this row has them."""
+        own = {name: value for name in ("prompt", "messages") if (value := getattr(row, name)) is not None}
+        options = self._options
+        names = [name for name in self._open if name not in own]
+        if self._form and names:
+            missing = sorted(set().union(*(self._open[name] for name in names)) - row.vars.keys())
+            if missing:
+                raise UsageError(f"the row has no {', '.join(missing)}, which the request file wants")
+            options = options.replace(**self._form.fill(names, row.vars))
+        return options.replace(**own) if own else options
+
+    def request(self, row: Row) -> Request:
+        """The whole request.
+
+        Raises:
+            UsageError: as `messages`.
+        """
+        assert self._base is not None  # noqa: S101 - the order of calls, not the user's doing
+        if row.body is not None:
+            return asked(row.body, self._base, self._flags)
+        return self._base.replace(messages=self.messages(row))
+
+
+def digest(request: Request) -> str:
+    """What is asked, whoever is asked and however the answer travels: 32 hexadecimal digits."""
+    fields = {name: value for name, value in request.fields().items() if name != "stream" and value not in (None, ())}
+    text = json.dumps(fields, ensure_ascii=False, sort_keys=True, default=_plain, separators=(",", ":"))
+    return sha256(text.encode(errors="surrogatepass")).hexdigest()[:HASH]
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - what a request holds
+    """A part of a request as JSON; of media, where they are or what they hold."""
+    hidden = getattr(value, "_hidden", ())
+    skipped = (*hidden, "looks", "name", "path")
+    return {name: item for name, item in value.fields().items() if item and name not in skipped}

@@ -1,0 +1,304 @@
+"""The run: rows go out as the gate lets them, and come back as lines of the output.
+
+One thread, one event loop. A row is in one place at any time: not read yet, waiting to be sent (again), in flight, or
+written; whatever ends the run leaves it in one of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import time
+from collections import deque
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from glmcli.batch.attempt import Attempted, Rules, attempt
+from glmcli.batch.intake import Invalid
+from glmcli.batch.item import Item
+from glmcli.engine import may_fall_back
+from glmcli.errors import BusyError, CredentialsError, GlmError, NetworkError, QuotaError, Retry
+from glmcli.outcome import Outcome
+from glmcli.patience import pause
+from glmcli.pricing import cost
+from glmcli.providers import dialect_of
+from glmcli.transport.lane import Lane, Route
+
+if TYPE_CHECKING:
+    from glmcli.batch.budget import Budget
+    from glmcli.batch.feed import Feed
+    from glmcli.batch.gates import Gate, Ticket
+    from glmcli.batch.writing import Writing
+    from glmcli.plan import Candidate, Plan
+    from glmcli.secrets import Redactor
+    from glmcli.tls import Tls
+
+_DRAIN = 10.0  # seconds in which rows in flight may still end after the first signal
+_REFUSED = (Retry.RATE, Retry.IN_FLIGHT, Retry.MINUTE, Retry.OVERLOAD)
+_LONGEST_ASKED = 60.0  # seconds of Retry-After that are obeyed
+_STARVED = 600.0  # seconds without one answer, while every request is refused
+_LOST = 20  # rows one after the other that no connection could be made for
+_TOGETHER = 64  # rows that may be prepared before the loop looks at its sockets again
+
+
+class Runner:
+    """Asks what the feed gives, and writes how it ended."""
+
+    def __init__(  # noqa: PLR0913 - each is a side of the run
+        self,
+        feed: Feed,
+        gates: tuple[Gate, ...],
+        plan: Plan,
+        writing: Writing,
+        budget: Budget,
+        *,
+        redactor: Redactor,
+        tls: Tls | None,
+        window: int | None,
+    ) -> None:
+        """`gates` has one gate for each candidate of the plan; `window` bounds how far rows run ahead in order."""
+        self._feed = feed
+        self._gates = gates
+        self._plan = plan
+        self._writing = writing
+        self._budget = budget
+        self._redactor = redactor
+        self._window = window
+        self._rules = Rules(plan.limits, plan.deadline, plan.exact, plan.allow_empty)
+        self._idle: tuple[deque[Lane], ...] = tuple(deque() for _ in plan.candidates)
+        self._routes = tuple(Route.of(each.call.url, each.proxy, tls) for each in plan.candidates)
+        self._waiting: list[tuple[float, int, Item]] = []
+        self._held: Item | None = None
+        self._flying: set[asyncio.Task[None]] = set()
+        self._alarm: asyncio.Future[None] | None = None
+        self._answered = time.monotonic()
+        self._lost = 0
+        self._stopping = False
+        self._drained_by = float("inf")
+        self.why: GlmError | None = None  # what stopped the run before its end
+
+    @property
+    def in_flight(self) -> int:
+        """Requests under way."""
+        return len(self._flying)
+
+    async def run(self) -> None:
+        """Return when every row is written, or the run is stopped and what was in flight has ended.
+
+        Raises:
+            OutputError: a line cannot be written; nothing more is sent.
+        """
+        loop = asyncio.get_running_loop()
+        self._feed.begin(self._poke)
+        try:
+            while not self._is_over():
+                delay = self._dispatch(loop)
+                self._writing.tick()
+                if delay > 0:
+                    await self._sleep(loop, delay)
+                else:
+                    await asyncio.sleep(0)
+                if self._writing.failure:
+                    raise self._writing.failure
+        finally:
+            for task in self._flying:
+                task.cancel()
+            for lanes in self._idle:
+                for lane in lanes:
+                    lane.close()
+
+    def stop(self, why: GlmError | None = None) -> None:
+        """Send nothing more; what is in flight may end."""
+        self.why = self.why or why
+        self._stopping = True
+        self._poke()
+
+    def drain(self) -> None:
+        """Send nothing more; what is in flight may end within ten seconds."""
+        self._drained_by = time.monotonic() + _DRAIN
+        self.stop()
+
+    def abort(self) -> None:
+        """End at once: what is in flight stays to be asked."""
+        self._drained_by = 0.0
+        self.stop()
+
+    def _is_over(self) -> bool:
+        if self._stopping:
+            return not self._flying or time.monotonic() >= self._drained_by
+        return not (self._flying or self._held or self._waiting) and self._feed.is_over
+
+    def _poke(self) -> None:
+        if self._alarm and not self._alarm.done():
+            self._alarm.set_result(None)
+
+    async def _sleep(self, loop: asyncio.AbstractEventLoop, delay: float) -> None:
+        self._alarm = loop.create_future()
+        timer = loop.call_later(min(delay, self._writing.patience), self._poke)
+        try:
+            await self._alarm
+        finally:
+            timer.cancel()
+
+    def _dispatch(self, loop: asyncio.AbstractEventLoop) -> float:
+        """Send what may be sent now; the seconds until it makes sense to look again."""
+        for _ in range(_TOGETHER):
+            now = time.monotonic()
+            if self._stopping:
+                return self._drained_by - now
+            if now >= self._plan.deadline:
+                self.stop(NetworkError(f"the deadline of {self._plan.limits.deadline or 0:g} s has passed"))
+                self.abort()
+                return 0.0
+            item, self._held = self._held or self._next(now), None
+            if item is None and self._feed.is_ready:
+                return 0.0  # there was much to skip: look at the sockets first
+            if item is None:
+                return self._waiting[0][0] - now if self._waiting else float("inf")
+            gate = self._gates[item.candidate]
+            delay = self._budget.may_start(self.in_flight) or gate.may_start(now, item.tokens)
+            if delay > 0 or self._is_ahead(item):
+                self._held = item
+                return delay or float("inf")
+            self._start(loop, item, gate, now)
+        return 0.0
+
+    def _is_ahead(self, item: Item) -> bool:
+        """Whether it would wait too long for its place in an ordered output."""
+        return self._window is not None and item.number - self._writing.next >= self._window
+
+    def _next(self, now: float) -> Item | None:
+        if self._waiting and self._waiting[0][0] <= now:
+            return heapq.heappop(self._waiting)[2]
+        for _ in range(_TOGETHER):
+            match self._feed.take():
+                case Invalid() as invalid:
+                    self._writing.invalid(invalid)
+                case Item() as item:
+                    return item
+                case None if not self._feed.is_ready:
+                    break
+        return None
+
+    def _start(self, loop: asyncio.AbstractEventLoop, item: Item, gate: Gate, now: float) -> None:
+        item.began = item.began or now
+        item.calls += 1
+        ticket = gate.start(now, item.tokens)
+        task = loop.create_task(self._send(item, gate, ticket))
+        self._flying.add(task)
+        task.add_done_callback(self._landed)
+
+    def _landed(self, task: asyncio.Task[None]) -> None:
+        self._flying.discard(task)
+        if not task.cancelled() and (bug := task.exception()):
+            self._writing.failure = self._writing.failure or bug
+        self._poke()
+
+    async def _send(self, item: Item, gate: Gate, ticket: Ticket) -> None:
+        candidate = self._encoded(item)
+        idle = self._idle[item.candidate]
+        lane = idle.pop() if idle else Lane(self._routes[item.candidate])
+        began = time.monotonic()
+        result = await attempt(candidate, lane, self._rules, self._redactor)
+        idle.append(lane)
+        now = time.monotonic()
+        if result.error and self._is_refused(result.error):
+            self._put_back(item, gate.refused(now, ticket, result.error.retry or Retry.RATE, result.error.retry_after))
+            self._look(result.error, now)
+            return
+        usage = result.reply.usage
+        gate.ended(now, ticket, usage.total_tokens if usage else None)
+        self._answered = now
+        self._judge(item, candidate, result, began - item.began)
+
+    def _encoded(self, item: Item) -> Candidate:
+        """What goes out: the provider and key of the plan, and the row's own words."""
+        first = self._plan.candidates[item.candidate]
+        request = item.request if item.candidate == 0 else item.request.replace(model=first.model)
+        provider = first.provider if request.model == first.model else first.provider.serving(request.model)
+        call = dialect_of(provider).encode(request, provider)
+        return first.replace(provider=provider, model=request.model, request=request, call=call.replace(key=first.call.key))
+
+    def _is_refused(self, error: GlmError) -> bool:
+        return isinstance(error, BusyError) and error.retry in _REFUSED and not error.broken
+
+    def _put_back(self, item: Item, wait: float) -> None:
+        item.refusals += 1
+        item.due = time.monotonic() + wait
+        heapq.heappush(self._waiting, (item.due, item.number, item))
+
+    def _look(self, error: GlmError, now: float) -> None:
+        """Stop the run where waiting is no use any more."""
+        if (error.retry_after or 0) > _LONGEST_ASKED:
+            error.message += f"; the server asks to wait {error.retry_after:.0f} s"
+            self.stop(error)
+        elif now - self._answered > _STARVED:
+            error.message += f"; so was every request of the last {_STARVED:.0f} s"
+            self.stop(error)
+
+    def _judge(self, item: Item, candidate: Candidate, result: Attempted, before: float) -> None:
+        """What becomes of a row that was answered, or failed."""
+        error = result.error
+        if error is None:
+            self._lost = 0
+        elif isinstance(error, QuotaError | CredentialsError) or error.model_missing:
+            if not self._falls_back(item, error):
+                self.stop(error)  # the row stays to be asked
+            return
+        elif not error.sent and isinstance(error, NetworkError) and (self._lost := self._lost + 1) >= _LOST:
+            self.stop(error)
+            return
+        else:
+            wait = None if self._stopping else self._wait(item, error)
+            if wait is not None:
+                item.retries += 1
+                item.due = time.monotonic() + wait
+                heapq.heappush(self._waiting, (item.due, item.number, item))
+                return
+            if self._falls_back(item, error):
+                return
+        self._write(item, candidate, result, before)
+
+    def _wait(self, item: Item, error: GlmError) -> float | None:
+        """Seconds until the row is sent again, or None if it is not."""
+        wait = pause(error, item.retries, item.began, self._plan)
+        if wait is not None and error.sent:
+            if item.resent:
+                return None
+            item.resent = True
+        return wait
+
+    def _falls_back(self, item: Item, error: GlmError) -> bool:
+        if not may_fall_back(error) or item.candidate + 1 >= len(self._gates):
+            return False
+        item.candidate += 1
+        item.retries, item.resent = 0, False
+        item.due = time.monotonic()
+        heapq.heappush(self._waiting, (item.due, item.number, item))
+        return True
+
+    def _write(self, item: Item, candidate: Candidate, result: Attempted, before: float) -> None:
+        reply = result.reply
+        paid = None if candidate.request.server_tools else cost(candidate.provider, candidate.model, reply.usage)
+        first_event, first_answer = (
+            None if moment is None else moment + before for moment in (result.first_event, result.first_answer)
+        )
+        timing = {"first_event": first_event, "first_answer": first_answer, "total": time.monotonic() - item.began}
+        name, model = candidate.provider.name, candidate.model
+        outcome = Outcome(name, model, reply, result.error, item.calls, timing, paid)
+        self._budget.paid(paid)
+        self._writing.done(item, outcome)
+        if why := self._budget.over or self._writing.too_many:
+            self.stop(why)
+
+
+def signals_of(runner: Runner, loop: asyncio.AbstractEventLoop, numbers: tuple[int, ...], came: list[int]) -> None:
+    """The first signal ends the sending, the second the waiting."""
+
+    def heed(number: int) -> None:
+        came.append(number)
+        (runner.drain if len(came) == 1 else runner.abort)()
+
+    for number in numbers:
+        with suppress(RuntimeError):  # not the main thread
+            loop.add_signal_handler(number, heed, number)

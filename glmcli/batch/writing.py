@@ -1,0 +1,126 @@
+"""From how rows ended to lines of the output, and what is counted on the way."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Protocol
+
+from glmcli.batch import index as states
+from glmcli.batch.entry import Entry, is_final, status_of
+from glmcli.batch.row import Row
+from glmcli.errors import GlmError, PartialError
+from glmcli.outcome import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from glmcli.batch.index import Index
+    from glmcli.batch.intake import Invalid
+    from glmcli.batch.item import Item
+    from glmcli.secrets import Redactor
+
+
+class Lines(Protocol):
+    """Where lines go."""
+
+    def write(self, line: bytes) -> int:
+        """Write the line whole; where it begins, in bytes."""
+        ...
+
+
+class Writing:
+    """Writes how rows ended, in the order in which they end or in that of the input.
+
+    Attributes:
+        counts: lines written by this run, by state (glmcli.batch.index).
+        next: the number of the row whose line comes next, where the order is that of the input.
+        failure: why nothing can be written any more.
+    """
+
+    def __init__(  # noqa: PLR0913 - each is a side of it
+        self,
+        out: Lines,
+        index: Index,
+        redactor: Redactor,
+        *,
+        ordered: bool,
+        keep_partial: bool,
+        max_failures: int | None,
+    ) -> None:
+        """Lines go to `out`, and `index` learns of them."""
+        self._out = out
+        self._index = index
+        self._redactor = redactor
+        self._ordered = ordered
+        self._keep_partial = keep_partial
+        self._max_failures = max_failures
+        self._early: dict[int, Entry] = {}
+        self.counts: Counter[str] = Counter()
+        self.next = 0
+        self.failure: BaseException | None = None
+
+    def done(self, item: Item, outcome: Outcome) -> None:
+        """A row was asked, and this came of it."""
+        error = outcome.error
+        final = error is not None and is_final(error)
+        status = status_of(error)
+        columns = item.row.columns
+        entry = Entry(item.id, item.row.line, item.hash, status, final, item.calls, _now(), outcome, columns)
+        self._add(item.number, entry)
+
+    def invalid(self, row: Invalid) -> None:
+        """A row cannot be asked."""
+        columns: Mapping[str, object] = row.row.columns if isinstance(row.row, Row) else {}
+        outcome = Outcome(error=row.why)
+        self._add(row.number, Entry(row.id, row.row.line, row.hash, "invalid", True, 0, _now(), outcome, columns))
+
+    def _add(self, number: int, entry: Entry) -> None:
+        if not self._ordered:
+            self._write(entry)
+            return
+        self._early[number] = entry
+        while self.next in self._early:
+            self._write(self._early.pop(self.next))
+            self.next += 1
+
+    def flush(self) -> None:
+        """Write what still waits for its place: those before it were not asked."""
+        for number in sorted(self._early):
+            self._write(self._early.pop(number))
+
+    def _write(self, entry: Entry) -> None:
+        if self.failure:
+            return
+        text = json.dumps(entry.object(keep_partial=self._keep_partial), ensure_ascii=False) + "\n"
+        try:
+            at = self._out.write(self._redactor.text(text).encode(errors="replace"))
+        except BaseException as error:
+            self.failure = error
+            raise
+        state = _state(entry)
+        own = entry.id.partition("#")[0] == entry.hash
+        self._index.note(entry.id, states.Known(state, entry.hash, entry.calls, at), own=own)
+        self.counts[state] += 1
+
+    @property
+    def too_many(self) -> GlmError | None:
+        """Why the run stops, if more rows have failed than are allowed."""
+        failed = sum(self.counts.values()) - self.counts[states.OK]
+        if self._max_failures is None or failed < self._max_failures:
+            return None
+        return PartialError(f"stopped after {failed} failed row{'s' * (failed > 1)} (--max-failures)")
+
+
+def _state(entry: Entry) -> str:
+    if entry.status == "ok":
+        return states.OK
+    if entry.status == "invalid":
+        return states.INVALID
+    return states.FINAL if entry.final else states.FAILED
+
+
+def _now() -> str:
+    return datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

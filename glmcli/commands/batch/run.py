@@ -1,0 +1,68 @@
+"""`glm batch run`: many prompts on this machine."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from glmcli.commands.options import FLAGS, Flag, declare
+from glmcli.commands.tree import single
+
+if TYPE_CHECKING:
+    from glmcli.app import App
+
+_ROWS, _PACE, _RESUME = "Rows", "Pace", "Resume"
+
+# What `batch run` takes beside the flags of those who ask a model.
+BATCH_FLAGS: tuple[Flag, ...] = (
+    Flag("format", ("--format",), "text", _ROWS, "How rows are written (by the name).", "jsonl|text|csv|tsv|yaml"),
+    Flag("files0", ("--files0",), "text", _ROWS, "Each file is a row; NUL-separated paths stand here.", "FILE|-"),
+    Flag("ordered", ("--ordered",), "switch", _ROWS, "Write rows in the order of the input."),
+    Flag("text", ("--text",), "text", _ROWS, "Also each answer as a file in this folder.", "DIR"),
+    Flag("csv", ("--csv",), "text", _ROWS, "Also all rows as a CSV table, when the run ends.", "FILE"),
+    Flag("jobs", ("-j", "--jobs"), "integer", _PACE, "Most requests in flight (32).", "N", 1),
+    Flag("rpm", ("--rpm",), "number", _PACE, "Most requests a minute.", "N", 0.001),
+    Flag("tpm", ("--tpm",), "number", _PACE, "Most tokens a minute, in and out.", "N", 1),
+    Flag("max_failures", ("--max-failures",), "integer", _PACE, "Stop after so many failed rows.", "N", 1),
+    Flag("max_cost", ("--max-cost",), "number", _PACE, "Stop before this is spent, in the provider's money.", "X", 0),
+    Flag("shard", ("--shard",), "text", _PACE, "Only part I of N of the rows; --rpm is divided.", "I/N|auto"),
+    Flag(
+        "retry_failed",
+        ("--retry-failed/--no-retry-failed",),
+        "choice",
+        _RESUME,
+        "Ask all failed rows again, or none (those that may succeed).",
+    ),
+    Flag("redo_changed", ("--redo-changed",), "switch", _RESUME, "Ask finished rows anew whose request has changed."),
+    Flag("keep_changed", ("--keep-changed",), "switch", _RESUME, "Keep their answers to the old request."),
+)
+
+# What one answer on stdout and one question on stdin have, and thousands of rows have not.
+_OF_ONE = frozenset(
+    ("session", "no_stdin", "need_stdin", "no_reasoning", "reasoning", "json", "jsonl", "usage", "meta", "raw", "curl")
+)
+SHARED_FLAGS = tuple(flag for flag in FLAGS if flag.field not in _OF_ONE)
+_INPUT = inspect.Parameter(
+    "input",
+    inspect.Parameter.POSITIONAL_OR_KEYWORD,
+    default=None,
+    annotation=Annotated[str | None, typer.Argument(help="The rows; - is stdin.", metavar="INPUT")],
+)
+
+
+def _run(ctx: typer.Context, given: dict[str, Any]) -> None:
+    """Ask for every row of INPUT, and write one JSON line a row.
+
+    With -O FILE the file is also the ledger: the same command again goes on where this one stopped, and asks failed
+    rows again that may succeed. Exit 0: every row has a complete answer; 11: some may still get one; 15: the rest would
+    only fail again. Ctrl-C lets what is in flight end, for up to ten seconds; a second one does not.
+    """
+    from glmcli.commands.batch.running import run
+
+    app: App = ctx.obj
+    run(app, given)
+
+
+command = single("run", declare(_run, (*BATCH_FLAGS, *SHARED_FLAGS), [_INPUT]))
