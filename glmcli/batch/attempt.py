@@ -71,11 +71,12 @@ class _Reading:
         self.fold = Fold()
         self.error: GlmError | None = None
 
-    def head(self, head: Head) -> None:
+    def head(self, head: Head) -> Heard:
         if head.status in _SUCCESS:
             self._reader = ReplyReader(self._provider, head.headers.get("content-type", ""))
-        else:
-            self._refused = head, bytearray()
+            return Heard.NOTHING
+        self._refused = head, bytearray()
+        return Heard.FINISHED
 
     def data(self, chunk: bytes) -> Heard:
         if self._refused:

@@ -43,7 +43,7 @@ class Entry(Record):
         hash: what was asked, whoever was asked, in hexadecimal; empty for a row that could not be asked.
         calls: requests sent for this row by all runs together.
         finished_at: UTC, as in `2026-11-22T07:40:00.123Z`.
-        final: trying again cannot help.
+        final: no other run asks this again by itself: it is answered, or would only fail again.
     """
 
     id: str

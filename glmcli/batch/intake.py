@@ -207,7 +207,8 @@ class Intake:
         if known and known.state == states.INVALID and known.hash == asked:
             self.skipped[known.state] += 1
             return None
-        error = UsageError(f"{self._source.name}:{row.line}: {why}", fix=fix)
+        place = "" if isinstance(row, BadRow) else f"{self._source.name}:{row.line}: "
+        error = UsageError(place + why, fix=fix)
         return Invalid(self._number(), row, identity, asked, error)
 
 

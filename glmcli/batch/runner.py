@@ -12,6 +12,7 @@ import time
 from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from glmcli.batch.attempt import Attempted, Rules, attempt
 from glmcli.batch.intake import Invalid
@@ -27,7 +28,7 @@ from glmcli.transport.lane import Lane, Route
 if TYPE_CHECKING:
     from glmcli.batch.budget import Budget
     from glmcli.batch.feed import Feed
-    from glmcli.batch.gates import Gate, Ticket
+    from glmcli.batch.gates.gate import Gate, Ticket
     from glmcli.batch.writing import Writing
     from glmcli.plan import Candidate, Plan
     from glmcli.secrets import Redactor
@@ -66,7 +67,7 @@ class Runner:
         self._window = window
         self._rules = Rules(plan.limits, plan.deadline, plan.exact, plan.allow_empty)
         self._idle: tuple[deque[Lane], ...] = tuple(deque() for _ in plan.candidates)
-        self._routes = tuple(Route.of(each.call.url, each.proxy, tls) for each in plan.candidates)
+        self._routes = tuple(Route.to(urlsplit(each.call.url), each.proxy, tls) for each in plan.candidates)
         self._waiting: list[tuple[float, int, Item]] = []
         self._held: Item | None = None
         self._flying: set[asyncio.Task[None]] = set()
@@ -183,7 +184,7 @@ class Runner:
     def _start(self, loop: asyncio.AbstractEventLoop, item: Item, gate: Gate, now: float) -> None:
         item.began = item.began or now
         item.calls += 1
-        ticket = gate.start(now, item.tokens)
+        ticket = gate.start(now, item.tokens, item.refusals)
         task = loop.create_task(self._send(item, gate, ticket))
         self._flying.add(task)
         task.add_done_callback(self._landed)
@@ -245,9 +246,6 @@ class Runner:
             if not self._falls_back(item, error):
                 self.stop(error)  # the row stays to be asked
             return
-        elif not error.sent and isinstance(error, NetworkError) and (self._lost := self._lost + 1) >= _LOST:
-            self.stop(error)
-            return
         else:
             wait = None if self._stopping else self._wait(item, error)
             if wait is not None:
@@ -255,9 +253,16 @@ class Runner:
                 item.due = time.monotonic() + wait
                 heapq.heappush(self._waiting, (item.due, item.number, item))
                 return
-            if self._falls_back(item, error):
+            if self._falls_back(item, error) or self._is_lost(error):
                 return
         self._write(item, candidate, result, before)
+
+    def _is_lost(self, error: GlmError) -> bool:
+        """Whether nothing can be reached any more: the rows stay to be asked."""
+        self._lost = self._lost + 1 if isinstance(error, NetworkError) and not error.sent else 0
+        if self._lost >= _LOST:
+            self.stop(error)
+        return self._lost >= _LOST
 
     def _wait(self, item: Item, error: GlmError) -> float | None:
         """Seconds until the row is sent again, or None if it is not."""

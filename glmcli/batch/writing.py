@@ -62,10 +62,15 @@ class Writing:
         self.next = 0
         self.failure: BaseException | None = None
 
+    patience = 10.0  # seconds
+
+    def tick(self) -> None:
+        """Show how far it is."""
+
     def done(self, item: Item, outcome: Outcome) -> None:
         """A row was asked, and this came of it."""
         error = outcome.error
-        final = error is not None and is_final(error)
+        final = error is None or is_final(error)
         status = status_of(error)
         columns = item.row.columns
         entry = Entry(item.id, item.row.line, item.hash, status, final, item.calls, _now(), outcome, columns)

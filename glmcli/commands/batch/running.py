@@ -34,6 +34,7 @@ from glmcli.options import Options
 from glmcli.plan import Candidate, Plan
 from glmcli.stdin import Stdin
 from glmcli.terminal import STDIN
+from glmcli.transport import aside
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -259,7 +260,7 @@ class _Run:
             signals_of(runner, asyncio.get_running_loop(), heeded, came)
             await runner.run()
 
-        asyncio.run(whole())
+        aside.run(whole())
 
     def _end(self, runner: Runner, writing: Writing, intake: Intake, came: list[int]) -> None:
         """Bring the output into its last form, say how it went, and how that counts."""
