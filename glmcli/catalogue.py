@@ -34,6 +34,9 @@ class Model(Record):
         refuses: request parameters that this model does not take.
         tool_stream: the model is listed among those whose calls can come in pieces.
         box_tags: answers may hold `<|begin_of_box|>` and `<|end_of_box|>`, and begin with think tags.
+        delisted: the provider serves it no longer, or will not from `since` on.
+        since: the day, as YYYY-MM-DD; None: no source names it.
+        successor: the model that the provider names instead.
     """
 
     context: int | None = None
@@ -45,6 +48,9 @@ class Model(Record):
     refuses: tuple[str, ...] = ()
     tool_stream: bool = False
     box_tags: bool = False
+    delisted: bool = False
+    since: str | None = None
+    successor: str | None = None
 
 
 @cache
@@ -65,6 +71,7 @@ def find(catalogue: str, model: str) -> Model | None:
         refuses=tuple(known.get("refuses", ())),
         tool_stream=known.get("tool_stream") is True,
         box_tags=known.get("vision", EMPTY).get("box_tags") is True,
+        **known.get("status", EMPTY),
     )
 
 

@@ -12,7 +12,9 @@ from jsonschema import Draft202012Validator
 from processes import error_of
 from test_terminals import on_terminal
 
-from glmcli import catalogue
+from glmcli import catalogue, checks
+from glmcli.chat import Message, Request
+from glmcli.providers import PROVIDERS
 
 TOP = Path(__file__).parent.parent
 FILE = TOP / "glmcli" / "models.json"
@@ -460,8 +462,9 @@ def test_what_vision_models_take(cards) -> None:
 
 def test_what_is_gone_says_since_when(cards) -> None:
     gone = {name: card["status"] for name, card in cards.items() if card["status"]["delisted"]}
-    day = {"delisted": True, "since": "2026-10-10"}
+    day = {"delisted": True, "since": "2026-10-10", "successor": None}
     assert gone == {
+        "bigmodel/glm-z1-flash": {"delisted": True, "since": None, "successor": "glm-4.6"},
         "modelstudio/glm-4.7": day,
         "modelstudio/glm-4.6": day,
         "dashscope/glm-4.7": day,
@@ -650,6 +653,8 @@ def test_cards_of_more_complicated_models(glm) -> None:
         in text
     )
     assert "  delisted          2026-10-10\n" in glm("models", "modelstudio/glm-4.6").text
+    gone = "  delisted          no day is named; the provider names glm-4.6 instead\n"
+    assert gone in glm("models", "bigmodel/glm-z1-flash").text
     assert "  refuses           top_k, repetition_penalty\n" in glm("models", "ZHIPU/GLM-5").text
     assert "  answers           only as a stream\n" in glm("models", "dashscope/glm-4.5").text
     assert "  price             unknown\n" in glm("models", "sandbox/glm-5.3").text
@@ -727,6 +732,36 @@ def test_a_plain_terminal_gets_lines(home, cwd, glm, flags, env) -> None:
 def test_cards_and_json_do_not_depend_on_the_terminal(home, cwd, glm) -> None:
     for arguments in (("models", "glm-5"), ("models", "glm-5", "--json"), ("models", "-P", "tokenhub", "--json")):
         assert on_terminal(home, cwd, *arguments)[1] == glm(*arguments).out
+
+
+# What is gone
+
+
+def remarks(model: str, today: str) -> list[str]:
+    """What is said of this model of Model Studio on this day."""
+    request = Request(model, (Message("user", "hi"),), stream=True)
+    return list(checks.remarks(request, PROVIDERS["modelstudio"], today))
+
+
+def test_a_model_that_is_gone_is_remarked(glm) -> None:
+    done = glm("ask", "-m", "modelstudio/glm-4.7", "-n", "hi")
+    assert (done.code, done.err) == (
+        0,
+        "glm: glm-4.7 at modelstudio is delisted since 2026-10-10 and may be refused\n",
+    )
+    done = glm("ask", "-m", "bigmodel/glm-z1-flash", "-n", "hi")
+    gone = "glm-z1-flash at bigmodel is delisted and may be refused; the provider names glm-4.6 instead"
+    assert (done.code, done.err) == (0, f"glm: {gone}\n")
+    assert glm("ask", "-m", "zai/glm-5", "--fallback", "bigmodel/glm-z1-flash", "-n", "hi").err == f"glm: {gone}\n"
+    assert glm("ask", "-m", "bigmodel/glm-z1-flash", "-n", "-q", "hi").err == ""
+    assert glm("ask", "-m", "bigmodel/glm-4.7", "-n", "hi").err == ""
+
+
+def test_it_is_remarked_from_its_day_on() -> None:
+    assert remarks("glm-4.6", "2026-10-09") == []
+    gone = ["glm-4.6 at modelstudio is delisted since 2026-10-10 and may be refused"]
+    assert remarks("glm-4.6", "2026-10-10") == gone
+    assert remarks("glm-4.6", "2027-01-01") == gone
 
 
 # What is not known decides nothing
