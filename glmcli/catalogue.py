@@ -33,6 +33,10 @@ class Model(Record):
         stream_only: a whole answer is refused.
         refuses: request parameters that this model does not take.
         tool_stream: the model is listed among those whose calls can come in pieces.
+        box_tags: answers may hold `<|begin_of_box|>` and `<|end_of_box|>`, and begin with think tags.
+        delisted: the provider serves it no longer, or will not from `since` on.
+        since: the day, as YYYY-MM-DD; None: no source names it.
+        successor: the model that the provider names instead.
     """
 
     context: int | None = None
@@ -43,6 +47,10 @@ class Model(Record):
     stream_only: bool = False
     refuses: tuple[str, ...] = ()
     tool_stream: bool = False
+    box_tags: bool = False
+    delisted: bool = False
+    since: str | None = None
+    successor: str | None = None
 
 
 @cache
@@ -62,6 +70,8 @@ def find(catalogue: str, model: str) -> Model | None:
         stream_only=known.get("stream_only") is True,
         refuses=tuple(known.get("refuses", ())),
         tool_stream=known.get("tool_stream") is True,
+        box_tags=known.get("vision", EMPTY).get("box_tags") is True,
+        **known.get("status", EMPTY),
     )
 
 
@@ -81,24 +91,31 @@ def prices_at(catalogue: str) -> tuple[str, ...]:
     return tuple(_of(catalogue).get("prices_at", ()))
 
 
+def media(form: str) -> Mapping[str, Any]:
+    """How servers of this form take pictures, videos and files, whatever the model."""
+    takes: Mapping[str, Any] = _part("media", form)["takes"]
+    return takes
+
+
 def source(name: str) -> dict[str, str]:
     """Where a fact comes from: an address and a day."""
-    return dict(_part('\n  "sources": ')[name])
+    return dict(_part("sources", name))
 
 
 def _of(catalogue: str) -> Mapping[str, Any]:
     """What the file says of a provider; rows without a catalogue do not load it."""
-    return _part(f'\n    "{catalogue}": ') if catalogue else EMPTY
+    return _part("providers", catalogue) if catalogue else EMPTY
 
 
 @cache
-def _part(begins: str) -> Mapping[str, Any]:
-    """The value behind this beginning of a line: reading one provider costs a third of reading them all.
+def _part(section: str, name: str) -> Mapping[str, Any]:
+    """What stands under this name: reading one provider costs a third of reading them all.
 
-    The file is indented by two blanks a level, as every formatter does it; a test holds it to that.
+    The file is indented by two blanks a level, as every formatter does it, and the providers stand last; a test holds
+    it to that.
     """
-    text = _text()
-    at = text.find(begins)
+    text, begins = _text(), f'\n    "{name}": '
+    at = text.find(begins, text.find(f'\n  "{section}": '))
     value: Mapping[str, Any] = json.JSONDecoder().raw_decode(text, at + len(begins))[0] if at >= 0 else EMPTY
     return value
 

@@ -158,10 +158,13 @@ def _tool_choice(choice: str, request: Request, provider: Provider) -> Iterator[
         yield Objection(f"{provider.name} cannot demand a call while the model thinks", "--no-think")
 
 
-def remarks(request: Request, provider: Provider) -> Iterator[str]:
-    """What should be known though it is no reason to refuse."""
+def remarks(request: Request, provider: Provider, today: str) -> Iterator[str]:
+    """What should be known on this day (YYYY-MM-DD) though it is no reason to refuse."""
     name = f"{request.model} at {provider.name}"
-    if provider.catalogue and find(provider.catalogue, request.model) is None:
+    model = find(provider.catalogue, request.model)
+    if model and model.delisted:
+        yield from _delisted(name, model, today)
+    if provider.catalogue and model is None:
         yield f"{name} is not in the catalogue: its limits are not checked{_guess(request, provider)}"
     if provider.wire.thinking is Thinking.ENABLE and not request.stream and request.think is not False:
         yield f"{name}: thinking without a stream is refused for some models, and ends after 300 s; add --no-think"
@@ -172,6 +175,14 @@ def remarks(request: Request, provider: Provider) -> Iterator[str]:
         from glmcli.providers import media_check
 
         yield from media_check.remarks(request, provider)
+
+
+def _delisted(name: str, model: Model, today: str) -> Iterator[str]:
+    """That the model is gone, from its day on: ISO dates compare as text."""
+    if model.since is None or model.since <= today:
+        since = f" since {model.since}" if model.since else ""
+        instead = f"; the provider names {model.successor} instead" if model.successor else ""
+        yield f"{name} is delisted{since} and may be refused{instead}"
 
 
 def _about_tools(request: Request, provider: Provider) -> Iterator[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from glmcli.errors import UsageError
 from glmcli.media.sniff import look
 from glmcli.providers.media_check import rules_of
-from glmcli.providers.media_rules import FORMS, TEXT_ONLY, Rules
+from glmcli.providers.media_rules import Medium
 
 if TYPE_CHECKING:
     from glmcli.chat import Media, Message, Request
@@ -31,9 +31,7 @@ def resized(request: Request, provider: Provider, terminal: Terminal) -> Request
         UsageError: Pillow is missing, or cannot read a picture.
     """
     _pillow()
-    types = FORMS[provider.wire.media].types
-    rules = rules_of(request, provider) or TEXT_ONLY
-    limits = rules.replace(types=types or rules.types)
+    limits = rules_of(request.model, provider).media.get("image", Medium())
     return request.replace(messages=tuple(_turn(turn, limits, terminal) for turn in request.messages))
 
 
@@ -45,11 +43,11 @@ def _pillow() -> Any:  # noqa: ANN401 - a module that may not be there
     return Image
 
 
-def _turn(turn: Message, limits: Rules, terminal: Terminal) -> Message:
+def _turn(turn: Message, limits: Medium, terminal: Terminal) -> Message:
     return turn.replace(media=tuple(_media(media, limits, terminal) for media in turn.media)) if turn.media else turn
 
 
-def _media(media: Media, limits: Rules, terminal: Terminal) -> Media:
+def _media(media: Media, limits: Medium, terminal: Terminal) -> Media:
     if not media.data or media.kind != "image" or _fits(media, limits):
         return media
     data = _smaller(media, limits)
@@ -58,23 +56,22 @@ def _media(media: Media, limits: Rules, terminal: Terminal) -> Media:
     return media.replace(data=data, type=looks.type, looks=looks, path=None, sha256=sha256(data).hexdigest())
 
 
-def _fits(media: Media, limits: Rules) -> bool:
+def _fits(media: Media, limits: Medium) -> bool:
     """Whether nothing is to be done; what is no picture is not our business."""
     looks = media.looks
     if looks is None or not looks.type.startswith("image/") or looks.type == "image/svg+xml" or looks.fault:
         return True
-    largest = max(looks.width or 0, looks.height or 0)
     few = limits.most_bytes is None or len(media.data) <= limits.most_bytes
-    small = limits.most_pixels is None or largest <= limits.most_pixels
+    small = limits.holds(looks.width or 0, looks.height or 0)
     return few and small and (limits.types is None or media.type in limits.types)
 
 
-def _smaller(media: Media, limits: Rules) -> bytes:
+def _smaller(media: Media, limits: Medium) -> bytes:
     """The picture in a type that is taken, upright, and scaled down until it fits."""
     picture = _opened(media)
     form = _form(media, limits, has_alpha=picture.mode == "RGBA")
-    most = limits.most_pixels or max(picture.size)
-    scale = min(1.0, most / max(picture.size))
+    width, height = picture.size
+    scale = min(1.0, (limits.width or width) / width, (limits.height or height) / height)
     while True:
         size = tuple(max(int(side * scale), 1) for side in picture.size)
         data = _written(picture.resize(size) if scale < 1 else picture, form)
@@ -83,7 +80,7 @@ def _smaller(media: Media, limits: Rules) -> bytes:
         scale *= _STEP
 
 
-def _form(media: Media, limits: Rules, *, has_alpha: bool) -> str:
+def _form(media: Media, limits: Medium, *, has_alpha: bool) -> str:
     """The format to write: its own where that is taken."""
     if media.type in _FORMATS and (limits.types is None or media.type in limits.types):
         return _FORMATS[media.type]

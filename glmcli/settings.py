@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from glmcli import checks, choice
@@ -191,7 +192,7 @@ class Resolver:
             if not self._options.force:
                 raise UsageError(message=objection.message, fix=f"{objection.fix} (--force sends it anyway)")
             self._terminal.note(f"{objection.message}: sent all the same")
-        for remark in checks.remarks(request, provider):
+        for remark in checks.remarks(request, provider, _today()):
             self._terminal.note(remark)
         for detail in checks.details(request, provider):
             self._terminal.detail(detail)
@@ -225,6 +226,11 @@ class Resolver:
         if key_file or provider.needs_key or has_key(provider, self._layers.environment):
             return Key("", key_name(provider, self._layers.environment))
         return None
+
+
+def _today() -> str:
+    """The day in UTC, as the catalogue writes days."""
+    return time.strftime("%Y-%m-%d", time.gmtime())
 
 
 def _bound(call: HttpCall) -> None:

@@ -36,7 +36,10 @@ WHOLE = {
     "HTML": Looks("text/html", "a web page"),
     "TEXT": Looks("text/plain", "a text"),
 }
-SAYS_ITS_END = ("JPEG", "PROGRESSIVE", "PNG", "WEBP", "WEBP_LOSSLESS", "WEBP_ANIMATED", "GIF", "GIF_ANIMATED", "BMP")
+SAYS_ITS_END = (
+    "JPEG", "PROGRESSIVE", "PNG", "WEBP", "WEBP_LOSSLESS", "WEBP_ANIMATED", "GIF", "GIF_ANIMATED", "BMP",
+    "PDF", "MP4", "HEIC",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", WHOLE)
@@ -71,8 +74,16 @@ def test_a_file_that_is_cut_anywhere_is_not_whole(name) -> None:
         (pictures.GIF_ANIMATED + b"\0\0", ""),
         (pictures.GIF[:25] + b"?" + pictures.GIF[26:], "there is no block at byte 25"),
         (pictures.BMP[:-1], "it has 341 of 342 bytes"),
+        (pictures.PDF[:-1], "it has no end (%%EOF)"),
+        (b"from a printer\n" + pictures.PDF + b"\n" * 1018, ""),
+        (pictures.PDF + b"\n" * 1020, "it has no end (%%EOF)"),
+        (pictures.MP4[:-1], "it has 880 of 881 bytes"),
+        (pictures.MP4[:64], "it has no index (moov)"),
+        (pictures.MP4[:64] + b"\0\0\0\7moov" + pictures.MP4[72:], "there is no box at byte 64"),
+        (pictures.MP4[:64] + bytes(4) + pictures.MP4[68:], ""),  # the last box goes to the end, whatever its size
+        (pictures.MP4[:36] + b"\0\0\0\1mdat" + (36).to_bytes(8, "big") + pictures.MP4[44:], ""),
     ],
-)
+)  # fmt: skip
 def test_what_is_wrong_is_named(data, fault) -> None:
     assert look(data).fault == fault
 
@@ -155,6 +166,7 @@ HOSTILE = {
     "jpeg markers": lambda size: b"\xff\xd8" + b"\xff\xd0" * (size // 2),
     "text": lambda size: b" " * size,
     "pdf": lambda size: b"\xe9" * size,
+    "mp4": lambda size: pictures.MP4[:28] + b"\0\0\0\x08free" * (size // 8),
 }
 
 

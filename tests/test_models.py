@@ -12,12 +12,14 @@ from jsonschema import Draft202012Validator
 from processes import error_of
 from test_terminals import on_terminal
 
-from glmcli import catalogue
+from glmcli import catalogue, checks
+from glmcli.chat import Message, Request
+from glmcli.providers import PROVIDERS
 
 TOP = Path(__file__).parent.parent
 FILE = TOP / "glmcli" / "models.json"
 HOSTED = ("bigmodel", "zai", "modelstudio", "dashscope", "tokenhub")
-COUNTS = {"bigmodel": 30, "zai": 25, "modelstudio": 14, "dashscope": 14, "tokenhub": 8}
+COUNTS = {"bigmodel": 31, "zai": 25, "modelstudio": 14, "dashscope": 14, "tokenhub": 8}
 _ = None
 
 
@@ -34,49 +36,89 @@ def cards(glm) -> dict[str, dict[str, Any]]:
     return {f"{card['provider']}/{card['model']}": card for card in json.loads(done.out)}
 
 
-# The pages' own numbers: context window, most input, most chain of thought, most output.
+# The pages' own numbers of every model: context window, most input, most chain of thought, most output.
 # docs.bigmodel.cn (GLM-5 guide 2026-11-21, overview 2026-09-07), docs.z.ai/openapi.json (2026-09),
-# alibabacloud.com/help/en/model-studio/glm (2026-03-15), tencentcloud.com/document/product/1300/80634.
+# alibabacloud.com/help/en/model-studio/glm (2026-03-15) and help.aliyun.com/zh/model-studio/glm (2026-02-25),
+# tencentcloud.com/document/product/1300/80634. `dashscope` has the models of `modelstudio`.
 LIMITS = {
-    "bigmodel/glm-5": (204_800, _, _, 131_072),
     "bigmodel/glm-5.3": (1_048_576, _, _, 131_072),
     "bigmodel/glm-5.3-flash": (1_048_576, _, _, 131_072),
+    "bigmodel/glm-5.3-flashx": (1_000_000, _, _, 131_072),
+    "bigmodel/glm-5.3-highspeed": (1_000_000, _, _, 131_072),
     "bigmodel/glm-5.2": (1_000_000, _, _, 131_072),
+    "bigmodel/glm-5.2-highspeed": (1_000_000, _, _, 131_072),
     "bigmodel/glm-5.1": (200_000, _, _, 131_072),
+    "bigmodel/glm-5": (204_800, _, _, 131_072),
+    "bigmodel/glm-5-turbo": (200_000, _, _, 131_072),
+    "bigmodel/glm-5-code": (200_000, _, _, 131_072),
     "bigmodel/glm-5v-turbo": (200_000, _, _, 131_072),
     "bigmodel/glm-4.7": (204_800, _, _, 131_072),
+    "bigmodel/glm-4.7-flashx": (200_000, _, _, 131_072),
+    "bigmodel/glm-4.7-flash": (200_000, _, _, 131_072),
     "bigmodel/glm-4.6": (204_800, _, _, 131_072),
     "bigmodel/glm-4.6v": (128_000, _, _, 32_768),
+    "bigmodel/glm-4.6v-flashx": (128_000, _, _, 32_768),
+    "bigmodel/glm-4.6v-flash": (128_000, _, _, 32_768),
+    "bigmodel/glm-4.5": (131_072, _, _, 98_304),
+    "bigmodel/glm-4.5-x": (131_072, _, _, 98_304),
     "bigmodel/glm-4.5-air": (131_072, _, _, 98_304),
+    "bigmodel/glm-4.5-airx": (131_072, _, _, 98_304),
+    "bigmodel/glm-4.5-flash": (131_072, _, _, 98_304),
     "bigmodel/glm-4.5v": (64_000, _, _, 16_384),
-    "bigmodel/glm-4v-flash": (16_000, _, _, 1_024),
+    "bigmodel/glm-4-flash-250414": (128_000, _, _, 16_384),
+    "bigmodel/glm-4-flashx-250414": (128_000, _, _, 16_384),
     "bigmodel/glm-z1-flash": (_, _, _, _),
-    "zai/glm-5": (204_800, _, _, 131_072),
+    "bigmodel/glm-4.1v-thinking-flashx": (_, _, _, _),
+    "bigmodel/glm-4.1v-thinking-flash": (_, _, _, _),
+    "bigmodel/glm-4v-flash": (16_000, _, _, 1_024),
+    "bigmodel/glm-4v-plus-0111": (_, _, _, _),
+    "zai/glm-5.3": (1_048_576, _, _, 131_072),
+    "zai/glm-5.3-flash": (1_048_576, _, _, 131_072),
     "zai/glm-5.3-flashx": (1_000_000, _, _, 131_072),
+    "zai/glm-5.3-highspeed": (1_000_000, _, _, 131_072),
+    "zai/glm-5.2": (1_000_000, _, _, 131_072),
+    "zai/glm-5.2-highspeed": (1_000_000, _, _, 131_072),
+    "zai/glm-5.1": (200_000, _, _, 131_072),
+    "zai/glm-5": (204_800, _, _, 131_072),
     "zai/glm-5-turbo": (200_000, _, _, 131_072),
     "zai/glm-5-code": (200_000, _, _, 131_072),
+    "zai/glm-5v-turbo": (200_000, _, _, 131_072),
+    "zai/glm-4.7": (204_800, _, _, 131_072),
+    "zai/glm-4.7-flashx": (200_000, _, _, 131_072),
     "zai/glm-4.7-flash": (200_000, _, _, 131_072),
+    "zai/glm-4.6": (204_800, _, _, 131_072),
+    "zai/glm-4.6v": (128_000, _, _, 32_768),
+    "zai/glm-4.6v-flashx": (128_000, _, _, 32_768),
+    "zai/glm-4.6v-flash": (128_000, _, _, 32_768),
+    "zai/glm-4.5": (131_072, _, _, 98_304),
     "zai/glm-4.5-x": (131_072, _, _, 98_304),
+    "zai/glm-4.5-air": (131_072, _, _, 98_304),
+    "zai/glm-4.5-airx": (131_072, _, _, 98_304),
+    "zai/glm-4.5-flash": (131_072, _, _, 98_304),
+    "zai/glm-4.5v": (64_000, _, _, 16_384),
     "zai/glm-4-32b-0414-128k": (128_000, _, _, 16_384),
+    "modelstudio/glm-5.3": (1_000_000, _, _, 131_072),
+    "modelstudio/glm-5.3-flash": (_, _, _, _),
+    "modelstudio/glm-5.2": (1_048_576, _, 131_072, 131_072),
+    "modelstudio/glm-5.2-fast-preview": (1_000_000, _, _, 131_100),
+    "modelstudio/glm-5.1": (202_752, 202_745, 131_072, _),
     "modelstudio/glm-5": (202_752, 202_752, 32_768, 16_384),
     "modelstudio/glm-4.7": (202_752, 169_984, 32_768, 16_384),
     "modelstudio/glm-4.6": (202_752, 169_984, 32_768, 16_384),
     "modelstudio/glm-4.5": (131_072, 98_304, 32_768, 16_384),
     "modelstudio/glm-4.5-air": (131_072, 98_304, 32_768, 16_384),
-    "modelstudio/glm-5.1": (202_752, 202_745, 131_072, _),
-    "modelstudio/glm-5.2": (1_048_576, _, 131_072, 131_072),
-    "modelstudio/glm-5.2-fast-preview": (1_000_000, _, _, 131_100),
-    "modelstudio/glm-5.3": (1_000_000, _, _, 131_072),
-    "modelstudio/glm-5.3-flash": (_, _, _, _),
-    "modelstudio/ZHIPU/GLM-5": (204_800, 204_800, 131_072, 131_072),
+    "modelstudio/ZHIPU/GLM-5.3": (1_048_576, _, _, 131_072),
+    "modelstudio/ZHIPU/GLM-5.2": (_, _, _, _),
     "modelstudio/ZHIPU/GLM-5.1": (_, _, _, _),
-    "dashscope/glm-5": (202_752, 202_752, 32_768, 16_384),
+    "modelstudio/ZHIPU/GLM-5": (204_800, 204_800, 131_072, 131_072),
     "tokenhub/glm-5.2": (1_000_000, _, _, 131_072),
     "tokenhub/glm-5.1": (200_000, _, _, 131_072),
     "tokenhub/glm-5": (200_000, _, _, 131_072),
     "tokenhub/glm-5-turbo": (200_000, _, _, 131_072),
     "tokenhub/glm-5v-turbo": (200_000, _, _, 131_072),
     "tokenhub/glm-5.3": (_, _, _, _),
+    "tokenhub/glm-5.3-flash": (_, _, _, _),
+    "tokenhub/glm-5.3-flashx": (_, _, _, _),
 }
 WRITTEN = {
     "bigmodel/glm-5": ("200K", "128K"),
@@ -90,37 +132,108 @@ WRITTEN = {
 
 def test_limits_are_those_of_the_pages(cards) -> None:
     keys = ("context", "max_input", "max_reasoning", "max_output")
-    assert {name: tuple(cards[name][key] for key in keys) for name in LIMITS} == LIMITS
+    own = {name: card for name, card in cards.items() if card["provider"] != "dashscope"}
+    assert {name: tuple(card[key] for key in keys) for name, card in own.items()} == LIMITS
     written = {name: tuple(cards[name]["as_written"].values()) for name in WRITTEN}
     assert written == WRITTEN
 
 
 # Thinks, temperature, top_p, top_k, repetition_penalty: docs.z.ai/openapi.json (2026-09) and the Model Studio page.
+TEXT, OLDER, SEEING = (True, 1.0, 0.95, _, _), (True, 0.6, 0.95, _, _), (True, 0.8, 0.6, _, _)
+STUDIO, THINKS, UNSAID = (True, 1.0, 0.95, 20, 1.0), (True, _, _, _, _), (_, _, _, _, _)
 DEFAULTS = {
-    "bigmodel/glm-5": (True, 1.0, 0.95, _, _),
-    "zai/glm-5.3": (True, 1.0, 0.95, _, _),
-    "zai/glm-5.3-flash": (True, 1.0, 0.95, _, _),
-    "zai/glm-4.7-flashx": (True, 1.0, 0.95, _, _),
-    "zai/glm-4.6": (True, 1.0, 0.95, _, _),
-    "zai/glm-4.5": (True, 0.6, 0.95, _, _),
-    "zai/glm-4.5-flash": (True, 0.6, 0.95, _, _),
-    "zai/glm-4.6v": (True, 0.8, 0.6, _, _),
-    "zai/glm-4.5v": (True, 0.8, 0.6, _, _),
-    "zai/glm-5v-turbo": (True, _, _, _, _),
+    "bigmodel/glm-5.3": TEXT,
+    "bigmodel/glm-5.3-flash": TEXT,
+    "bigmodel/glm-5.3-flashx": THINKS,
+    "bigmodel/glm-5.3-highspeed": THINKS,
+    "bigmodel/glm-5.2": TEXT,
+    "bigmodel/glm-5.2-highspeed": THINKS,
+    "bigmodel/glm-5.1": TEXT,
+    "bigmodel/glm-5": TEXT,
+    "bigmodel/glm-5-turbo": TEXT,
+    "bigmodel/glm-5-code": THINKS,
+    "bigmodel/glm-5v-turbo": THINKS,
+    "bigmodel/glm-4.7": TEXT,
+    "bigmodel/glm-4.7-flashx": TEXT,
+    "bigmodel/glm-4.7-flash": TEXT,
+    "bigmodel/glm-4.6": TEXT,
+    "bigmodel/glm-4.6v": SEEING,
+    "bigmodel/glm-4.6v-flashx": SEEING,
+    "bigmodel/glm-4.6v-flash": SEEING,
+    "bigmodel/glm-4.5": OLDER,
+    "bigmodel/glm-4.5-x": OLDER,
+    "bigmodel/glm-4.5-air": OLDER,
+    "bigmodel/glm-4.5-airx": OLDER,
+    "bigmodel/glm-4.5-flash": OLDER,
+    "bigmodel/glm-4.5v": SEEING,
+    "bigmodel/glm-4-flash-250414": UNSAID,
+    "bigmodel/glm-4-flashx-250414": UNSAID,
+    "bigmodel/glm-z1-flash": THINKS,
+    "bigmodel/glm-4.1v-thinking-flashx": THINKS,
+    "bigmodel/glm-4.1v-thinking-flash": THINKS,
+    "bigmodel/glm-4v-flash": UNSAID,
+    "bigmodel/glm-4v-plus-0111": UNSAID,
+    "zai/glm-5.3": TEXT,
+    "zai/glm-5.3-flash": TEXT,
+    "zai/glm-5.3-flashx": THINKS,
+    "zai/glm-5.3-highspeed": THINKS,
+    "zai/glm-5.2": TEXT,
+    "zai/glm-5.2-highspeed": THINKS,
+    "zai/glm-5.1": TEXT,
+    "zai/glm-5": TEXT,
+    "zai/glm-5-turbo": TEXT,
+    "zai/glm-5-code": THINKS,
+    "zai/glm-5v-turbo": THINKS,
+    "zai/glm-4.7": TEXT,
+    "zai/glm-4.7-flashx": TEXT,
+    "zai/glm-4.7-flash": TEXT,
+    "zai/glm-4.6": TEXT,
+    "zai/glm-4.6v": SEEING,
+    "zai/glm-4.6v-flashx": SEEING,
+    "zai/glm-4.6v-flash": SEEING,
+    "zai/glm-4.5": OLDER,
+    "zai/glm-4.5-x": OLDER,
+    "zai/glm-4.5-air": OLDER,
+    "zai/glm-4.5-airx": OLDER,
+    "zai/glm-4.5-flash": OLDER,
+    "zai/glm-4.5v": SEEING,
     "zai/glm-4-32b-0414-128k": (_, 0.75, 0.9, _, _),
-    "modelstudio/glm-5": (True, 1.0, 0.95, 20, 1.0),
-    "modelstudio/glm-4.7": (True, 1.0, 0.95, 20, 1.0),
-    "modelstudio/glm-4.6": (True, 1.0, 0.95, 20, 1.0),
+    "modelstudio/glm-5.3": UNSAID,
+    "modelstudio/glm-5.3-flash": UNSAID,
+    "modelstudio/glm-5.2": STUDIO,
+    "modelstudio/glm-5.2-fast-preview": UNSAID,
+    "modelstudio/glm-5.1": STUDIO,
+    "modelstudio/glm-5": STUDIO,
+    "modelstudio/glm-4.7": STUDIO,
+    "modelstudio/glm-4.6": STUDIO,
     "modelstudio/glm-4.5": (True, 0.6, 0.95, 20, 1.0),
-    "modelstudio/ZHIPU/GLM-5": (True, 1.0, 0.95, _, _),
-    "modelstudio/glm-5.3": (_, _, _, _, _),
-    "tokenhub/glm-5": (True, _, _, _, _),
+    "modelstudio/glm-4.5-air": (True, 0.6, 0.95, 20, 1.0),
+    "modelstudio/ZHIPU/GLM-5.3": TEXT,
+    "modelstudio/ZHIPU/GLM-5.2": TEXT,
+    "modelstudio/ZHIPU/GLM-5.1": TEXT,
+    "modelstudio/ZHIPU/GLM-5": TEXT,
+    "tokenhub/glm-5.2": THINKS,
+    "tokenhub/glm-5.1": THINKS,
+    "tokenhub/glm-5": THINKS,
+    "tokenhub/glm-5-turbo": THINKS,
+    "tokenhub/glm-5v-turbo": THINKS,
+    "tokenhub/glm-5.3": UNSAID,
+    "tokenhub/glm-5.3-flash": UNSAID,
+    "tokenhub/glm-5.3-flashx": UNSAID,
 }
 
 
 def test_defaults_are_those_of_the_pages(cards) -> None:
     keys = ("thinking", "temperature", "top_p", "top_k", "repetition_penalty")
-    assert {name: tuple(cards[name]["defaults"][key] for key in keys) for name in DEFAULTS} == DEFAULTS
+    own = {name: card for name, card in cards.items() if card["provider"] != "dashscope"}
+    assert {name: tuple(card["defaults"][key] for key in keys) for name, card in own.items()} == DEFAULTS
+
+
+def test_both_protocols_of_model_studio_have_the_same_models(cards) -> None:
+    def of(row: str) -> list[dict[str, Any]]:
+        return [card | {"provider": ""} for card in cards.values() if card["provider"] == row]
+
+    assert of("dashscope") == of("modelstudio")
 
 
 # Can be switched off, efforts, the default effort; tool_stream. Thinking-mode guides (2026-09), TokenHub's GLM guide,
@@ -190,6 +303,8 @@ PRICES = {
     "bigmodel/glm-5.3-flashx": ("CNY", [(2, 0.57, 7)]),
     "bigmodel/glm-5.1": ("CNY", [(6, 1.3, 24), (8, 2, 28)]),
     "bigmodel/glm-5v-turbo": ("CNY", [(5, 1.2, 22)]),
+    "bigmodel/glm-4.1v-thinking-flashx": ("CNY", [(2, _, 2)]),
+    "bigmodel/glm-4v-plus-0111": ("CNY", [(4, _, 4)]),
     "bigmodel/glm-4.7": ("CNY", [(2, 0.4, 8), (3, 0.6, 14), (4, 0.8, 16)]),
     "bigmodel/glm-4.6v": ("CNY", [(1, 0.2, 3), (2, 0.4, 6)]),
     "bigmodel/glm-4.5-air": ("CNY", [(0.8, 0.16, 2), (0.8, 0.16, 6), (1.2, 0.24, 8)]),
@@ -229,59 +344,132 @@ def test_prices_are_those_of_the_pages(cards) -> None:
 
 
 # What the vision models take: docs.z.ai/openapi.json (2026-09), docs.bigmodel.cn chat reference (2025-12), TokenHub's
-# 1300/80634 and 1823/136957. Images: by address, as data, most, megabytes, width, height.
+# 1300/80634 and 1823/136957, and 1823/130988 for the size, formats and number of images.
+# Images: by address, as data, most, megabytes, width, height.
+FULL, FEW = (True, True, 150, 5, 6000, 6000), (True, True, 50, 5, 6000, 6000)
+UNCOUNTED = (True, True, _, 5, 6000, 6000)
 IMAGES = {
-    "bigmodel/glm-5v-turbo": (True, True, 150, 5, 6000, 6000),
-    "bigmodel/glm-4.6v": (True, True, 150, 5, 6000, 6000),
-    "zai/glm-4.6v-flash": (True, True, 150, 5, 6000, 6000),
-    "zai/glm-4.5v": (True, True, 50, 5, 6000, 6000),
-    "zai/glm-5.3-flash": (True, True, _, 5, 6000, 6000),
+    "bigmodel/glm-5.3-flash": UNCOUNTED,
+    "bigmodel/glm-5.3-flashx": UNCOUNTED,
+    "bigmodel/glm-5v-turbo": FULL,
+    "bigmodel/glm-4.6v": FULL,
+    "bigmodel/glm-4.6v-flashx": FULL,
+    "bigmodel/glm-4.6v-flash": FULL,
+    "bigmodel/glm-4.5v": FEW,
+    "bigmodel/glm-4.1v-thinking-flashx": UNCOUNTED,
+    "bigmodel/glm-4.1v-thinking-flash": UNCOUNTED,
     "bigmodel/glm-4v-flash": (True, False, 1, 5, 6000, 6000),
-    "tokenhub/glm-5v-turbo": (True, True, _, _, _, _),
+    "bigmodel/glm-4v-plus-0111": UNCOUNTED,
+    "zai/glm-5.3-flash": UNCOUNTED,
+    "zai/glm-5.3-flashx": UNCOUNTED,
+    "zai/glm-5v-turbo": FULL,
+    "zai/glm-4.6v": FULL,
+    "zai/glm-4.6v-flashx": FULL,
+    "zai/glm-4.6v-flash": FULL,
+    "zai/glm-4.5v": FEW,
+    "tokenhub/glm-5v-turbo": (True, True, 20, 10, _, _),
 }
+MP4, MORE = (True, False, 200, ["mp4"]), (True, False, 200, ["mp4", "mkv", "mov"])
 VIDEOS = {
-    "bigmodel/glm-4.6v": (True, _, 200, ["mp4"]),
-    "zai/glm-4.6v": (True, _, 200, ["mp4", "mkv", "mov"]),
-    "zai/glm-4.5v": (True, _, 200, ["mp4", "mkv", "mov"]),
+    "bigmodel/glm-5.3-flash": MP4,
+    "bigmodel/glm-5.3-flashx": _,
+    "bigmodel/glm-5v-turbo": MP4,
+    "bigmodel/glm-4.6v": MP4,
+    "bigmodel/glm-4.6v-flashx": MP4,
+    "bigmodel/glm-4.6v-flash": MP4,
+    "bigmodel/glm-4.5v": MP4,
+    "bigmodel/glm-4.1v-thinking-flashx": MP4,
+    "bigmodel/glm-4.1v-thinking-flash": MP4,
+    "bigmodel/glm-4v-flash": _,
+    "bigmodel/glm-4v-plus-0111": MP4,
+    "zai/glm-5.3-flash": MORE,
     "zai/glm-5.3-flashx": _,
+    "zai/glm-5v-turbo": MORE,
+    "zai/glm-4.6v": MORE,
+    "zai/glm-4.6v-flashx": MORE,
+    "zai/glm-4.6v-flash": MORE,
+    "zai/glm-4.5v": MORE,
     "tokenhub/glm-5v-turbo": (True, False, _, _),
 }
+OFFICE = (True, False, 50, ["pdf", "txt", "word", "jsonl", "xlsx", "pptx"])
 FILES = {
-    "bigmodel/glm-5v-turbo": (True, False, 50, ["pdf", "txt", "word", "jsonl", "xlsx", "pptx"]),
-    "zai/glm-4.6v": (True, False, 50, ["pdf", "txt", "word", "jsonl", "xlsx", "pptx"]),
+    "bigmodel/glm-5.3-flash": OFFICE,
+    "bigmodel/glm-5.3-flashx": _,
+    "bigmodel/glm-5v-turbo": OFFICE,
+    "bigmodel/glm-4.6v": OFFICE,
+    "bigmodel/glm-4.6v-flashx": OFFICE,
+    "bigmodel/glm-4.6v-flash": OFFICE,
+    "bigmodel/glm-4.5v": _,
+    "bigmodel/glm-4.1v-thinking-flashx": _,
+    "bigmodel/glm-4.1v-thinking-flash": OFFICE,
+    "bigmodel/glm-4v-flash": _,
+    "bigmodel/glm-4v-plus-0111": _,
+    "zai/glm-5.3-flash": _,
+    "zai/glm-5.3-flashx": _,
+    "zai/glm-5v-turbo": OFFICE,
+    "zai/glm-4.6v": OFFICE,
+    "zai/glm-4.6v-flashx": OFFICE,
+    "zai/glm-4.6v-flash": OFFICE,
     "zai/glm-4.5v": _,
     "tokenhub/glm-5v-turbo": (True, False, _, _),
 }
 # Mixing, order, detail, megabytes of the request, box tags.
+ALL, PICTURES, BOXED = (
+    ("file_alone", "media_first", [], _, _),
+    (_, "media_first", [], _, _),
+    (_, "media_first", [], _, True),
+)
 REST = {
-    "zai/glm-4.6v": ("file_alone", "media_first", [], _, _),
-    "zai/glm-4.5v": (_, "media_first", [], _, True),
-    "bigmodel/glm-4.1v-thinking-flash": (_, "media_first", [], _, True),
+    "bigmodel/glm-5.3-flash": ALL,
+    "bigmodel/glm-5.3-flashx": PICTURES,
+    "bigmodel/glm-5v-turbo": ALL,
+    "bigmodel/glm-4.6v": ALL,
+    "bigmodel/glm-4.6v-flashx": ALL,
+    "bigmodel/glm-4.6v-flash": ALL,
+    "bigmodel/glm-4.5v": BOXED,
+    "bigmodel/glm-4.1v-thinking-flashx": BOXED,
+    "bigmodel/glm-4.1v-thinking-flash": ("file_alone", "media_first", [], _, True),
+    "bigmodel/glm-4v-flash": PICTURES,
     "bigmodel/glm-4v-plus-0111": ("one_kind", "video_first", [], _, _),
-    "tokenhub/glm-5v-turbo": ("one_kind", _, ["auto", "low", "high"], 100, _),
+    "zai/glm-5.3-flash": ALL,
+    "zai/glm-5.3-flashx": PICTURES,
+    "zai/glm-5v-turbo": ALL,
+    "zai/glm-4.6v": ALL,
+    "zai/glm-4.6v-flashx": ALL,
+    "zai/glm-4.6v-flash": ALL,
+    "zai/glm-4.5v": BOXED,
+    "tokenhub/glm-5v-turbo": ("one_kind", "text_first", ["auto", "low", "high"], 100, _),
 }
 
 
 def test_what_vision_models_take(cards) -> None:
-    def of(name: str, kind: str, *keys: str) -> tuple[Any, ...] | None:
-        medium = cards[name]["vision"][kind]
-        return medium and tuple(medium[key] for key in keys)
+    visions = {name: card["vision"] for name, card in cards.items() if card["vision"]}
+
+    def of(kind: str, *keys: str) -> dict[str, tuple[Any, ...] | None]:
+        media = {name: vision[kind] for name, vision in visions.items()}
+        return {name: medium and tuple(medium[key] for key in keys) for name, medium in media.items()}
 
     image = ("url", "data", "most", "max_megabytes", "max_width", "max_height")
-    assert {name: of(name, "image", *image) for name in IMAGES} == IMAGES
-    assert {name: of(name, "video", "url", "data", "max_megabytes", "formats") for name in VIDEOS} == VIDEOS
-    assert {name: of(name, "file", "url", "data", "most", "formats") for name in FILES} == FILES
+    assert of("image", *image) == IMAGES
+    assert of("video", "url", "data", "max_megabytes", "formats") == VIDEOS
+    assert of("file", "url", "data", "most", "formats") == FILES
     rest = ("mixing", "order", "detail", "max_body_megabytes", "box_tags")
-    assert {name: tuple(cards[name]["vision"][key] for key in rest) for name in REST} == REST
-    seeing = {name for name, card in cards.items() if set(card["input"] or ()) - {"text"}}
-    assert {name for name, card in cards.items() if card["vision"]} == seeing
-    assert {card["vision"] for name, card in cards.items() if name not in seeing} == {None}
+    assert {name: tuple(vision[key] for key in rest) for name, vision in visions.items()} == REST
+    for card in cards.values():
+        kinds = {kind for kind in ("image", "video", "file") if card["vision"] and card["vision"][kind]}
+        assert kinds == set(card["input"] or ()) - {"text"}, card["model"]
 
 
 def test_what_is_gone_says_since_when(cards) -> None:
     gone = {name: card["status"] for name, card in cards.items() if card["status"]["delisted"]}
-    day = {"delisted": True, "since": "2026-10-10"}
-    assert gone == {f"{who}/{model}": day for who in ("modelstudio", "dashscope") for model in ("glm-4.7", "glm-4.6")}
+    day = {"delisted": True, "since": "2026-10-10", "successor": None}
+    assert gone == {
+        "bigmodel/glm-z1-flash": {"delisted": True, "since": None, "successor": "glm-4.6"},
+        "modelstudio/glm-4.7": day,
+        "modelstudio/glm-4.6": day,
+        "dashscope/glm-4.7": day,
+        "dashscope/glm-4.6": day,
+    }
 
 
 def test_what_a_model_is_for(cards) -> None:
@@ -310,21 +498,30 @@ GROUPS = {
 
 
 def test_every_group_of_facts_has_its_source(whole) -> None:
-    used = set()
+    used = {form["source"] for form in whole["media"].values()}
     for who, provider in whole["providers"].items():
         for name, model in provider["models"].items():
             groups = {"thinking", "structured_output", "cache", "defaults", "prices", "vision", "status"} | set(GROUPS)
             there = {group for group in groups if set(GROUPS.get(group, (group,))) & set(model)}
-            assert set(model["sources"]) == there, f"{who}/{name}"
+            # What is said of images may come from elsewhere than what is said of vision.
+            assert set(model["sources"]) - {"images"} == there, f"{who}/{name}"
             used |= set(model["sources"].values())
     assert used == set(whole["sources"])
 
 
+def test_every_form_of_media_is_that_of_a_row(whole) -> None:
+    assert {row.wire.media for row in PROVIDERS.values()} == {*whole["media"], None}
+
+
 def test_reading_one_provider_reads_what_the_whole_file_says(whole) -> None:
+    assert list(whole) == ["$schema", "sources", "media", "providers"]
     assert list(whole["providers"]) == ["bigmodel", "zai", "modelstudio", "tokenhub"]
     for who, provider in whole["providers"].items():
         assert {name: catalogue.facts(who, name) for name in catalogue.names(who)} == provider["models"]
         assert list(catalogue.prices_at(who)) == provider["prices_at"]
+    assert {form: catalogue.media(form) for form in whole["media"]} == {
+        form: said["takes"] for form, said in whole["media"].items()
+    }
     assert {name: catalogue.source(name) for name in whole["sources"]} == whole["sources"]
     assert (catalogue.names(""), catalogue.names("nobody"), catalogue.find("nobody", "glm-5")) == ((), (), None)
 
@@ -451,11 +648,17 @@ def test_cards_of_more_complicated_models(glm) -> None:
     )
     assert "; output over 204 tokens\n" in text
     text = glm("models", "tokenhub/glm-5v-turbo").text
-    assert "  image             url: yes; data: yes\n  video             url: yes; data: no\n" in text
     assert (
-        "mixing: one_kind; order: unknown; detail: auto, low, high; max body megabytes: 100; box tags: unknown" in text
+        "  image             url: yes; data: yes; most: 20; max megabytes: 10; formats: jpg, jpeg, png, webp\n" in text
+    )
+    assert "  video             url: yes; data: no\n" in text
+    assert (
+        "mixing: one_kind; order: text_first; detail: auto, low, high; max body megabytes: 100; box tags: unknown"
+        in text
     )
     assert "  delisted          2026-10-10\n" in glm("models", "modelstudio/glm-4.6").text
+    gone = "  delisted          no day is named; the provider names glm-4.6 instead\n"
+    assert gone in glm("models", "bigmodel/glm-z1-flash").text
     assert "  refuses           top_k, repetition_penalty\n" in glm("models", "ZHIPU/GLM-5").text
     assert "  answers           only as a stream\n" in glm("models", "dashscope/glm-4.5").text
     assert "  price             unknown\n" in glm("models", "sandbox/glm-5.3").text
@@ -533,6 +736,36 @@ def test_a_plain_terminal_gets_lines(home, cwd, glm, flags, env) -> None:
 def test_cards_and_json_do_not_depend_on_the_terminal(home, cwd, glm) -> None:
     for arguments in (("models", "glm-5"), ("models", "glm-5", "--json"), ("models", "-P", "tokenhub", "--json")):
         assert on_terminal(home, cwd, *arguments)[1] == glm(*arguments).out
+
+
+# What is gone
+
+
+def remarks(model: str, today: str) -> list[str]:
+    """What is said of this model of Model Studio on this day."""
+    request = Request(model, (Message("user", "hi"),), stream=True)
+    return list(checks.remarks(request, PROVIDERS["modelstudio"], today))
+
+
+def test_a_model_that_is_gone_is_remarked(glm) -> None:
+    done = glm("ask", "-m", "modelstudio/glm-4.7", "-n", "hi")
+    assert (done.code, done.err) == (
+        0,
+        "glm: glm-4.7 at modelstudio is delisted since 2026-10-10 and may be refused\n",
+    )
+    done = glm("ask", "-m", "bigmodel/glm-z1-flash", "-n", "hi")
+    gone = "glm-z1-flash at bigmodel is delisted and may be refused; the provider names glm-4.6 instead"
+    assert (done.code, done.err) == (0, f"glm: {gone}\n")
+    assert glm("ask", "-m", "zai/glm-5", "--fallback", "bigmodel/glm-z1-flash", "-n", "hi").err == f"glm: {gone}\n"
+    assert glm("ask", "-m", "bigmodel/glm-z1-flash", "-n", "-q", "hi").err == ""
+    assert glm("ask", "-m", "bigmodel/glm-4.7", "-n", "hi").err == ""
+
+
+def test_it_is_remarked_from_its_day_on() -> None:
+    assert remarks("glm-4.6", "2026-10-09") == []
+    gone = ["glm-4.6 at modelstudio is delisted since 2026-10-10 and may be refused"]
+    assert remarks("glm-4.6", "2026-10-10") == gone
+    assert remarks("glm-4.6", "2027-01-01") == gone
 
 
 # What is not known decides nothing

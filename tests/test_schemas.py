@@ -189,7 +189,7 @@ ADDRESS = "a request file may not hold an address or a key; use --base-url / --k
             "2:39: messages[0].reasoning belongs to turns of the assistant only"
         ]),
         ("messages:\n- {role: user, content: [{type: image, text: x}]}\n", [
-            "2:26: messages[0].content[0]: needs 'url'",
+            "2:26: messages[0].content[0]: needs 'path' or 'url'",
             "2:40: messages[0].content[0]: unknown key 'text'",
         ]),
         ("messages:\n- {role: user, content: [{type: image, path: a, url: b}]}\n", [

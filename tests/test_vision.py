@@ -54,6 +54,9 @@ def files(cwd):
         (cwd / name.lower()).write_bytes(getattr(pictures, name))
         names[name] = name.lower()
     (cwd / "text").write_bytes(pictures.TEXT)
+    # Names that say another kind than the bytes.
+    (cwd / "odd.jpg").write_bytes(pictures.GIF)
+    (cwd / "odd.png").write_bytes(pictures.MP4)
     return names
 
 
@@ -96,7 +99,7 @@ def refused(see):
 TAKES = {
     ("bigmodel", "glm-5"): "",
     ("bigmodel", "glm-5v-turbo"): "DUVF",
-    ("bigmodel", "glm-5.3-flash"): "DUV",
+    ("bigmodel", "glm-5.3-flash"): "DUVF",
     ("bigmodel", "glm-5.3-flashx"): "DU",
     ("bigmodel", "glm-4.6v"): "DUVF",
     ("bigmodel", "glm-4.5v"): "DUV",
@@ -115,6 +118,7 @@ TAKES = {
     ("dashscope", "tomorrow"): "",
     ("tokenhub", "glm-5"): "",
     ("tokenhub", "glm-5v-turbo"): "DUVF",
+    ("tokenhub", "glm-5.3-flash"): "DUVF",
     ("tokenhub", "tomorrow"): "DUVF",
     ("vllm", "any"): "DUVF",
     ("sglang", "any"): "DUVF",
@@ -129,6 +133,8 @@ PARTS = {
     "V": part("video", VIDEO),
     "F": part("file", DOCUMENT),
 }
+# Listed models of which no page says whether they take more than text.
+UNSAID = (("modelstudio", "glm-5.3-flash"), ("tokenhub", "glm-5.3-flash"))
 MEDIA_FIRST = ("bigmodel", "zai", "sandbox")
 THINKING = {"thinking": {"type": "enabled"}}
 USAGE = {"stream_options": {"include_usage": True}}
@@ -136,10 +142,8 @@ USAGE = {"stream_options": {"include_usage": True}}
 
 def whole_body(row: str, model: str, *content: dict) -> dict:
     """Section 6 of the contract, with this content."""
-    known = (row in ("bigmodel", "zai", "tokenhub", "sandbox")) and model not in (
-        "tomorrow",
-        "glm-4v-flash",
-    )
+    known = row in ("bigmodel", "zai", "tokenhub", "sandbox") and model not in ("tomorrow", "glm-4v-flash")
+    known &= (row, model) not in UNSAID
     asked = {} if row in MEDIA_FIRST else USAGE
     message = {"role": "user", "content": list(content)}
     return {"model": model, "messages": [message], "stream": True} | (THINKING if known else {}) | asked
@@ -157,7 +161,7 @@ def test_what_a_model_takes(see, row, model) -> None:
         assert done.code == 0, done.err
         content = [PARTS[letter], TEXT] if row in MEDIA_FIRST else [TEXT, PARTS[letter]]
         assert json.loads(done.out)["body"] == whole_body(row, model, *content)
-        unknown = model in ("tomorrow", "any") or row == "modelstudio"
+        unknown = model in ("tomorrow", "any") or (row, model) in UNSAID
         said = f"what {model} at {row} takes beside text is not known: it is sent unchecked"
         assert (said in done.err) == unknown
 
@@ -210,10 +214,7 @@ def test_verbose_says_which_and_what(see) -> None:
     assert lines[1] == f"glm: image png: {shown(pictures.PNG, 'image/png')}, 12x8 pixels"
 
 
-ALL_ZAI = (
-    "-m glm-5v-turbo, glm-5.3-flash, glm-5.3-flashx, glm-4.6v, glm-4.6v-flash, glm-4.6v-flashx, glm-4.5v, "
-    "glm-4.1v-thinking-flash, glm-4.1v-thinking-flashx"
-)
+ALL_ZAI = "-m glm-5.3-flash, glm-5.3-flashx, glm-5v-turbo, glm-4.6v, glm-4.6v-flashx, glm-4.6v-flash, glm-4.5v"
 FORCE = " (--force sends it anyway)"
 UPLOAD = "upload it somewhere, or use --image for a picture"
 SMALLER = "--resize makes it smaller"
@@ -231,7 +232,7 @@ SMALLER = "--resize makes it smaller"
         (
             f"-m zai/glm-4.5v --file {DOCUMENT}",
             "glm-4.5v at zai takes no files",
-            "a model that takes a file: -m glm-5v-turbo, glm-4.6v, glm-4.6v-flash, glm-4.6v-flashx",
+            "a model that takes a file: -m glm-5v-turbo, glm-4.6v, glm-4.6v-flashx, glm-4.6v-flash",
         ),
         (
             "-m modelstudio/glm-5 --image png",
@@ -240,22 +241,22 @@ SMALLER = "--resize makes it smaller"
         ),
         (
             f"-P tokenhub --image png --video {VIDEO}",
-            "tokenhub takes one kind of media a request: pictures, videos or files",
+            "glm-5v-turbo at tokenhub takes one kind of media a request",
             "these are pictures and videos: ask once for each",
         ),
         (
             f"-P tokenhub --file {DOCUMENT} --video {VIDEO}",
-            "tokenhub takes one kind of media a request: pictures, videos or files",
+            "glm-5v-turbo at tokenhub takes one kind of media a request",
             "these are videos and files: ask once for each",
         ),
         (
             f"-P zai --file {DOCUMENT} --image png",
-            "zai takes no files beside pictures or videos",
+            "glm-5v-turbo at zai takes no files beside pictures or videos",
             "ask once with the files, once with the others",
         ),
         (
             f"-P bigmodel --file {DOCUMENT} --video {VIDEO}",
-            "bigmodel takes no files beside pictures or videos",
+            "glm-5v-turbo at bigmodel takes no files beside pictures or videos",
             "ask once with the files, once with the others",
         ),
         (
@@ -272,7 +273,7 @@ SMALLER = "--resize makes it smaller"
         ),
         ("-P zai --at pdf application/pdf", "pdf: file_url takes a URL, not a local file", UPLOAD),
         ("-P tokenhub --at mp4 video/mp4", "mp4: video_url takes a URL, not a local file", UPLOAD),
-        ("-P zai --image png --detail low", "zai has no detail of pictures", "leave out --detail"),
+        ("-P zai --image png --detail low", "glm-5v-turbo at zai has no detail of pictures", "leave out --detail"),
         ("-m vllm/x --image png --detail low", "vllm has no detail of pictures", "leave out --detail"),
         (
             "-P zai --image pdf",
@@ -312,8 +313,23 @@ SMALLER = "--resize makes it smaller"
         ),
         (
             "-m ollama/x --image gif",
-            "gif: x at ollama takes jpeg, png, webp, and this is a GIF picture",
+            "gif: ollama takes jpeg, png, webp, and this is a GIF picture",
             "convert it: magick 'IN[0]' OUT.png takes its first frame",
+        ),
+        (
+            "-P bigmodel --image odd.jpg",
+            "odd.jpg: glm-5v-turbo at bigmodel takes jpeg, png, and this is a GIF picture",
+            "convert it: magick 'IN[0]' OUT.png takes its first frame",
+        ),
+        (
+            "-P zai --image odd.png",
+            "odd.png: it is an MP4 video, not a picture",
+            "give a picture",
+        ),
+        (
+            "-m bigmodel/glm-4v-plus-0111 --image https://x.example/a.png --video https://x.example/a.mp4",
+            "glm-4v-plus-0111 at bigmodel takes one kind of media a request",
+            "these are pictures and videos: ask once for each",
         ),
         (
             "-P zai --at png image/tiff",
@@ -403,6 +419,21 @@ def test_a_cut_picture(refused, cwd, name, what, fault) -> None:
             f"cut: {what} that is cut off or damaged: {fault}",
             "make or fetch it again" + FORCE,
         )
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "what", "fault"),
+    [
+        ("PDF", "application/pdf", "a PDF document", "it has no end (%%EOF)"),
+        ("MP4", "video/mp4", "an MP4 video", "it has 880 of 881 bytes"),
+    ],
+)
+def test_a_cut_video_or_file(refused, cwd, name, kind, what, fault) -> None:  # noqa: PLR0917
+    (cwd / "cut").write_bytes(getattr(pictures, name)[:-1])
+    assert refused("-m", "vllm/x", "--at", "cut", kind) == (
+        f"cut: {what} that is cut off or damaged: {fault}",
+        "make or fetch it again" + FORCE,
+    )
 
 
 # Reading

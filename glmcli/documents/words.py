@@ -141,6 +141,7 @@ def _alternatives(error: ValidationError, schema: str) -> Iterator[Fault]:
     of_type = [parts for parts in branches.values() if not any(_is_here(part, "type") for part in parts)]
     meant = of_type if len(of_type) == 1 else [parts for parts in of_type if not any(map(_is_constant, parts))]
     absent = [{key for part in parts if _is_here(part, "required") for key in _missing(part)} for parts in meant]
+    shared = set.intersection(*absent) if absent else set()
     if len(meant) == 1:
         for part in meant[0]:
             yield from explain(part, schema)
@@ -149,9 +150,9 @@ def _alternatives(error: ValidationError, schema: str) -> Iterator[Fault]:
         yield _type(wrong[0], list(dict.fromkeys(name for part in wrong for name in _types(part))))
     elif of_type and not meant:
         yield _one_of([part for parts in of_type for part in parts if _is_constant(part)])
-    elif absent and set.intersection(*absent):
-        keys = [quoted(key) for key in sorted(set.intersection(*absent))]
-        yield Fault(path, f"{_within(path)}needs {_joined(keys, 'and')}")
+    elif shared or (absent and all(_is_here(part, "required") for parts in meant for part in parts)):
+        ways = [_joined([quoted(key) for key in sorted(way)], "and") for way in ([shared] if shared else absent)]
+        yield Fault(path, f"{_within(path)}needs {_joined(ways, 'or')}")
     else:
         yield Fault(path, f"{path_text(path)} has none of the allowed forms, or more than one")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from glmcli.media import bitmap, gif, jpeg, png, webp
+from glmcli.media import bitmap, boxes, gif, jpeg, pdf, png, webp
 from glmcli.media.looks import Looks
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ _SIGNATURES: tuple[tuple[bytes, str, str], ...] = (
     (b"\0\0\0\x0cJXL ", "image/jxl", "a JPEG XL picture"),
     (b"\0\0\0\x0cjP  ", "image/jp2", "a JPEG 2000 picture"),
     (b"\0\0\1\0", "image/x-icon", "an icon"),
-    (b"%PDF-", "application/pdf", "a PDF document"),
     (b"%!PS", "application/postscript", "a PostScript document"),
     (b"PK\3\4", "application/zip", "a ZIP archive or an Office document"),
     (b"\x1f\x8b", "application/gzip", "a gzip archive"),
@@ -35,13 +34,6 @@ _SIGNATURES: tuple[tuple[bytes, str, str], ...] = (
     (b"ID3", "audio/mpeg", "an MP3 recording"),
 )
 _RIFF = {b"AVI ": ("video/x-msvideo", "an AVI video"), b"WAVE": ("audio/wav", "a WAV recording")}
-# The major brand of an ISO base media file; what is not listed is taken for MP4 (ISO/IEC 14496-12 and 23008-12).
-_BRANDS = {
-    **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1"), ("image/heic", "a HEIC picture")),
-    **dict.fromkeys((b"avif", b"avis"), ("image/avif", "an AVIF picture")),
-    b"qt  ": ("video/quicktime", "a QuickTime video"),
-    b"M4A ": ("audio/mp4", "an M4A recording"),
-}
 _PAGE = ("text/html", "a web page")
 _MARKUP = ((b"<!doctype html", *_PAGE), (b"<html", *_PAGE), (b"<svg", "image/svg+xml", "an SVG drawing"))
 
@@ -60,10 +52,7 @@ def look(data: bytes) -> Looks:
 def _container(data: bytes) -> Looks | None:
     if data.startswith(b"RIFF"):
         return webp.look(data) if data[8:12] == b"WEBP" else _named(_RIFF.get(data[8:12]))
-    if data[4:8] == b"ftyp":
-        return _named(_BRANDS.get(data[8:12], ("video/mp4", "an MP4 video")))
-    # Acrobat allows some bytes of anything before the header.
-    return Looks("application/pdf", "a PDF document") if b"%PDF-" in data[:1024] else None
+    return boxes.look(data) if data[4:8] == b"ftyp" else pdf.look(data)
 
 
 def _named(found: tuple[str, str] | None) -> Looks | None:

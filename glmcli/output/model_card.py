@@ -38,9 +38,14 @@ def _rows(card: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if card["refuses"]:
         yield "refuses", _list(card["refuses"])
     if card["status"]["delisted"]:
-        yield "delisted", _plain(card["status"]["since"])
+        yield "delisted", _delisted(card["status"])
     yield from (("note", note) for note in card["notes"])
     yield from (("source", line) for line in _sources(card["sources"]))
+
+
+def _delisted(status: Mapping[str, Any]) -> str:
+    instead = f"; the provider names {status['successor']} instead" if status["successor"] else ""
+    return f"{status['since'] or 'no day is named'}{instead}"
 
 
 def _plain(value: Any) -> str:  # noqa: ANN401 - any fact

@@ -40,8 +40,6 @@ _ZHIPU = Wire(
     few_stops=True,
     limits="in_flight",
     media="zhipu",
-    # "may contain <think> and <|begin_of_box|> tags": the chat completion OpenAPI of docs.z.ai (2026-09).
-    boxes=("glm-4.5v", "glm-4.1v-thinking-flash", "glm-4.1v-thinking-flashx"),
 )
 
 # docs.qwencloud.com/api-reference/chat/openai-chat and …/chat/dashscope (2026): max_tokens caps the answer only.
@@ -84,7 +82,9 @@ _DASHSCOPE = Wire(
     json_must_be_named=True,
     parameters=_MODELSTUDIO_PARAMETERS | {"seed": Range(0, 2**63 - 1)},
     limits="per_minute",
-    media="dashscope",
+    # The native protocol has parts of its own, on a path of its own (`multimodal-generation`), and is documented for
+    # other models only: docs.qwencloud.com/api-reference/chat/dashscope (2026).
+    media=None,
 )
 
 # tencentcloud.com/document/product/1300/80634 (GLM guide) and 1300/78942 (2026).

@@ -23,16 +23,20 @@ def messages(request: Request, provider: Provider) -> list[dict[str, Any]]:
     """
     asked = max((at for at, message in enumerate(request.messages) if message.role == "user"), default=0)
     back = provider.wire.reasoning_back == "tool_turn"
-    form = provider.wire.media
-    return [_message(message, form, reasons=back and at > asked) for at, message in enumerate(request.messages)]
-
-
-def _message(message: Message, form: str, *, reasons: bool) -> dict[str, Any]:
-    fields: dict[str, Any] = {"role": message.role, "content": message.text}
-    if message.media:
+    sent = [_message(message, reasons=back and at > asked) for at, message in enumerate(request.messages)]
+    if any(message.media for message in request.messages):
         from glmcli.providers.media_body import parts
+        from glmcli.providers.media_check import rules_of
 
-        fields["content"] = parts(message, form)
+        text_first = rules_of(request.model, provider).text_first
+        for fields, message in zip(sent, request.messages, strict=True):
+            if message.media:
+                fields["content"] = parts(message, text_first=text_first)
+    return sent
+
+
+def _message(message: Message, *, reasons: bool) -> dict[str, Any]:
+    fields: dict[str, Any] = {"role": message.role, "content": message.text}
     if reasons and message.tool_calls and message.reasoning:
         fields["reasoning_content"] = message.reasoning
     if message.tool_calls:

@@ -6,7 +6,6 @@ from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 
 from glmcli.providers.json_text import encode
-from glmcli.providers.media_rules import FORMS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -18,11 +17,11 @@ _MARK = "\ud800"
 _STEP = 3 << 16  # bytes that are encoded at a time; a multiple of three needs no padding
 
 
-def parts(message: Message, form: str) -> list[dict[str, Any]]:
-    """The content of a turn with media, in the order of the provider's own examples. Bytes stand as their Media."""
+def parts(message: Message, *, text_first: bool) -> list[dict[str, Any]]:
+    """The content of a turn with media. Bytes stand as their Media."""
     text = [{"type": "text", "text": message.text}] if message.text else []
     media = [_part(media) for media in message.media]
-    return [*text, *media] if FORMS[form].text_first else [*media, *text]
+    return [*text, *media] if text_first else [*media, *text]
 
 
 def _part(media: Media) -> dict[str, Any]:

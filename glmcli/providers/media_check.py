@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from glmcli import catalogue
 from glmcli.errors import UsageError
-from glmcli.providers.media_rules import FORMS, MIB, Form, Rules, find, takers
+from glmcli.providers.media_rules import MIB, Medium, Rules, find, takers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +30,7 @@ _INSTEAD = {
     "text/html": "look at it: the download may be a page that asks you to log in",
 }
 _CONVERT = "convert it: magick IN OUT.png"
+_SMALLER = "--resize makes it smaller"
 
 
 def media_of(request: Request) -> list[Media]:
@@ -38,15 +38,14 @@ def media_of(request: Request) -> list[Media]:
     return [media for message in request.messages for media in message.media]
 
 
-def rules_of(request: Request, provider: Provider) -> Rules | None:
-    """What the request's model takes at this provider, where it is known."""
-    listed = catalogue.find(provider.catalogue, request.model) is not None
-    return find(provider.catalogue, request.model, listed=listed)
+def rules_of(model: str, provider: Provider) -> Rules:
+    """What this model takes at this provider, as far as it is known."""
+    return find(provider.catalogue, model, provider.wire.media)
 
 
 def contradictions(provider: Provider) -> Iterator[UsageError]:
     """What cannot be sent because nobody has said how."""
-    if not FORMS[provider.wire.media].known:
+    if provider.wire.media is None:
         yield UsageError(
             message=f"how {provider.name} takes media is documented only in part, and not known here",
             fix="another provider, such as -P zai, or your own request with curl",
@@ -55,111 +54,99 @@ def contradictions(provider: Provider) -> Iterator[UsageError]:
 
 def objections(request: Request, provider: Provider) -> Iterator[Objection]:
     """What the provider or the model is known to refuse; --force sends it anyway."""
-    found, form, rules = media_of(request), FORMS[provider.wire.media], rules_of(request, provider)
-    yield from _kinds(found, request, provider, rules)
-    yield from _mixture(found, form, provider)
-    yield from _numbers(found, request, provider, rules)
+    found, rules = media_of(request), rules_of(request.model, provider)
+    who = f"{request.model} at {provider.name}" if rules.known else provider.name
+    yield from _kinds(found, rules, provider, who)
+    yield from _mixture(found, rules, who)
+    yield from _numbers(found, rules, who)
     for media in found:
-        yield from _way(media, form, request, provider, rules)
-        yield from _detail(media, form, provider)
-        yield from _shape(media, form.types or (rules.types if rules else None), request, provider)
-        yield from _size(media, request, provider, rules)
+        medium = rules.media.get(media.kind, Medium())
+        yield from _way(media, medium, who)
+        if media.detail and not rules.details:
+            yield (f"{who} has no detail of pictures", "leave out --detail")
+        yield from _shape(media, medium, who)
+        yield from _size(media, medium, who)
 
 
-def _kinds(found: list[Media], request: Request, provider: Provider, rules: Rules | None) -> Iterator[Objection]:
-    form = FORMS[provider.wire.media]
+def _kinds(found: list[Media], rules: Rules, provider: Provider, who: str) -> Iterator[Objection]:
     for kind in dict.fromkeys(media.kind for media in found):
-        if kind not in form.kinds:
-            yield (f"{provider.name} takes no {_PLURAL[kind]}", f"it takes {_PLURAL[form.kinds[0]]}")
-        elif rules is not None and kind not in rules.kinds:
-            able = takers(provider.catalogue, kind)
-            what = f"takes no {_PLURAL[kind]}" if rules.kinds else "reads text only"
+        if kind in rules.media:
+            continue
+        able = takers(provider.catalogue, kind)
+        if not rules.known:
+            fix = f"it takes {' and '.join(_PLURAL[each] for each in rules.media)}"
+        else:
             fix = f"a model that takes {WORDS[kind]}: -m {', '.join(able)}" if able else "a model of another provider"
-            yield (f"{request.model} at {provider.name} {what}", fix)
+        yield (f"{who} takes no {_PLURAL[kind]}" if rules.media else f"{who} reads text only", fix)
 
 
-def _mixture(found: list[Media], form: Form, provider: Provider) -> Iterator[Objection]:
+def _mixture(found: list[Media], rules: Rules, who: str) -> Iterator[Objection]:
     kinds = dict.fromkeys(media.kind for media in found)
-    if form.together == "one_kind" and len(kinds) > 1:
+    if rules.mixing == "one_kind" and len(kinds) > 1:
         yield (
-            f"{provider.name} takes one kind of media a request: pictures, videos or files",
+            f"{who} takes one kind of media a request",
             f"these are {' and '.join(_PLURAL[kind] for kind in kinds)}: ask once for each",
         )
-    if form.together == "file_apart" and "file" in kinds and len(kinds) > 1:
-        yield (
-            f"{provider.name} takes no files beside pictures or videos",
-            "ask once with the files, once with the others",
-        )
+    if rules.mixing == "file_alone" and "file" in kinds and len(kinds) > 1:
+        yield (f"{who} takes no files beside pictures or videos", "ask once with the files, once with the others")
 
 
-def _numbers(found: list[Media], request: Request, provider: Provider, rules: Rules | None) -> Iterator[Objection]:
-    for kind, most in (rules.most if rules else {}).items():
+def _numbers(found: list[Media], rules: Rules, who: str) -> Iterator[Objection]:
+    for kind, medium in rules.media.items():
         count = sum(media.kind == kind for media in found)
-        if count > most:
-            words = _PLURAL[kind] if most > 1 else _PLURAL[kind].removesuffix("s")
+        if medium.most is not None and count > medium.most:
+            words = _PLURAL[kind] if medium.most > 1 else _PLURAL[kind].removesuffix("s")
             yield (
-                f"{request.model} at {provider.name} takes at most {most} {words}, and these are {count}",
+                f"{who} takes at most {medium.most} {words}, and these are {count}",
                 "leave some out, or ask more than once",
             )
 
 
-def _way(media: Media, form: Form, request: Request, provider: Provider, rules: Rules | None) -> Iterator[Objection]:
+def _way(media: Media, medium: Medium, who: str) -> Iterator[Objection]:
     """By URL, or as data."""
-    if media.url and media.kind in form.kinds and media.kind not in form.by_url:
+    if media.url and not medium.url:
         yield (
-            f"{provider.name} takes {_PLURAL[media.kind]} as data, not by URL",
+            f"{who} takes {_PLURAL[media.kind]} as data, not by URL",
             "fetch it first, as in curl -s URL | glm vision --image - PROMPT",
         )
-    if media.data and media.kind in form.kinds and media.kind not in form.by_data:
+    if media.data and not medium.data and media.kind == "image":
+        yield (f"{who} takes pictures by URL only", "upload it somewhere")
+    elif media.data and not medium.data:
         yield (
             f"{media.name}: {media.kind}_url takes a URL, not a local file",
             "upload it somewhere, or use --image for a picture",
         )
-    elif media.data and media.kind == "image" and rules is not None and not rules.data:
-        yield (f"{request.model} at {provider.name} takes pictures by URL only", "upload it somewhere")
 
 
-def _detail(media: Media, form: Form, provider: Provider) -> Iterator[Objection]:
-    if media.detail and not form.detail:
-        yield (f"{provider.name} has no detail of pictures", "leave out --detail")
-
-
-def _shape(media: Media, types: tuple[str, ...] | None, request: Request, provider: Provider) -> Iterator[Objection]:
+def _shape(media: Media, medium: Medium, who: str) -> Iterator[Objection]:
     """What it is, and whether it is whole."""
-    looks = media.looks
-    if media.kind != "image" or not media.data or looks is None:
+    looks, types = media.looks, medium.types
+    if not media.data or looks is None:
         return
-    if not media.type.startswith("image/"):
+    if media.kind == "image" and not media.type.startswith("image/"):
         yield (f"{media.name}: it is {looks.what}, not a picture", _INSTEAD.get(media.type, "give a picture"))
-    elif types is not None and media.type not in types:
+    elif media.kind == "image" and types is not None and media.type not in types:
         what = looks.what if looks.type == media.type else media.type
         known = ", ".join(name.removeprefix("image/") for name in types)
-        yield (
-            f"{media.name}: {request.model} at {provider.name} takes {known}, and this is {what}",
-            _INSTEAD.get(media.type, _CONVERT),
-        )
+        yield (f"{media.name}: {who} takes {known}, and this is {what}", _INSTEAD.get(media.type, _CONVERT))
     if looks.fault and looks.type == media.type:
         yield (f"{media.name}: {looks.what} that is cut off or damaged: {looks.fault}", "make or fetch it again")
 
 
-def _size(media: Media, request: Request, provider: Provider, rules: Rules | None) -> Iterator[Objection]:
-    if media.kind != "image" or rules is None or media.looks is None:
-        return
-    name = f"{request.model} at {provider.name}"
-    if rules.most_bytes and len(media.data) > rules.most_bytes:
-        limit = f"{rules.most_bytes} ({rules.most_bytes // MIB} MB)"
-        yield f"{media.name} has {len(media.data)} bytes, and {name} takes at most {limit}", "--resize makes it smaller"
-    width, height, most = media.looks.width or 0, media.looks.height or 0, rules.most_pixels
-    if most and max(width, height) > most:
-        yield (
-            f"{media.name} has {width}x{height} pixels, and {name} takes at most {most}x{most}",
-            "--resize makes it smaller",
-        )
+def _size(media: Media, medium: Medium, who: str) -> Iterator[Objection]:
+    if medium.most_bytes and len(media.data) > medium.most_bytes:
+        limit = f"{medium.most_bytes} ({medium.most_bytes // MIB} MB)"
+        yield f"{media.name} has {len(media.data)} bytes, and {who} takes at most {limit}", _SMALLER
+    looks = media.looks
+    if looks and not medium.holds(looks.width or 0, looks.height or 0):
+        limit = f"{medium.width}x{medium.height}"
+        yield f"{media.name} has {looks.width}x{looks.height} pixels, and {who} takes at most {limit}", _SMALLER
 
 
 def remarks(request: Request, provider: Provider) -> Iterator[str]:
     """What is not checked."""
-    if rules_of(request, provider) is None:
+    rules = rules_of(request.model, provider)
+    if not rules.known:
         yield f"what {request.model} at {provider.name} takes beside text is not known: it is sent unchecked"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Literal
 
+from glmcli.catalogue import find
 from glmcli.record import EMPTY, Record
 
 if TYPE_CHECKING:
@@ -94,9 +95,8 @@ class Wire(Record):
         json_must_be_named: structured output is refused unless the conversation names JSON.
         json_schema: `response_format` takes a schema, or nothing is known against it.
         limits: what the provider counts when it refuses.
-        media: its form in `media_rules`: how it takes pictures, videos and files, and in which order.
-        boxes: models whose answers hold `<|begin_of_box|>` and `<|end_of_box|>`, and may begin with think tags.
-        box_tags: this answer does.
+        media: how it takes pictures, videos and files, and in which order: a form of the catalogue.
+        box_tags: this answer may hold `<|begin_of_box|>` and `<|end_of_box|>`, and begin with think tags.
     """
 
     thinking: Thinking
@@ -122,8 +122,7 @@ class Wire(Record):
     json_must_be_named: bool = False
     json_schema: bool = True
     limits: Literal["in_flight", "per_minute"] | None = None
-    media: Literal["openai", "zhipu", "tokenhub", "ollama", "dashscope"] = "openai"
-    boxes: tuple[str, ...] = ()
+    media: Literal["openai", "zhipu", "tokenhub", "ollama"] | None = "openai"
     box_tags: bool = False
 
     @property
@@ -170,6 +169,7 @@ class Provider(Record):
 
     def serving(self, model: str) -> Provider:
         """The row as it is for this model."""
-        if model not in self.wire.boxes:
+        known = find(self.catalogue, model)
+        if known is None or not known.box_tags:
             return self
         return self.replace(wire=self.wire.replace(box_tags=True, think_tags="open"))
