@@ -17,6 +17,7 @@ class Retry(Enum):
     IN_FLIGHT = "in_flight"
     MINUTE = "minute"
     OVERLOAD = "overload"
+    SERVER = "server"
     NETWORK = "network"
 
     def wait(self, attempt: int) -> float:
@@ -30,6 +31,7 @@ _LADDERS = {
     Retry.IN_FLIGHT: (1.0, 2.0, 4.0, 8.0),
     Retry.MINUTE: (60.0,),
     Retry.OVERLOAD: (15.0, 30.0, 60.0),
+    Retry.SERVER: (1.0, 2.0, 4.0, 8.0),
     Retry.NETWORK: (1.0, 2.0, 4.0),
 }
 

@@ -74,22 +74,31 @@ class Fleet:
         self.came = threading.Condition()
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self.open: set[asyncio.Transport] = set()
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._run, daemon=True).start()
+        self._thread.start()
         self._ready.wait()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
 
     def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        server = self._loop.run_until_complete(self._loop.create_server(lambda: _Client(self), "127.0.0.1", 0, backlog=1024))
+        server = self._loop.run_until_complete(
+            self._loop.create_server(lambda: _Client(self), "127.0.0.1", 0, backlog=1024)
+        )
         self.port = server.sockets[0].getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}/v1"
         self._ready.set()
         self._loop.run_forever()
+        server.close()
+        for transport in list(self.open):
+            transport.abort()
+        self._loop.run_until_complete(asyncio.sleep(0))  # which lets them close
+        self._loop.close()
 
     def wait_for(self, count: int, seconds: float = 30.0) -> None:
         """Return when so many requests have come."""
@@ -137,9 +146,11 @@ class _Client(asyncio.Protocol):
 
     def connection_made(self, transport) -> None:
         self._transport = transport
+        self._fleet.open.add(transport)
         self._fleet.connections += 1
 
     def connection_lost(self, _error) -> None:
+        self._fleet.open.discard(self._transport)
         self._fleet.leave(self)
 
     def data_received(self, data: bytes) -> None:

@@ -87,13 +87,17 @@ class Index:
         sql = "SELECT count(*) FROM entry WHERE own AND state = ? AND NOT EXISTS (SELECT 1 FROM input i WHERE i.key = entry.key)"
         return int(self._run(sql, (state,)).fetchone()[0])
 
-    def forget(self) -> None:
-        """Let go of lines that answer no row of the input: their rows are asked by other words now, or are mended."""
-        self._run(
-            "DELETE FROM entry WHERE (own AND state = ? OR state = ?)"
-            " AND NOT EXISTS (SELECT 1 FROM input i WHERE i.key = entry.key)",
-            (OK, INVALID),
-        )
+    def forget_invalid(self) -> None:
+        """Let go of lines for rows that could not be asked, and are no longer in the input: they were mended."""
+        self._forget("state = ?", INVALID)
+
+    def forget_orphans(self) -> None:
+        """Let go of answers to what the input no longer asks, of rows that are named by what they ask."""
+        self._forget("own AND state = ?", OK)
+
+    def _forget(self, which: str, state: str) -> None:
+        sql = f"DELETE FROM entry WHERE {which} AND NOT EXISTS (SELECT 1 FROM input i WHERE i.key = entry.key)"  # noqa: S608 - words of ours
+        self._run(sql, (state,))
 
     @property
     def entries(self) -> int:

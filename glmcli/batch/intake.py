@@ -150,7 +150,7 @@ class Intake:
             return self._bad(row, error.message, fix=error.fix)
         asked = digest(request)
         identity = row.id or self._named(asked)
-        if not row.id and not self._scanned:
+        if not row.id:
             self._index.see(identity, row.line)
         if self._is_elsewhere(identity):
             return None

@@ -207,9 +207,12 @@ class Runner:
             self._put_back(item, gate.refused(now, ticket, result.error.retry or Retry.RATE, result.error.retry_after))
             self._look(result.error, now)
             return
-        usage = result.reply.usage
-        gate.ended(now, ticket, usage.total_tokens if usage else None)
-        self._answered = now
+        if result.error and result.error.retry:
+            gate.refused(now, ticket, Retry.NETWORK, None)  # one more sign that the provider may be down
+        else:
+            usage = result.reply.usage
+            gate.ended(now, ticket, usage.total_tokens if usage else None)
+            self._answered = now
         self._judge(item, candidate, result, began - item.began)
 
     def _encoded(self, item: Item) -> Candidate:

@@ -45,7 +45,7 @@ _PER_MINUTE = Verdict(BusyError, "the one-minute token limit is reached", Retry.
 _OVERLOAD = Verdict(
     BusyError, "the platform is overloaded for this model", Retry.OVERLOAD, "use another model: --fallback"
 )
-_SERVER = Verdict(BusyError, "the provider failed", Retry.RATE)
+_SERVER = Verdict(BusyError, "the provider failed", Retry.SERVER)
 _SERVER_FINAL = Verdict(BusyError, "the provider failed")
 _SLOW = Verdict(BusyError, "the provider took too long", Retry.NETWORK, "leave the wire streamed: no --no-stream")
 

@@ -270,7 +270,9 @@ class _Run:
         if self._ledger:
             self._ledger.sync()
             if not pending and not came:
-                self._index.forget()
+                self._index.forget_invalid()
+                if self._own.redo_changed:
+                    self._index.forget_orphans()
             if self._ledger.count > self._index.entries:
                 with suppress(OSError):  # without it the file is longer, and as good
                     compact(self._ledger, self._index)
