@@ -300,6 +300,12 @@ def test_one_limit_for_a_whole_file(check) -> None:
     assert check(*map(bomb, range(100))) == (2, ["t.json:1:1: this file takes too long to be judged"])
 
 
+def test_the_deadline_ends_the_judging_of_schemas(glm, cwd) -> None:
+    (cwd / "t.json").write_text(json.dumps({"tools": [bomb(number) for number in range(100)]}))
+    done = glm("tools", "run", "--tools", "t.json", "--deadline", "0.05", "-m", "sandbox/glm-5", "hi")
+    assert (done.code, done.err) == (6, "glm: error: the deadline has passed\n")
+
+
 def swallowing() -> None:
     """Work that takes every limit for its own."""
     for _ in range(100):
