@@ -326,6 +326,7 @@ CASES = {
 }
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("command", ["ask", "stream"])
 @pytest.mark.parametrize("name", CASES)
 def test_ending(glm, keys, name, command) -> None:

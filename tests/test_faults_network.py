@@ -265,6 +265,7 @@ def test_N08_a_header_that_drips(once, command) -> None:
     assert time.monotonic() - began < 5
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("text", [": ping\n\n", "\n", "id: 5\n\n", "data:\n\n"])
 def test_N09_pings_and_no_data(once, command, text) -> None:
     script = [head(), chunk(event(HALF)), *pings(text)]
@@ -278,6 +279,7 @@ def test_N09_pings_before_the_first_data(once, command) -> None:
     assert once(command, [head(), *pings()], *flags) == (6, "", "zai: no response within 0.8 s")
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("last", [event(HALF), event(HALF) + b'data: {"choices":[{"del', event(HALF) + b"\xe4"])
 def test_N10_silence_in_the_middle(once, command, last) -> None:
     printed = "Hal\n" if command == "stream" else ""
@@ -359,6 +361,7 @@ def test_N14_ask_drops_what_came_before(put, name) -> None:
     assert (value["tool_calls"], value["usage"], value["attempts"]) == ([], None, 2)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", BREAKS)
 def test_N15_a_failure_before_the_first_delta(put, command, name) -> None:
     # The head came, and chunks without text: nothing is printed yet, so even `stream` may ask again.
@@ -381,6 +384,7 @@ SENT = {
 }
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", SENT)
 def test_N16_what_may_be_billed_is_sent_twice_at_most(put, name) -> None:
     script, requests, billed = SENT[name]
@@ -440,6 +444,7 @@ def test_N18_a_retry_after_that_is_too_long(once, command, value, seconds) -> No
     assert once(command, refusal("1302", f"Retry-After: {value}")) == (5, "", said)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("status", [408, 409, 425, 429, 500, 502, 503, 504, 529])
 def test_N20_statuses_that_are_asked_again(put, command, status) -> None:
     with Server(reply(status, "", SOON), answer()) as server:
@@ -670,6 +675,7 @@ STRANGE = [
 ]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("no_proxy", STRANGE)
 @pytest.mark.parametrize("variable", ["NO_PROXY", "no_proxy"])
 def test_N30_strange_exceptions_never_matter(glm, variable, no_proxy) -> None:
@@ -678,6 +684,7 @@ def test_N30_strange_exceptions_never_matter(glm, variable, no_proxy) -> None:
     assert (done.code, done.out, done.err, len(proxy.requests)) == (0, b"Hello\n", "", 1)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("host", "no_proxy", "proxied"),
     [

@@ -110,6 +110,7 @@ def test_S01_one_byte_at_a_time(ends, bom, line_end) -> None:
     ends(raw(*(body[at : at + 1] for at in range(len(body)))), 0, "a\n中 文😀\n")
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     "before", [b"ta: {", b"n\\u4e2d", b"u4e2d", b"e2d", b"\n\r\n: ping", b"\r\n: ping", b"NE]", b"\n\r\ndata: [DONE]"]
 )
@@ -357,6 +358,7 @@ LARGE = {
 }
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("name", LARGE)
 def test_S15_the_cap_of_an_event(ends, name) -> None:
     # The rest never comes: who waited for it would wait for ever.
@@ -416,6 +418,7 @@ EMPTY = {
 }
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", EMPTY)
 def test_S21_an_empty_answer(ends, name) -> None:
     script, said = EMPTY[name]
@@ -430,6 +433,7 @@ def test_S21_an_empty_answer_that_is_allowed(ends, name) -> None:
 # Holes
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("hole", [{"choices": []}, {"choices": None}, {}, {"choices": [None]}, {"choices": 5}])
 def test_S22_no_choices(ends, as_json, hole) -> None:
     ends(stream(hole, HELLO, hole, STOP, hole), 0, "Hello\n")
@@ -481,12 +485,14 @@ def test_S24_unknown_usage_is_null_and_the_last_counts(as_json, chunks, usage) -
 CODES = {"1302": 5, "1301": 8, "1113": 4, "1000": 3, "1210": 2, "1261": 7}
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("code", CODES)
 def test_S25_an_error_in_the_stream(ends, code) -> None:
     ends(stream(error(code)), CODES[code], "", f"(code {code})", "  why: as it is\n")
     ends(stream(HELLO, error(code), STOP), CODES[code], "Hello\n", f"(code {code})", "  why: as it is\n")
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("data", "code", "said"),
     [
@@ -515,6 +521,7 @@ NATIVE_STOP = (
 )
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("status", "code", "exit_code"),
     [
@@ -686,6 +693,7 @@ HARD = {
 }
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("name", HARD)
 def test_S37_json_that_is_hard_to_read(ends, name) -> None:
     ends(raw(event(HELLO), f"data: {HARD[name]}\n\n", event(STOP)), 13, "Hello\n", "zai: malformed event 2 at byte 81")

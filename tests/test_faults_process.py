@@ -508,6 +508,7 @@ def every_cut() -> tuple[list[str], str]:
 ALL = "\n\n".join(ATTACKS.values())
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("mode", "attack"), [("ask", ALL), ("plain", ALL), *(("live", text) for text in ATTACKS.values())]
 )
@@ -545,6 +546,7 @@ def test_P20_a_pipe_gets_every_byte(glm, command) -> None:
     assert (done.code, done.out, done.err) == (0, f"{text}\n".encode(), f"{text}\n")
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("field", ["content", "reasoning_content"])
 def test_P21_cut_at_every_place(console, mode, field) -> None:
@@ -597,6 +599,7 @@ FIELDS = {
 }
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("field", FIELDS)
 def test_P24_the_same_through_every_other_field(console, field) -> None:
     with Server(FIELDS[field]) as server:
@@ -607,6 +610,7 @@ def test_P24_the_same_through_every_other_field(console, field) -> None:
     assert b"glm: error: " in seen
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -687,6 +691,7 @@ def test_P28_no_escape_on_a_terminal_that_wants_none(console, command, flags, en
     assert b"\x1b" not in console("nothing", env={"NO_COLOR": "1"})[1]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     "env", [{}, {"CI": "1"}, {"FORCE_COLOR": "1"}, {"CLICOLOR_FORCE": "1"}, {"TTY_COMPATIBLE": "1"}]
 )
@@ -750,6 +755,7 @@ def test_P29_no_word_vanishes_at_any_width(console, columns, named) -> None:
     assert "完" in last
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("columns", [1, 20])
 @pytest.mark.parametrize("block", LAYOUT.split("\n\n"))
 def test_P29_no_block_vanishes(console, columns, block) -> None:
@@ -783,6 +789,7 @@ def test_P30_each_event_is_flushed(home, cwd) -> None:
             read_until(process.stdout, b'{"type": "answer", "text": "A"}\n')
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(("text", "printed"), [("x", "x\n"), ("x\n", "x\n"), ("x\n\n", "x\n\n"), ("x\r", "x\r\n")])
 @pytest.mark.parametrize("command", ["ask", "stream"])
 def test_P31_the_last_newline(glm, console, cwd, command, text, printed) -> None:  # noqa: PLR0917
@@ -883,6 +890,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_P33_no_traceback(glm, fault) -> None:
     command = "stream" if len(fault) % 2 else "ask"

@@ -224,6 +224,7 @@ def test_T04_no_argument_chooses_the_program(scene, check, program, said) -> Non
 # Calls that are not whole
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("finish", "code"),
     [
@@ -302,6 +303,7 @@ BROKEN_ARGUMENTS = [
 ]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("text", BROKEN_ARGUMENTS, ids=lambda text: text[:20])
 def test_T08_arguments_are_never_repaired(scene, text) -> None:
     scene.file(tool(properties={"a": TEXT}))
@@ -345,6 +347,7 @@ SCHEMA = {
 }
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     "given",
     [
@@ -433,6 +436,7 @@ def test_T11_an_id_that_comes_last(scene) -> None:
     assert scene.sent[1][2]["tool_call_id"] == "late"
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     "name",
     [
@@ -848,6 +852,7 @@ def canary():
         listener.shutdown(socket.SHUT_RDWR)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     "where", ["{url}/s.json", "{url}/s.json#/x", "file:///etc/hostname", "s.json", "//127.0.0.1/s", "urn:x"]
 )
@@ -893,6 +898,7 @@ BOMBS = [
 ]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("pattern", BOMBS)
 def test_T29_a_regex_bomb_does_not_go_off(glm, scene, check, pattern) -> None:
     schema = {"type": "object", "properties": {"a": {"type": "string", "pattern": pattern}}}
@@ -1005,6 +1011,7 @@ def test_T32_unique_items_in_twenty_thousand(scene, last) -> None:
     assert len(scene.results) == 1
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize(
     "number",
     [
@@ -1171,6 +1178,7 @@ ODD = {
 }
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("name", ODD)
 def test_T39_odd_files_are_one_line(scene, check, name) -> None:
     code, lines, _ = check(ODD[name])

@@ -123,6 +123,7 @@ def test_an_empty_pipe_beside_a_prompt_is_noted(ask, server) -> None:
     assert sent(server) == [("user", "x")]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("arguments", "stdin", "message"),
     [

@@ -299,6 +299,7 @@ IN_ARGUMENTS = {
 }
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("variable", ["ZHIPU_API_KEY", "GLM_API_KEY"])
 @pytest.mark.parametrize("case", IN_ARGUMENTS)
 def test_a_key_in_the_wrong_place_is_not_said_again(glm, cwd, case, variable) -> None:
@@ -356,6 +357,7 @@ def test_what_looked_like_the_beginning_of_a_key_is_not_lost_unless_it_is_most_o
     assert (done.text, done.err) == ("a ***\n", f"{CANARY[:5]}\n")
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("form", ["--json", "--jsonl", "-q"])
 @pytest.mark.parametrize("debug", ["0", "1"])
 def test_an_echo_in_an_error(home, cwd, form, debug) -> None:

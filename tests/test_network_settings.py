@@ -100,6 +100,7 @@ def test_loopback_is_never_proxied(glm, host) -> None:
     assert done.code == (6 if host == "[::1]" else 0)  # the test's server listens on 127.0.0.1
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("no_proxy", "direct"),
     [

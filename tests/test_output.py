@@ -113,6 +113,7 @@ TEXTS = (
 )
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("command", ["ask", "stream"])
 @pytest.mark.parametrize(("pieces", "printed"), TEXTS)
 def test_one_newline_is_added_where_there_is_none(glm, command, pieces, printed) -> None:
@@ -169,6 +170,7 @@ def test_the_locale_does_not_change_a_byte(glm, changes) -> None:
     assert server.requests[0].json["messages"] == [{"role": "user", "content": "问"}]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("command", ["ask", "stream"])
 @pytest.mark.parametrize(
     ("flags", "out", "err"),

@@ -356,6 +356,7 @@ def picked():
     return chosen
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("case", picked(), ids=lambda case: f"{case[0]}-{case[1]}-{case[4]}")
 def test_refusal_as_json(glm, keys, case) -> None:
     row, status, body, code, provider_code, retried = case

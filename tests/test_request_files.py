@@ -79,6 +79,7 @@ SAME = {
 }
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("text", SAME)
 def test_a_key_sends_what_its_flag_sends(glm, body, cwd, text) -> None:
     (cwd / "rules").write_text("Be kind.\n")
@@ -412,6 +413,7 @@ def test_wrong_variables(wrong, text, flags, message) -> None:
 # What a file may not be
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize(
     ("text", "message"),
     [

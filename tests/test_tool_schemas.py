@@ -256,6 +256,7 @@ def test_whatever_the_libraries_raise() -> None:
     assert foreign.Judge({"properties": 3}).faults({}) == ["the arguments cannot be judged"]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("properties", [None, 3, [], "x"])
 @pytest.mark.parametrize("word", ["{a}", "x{a}"])
 def test_properties_that_are_none(check, properties, word) -> None:

@@ -145,6 +145,7 @@ def whole_body(row: str, model: str, *content: dict) -> dict:
     return {"model": model, "messages": [message], "stream": True} | (THINKING if known else {}) | asked
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(("row", "model"), TAKES)
 def test_what_a_model_takes(see, row, model) -> None:
     base = ("--base-url", "http://127.0.0.1:1/v1") if row == "openai" else ()
@@ -219,6 +220,7 @@ UPLOAD = "upload it somewhere, or use --image for a picture"
 SMALLER = "--resize makes it smaller"
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("flags", "message", "fix"),
     [
@@ -435,6 +437,7 @@ def test_a_pipe_that_stays_silent_ends_at_the_deadline(see, cwd) -> None:
     assert (done.code, error_of(done.err)) == (6, "the deadline has passed")
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
