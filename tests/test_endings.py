@@ -399,6 +399,7 @@ NATIVE = {
 }
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("command", ["ask", "stream"])
 @pytest.mark.parametrize("name", NATIVE)
 def test_ending_on_dashscope(glm, keys, name, command) -> None:

@@ -139,6 +139,7 @@ def resolver(tmp_path):
     return make
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("flag", "said"),
     [("--connect-timeout", "cannot connect within 1 s"), ("--deadline", "the deadline of 1 s has passed")],
@@ -348,6 +349,7 @@ def test_N14_thoughts_count_as_printed(put, name) -> None:
     assert (done.code, done.out, len(server.requests)) == (code, b"", 1)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", BREAKS)
 def test_N14_ask_drops_what_came_before(put, name) -> None:
     call = {"index": 0, "id": "c", "function": {"name": "f", "arguments": '{"code":"pri'}}
@@ -792,6 +794,7 @@ def test_N36_no_request_takes_a_connection_that_was_used(put, command) -> None:
 # Addresses
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("path", "sent"),
     [

@@ -97,6 +97,7 @@ def test_S01_any_cut_gives_the_same(bom, line_end) -> None:
     assert all(read([body[:at], body[at:]]) == whole for at in places)
 
 
+@pytest.mark.slow
 def test_S01_any_two_cuts_give_the_same() -> None:
     body = BOM + CUT
     whole = read([body])
@@ -324,6 +325,7 @@ def call(**fields):
     return event(delta(tool_calls=[fields]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "piece",
     [
@@ -425,6 +427,7 @@ def test_S21_an_empty_answer(ends, name) -> None:
     ends(script, 7, " \n" if name == "blanks" else "", said, "--allow-empty")
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("name", ["nothing", "only thoughts", "no tokens"])
 def test_S21_an_empty_answer_that_is_allowed(ends, name) -> None:
     ends(EMPTY[name][0], 0, "", flags=("--retries", "0", "--allow-empty"))
@@ -614,6 +617,7 @@ def test_S30_the_cap_of_an_error_body(ends) -> None:
     ends(script, 5, "", "zai: the provider failed (HTTP 500)", "(only the first 1 MiB of the body was read)")
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("status", "content_type"),
     [
@@ -653,6 +657,7 @@ def halves(*pieces):
     return raw(*deltas, event(STOP), event("[DONE]"))
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("pieces", "printed"),
     [
@@ -780,6 +785,7 @@ FINISHES = {
 }
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("reason", FINISHES)
 def test_S42_reasons_beyond_openais(ends, reason) -> None:
     code, said = FINISHES[reason]
@@ -835,6 +841,7 @@ def test_S15_a_whole_reply_has_the_same_bound() -> None:
         list(reader.feed(b" "))
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("field", ["content", "reasoning_content"])
 def test_S45_the_same_chunk_for_ever(glm, keys, field) -> None:
     script = [head(), *[chunk(event(delta(**{field: "x" * 65536})))] * 1025, Hold()]
@@ -854,6 +861,7 @@ def test_S45_the_bound_counts_bytes_and_names(glm, keys) -> None:
         assert (done.code, error_of(done.err)) == (7, "zai: the model wrote more than 64 MiB without an end")
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("command", ["ask", "stream"])
 def test_S45_the_same_chunk_until_the_deadline(glm, keys, command) -> None:
     again = [step for _ in range(1000) for step in (chunk(event(delta(content="ha "))), Wait(0.02))]

@@ -670,6 +670,10 @@ def rendering_time(console, text: str, pieces: int) -> float:
 def test_P26_an_answer_in_many_deltas(console) -> None:
     words = "".join(f"word{number:04d} " for number in range(347))[:3120]
     assert rendering_time(console, words, 780) < 3
+
+
+@pytest.mark.slow
+def test_P26_four_times_the_deltas(console) -> None:
     fenced = "".join(f"x = {number:06d}\n" for number in range(2000))
     small = rendering_time(console, f"```\n{fenced}\n```\n", 5_000)
     large = rendering_time(console, f"```\n{fenced * 4}\n```\n", 20_000)

@@ -483,6 +483,7 @@ echo "end $1" >>log
 """
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("parallel", [None, False, True])
 def test_T16_one_after_the_other_unless_the_tool_says_parallel(scene, cwd, parallel) -> None:
     scene.program("mark", STEPS)
@@ -655,6 +656,7 @@ while :; do sleep 1; done
 STOPPED = "echo $$ >>pids; sleep 301 & echo $! >>pids; kill -STOP $! $$"
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("script", "count"), [(CHILDREN, 3), (DEAF, 2), (STOPPED, 2)], ids=["children", "deaf", "stopped"]
 )
@@ -698,6 +700,7 @@ while [ "$(wc -l <pids)" -lt 3 ]; do sleep 0.02; done
 """
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("end", "how"), [("echo done", "done\n"), ("sleep 300", "The tool failed: stopped after 1 s.")]
 )

@@ -200,6 +200,7 @@ def test_what_fits_is_sent_whole(home, cwd, server) -> None:
 # A pipe that stays silent
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("flags", [(), ("-q",)])
 def test_a_silent_pipe_is_explained(home, cwd, server, flags) -> None:
     with running(home, cwd, "ask", *ZAI, server.url, *flags, "Summarise", env=KEY, stdin=subprocess.PIPE) as process:

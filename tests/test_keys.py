@@ -23,6 +23,7 @@ FORMS = {
 }
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize(
     ("key", "message"),
     [
@@ -234,20 +235,21 @@ SPELLINGS = {
 }
 
 
-def test_the_spellings_of_a_key(glm, cwd) -> None:
-    """In one answer each; the fixture looks for no key but its own, so the whole of what came is compared."""
-    flags = ("--session", "talk", "--reasoning", "why", "-O", "out")
-    for name, spelling in SPELLINGS.items():
-        scripts = answer(f"a {spelling} b", f"c {spelling} d"), reply(400, {"error": {"message": spelling}})
-        with Server(*scripts) as server:
-            done = glm("ask", *ZAI, server.url, *flags, "hi", env={"ZAI_API_KEY": SPECIAL})
-            written = (cwd / "out").read_text(), (cwd / "why").read_text()
-            assert (done.code, *written) == (0, "a *** b\n", "c *** d\n"), name
-            refused = glm("ask", *ZAI, server.url, "--meta", "meta", "--json", "hi", env={"ZAI_API_KEY": SPECIAL})
-        assert refused.code == 2
-        said = [json.loads(refused.out)["error"]["why"], json.loads((cwd / "meta").read_text())["error"]["why"]]
-        assert said == ["***", "***"], name
-        assert "  why: ***\n" in refused.err, name
+@pytest.mark.sampled(5)  # all of them in one answer: the next test
+@pytest.mark.parametrize("name", SPELLINGS)
+def test_the_spellings_of_a_key(glm, cwd, name) -> None:
+    """The fixture looks for no key but its own, so the whole of what came is compared."""
+    flags, spelling = ("--session", "talk", "--reasoning", "why", "-O", "out"), SPELLINGS[name]
+    scripts = answer(f"a {spelling} b", f"c {spelling} d"), reply(400, {"error": {"message": spelling}})
+    with Server(*scripts) as server:
+        done = glm("ask", *ZAI, server.url, *flags, "hi", env={"ZAI_API_KEY": SPECIAL})
+        written = (cwd / "out").read_text(), (cwd / "why").read_text()
+        assert (done.code, *written) == (0, "a *** b\n", "c *** d\n")
+        refused = glm("ask", *ZAI, server.url, "--meta", "meta", "--json", "hi", env={"ZAI_API_KEY": SPECIAL})
+    assert refused.code == 2
+    said = [json.loads(refused.out)["error"]["why"], json.loads((cwd / "meta").read_text())["error"]["why"]]
+    assert said == ["***", "***"]
+    assert "  why: ***\n" in refused.err
     turns = [json.loads(line) for line in (cwd / "talk").read_text().splitlines()]
     assert {turn["content"][:5] for turn in turns} == {"hi", "a ***"}
 

@@ -583,6 +583,7 @@ def test_a_file_without_servers_does_not_load_the_package(glm, cwd, tmp_path) ->
 # The end
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("mode", ["hang", "stubborn"])
 def test_a_signal_during_a_call(home, cwd, plain, traces, *, mode, number) -> None:

@@ -68,6 +68,7 @@ def test_the_port_of_the_sandbox_is_taken(glm) -> None:
 # Proxies
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("variable", ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"])
 @pytest.mark.parametrize("form", ["http://127.0.0.1:{}", "127.0.0.1:{}", "http://127.0.0.1:{}/"])
 def test_plain_http_through_a_proxy(glm, variable, form) -> None:

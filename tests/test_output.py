@@ -427,6 +427,7 @@ def test_output_into_a_fifo(glm, cwd) -> None:
     assert stat.S_ISFIFO((cwd / "fifo").stat().st_mode)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("flag", ["-O", "--reasoning", "--meta"])
 def test_a_fifo_that_nobody_reads_ends_at_the_deadline(glm, cwd, flag) -> None:
     os.mkfifo(cwd / "fifo")
@@ -436,6 +437,7 @@ def test_a_fifo_that_nobody_reads_ends_at_the_deadline(glm, cwd, flag) -> None:
     assert error_of(done.err) == "the deadline has passed"
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("flags", "code", "said"),
     [

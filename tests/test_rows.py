@@ -72,6 +72,7 @@ def test_streamed(apart, row, command) -> None:
     assert apart(command, row, "glm-5") == (0, ECHO, "" if row == "openai" else THOUGHT)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("row", ROWS)
 def test_whole(apart, row) -> None:
     note = f"glm: glm-5 at {row}: thinking without a stream is refused for some models, and ends after 300 s; "

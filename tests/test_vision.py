@@ -674,6 +674,7 @@ def test_sending_is_no_waiting(see, cwd) -> None:
     assert time.monotonic() - began > 0.7
 
 
+@pytest.mark.slow
 def test_more_than_any_server_takes_is_not_sent(see, cwd) -> None:
     (cwd / "large.png").write_bytes(pictures.png(size=75_000_000))
     with Server(answer("A cat")) as server:
