@@ -369,6 +369,7 @@ def test_a_configured_name_with_a_nul(glm, home, row) -> None:
 # Addresses
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("url", "shown"),
     [

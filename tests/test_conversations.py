@@ -139,6 +139,7 @@ def test_the_same_conversation_on_every_row(talk, row, mode) -> None:
     assert len(set(made)) == len(made)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("row", ALIBABA)
 def test_several_calls_at_alibaba(talk, row, mode) -> None:
@@ -148,6 +149,7 @@ def test_several_calls_at_alibaba(talk, row, mode) -> None:
     assert ran == ["weather sandbox", "clock"]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("row", ROWS)
 def test_tool_stream_where_there_is_none(talk, row) -> None:
     done, ran = talk(row, "--tool-stream", "-q")
@@ -278,6 +280,7 @@ def test_every_request_whole(glm, keys, row, flags, asked) -> None:
     assert ("Accept-Encoding", "identity") in headers[0] or whole
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.usefixtures("scene")
 @pytest.mark.parametrize("row", [row for row in ROWS if PROVIDERS[row].wire.forces_thinking])
 def test_a_forced_call_is_forced_once(glm, keys, row) -> None:

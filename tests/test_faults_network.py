@@ -331,6 +331,7 @@ BREAKS = {
 }
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("count", [1, 2, 3])
 @pytest.mark.parametrize("name", BREAKS)
 def test_N14_what_was_printed_is_never_asked_for_again(put, name, count) -> None:
@@ -644,6 +645,7 @@ def test_N28_a_redirect_to_plain_http_is_refused(put, authority) -> None:
 # Proxies
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("variable", ["ALL_PROXY", "all_proxy", "http_proxy"])
 @pytest.mark.parametrize("scheme", ["socks5", "socks5h"])
 def test_N29_socks(glm, command, variable, scheme) -> None:

@@ -104,6 +104,7 @@ def test_S01_any_two_cuts_give_the_same() -> None:
     assert all(read([body[:a], body[a:b], body[b:]]) == whole for a, b in combinations(range(1, len(body)), 2))
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("bom", [b"", BOM])
 @pytest.mark.parametrize("line_end", [b"\n", b"\r\n", b"\r"])
 def test_S01_one_byte_at_a_time(ends, bom, line_end) -> None:
@@ -448,6 +449,7 @@ def test_S22_no_choices(ends, as_json, hole) -> None:
 TEXTS = [{"type": "text", "text": "Hel"}, {"type": "image_url"}, None, {"text": 5}, {"text": "lo"}]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     "choice",
     [{"delta": None}, {"delta": {"content": None}}, {}, {"delta": []}, {"delta": {"content": 5}}, {"delta": "Hello"}],
@@ -585,6 +587,7 @@ SHAPES = [
 ]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("case", SHAPES, ids=lambda case: json.dumps(case[0]))
 def test_S29_shapes_of_an_error(as_json, case) -> None:
     value, code, provider_code, why = case

@@ -246,6 +246,7 @@ def test_P05_a_shell_sees_143(home, cwd) -> None:
         assert read_until(process.stdout, b"\n") == b"143\n"
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("mode", ["ask", "live", "plain"])
 @pytest.mark.parametrize("apart", ["stdout", "stderr", None])
 def test_P06_the_terminal_is_closed(home, cwd, mode, apart) -> None:
@@ -319,6 +320,7 @@ def test_P09_a_disk_that_fills_up_under_stdout(home, cwd, command) -> None:
 CLOSED = ["<&-", "2>&-", "<&- 2>&-", ">&-", "<&- >&-", ">&- 2>&-", "<&- >&- 2>&-"]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("command", ["ask", "stream"])
 @pytest.mark.parametrize("where", CLOSED)
 def test_P10_closed_descriptors(home, cwd, command, where) -> None:
@@ -447,6 +449,7 @@ LOCALES = [
 ]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("changes", [*LOCALES[:5], LOCALES[6]])
 def test_P17_the_locale_changes_no_byte(glm, console, changes) -> None:
     with Server(answer("中文✨ é", "思✨")) as server:
@@ -683,6 +686,7 @@ def test_P26_four_times_the_deltas(console) -> None:
 COLOURLESS = [(("--plain",), {}), ((), {"NO_COLOR": "1"}), ((), {"TERM": "dumb"})]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(("flags", "env"), COLOURLESS)
 @pytest.mark.parametrize("command", ["ask", "stream"])
 def test_P28_no_escape_on_a_terminal_that_wants_none(console, command, flags, env) -> None:

@@ -755,6 +755,7 @@ def test_T25_output_is_made_harmless(home, cwd, failing) -> None:
     assert told.endswith("ared\ufffdbclink\nd\ufffde\tf" + ("" if told.endswith("f") else "\n"))
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("parallel", [False, True])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_T26_ctrl_c_while_a_tool_runs(home, cwd, parallel, number) -> None:
@@ -971,6 +972,7 @@ CYCLES = {
 }
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", CYCLES)
 def test_T31_a_cycle_is_a_fault(scene, check, name) -> None:
     code, lines, _ = check(with_parameters(CYCLES[name]))
@@ -1102,6 +1104,7 @@ def test_T35_scalars_are_those_of_yaml_1_2(glm, check) -> None:
     assert [(value, type(value)) for value in values] == [(value, type(value)) for value in SCALARS.values()]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("scalar", ["NO", "no", "on", "1:30", "2026-11-22", "1_000", "=", "<<", "y"])
 def test_T35_what_looks_like_something_else_is_a_description(check, scalar) -> None:
     assert check(f"tools:\n- name: t\n  description: {scalar}\n  run: ['true']\n") == (0, [], "")

@@ -58,6 +58,7 @@ def refused(ask, server):
 # stdin and the prompt
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("arguments", "stdin", "message"),
     [
@@ -259,6 +260,7 @@ def test_the_command_line_is_read_as_utf8_in_any_locale(ask, server) -> None:
     assert sent(server) == [("user", "é")]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

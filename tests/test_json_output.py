@@ -150,6 +150,7 @@ BEFORE = {
 }
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("case", BEFORE)
 def test_one_object_for_every_failure_before_sending(glm, cwd, case) -> None:
     arguments, env, code, kind, words = BEFORE[case]

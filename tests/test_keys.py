@@ -331,6 +331,7 @@ def test_the_key_of_a_row_of_ones_own(glm, home) -> None:
     assert (done.code, error_of(done.err)) == (2, "--provider: unknown provider '***'")
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("size", [1, 2, 7])
 @pytest.mark.parametrize("form", FORMS)
 def test_an_echo_cut_into_pieces(glm, form, size) -> None:

@@ -367,6 +367,7 @@ def test_output_with_the_longest_name(glm, cwd) -> None:
     assert (done.code, (cwd / name).read_bytes()) == (0, b"Hi\n")
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("command", ["ask", "stream"])
 @pytest.mark.parametrize("flags", [(), ("--keep-partial",), ("--jsonl",)])
 @pytest.mark.parametrize("exists", [True, False])

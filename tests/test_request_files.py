@@ -271,6 +271,7 @@ def test_every_key_of_the_schema_is_tried_here() -> None:
 # Flags override
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("flags", "key", "value"),
     [

@@ -163,6 +163,7 @@ def test_what_a_model_takes(see, row, model) -> None:
         assert (said in done.err) == unknown
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("row", ["bigmodel", "zai", "tokenhub", "vllm", "ollama", "llamacpp"])
 def test_the_bytes_reach_the_wire(see, keys, row) -> None:
     model = () if row in ("bigmodel", "zai", "tokenhub") else ("-m", "any")
@@ -340,6 +341,7 @@ def test_the_native_protocol_is_refused_whatever_is_wished(refused, model) -> No
         )
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("row", "model", "flag", "place", "most"),
     [
@@ -769,6 +771,7 @@ def test_a_turn_of_pictures_alone(glm, cwd) -> None:
     assert json.loads(done.out)["body"]["messages"][0]["content"] == [part("image", shown(pictures.PNG, "image/png"))]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.usefixtures("files")
 @pytest.mark.parametrize(
     ("text", "message"),
@@ -937,6 +940,7 @@ def test_a_type_that_is_not_taken_is_rewritten(image, sent) -> None:
         assert (type_, image.open(io.BytesIO(data)).size) == (kind, (12, 8))
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("mode", "form", "kind"),
     [
