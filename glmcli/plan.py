@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 class Limits(Record):
     """How long and how often. Units: seconds; None is for ever."""
 
-    retries: int = 3
-    retry_max_time: float = 180.0
-    connect: float = 10.0
-    first: float = 300.0
-    idle: float = 300.0
-    deadline: float | None = None
+    retries: int
+    retry_max_time: float
+    connect: float
+    first: float
+    idle: float
+    deadline: float | None
 
 
 class Candidate(Record):
@@ -47,7 +47,7 @@ class Plan(Record):
 
     candidates: tuple[Candidate, ...]
     started: float
-    limits: Limits = Limits()
+    limits: Limits
     live: bool = False
     exact: bool = False
     allow_empty: bool = False

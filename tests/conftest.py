@@ -9,6 +9,7 @@ import subprocess
 import sys
 import sysconfig
 import urllib.parse
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -121,6 +122,20 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 def keys() -> dict[str, str]:
     """A key for every provider that wants one."""
     return dict.fromkeys(KEY_VARIABLES, CANARY)
+
+
+@pytest.hookimpl(tryfirst=True)  # before what is slow is left out
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of the cases of a test that is marked `sampled(n)`, the first and each n-th after it are quick."""
+    seen: Counter[str] = Counter()
+    for item in items:
+        mark = item.get_closest_marker("sampled")
+        if mark is None:
+            continue
+        test = item.nodeid.partition("[")[0]
+        if seen[test] % mark.args[0]:
+            item.add_marker(pytest.mark.slow)
+        seen[test] += 1
 
 
 def pytest_configure() -> None:

@@ -84,6 +84,7 @@ CONFIG = {"provider": "dashscope", "model": "from-config"}
 KEYS = {"ZAI_API_KEY": CANARY, "TOKENHUB_API_KEY": CANARY}
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("flags", "file", "env", "config", "row", "model"),
     [
@@ -368,6 +369,7 @@ def test_a_configured_name_with_a_nul(glm, home, row) -> None:
 # Addresses
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("url", "shown"),
     [
@@ -388,6 +390,7 @@ def test_base_url(glm, url, shown) -> None:
         assert json.loads(done.out)["url"] == f"{shown}/chat/completions"
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize(
     ("url", "message"),
     [

@@ -142,6 +142,7 @@ def in_zsh(line: str, place: Path) -> list[str]:
     return words
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_what_a_tab_offers(shell, name, place) -> None:

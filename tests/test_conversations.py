@@ -123,6 +123,7 @@ def talk(glm, keys, sandbox, scene):
     return run
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("row", ROWS)
 def test_the_same_conversation_on_every_row(talk, row, mode) -> None:
@@ -138,6 +139,7 @@ def test_the_same_conversation_on_every_row(talk, row, mode) -> None:
     assert len(set(made)) == len(made)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("row", ALIBABA)
 def test_several_calls_at_alibaba(talk, row, mode) -> None:
@@ -147,6 +149,7 @@ def test_several_calls_at_alibaba(talk, row, mode) -> None:
     assert ran == ["weather sandbox", "clock"]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("row", ROWS)
 def test_tool_stream_where_there_is_none(talk, row) -> None:
     done, ran = talk(row, "--tool-stream", "-q")
@@ -157,6 +160,7 @@ def test_tool_stream_where_there_is_none(talk, row) -> None:
         assert error_of(done.err) == f"{row} has no tool_stream"
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("row", ROWS)
 def test_the_same_answer_printed(talk, row) -> None:
     for flags in ((), ("--stream",), ("--no-stream",)):
@@ -231,6 +235,7 @@ def turn(row: str, text: str, reasoning: str, calls: list[dict]) -> dict:
     return {"role": "assistant", "content": text, "tool_calls": made} | back
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize(
     ("flags", "asked"),
     [((), None), (("--tool-stream",), True), (("--no-tool-stream",), False), (("--no-stream",), False)],
@@ -275,6 +280,7 @@ def test_every_request_whole(glm, keys, row, flags, asked) -> None:
     assert ("Accept-Encoding", "identity") in headers[0] or whole
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.usefixtures("scene")
 @pytest.mark.parametrize("row", [row for row in ROWS if PROVIDERS[row].wire.forces_thinking])
 def test_a_forced_call_is_forced_once(glm, keys, row) -> None:
@@ -318,6 +324,7 @@ def read(row: str, pieces: list[bytes]) -> list[tuple[str, str, str]]:
     return [(call.id, call.name, call.arguments) for call in folded.tool_calls]
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("name", SHAPES)
 @pytest.mark.parametrize(
     ("row", "line_end"), [("zai", b"\n"), ("vllm", b"\r\n"), ("modelstudio", b"\r"), ("dashscope", b"\n")]

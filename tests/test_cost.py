@@ -90,6 +90,7 @@ COSTS = [
 ]
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize(("model", "counted", "wanted"), COSTS)
 def test_tokens_at_the_list_price(glm, real, model, counted, wanted) -> None:
     with real(answering(usage(*counted))) as env:

@@ -326,8 +326,14 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("command", ["ask", "stream"])
-@pytest.mark.parametrize("name", CASES)
+def by_turns():
+    """Each ending with both commands; one of them is quick, by turns."""
+    for number, name in enumerate(CASES):
+        for at, command in enumerate(("ask", "stream")):
+            yield pytest.param(name, command, marks=pytest.mark.slow if (number + at) % 2 else ())
+
+
+@pytest.mark.parametrize(("name", "command"), list(by_turns()))
 def test_ending(glm, keys, name, command) -> None:
     script, code, printed, said = CASES[name]
     with Server(script) as server:
@@ -398,6 +404,7 @@ NATIVE = {
 }
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("command", ["ask", "stream"])
 @pytest.mark.parametrize("name", NATIVE)
 def test_ending_on_dashscope(glm, keys, name, command) -> None:

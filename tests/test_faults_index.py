@@ -23,11 +23,16 @@ def trees() -> list[ast.Module]:
     return [ast.parse(path.read_text(encoding="utf-8")) for path in sorted(HERE.glob("test_faults_*.py"))]
 
 
-def rows_tested() -> set[str]:
-    """The ids that begin the names of tests."""
+def rows_tested(*, slow: bool = True) -> set[str]:
+    """The ids that begin the names of tests; without `slow`, of those alone that every run runs."""
     functions = (node for tree in trees() for node in tree.body if isinstance(node, ast.FunctionDef))
-    found = (re.match(r"test_([SNPKT]\d{2})_", function.name) for function in functions)
+    counted = (function for function in functions if slow or not is_slow(function))
+    found = (re.match(r"test_([SNPKT]\d{2})_", function.name) for function in counted)
     return {match[1] for match in found if match}
+
+
+def is_slow(function: ast.FunctionDef) -> bool:
+    return any(ast.unparse(decorator) == "pytest.mark.slow" for decorator in function.decorator_list)
 
 
 def rows_excused() -> dict[str, str]:
@@ -43,6 +48,10 @@ def rows_excused() -> dict[str, str]:
 
 def test_every_row_is_tested_or_excused() -> None:
     assert rows_tested() | set(rows_excused()) == ROWS
+
+
+def test_every_row_has_a_quick_test() -> None:
+    assert rows_tested(slow=False) == rows_tested()
 
 
 def test_what_is_tested_needs_no_excuse() -> None:

@@ -139,6 +139,7 @@ def resolver(tmp_path):
     return make
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("flag", "said"),
     [("--connect-timeout", "cannot connect within 1 s"), ("--deadline", "the deadline of 1 s has passed")],
@@ -265,6 +266,7 @@ def test_N08_a_header_that_drips(once, command) -> None:
     assert time.monotonic() - began < 5
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("text", [": ping\n\n", "\n", "id: 5\n\n", "data:\n\n"])
 def test_N09_pings_and_no_data(once, command, text) -> None:
     script = [head(), chunk(event(HALF)), *pings(text)]
@@ -278,6 +280,7 @@ def test_N09_pings_before_the_first_data(once, command) -> None:
     assert once(command, [head(), *pings()], *flags) == (6, "", "zai: no response within 0.8 s")
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("last", [event(HALF), event(HALF) + b'data: {"choices":[{"del', event(HALF) + b"\xe4"])
 def test_N10_silence_in_the_middle(once, command, last) -> None:
     printed = "Hal\n" if command == "stream" else ""
@@ -328,6 +331,7 @@ BREAKS = {
 }
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("count", [1, 2, 3])
 @pytest.mark.parametrize("name", BREAKS)
 def test_N14_what_was_printed_is_never_asked_for_again(put, name, count) -> None:
@@ -346,6 +350,7 @@ def test_N14_thoughts_count_as_printed(put, name) -> None:
     assert (done.code, done.out, len(server.requests)) == (code, b"", 1)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", BREAKS)
 def test_N14_ask_drops_what_came_before(put, name) -> None:
     call = {"index": 0, "id": "c", "function": {"name": "f", "arguments": '{"code":"pri'}}
@@ -359,6 +364,7 @@ def test_N14_ask_drops_what_came_before(put, name) -> None:
     assert (value["tool_calls"], value["usage"], value["attempts"]) == ([], None, 2)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", BREAKS)
 def test_N15_a_failure_before_the_first_delta(put, command, name) -> None:
     # The head came, and chunks without text: nothing is printed yet, so even `stream` may ask again.
@@ -381,6 +387,7 @@ SENT = {
 }
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", SENT)
 def test_N16_what_may_be_billed_is_sent_twice_at_most(put, name) -> None:
     script, requests, billed = SENT[name]
@@ -440,6 +447,7 @@ def test_N18_a_retry_after_that_is_too_long(once, command, value, seconds) -> No
     assert once(command, refusal("1302", f"Retry-After: {value}")) == (5, "", said)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("status", [408, 409, 425, 429, 500, 502, 503, 504, 529])
 def test_N20_statuses_that_are_asked_again(put, command, status) -> None:
     with Server(reply(status, "", SOON), answer()) as server:
@@ -637,6 +645,7 @@ def test_N28_a_redirect_to_plain_http_is_refused(put, authority) -> None:
 # Proxies
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("variable", ["ALL_PROXY", "all_proxy", "http_proxy"])
 @pytest.mark.parametrize("scheme", ["socks5", "socks5h"])
 def test_N29_socks(glm, command, variable, scheme) -> None:
@@ -670,6 +679,7 @@ STRANGE = [
 ]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("no_proxy", STRANGE)
 @pytest.mark.parametrize("variable", ["NO_PROXY", "no_proxy"])
 def test_N30_strange_exceptions_never_matter(glm, variable, no_proxy) -> None:
@@ -678,6 +688,7 @@ def test_N30_strange_exceptions_never_matter(glm, variable, no_proxy) -> None:
     assert (done.code, done.out, done.err, len(proxy.requests)) == (0, b"Hello\n", "", 1)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("host", "no_proxy", "proxied"),
     [
@@ -785,6 +796,7 @@ def test_N36_no_request_takes_a_connection_that_was_used(put, command) -> None:
 # Addresses
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("path", "sent"),
     [

@@ -97,12 +97,14 @@ def test_S01_any_cut_gives_the_same(bom, line_end) -> None:
     assert all(read([body[:at], body[at:]]) == whole for at in places)
 
 
+@pytest.mark.slow
 def test_S01_any_two_cuts_give_the_same() -> None:
     body = BOM + CUT
     whole = read([body])
     assert all(read([body[:a], body[a:b], body[b:]]) == whole for a, b in combinations(range(1, len(body)), 2))
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("bom", [b"", BOM])
 @pytest.mark.parametrize("line_end", [b"\n", b"\r\n", b"\r"])
 def test_S01_one_byte_at_a_time(ends, bom, line_end) -> None:
@@ -110,6 +112,7 @@ def test_S01_one_byte_at_a_time(ends, bom, line_end) -> None:
     ends(raw(*(body[at : at + 1] for at in range(len(body)))), 0, "a\n中 文😀\n")
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     "before", [b"ta: {", b"n\\u4e2d", b"u4e2d", b"e2d", b"\n\r\n: ping", b"\r\n: ping", b"NE]", b"\n\r\ndata: [DONE]"]
 )
@@ -323,6 +326,7 @@ def call(**fields):
     return event(delta(tool_calls=[fields]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "piece",
     [
@@ -357,6 +361,7 @@ LARGE = {
 }
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("name", LARGE)
 def test_S15_the_cap_of_an_event(ends, name) -> None:
     # The rest never comes: who waited for it would wait for ever.
@@ -416,12 +421,14 @@ EMPTY = {
 }
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", EMPTY)
 def test_S21_an_empty_answer(ends, name) -> None:
     script, said = EMPTY[name]
     ends(script, 7, " \n" if name == "blanks" else "", said, "--allow-empty")
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("name", ["nothing", "only thoughts", "no tokens"])
 def test_S21_an_empty_answer_that_is_allowed(ends, name) -> None:
     ends(EMPTY[name][0], 0, "", flags=("--retries", "0", "--allow-empty"))
@@ -430,6 +437,7 @@ def test_S21_an_empty_answer_that_is_allowed(ends, name) -> None:
 # Holes
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("hole", [{"choices": []}, {"choices": None}, {}, {"choices": [None]}, {"choices": 5}])
 def test_S22_no_choices(ends, as_json, hole) -> None:
     ends(stream(hole, HELLO, hole, STOP, hole), 0, "Hello\n")
@@ -441,6 +449,7 @@ def test_S22_no_choices(ends, as_json, hole) -> None:
 TEXTS = [{"type": "text", "text": "Hel"}, {"type": "image_url"}, None, {"text": 5}, {"text": "lo"}]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     "choice",
     [{"delta": None}, {"delta": {"content": None}}, {}, {"delta": []}, {"delta": {"content": 5}}, {"delta": "Hello"}],
@@ -481,12 +490,14 @@ def test_S24_unknown_usage_is_null_and_the_last_counts(as_json, chunks, usage) -
 CODES = {"1302": 5, "1301": 8, "1113": 4, "1000": 3, "1210": 2, "1261": 7}
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("code", CODES)
 def test_S25_an_error_in_the_stream(ends, code) -> None:
     ends(stream(error(code)), CODES[code], "", f"(code {code})", "  why: as it is\n")
     ends(stream(HELLO, error(code), STOP), CODES[code], "Hello\n", f"(code {code})", "  why: as it is\n")
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("data", "code", "said"),
     [
@@ -515,6 +526,7 @@ NATIVE_STOP = (
 )
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("status", "code", "exit_code"),
     [
@@ -575,6 +587,7 @@ SHAPES = [
 ]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("case", SHAPES, ids=lambda case: json.dumps(case[0]))
 def test_S29_shapes_of_an_error(as_json, case) -> None:
     value, code, provider_code, why = case
@@ -607,6 +620,7 @@ def test_S30_the_cap_of_an_error_body(ends) -> None:
     ends(script, 5, "", "zai: the provider failed (HTTP 500)", "(only the first 1 MiB of the body was read)")
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("status", "content_type"),
     [
@@ -646,6 +660,7 @@ def halves(*pieces):
     return raw(*deltas, event(STOP), event("[DONE]"))
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("pieces", "printed"),
     [
@@ -686,6 +701,7 @@ HARD = {
 }
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("name", HARD)
 def test_S37_json_that_is_hard_to_read(ends, name) -> None:
     ends(raw(event(HELLO), f"data: {HARD[name]}\n\n", event(STOP)), 13, "Hello\n", "zai: malformed event 2 at byte 81")
@@ -772,6 +788,7 @@ FINISHES = {
 }
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("reason", FINISHES)
 def test_S42_reasons_beyond_openais(ends, reason) -> None:
     code, said = FINISHES[reason]
@@ -827,6 +844,7 @@ def test_S15_a_whole_reply_has_the_same_bound() -> None:
         list(reader.feed(b" "))
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("field", ["content", "reasoning_content"])
 def test_S45_the_same_chunk_for_ever(glm, keys, field) -> None:
     script = [head(), *[chunk(event(delta(**{field: "x" * 65536})))] * 1025, Hold()]
@@ -846,6 +864,7 @@ def test_S45_the_bound_counts_bytes_and_names(glm, keys) -> None:
         assert (done.code, error_of(done.err)) == (7, "zai: the model wrote more than 64 MiB without an end")
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("command", ["ask", "stream"])
 def test_S45_the_same_chunk_until_the_deadline(glm, keys, command) -> None:
     again = [step for _ in range(1000) for step in (chunk(event(delta(content="ha "))), Wait(0.02))]

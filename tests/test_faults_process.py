@@ -246,6 +246,7 @@ def test_P05_a_shell_sees_143(home, cwd) -> None:
         assert read_until(process.stdout, b"\n") == b"143\n"
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("mode", ["ask", "live", "plain"])
 @pytest.mark.parametrize("apart", ["stdout", "stderr", None])
 def test_P06_the_terminal_is_closed(home, cwd, mode, apart) -> None:
@@ -319,6 +320,7 @@ def test_P09_a_disk_that_fills_up_under_stdout(home, cwd, command) -> None:
 CLOSED = ["<&-", "2>&-", "<&- 2>&-", ">&-", "<&- >&-", ">&- 2>&-", "<&- >&- 2>&-"]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("command", ["ask", "stream"])
 @pytest.mark.parametrize("where", CLOSED)
 def test_P10_closed_descriptors(home, cwd, command, where) -> None:
@@ -447,6 +449,7 @@ LOCALES = [
 ]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("changes", [*LOCALES[:5], LOCALES[6]])
 def test_P17_the_locale_changes_no_byte(glm, console, changes) -> None:
     with Server(answer("中文✨ é", "思✨")) as server:
@@ -508,6 +511,7 @@ def every_cut() -> tuple[list[str], str]:
 ALL = "\n\n".join(ATTACKS.values())
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("mode", "attack"), [("ask", ALL), ("plain", ALL), *(("live", text) for text in ATTACKS.values())]
 )
@@ -545,6 +549,7 @@ def test_P20_a_pipe_gets_every_byte(glm, command) -> None:
     assert (done.code, done.out, done.err) == (0, f"{text}\n".encode(), f"{text}\n")
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("field", ["content", "reasoning_content"])
 def test_P21_cut_at_every_place(console, mode, field) -> None:
@@ -597,6 +602,7 @@ FIELDS = {
 }
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("field", FIELDS)
 def test_P24_the_same_through_every_other_field(console, field) -> None:
     with Server(FIELDS[field]) as server:
@@ -607,6 +613,7 @@ def test_P24_the_same_through_every_other_field(console, field) -> None:
     assert b"glm: error: " in seen
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -666,6 +673,10 @@ def rendering_time(console, text: str, pieces: int) -> float:
 def test_P26_an_answer_in_many_deltas(console) -> None:
     words = "".join(f"word{number:04d} " for number in range(347))[:3120]
     assert rendering_time(console, words, 780) < 3
+
+
+@pytest.mark.slow
+def test_P26_four_times_the_deltas(console) -> None:
     fenced = "".join(f"x = {number:06d}\n" for number in range(2000))
     small = rendering_time(console, f"```\n{fenced}\n```\n", 5_000)
     large = rendering_time(console, f"```\n{fenced * 4}\n```\n", 20_000)
@@ -675,6 +686,7 @@ def test_P26_an_answer_in_many_deltas(console) -> None:
 COLOURLESS = [(("--plain",), {}), ((), {"NO_COLOR": "1"}), ((), {"TERM": "dumb"})]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(("flags", "env"), COLOURLESS)
 @pytest.mark.parametrize("command", ["ask", "stream"])
 def test_P28_no_escape_on_a_terminal_that_wants_none(console, command, flags, env) -> None:
@@ -687,6 +699,7 @@ def test_P28_no_escape_on_a_terminal_that_wants_none(console, command, flags, en
     assert b"\x1b" not in console("nothing", env={"NO_COLOR": "1"})[1]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     "env", [{}, {"CI": "1"}, {"FORCE_COLOR": "1"}, {"CLICOLOR_FORCE": "1"}, {"TTY_COMPATIBLE": "1"}]
 )
@@ -750,6 +763,7 @@ def test_P29_no_word_vanishes_at_any_width(console, columns, named) -> None:
     assert "完" in last
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("columns", [1, 20])
 @pytest.mark.parametrize("block", LAYOUT.split("\n\n"))
 def test_P29_no_block_vanishes(console, columns, block) -> None:
@@ -783,6 +797,7 @@ def test_P30_each_event_is_flushed(home, cwd) -> None:
             read_until(process.stdout, b'{"type": "answer", "text": "A"}\n')
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(("text", "printed"), [("x", "x\n"), ("x\n", "x\n"), ("x\n\n", "x\n\n"), ("x\r", "x\r\n")])
 @pytest.mark.parametrize("command", ["ask", "stream"])
 def test_P31_the_last_newline(glm, console, cwd, command, text, printed) -> None:  # noqa: PLR0917
@@ -883,6 +898,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_P33_no_traceback(glm, fault) -> None:
     command = "stream" if len(fault) % 2 else "ask"

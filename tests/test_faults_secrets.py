@@ -109,6 +109,7 @@ def test_K04_no_key_in_the_arguments(glm, home, cwd) -> None:
             assert not leaks(file.read())
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("form", [("--json",), ("--jsonl",), ("-v", "-u"), ("-q",)])
 @pytest.mark.parametrize("echo", ECHOES)
 def test_K05_nothing_that_is_said_holds_it(glm, echo, form) -> None:

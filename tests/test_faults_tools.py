@@ -224,6 +224,7 @@ def test_T04_no_argument_chooses_the_program(scene, check, program, said) -> Non
 # Calls that are not whole
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("finish", "code"),
     [
@@ -302,6 +303,7 @@ BROKEN_ARGUMENTS = [
 ]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("text", BROKEN_ARGUMENTS, ids=lambda text: text[:20])
 def test_T08_arguments_are_never_repaired(scene, text) -> None:
     scene.file(tool(properties={"a": TEXT}))
@@ -345,6 +347,7 @@ SCHEMA = {
 }
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     "given",
     [
@@ -433,6 +436,7 @@ def test_T11_an_id_that_comes_last(scene) -> None:
     assert scene.sent[1][2]["tool_call_id"] == "late"
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     "name",
     [
@@ -479,6 +483,7 @@ echo "end $1" >>log
 """
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("parallel", [None, False, True])
 def test_T16_one_after_the_other_unless_the_tool_says_parallel(scene, cwd, parallel) -> None:
     scene.program("mark", STEPS)
@@ -651,6 +656,7 @@ while :; do sleep 1; done
 STOPPED = "echo $$ >>pids; sleep 301 & echo $! >>pids; kill -STOP $! $$"
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("script", "count"), [(CHILDREN, 3), (DEAF, 2), (STOPPED, 2)], ids=["children", "deaf", "stopped"]
 )
@@ -694,6 +700,7 @@ while [ "$(wc -l <pids)" -lt 3 ]; do sleep 0.02; done
 """
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("end", "how"), [("echo done", "done\n"), ("sleep 300", "The tool failed: stopped after 1 s.")]
 )
@@ -748,6 +755,7 @@ def test_T25_output_is_made_harmless(home, cwd, failing) -> None:
     assert told.endswith("ared\ufffdbclink\nd\ufffde\tf" + ("" if told.endswith("f") else "\n"))
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("parallel", [False, True])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_T26_ctrl_c_while_a_tool_runs(home, cwd, parallel, number) -> None:
@@ -848,6 +856,7 @@ def canary():
         listener.shutdown(socket.SHUT_RDWR)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     "where", ["{url}/s.json", "{url}/s.json#/x", "file:///etc/hostname", "s.json", "//127.0.0.1/s", "urn:x"]
 )
@@ -893,6 +902,7 @@ BOMBS = [
 ]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("pattern", BOMBS)
 def test_T29_a_regex_bomb_does_not_go_off(glm, scene, check, pattern) -> None:
     schema = {"type": "object", "properties": {"a": {"type": "string", "pattern": pattern}}}
@@ -962,6 +972,7 @@ CYCLES = {
 }
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", CYCLES)
 def test_T31_a_cycle_is_a_fault(scene, check, name) -> None:
     code, lines, _ = check(with_parameters(CYCLES[name]))
@@ -1005,6 +1016,7 @@ def test_T32_unique_items_in_twenty_thousand(scene, last) -> None:
     assert len(scene.results) == 1
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize(
     "number",
     [
@@ -1092,6 +1104,7 @@ def test_T35_scalars_are_those_of_yaml_1_2(glm, check) -> None:
     assert [(value, type(value)) for value in values] == [(value, type(value)) for value in SCALARS.values()]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("scalar", ["NO", "no", "on", "1:30", "2026-11-22", "1_000", "=", "<<", "y"])
 def test_T35_what_looks_like_something_else_is_a_description(check, scalar) -> None:
     assert check(f"tools:\n- name: t\n  description: {scalar}\n  run: ['true']\n") == (0, [], "")
@@ -1171,6 +1184,7 @@ ODD = {
 }
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("name", ODD)
 def test_T39_odd_files_are_one_line(scene, check, name) -> None:
     code, lines, _ = check(ODD[name])

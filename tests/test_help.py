@@ -97,6 +97,7 @@ def flags_in(text: str) -> set[str]:
     return {flag for column in columns for flag in re.findall(r"(?<![\w-])--?[a-zA-Z][a-z-]*", column)}
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("flag", ["-h", "--help"])
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("env", [{}, BROKEN, {"COLUMNS": "0"}, {"COLUMNS": "1"}, {"COLUMNS": "x"}, {"TERM": "dumb"}])

@@ -58,6 +58,7 @@ def refused(ask, server):
 # stdin and the prompt
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("arguments", "stdin", "message"),
     [
@@ -123,6 +124,7 @@ def test_an_empty_pipe_beside_a_prompt_is_noted(ask, server) -> None:
     assert sent(server) == [("user", "x")]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("arguments", "stdin", "message"),
     [
@@ -199,6 +201,7 @@ def test_what_fits_is_sent_whole(home, cwd, server) -> None:
 # A pipe that stays silent
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("flags", [(), ("-q",)])
 def test_a_silent_pipe_is_explained(home, cwd, server, flags) -> None:
     with running(home, cwd, "ask", *ZAI, server.url, *flags, "Summarise", env=KEY, stdin=subprocess.PIPE) as process:
@@ -257,6 +260,7 @@ def test_the_command_line_is_read_as_utf8_in_any_locale(ask, server) -> None:
     assert sent(server) == [("user", "é")]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

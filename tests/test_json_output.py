@@ -150,6 +150,7 @@ BEFORE = {
 }
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("case", BEFORE)
 def test_one_object_for_every_failure_before_sending(glm, cwd, case) -> None:
     arguments, env, code, kind, words = BEFORE[case]
@@ -163,6 +164,7 @@ def test_one_object_for_every_failure_before_sending(glm, cwd, case) -> None:
     assert (value["answer"], value["attempts"], value["error"]["http_status"]) == (None, 0, None)
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("command", ["ask", "stream"])
 @pytest.mark.parametrize("case", BEFORE)
 def test_error_and_end_for_every_failure_before_sending(glm, cwd, command, case) -> None:
@@ -211,6 +213,7 @@ DURING = {
 }
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("case", DURING)
 def test_one_object_for_every_failure_of_the_exchange(glm, cwd, case) -> None:
     script, code, kind, status, provider_code, retryable, finish = DURING[case]
@@ -232,6 +235,7 @@ def test_one_object_for_every_failure_of_the_exchange(glm, cwd, case) -> None:
     assert meta["error"] == error
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("command", ["ask", "stream"])
 @pytest.mark.parametrize("case", DURING)
 def test_error_and_end_for_every_failure_of_the_exchange(glm, command, case) -> None:

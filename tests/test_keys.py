@@ -23,6 +23,7 @@ FORMS = {
 }
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize(
     ("key", "message"),
     [
@@ -234,20 +235,21 @@ SPELLINGS = {
 }
 
 
-def test_the_spellings_of_a_key(glm, cwd) -> None:
-    """In one answer each; the fixture looks for no key but its own, so the whole of what came is compared."""
-    flags = ("--session", "talk", "--reasoning", "why", "-O", "out")
-    for name, spelling in SPELLINGS.items():
-        scripts = answer(f"a {spelling} b", f"c {spelling} d"), reply(400, {"error": {"message": spelling}})
-        with Server(*scripts) as server:
-            done = glm("ask", *ZAI, server.url, *flags, "hi", env={"ZAI_API_KEY": SPECIAL})
-            written = (cwd / "out").read_text(), (cwd / "why").read_text()
-            assert (done.code, *written) == (0, "a *** b\n", "c *** d\n"), name
-            refused = glm("ask", *ZAI, server.url, "--meta", "meta", "--json", "hi", env={"ZAI_API_KEY": SPECIAL})
-        assert refused.code == 2
-        said = [json.loads(refused.out)["error"]["why"], json.loads((cwd / "meta").read_text())["error"]["why"]]
-        assert said == ["***", "***"], name
-        assert "  why: ***\n" in refused.err, name
+@pytest.mark.sampled(5)  # all of them in one answer: the next test
+@pytest.mark.parametrize("name", SPELLINGS)
+def test_the_spellings_of_a_key(glm, cwd, name) -> None:
+    """The fixture looks for no key but its own, so the whole of what came is compared."""
+    flags, spelling = ("--session", "talk", "--reasoning", "why", "-O", "out"), SPELLINGS[name]
+    scripts = answer(f"a {spelling} b", f"c {spelling} d"), reply(400, {"error": {"message": spelling}})
+    with Server(*scripts) as server:
+        done = glm("ask", *ZAI, server.url, *flags, "hi", env={"ZAI_API_KEY": SPECIAL})
+        written = (cwd / "out").read_text(), (cwd / "why").read_text()
+        assert (done.code, *written) == (0, "a *** b\n", "c *** d\n")
+        refused = glm("ask", *ZAI, server.url, "--meta", "meta", "--json", "hi", env={"ZAI_API_KEY": SPECIAL})
+    assert refused.code == 2
+    said = [json.loads(refused.out)["error"]["why"], json.loads((cwd / "meta").read_text())["error"]["why"]]
+    assert said == ["***", "***"]
+    assert "  why: ***\n" in refused.err
     turns = [json.loads(line) for line in (cwd / "talk").read_text().splitlines()]
     assert {turn["content"][:5] for turn in turns} == {"hi", "a ***"}
 
@@ -299,6 +301,7 @@ IN_ARGUMENTS = {
 }
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("variable", ["ZHIPU_API_KEY", "GLM_API_KEY"])
 @pytest.mark.parametrize("case", IN_ARGUMENTS)
 def test_a_key_in_the_wrong_place_is_not_said_again(glm, cwd, case, variable) -> None:
@@ -328,6 +331,7 @@ def test_the_key_of_a_row_of_ones_own(glm, home) -> None:
     assert (done.code, error_of(done.err)) == (2, "--provider: unknown provider '***'")
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("size", [1, 2, 7])
 @pytest.mark.parametrize("form", FORMS)
 def test_an_echo_cut_into_pieces(glm, form, size) -> None:
@@ -356,6 +360,7 @@ def test_what_looked_like_the_beginning_of_a_key_is_not_lost_unless_it_is_most_o
     assert (done.text, done.err) == ("a ***\n", f"{CANARY[:5]}\n")
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("form", ["--json", "--jsonl", "-q"])
 @pytest.mark.parametrize("debug", ["0", "1"])
 def test_an_echo_in_an_error(home, cwd, form, debug) -> None:

@@ -181,7 +181,7 @@ def shown(error):
 
 
 @given(ROWS, TYPES, BODIES, CUTS)
-@settings(max_examples=1500)
+@settings(max_examples=600)
 @example(PROVIDERS["zai"], "", b'data: {"error": {"message": 1e999}}\n\n', [])
 @example(PROVIDERS["zai"], "", b'data: {"choices": [{"finish_reason": ["\\ud800"]}]}\n\n', [])
 @example(PROVIDERS["zai"], "", b'data: {"choices": [{"finish_reason": "a\\nb"}]}\n\n', [])
@@ -204,7 +204,7 @@ def test_a_reply_is_read_or_refused_the_same_however_it_is_cut(provider, kind, d
 @given(
     ROWS, st.integers(300, 599), BODIES, st.dictionaries(st.sampled_from(["content-type", "retry-after"]), st.text())
 )
-@settings(max_examples=800)
+@settings(max_examples=400)
 def test_a_refusal_is_one_of_our_errors(provider, status, body, headers) -> None:
     error = from_body(status, headers, body, provider, 1e9)
     assert error.exit_code in {2, 3, 4, 5, 6, 7, 8, 13}

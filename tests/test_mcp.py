@@ -92,6 +92,7 @@ def test_definitions_of_a_real_server(glm, cwd) -> None:
     assert first["parameters"]["required"] == ["timezone"]
 
 
+@pytest.mark.slow
 def test_call_of_a_real_server(glm, cwd) -> None:
     write_file(cwd, time={"command": TIME})
     done = call(glm, "get_current_time", PARIS)
@@ -291,6 +292,7 @@ def test_denied(glm, plain, traces) -> None:
     assert (told, lines(traces / "called")) == ([], [])
 
 
+@pytest.mark.slow
 def test_one_tool_differs_from_its_server(glm, plain, traces) -> None:
     plain(approve="auto", tools={"other": {"approve": "deny"}, "gone": {"approve": "deny"}})
     listed = glm("tools", "list", "t.json", "--connect")
@@ -583,6 +585,7 @@ def test_a_file_without_servers_does_not_load_the_package(glm, cwd, tmp_path) ->
 # The end
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("mode", ["hang", "stubborn"])
 def test_a_signal_during_a_call(home, cwd, plain, traces, *, mode, number) -> None:

@@ -244,6 +244,7 @@ REFUSALS = {
 }
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("name", REFUSALS)
 def test_refusals(glm, name) -> None:
     script, code = REFUSALS[name]

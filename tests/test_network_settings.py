@@ -68,6 +68,7 @@ def test_the_port_of_the_sandbox_is_taken(glm) -> None:
 # Proxies
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("variable", ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"])
 @pytest.mark.parametrize("form", ["http://127.0.0.1:{}", "127.0.0.1:{}", "http://127.0.0.1:{}/"])
 def test_plain_http_through_a_proxy(glm, variable, form) -> None:
@@ -100,6 +101,7 @@ def test_loopback_is_never_proxied(glm, host) -> None:
     assert done.code == (6 if host == "[::1]" else 0)  # the test's server listens on 127.0.0.1
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("no_proxy", "direct"),
     [

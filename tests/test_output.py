@@ -113,6 +113,7 @@ TEXTS = (
 )
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("command", ["ask", "stream"])
 @pytest.mark.parametrize(("pieces", "printed"), TEXTS)
 def test_one_newline_is_added_where_there_is_none(glm, command, pieces, printed) -> None:
@@ -169,6 +170,7 @@ def test_the_locale_does_not_change_a_byte(glm, changes) -> None:
     assert server.requests[0].json["messages"] == [{"role": "user", "content": "问"}]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("command", ["ask", "stream"])
 @pytest.mark.parametrize(
     ("flags", "out", "err"),
@@ -365,6 +367,7 @@ def test_output_with_the_longest_name(glm, cwd) -> None:
     assert (done.code, (cwd / name).read_bytes()) == (0, b"Hi\n")
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("command", ["ask", "stream"])
 @pytest.mark.parametrize("flags", [(), ("--keep-partial",), ("--jsonl",)])
 @pytest.mark.parametrize("exists", [True, False])
@@ -425,6 +428,7 @@ def test_output_into_a_fifo(glm, cwd) -> None:
     assert stat.S_ISFIFO((cwd / "fifo").stat().st_mode)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("flag", ["-O", "--reasoning", "--meta"])
 def test_a_fifo_that_nobody_reads_ends_at_the_deadline(glm, cwd, flag) -> None:
     os.mkfifo(cwd / "fifo")
@@ -434,6 +438,7 @@ def test_a_fifo_that_nobody_reads_ends_at_the_deadline(glm, cwd, flag) -> None:
     assert error_of(done.err) == "the deadline has passed"
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("flags", "code", "said"),
     [

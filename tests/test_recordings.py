@@ -426,6 +426,7 @@ def dressed(name, end, bom):
     return bom + body(name).replace(b"\n", end)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", EVENTS)
 def test_cut_at_every_byte(name) -> None:
     whole = body(name)

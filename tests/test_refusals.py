@@ -356,6 +356,7 @@ def picked():
     return chosen
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("case", picked(), ids=lambda case: f"{case[0]}-{case[1]}-{case[4]}")
 def test_refusal_as_json(glm, keys, case) -> None:
     row, status, body, code, provider_code, retried = case
@@ -456,6 +457,7 @@ def test_words(glm, keys, case) -> None:
     assert got == said
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize(
     ("status", "retried"), [(403, NO), (404, NO), (405, NO), (429, YES), (501, NO), (502, YES), (503, YES), (504, YES)]
 )
@@ -501,6 +503,7 @@ def test_only_a_mebibyte_of_an_error_is_read(glm, keys) -> None:
     assert got[1].endswith("… (only the first 1 MiB of the body was read)")
 
 
+@pytest.mark.slow
 def test_an_error_whose_body_never_comes(glm, keys) -> None:
     code, got = lines(glm, keys, [head(status=503), Hold()], "--first-timeout", "0.4")
     assert (code, got) == (5, ["glm: error: zai: the provider failed (HTTP 503)"])

@@ -79,6 +79,7 @@ SAME = {
 }
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("text", SAME)
 def test_a_key_sends_what_its_flag_sends(glm, body, cwd, text) -> None:
     (cwd / "rules").write_text("Be kind.\n")
@@ -108,6 +109,7 @@ CUT = stream(delta(content="Hel"), delta(content="", finish_reason="length"))
 EMPTY = stream(delta(content=""), delta(content="", finish_reason="stop"))
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("text", "script", "code", "out", "err"),
     [
@@ -269,6 +271,7 @@ def test_every_key_of_the_schema_is_tried_here() -> None:
 # Flags override
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("flags", "key", "value"),
     [
@@ -346,6 +349,7 @@ def test_server_tools_pass_as_they_are(body) -> None:
 # Variables
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("text", "variables", "prompt"),
     [
@@ -412,6 +416,7 @@ def test_wrong_variables(wrong, text, flags, message) -> None:
 # What a file may not be
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -458,38 +463,39 @@ def test_a_wrong_file(glm, write, cwd, text, message) -> None:
     assert message in error_of(done.err)
 
 
-@pytest.mark.parametrize(
-    ("scalar", "value"),
-    [
-        ("NO", "NO"),
-        ("on", "on"),
-        ("yes", "yes"),
-        ("true", True),
-        ("False", False),
-        ("~", None),
-        ("null", None),
-        ("010", 10),
-        ("0o10", 8),
-        ("0x10", 16),
-        ("1e3", 1000),
-        ("1.20", 1.2),
-        ("1:30", "1:30"),
-        ("2026-01-31", "2026-01-31"),
-        ("0b1", "0b1"),
-        ("1_000", "1_000"),
-        ("=", "="),
-        ('"true"', "true"),
-        ("'5'", "5"),
-        ("[1, two]", [1, "two"]),
-        ("{a: {b: c}}", {"a": {"b": "c"}}),
-    ],
-)
-def test_scalars_are_those_of_yaml_1_2(glm, body, scalar, value) -> None:
-    sent = body(f"prompt: hi\nmodel: vllm/x\noptions:\n  field: {scalar}\n")
-    assert sent["field"] == value
-    assert type(sent["field"]) is type(value) or scalar == "1e3"
-    flag = glm("ask", "-m", "vllm/x", "-o", f"field={scalar}", "hi", "-n")
-    assert json.loads(flag.out)["body"]["field"] == value
+SCALARS = [
+    ("NO", "NO"),
+    ("on", "on"),
+    ("yes", "yes"),
+    ("true", True),
+    ("False", False),
+    ("~", None),
+    ("null", None),
+    ("010", 10),
+    ("0o10", 8),
+    ("0x10", 16),
+    ("1e3", 1000),
+    ("1.20", 1.2),
+    ("1:30", "1:30"),
+    ("2026-01-31", "2026-01-31"),
+    ("0b1", "0b1"),
+    ("1_000", "1_000"),
+    ("=", "="),
+    ('"true"', "true"),
+    ("'5'", "5"),
+    ("[1, two]", [1, "two"]),
+    ("{a: {b: c}}", {"a": {"b": "c"}}),
+]
+
+
+def test_scalars_are_those_of_yaml_1_2(glm, body) -> None:
+    fields = {f"field{number}": scalar for number, (scalar, _) in enumerate(SCALARS)}
+    sent = body("prompt: hi\nmodel: vllm/x\noptions:\n" + "".join(f"  {each}: {fields[each]}\n" for each in fields))
+    flags = [word for each in fields for word in ("-o", f"{each}={fields[each]}")]
+    flag = json.loads(glm("ask", "-m", "vllm/x", *flags, "hi", "-n").out)["body"]
+    for (field, scalar), (_, value) in zip(fields.items(), SCALARS, strict=True):
+        assert (sent[field], flag[field]) == (value, value), scalar
+        assert type(sent[field]) is type(value) or scalar == "1e3", scalar
 
 
 def test_odd_line_breaks_break_no_line(body) -> None:

@@ -333,6 +333,7 @@ def test_top_k_and_repetition_penalty(glm, keys, row) -> None:
         assert sent(glm, keys, row, *flags) == body(row, {"top_k": 5, "repetition_penalty": 1.1})
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("row", "flags"),
     [
@@ -406,6 +407,7 @@ RESERVED = {
 }
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(("row", "option"), [(row, option) for row, some in RESERVED.items() for option in some])
 def test_option_may_not_name_what_has_a_flag(glm, keys, row, option) -> None:
     said = refused(glm, keys, row, "-o", option, "--force")

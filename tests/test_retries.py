@@ -58,6 +58,7 @@ def test_quiet_hides_the_retries(glm, keys) -> None:
     assert (done.code, done.out, done.err) == (0, b"Hello\n", "")
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("status", "code", "exit_code"),
     [
@@ -79,6 +80,7 @@ def test_what_waiting_cannot_cure_is_asked_once(glm, keys, status, code, exit_co
     assert "asking again" not in done.err
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("status", [408, 409, 425, 429, 500, 502, 503, 504, 529])
 def test_what_waiting_may_cure_is_asked_again(glm, keys, status) -> None:
     with Server(reply(status, "", NOW), answer()) as server:
@@ -115,6 +117,7 @@ def announced(keys, home, script, count=1):
     return [float(re.search(r"; asking again in (\d+\.\d) s", line)[1]) for line in lines]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("script", "least"),
     [
@@ -171,6 +174,7 @@ def test_the_ladder_climbs(keys, home) -> None:
     assert 2 <= second <= 2.6
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("flags", [(), ("--retries", "0"), ("--retry-max-time", "1000")])
 @pytest.mark.parametrize("seconds", ["61", "70", "3600", "1e9"])
 def test_a_long_retry_after_ends_the_question(glm, keys, seconds, flags) -> None:
@@ -224,6 +228,7 @@ UNKNOWN = {
 }
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", UNKNOWN)
 def test_ask_sends_again_once_and_says_so(glm, keys, name) -> None:
     script, code = UNKNOWN[name]
@@ -333,6 +338,7 @@ FALLS = {
 }
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", FALLS)
 def test_fallback(glm, keys, cwd, name) -> None:
     script, why = FALLS[name]
@@ -362,6 +368,7 @@ STAYS = {
 }
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", STAYS)
 def test_no_fallback(glm, keys, cwd, name) -> None:
     script, code = STAYS[name]
@@ -510,6 +517,7 @@ def test_a_connection_that_comes_too_late_sends_nothing(keys, home, deaf) -> Non
     assert process.returncode == 3
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     "script",
     [

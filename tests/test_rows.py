@@ -65,12 +65,14 @@ def test_the_sandbox_names_every_row(addresses) -> None:
     assert sorted(addresses) == sorted([*ROWS, "sandbox"])
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("command", ["ask", "stream"])
 @pytest.mark.parametrize("row", ROWS)
 def test_streamed(apart, row, command) -> None:
     assert apart(command, row, "glm-5") == (0, ECHO, "" if row == "openai" else THOUGHT)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("row", ROWS)
 def test_whole(apart, row) -> None:
     note = f"glm: glm-5 at {row}: thinking without a stream is refused for some models, and ends after 300 s; "
@@ -78,12 +80,14 @@ def test_whole(apart, row) -> None:
     assert apart("ask", row, "glm-5", "--no-stream") == (0, ECHO, warned + ("" if row == "openai" else THOUGHT))
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("row", [row for row in ROWS if row != "openai"])
 @pytest.mark.parametrize("flags", [(), ("--no-stream",)])
 def test_without_thinking(apart, row, flags) -> None:
     assert apart("ask", row, "glm-5", "--no-think", *flags) == (0, ECHO, "")
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("row", ROWS)
 def test_a_stream_and_a_whole_answer_are_the_same_reply(glm, addresses, row) -> None:
     replies = []
@@ -135,6 +139,7 @@ TEXTS = {
 QUIET = ("-q", "--reasoning", "stderr", "--retries", "0")
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("command", ["ask", "stream"])
 @pytest.mark.parametrize("name", TEXTS)
 def test_recorded(apart, name, command) -> None:
@@ -184,6 +189,7 @@ ENDS = {
 }
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("command", ["ask", "stream"])
 @pytest.mark.parametrize("name", ENDS)
 def test_recorded_ends(apart, name, command) -> None:

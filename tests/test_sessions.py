@@ -110,6 +110,7 @@ def test_a_second_glm_is_kept_out(home, cwd, glm) -> None:
         assert glm("ask", *ZAI, server.url, "--session", "talk.jsonl", "Q2", env=KEY).code == 0
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     "script",
     [
@@ -139,6 +140,7 @@ def test_dry_run_reads_and_does_not_append(glm, cwd) -> None:
 GOOD = b'{"role": "user", "content": "Q1"}\n{"role": "assistant", "content": "A1"}\n'
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("content", "line"),
     [

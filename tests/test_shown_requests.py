@@ -31,6 +31,7 @@ PROMPT = 'It\'s "quoted"; $HOME `id` \\n \n!! 中文😀 {{x}} @file'
 ADDED = {"Host", "Content-Length"}
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("stream", [(), ("--no-stream",)])
 @pytest.mark.parametrize("row", ROWS)
 def test_what_is_shown_is_what_is_sent(glm, keys, row, stream) -> None:
@@ -55,6 +56,7 @@ def test_what_is_shown_is_what_is_sent(glm, keys, row, stream) -> None:
     assert {name: value for name, value in headers.items() if name not in ADDED} == request["headers"] | key
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("stream", [(), ("--no-stream",)])
 @pytest.mark.parametrize("row", ROWS)
 def test_curl_sends_the_same(glm, home, cwd, keys, row, stream) -> None:  # noqa: PLR0917
@@ -74,6 +76,7 @@ def test_curl_sends_the_same(glm, home, cwd, keys, row, stream) -> None:  # noqa
     assert {name: value for name, value in curl.headers if name not in more} == mine
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("row", [*ROWS, "sandbox"])
 def test_the_command_gives_the_same_answer(glm, home, cwd, keys, row) -> None:
     """The real curl in a real shell, against the embedded providers, and the reply read by eye."""

@@ -65,6 +65,7 @@ def test_before_the_first_byte(home, cwd, number) -> None:
         assert (process.stdout.read(), process.stderr.read()) == (b"", b"")
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("number", SIGNALS)
 def test_while_waiting_for_stdin(home, cwd, number) -> None:
     with running(home, cwd, "ask", "-m", "sandbox/glm-5", stdin=subprocess.PIPE) as process:
@@ -150,6 +151,7 @@ def hooked(home, cwd, name, then, number, *arguments):
             return code, process.stdout.read(), process.stderr.read(), server.requests
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", ["glmcli.errors", "typer", "typer.core", "glmcli.commands.options"])
 @pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
 def test_while_the_program_is_imported(home, cwd, name, number) -> None:
@@ -157,6 +159,7 @@ def test_while_the_program_is_imported(home, cwd, name, number) -> None:
         assert hooked(home, cwd, name, then, number) == (-getattr(signal, number), b"", b"", [])
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("number", ["SIGINT", "SIGTERM", "SIGHUP"])
 @pytest.mark.parametrize("then", ["come()", "Callback()", "Library().wait()", "Library().ignore()"])
 def test_whatever_becomes_of_the_exception(home, cwd, then, number) -> None:
@@ -270,6 +273,7 @@ def test_a_closed_stdout_does_not_matter_to_a_file(home, cwd) -> None:
     assert (cwd / "out").read_bytes() == b"Hi\n"
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("where", ["2>&-", "2>/dev/full", "2> >(exec true)"])
 def test_stderr_never_hides_the_exit_code(home, cwd, where) -> None:
     cut = stream(delta(reasoning_content="Hm"), delta(content="Hel"), delta(content="", finish_reason="length"))

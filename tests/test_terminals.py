@@ -200,6 +200,7 @@ def test_plain_counts_for_errors_in_the_request_file(console) -> None:
     assert (code, seen) == (2, b"glm: error: --request: cannot read none.yaml: No such file or directory\n")
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("command", ["ask", "stream"])
 @pytest.mark.parametrize("env", [{}, {"FORCE_COLOR": "1"}, {"CLICOLOR_FORCE": "1"}])
 def test_no_escape_where_there_is_no_terminal(glm, command, env) -> None:
@@ -270,6 +271,7 @@ COMMANDS = (
 )
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(("said", "printed"), COMMANDS)
 @pytest.mark.parametrize("size", [1, 100])
 def test_no_workflow_command_is_started_by_the_model(glm, said, printed, size) -> None:

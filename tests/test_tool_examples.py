@@ -197,6 +197,7 @@ def test_sqlite(call) -> None:
     assert tables.text == "CREATE TABLE orders (id INTEGER, customer TEXT, total REAL);\n"
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     "sql",
     [

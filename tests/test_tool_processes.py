@@ -69,6 +69,7 @@ def state(pid) -> str:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
+@pytest.mark.slow
 @LINUX
 def test_the_number_of_a_dead_server_is_given_to_nobody(home, cwd, tmp_path) -> None:
     traces = tmp_path / "traces"
@@ -114,6 +115,7 @@ def test_a_servers_daemon_outlives_a_tool_and_not_the_conversation(glm, cwd, tmp
 ESCAPE = "(setsid sh -c 'echo $$ >>pids; exec sleep 301' </dev/null >/dev/null 2>&1 &)\nsleep 0.5; echo done"
 
 
+@pytest.mark.slow
 @LINUX
 def test_a_tool_cannot_leave_anything_beside_a_server(glm, cwd, tmp_path) -> None:
     traces = tmp_path / "traces"

@@ -256,6 +256,7 @@ def test_whatever_the_libraries_raise() -> None:
     assert foreign.Judge({"properties": 3}).faults({}) == ["the arguments cannot be judged"]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("properties", [None, 3, [], "x"])
 @pytest.mark.parametrize("word", ["{a}", "x{a}"])
 def test_properties_that_are_none(check, properties, word) -> None:
@@ -298,6 +299,12 @@ def bomb(number: int) -> dict[str, Any]:
 
 def test_one_limit_for_a_whole_file(check) -> None:
     assert check(*map(bomb, range(100))) == (2, ["t.json:1:1: this file takes too long to be judged"])
+
+
+def test_the_deadline_ends_the_judging_of_schemas(glm, cwd) -> None:
+    (cwd / "t.json").write_text(json.dumps({"tools": [bomb(number) for number in range(100)]}))
+    done = glm("tools", "run", "--tools", "t.json", "--deadline", "0.05", "-m", "sandbox/glm-5", "hi")
+    assert (done.code, done.err) == (6, "glm: error: the deadline has passed\n")
 
 
 def swallowing() -> None:

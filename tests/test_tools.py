@@ -71,6 +71,7 @@ def argv(scene, cwd):
     return run
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("words", "arguments", "given"),
     [
@@ -1147,6 +1148,7 @@ def test_a_turn_that_announces_calls_and_has_none(scene) -> None:
     assert scene.run(calling(finish="tool_calls"), "-q").code == 13
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("text", "code"),
     [
@@ -1431,6 +1433,7 @@ def test_check_reads_stdin(glm) -> None:
     assert (done.code, done.text.startswith("<stdin>:1:8: ")) == (2, True)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("content", "place"),
     [

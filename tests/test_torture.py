@@ -58,6 +58,7 @@ def calls(torture: Callable[[str, int], Done], scenario: str, count: Path) -> in
     return number
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_every_fallible_call_may_fail(torture, scenario: str, cwd: Path, tmp_path: Path) -> None:
     for fail in range(1, calls(torture, scenario, tmp_path / "count") + 1):

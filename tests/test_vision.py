@@ -149,6 +149,7 @@ def whole_body(row: str, model: str, *content: dict) -> dict:
     return {"model": model, "messages": [message], "stream": True} | (THINKING if known else {}) | asked
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(("row", "model"), TAKES)
 def test_what_a_model_takes(see, row, model) -> None:
     base = ("--base-url", "http://127.0.0.1:1/v1") if row == "openai" else ()
@@ -166,6 +167,7 @@ def test_what_a_model_takes(see, row, model) -> None:
         assert (said in done.err) == unknown
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("row", ["bigmodel", "zai", "tokenhub", "vllm", "ollama", "llamacpp"])
 def test_the_bytes_reach_the_wire(see, keys, row) -> None:
     model = () if row in ("bigmodel", "zai", "tokenhub") else ("-m", "any")
@@ -220,6 +222,7 @@ UPLOAD = "upload it somewhere, or use --image for a picture"
 SMALLER = "--resize makes it smaller"
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("flags", "message", "fix"),
     [
@@ -354,6 +357,7 @@ def test_the_native_protocol_is_refused_whatever_is_wished(refused, model) -> No
         )
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("row", "model", "flag", "place", "most"),
     [
@@ -466,6 +470,7 @@ def test_a_pipe_that_stays_silent_ends_at_the_deadline(see, cwd) -> None:
     assert (done.code, error_of(done.err)) == (6, "the deadline has passed")
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
@@ -702,6 +707,7 @@ def test_sending_is_no_waiting(see, cwd) -> None:
     assert time.monotonic() - began > 0.7
 
 
+@pytest.mark.slow
 def test_more_than_any_server_takes_is_not_sent(see, cwd) -> None:
     (cwd / "large.png").write_bytes(pictures.png(size=75_000_000))
     with Server(answer("A cat")) as server:
@@ -796,6 +802,7 @@ def test_a_turn_of_pictures_alone(glm, cwd) -> None:
     assert json.loads(done.out)["body"]["messages"][0]["content"] == [part("image", shown(pictures.PNG, "image/png"))]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.usefixtures("files")
 @pytest.mark.parametrize(
     ("text", "message"),
@@ -964,6 +971,7 @@ def test_a_type_that_is_not_taken_is_rewritten(image, sent) -> None:
         assert (type_, image.open(io.BytesIO(data)).size) == (kind, (12, 8))
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("mode", "form", "kind"),
     [

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from glmcli import prompt as words
 from glmcli import settings, signals
+from glmcli.commands import caller
 from glmcli.commands.options import merge
 from glmcli.config import load as load_config
 from glmcli.errors import GlmError, NetworkError, OutputError, ReaderGoneError, UsageError, no_memory
@@ -20,8 +21,6 @@ from glmcli.output.destination import Destination, open_output, refuse_shared_fi
 from glmcli.output.writer import Silent
 from glmcli.plan import Candidate, Plan
 from glmcli.session import Session
-from glmcli.stdin import Stdin
-from glmcli.terminal import STDIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -149,9 +148,8 @@ class _Question:
         self.told: AbstractSet[type[Writer]] = frozenset()  # who has been told how it ended
         self._stack = stack
         self._live = live
-        deadline = app.started + options.deadline if options.deadline else float("inf")
         self.bound()
-        self._stdin = Stdin(lost=STDIN in app.lost, deadline=deadline, say=app.terminal.insist)
+        self._stdin = caller.stdin(app, options.deadline)
 
     def ask(self) -> None:
         self._agree()
@@ -309,7 +307,7 @@ class _Question:
                 runs_tools=self._runs_tools,
                 started=self._app.started,
             )
-            tick = partial(_tick, out)
+            tick = partial(caller.check, out)
             engine = Engine(plan, writer, self._terminal.redactor, tls, tick)
             if toolbox is None or self.options.plan:
                 return _asked(engine.ask)
@@ -320,11 +318,6 @@ class _Question:
             redactor = self._terminal.redactor
             talk = Conversation(engine, plan, writer, toolbox, approvals, redactor=redactor, tick=tick)
             return _asked(partial(talk.run, self.options.max_steps))
-
-
-def _tick(out: Destination) -> None:
-    signals.check()
-    out.check_reader()
 
 
 def _asked(ask: Callable[[], Outcome]) -> Outcome:

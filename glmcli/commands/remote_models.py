@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from glmcli import compare as compared
 from glmcli import settings
+from glmcli.commands import caller
 from glmcli.commands.models import OF_REMOTE, print_json
 from glmcli.keys import KeyRing
 from glmcli.options import Options
 from glmcli.plan import Plan
 from glmcli.remote import Remote
-from glmcli.stdin import Stdin
-from glmcli.terminal import STDIN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,8 +48,7 @@ def _asked(app: App, given: Mapping[str, Any], config: Config, stack: ExitStack)
     """The provider, and what it lists."""
     flags = {name: given[name] for name in ("provider", *OF_REMOTE) if name in given}
     options = Options(**flags)
-    deadline = app.started + options.deadline if options.deadline else float("inf")
-    stdin = Stdin(lost=STDIN in app.lost, deadline=deadline, say=app.terminal.insist)
+    stdin = caller.stdin(app, options.deadline)
     if options.key_file == "-":
         stdin.reserve("--key-file -")
     keys = KeyRing(app.environment, stdin, app.terminal.note)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-import typer.core
-import typer.main
 
 from glmcli import __version__
-from glmcli.commands.tree import SETTINGS, Group, Listed
+from glmcli.commands.tree import Listed, group
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from typer.core import TyperGroup
 
 # What Typer raises for a wrong command line. Its own click is private, so the class is found from a public one.
 CommandLineError: Any = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
@@ -25,10 +25,6 @@ COMMANDS: Mapping[str, Listed] = {
     "models": Listed("glmcli.commands.models", "What is known of every model; what a provider lists beside it."),
     "sandbox": Listed("glmcli.commands.sandbox", "Serve the embedded providers on loopback, with faults on demand."),
 }
-
-
-class _Root(Group):
-    listed = COMMANDS
 
 
 def _print_version(wanted: bool) -> None:
@@ -47,14 +43,6 @@ def _glm(*, version: _Version = False) -> None:
     """A scriptable command line for GLM language models: exit 0 means a complete answer."""
 
 
-def root() -> typer.core.TyperGroup:
+def root() -> TyperGroup:
     """The whole command tree."""
-    app = typer.Typer(
-        cls=_Root,
-        add_completion=False,
-        rich_markup_mode=None,
-        pretty_exceptions_enable=False,
-        context_settings=SETTINGS,
-    )
-    app.callback()(_glm)
-    return typer.main.get_command(app)  # type: ignore[return-value]
+    return group(COMMANDS, _glm)

@@ -66,23 +66,17 @@ class Command(_AsGiven, typer.core.TyperCommand):
                 formatter.write_dl(records)
 
 
-def group(name: str, listed: Mapping[str, Listed], text: str) -> typer.core.TyperGroup:
-    """Commands under a name, imported when they are called."""
+def group(listed: Mapping[str, Listed], about: Callable[..., None]) -> typer.core.TyperGroup:
+    """Commands that are imported when they are called, with the flags and the help of `about`."""
     app = typer.Typer(
-        name=name,
         cls=type("_Listed", (Group,), {"listed": listed}),
-        help=text,
         add_completion=False,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
         context_settings=SETTINGS,
     )
-    app.callback()(_nothing)
+    app.callback()(about)
     return typer.main.get_command(app)  # type: ignore[return-value]
-
-
-def _nothing() -> None:
-    pass
 
 
 def single(name: str, function: Callable[..., None]) -> typer.core.TyperCommand:
@@ -93,7 +87,7 @@ def single(name: str, function: Callable[..., None]) -> typer.core.TyperCommand:
 
 
 class Group(_AsGiven, typer.core.TyperGroup):
-    """A group whose commands are imported when they are called; `listed` is set by its subclass or builder."""
+    """A group whose commands are imported when they are called; `listed` is set by its builder."""
 
     listed: Mapping[str, Listed] = {}
 

@@ -24,6 +24,7 @@ from glmcli.documents.fault import Fault
 from glmcli.documents.judge import OUR_TYPES, all_closed, our_additional, our_pattern
 from glmcli.documents.shown import value_text
 from glmcli.documents.words import explain
+from glmcli.errors import GlmError
 
 if TYPE_CHECKING:
     from jsonschema.protocols import Validator
@@ -49,6 +50,8 @@ def _guarded(act: Callable[[], _Found], slow: _Found, broken: _Found) -> _Found:
             return act()
     except TooSlowError:
         return slow
+    except GlmError:  # ours: the deadline, which a signal tells
+        raise
     except Exception:  # noqa: BLE001 - they promise nothing for hostile schemas, which shall not end the program
         return broken
 

@@ -16,4 +16,9 @@ COMMANDS: Mapping[str, Listed] = {
     "call": Listed("glmcli.commands.tools.call", "Run one tool as the loop would, without a model."),
 }
 
-command = group("tools", COMMANDS, "Let the model call local programs and MCP servers, without handing it the shell.")
+
+def _tools() -> None:
+    """Let the model call local programs and MCP servers, without handing it the shell."""
+
+
+command = group(COMMANDS, _tools)

@@ -18,7 +18,6 @@ from glmcli.options import Options
 if TYPE_CHECKING:
     from glmcli.app import App
     from glmcli.stdin import Stdin
-    from glmcli.terminal import Stream
 
 _FLAGS = (
     TOOL_FILES,
@@ -37,17 +36,16 @@ def _call(ctx: typer.Context, given: dict[str, Any]) -> None:
     Arguments that the tool's schema refuses are 2; a tool that fails is 10, and its result is printed all the same.
     """
     from glmcli.chat import ToolCall
+    from glmcli.commands import caller
     from glmcli.commands.tools.offer import Offer
     from glmcli.config import load
-    from glmcli.stdin import Stdin
-    from glmcli.terminal import STDIN
     from glmcli.tools import running
     from glmcli.tools.approval import Approvals
 
     signals.heed()
     app: App = ctx.obj
     app.terminal.stdout.check()
-    stdin = Stdin(lost=STDIN in app.lost, deadline=float("inf"), say=app.terminal.insist)
+    stdin = caller.stdin(app)
     options = Options(tools=given.get("tools", ()))
     offer = Offer(options, app, stdin, load(app.environment), trusted=True, connect=True)
     text = _arguments(given.get("args", "{}"), stdin)
@@ -59,16 +57,11 @@ def _call(ctx: typer.Context, given: dict[str, Any]) -> None:
         Approvals.refuse_denied(judged.tool)
         if judged.tool.runner is None:
             raise ToolError(message=f"nobody runs {judged.call.name} ({judged.tool.place})", fix="give it a `run`")
-        (ended,) = running.run([judged], partial(_tick, app.terminal.stdout))
+        (ended,) = running.run([judged], partial(caller.check, app.terminal.stdout))
         told = ended.text
         app.terminal.stdout.write(told if told.endswith("\n") else told + "\n")
         if ended.failed:
             raise ToolError(message=f"{judged.call.name} failed: {ended.how}")
-
-
-def _tick(stdout: Stream) -> None:
-    signals.check()
-    stdout.check_reader()
 
 
 def _arguments(given: str, stdin: Stdin) -> str:

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from glmcli.app import App
-    from glmcli.config import Config
     from glmcli.providers.row import Provider
     from glmcli.tools.source import ToolSource
 
@@ -35,16 +34,17 @@ def _check(ctx: typer.Context, given: dict[str, Any]) -> None:
     Prints one line a fault, "file:line:col: …", and ends with 2 if there is any. Starts and sends nothing. What only
     some providers refuse is a remark on stderr; with -P it is a fault.
     """
+    from glmcli import choice
+    from glmcli.commands import caller
     from glmcli.commands.tools.offer import read
     from glmcli.config import load
-    from glmcli.stdin import Stdin
-    from glmcli.terminal import STDIN
     from glmcli.tools.faults import faults
 
     app: App = ctx.obj
     config = load(app.environment)
-    row = _row(given.get("provider"), config)
-    stdin = Stdin(lost=STDIN in app.lost, deadline=float("inf"), say=app.terminal.insist)
+    name = given.get("provider")
+    row = choice.known(name, "--provider", config.providers) if name is not None else None
+    stdin = caller.stdin(app)
     found: list[str] = []
     shown: list[str] = []
     wrong = []
@@ -69,15 +69,6 @@ def _check(ctx: typer.Context, given: dict[str, Any]) -> None:
 def _first(lines: list[str]) -> list[str]:
     """What is printed of the faults of one file."""
     return [*lines[:_MOST], f"… and {len(lines) - _MOST} more"] if len(lines) > _MOST else lines
-
-
-def _row(name: str | None, config: Config) -> Provider | None:
-    if name is None:
-        return None
-    if name not in config.providers:
-        known = ", ".join(config.providers)
-        raise UsageError(message=f"--provider {name}: there is no such provider", fix=f"one of {known}")
-    return config.providers[name]
 
 
 def _refused(source: ToolSource, rows: tuple[Provider, ...]) -> Iterator[str]:

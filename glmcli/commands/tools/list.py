@@ -32,14 +32,13 @@ _FILE = inspect.Parameter(
 
 def _list(ctx: typer.Context, given: dict[str, Any]) -> None:
     """Print one line a tool: its name, a tab, how it is approved, a tab, and what it does. Starts nothing by itself."""
+    from glmcli.commands import caller
     from glmcli.commands.tools.offer import Offer
     from glmcli.config import load
-    from glmcli.stdin import Stdin
-    from glmcli.terminal import STDIN
 
     signals.heed()
     app: App = ctx.obj
-    stdin = Stdin(lost=STDIN in app.lost, deadline=float("inf"), say=app.terminal.insist)
+    stdin = caller.stdin(app)
     options = Options(tools=(given["file"],))
     offer = Offer(options, app, stdin, load(app.environment), trusted=True, connect=given.get("connect", False))
     with ExitStack() as stack:
