@@ -10,7 +10,7 @@ import math
 import time
 from collections import deque
 from dataclasses import dataclass, field
-from itertools import count, pairwise
+from itertools import count
 
 import pytest
 from hypothesis import given, settings
@@ -320,7 +320,7 @@ def test_two_gates_share_an_account(jitter, speed) -> None:
     clients = [Client(world, gate(256), 2500) for _ in "ab"]
     world.run()
     assert [client.run.answered for client in clients] == [2500, 2500]
-    assert sum(len(client.run.refused) for client in clients) <= 60
+    assert sum(len(client.run.refused) for client in clients) <= 50
     assert max(client.run.seconds for client in clients) < 1.3 * 125 * speed["latency"]
 
 
@@ -330,10 +330,10 @@ def test_a_server_without_limits_gets_all_that_may_be_in_flight() -> None:
     assert run.seconds == pytest.approx(1.0)
 
 
-def test_known_caps_are_approached_by_doubling() -> None:
-    run = simulate(Free(), 126, gate(64), latency=1.0)
-    assert run.flights == {0: 2, 1: 4, 2: 8, 3: 16, 4: 32, 5: 64}
-    assert run.seconds == 6.0
+def test_slots_double_and_then_grow_by_half() -> None:
+    run = simulate(Free(), 168, gate(64), latency=1.0)
+    assert run.flights == {0: 2, 1: 4, 2: 8, 3: 16, 4: 28, 5: 46, 6: 64}
+    assert run.seconds == 7.0
 
 
 @SPEEDS
@@ -365,8 +365,6 @@ def test_a_rate_that_was_told_is_kept(limits, jitter, speed) -> None:
     run = simulate(model_studio(), 3000, gate(256, limits, rpm=1200), jitter=jitter, **speed)
     assert run.refused == []
     assert run.seconds < 1.25 * 150  # a ramp of 40 s, in which half is lost
-    gaps = [later - earlier for earlier, later in pairwise(run.sent)]
-    assert min(gaps) > 0.05 - 1e-6
 
 
 @SPEEDS
@@ -469,6 +467,14 @@ def test_a_minute_without_tokens_is_waited_for() -> None:
     after = run.refused[0] + 60
     assert run.sent_between(run.refused[0], after) == 0
     assert run.sent_between(after, after + 1) <= 2
+
+
+def test_after_the_minute_the_rate_comes_back() -> None:
+    run = simulate(Broken(40, 41, Retry.MINUTE), 3000, gate(256, "per_minute"), **FAST)
+    assert run.sent_between(39, 40) == pytest.approx(20, abs=2)
+    after = run.refused[0] + 60
+    assert run.sent_between(after, after + 1) <= 3
+    assert run.sent_between(after + 35, after + 36) == pytest.approx(10, abs=1)  # half of what it was
 
 
 def test_a_row_larger_than_the_limit_is_sent_and_paid_for() -> None:

@@ -28,7 +28,7 @@ _BETWEEN_CUTS = 1.0  # seconds
 class Pace:
     """A rate that rises from little, falls when it is refused, and rises again.
 
-    Up to `known`, the rate that is thought to be allowed, it doubles in ten seconds; above it grows by a tenth in the
+    Up to `known`, the rate that is thought to be allowed, it doubles every 12 seconds; above it grows by a tenth in the
     same time.
     """
 
@@ -57,7 +57,7 @@ class Pace:
     def take(self, now: float) -> None:
         """A row is sent."""
         if self._ramp and now - self._last > _IDLE:
-            self.restart(now, self.rate)
+            self.restart(now, self._known)
         self._last = now
         self.recent.sent(now)
         self._bucket.take(now, 1)
@@ -94,13 +94,13 @@ class Pace:
 
     def _grow(self, now: float) -> None:
         """Grow for the time since the last look."""
-        tenths = min(now - self._grown, DOUBLES * DOUBLES) / DOUBLES
-        if tenths <= 0 or self.rate == inf:
+        times = min(now - self._grown, DOUBLES * DOUBLES) / DOUBLES
+        if times <= 0 or self.rate == inf:
             return
         self._grown = now
         if now - self._quiet > _FORGOTTEN:
             self._known = _FASTEST
-        rate = min(self.rate * 2**tenths, self._known)
+        rate = min(self.rate * 2**times, self._known)
         if self.rate >= self._known:
-            rate = self._known = self.rate * _STEP**tenths
+            rate = self._known = self.rate * _STEP**times
         self._bucket.rate = min(rate, self._most)

@@ -13,7 +13,7 @@ _MANY_ROWS = 500  # answers after which a refusal weighs nothing, however little
 
 
 class Slots:
-    """Slots that double until the first refusal, lose one with each, and then try for more from time to time.
+    """Slots that multiply until the first refusal, lose one with each, and then try for more from time to time.
 
     A row's `level` is how many were in flight when it was sent, itself included.
     """
@@ -21,7 +21,7 @@ class Slots:
     def __init__(self, ceiling: int, opening: int) -> None:
         """Begin with as many slots as `opening`, and never have more than `ceiling`."""
         self._ceiling = ceiling
-        self._opening = opening  # doubles
+        self._opening = opening  # multiplies
         self._known = ceiling  # what is thought to be allowed
         self._proven = 0  # the highest level that was answered
         self._probing = False
@@ -45,7 +45,7 @@ class Slots:
         self._rows += 1
         if self._opening < self._known:
             if may_grow:
-                self._opening = min(max(self._opening, 2 * level), self._ceiling)
+                self._opening = min(max(self._opening, _more(level)), self._ceiling)
         elif level >= self._known:
             self._full(now, may_grow=may_grow)
 
@@ -76,7 +76,7 @@ class Slots:
             self._step = 1
 
     def reopen(self, *, forget: bool) -> None:
-        """Double once more from one; what was known may be out of date."""
+        """Multiply once more from one; what was known may be out of date."""
         self._opening = 1
         if forget:
             self._known = self._ceiling
@@ -89,3 +89,8 @@ class Slots:
         self._patience = min(max(patience, _FIRST_PATIENCE), _MOST_PATIENCE)
         self._next = now + self._patience
         self._rows = 0
+
+
+def _more(level: int) -> int:
+    """What may be allowed where so many are: twice that, later half as much again, for all that is above is refused."""
+    return level + min(level, 4 + level // 2)
