@@ -12,7 +12,7 @@ from glmcli.errors import NetworkError, UsageError
 from glmcli.terminal import STDIN
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 # A window of a million tokens holds 4 to 8 MB of text; more than this is a mistake, found before it is sent.
 MAX_TEXT = 32 * 1024 * 1024
@@ -81,14 +81,9 @@ class Stdin:
             UsageError: another has claimed it, or there is too much.
             NetworkError: the deadline passed first.
         """
-        other = self._owner or self._reserved
-        if other and (self._owner or other != owner):
-            raise UsageError(message=f"stdin is wanted twice: by {other} and by {owner}", fix="use a file for one")
-        self._owner = owner
-        if self._lost:
-            raise UsageError(message=f"{owner} reads stdin, but stdin is closed")
+        self._claim(owner)
         data = bytearray()
-        while chunk := self._chunk(owner, silent=not data):
+        for chunk in self._chunks(owner, "Ctrl-D ends it, --no-stdin ignores it"):
             data += chunk
             if len(data) > limit:
                 raise UsageError(
@@ -97,7 +92,31 @@ class Stdin:
                 )
         return bytes(data)
 
-    def _chunk(self, owner: str, *, silent: bool) -> bytes:
+    def chunks(self, owner: str) -> Iterator[bytes]:
+        """The same bytes piece by piece, as they come, however many there are; claimed at once, read when asked for.
+
+        Raises:
+            UsageError: another has claimed it; or, later, it cannot be read.
+            NetworkError: later: the deadline passed first.
+        """
+        self._claim(owner)
+        return self._chunks(owner, "Ctrl-D ends it")
+
+    def _claim(self, owner: str) -> None:
+        other = self._owner or self._reserved
+        if other and (self._owner or other != owner):
+            raise UsageError(message=f"stdin is wanted twice: by {other} and by {owner}", fix="use a file for one")
+        self._owner = owner
+        if self._lost:
+            raise UsageError(message=f"{owner} reads stdin, but stdin is closed")
+
+    def _chunks(self, owner: str, way_out: str) -> Iterator[bytes]:
+        silent = True
+        while chunk := self._chunk(owner, way_out, silent=silent):
+            silent = False
+            yield chunk
+
+    def _chunk(self, owner: str, way_out: str, *, silent: bool) -> bytes:
         waiting_since = time.monotonic()
         while not select.select([STDIN], [], [], self._patience(silent=silent))[0]:
             if time.monotonic() >= self._deadline:
@@ -105,7 +124,7 @@ class Stdin:
             if silent:
                 silent = False
                 waited = time.monotonic() - waiting_since
-                self._say(f"waiting for {owner} on stdin for {waited:.0f} s (Ctrl-D ends it, --no-stdin ignores it)")
+                self._say(f"waiting for {owner} on stdin for {waited:.0f} s ({way_out})")
         try:
             return os.read(STDIN, _CHUNK)
         except OSError as error:

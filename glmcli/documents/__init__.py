@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 __all__ = ["Document", "check", "faults", "fill", "load_schema", "parse", "parse_value", "template"]
 
 
-def parse(text: bytes, name: str) -> Document:
+def parse(text: bytes, name: str, first: int = 1) -> Document:
     """What a file holds: JSON if it is JSON, else YAML 1.2 with the core schema.
+
+    `first` is the number of the first line, for one document of a file that holds several.
 
     Plain scalars follow YAML 1.2, not 1.1: only `true` and `false` (also `True`, `TRUE`, …) are booleans; `null`, `~`
     and nothing are null; `010` is ten, `0o10` and `0x8` are eight, `1e3` is a thousand; `NO`, `on`, `1:30`, dates, `=`
@@ -33,7 +35,7 @@ def parse(text: bytes, name: str) -> Document:
     Raises:
         UsageError: one line, "request.yaml:12:3: …".
     """
-    return _document(decode(text, name))
+    return _document(decode(text, name, first))
 
 
 def parse_value(text: str, name: str) -> Any:  # noqa: ANN401 - any value of JSON

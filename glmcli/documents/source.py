@@ -20,11 +20,17 @@ _SURROGATES = range(0xD800, 0xE000)
 
 @dataclass(frozen=True)
 class Source:
-    """Decoded text without its byte order mark; `numbered` is false for a flag's value, which has no lines."""
+    """Decoded text without its byte order mark.
+
+    Attributes:
+        numbered: false for a flag's value, which has no lines.
+        first: the number of its first line, for a document that stands inside a file.
+    """
 
     name: str
     text: str
     numbered: bool = True
+    first: int = 1
 
     @classmethod
     def of_flag(cls, text: str, name: str) -> Self:
@@ -48,11 +54,11 @@ class Source:
         if not self.numbered:
             return self.name
         line = bisect_right(self._starts, index)
-        return f"{self.name}:{line}:{index - self._starts[line - 1] + 1}"
+        return f"{self.name}:{line + self.first - 1}:{index - self._starts[line - 1] + 1}"
 
     def line(self, index: int) -> int:
-        """The line of a character, counted from 1."""
-        return bisect_right(self._starts, index)
+        """The line of a character in the file, counted from 1."""
+        return bisect_right(self._starts, index) + self.first - 1
 
     def refuse(self, index: int, text: str) -> UsageError:
         """An error to raise about the character at `index`."""
@@ -75,21 +81,21 @@ class Source:
         raise self.refuse(found.start(), f"control character U+{code:04X}{hint}")
 
 
-def decode(data: bytes, name: str) -> Source:
-    """The text of a file.
+def decode(data: bytes, name: str, first: int = 1) -> Source:
+    """The text of a file, or of a part of it whose first line has this number.
 
     Raises:
         UsageError: it is larger than 1 MiB, not UTF-8, or holds control characters.
     """
     if len(data) > LIMIT:
-        raise Source(name, "").refuse(0, f"larger than 1 MiB ({len(data)} bytes)")
+        raise Source(name, "", first=first).refuse(0, f"larger than 1 MiB ({len(data)} bytes)")
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        before = Source(name, data[: error.start].decode("utf-8").removeprefix("\ufeff"))
+        before = Source(name, data[: error.start].decode("utf-8").removeprefix("\ufeff"), first=first)
         hint = "; this looks like UTF-16, save it as UTF-8" if data[:2] in {b"\xff\xfe", b"\xfe\xff"} else ""
         problem = f"not UTF-8: byte 0x{data[error.start]:02x} at offset {error.start}{hint}"
         raise before.refuse(len(before.text), problem) from error
-    source = Source(name, text.removeprefix("\ufeff"))
+    source = Source(name, text.removeprefix("\ufeff"), first=first)
     source.refuse_unprintable()
     return source

@@ -1,0 +1,93 @@
+"""Bytes in pieces -> lines, the same however the bytes are cut. Pure."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from hashlib import _Hash as HASH
+
+LIMIT = 16 << 20  # bytes of a line
+
+
+class Line(NamedTuple):
+    """A line without its end.
+
+    Attributes:
+        number: from 1.
+        ended: whether the end was there; only the last line may lack it.
+    """
+
+    number: int
+    data: bytes
+    ended: bool = True
+
+
+class Long(NamedTuple):
+    """A line of more than the limit, which was never held whole.
+
+    Attributes:
+        size: its bytes, without its end.
+        digest: SHA-256 of them, in hexadecimal.
+    """
+
+    number: int
+    size: int
+    digest: str
+    ended: bool = True
+
+
+def lines(pieces: Iterable[bytes], limit: int = LIMIT, end: bytes = b"\n") -> Iterator[Line | Long]:
+    r"""The lines, cut at `end` only. A `\r` before `\n` belongs to the end; nothing behind the last end is no line."""
+    begun = _Begun(1, limit)
+    dropped = b"\r" if end == b"\n" else b""
+    for piece in pieces:
+        first, *others = piece.split(end)
+        begun.add(first)
+        for other in others:
+            yield begun.line(dropped, ended=True)
+            begun = _Begun(begun.number + 1, limit)
+            begun.add(other)
+    if begun.size:
+        yield begun.line(b"", ended=False)
+
+
+class _Begun:
+    """A line whose end has not come: its bytes, or, once there are too many, their hash."""
+
+    def __init__(self, number: int, limit: int) -> None:
+        self.number = number
+        self.size = 0
+        self._limit = limit
+        self._parts: list[bytes] = []
+        self._hash: HASH | None = None
+        self._last = b""  # may be dropped, so it is not hashed yet
+
+    def add(self, part: bytes) -> None:
+        if not part:
+            return
+        self.size += len(part)
+        self._parts.append(part)
+        # One byte more may be held: it could belong to the end.
+        if self._hash is not None or self.size > self._limit + 1:
+            self._spill()
+
+    def _spill(self) -> None:
+        self._hash = spilled = self._hash or sha256()
+        for part in self._parts:
+            spilled.update(self._last)
+            spilled.update(memoryview(part)[:-1])
+            self._last = part[-1:]
+        self._parts.clear()
+
+    def line(self, dropped: bytes, *, ended: bool) -> Line | Long:
+        if self._hash is None:
+            data = b"".join(self._parts).removesuffix(dropped)
+            if len(data) <= self._limit:
+                return Line(self.number, data, ended)
+            return Long(self.number, len(data), sha256(data).hexdigest(), ended)
+        last = self._last.removesuffix(dropped)
+        self._hash.update(last)
+        return Long(self.number, self.size - len(self._last) + len(last), self._hash.hexdigest(), ended)
