@@ -6,7 +6,7 @@ import os
 import select
 import stat
 import time
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from glmcli.errors import NetworkError, UsageError
 from glmcli.terminal import STDIN
@@ -81,12 +81,7 @@ class Stdin:
             UsageError: another has claimed it, or there is too much.
             NetworkError: the deadline passed first.
         """
-        other = self._owner or self._reserved
-        if other and (self._owner or other != owner):
-            raise UsageError(message=f"stdin is wanted twice: by {other} and by {owner}", fix="use a file for one")
-        self._owner = owner
-        if self._lost:
-            raise UsageError(message=f"{owner} reads stdin, but stdin is closed")
+        self._claim(owner)
         data = bytearray()
         while chunk := self._chunk(owner, silent=not data):
             data += chunk
@@ -97,7 +92,33 @@ class Stdin:
                 )
         return bytes(data)
 
+    def open(self, owner: str) -> IO[bytes]:
+        """Its bytes as a file, for what is too long to be held, when the first of them are there.
+
+        Raises:
+            UsageError: another has claimed it.
+            NetworkError: the deadline passed first.
+        """
+        self._claim(owner)
+        self._wait(owner, silent=True)
+        return os.fdopen(STDIN, "rb", closefd=False)
+
+    def _claim(self, owner: str) -> None:
+        other = self._owner or self._reserved
+        if other and (self._owner or other != owner):
+            raise UsageError(message=f"stdin is wanted twice: by {other} and by {owner}", fix="use a file for one")
+        self._owner = owner
+        if self._lost:
+            raise UsageError(message=f"{owner} reads stdin, but stdin is closed")
+
     def _chunk(self, owner: str, *, silent: bool) -> bytes:
+        self._wait(owner, silent=silent)
+        try:
+            return os.read(STDIN, _CHUNK)
+        except OSError as error:
+            raise _unreadable(error) from error
+
+    def _wait(self, owner: str, *, silent: bool) -> None:
         waiting_since = time.monotonic()
         while not select.select([STDIN], [], [], self._patience(silent=silent))[0]:
             if time.monotonic() >= self._deadline:
@@ -106,10 +127,6 @@ class Stdin:
                 silent = False
                 waited = time.monotonic() - waiting_since
                 self._say(f"waiting for {owner} on stdin for {waited:.0f} s (Ctrl-D ends it, --no-stdin ignores it)")
-        try:
-            return os.read(STDIN, _CHUNK)
-        except OSError as error:
-            raise _unreadable(error) from error
 
     def _patience(self, *, silent: bool) -> float:
         left = max(self._deadline - time.monotonic(), 0.0)

@@ -13,9 +13,15 @@ from conftest import CANARY, environment
 from processes import error_of, shell
 
 HERE = Path(__file__)
-COMMANDS = ("ask", "stream", "vision", "tools", "models", "sandbox")
+COMMANDS = ("ask", "stream", "vision", "tools", "batch", "models", "sandbox")
 TOOL_COMMANDS = ("run", "check", "list", "call")
-LEVELS = ((), *((command,) for command in COMMANDS), *(("tools", command) for command in TOOL_COMMANDS))
+BATCH_COMMANDS = ("report",)
+LEVELS = (
+    (),
+    *((command,) for command in COMMANDS),
+    *(("tools", command) for command in TOOL_COMMANDS),
+    *(("batch", command) for command in BATCH_COMMANDS),
+)
 BROKEN = {
     "GLM_CONFIG": "/none/of/that",
     "GLM_PROVIDER": "nobody",

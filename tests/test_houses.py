@@ -40,6 +40,7 @@ FLOORS = (
     {"attempt", "settings"},
     {"engine", "remote"},
     {"converse"},
+    {"batch"},
     {"commands"},
     {"cli"},
     {"__main__"},

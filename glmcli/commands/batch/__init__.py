@@ -1,0 +1,16 @@
+"""`glm batch`: many prompts, and what became of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from glmcli.commands.tree import Listed, group
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+COMMANDS: Mapping[str, Listed] = {
+    "report": Listed("glmcli.commands.batch.report", "What became of the rows: counts, cost, time, failures."),
+}
+
+command = group("batch", COMMANDS, "Many prompts: rows in, one line a row out.")
