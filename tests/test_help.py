@@ -122,6 +122,15 @@ def test_help_works_with_a_broken_configuration_at_its_place(glm, home, cwd) -> 
     assert done.stdout.startswith(b"Usage: glm ask")
 
 
+@pytest.mark.parametrize(
+    ("command", "missing"),
+    [(("tools", "list"), "FILE"), (("tools", "check"), "FILE..."), (("batch", "report"), "FILE|-")],
+)
+def test_a_missing_argument_is_named(glm, command, missing) -> None:
+    done = glm(*command)
+    assert (done.code, done.out, error_of(done.err)) == (2, b"", f"{missing} is missing")
+
+
 def test_help_lists_the_commands(glm) -> None:
     text = glm("--help").text
     for command in COMMANDS:
