@@ -23,6 +23,7 @@ _MILLI = 1000
 _MOST = 10**12  # a larger number is no count of anything; a million of these still fit into 64 bits
 _DEAREST = 10**9
 _CLIPPED = 200  # characters of foreign text that are kept
+_YEARS = 1971, 9998  # zones and rounding lead out of neither end of what clocks know
 _CURRENCY = re.compile(r"[A-Z]{3}")
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _NONE: Mapping[str, Any] = {}
@@ -192,6 +193,8 @@ def _milliseconds(timing: Mapping[str, Any]) -> int | None:
 def _moment(text: str) -> int:
     try:
         moment = datetime.fromisoformat(text)
-        return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * _MILLI)
-    except (ValueError, OverflowError) as error:
+    except ValueError as error:
         raise NotALineError("its finished_at is no time") from error
+    if not _YEARS[0] <= moment.year <= _YEARS[1]:
+        raise NotALineError("its finished_at is no time of ours")
+    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * _MILLI)

@@ -54,14 +54,14 @@ def summarise(tally: Tally, redact: Callable[[str], str], *, torn: int | None = 
         tokens=_tokens(tally),
         spent=tuple(_spent(*row) for row in tally.ask(_SPENT)),
         unpriced=unpriced,
-        span=_span(*tally.one("SELECT count(*), min(finished), max(finished) FROM rows")),
+        time=_span(*tally.one("SELECT count(*), min(finished), max(finished) FROM rows")),
         latency=_latency(tally),
         slowest=_named(tally, "took IS NOT NULL ORDER BY took DESC, seq", SLOWEST, redact),
         failed=_named(tally, "status <> 'ok' ORDER BY line, seq", FAILED, redact),
-        kinds=tuple(kind.replace(provider_code=kind.provider_code and redact(kind.provider_code)) for kind in kinds),
+        errors=tuple(kind.replace(provider_code=kind.provider_code and redact(kind.provider_code)) for kind in kinds),
         other_errors=wrong - sum(kind.rows for kind in kinds),
         superseded=_superseded(tally),
-        torn=torn,
+        torn_line=torn,
     )
 
 

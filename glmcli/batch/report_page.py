@@ -76,10 +76,10 @@ def _overview(summary: Summary) -> Iterator[str]:
     facts = [("rows", say.rows_line(summary)), ("calls", say.calls_line(summary))]
     facts += [("tokens", say.tokens_line(summary.tokens))]
     facts += [("cost", line) for line in say.cost_lines(summary)]
-    facts += [("time", say.span_line(summary.span))] if summary.span else []
+    facts += [("time", say.span_line(summary.time))] if summary.time else []
     facts += [("a row took", say.latency_line(summary.latency))] if summary.latency else []
     facts += [("superseded", say.superseded_line(summary))] if summary.superseded.lines else []
-    facts += [("torn", say.torn_line(summary.torn))] if summary.torn else []
+    facts += [("torn", say.torn_line(summary.torn_line))] if summary.torn_line else []
     yield "<table>\n"
     for name, line in facts:
         yield f'<tr><th scope="row">{escape(name)}</th><td>{escape(line)}</td></tr>\n'
@@ -107,7 +107,7 @@ def _charts(summary: Summary, time: Timeline) -> Iterator[tuple[str, str]]:
 
 
 def _rate(summary: Summary, time: Timeline, ticks: tuple[str, ...]) -> str:
-    says = f"{plural(summary.rows, 'row')} in all: {say.span_line(summary.span)}" if summary.span else ""
+    says = f"{plural(summary.rows, 'row')} in all: {say.span_line(summary.time)}" if summary.time else ""
     return bars(
         Chart("rate", "Rows that ended, a second", says, ticks), [one.rows / time.seconds for one in time.slices]
     )
@@ -131,7 +131,7 @@ def _cost(summary: Summary, time: Timeline, ticks: tuple[str, ...]) -> str:
 
 def _latency(latency: Latency) -> str:
     edges = [latency.histogram[0].low, *(bar.high for bar in latency.histogram)]
-    every = -(-len(edges) // 12)  # so many names of edges fit below the axis
+    every = -(-len(edges) // 10)  # so many names of edges fit below the axis
     names = tuple(duration(edge) if not place % every else "" for place, edge in enumerate(edges))
     says = f"{say.latency_line(latency)}; the bars are wider in time from left to right"
     return bars(Chart("latency", "Rows by how long they took", says, names), [bar.rows for bar in latency.histogram])
@@ -141,7 +141,7 @@ def _failures(summary: Summary) -> Iterator[str]:
     if not summary.failed:
         return
     yield "<h2>Errors</h2>\n"
-    kinds = ((count(kind.rows), kind.type or "", kind.provider_code or "") for kind in summary.kinds)
+    kinds = ((count(kind.rows), kind.type or "", kind.provider_code or "") for kind in summary.errors)
     others = [(count(summary.other_errors), "others", "")] if summary.other_errors else []
     yield from _table(("rows", "type", "provider's code"), [*kinds, *others])
     wrong = summary.rows - summary.statuses["ok"]

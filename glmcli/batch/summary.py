@@ -17,12 +17,12 @@ class Tokens(Record):
 
     Attributes:
         rows: how many rows said it.
-        unsaid: rows that were sent and of which no count is known at all.
+        unknown: rows that were sent and of which no count is known at all.
     """
 
     sums: Mapping[str, int | None]
     rows: Mapping[str, int]
-    unsaid: int
+    unknown: int
 
 
 class Spent(Record):
@@ -101,8 +101,8 @@ class Summary(Record):
         asked: rows for which anything was sent.
         calls: requests sent for all rows by all runs; all beyond `asked` were sent again.
         unpriced: rows that were sent and whose cost is not known.
-        kinds: the most frequent errors; `other_errors` rows have others.
-        torn: the number of a last line that was cut while it was written, and is no row.
+        errors: the most frequent errors; `other_errors` rows have others.
+        torn_line: the number of a last line that was cut while it was written, and is no row.
     """
 
     rows: int
@@ -113,14 +113,14 @@ class Summary(Record):
     tokens: Tokens
     spent: tuple[Spent, ...]
     unpriced: int
-    span: Span | None
+    time: Span | None
     latency: Latency | None
     slowest: tuple[Named, ...]
     failed: tuple[Named, ...]
-    kinds: tuple[Kind, ...]
+    errors: tuple[Kind, ...]
     other_errors: int
     superseded: Superseded
-    torn: int | None = None
+    torn_line: int | None
 
 
 def plain(value: Any) -> Any:  # noqa: ANN401 - any value of a record

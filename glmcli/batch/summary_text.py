@@ -29,8 +29,8 @@ def _lines(summary: Summary) -> Iterator[tuple[str, str]]:
         yield "calls", calls_line(summary)
         yield "tokens", tokens_line(summary.tokens)
         yield from _under("cost", cost_lines(summary))
-    if summary.span:
-        yield "time", span_line(summary.span)
+    if summary.time:
+        yield "time", span_line(summary.time)
     if summary.latency:
         yield "a row took", latency_line(summary.latency)
         yield from _under("slowest", _aligned(map(_slow, summary.slowest[:_SLOWEST])))
@@ -41,8 +41,8 @@ def _lines(summary: Summary) -> Iterator[tuple[str, str]]:
         yield "", f"and {plural(unnamed, 'other')}"
     if summary.superseded.lines:
         yield "superseded", superseded_line(summary)
-    if summary.torn:
-        yield "torn", torn_line(summary.torn)
+    if summary.torn_line:
+        yield "torn", torn_line(summary.torn_line)
 
 
 def _under(name: str, lines: Iterator[str]) -> Iterator[tuple[str, str]]:
@@ -80,7 +80,7 @@ def tokens_line(tokens: Tokens) -> str:
         f"{said['input_tokens']} in ({said['cached_tokens']} cached), "
         f"{said['output_tokens']} out ({said['reasoning_tokens']} reasoning), {said['total_tokens']} in all"
     )
-    return line + f"; of {plural(tokens.unsaid, 'row')} not known" * bool(tokens.unsaid)
+    return line + f"; of {plural(tokens.unknown, 'row')} not known" * bool(tokens.unknown)
 
 
 def cost_lines(summary: Summary) -> Iterator[str]:
@@ -109,7 +109,7 @@ def latency_line(latency: Latency) -> str:
 
 def kind_lines(summary: Summary) -> Iterator[str]:
     """The errors by how often they came."""
-    yield from _aligned(map(_kind, summary.kinds))
+    yield from _aligned(map(_kind, summary.errors))
     if summary.other_errors:
         yield f"{count(summary.other_errors)} of other kinds"
 

@@ -15,19 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 _WIDTH, _HEIGHT = 640.0, 200.0
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64.0, 8.0, 12.0, 24.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 56.0, 24.0, 12.0, 24.0
 _WIDE, _HIGH = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
 _FLOOR = _TOP + _HIGH
 _GRID = 4  # lines
-_STEPS = (
-    1.0,
-    2.0,
-    2.5,
-    4.0,
-    5.0,
-    8.0,
-    10.0,
-)  # a round number at the top of an axis is one of these times a power of 10
+_STEPS = (1.0, 2.0, 4.0, 8.0, 10.0)  # the top of an axis is one of these times a power of 10: its quarters are round
 _THOUSAND = 1000
 
 
@@ -60,8 +52,8 @@ def lines(chart: Chart, series: Mapping[str, Sequence[float]]) -> str:
 
 def share(part: float) -> str:
     """A bar as long as this part of a whole, beside a number that says the same."""
-    wide = f"{max(part * 200, 1 if part else 0):.1f}"
-    return f'<svg aria-hidden="true" width="200" height="10"><rect class="s0" width="{wide}" height="10"/></svg>'
+    bar = f'<rect class="s0" width="{max(part * 200, 1):.1f}" height="10"/>' if part else ""
+    return f'<svg aria-hidden="true" width="200" height="10" xmlns="http://www.w3.org/2000/svg">{bar}</svg>'
 
 
 def _bars(values: Sequence[float], top: float) -> Iterator[str]:
@@ -110,8 +102,7 @@ def _figure(value: float) -> str:
 def _ticks(texts: Sequence[str]) -> Iterator[str]:
     for place, text in enumerate(texts):
         x = _LEFT + _WIDE * place / max(len(texts) - 1, 1)
-        anchor = "start" if not place else "end" if place == len(texts) - 1 else "middle"
-        yield f'<text x="{x:.1f}" y="{_HEIGHT - 6:.0f}" text-anchor="{anchor}">{escape(text)}</text>'
+        yield f'<text x="{x:.1f}" y="{_HEIGHT - 6:.0f}" text-anchor="middle">{escape(text)}</text>'
 
 
 def _round_up(value: float) -> float:
