@@ -75,7 +75,7 @@ _glm() {
     word=${COMP_WORDS[number]}
     [[ $word == -- ]] && only_arguments=yes
     case $place/$word in
-      /ask|/stream|/vision|/tools|/tools/run|/tools/check|/tools/list|/tools/call|/models|/sandbox) place+=/$word ;;
+      /ask|/stream|/vision|/tools|/tools/run|/tools/check|/tools/list|/tools/call|/batch|/batch/report|/models|/sandbox) place+=/$word ;;
     esac
   done
   [[ $only_arguments ]] || case $place:$flag in
@@ -90,7 +90,7 @@ _glm() {
     *:--base-url|*:--var|*:--think-budget|*:--temperature|*:--top-p|*:--top-k|*:--repetition-penalty|*:--max-tokens|*:--seed|*:--stop|*:-o|*:--option|*:--retries|*:--retry-max-time|*:--connect-timeout|*:--first-timeout|*:--idle-timeout|*:--deadline|*:--video|*:--file|*:--max-steps|*:--approve|*:--args|*:--port|*:--latency|*:--pace)
       return
       ;;
-    *:--key-file|*:-f|*:--request|*:-a|*:--attach|*:--session|*:-O|*:--output|*:--image|*:--at|*:--tools)
+    *:--key-file|*:-f|*:--request|*:-a|*:--attach|*:--session|*:-O|*:--output|*:--image|*:--at|*:--tools|*:--html)
       _glm_files
       return
       ;;
@@ -129,7 +129,7 @@ _glm() {
       if [[ $cur == -* && ! $only_arguments ]]; then
         _glm_add -W "--version -h --help"
       else
-        _glm_add -W "ask stream vision tools models sandbox"
+        _glm_add -W "ask stream vision tools batch models sandbox"
       fi
       ;;
     /ask)
@@ -176,6 +176,20 @@ _glm() {
     /tools/call)
       if [[ $cur == -* && ! $only_arguments ]]; then
         _glm_add -W "--tools --args -h --help"
+      fi
+      ;;
+    /batch)
+      if [[ $cur == -* && ! $only_arguments ]]; then
+        _glm_add -W "-h --help"
+      else
+        _glm_add -W "report"
+      fi
+      ;;
+    /batch/report)
+      if [[ $cur == -* && ! $only_arguments ]]; then
+        _glm_add -W "--json --html -h --help"
+      else
+        _glm_files
       fi
       ;;
     /models)

@@ -7,7 +7,7 @@ function __glm_at
     set -e words[1]
     set -l place ''
     for word in $words
-        if contains -- $place/$word /ask /stream /vision /tools /tools/run /tools/check /tools/list /tools/call /models /sandbox
+        if contains -- $place/$word /ask /stream /vision /tools /tools/run /tools/check /tools/list /tools/call /batch /batch/report /models /sandbox
             set place $place/$word
         end
     end
@@ -122,15 +122,17 @@ complete -c glm -n '__glm_at /' -a ask -d 'One question, one complete answer, or
 complete -c glm -n '__glm_at /' -a stream -d 'The same, printed as it arrives.'
 complete -c glm -n '__glm_at /' -a vision -d 'Ask about pictures, videos and files.'
 complete -c glm -n '__glm_at /' -a tools -d 'Let the model call local programs and MCP servers.'
+complete -c glm -n '__glm_at /' -a batch -d 'Many prompts: rows in, one line a row out.'
 complete -c glm -n '__glm_at /' -a models -d 'What is known of every model; what a provider lists beside it.'
 complete -c glm -n '__glm_at /' -a sandbox -d 'Serve the embedded providers on loopback, with faults on demand.'
 complete -c glm -n '__glm_at /tools' -a run -d 'Ask; run the tools that the model calls, until it answers.'
 complete -c glm -n '__glm_at /tools' -a check -d 'Validate tool files; start nothing.'
 complete -c glm -n '__glm_at /tools' -a list -d 'What a tool file offers.'
 complete -c glm -n '__glm_at /tools' -a call -d 'Run one tool as the loop would, without a model.'
+complete -c glm -n '__glm_at /batch' -a report -d 'What became of the rows: counts, cost, time, failures.'
 
 complete -c glm -n '__glm_at /' -l version -d 'Print the version.'
-complete -c glm -n '__glm_at / /ask /stream /vision /tools /tools/run /tools/check /tools/list /tools/call /models /sandbox' -s h -l help -d 'Show this message and exit.'
+complete -c glm -n '__glm_at / /ask /stream /vision /tools /tools/run /tools/check /tools/list /tools/call /batch /batch/report /models /sandbox' -s h -l help -d 'Show this message and exit.'
 complete -c glm -n '__glm_at /ask /stream /vision /tools/run' -s m -l model -x -a '(__glm_models (__glm_provider))' -d 'The model, as [PROVIDER/]MODEL.'
 complete -c glm -n '__glm_at /ask /stream /vision /tools/run' -s P -l provider -x -a '(__glm_word_provider)' -d 'The provider; -m is then its own name, verbatim.'
 complete -c glm -n '__glm_at /ask /stream /vision /tools/run /models' -l base-url -x -d 'Another address of the first provider.'
@@ -199,6 +201,8 @@ complete -c glm -n '__glm_at /tools/check' -s P -l provider -x -a '(__glm_word_p
 complete -c glm -n '__glm_at /tools/list' -l connect -d 'Start or reach the MCP servers too, and ask for their tools.'
 complete -c glm -n '__glm_at /tools/list' -l json -d 'Print the whole definitions as JSON.'
 complete -c glm -n '__glm_at /tools/call' -l args -x -d 'The arguments, one JSON object; `-` is stdin.'
+complete -c glm -n '__glm_at /batch/report' -l json -d 'Print one JSON object.'
+complete -c glm -n '__glm_at /batch/report' -l html -r -F -d 'Write a page with charts here, which needs no network.'
 complete -c glm -n '__glm_at /models' -s P -l provider -x -a '(__glm_word_provider)' -d 'Only this provider; NAME is then verbatim.'
 complete -c glm -n '__glm_at /models' -l json -d 'Print every fact as JSON.'
 complete -c glm -n '__glm_at /models' -l remote -d 'Ask the provider for its own list, and compare.'
@@ -206,5 +210,5 @@ complete -c glm -n '__glm_at /sandbox' -l port -x -d 'The port on 127.0.0.1; 0, 
 complete -c glm -n '__glm_at /sandbox' -l fault -x -a '(__glm_word_fault)' -d 'Fail on demand (repeatable): a status such as 429, a provider\'s code such as 1302, or one of cut reset hang stall drip error html garbage length sensitive empty nodone redirect; SHARE of the requests.'
 complete -c glm -n '__glm_at /sandbox' -l latency -x -d 'Wait before the first byte.'
 complete -c glm -n '__glm_at /sandbox' -l pace -x -d 'Wait between the pieces of a stream.'
-complete -c glm -n '__glm_at /tools/check /tools/list' -F
+complete -c glm -n '__glm_at /tools/check /tools/list /batch/report' -F
 complete -c glm -n '__glm_at /models' -x -a '(__glm_models (__glm_provider))'

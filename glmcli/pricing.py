@@ -45,6 +45,18 @@ def cost(provider: Provider, model: str, usage: Usage | None) -> Cost | None:
     return Cost(round(paid / _PER, _DIGITS), prices["currency"], prices["as_of"])
 
 
+def saved(provider: Provider, model: str, usage: Usage) -> Cost | None:
+    """How much more these tokens would have cost without the provider's cache, or None if that is not known."""
+    prices = listed(provider, model)
+    if prices is None or usage.input_tokens is None or usage.output_tokens is None or usage.cached_tokens is None:
+        return None
+    tier = _tier(prices["tiers"], usage.input_tokens, usage.output_tokens)
+    if tier is None or usage.cached_tokens > usage.input_tokens or "cached_input" not in tier:
+        return None
+    amount = usage.cached_tokens * (tier["input"] - tier["cached_input"])
+    return Cost(round(amount / _PER, _DIGITS), prices["currency"], prices["as_of"])
+
+
 def _tier(tiers: Iterable[Mapping[str, Any]], tokens_in: int, tokens_out: int) -> Mapping[str, Any] | None:
     """The prices for a question of this length; the pages' "32K" is no exact number, so there are gaps."""
     for tier in tiers:

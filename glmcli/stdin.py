@@ -6,7 +6,7 @@ import os
 import select
 import stat
 import time
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from glmcli.errors import NetworkError, UsageError
 from glmcli.terminal import STDIN
@@ -102,6 +102,17 @@ class Stdin:
         self._claim(owner)
         return self._chunks(owner, "Ctrl-D ends it")
 
+    def open(self, owner: str) -> IO[bytes]:
+        """Its bytes as a file, for what is read in lines, when the first of them are there.
+
+        Raises:
+            UsageError: another has claimed it.
+            NetworkError: the deadline passed first.
+        """
+        self._claim(owner)
+        self._wait(owner, "Ctrl-D ends it", silent=True)
+        return os.fdopen(STDIN, "rb", closefd=False)
+
     def _claim(self, owner: str) -> None:
         other = self._owner or self._reserved
         if other and (self._owner or other != owner):
@@ -117,6 +128,13 @@ class Stdin:
             yield chunk
 
     def _chunk(self, owner: str, way_out: str, *, silent: bool) -> bytes:
+        self._wait(owner, way_out, silent=silent)
+        try:
+            return os.read(STDIN, _CHUNK)
+        except OSError as error:
+            raise _unreadable(error) from error
+
+    def _wait(self, owner: str, way_out: str, *, silent: bool) -> None:
         waiting_since = time.monotonic()
         while not select.select([STDIN], [], [], self._patience(silent=silent))[0]:
             if time.monotonic() >= self._deadline:
@@ -125,10 +143,6 @@ class Stdin:
                 silent = False
                 waited = time.monotonic() - waiting_since
                 self._say(f"waiting for {owner} on stdin for {waited:.0f} s ({way_out})")
-        try:
-            return os.read(STDIN, _CHUNK)
-        except OSError as error:
-            raise _unreadable(error) from error
 
     def _patience(self, *, silent: bool) -> float:
         left = max(self._deadline - time.monotonic(), 0.0)

@@ -18,14 +18,14 @@ from glmcli.errors import GlmError, OutputError, ReaderGoneError
 from glmcli.secrets import Redactor
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 STDIN, STDOUT, STDERR = 0, 1, 2
 _FULL_DEVICE = os.makedev(1, 7)  # Linux: /dev/full, where every write fails
 _DIM, _RED, _RESET = "\x1b[2m", "\x1b[1;31m", "\x1b[0m"
 
 
-def _visible_table() -> dict[int, str]:
+def visible_table() -> dict[int, str]:
     """Controls that move the cursor, ring, set titles, reorder or hide text -> something that can be seen."""
     table = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\n\t"}
     table[0x7F] = "\u2421"
@@ -69,7 +69,7 @@ class Stream:
         self.is_terminal = not lost and os.isatty(fd)
         self.at_line_start = True
         self._redactor = redactor
-        self._table = _visible_table() if self.is_terminal else None
+        self._table = visible_table() if self.is_terminal else None
         self._guard: _WorkflowGuard | None = None
 
     def show_raw(self) -> None:
@@ -170,6 +170,7 @@ class Terminal:
         if environment.get("GITHUB_ACTIONS") == "true":
             self.stderr.guard_workflow()
         self._is_dim = False
+        self.make_room: Callable[[], None] = lambda: None  # called before a line: what is drawn there goes away
 
     @property
     def colours(self) -> bool:
@@ -206,6 +207,7 @@ class Terminal:
     def _say(self, label: str, text: str, colour: str = "") -> None:
         # A stderr that is closed or full must not hide the exit code.
         try:
+            self.make_room()
             self.dim(on=False)
             self.stderr.end_line()
             if colour and self.colours:

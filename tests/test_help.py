@@ -13,9 +13,15 @@ from conftest import CANARY, environment
 from processes import error_of, shell
 
 HERE = Path(__file__)
-COMMANDS = ("ask", "stream", "vision", "tools", "models", "sandbox")
+COMMANDS = ("ask", "stream", "vision", "tools", "batch", "models", "sandbox")
 TOOL_COMMANDS = ("run", "check", "list", "call")
-LEVELS = ((), *((command,) for command in COMMANDS), *(("tools", command) for command in TOOL_COMMANDS))
+BATCH_COMMANDS = ("report",)
+LEVELS = (
+    (),
+    *((command,) for command in COMMANDS),
+    *(("tools", command) for command in TOOL_COMMANDS),
+    *(("batch", command) for command in BATCH_COMMANDS),
+)
 BROKEN = {
     "GLM_CONFIG": "/none/of/that",
     "GLM_PROVIDER": "nobody",
@@ -115,6 +121,15 @@ def test_help_works_with_a_broken_configuration_at_its_place(glm, home, cwd) -> 
     done = shell('"$GLM" ask --help <&- 2>&-', home, cwd)
     assert done.returncode == 0
     assert done.stdout.startswith(b"Usage: glm ask")
+
+
+@pytest.mark.parametrize(
+    ("command", "missing"),
+    [(("tools", "list"), "FILE"), (("tools", "check"), "FILE..."), (("batch", "report"), "FILE|-")],
+)
+def test_a_missing_argument_is_named(glm, command, missing) -> None:
+    done = glm(*command)
+    assert (done.code, done.out, error_of(done.err)) == (2, b"", f"{missing} is missing")
 
 
 def test_help_lists_the_commands(glm) -> None:

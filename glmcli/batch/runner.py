@@ -28,7 +28,8 @@ from glmcli.transport.lane import Lane, Route
 if TYPE_CHECKING:
     from glmcli.batch.budget import Budget
     from glmcli.batch.feed import Feed
-    from glmcli.batch.gates.gate import Gate, Ticket
+    from glmcli.batch.gates.gate import Gate
+    from glmcli.batch.gates.ticket import Ticket
     from glmcli.batch.writing import Writing
     from glmcli.plan import Candidate, Plan
     from glmcli.secrets import Redactor

@@ -22,6 +22,7 @@ COMMANDS: Mapping[str, Listed] = {
     "stream": Listed("glmcli.commands.stream", "The same, printed as it arrives."),
     "vision": Listed("glmcli.commands.vision", "Ask about pictures, videos and files."),
     "tools": Listed("glmcli.commands.tools", "Let the model call local programs and MCP servers."),
+    "batch": Listed("glmcli.commands.batch", "Many prompts: rows in, one line a row out."),
     "models": Listed("glmcli.commands.models", "What is known of every model; what a provider lists beside it."),
     "sandbox": Listed("glmcli.commands.sandbox", "Serve the embedded providers on loopback, with faults on demand."),
 }

@@ -30,11 +30,17 @@ class Listed(NamedTuple):
     help: str
 
 
-def _as_given(parameter: Any, _context: Any, value: Any) -> Any:  # noqa: ANN401 - click's own types are private
-    """Hand a value on as the parser gives it."""
+def _as_given(parameter: Any, context: Any, value: Any) -> Any:  # noqa: ANN401 - click's own types are private
+    """Hand a value on as the parser gives it.
+
+    Raises:
+        UsageError: there is none, and the command cannot do without.
+    """
+    if parameter.required and value in (None, ()) and not context.resilient_parsing:
+        raise UsageError(f"{parameter.metavar} is missing", fix=f"{context.command_path} --help")
     if value is None and (parameter.multiple or parameter.nargs == -1):
         return ()
-    return parameter.callback(_context, parameter, value) if parameter.callback else value
+    return parameter.callback(context, parameter, value) if parameter.callback else value
 
 
 class _AsGiven:

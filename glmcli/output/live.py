@@ -8,16 +8,16 @@ that would lose words when it is rendered (a table on a narrow terminal, a link'
 from __future__ import annotations
 
 import html
-import io
 import re
 import time
 from collections import Counter
-from typing import IO, TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from markdown_it import MarkdownIt
-from rich.console import Console
 from rich.live import Live
 from rich.markdown import Markdown
+
+from glmcli.output.drawing import console
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -34,20 +34,6 @@ _OWN = re.compile(r"\x1b\[[0-9;]*m")
 _MARKUP = re.compile(r"^[ \t>]*(?:\d+[.)](?=\s)|(?:`{3,}|~{3,})[\w+#.-]*)", re.MULTILINE)
 
 
-class _Out(io.TextIOBase):
-    """Hands rich's text, escapes and all, to our stream."""
-
-    def __init__(self, stream: Stream) -> None:
-        self._stream = stream
-
-    def write(self, text: str) -> int:
-        self._stream.control(text)
-        return len(text)
-
-    def isatty(self) -> bool:
-        return True
-
-
 class RenderedStream:
     """A terminal that shows Markdown: a destination like any other."""
 
@@ -55,7 +41,7 @@ class RenderedStream:
         """Draw on this stream."""
         stream.check()
         self._stream = stream
-        self._console = Console(file=cast("IO[str]", _Out(stream)), force_terminal=True)
+        self._console = console(stream)
         self._live: Live | None = None
         self._blocks = _Blocks()
         self._next_frame = 0.0

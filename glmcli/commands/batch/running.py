@@ -26,14 +26,13 @@ from glmcli.batch.readers import open_rows
 from glmcli.batch.runner import Runner, signals_of
 from glmcli.batch.writing import Writing
 from glmcli.chat import Message
+from glmcli.commands import caller
 from glmcli.commands.options import merge
 from glmcli.config import load as load_config
 from glmcli.errors import FailedRowsError, GlmError, Interrupted, PartialError, UsageError
 from glmcli.keys import KeyRing
 from glmcli.options import Options
 from glmcli.plan import Candidate, Plan
-from glmcli.stdin import Stdin
-from glmcli.terminal import STDIN
 from glmcli.transport import aside
 
 if TYPE_CHECKING:
@@ -44,6 +43,7 @@ if TYPE_CHECKING:
     from glmcli.config import Config
     from glmcli.providers.row import Provider
     from glmcli.request_file import RowForm
+    from glmcli.stdin import Stdin
 
 _OWN = frozenset(BatchOptions.__match_args__)
 _LEDGER = "rows.jsonl"  # in the folder of --text, where no --output is given
@@ -82,8 +82,7 @@ class _Run:
 
     def run(self) -> None:
         self._agree()
-        deadline = self._app.started + self._options.deadline if self._options.deadline else float("inf")
-        stdin = Stdin(lost=STDIN in self._app.lost, deadline=deadline, say=self._app.terminal.insist)
+        stdin = caller.stdin(self._app, self._options.deadline)
         form = self._form(stdin)
         self._set_terminal()
         config = load_config(self._app.environment)
@@ -116,6 +115,7 @@ class _Run:
                 raise UsageError("--var fills a request file, and there is none", fix="add --request FILE")
             return None
         from glmcli.request_file import RowForm
+    from glmcli.stdin import Stdin
 
         form = RowForm(options.request, options.var, stdin)
         self._options = merge(form.fields, self._flags)

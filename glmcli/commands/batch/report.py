@@ -1,0 +1,121 @@
+"""`glm batch report`: how a batch went, recounted from its ledger."""
+
+from __future__ import annotations
+
+import inspect
+from typing import IO, TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from glmcli.commands.options import Flag, declare
+from glmcli.commands.tree import single
+from glmcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from glmcli.app import App
+    from glmcli.batch.summary import Summary
+    from glmcli.events import Usage
+    from glmcli.outcome import Cost
+    from glmcli.output.destination import Destination
+
+_REPORT = "Report"
+_FLAGS = (
+    Flag("json", ("--json",), "switch", _REPORT, "Print one JSON object."),
+    Flag("html", ("--html",), "text", _REPORT, "Write a page with charts here, which needs no network.", "FILE"),
+)
+_FILE = inspect.Parameter(
+    "file",
+    inspect.Parameter.POSITIONAL_OR_KEYWORD,
+    annotation=Annotated[str, typer.Argument(help="The file that batch run -O wrote; - is stdin.", metavar="FILE|-")],
+)
+
+
+def _report(ctx: typer.Context, given: dict[str, Any]) -> None:
+    """Recount a batch from its output: rows, calls, tokens, cost, time, and what failed.
+
+    Ends with 0 whatever became of the rows, and with 2 if FILE is no output of a batch.
+    """
+    from glmcli import signals
+    from glmcli.output.destination import refuse_shared_file
+
+    signals.heed()
+    app: App = ctx.obj
+    app.terminal.stdout.check()
+    refuse_shared_file({"FILE": given["file"], "--html": given.get("html")})
+    page = _page(app, given["html"]) if "html" in given else None
+    try:
+        summary = _recount(app, given["file"], page)
+    except BaseException:
+        if page:
+            page.abandon()
+        raise
+    _print(app, summary, as_json=given.get("json", False))
+
+
+def _page(app: App, path: str) -> Destination:
+    """The page, opened before the long work begins."""
+    from glmcli.output.destination import OpenStream, open_output
+
+    page = open_output(path, app.terminal)
+    if isinstance(page, OpenStream) and page.stream is app.terminal.stdout:
+        raise UsageError(message="--html: stdout holds the report itself", fix="--html FILE")
+    return page
+
+
+def _recount(app: App, path: str, page: Destination | None) -> Summary:
+    """The summary; the page too, put into its place when it is whole."""
+    from glmcli.batch.facts import Judge
+    from glmcli.batch.reading import Reading
+    from glmcli.batch.recount import summarise
+    from glmcli.batch.tally import Tally
+
+    redact = app.terminal.redactor.text
+    name = "stdin" if path == "-" else path
+    with _open(app, path) as file:
+        reading = Reading(file, name, Judge(_savings(app), redact))
+        with Tally(reading.facts()) as tally:
+            summary = summarise(tally, redact, torn=reading.torn)
+            if page:
+                from glmcli.batch.report_page import page_of
+                from glmcli.batch.timeline import timeline
+
+                page.write(page_of(name, summary, timeline(tally)))
+                page.commit()
+    return summary
+
+
+def _open(app: App, path: str) -> IO[bytes]:
+    from glmcli.commands.caller import stdin
+
+    if path == "-":
+        return stdin(app).open("FILE")
+    try:
+        return open(path, "rb")  # noqa: PTH123 - closed by the caller
+    except OSError as error:
+        raise UsageError(message=f"cannot read {path}: {error.strerror}") from error
+
+
+def _savings(app: App) -> Callable[[str, str, Usage], Cost | None]:
+    """What a provider's cache took off, by the prices of the catalogue."""
+    from glmcli import pricing
+    from glmcli.config import load
+
+    rows = load(app.environment).providers
+
+    def saved(provider: str, model: str, usage: Usage) -> Cost | None:
+        return pricing.saved(rows[provider], model, usage) if provider in rows else None
+
+    return saved
+
+
+def _print(app: App, summary: Summary, *, as_json: bool) -> None:
+    from glmcli.batch.summary import plain
+    from glmcli.batch.summary_text import text
+    from glmcli.output.json_reply import line
+
+    app.terminal.stdout.write(line(plain(summary)) if as_json else text(summary))
+
+
+command = single("report", declare(_report, _FLAGS, [_FILE]))
