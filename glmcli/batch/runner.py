@@ -26,6 +26,8 @@ from glmcli.providers import dialect_of
 from glmcli.transport.lane import Lane, Route
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from glmcli.batch.budget import Budget
     from glmcli.batch.feed import Feed
     from glmcli.batch.gates.gate import Gate
@@ -40,6 +42,7 @@ _REFUSED = (Retry.RATE, Retry.IN_FLIGHT, Retry.MINUTE, Retry.OVERLOAD)
 _LONGEST_ASKED = 60.0  # seconds of Retry-After that are obeyed
 _STARVED = 600.0  # seconds without one answer, while every request is refused
 _LOST = 20  # rows one after the other that no connection could be made for
+_LOOK = 0.5  # seconds between two looks at how it goes on
 _TOGETHER = 64  # rows that may be prepared before the loop looks at its sockets again
 
 
@@ -57,8 +60,12 @@ class Runner:
         redactor: Redactor,
         tls: Tls | None,
         window: int | None,
+        watch: Callable[[], None],
     ) -> None:
-        """`gates` has one gate for each candidate of the plan; `window` bounds how far rows run ahead in order."""
+        """`gates` has one gate for each candidate of the plan; `window` bounds how far rows run ahead in order.
+
+        `watch` is called often.
+        """
         self._feed = feed
         self._gates = gates
         self._plan = plan
@@ -66,6 +73,7 @@ class Runner:
         self._budget = budget
         self._redactor = redactor
         self._window = window
+        self._watch = watch
         self._rules = Rules(plan.limits, plan.deadline, plan.exact, plan.allow_empty)
         self._idle: tuple[deque[Lane], ...] = tuple(deque() for _ in plan.candidates)
         self._routes = tuple(Route.to(urlsplit(each.call.url), each.proxy, tls) for each in plan.candidates)
@@ -84,6 +92,16 @@ class Runner:
         """Requests under way."""
         return len(self._flying)
 
+    @property
+    def refusals(self) -> int:
+        """Requests that were refused."""
+        return sum(gate.refusals for gate in self._gates)
+
+    @property
+    def slots(self) -> int:
+        """How many may be under way now."""
+        return self._gates[0].slots
+
     async def run(self) -> None:
         """Return when every row is written, or the run is stopped and what was in flight has ended.
 
@@ -95,7 +113,7 @@ class Runner:
         try:
             while not self._is_over():
                 delay = self._dispatch(loop)
-                self._writing.tick()
+                self._watch()
                 if delay > 0:
                     await self._sleep(loop, delay)
                 else:
@@ -136,7 +154,7 @@ class Runner:
 
     async def _sleep(self, loop: asyncio.AbstractEventLoop, delay: float) -> None:
         self._alarm = loop.create_future()
-        timer = loop.call_later(min(delay, self._writing.patience), self._poke)
+        timer = loop.call_later(min(delay, _LOOK), self._poke)
         try:
             await self._alarm
         finally:

@@ -33,11 +33,16 @@ class Ticker:
         self._due = clock() + (0.0 if self._lives else _PAUSE)
         self._line: LiveLine | None = None
 
+    @property
+    def is_due(self) -> bool:
+        """Whether an update would print something."""
+        return not self._terminal.quiet and self._clock() >= self._due
+
     def update(self, progress: Progress) -> None:
         """Print this, if it is time."""
-        now = self._clock()
-        if self._terminal.quiet or now < self._due:
+        if not self.is_due:
             return
+        now = self._clock()
         self._due = now + (_FRAME if self._lives else _PAUSE)
         if self._lives:
             self._draw(one_line(progress))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from glmcli.batch.index import Index
     from glmcli.batch.intake import Invalid
     from glmcli.batch.item import Item
+    from glmcli.outcome import Cost
     from glmcli.secrets import Redactor
 
 
@@ -36,6 +37,8 @@ class Writing:
 
     Attributes:
         counts: lines written by this run, by state (glmcli.batch.index).
+        tokens: what the providers have counted in this run; None where none did.
+        costs: what this run has cost, by currency and day of the price list.
         next: the number of the row whose line comes next, where the order is that of the input.
         failure: why nothing can be written any more.
     """
@@ -59,13 +62,10 @@ class Writing:
         self._max_failures = max_failures
         self._early: dict[int, Entry] = {}
         self.counts: Counter[str] = Counter()
+        self.tokens: int | None = None
+        self.costs: dict[tuple[str, str], Cost] = {}
         self.next = 0
         self.failure: BaseException | None = None
-
-    patience = 10.0  # seconds
-
-    def tick(self) -> None:
-        """Show how far it is."""
 
     def done(self, item: Item, outcome: Outcome) -> None:
         """A row was asked, and this came of it."""
@@ -73,8 +73,18 @@ class Writing:
         final = error is None or is_final(error)
         status = status_of(error)
         columns = item.row.columns
+        self._count(outcome)
         entry = Entry(item.id, item.row.line, item.hash, status, final, item.calls, _now(), outcome, columns)
         self._add(item.number, entry)
+
+    def _count(self, outcome: Outcome) -> None:
+        usage, paid = outcome.reply.usage, outcome.cost
+        if usage and usage.total_tokens is not None:
+            self.tokens = (self.tokens or 0) + usage.total_tokens
+        if paid:
+            earlier = self.costs.get((paid.currency, paid.as_of))
+            amount = paid.amount + (earlier.amount if earlier else 0)
+            self.costs[paid.currency, paid.as_of] = paid.replace(amount=amount)
 
     def invalid(self, row: Invalid) -> None:
         """A row cannot be asked."""

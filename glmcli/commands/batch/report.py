@@ -46,7 +46,7 @@ def _report(ctx: typer.Context, given: dict[str, Any]) -> None:
     refuse_shared_file({"FILE": given["file"], "--html": given.get("html")})
     page = _page(app, given["html"]) if "html" in given else None
     try:
-        summary = _recount(app, given["file"], page)
+        summary = recount(app, given["file"], page)
     except BaseException:
         if page:
             page.abandon()
@@ -64,7 +64,7 @@ def _page(app: App, path: str) -> Destination:
     return page
 
 
-def _recount(app: App, path: str, page: Destination | None) -> Summary:
+def recount(app: App, path: str, page: Destination | None) -> Summary:
     """The summary; the page too, put into its place when it is whole."""
     from glmcli.batch.facts import Judge
     from glmcli.batch.reading import Reading

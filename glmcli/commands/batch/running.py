@@ -24,6 +24,8 @@ from glmcli.batch.outputs import Printed, compact, load
 from glmcli.batch.questions import Questions
 from glmcli.batch.readers import open_rows
 from glmcli.batch.runner import Runner, signals_of
+from glmcli.batch.standing import Standing
+from glmcli.batch.ticker import Ticker
 from glmcli.batch.writing import Writing
 from glmcli.chat import Message
 from glmcli.commands import caller
@@ -115,7 +117,6 @@ class _Run:
                 raise UsageError("--var fills a request file, and there is none", fix="add --request FILE")
             return None
         from glmcli.request_file import RowForm
-    from glmcli.stdin import Stdin
 
         form = RowForm(options.request, options.var, stdin)
         self._options = merge(form.fields, self._flags)
@@ -210,6 +211,8 @@ class _Run:
             keep_partial=options.keep_partial,
             max_failures=own.max_failures,
         )
+        ticker = Ticker(self._terminal, time.monotonic)
+        self._stack.callback(ticker.stop)
         plan = Plan(
             candidates=candidates,
             limits=settings.limits(options),
@@ -226,13 +229,16 @@ class _Run:
             redactor=self._terminal.redactor,
             tls=self._tls(candidates),
             window=max(_AHEAD * own.jobs, 256) if own.ordered else None,
+            watch=lambda: ticker.update(standing.now(runner)) if ticker.is_due else None,
         )
+        standing = Standing(writing, intake, self._total)
         came: list[int] = []
         try:
             self._loop(runner, came)
         finally:
             with suppress(GlmError):
                 writing.flush()
+        ticker.stop()
         self._end(runner, writing, intake, came)
 
     def _gate(self, provider: Provider, parts: int) -> Gate:
@@ -277,9 +283,21 @@ class _Run:
                 with suppress(OSError):  # without it the file is longer, and as good
                     compact(self._ledger, self._index)
             self._export()
+            self._sum_up(self._ledger)
         if came:
             raise Interrupted(came[0])
         self._judge(runner.why, states_of, pending, total)
+
+    def _sum_up(self, ledger: Ledger) -> None:
+        """Say on stderr how all of it went, recounted from the file."""
+        if self._terminal.quiet:
+            return
+        from glmcli.batch.summary_text import text
+        from glmcli.commands.batch.report import recount
+
+        with suppress(UsageError):  # the file is not what it was: it is no longer ours
+            for line in text(recount(self._app, ledger.path, None)).rstrip("\n").split("\n"):
+                self._terminal.note(line)
 
     def _export(self) -> None:
         from glmcli.batch import exports
