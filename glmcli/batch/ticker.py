@@ -36,7 +36,7 @@ class Ticker:
     def update(self, progress: Progress) -> None:
         """Print this, if it is time."""
         now = self._clock()
-        if now < self._due:
+        if self._terminal.quiet or now < self._due:
             return
         self._due = now + (_FRAME if self._lives else _PAUSE)
         if self._lives:
