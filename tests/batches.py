@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from conftest import Done
     from fleet import Fleet
 
-KEY = {"ZAI_API_KEY": CANARY}
+# A run that may write only little must not write half a compiled module either, which all others would find.
+KEY = {"ZAI_API_KEY": CANARY, "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def rows(count: int) -> list[dict[str, Any]]:
