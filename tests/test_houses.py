@@ -23,7 +23,6 @@ FLOORS = (
     {"media_files"},
     {
         "plan",
-        "transport",
         "session",
         "keys",
         "config",
@@ -35,7 +34,7 @@ FLOORS = (
         "resize",
         "tools",
     },
-    {"cards", "choice", "output", "patience"},
+    {"cards", "choice", "output", "patience", "transport"},
     {"watch"},
     {"attempt", "settings"},
     {"engine", "remote"},
@@ -190,7 +189,7 @@ def test_only_the_terminal_writes_to_stdout_and_stderr(path) -> None:
 
 
 # The only places that may catch everything: the border of the program, and a thread that has no caller.
-CATCH_ALL = {("cli.py", "_code"), ("foreign.py", "_guarded"), ("transport.py", "_run")}
+CATCH_ALL = {("cli.py", "_code"), ("foreign.py", "_guarded"), ("exchange.py", "_run")}
 
 
 def test_who_catches_everything() -> None:
