@@ -102,7 +102,7 @@ def _not_connected(cause: BaseException, where: str) -> NetworkError:
                 fix="name the file of your own certificate authority in SSL_CERT_FILE",
             )
         case ssl.SSLError():
-            return NetworkError(message=f"cannot finish TLS with {where}: {cause.reason or cause}")
+            return NetworkError(message=f"cannot finish TLS with {where}: {getattr(cause, 'reason', None) or cause}")
         case _:
             return NetworkError(message=f"cannot connect to {where}: {_reason(cause)}", retry=Retry.NETWORK)
 
