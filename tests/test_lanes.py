@@ -496,6 +496,36 @@ def test_the_deadline() -> None:
         assert run(main(server.url, -1)) == (NetworkError, said, None, False, False)
         assert server.requests == []
 
+        async def again(url):
+            lane = lane_to(url)
+            await asked(lane, url)
+            await asked(lane, url, deadline=time.monotonic())
+
+        with pytest.raises(NetworkError, match="deadline"):
+            run(again(server.url))
+        assert len(server.requests) == 1
+
+
+def test_a_request_that_cannot_be_written() -> None:
+    with Server(reply(200, "{}")) as server:
+
+        async def main(sent):
+            with pytest.raises(GlmError) as caught:
+                await lane_to(server.url).send(sent, Ear(), Limits(), FOREVER)
+            return caught.value
+
+        bad = HttpCall(f"{server.url}/x", (("X", "a\nb"),), {})
+        error = run(main(bad))
+        assert (type(error), error.sent) == (GlmError, False)
+        assert error.message.startswith("the HTTP library failed: LocalProtocolError: Illegal header value")
+        large = Large(server.url)
+        large.length = 10
+        error = run(main(large))
+        assert (error.message, error.sent) == (
+            "the HTTP library failed: LocalProtocolError: Too much data for declared Content-Length",
+            True,
+        )
+
 
 def test_a_finished_reply_lingers_a_little_and_cannot_fail_any_more() -> None:
     stop = chunk(event(delta(content="", finish_reason="stop")))
@@ -594,12 +624,13 @@ class Large:
     def __init__(self, url: str) -> None:
         self.url = f"{url}/chat/completions"
         self.taken = 0
+        self.length = self.step * self.steps
 
     def content(self):
         return self
 
     def __len__(self) -> int:
-        return self.step * self.steps
+        return self.length
 
     def __iter__(self):
         for _ in range(self.steps):

@@ -51,6 +51,8 @@ class Lane:
             GlmError: as `ask` would end with, without the provider's name; or raised by the reader.
         """
         place = Place(urlsplit(call.url).netloc, self._route.proxy)
+        if time.monotonic() >= deadline:
+            raise overdue(limits, deadline, "", sent=False)
         try:
             if self._wire and await self._wire.free():
                 try:
@@ -85,10 +87,9 @@ class Lane:
     async def _pass(self, call: HttpCall, wire: Wire, turn: Turn) -> None:
         try:
             body = call.content()
-            request = self._request(call, len(body))
+            await wire.send(self._request(call, len(body)), body, turn)
         except (h11.LocalProtocolError, MemoryError) as error:
-            raise translated(error, turn.place, sent=False, begun=False) from error
-        await wire.send(request, body, turn)
+            raise translated(error, turn.place, sent=turn.sent, begun=turn.begun) from error
 
     def _request(self, call: HttpCall, length: int) -> h11.Request:
         url, proxy = urlsplit(call.url), self._route.proxy

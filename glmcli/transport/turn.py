@@ -131,6 +131,7 @@ class Turn:
             return
         if error:
             self.over.set_exception(error)
+            self.over.exception()  # asyncio complains of what nobody looks at, even where the request was cancelled
         else:
             self.over.set_result(None)
 

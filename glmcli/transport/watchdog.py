@@ -28,8 +28,7 @@ class Timed(Protocol):
 class Watchdog:
     """Looks several times a second whether anything is late; sleeps when there is nothing to watch."""
 
-    def __init__(self, loop: AbstractEventLoop) -> None:
-        self._loop = loop
+    def __init__(self) -> None:
         self._watched: set[Timed] = set()
         self._looks = False
 
@@ -38,19 +37,20 @@ class Watchdog:
         self._watched.add(timed)
         if not self._looks:
             self._looks = True
-            self._loop.call_later(_LOOK, self._look)
+            asyncio.get_running_loop().call_later(_LOOK, self._look)
 
     def forget(self, timed: Timed) -> None:
         """It is over."""
         self._watched.discard(timed)
 
     def _look(self) -> None:
-        now = self._loop.time()
+        loop = asyncio.get_running_loop()
+        now = loop.time()
         for timed in [each for each in self._watched if each.due <= now]:
             timed.late()
         self._looks = bool(self._watched)
         if self._looks:
-            self._loop.call_later(_LOOK, self._look)
+            loop.call_later(_LOOK, self._look)
 
 
 _OF: WeakKeyDictionary[AbstractEventLoop, Watchdog] = WeakKeyDictionary()
@@ -60,5 +60,5 @@ def watchdog() -> Watchdog:
     """That of the running loop."""
     loop = asyncio.get_running_loop()
     if loop not in _OF:
-        _OF[loop] = Watchdog(loop)
+        _OF[loop] = Watchdog()
     return _OF[loop]
