@@ -9,7 +9,8 @@ from glmcli.errors import GlmError
 from glmcli.events import Answer, Event, Fold, Reasoning, ToolCallPart, verdict
 from glmcli.providers.reader import ReplyReader
 from glmcli.secrets import Redactor, StreamRedactor
-from glmcli.transport import End, Exchange, Happening, Head
+from glmcli.transport.exchange import End, Exchange, Happening
+from glmcli.transport.message import Head
 from glmcli.watch import Refusal, TransportError, Watch, named
 
 if TYPE_CHECKING:

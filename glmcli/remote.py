@@ -10,7 +10,8 @@ from glmcli.patience import pause, sleep
 from glmcli.providers import dialect_of
 from glmcli.providers.json_text import decode
 from glmcli.providers.refusals import find_fault, html_page, is_html, refusal
-from glmcli.transport import End, Exchange, Head
+from glmcli.transport.exchange import End, Exchange
+from glmcli.transport.message import Head
 from glmcli.watch import Refusal, TransportError, Watch, named
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from glmcli.errors import GlmError, NetworkError, OutputError, ProtocolError, Retry
 from glmcli.patience import TICK
 from glmcli.providers.refusals import MAX_BODY, from_body
-from glmcli.transport import End, Exchange, Happening, Head, Sent
+from glmcli.transport.exchange import End, Exchange, Happening, Sent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from glmcli.plan import Plan
     from glmcli.providers.row import Provider
     from glmcli.secrets import Redactor
+    from glmcli.transport.message import Head
 
 _LINGER = 5.0  # seconds for which usage and an error may still follow a finish, and a body the head of a refusal
 _LONGEST_WHY = 500  # characters of the provider's words

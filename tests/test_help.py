@@ -262,7 +262,7 @@ def test_help_loads_nothing_heavy(home, cwd, arguments) -> None:
 def test_a_question_from_flags_loads_no_parser_of_files(home, cwd, command) -> None:
     modules = loaded(home, cwd, command, "-m", "sandbox/glm-5", "hi", ZAI_API_KEY=CANARY)
     assert "httpcore" in modules
-    assert tops(modules) & {"yaml", "jsonschema", "pydantic", "rich"} == set()
+    assert tops(modules) & {"yaml", "jsonschema", "pydantic", "rich", "asyncio"} == set()
     assert "glmcli.documents" not in modules
     assert not {module for module in modules if "media" in module}
 
