@@ -65,15 +65,14 @@ class Slots:
         patient = now >= self._next and self._rows >= _ROWS * self._patience
         return patient or self._rows >= _MANY_ROWS
 
-    def refused(self, now: float, in_flight: int, *, fresh: bool) -> None:
-        """Lose a slot of those in use. A row that was sent before the last refusal (not fresh) belongs to that one."""
+    def refused(self, now: float, in_flight: int) -> None:
+        """Lose a slot of those in use."""
         self._known = max(min(self.limit, in_flight) - 1, 1)
         self._opening = self._ceiling
         self._proven = min(self._proven, self._known)
-        if fresh:
-            self._be_patient(now, self._patience * 2 if self._probing else self._patience)
-            self._probing = False
-            self._step = 1
+        self._be_patient(now, self._patience * 2 if self._probing else self._patience)
+        self._probing = False  # the other refusals of a burst take slots, and no patience
+        self._step = 1
 
     def reopen(self, *, forget: bool) -> None:
         """Multiply once more from one; what was known may be out of date."""
