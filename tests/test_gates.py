@@ -316,6 +316,12 @@ def test_a_cap_that_moves_is_followed(moves, rows, latency, jitter) -> None:
         assert run.reached(60, rises) <= max(20, 20 * latency)
 
 
+def test_a_rise_after_a_long_time_is_found_soon_where_rows_are_many() -> None:
+    run = simulate(InFlight([(0, 15), (60, 80)]), 35_000, gate(256), **FAST)
+    assert run.percent < 1
+    assert run.reached(60, 60) <= 10
+
+
 def test_a_cap_that_rises_above_the_ceiling() -> None:
     run = simulate(InFlight([(0, 2), (5, 100)]), 2000, gate(7), **FAST)
     assert run.reached(7, 5) <= 10
