@@ -257,7 +257,7 @@ def simulate(server, rows, the_gate=None, latency=0.05, **how):
     return client.run
 
 
-# How long an answer takes, and a refusal: BigModel says no in 0.38 s (2026-08).
+# How long an answer takes, and a refusal: Z.ai says no in 0.38 s (measured on a free key, 2026-08).
 FAST = {"latency": 0.05, "refusal": 0.01}
 SLOW = {"latency": 5.0, "refusal": 0.4}
 SPEEDS = pytest.mark.parametrize("speed", [FAST, SLOW], ids=["50ms", "5s"])
