@@ -45,7 +45,8 @@ def run(main):
 
     async def closing():
         try:
-            return await main
+            async with asyncio.timeout(PATIENCE):
+                return await main
         finally:
             while LANES:
                 LANES.pop().close()
@@ -703,6 +704,30 @@ def test_a_refusal_before_the_request_is_whole(hangs_up) -> None:
         held.set()
     assert (ear.status, ear.body) == (413, b'{"error": {"message": "too large"}}')
     assert taken < Large.steps
+
+
+def test_a_refusal_ends_a_request_that_is_still_read() -> None:
+    came = []
+
+    def refuse(connection):
+        connection.recv(1000)
+        connection.sendall(head(status=413) + chunk("too "))
+        connection.settimeout(0.5)
+        try:
+            while data := connection.recv(1 << 20):
+                came.append(len(data))
+        except TimeoutError:
+            connection.sendall(chunk("large") + END)
+
+    with Front(refuse) as front:
+
+        async def main():
+            ear = Ear()
+            await lane_to(at(front)).send(Large(at(front)), ear, Limits(), FOREVER)
+            return ear
+
+        assert run(main()).body == b"too large"
+    assert sum(came) < Large.step * Large.steps / 2
 
 
 def test_a_large_request_that_nobody_reads() -> None:
