@@ -73,7 +73,7 @@ class Ear:
             raise self._raises
         if b"[DONE]" in self.body:
             return Heard.OVER
-        if b'"finish_reason": "stop"' in self.body:
+        if b'"finish_reason": "stop"' in chunk:
             return Heard.FINISHED
         return Heard.NOTHING if chunk.startswith((b":", b"\n")) else Heard.DATA
 
@@ -531,9 +531,12 @@ def test_a_request_that_cannot_be_written() -> None:
 def test_a_finished_reply_lingers_a_little_and_cannot_fail_any_more() -> None:
     stop = chunk(event(delta(content="", finish_reason="stop")))
     usage = chunk(event({"usage": {}}))
-    for rest in ([Hold()], [usage, Reset()], pings(), [usage, b"zz\r\n"], []):
+    endless = ([step for _ in range(100) for step in (more, Wait(0.05))] for more in (usage, stop, chunk(": ping\n\n")))
+    for rest in ([Hold()], [usage, Reset()], [usage, b"zz\r\n"], [], *endless):
+        began = time.monotonic()
         with Server([head(), chunk(HALF), stop, Wait(0.05), *rest]) as server:
             (ear,) = ask(server.url, idle=0.4)
+        assert time.monotonic() - began < 3
         assert ear.body.startswith(HALF)
         assert (b"usage" in ear.body) == (usage in rest)
 
