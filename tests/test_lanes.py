@@ -45,7 +45,8 @@ def run(main):
 
     async def closing():
         try:
-            return await main
+            async with asyncio.timeout(PATIENCE):
+                return await main
         finally:
             while LANES:
                 LANES.pop().close()
@@ -72,7 +73,7 @@ class Ear:
             raise self._raises
         if b"[DONE]" in self.body:
             return Heard.OVER
-        if b'"finish_reason": "stop"' in self.body:
+        if b'"finish_reason": "stop"' in chunk:
             return Heard.FINISHED
         return Heard.NOTHING if chunk.startswith((b":", b"\n")) else Heard.DATA
 
@@ -530,9 +531,12 @@ def test_a_request_that_cannot_be_written() -> None:
 def test_a_finished_reply_lingers_a_little_and_cannot_fail_any_more() -> None:
     stop = chunk(event(delta(content="", finish_reason="stop")))
     usage = chunk(event({"usage": {}}))
-    for rest in ([Hold()], [usage, Reset()], pings(), [usage, b"zz\r\n"], []):
+    endless = ([step for _ in range(100) for step in (more, Wait(0.05))] for more in (usage, stop, chunk(": ping\n\n")))
+    for rest in ([Hold()], [usage, Reset()], [usage, b"zz\r\n"], [], *endless):
+        began = time.monotonic()
         with Server([head(), chunk(HALF), stop, Wait(0.05), *rest]) as server:
             (ear,) = ask(server.url, idle=0.4)
+        assert time.monotonic() - began < 3
         assert ear.body.startswith(HALF)
         assert (b"usage" in ear.body) == (usage in rest)
 
@@ -703,6 +707,30 @@ def test_a_refusal_before_the_request_is_whole(hangs_up) -> None:
         held.set()
     assert (ear.status, ear.body) == (413, b'{"error": {"message": "too large"}}')
     assert taken < Large.steps
+
+
+def test_a_refusal_ends_a_request_that_is_still_read() -> None:
+    came = []
+
+    def refuse(connection):
+        connection.recv(1000)
+        connection.sendall(head(status=413) + chunk("too "))
+        connection.settimeout(0.5)
+        try:
+            while data := connection.recv(1 << 20):
+                came.append(len(data))
+        except TimeoutError:
+            connection.sendall(chunk("large") + END)
+
+    with Front(refuse) as front:
+
+        async def main():
+            ear = Ear()
+            await lane_to(at(front)).send(Large(at(front)), ear, Limits(), FOREVER)
+            return ear
+
+        assert run(main()).body == b"too large"
+    assert sum(came) < Large.step * Large.steps / 2
 
 
 def test_a_large_request_that_nobody_reads() -> None:
