@@ -878,6 +878,7 @@ def test_rows_of_stdin_come_while_it_is_written() -> None:
             process.stdin.write('{"prompt":"x"}\n')
             process.stdin.flush()
             assert json.loads(process.stdout.readline()) == {"line": number, "prompt": "x"}
+        time.sleep(2.2)  # one who has spoken may think
         out, err = process.communicate("no\n", timeout=30)
     assert json.loads(out)["why"] == "<stdin>:3:1: not valid JSON: expecting value"
     assert err == ""
