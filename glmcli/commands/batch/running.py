@@ -155,7 +155,7 @@ class _Run:
 
     def _show(self, source: Source, questions: Questions, first: Candidate) -> None:
         """Print what the first row that can be asked would send."""
-        from glmcli.batch.intake import Item
+        from glmcli.batch.item import Item
         from glmcli.output.requests import as_json
         from glmcli.providers import dialect_of
 
