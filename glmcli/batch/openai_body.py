@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _NUMBERS = ("temperature", "top_p", "top_k", "repetition_penalty", "max_tokens", "seed")
 _NAMED = {
+    **{name: name for name in _NUMBERS},
     "model": "model",
     "reasoning_effort": "effort",
     "thinking_budget": "think_budget",
@@ -51,10 +52,8 @@ def asked(body: Mapping[str, Any], base: Request, flags: Mapping[str, Any]) -> R
 
 def _own(name: str, value: Any) -> dict[str, Any] | None:  # noqa: ANN401 - any JSON
     """The fields of a Request that a field of the body sets; None for one that is passed on."""
-    if name in _NUMBERS:
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise UsageError(f"body.{name} is not a number")
-        return {name: value}
+    if name in _NUMBERS and (isinstance(value, bool) or not isinstance(value, int | float)):
+        raise UsageError(f"body.{name} is not a number")
     if name in _NAMED:
         return {_NAMED[name]: value}
     match name, value:
