@@ -46,7 +46,8 @@ def _pillow() -> Any:  # noqa: ANN401 - a module that may not be there
 
 
 def _turn(turn: Message, limits: Rules, terminal: Terminal) -> Message:
-    return turn.replace(media=tuple(_media(media, limits, terminal) for media in turn.media)) if turn.media else turn
+    parts = (part if isinstance(part, str) else _media(part, limits, terminal) for part in turn.parts)
+    return turn.replace(parts=tuple(parts)) if turn.parts else turn
 
 
 def _media(media: Media, limits: Rules, terminal: Terminal) -> Media:

@@ -179,7 +179,7 @@ def test_a_body_is_what_it_says(turns, text_first) -> None:
     """Whatever the text is: its length, its JSON, and the same bytes when it is sent again."""
     provider = PROVIDERS["tokenhub" if text_first else "zai"]
     messages = tuple(
-        Message("user", text, media=(Media("image", data=data, type="image/png"),)) for text, data in turns
+        Message("user", text, parts=(Media("image", data=data, type="image/png"),)) for text, data in turns
     )
     body = dialect_of(provider).encode(Request("glm-5v-turbo", messages), provider).content()
     assert not isinstance(body, bytes)

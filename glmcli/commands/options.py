@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from glmcli.errors import UsageError
-from glmcli.options import Options
+from glmcli.options import Named, Options
 from glmcli.record import Record
+from glmcli.urls import is_url
+
+if TYPE_CHECKING:
+    from glmcli.chat import MediaKind
 
 Kind = Literal["text", "list", "pairs", "switch", "choice", "integer", "number", "seconds"]
 
@@ -198,6 +202,7 @@ VISION_FLAGS: tuple[Flag, ...] = (
 
 GROUPS: Mapping[str, str] = {flag.field: flag.group for flag in (*TOOL_FLAGS, *VISION_FLAGS, *FLAGS)}
 PAIRS = frozenset(flag.field for flag in VISION_FLAGS if flag.kind == "pairs")  # flags that take two words
+ORDER = "glmcli.order"  # where the parser leaves the fields of the flags, in the order in which they were written
 
 _PROMPT = inspect.Parameter(
     "prompt",
@@ -219,7 +224,7 @@ def declare(
     by_field = {flag.field: flag for flag in flags}
 
     def called(ctx: typer.Context, **given: Any) -> None:  # noqa: ANN401 - what the parser gives
-        command(ctx, _typed(given, by_field))
+        command(ctx, _in_order(_typed(given, by_field), ctx.meta.get(ORDER, ())))
 
     context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
     parameters = [context, *arguments, *(flag.parameter() for flag in by_field.values())]
@@ -251,6 +256,25 @@ def _typed(given: Mapping[str, Any], flags: Mapping[str, Flag]) -> dict[str, Any
     return values
 
 
+_MEDIA_KINDS: Mapping[str, MediaKind | None] = {"image": "image", "at": None, "video": "video", "file": "file"}
+
+
+def _in_order(values: dict[str, Any], order: Iterable[str]) -> dict[str, Any]:
+    """The same with all that is sent beside text in one list: typer has a list for each flag."""
+    lists = {field: iter(values.pop(field)) for field in _MEDIA_KINDS if field in values}
+    media = tuple(_named(field, next(lists[field])) for field in order if field in lists)
+    return values | ({"media": media} if media else {})
+
+
+def _named(field: str, value: Any) -> Named:  # noqa: ANN401 - a place, or a path and its type
+    source, kind = f"--{field}", _MEDIA_KINDS[field]
+    if kind is None:
+        return Named(source, kind, path=value[0], type=value[1])
+    if kind == "image" and not is_url(value):
+        return Named(source, kind, path=value)
+    return Named(source, kind, url=value)
+
+
 def _option(text: str) -> tuple[str, Any]:
     from glmcli import documents
 
@@ -261,6 +285,9 @@ def _option(text: str) -> tuple[str, Any]:
 
 
 def merge(file: Mapping[str, Any], flags: Mapping[str, Any]) -> Options:
-    """Options of both: a flag overrides the file; --option adds to its options."""
+    """Options of both: a flag overrides the file; --option adds to its options, and --at to what it names."""
     option = {**file.get("option", {}), **flags.get("option", {})}
-    return Options(**{**file, **flags, "option": option})
+    named = flags.get("media", ())
+    kinds = {each.kind for each in named}
+    kept = tuple(each for each in file.get("media", ()) if each.kind not in kinds)
+    return Options(**{**file, **flags, "option": option, "media": (*kept, *named)})
