@@ -15,7 +15,6 @@ import typer
 from glmcli.errors import UsageError
 from glmcli.options import Named, Options
 from glmcli.record import Record
-from glmcli.urls import is_url
 
 if TYPE_CHECKING:
     from glmcli.chat import MediaKind
@@ -194,7 +193,14 @@ VISION_FLAGS: tuple[Flag, ...] = (
     Flag("image", ("--image",), "list", _MEDIA, "A picture (repeatable); - is stdin.", "PATH|URL|-"),
     Flag("video", ("--video",), "list", _MEDIA, "A video that the provider fetches (repeatable).", "URL"),
     Flag("file", ("--file",), "list", _MEDIA, "A document that the provider fetches (repeatable).", "URL"),
-    Flag("at", ("--at",), "pairs", _MEDIA, "A file whose type is not what its bytes say (repeatable).", "PATH MIME"),
+    Flag(
+        "at",
+        ("--at",),
+        "pairs",
+        _MEDIA,
+        "A file, or an --image, of this type whatever its bytes say (repeatable).",
+        "PATH MIME",
+    ),
     Flag("detail", ("--detail",), "text", _MEDIA, "How closely the model looks, at TokenHub.", "auto|low|high"),
     Flag("resize", ("--resize",), "switch", _MEDIA, "Scale pictures down to what the model takes."),
     Flag("live", ("--stream",), "switch", _OUTPUT, "Print the answer as it arrives."),
@@ -267,6 +273,8 @@ def _in_order(values: dict[str, Any], order: Iterable[str]) -> dict[str, Any]:
 
 
 def _named(field: str, value: Any) -> Named:  # noqa: ANN401 - a place, or a path and its type
+    from glmcli.urls import is_url
+
     source, kind = f"--{field}", _MEDIA_KINDS[field]
     if kind is None:
         return Named(source, kind, path=value[0], type=value[1])
