@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from glmcli.errors import UsageError
-from glmcli.options import Named, Options
+from glmcli.options import Options
 from glmcli.record import Record
-
-if TYPE_CHECKING:
-    from glmcli.chat import MediaKind
 
 Kind = Literal["text", "list", "pairs", "switch", "choice", "integer", "number", "seconds"]
 
@@ -230,7 +227,7 @@ def declare(
     by_field = {flag.field: flag for flag in flags}
 
     def called(ctx: typer.Context, **given: Any) -> None:  # noqa: ANN401 - what the parser gives
-        command(ctx, _in_order(_typed(given, by_field), ctx.meta.get(ORDER, ())))
+        command(ctx, _typed(given, by_field))
 
     context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
     parameters = [context, *arguments, *(flag.parameter() for flag in by_field.values())]
@@ -260,27 +257,6 @@ def _typed(given: Mapping[str, Any], flags: Mapping[str, Flag]) -> dict[str, Any
     if "option" in values:
         values["option"] = dict(_option(text) for text in values["option"])
     return values
-
-
-_MEDIA_KINDS: Mapping[str, MediaKind | None] = {"image": "image", "at": None, "video": "video", "file": "file"}
-
-
-def _in_order(values: dict[str, Any], order: Iterable[str]) -> dict[str, Any]:
-    """The same with all that is sent beside text in one list: typer has a list for each flag."""
-    lists = {field: iter(values.pop(field)) for field in _MEDIA_KINDS if field in values}
-    media = tuple(_named(field, next(lists[field])) for field in order if field in lists)
-    return values | ({"media": media} if media else {})
-
-
-def _named(field: str, value: Any) -> Named:  # noqa: ANN401 - a place, or a path and its type
-    from glmcli.urls import is_url
-
-    source, kind = f"--{field}", _MEDIA_KINDS[field]
-    if kind is None:
-        return Named(source, kind, path=value[0], type=value[1])
-    if kind == "image" and not is_url(value):
-        return Named(source, kind, path=value)
-    return Named(source, kind, url=value)
 
 
 def _option(text: str) -> tuple[str, Any]:
