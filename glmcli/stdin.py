@@ -129,10 +129,10 @@ class Stdin:
 
     @contextmanager
     def told(self, owner: str, path: str) -> Iterator[None]:
-        """Say after a while that we wait for a FIFO: to open one lasts until somebody writes to it."""
+        """Say after a while that we wait for a FIFO, which ends when all who write to it are done."""
         from threading import Timer
 
-        text = f"waiting for {owner} on {path}, a pipe to which nobody writes yet (Ctrl-C ends it)"
+        text = f"waiting for {owner} on {path}, a pipe that has not ended after {_SILENCE:.0f} s (Ctrl-C gives up)"
         timer = Timer(_SILENCE, self._say, [text])
         timer.daemon = True
         timer.start()

@@ -252,7 +252,7 @@ def test_a_pipe_without_a_writer_is_told(glm, cwd) -> None:
     threading.Thread(target=write, daemon=True).start()
     done = glm("vision", "-P", "zai", "--image", "pipe", "hi", "-n", "-q")
     assert done.code == 0
-    assert done.err == "glm: waiting for --image on pipe, a pipe to which nobody writes yet (Ctrl-C ends it)\n"
+    assert done.err == "glm: waiting for --image on pipe, a pipe that has not ended after 2 s (Ctrl-C gives up)\n"
 
 
 # What is said
