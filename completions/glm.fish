@@ -184,7 +184,7 @@ complete -c glm -n '__glm_at /ask /stream /vision /tools/run /models' -l deadlin
 complete -c glm -n '__glm_at /vision' -l image -r -F -d 'A picture (repeatable); - is stdin.'
 complete -c glm -n '__glm_at /vision' -l video -x -d 'A video that the provider fetches (repeatable).'
 complete -c glm -n '__glm_at /vision' -l file -x -d 'A document that the provider fetches (repeatable).'
-complete -c glm -n '__glm_at /vision' -l at -r -F -d 'A file whose type is not what its bytes say (repeatable).'
+complete -c glm -n '__glm_at /vision' -l at -r -F -d 'A file, or an --image, of this type whatever its bytes say (repeatable).'
 complete -c glm -n '__glm_at /vision' -l detail -x -a '(__glm_word_detail)' -d 'How closely the model looks, at TokenHub.'
 complete -c glm -n '__glm_at /vision' -l resize -d 'Scale pictures down to what the model takes.'
 complete -c glm -n '__glm_at /vision' -l stream -d 'Print the answer as it arrives.'

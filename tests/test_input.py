@@ -187,7 +187,10 @@ def test_more_than_any_model_reads(home, cwd, server) -> None:
     )
     filed = shell(f"truncate -s {33 * MIB} big; {ask} x -a big", home, cwd, **KEY)
     assert (filed.returncode, server.requests) == (2, [])
-    assert error_of(filed.stderr.decode()) == "--attach: big is larger than 32 MiB"
+    assert (
+        error_of(filed.stderr.decode())
+        == "--attach: big is larger than 32 MiB (33554432 bytes), more than any model reads"
+    )
 
 
 def test_what_fits_is_sent_whole(home, cwd, server) -> None:

@@ -726,6 +726,30 @@ def test_a_narrow_terminal_keeps_ids_whole(home, cwd, glm) -> None:
 
 
 @pytest.mark.parametrize(
+    ("columns", "names"),
+    [
+        ("20", ["model"]),
+        ("40", ["model"]),
+        ("60", ["model", "context", "output", "takes"]),
+        ("80", ["model", "context", "output", "takes", "thinks"]),
+        ("150", ["model", "context", "output", "takes", "thinks", "price of input, output"]),
+    ],
+)
+def test_a_narrow_terminal_cuts_no_number(home, cwd, glm, columns, names) -> None:
+    _, seen, said = on_terminal(home, cwd, "models", apart="stderr", COLUMNS=columns)
+    text = re.sub(r"\x1b\[[0-9;]*m", "", seen.decode())
+    assert "…" not in text
+    head, *_ = text.split("\n")
+    assert head.split() == " ".join(names).split()
+    cards = json.loads(glm("models", "--json").out)
+    for card in cards:
+        for number in (card["context"], card["max_output"]):
+            assert len(names) < 3 or number is None or f"{number:,}" in text
+    missing = ["model", "context", "output", "takes", "thinks", "price of input, output"][len(names) :]
+    assert said.decode() == (f"glm: no room for {'; '.join(missing)}: glm models MODEL has it\n" if missing else "")
+
+
+@pytest.mark.parametrize(
     ("flags", "env"), [(("--plain",), {}), ((), {"NO_COLOR": "1"}), ((), {"TERM": "dumb"})], ids=["plain", "no", "dumb"]
 )
 def test_a_plain_terminal_gets_lines(home, cwd, glm, flags, env) -> None:

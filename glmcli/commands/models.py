@@ -90,7 +90,8 @@ def _local(app: App, given: Mapping[str, Any], config: Config) -> None:
     elif "model" not in given and app.terminal.stdout.is_terminal and not app.terminal.plain:
         from glmcli.output.model_table import show
 
-        show(cards, app.terminal.stdout)
+        if missing := show(cards, app.terminal.stdout):
+            app.terminal.note(f"no room for {'; '.join(missing)}: glm models MODEL has it")
     else:
         app.terminal.stdout.write(text)
 

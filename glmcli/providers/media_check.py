@@ -18,6 +18,7 @@ Objection = tuple[str, str]  # why the provider would refuse, and what to do ins
 WORDS: dict[MediaKind, str] = {"image": "a picture", "video": "a video", "file": "a file"}
 _PLURAL: dict[MediaKind, str] = {"image": "pictures", "video": "videos", "file": "files"}
 _JPEG = "convert it: magick IN OUT.jpg, or sips -s format jpeg IN --out OUT.jpg"
+_TEXT = "-a FILE adds the text of a file to the message"
 # What to do with a type that is not taken.
 _INSTEAD = {
     "image/heic": _JPEG,
@@ -26,7 +27,7 @@ _INSTEAD = {
     "image/gif": "convert it: magick 'IN[0]' OUT.png takes its first frame",
     "image/svg+xml": "draw it: rsvg-convert IN -o OUT.png",
     "application/pdf": "give its URL: --file URL; or draw its pages: pdftoppm -r 150 -png IN OUT",
-    "text/plain": "-a FILE adds the text of a file to the message",
+    "text/plain": _TEXT,
     "text/html": "look at it: the download may be a page that asks you to log in",
 }
 _CONVERT = "convert it: magick IN OUT.png"
@@ -114,7 +115,7 @@ def _way(media: Media, medium: Medium, who: str) -> Iterator[Objection]:
     elif media.data and not medium.data:
         yield (
             f"{media.name}: {media.kind}_url takes a URL, not a local file",
-            "upload it somewhere, or use --image for a picture",
+            _TEXT if media.type.startswith("text/") else "upload it somewhere, or use --image for a picture",
         )
 
 
@@ -155,4 +156,5 @@ def details(request: Request) -> Iterator[str]:
     for media in media_of(request):
         looks = media.looks
         pixels = f", {looks.width}x{looks.height} pixels" if looks and looks.width else ""
-        yield f"{media.kind} {media.name}: {media.shown()}{pixels}"
+        sent = f": {media.shown()}" if media.data else ""
+        yield f"{media.kind} {media.name}{sent}{pixels}"

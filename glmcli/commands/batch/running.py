@@ -90,7 +90,7 @@ class _Run:
         config = load_config(self._app.environment)
         for row in config.providers.values():
             self._terminal.redactor.add_variables(row.key_variables, self._app.environment)
-        questions = Questions(self._options, self._flags, form, stdin)
+        questions = Questions(self._options, self._flags, form, stdin, self._terminal)
         source = self._source(stdin, questions)
         candidates = self._candidates(form, config, stdin)
         questions.base(candidates[0].request)
