@@ -361,7 +361,7 @@ def test_an_unknown_model_is_allowed_with_a_note(ask, server) -> None:
     done = ask("x", "-m", "glm-5.22")
     assert done.code == 0
     assert done.err == (
-        "glm: glm-5.22 at zai is not in the catalogue: its limits are not checked (did you mean glm-5.2?)\n"
+        "glm: glm-5.22 at zai is not in the catalogue: its limits are not checked (did you mean zai/glm-5.2?)\n"
     )
     assert server.requests[0].json["model"] == "glm-5.22"
 

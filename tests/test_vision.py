@@ -205,6 +205,7 @@ def test_the_default_model(see) -> None:
         2,
         "modelstudio needs --model: it has no model for pictures that is known",
     )
+    assert f"  fix: a model of another provider: {OTHERS}; or its own name of the model: -m NAME\n" in done.err
     assert json.loads(see("--image", "png", "-n", "-m", "zai/glm-4.6v").out)["body"]["model"] == "glm-4.6v"
 
 
@@ -216,7 +217,8 @@ def test_verbose_says_which_and_what(see) -> None:
     assert lines[1] == f"glm: image png: {shown(pictures.PNG, 'image/png')}, 12x8 pixels"
 
 
-ALL_ZAI = "-m glm-5.3-flash, glm-5.3-flashx, glm-5v-turbo, glm-4.6v, glm-4.6v-flashx, glm-4.6v-flash, glm-4.5v"
+ZAI = "-m zai/glm-5.3-flash, zai/glm-5.3-flashx or zai/glm-5v-turbo"
+OTHERS = "-m bigmodel/glm-5v-turbo, zai/glm-5v-turbo or tokenhub/glm-5v-turbo"
 FORCE = " (--force sends it anyway)"
 UPLOAD = "upload it somewhere, or use --image for a picture"
 SMALLER = "--resize makes it smaller"
@@ -226,21 +228,21 @@ SMALLER = "--resize makes it smaller"
 @pytest.mark.parametrize(
     ("flags", "message", "fix"),
     [
-        ("-m zai/glm-5 --image png", "glm-5 at zai reads text only", f"a model that takes a picture: {ALL_ZAI}"),
+        ("-m zai/glm-5 --image png", "glm-5 at zai reads text only", f"a model that takes a picture: {ZAI}"),
         (
             f"-m tokenhub/glm-5.2 --video {VIDEO}",
             "glm-5.2 at tokenhub reads text only",
-            "a model that takes a video: -m glm-5v-turbo",
+            "a model that takes a video: -m tokenhub/glm-5v-turbo",
         ),
         (
             f"-m zai/glm-4.5v --file {DOCUMENT}",
             "glm-4.5v at zai takes no files",
-            "a model that takes a file: -m glm-5v-turbo, glm-4.6v, glm-4.6v-flashx, glm-4.6v-flash",
+            "a model that takes a file: -m zai/glm-5v-turbo, zai/glm-4.6v or zai/glm-4.6v-flashx",
         ),
         (
             "-m modelstudio/glm-5 --image png",
             "glm-5 at modelstudio reads text only",
-            "a model of another provider",
+            f"a model that takes a picture: {OTHERS}",
         ),
         (
             f"-P tokenhub --image png --video {VIDEO}",
@@ -277,7 +279,12 @@ SMALLER = "--resize makes it smaller"
         ("-P zai --at pdf application/pdf", "pdf: file_url takes a URL, not a local file", UPLOAD),
         ("-P tokenhub --at mp4 video/mp4", "mp4: video_url takes a URL, not a local file", UPLOAD),
         ("-P zai --image png --detail low", "glm-5v-turbo at zai has no detail of pictures", "leave out --detail"),
-        ("-m vllm/x --image png --detail low", "vllm has no detail of pictures", "leave out --detail"),
+        ("-m ollama/x --image png --detail low", "ollama has no detail of pictures", "leave out --detail"),
+        (
+            "-m bigmodel/glm-4-voice --image png",
+            "glm-4-voice at bigmodel reads text and audio only",
+            "a model that takes a picture: -m bigmodel/glm-5.3-flash, bigmodel/glm-5.3-flashx or bigmodel/glm-5v-turbo",
+        ),
         (
             "-P zai --image pdf",
             "pdf: it is a PDF document, not a picture",
@@ -348,7 +355,7 @@ def test_the_native_protocol_is_refused_whatever_is_wished(refused, model) -> No
     for force in ((), ("--force",)):
         assert refused("-P", "dashscope", "-m", model, "--image", "png", *force) == (
             "how dashscope takes media is documented only in part, and not known here",
-            "another provider, such as -P zai, or your own request with curl",
+            f"a model of another provider: {OTHERS}; or your own request with curl",
         )
 
 
@@ -542,6 +549,18 @@ def test_detail_at_tokenhub(body, word) -> None:
         part("image", shown(pictures.PNG, "image/png"), detail=word),
         part("image", PICTURE, detail=word),
     ]
+
+
+@pytest.mark.parametrize("row", ["vllm", "sglang", "llamacpp", "openai"])
+def test_detail_is_a_field_of_openai_that_servers_may_heed(see, row) -> None:
+    base = ("--base-url", "http://127.0.0.1:1/v1") if row == "openai" else ()
+    done = see("-m", f"{row}/x", *base, "-n", "--detail", "high", "--image", "png")
+    assert done.code == 0, done.err
+    picture = part("image", shown(pictures.PNG, "image/png"), detail="high")
+    assert json.loads(done.out)["body"]["messages"][0]["content"] == [TEXT, picture]
+    said = f"glm: whether x at {row} heeds --detail is not known\n"
+    assert said in done.err
+    assert said not in see("-m", f"{row}/x", *base, "-n", "--image", "png").err
 
 
 def test_every_candidate_is_checked(refused) -> None:

@@ -135,14 +135,14 @@ def _named(name: str, rows: Iterable[Provider], config: Config, *, verbatim: boo
 
 
 def _unknown(model: str, rows: Sequence[Provider]) -> UsageError:
-    from difflib import get_close_matches
-
     from glmcli.catalogue import names
+    from glmcli.guess import closest
 
     known = [name for row in rows for name in names(row.catalogue)]
     where = f" at {rows[0].name}" if len(rows) == 1 else ""
-    close = get_close_matches(model, known, n=1) or get_close_matches(model.lower(), known, n=1)
-    guess = f", did you mean {close[0]!r}?" if close else ""
+    # With -P the name is verbatim; who writes the provider before it all the same is told the name without.
+    close = closest(model, known) or closest(model.rpartition("/")[2], known)
+    guess = f", did you mean {close!r}?" if close else ""
     return UsageError(
         message=f"no model {model!r}{where} in the catalogue{guess}", fix="glm models lists all; others may work too"
     )

@@ -120,10 +120,10 @@ class Group(_AsGiven, typer.core.TyperGroup):
             UsageError: there is none.
         """
         if cmd_name not in self.listed:
-            from difflib import get_close_matches
+            from glmcli.guess import closest
 
-            close = get_close_matches(cmd_name, self.listed, n=1)
-            guess = f", did you mean {close[0]!r}?" if close else ""
+            close = closest(cmd_name, self.listed)
+            guess = f", did you mean {close!r}?" if close else ""
             raise UsageError(f"unknown command {cmd_name!r}{guess}", fix=f"{ctx.command_path} --help")
         return import_module(self.listed[cmd_name].module).command
 
