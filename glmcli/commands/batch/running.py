@@ -33,14 +33,14 @@ def run(app: App, given: Mapping[str, Any]) -> None:
     with ExitStack() as stack:
         job = prepare(app, given, stack)
         if job.options.dry_run:
-            _show(app, job)
+            show(app, job)
             return
         index = Index()
         ledger = open_ledger(app, job, index, stack)
         _Run(app, job, index, ledger).run()
 
 
-def _show(app: App, job: Job) -> None:
+def show(app: App, job: Job) -> None:
     """Print what the first row that can be asked would send."""
     from glmcli.batch.item import Item
     from glmcli.output.requests import as_json
