@@ -47,7 +47,7 @@ def load(ledger: Ledger, index: Index) -> int:
     """
     lines, lost = 0, None
     for at, line in ledger.lines():
-        known = _known(line, at)
+        known = line_of(line, at)
         if known is None and b"\0" in line:
             lost = at if lost is None else lost  # what a power cut leaves of blocks that never reached the disk
             continue
@@ -58,16 +58,17 @@ def load(ledger: Ledger, index: Index) -> int:
                 fix="is it the right file? -O names the output, which is read to go on from there",
             )
         lines += 1
-        index.note(known[0], known[1], own=known[0].partition("#")[0] == known[1].hash)
+        index.note(*known, own=is_own(*known))
     if lost is not None:
         ledger.set_aside(lost)
     ledger.count = lines
     return lines
 
 
-def _known(line: bytes, at: int) -> tuple[str, states.Known] | None:
+def line_of(line: bytes, at: int) -> tuple[str, states.Known] | None:
+    """The id of the row, and how it ended; None for what is no line of an output."""
     try:
-        value: Any = json.loads(line)
+        value: Any = json.loads(line.decode())
         state = {"ok": states.OK, "invalid": states.INVALID}.get(value["status"])
         state = state or (states.FINAL if value["final"] else states.FAILED)
         known = states.Known(state, value["hash"], value["calls"], at)
@@ -75,6 +76,11 @@ def _known(line: bytes, at: int) -> tuple[str, states.Known] | None:
         return None
     is_whole = isinstance(value["id"], str) and isinstance(known.hash, str) and isinstance(known.calls, int)
     return (value["id"], known) if is_whole else None
+
+
+def is_own(identity: str, known: states.Known) -> bool:
+    """Whether the row is named by what it asks, as it has no id of its own."""
+    return identity.partition("#")[0] == known.hash
 
 
 def compact(ledger: Ledger, index: Index) -> None:
