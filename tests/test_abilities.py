@@ -20,7 +20,7 @@ PICTURE = Media("image", url="https://x.example/a.png", name="a.png")
 
 
 def asked(model: str, *media: Media, **fields: Any) -> Request:
-    message = Message("user", "Answer in JSON.", media=media)
+    message = Message("user", "Answer in JSON.", parts=media)
     return Request(model, (message,), **({"stream": True} | fields))
 
 
