@@ -43,7 +43,8 @@ def refused(body: dict, *headers: str, status: int = 429) -> Said:
 
 def prompt_of(body: dict[str, Any]) -> str:
     """The last message's text."""
-    return body["messages"][-1]["content"]
+    content = body["messages"][-1]["content"]
+    return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
 
 
 class Fleet:

@@ -188,8 +188,7 @@ class Runner:
             if self._stopping:
                 return self._drained_by - now
             if now >= self._plan.deadline:
-                self.stop(NetworkError(f"the deadline of {self._plan.limits.deadline or 0:g} s has passed"))
-                self.abort()
+                self._end_in_time()
                 return 0.0
             item, self._held = self._held or self._next(now), None
             if item is None and self._feed.is_ready:
@@ -200,9 +199,15 @@ class Runner:
             delay = self._budget.may_start(self.in_flight) or gate.may_start(now, item.tokens)
             if delay > 0 or self._is_ahead(item):
                 self._held = item
-                return delay or float("inf")
+                if self._budget.over:
+                    self.stop(self._budget.over)
+                return 0.0 if self._stopping else delay or float("inf")
             self._start(loop, item, gate, now)
         return 0.0
+
+    def _end_in_time(self) -> None:
+        self.stop(NetworkError(f"the deadline of {self._plan.limits.deadline or 0:g} s has passed"))
+        self.abort()
 
     def _is_ahead(self, item: Item) -> bool:
         """Whether it would wait too long for its place in an ordered output."""
@@ -290,6 +295,9 @@ class Runner:
         elif isinstance(error, QuotaError | CredentialsError) or error.model_missing:
             if not self._falls_back(item, error):
                 self.stop(error)  # the row stays to be asked
+            return
+        elif isinstance(error, NetworkError) and time.monotonic() >= self._plan.deadline:
+            self._end_in_time()  # the row was cut by our own clock, and stays to be asked
             return
         else:
             wait = None if self._stopping else self._wait(item, error)

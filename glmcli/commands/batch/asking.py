@@ -10,7 +10,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from glmcli import settings, signals
-from glmcli.batch import shard as shards
 from glmcli.batch.budget import Budget
 from glmcli.batch.gates.gate import Gate
 from glmcli.batch.intake import Intake, Resume
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from glmcli.app import App
     from glmcli.batch.index import Index
     from glmcli.batch.runner import Rows
-    from glmcli.batch.shard import Shard
     from glmcli.batch.standing import Standing
     from glmcli.batch.writing import Lines
     from glmcli.commands.batch.preparing import Job
@@ -45,18 +43,13 @@ class Asked(Record):
     signal: int | None
 
 
-def shard_of(app: App, job: Job) -> Shard | None:
-    """The part of the rows that is asked; None is all of them."""
-    return shards.read(job.own.shard, app.environment) if job.own.shard else None
-
-
-def intake_of(app: App, job: Job, index: Index) -> Intake:
+def intake_of(job: Job, index: Index) -> Intake:
     """What is to be done, of the rows and of what `index` knows to be finished."""
     own = job.own
     changed = "redo" if own.redo_changed else "keep" if own.keep_changed else None
     resume = Resume(own.retry_failed, changed)
-    provider, shard = job.candidates[0].provider, shard_of(app, job)
-    return Intake(job.source, job.questions, index, resume, provider, force=job.options.force, shard=shard)
+    provider, force = job.candidates[0].provider, job.options.force
+    return Intake(job.source, job.questions, index, resume, provider, force=force, shard=job.shard)
 
 
 def writing_of(app: App, job: Job, index: Index, out: Lines) -> Writing:
@@ -90,12 +83,12 @@ def ask(app: App, job: Job, rows: Rows, writing: Writing, standing: Standing) ->
 
 
 def _runner(app: App, job: Job, rows: Rows, writing: Writing, watch: Callable[[], None]) -> Runner:
-    own, options, shard = job.own, job.options, shard_of(app, job)
+    own, options = job.own, job.options
     limits = settings.limits(options)
     plan = Plan(job.candidates, app.started, limits, exact=options.exact, allow_empty=options.allow_empty)
     return Runner(
         rows,
-        tuple(_gate(job, each.provider, shard.of if shard else 1) for each in job.candidates),
+        tuple(_gate(job, each.provider) for each in job.candidates),
         plan,
         writing,
         Budget(own.max_cost),
@@ -106,10 +99,16 @@ def _runner(app: App, job: Job, rows: Rows, writing: Writing, watch: Callable[[]
     )
 
 
-def _gate(job: Job, provider: Provider, parts: int) -> Gate:
-    own = job.own
-    rpm, tpm = (None if each is None else each / parts for each in (own.rpm, own.tpm))
-    return Gate(own.jobs, provider.wire.limits, rpm=rpm, tpm=tpm, now=time.monotonic())
+def per_minute(job: Job) -> tuple[float | None, float | None]:
+    """How many requests and how many tokens a minute may have, of which each shard takes its part."""
+    parts = job.shard.of if job.shard else 1
+    rpm, tpm = (None if each is None else each / parts for each in (job.own.rpm, job.own.tpm))
+    return rpm, tpm
+
+
+def _gate(job: Job, provider: Provider) -> Gate:
+    rpm, tpm = per_minute(job)
+    return Gate(job.own.jobs, provider.wire.limits, rpm=rpm, tpm=tpm, now=time.monotonic())
 
 
 def _tls(app: App, candidates: tuple[Candidate, ...]) -> Any:  # noqa: ANN401 - imported only where it is needed

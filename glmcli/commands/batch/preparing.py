@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from glmcli import settings
+from glmcli.batch import shard as shards
 from glmcli.batch.ledger import Ledger
 from glmcli.batch.options import BatchOptions
 from glmcli.batch.outputs import load
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from glmcli.app import App
     from glmcli.batch.index import Index
+    from glmcli.batch.shard import Shard
     from glmcli.plan import Candidate
     from glmcli.providers.row import Provider
     from glmcli.request_file import RowForm
@@ -43,11 +45,13 @@ class Job(Record):
     Attributes:
         own: the flags that only a batch has.
         options: all others, with those of the request file.
+        shard: the part of the rows that is asked; None is all of them.
         candidates: who is asked, with key and address, and what is the same for all rows.
     """
 
     own: BatchOptions
     options: Options
+    shard: Shard | None
     source: Source
     questions: Questions
     candidates: tuple[Candidate, ...]
@@ -86,11 +90,12 @@ class _Preparing:
         if own.csv and not own.text and self._options.output in (None, "-"):
             raise UsageError("--csv is made of the output, and there is none", fix="add -O FILE")
         self._set_terminal()
+        shard = shards.read(own.shard, self._app.environment) if own.shard else None
         questions = Questions(self._options, self._flags, self._form, self._stdin, self._app.terminal)
         source = self._source(own, questions)
         candidates = self._candidates()
         questions.base(candidates[0].request)
-        return Job(own, self._options, source, questions, candidates)
+        return Job(own, self._options, shard, source, questions, candidates)
 
     def _read_form(self) -> None:
         options = self._options

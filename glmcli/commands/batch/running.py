@@ -69,7 +69,7 @@ class _Run:
         self._ledger = ledger
 
     def run(self) -> None:
-        intake = intake_of(self._app, self._job, self._index)
+        intake = intake_of(self._job, self._index)
         total = intake.scan(resumes=bool(self._index.entries)) if self._job.source.rereadable else None
         out = self._ledger or Printed(self._app.terminal.stdout)
         writing = writing_of(self._app, self._job, self._index, out)

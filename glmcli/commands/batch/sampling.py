@@ -13,7 +13,7 @@ from glmcli.batch.spread import Spread
 from glmcli.batch.standing import Standing
 from glmcli.batch.summary import plain
 from glmcli.commands.batch import ending
-from glmcli.commands.batch.asking import ask, intake_of, shard_of, writing_of
+from glmcli.commands.batch.asking import ask, intake_of, per_minute, writing_of
 from glmcli.commands.batch.preparing import Job, open_ledger, prepare
 from glmcli.commands.batch.running import show
 from glmcli.errors import Interrupted, UsageError
@@ -87,7 +87,7 @@ class _Sample:
         self._job = job
         self._index = index
         self._ledger = ledger
-        self._intake: Intake = intake_of(app, job, index)
+        self._intake: Intake = intake_of(job, index)
         self._open = 0  # rows that a run would ask
         self._invalid = 0
 
@@ -133,11 +133,10 @@ class _Sample:
     def _estimate(self, entries: list[dict[str, Any]]) -> Estimate:
         """What a run would take now: without an output it asks the sample's rows once more."""
         finished = sum(entry["final"] for entry in entries) if self._ledger else 0
-        own, wire = self._job.own, self._job.candidates[0].provider.wire
-        shard = shard_of(self._app, self._job)
-        rpm, tpm = (each / shard.of if each and shard else each for each in (own.rpm, own.tpm))
-        told = wire.limits == "per_minute" and bool(rpm or tpm)
-        return estimate(entries, self._open - finished, Pace(own.jobs, rpm, tpm, None if told else wire.limits))
+        counted = self._job.candidates[0].provider.wire.limits
+        rpm, tpm = per_minute(self._job)
+        told = counted == "per_minute" and bool(rpm or tpm)
+        return estimate(entries, self._open - finished, Pace(self._job.own.jobs, rpm, tpm, None if told else counted))
 
     def _print(self, entries: list[dict[str, Any]], found: Estimate, *, as_json: bool) -> None:
         from glmcli.batch.estimate_text import text
