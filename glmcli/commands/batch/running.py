@@ -282,6 +282,7 @@ class _Run:
             if self._ledger.count > self._index.entries:
                 with suppress(OSError):  # without it the file is longer, and as good
                     compact(self._ledger, self._index)
+            self._index.close()  # what is counted next takes as much memory
             self._export()
             self._sum_up(self._ledger)
         if came:
