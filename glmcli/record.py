@@ -25,7 +25,7 @@ class Record:
     __match_args__: ClassVar[tuple[str, ...]] = ()
     _names: ClassVar[frozenset[str]] = frozenset()
     _required: ClassVar[frozenset[str]] = frozenset()
-    _defaults: ClassVar[dict[str, Any]] = {}  # of all fields, in order; of one that is required None, which stays nowhere
+    _defaults: ClassVar[dict[str, Any]] = {}  # of all fields, in order; None of those that are required
     _hidden: ClassVar[tuple[str, ...]] = ()  # fields that the repr leaves out
 
     def __init_subclass__(cls) -> None:

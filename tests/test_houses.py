@@ -206,6 +206,7 @@ CATCH_ALL = {
     ("aside.py", "_run"),
     ("wire.py", "_hear"),
     ("lane.py", "_connected"),
+    ("feed.py", "_read"),
 }
 
 

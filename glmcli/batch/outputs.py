@@ -56,7 +56,7 @@ def load(ledger: Ledger, index: Index) -> int:
 
 
 class _Lines:
-    """The lines of a ledger; `lost` is where those begin that a power cut has left of blocks that never reached the disk."""
+    """The lines of a ledger; `lost` is where those begin that a power cut left of blocks that never reached the disk."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -65,7 +65,7 @@ class _Lines:
 
     def known(self) -> Iterator[tuple[str, states.Known]]:
         for at, line in self._ledger.lines():
-            known = _known(line, at)
+            known = line_of(line, at)
             if known is None and b"\0" in line:
                 self.lost = at if self.lost is None else self.lost
                 continue
@@ -78,9 +78,10 @@ class _Lines:
             yield known
 
 
-def _known(line: bytes, at: int) -> tuple[str, states.Known] | None:
+def line_of(line: bytes, at: int) -> tuple[str, states.Known] | None:
+    """The id of the row, and how it ended; None for what is no line of an output."""
     try:
-        value: Any = json.loads(line)
+        value: Any = json.loads(line.decode())
         state = {"ok": states.OK, "invalid": states.INVALID}.get(value["status"])
         state = state or (states.FINAL if value["final"] else states.FAILED)
         known = states.Known(state, value["hash"], value["calls"], at)

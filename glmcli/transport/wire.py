@@ -190,8 +190,6 @@ class Wire(asyncio.Protocol):
                 pass
             case _:
                 return False
-        if turn.refused or turn.over.done():
-            _resolve(self._room)
         if turn.over.done():
             self._end(turn)
         return True

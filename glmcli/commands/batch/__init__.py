@@ -11,9 +11,10 @@ if TYPE_CHECKING:
 
 COMMANDS: Mapping[str, Listed] = {
     "run": Listed("glmcli.commands.batch.run", "Ask for every row; the same command again goes on."),
+    "sample": Listed("glmcli.commands.batch.sample", "Ask a few rows first, and estimate what the rest will take."),
+    "merge": Listed("glmcli.commands.batch.merge", "Join the outputs of shards, or of separate runs."),
     "report": Listed("glmcli.commands.batch.report", "What became of the rows: counts, cost, time, failures."),
 }
-
 
 
 def _batch() -> None:

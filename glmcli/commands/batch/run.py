@@ -44,7 +44,7 @@ _OF_ONE = frozenset(
     ("session", "no_stdin", "need_stdin", "no_reasoning", "reasoning", "json", "jsonl", "usage", "meta", "raw", "curl")
 )
 SHARED_FLAGS = tuple(flag for flag in FLAGS if flag.field not in _OF_ONE)
-_INPUT = inspect.Parameter(
+INPUT = inspect.Parameter(
     "input",
     inspect.Parameter.POSITIONAL_OR_KEYWORD,
     default=None,
@@ -65,4 +65,4 @@ def _run(ctx: typer.Context, given: dict[str, Any]) -> None:
     run(app, given)
 
 
-command = single("run", declare(_run, (*BATCH_FLAGS, *SHARED_FLAGS), [_INPUT]))
+command = single("run", declare(_run, (*BATCH_FLAGS, *SHARED_FLAGS), [INPUT]))
