@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from glmcli.documents.template import Template
 
-__all__ = ["Document", "check", "faults", "fill", "load_schema", "parse", "parse_value", "template"]
+__all__ = ["Document", "check", "faults", "fill", "load_schema", "parse", "parse_value", "template_of"]
 
 
 def parse(text: bytes, name: str, first: int = 1) -> Document:
@@ -74,12 +74,12 @@ def fill(document: Document, variables: Mapping[str, str]) -> Document:
     Raises:
         UsageError: a name has no value, or a variable is used nowhere.
     """
-    from glmcli.documents import template
+    from glmcli.documents.template import fill as filled
 
-    return template.fill(document, variables)
+    return filled(document, variables)
 
 
-def template(document: Document, keys: Collection[str], variables: Mapping[str, str]) -> Template:
+def template_of(document: Document, keys: Collection[str], variables: Mapping[str, str]) -> Template:
     """The document as a form: names in the parts `keys` may stay open, and are filled row by row.
 
     Raises:
