@@ -11,7 +11,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _CACHE = 24 << 10  # KiB
 _KEY = 16  # bytes of a digest: two of a million ids are the same once in 10^26 runs
@@ -28,6 +28,7 @@ CREATE TABLE input (key BLOB PRIMARY KEY, line INTEGER) WITHOUT ROWID;
 CREATE TABLE asked (hash BLOB PRIMARY KEY, times INTEGER) WITHOUT ROWID;
 CREATE TABLE entry (key BLOB PRIMARY KEY, state TEXT, hash TEXT, calls INTEGER, at INTEGER, own INTEGER) WITHOUT ROWID;
 """
+_NOTE = "INSERT OR REPLACE INTO entry VALUES (?, ?, ?, ?, ?, ?)"
 
 
 class Known(NamedTuple):
@@ -53,6 +54,10 @@ class Index:
         self._database.executescript(f"PRAGMA cache_size = -{_CACHE}; {_TABLES} BEGIN;")
         self._run = self._database.execute
 
+    def close(self) -> None:
+        """Give back memory and disk; nothing may be asked any more."""
+        self._database.close()
+
     def see(self, identity: str, line: int) -> int | None:
         """Note a row of the input; the line of the row that has this id already, or None."""
         key = _key(identity)
@@ -74,9 +79,13 @@ class Index:
         """Begin to count anew, for a second reading of the input."""
         self._run("DELETE FROM asked")
 
-    def note(self, identity: str, known: Known, *, own: bool) -> None:
-        """The last line of the output for this row; `own`: its id is made of what it asks."""
-        self._run("INSERT OR REPLACE INTO entry VALUES (?, ?, ?, ?, ?, ?)", (_key(identity), *known, own))
+    def note(self, identity: str, known: Known) -> None:
+        """The last line of the output for this row."""
+        self._run(_NOTE, _noted(identity, known))
+
+    def note_all(self, lines: Iterable[tuple[str, Known]]) -> None:
+        """The lines of the output from the first to the last."""
+        self._database.executemany(_NOTE, (_noted(identity, known) for identity, known in lines))
 
     def known(self, identity: str) -> Known | None:
         """The line of the output that counts for this row, if there is one."""
@@ -109,6 +118,16 @@ class Index:
     def places(self) -> Iterator[int]:
         """Where the lines that count begin, in order."""
         return (int(at) for (at,) in self._run("SELECT at FROM entry ORDER BY at"))
+
+
+def is_own(identity: str, known: Known) -> bool:
+    """Whether the row is named by what it asks, as it has no id of its own."""
+    return identity.partition("#")[0] == known.hash
+
+
+def _noted(identity: str, known: Known) -> tuple[object, ...]:
+    """As `entry` has it."""
+    return (_key(identity), *known, is_own(identity, known))
 
 
 def _key(identity: str) -> bytes:

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 from glmcli import checks
 from glmcli.batch import index as states
 from glmcli.batch.item import Item
-from glmcli.batch.questions import HASH, Questions, digest
+from glmcli.batch.questions import HASH
 from glmcli.batch.row import BadRow, Row
 from glmcli.errors import UsageError
 from glmcli.record import Record
 
 if TYPE_CHECKING:
     from glmcli.batch.index import Index
+    from glmcli.batch.questions import Questions
     from glmcli.batch.readers import Source
     from glmcli.batch.shard import Shard
     from glmcli.chat import Request
@@ -110,7 +111,7 @@ class Intake:
 
     def _is_changed(self, row: Row) -> bool:
         try:
-            asked = digest(self._questions.request(row))
+            asked = self._questions.digest(self._questions.request(row))
         except UsageError:
             return False
         if not row.id:
@@ -148,7 +149,7 @@ class Intake:
             request = self._checked(self._questions.request(row), row)
         except UsageError as error:
             return self._bad(row, error.message, fix=error.fix)
-        asked = digest(request)
+        asked = self._questions.digest(request)
         identity = row.id or self._named(asked)
         if not row.id:
             self._index.see(identity, row.line)

@@ -15,6 +15,8 @@ from glmcli.batch import index as states
 from glmcli.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from glmcli.batch.index import Index
     from glmcli.batch.ledger import Ledger
     from glmcli.terminal import Stream
@@ -45,24 +47,35 @@ def load(ledger: Ledger, index: Index) -> int:
     Raises:
         UsageError: the file is not the output of a batch.
     """
-    lines, lost = 0, None
-    for at, line in ledger.lines():
-        known = line_of(line, at)
-        if known is None and b"\0" in line:
-            lost = at if lost is None else lost  # what a power cut leaves of blocks that never reached the disk
-            continue
-        if known is None or lost is not None:
-            number = lines + 1
-            raise UsageError(
-                f"{ledger.path}:{number}: not a line that glm batch has written",
-                fix="is it the right file? -O names the output, which is read to go on from there",
-            )
-        lines += 1
-        index.note(*known, own=is_own(*known))
-    if lost is not None:
-        ledger.set_aside(lost)
-    ledger.count = lines
-    return lines
+    lines = _Lines(ledger)
+    index.note_all(lines.known())
+    if lines.lost is not None:
+        ledger.set_aside(lines.lost)
+    ledger.count = lines.count
+    return lines.count
+
+
+class _Lines:
+    """The lines of a ledger; `lost` is where those begin that a power cut left of blocks that never reached the disk."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self.count = 0
+        self.lost: int | None = None
+
+    def known(self) -> Iterator[tuple[str, states.Known]]:
+        for at, line in self._ledger.lines():
+            known = line_of(line, at)
+            if known is None and b"\0" in line:
+                self.lost = at if self.lost is None else self.lost
+                continue
+            if known is None or self.lost is not None:
+                raise UsageError(
+                    f"{self._ledger.path}:{self.count + 1}: not a line that glm batch has written",
+                    fix="is it the right file? -O names the output, which is read to go on from there",
+                )
+            self.count += 1
+            yield known
 
 
 def line_of(line: bytes, at: int) -> tuple[str, states.Known] | None:
@@ -76,11 +89,6 @@ def line_of(line: bytes, at: int) -> tuple[str, states.Known] | None:
         return None
     is_whole = isinstance(value["id"], str) and isinstance(known.hash, str) and isinstance(known.calls, int)
     return (value["id"], known) if is_whole else None
-
-
-def is_own(identity: str, known: states.Known) -> bool:
-    """Whether the row is named by what it asks, as it has no id of its own."""
-    return identity.partition("#")[0] == known.hash
 
 
 def compact(ledger: Ledger, index: Index) -> None:

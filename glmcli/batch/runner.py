@@ -11,7 +11,7 @@ import heapq
 import time
 from collections import deque
 from contextlib import suppress
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 from glmcli.batch.attempt import Attempted, Rules, attempt
@@ -41,8 +41,16 @@ _REFUSED = (Retry.RATE, Retry.IN_FLIGHT, Retry.MINUTE, Retry.OVERLOAD)
 _LONGEST_ASKED = 60.0  # seconds of Retry-After that are obeyed
 _STARVED = 600.0  # seconds without one answer, while every request is refused
 _LOST = 20  # rows one after the other that no connection could be made for
-_LOOK = 0.5  # seconds between two looks at how it goes on
+_LOOK = 0.1  # seconds between two looks at how it goes on
 _TOGETHER = 64  # rows that may be prepared before the loop looks at its sockets again
+
+
+class _Flight(NamedTuple):
+    """A row that is sent."""
+
+    item: Item
+    gate: Gate
+    ticket: Ticket
 
 
 class Rows(Protocol):
@@ -101,6 +109,8 @@ class Runner:
         self._waiting: list[tuple[float, int, Item]] = []
         self._held: Item | None = None
         self._flying: set[asyncio.Task[None]] = set()
+        self._in_flight = 0
+        self._failure: BaseException | None = None
         self._alarm: asyncio.Future[None] | None = None
         self._answered = time.monotonic()
         self._lost = 0
@@ -111,7 +121,7 @@ class Runner:
     @property
     def in_flight(self) -> int:
         """Requests under way."""
-        return len(self._flying)
+        return self._in_flight
 
     @property
     def refusals(self) -> int:
@@ -139,8 +149,8 @@ class Runner:
                     await self._sleep(loop, delay)
                 else:
                     await asyncio.sleep(0)
-                if self._writing.failure:
-                    raise self._writing.failure
+                if failure := self._writing.failure or self._failure:
+                    raise failure
         finally:
             for task in self._flying:
                 task.cancel()
@@ -184,26 +194,35 @@ class Runner:
     def _dispatch(self, loop: asyncio.AbstractEventLoop) -> float:
         """Send what may be sent now; the seconds until it makes sense to look again."""
         for _ in range(_TOGETHER):
-            now = time.monotonic()
-            if self._stopping:
-                return self._drained_by - now
-            if now >= self._plan.deadline:
-                self._end_in_time()
-                return 0.0
-            item, self._held = self._held or self._next(now), None
-            if item is None and self._feed.is_ready:
-                return 0.0  # there was much to skip: look at the sockets first
-            if item is None:
-                return self._waiting[0][0] - now if self._waiting else float("inf")
-            gate = self._gates[item.candidate]
-            delay = self._budget.may_start(self.in_flight) or gate.may_start(now, item.tokens)
-            if delay > 0 or self._is_ahead(item):
-                self._held = item
-                if self._budget.over:
-                    self.stop(self._budget.over)
-                return 0.0 if self._stopping else delay or float("inf")
-            self._start(loop, item, gate, now)
+            flight = self._pick()
+            if isinstance(flight, float):
+                return flight
+            task = loop.create_task(self._carry(flight))
+            self._flying.add(task)
+            task.add_done_callback(self._landed)
         return 0.0
+
+    def _pick(self) -> _Flight | float:
+        """The next row, which is in flight from now on; or the seconds until it makes sense to look again."""
+        now = time.monotonic()
+        if self._stopping:
+            return self._drained_by - now
+        if now >= self._plan.deadline:
+            self._end_in_time()
+            return 0.0
+        item, self._held = self._held or self._next(now), None
+        if item is None and self._feed.is_ready:
+            return 0.0  # there was much to skip: look at the sockets first
+        if item is None:
+            return self._waiting[0][0] - now if self._waiting else float("inf")
+        gate = self._gates[item.candidate]
+        delay = self._budget.may_start(self._in_flight) or gate.may_start(now, item.tokens)
+        if delay > 0 or self._is_ahead(item):
+            self._held = item
+            if self._budget.over:
+                self.stop(self._budget.over)
+            return 0.0 if self._stopping else delay or float("inf")
+        return self._start(item, gate, now)
 
     def _end_in_time(self) -> None:
         self.stop(NetworkError(f"the deadline of {self._plan.limits.deadline or 0:g} s has passed"))
@@ -226,19 +245,33 @@ class Runner:
                     break
         return None
 
-    def _start(self, loop: asyncio.AbstractEventLoop, item: Item, gate: Gate, now: float) -> None:
+    def _start(self, item: Item, gate: Gate, now: float) -> _Flight:
         item.began = item.began or now
         item.calls += 1
-        ticket = gate.start(now, item.tokens, item.refusals)
-        task = loop.create_task(self._send(item, gate, ticket))
-        self._flying.add(task)
-        task.add_done_callback(self._landed)
+        self._in_flight += 1
+        return _Flight(item, gate, gate.start(now, item.tokens, item.refusals))
 
     def _landed(self, task: asyncio.Task[None]) -> None:
         self._flying.discard(task)
         if not task.cancelled() and (bug := task.exception()):
-            self._writing.failure = self._writing.failure or bug
+            self._failure = self._failure or bug
         self._poke()
+
+    async def _carry(self, flight: _Flight) -> None:
+        """Send one row after the other, as long as there is one that may be sent at once.
+
+        So that the next request goes out before the next answer is looked at: when many answers come together, their
+        successors would otherwise wait for all of them, and come together again.
+        """
+        while True:
+            try:
+                await self._send(*flight)
+            finally:
+                self._in_flight -= 1
+            following = self._pick()
+            if isinstance(following, float):
+                return
+            flight = following
 
     async def _send(self, item: Item, gate: Gate, ticket: Ticket) -> None:
         candidate = self._encoded(item)

@@ -85,6 +85,7 @@ class _Run:
         if self._ledger:
             is_whole = not pending and asked.signal is None
             ending.settle(self._ledger, self._index, is_whole=is_whole, redo_changed=self._job.own.redo_changed)
+            self._index.close()  # what counts the lines next takes as much memory
             ending.export(self._app, self._job.own, self._ledger)
             ending.sum_up(self._app, self._ledger)
         if asked.signal is not None:

@@ -1,0 +1,1 @@
+def main(glm): return 0
