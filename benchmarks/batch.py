@@ -152,7 +152,9 @@ def _results(programs: list[Program], server: mock.Mock, folder: Path, rows: int
 def _measured(program: Program, server: mock.Mock, folder: Path, count: int, in_flight: int) -> Run:
     rows, out = folder / f"{count}.jsonl", folder / "out.jsonl"
     if not rows.exists():
-        rows.write_text("".join(json.dumps({"id": f"r{each}", "prompt": f"{each} " + "x" * 150}) + "\n" for each in range(count)))
+        rows.write_text(
+            "".join(json.dumps({"id": f"r{each}", "prompt": f"{each} " + "x" * 150}) + "\n" for each in range(count))
+        )
     out.unlink(missing_ok=True)
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "LANG": "C.UTF-8", "ZAI_API_KEY": "not-a-real-key"}
     command = [str(word) for word in program.command(server.url, rows, out, in_flight)]
@@ -194,7 +196,9 @@ def _peak(pid: int) -> float:
 def _print(results: list[Result]) -> None:
     today = dt.datetime.now(tz=dt.UTC).date()
     print(f"{today}, Python {platform.python_version()}, {platform.machine()}\n")
-    print("| process | in flight | rows/s | steady | ideal | CPU ms a row | peak MB |\n|---|---:|---:|---:|---:|---:|---:|")
+    print(
+        "| process | in flight | rows/s | steady | ideal | CPU ms a row | peak MB |\n|---|---:|---:|---:|---:|---:|---:|"
+    )
     for result in sorted(results, key=lambda result: (result.in_flight, -result.steady)):
         missed = " **missed**" * result.misses
         ideal = result.in_flight / mock.LATENCY

@@ -1,1 +1,2 @@
-def main(glm): return 0
+def main(glm):
+    return 0

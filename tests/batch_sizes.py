@@ -19,7 +19,9 @@ def prompt(number: int) -> str:
 
 def asked(text: str, model: str = "glm-5") -> str:
     """The hash of a plain question, as the ledger has it: what is asked, in JSON with sorted names."""
-    said = json.dumps({"messages": [{"role": "user", "text": text}], "model": model}, sort_keys=True, separators=(",", ":"))
+    said = json.dumps(
+        {"messages": [{"role": "user", "text": text}], "model": model}, sort_keys=True, separators=(",", ":")
+    )
     return sha256(said.encode()).hexdigest()[:32]
 
 

@@ -142,7 +142,7 @@ class Merger:
         Raises:
             UsageError: a file was changed meanwhile.
         """
-        counting = self._index.places()
+        counting = self._index.places(ordered=False)
         wanted = next(counting, None)
         for part in self.parts:
             with _opened(part.path) as (fd, found):

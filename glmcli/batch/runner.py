@@ -41,6 +41,8 @@ _REFUSED = (Retry.RATE, Retry.IN_FLIGHT, Retry.MINUTE, Retry.OVERLOAD)
 _LONGEST_ASKED = 60.0  # seconds of Retry-After that are obeyed
 _STARVED = 600.0  # seconds without one answer, while every request is refused
 _LOST = 20  # rows one after the other that no connection could be made for
+_UNREACHED = 60.0  # seconds of it
+_NOT_FOUND, _UNAUTHORIZED = 404, 401
 _LOOK = 0.1  # seconds between two looks at how it goes on
 _TOGETHER = 64  # rows that may be prepared before the loop looks at its sockets again
 
@@ -90,10 +92,11 @@ class Runner:
         tls: Tls | None,
         window: int | None,
         watch: Callable[[], None],
+        say: Callable[[str], None],
     ) -> None:
         """`gates` has one gate for each candidate of the plan; `window` bounds how far rows run ahead in order.
 
-        `watch` is called often.
+        `watch` is called often; `say` tells a person something, on a line.
         """
         self._feed = feed
         self._gates = gates
@@ -103,6 +106,7 @@ class Runner:
         self._redactor = redactor
         self._window = window
         self._watch = watch
+        self._say = say
         self._rules = Rules(plan.limits, plan.deadline, plan.exact, plan.allow_empty)
         self._idle: tuple[deque[Lane], ...] = tuple(deque() for _ in plan.candidates)
         self._routes = tuple(Route.to(urlsplit(each.call.url), each.proxy, tls) for each in plan.candidates)
@@ -114,6 +118,8 @@ class Runner:
         self._alarm: asyncio.Future[None] | None = None
         self._answered = time.monotonic()
         self._lost = 0
+        self._unreached: float | None = None  # since when no connection could be made
+        self._given_up: set[int] = set()  # candidates whose key, balance or model is refused
         self._stopping = False
         self._drained_by = float("inf")
         self.why: GlmError | None = None  # what stopped the run before its end
@@ -160,6 +166,8 @@ class Runner:
 
     def stop(self, why: GlmError | None = None) -> None:
         """Send nothing more; what is in flight may end."""
+        if why and not self._stopping and self._in_flight:
+            self._say(f"{why.message}: stopping, when what is under way has ended (Ctrl-C ends it)")
         self.why = self.why or why
         self._stopping = True
         self._poke()
@@ -215,6 +223,8 @@ class Runner:
             return 0.0  # there was much to skip: look at the sockets first
         if item is None:
             return self._waiting[0][0] - now if self._waiting else float("inf")
+        while item.candidate in self._given_up and item.candidate + 1 < len(self._gates):
+            item.candidate += 1
         gate = self._gates[item.candidate]
         delay = self._budget.may_start(self._in_flight) or gate.may_start(now, item.tokens)
         if delay > 0 or self._is_ahead(item):
@@ -239,6 +249,9 @@ class Runner:
             match self._feed.take():
                 case Invalid() as invalid:
                     self._writing.invalid(invalid)
+                    if self._writing.too_many:
+                        self.stop(self._writing.too_many)
+                        break
                 case Item() as item:
                     return item
                 case None if not self._feed.is_ready:
@@ -286,8 +299,12 @@ class Runner:
             self._look(result.error, now)
             return
         if result.error and result.error.retry:
-            gate.refused(now, ticket, Retry.NETWORK, None)  # one more sign that the provider may be down
+            # One more sign that the provider may be down.
+            gate.refused(now, ticket, Retry.NETWORK, result.error.retry_after)
+            self._look(result.error, now)
+            self._seek(result.error, now)
         else:
+            self._unreached = None
             usage = result.reply.usage
             gate.ended(now, ticket, usage.total_tokens if usage else None)
             self._answered = now
@@ -325,15 +342,18 @@ class Runner:
         error = result.error
         if error is None:
             self._lost = 0
-        elif isinstance(error, QuotaError | CredentialsError) or error.model_missing:
+        elif self._is_of_all(item, error):
+            self._given_up.add(item.candidate)
             if not self._falls_back(item, error):
                 self.stop(error)  # the row stays to be asked
             return
+        elif self._stopping and error.retry:
+            return  # the row stays to be asked
         elif isinstance(error, NetworkError) and time.monotonic() >= self._plan.deadline:
             self._end_in_time()  # the row was cut by our own clock, and stays to be asked
             return
         else:
-            wait = None if self._stopping else self._wait(item, error)
+            wait = self._wait(item, error)
             if wait is not None:
                 item.retries += 1
                 item.due = time.monotonic() + wait
@@ -342,6 +362,27 @@ class Runner:
             if self._falls_back(item, error) or self._is_lost(error):
                 return
         self._write(item, candidate, result, before)
+
+    def _is_of_all(self, item: Item, error: GlmError) -> bool:
+        """Whether all other rows would be refused for the same reason: key, balance, model, address."""
+        if isinstance(error, QuotaError):
+            return True
+        is_own_model = item.candidate == 0 and item.request.model != self._plan.candidates[0].model
+        nothing_there = error.http_status == _NOT_FOUND and error.provider_code is None
+        about_model = isinstance(error, CredentialsError) or error.model_missing
+        return nothing_there or (about_model and not (is_own_model and error.http_status != _UNAUTHORIZED))
+
+    def _seek(self, error: GlmError, now: float) -> None:
+        """Stop when no connection could be made for too long."""
+        if not isinstance(error, NetworkError) or error.sent:
+            self._unreached = None
+            return
+        if self._unreached is None:
+            self._unreached = now
+            self._say(f"{error.message}; trying again")
+        elif now - self._unreached > _UNREACHED:
+            error.message += f"; so it was for {_UNREACHED:.0f} s"
+            self.stop(error)
 
     def _is_lost(self, error: GlmError) -> bool:
         """Whether nothing can be reached any more: the rows stay to be asked."""
@@ -377,7 +418,7 @@ class Runner:
         timing = {"first_event": first_event, "first_answer": first_answer, "total": time.monotonic() - item.began}
         name, model = candidate.provider.name, candidate.model
         outcome = Outcome(name, model, reply, result.error, item.calls, timing, paid)
-        self._budget.paid(paid)
+        self._budget.paid(paid, result.error)
         self._writing.done(item, outcome)
         if why := self._budget.over or self._writing.too_many:
             self.stop(why)

@@ -127,7 +127,7 @@ class Writing:
             self.failure = error
             raise
         state = _state(entry)
-        self._index.note(entry.id, states.Known(state, entry.hash, entry.calls, at))
+        self._index.note(entry.id, states.Known(state, entry.hash, entry.calls, at, entry.line))
         self.counts[state] += 1
 
     @property
