@@ -262,7 +262,7 @@ JUDGED = [
     (turns({"type": "text"}), "messages[0].content[0]: needs 'text'"),
     (turns({"type": "text", "text": 3}), "messages[0].content[0].text must be a string, not a number (3); quote it"),
     (turns({"type": "text", "text": "x", "url": "u"}), "messages[0].content[0]: unknown key 'url'"),
-    (turns({"type": "image"}), "messages[0].content[0]: needs 'url'"),
+    (turns({"type": "image"}), "messages[0].content[0]: needs 'path' or 'url'"),
     (turns({"type": "image", "url": ""}), "messages[0].content[0].url must not be empty"),
     (
         turns({"type": "image", "url": "u", "path": "p"}),

@@ -88,7 +88,7 @@ def _messages(turns: Any) -> tuple[Message, ...]:  # noqa: ANN401 - any JSON
 def _message(turn: Any, where: str) -> Message:  # noqa: ANN401 - any JSON
     if not isinstance(turn, dict) or turn.get("role") not in _ROLES:
         raise UsageError(f"{where} has no role of {', '.join(_ROLES)}")
-    text, media = _content(turn.get("content"), where)
+    text, parts = _content(turn.get("content"), where)
     calls = tuple(_call(call, where) for call in turn.get("tool_calls") or ())
     role = cast("Role", turn["role"])
     reasoning = turn.get("reasoning_content")
@@ -98,25 +98,26 @@ def _message(turn: Any, where: str) -> Message:  # noqa: ANN401 - any JSON
         reasoning if isinstance(reasoning, str) else "",
         calls,
         str(turn.get("tool_call_id") or ""),
-        media,
+        parts,
     )
 
 
-def _content(content: Any, where: str) -> tuple[str, tuple[Media, ...]]:  # noqa: ANN401 - any JSON
+def _content(content: Any, where: str) -> tuple[str, tuple[str | Media, ...]]:  # noqa: ANN401 - any JSON
     if content is None or isinstance(content, str):
         return content or "", ()
     if not isinstance(content, list):
         raise UsageError(f"{where}.content is neither text nor a list of parts")
-    texts, media = [], []
+    parts: list[str | Media] = []
     for part in content:
         kind = part.get("type") if isinstance(part, dict) else None
         if kind == "text" and isinstance(part.get("text"), str):
-            texts.append(part["text"])
+            parts.append(part["text"])
         elif isinstance(kind, str) and kind in _PARTS:
-            media.append(_media(kind, part[kind], where))
+            parts.append(_media(kind, part[kind], where))
         else:
             raise UsageError(f"{where}.content has a part of type {kind!r}, which is not known")
-    return "".join(texts), tuple(media)
+    text = "".join(part for part in parts if isinstance(part, str))
+    return text, tuple(parts) if any(isinstance(part, Media) for part in parts) else ()
 
 
 def _media(kind: str, value: Any, where: str) -> Media:  # noqa: ANN401 - any JSON

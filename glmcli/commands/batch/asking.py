@@ -9,7 +9,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from glmcli import settings
+from glmcli import settings, signals
 from glmcli.batch.budget import Budget
 from glmcli.batch.gates.gate import Gate
 from glmcli.batch.intake import Intake, Resume
@@ -131,7 +131,10 @@ def _loop(runner: Runner, jobs: int, came: list[int]) -> None:
         signals_of(runner, asyncio.get_running_loop(), heeded, came)
         await runner.run()
 
-    aside.run(whole())
+    try:
+        aside.run(whole())
+    finally:
+        signals.heed()  # asyncio leaves the system's way behind; what follows clears away after itself
 
 
 def _allow_descriptors(wanted: int) -> None:

@@ -91,7 +91,7 @@ class _Preparing:
             raise UsageError("--csv is made of the output, and there is none", fix="add -O FILE")
         self._set_terminal()
         shard = shards.read(own.shard, self._app.environment) if own.shard else None
-        questions = Questions(self._options, self._flags, self._form, self._stdin)
+        questions = Questions(self._options, self._flags, self._form, self._stdin, self._app.terminal)
         source = self._source(own, questions)
         candidates = self._candidates()
         questions.base(candidates[0].request)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
+from glmcli import signals
 from glmcli.batch.feed import Feed
 from glmcli.batch.index import Index
 from glmcli.batch.intake import Intake, Resume
@@ -30,6 +31,7 @@ def run(app: App, given: Mapping[str, Any]) -> None:
         GlmError: as its exit code says.
         Interrupted: a signal ended it.
     """
+    signals.heed()
     with ExitStack() as stack:
         job = prepare(app, given, stack)
         if job.options.dry_run:
