@@ -95,7 +95,9 @@ class _Sample:
         items = self._chosen(count)
         noted = _Noted(self._ledger)
         writing = writing_of(self._app, self._job, self._index, noted)
-        asked = ask(self._app, self._job, _Few(items), writing, Standing(writing, self._intake, self._intake.read))
+        others = self._intake.skipped.total() + self._intake.elsewhere
+        standing = Standing(writing, self._intake, len(items) + others)
+        asked = ask(self._app, self._job, _Few(items), writing, standing)
         if self._ledger:
             ending.settle(self._ledger, self._index, is_whole=False, redo_changed=False)
         entries = sorted(noted.entries, key=lambda entry: int(entry["line"]))
@@ -139,6 +141,7 @@ class _Sample:
         return estimate(entries, self._open - finished, Pace(self._job.own.jobs, rpm, tpm, None if told else counted))
 
     def _print(self, entries: list[dict[str, Any]], found: Estimate, *, as_json: bool) -> None:
+        """All of it: schemas/batch-sample.schema.json."""
         from glmcli.batch.estimate_text import text
         from glmcli.output.json_reply import line
 
