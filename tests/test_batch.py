@@ -11,6 +11,7 @@ import re
 import select
 import signal
 import subprocess
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -502,6 +503,15 @@ def test_deadline(batch, glm, cwd) -> None:
     assert set(statuses(cwd / "out.jsonl").values()) == {"ok"}
     assert batch.run().code == 0
     assert len(by_id(cwd / "out.jsonl")) == 50
+
+
+@pytest.mark.parametrize("pace", [("--rpm", "60"), ("--tpm", "420", "--max-tokens", "7")])
+def test_a_limit_a_minute(batch, pace) -> None:
+    """A request a second, or seven tokens, which is what a row takes."""
+    batch.write(rows(4))
+    began = time.monotonic()
+    assert batch.run(*pace).code == 0
+    assert time.monotonic() - began > 2.5
 
 
 # Shards

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 
 import pytest
 from batches import KEY, Batch, by_id, error, flags, lines, rows
@@ -129,6 +130,15 @@ def test_the_output_is_never_half(merge, cwd) -> None:
     assert {path.name for path in cwd.iterdir()} == {"0.jsonl", "1.jsonl", "out.jsonl"}
 
 
+def test_a_full_disk_leaves_the_old_output(merge, cwd) -> None:
+    (cwd / "out.jsonl").write_text("before")
+    limit = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (200, 200))}
+    done = merge([line("a"), line("b"), line("c")], more=["-O", "out.jsonl"], env=KEY, **limit)
+    assert (done.code, error(done)) == (14, "cannot write to out.jsonl: File too large")
+    assert (cwd / "out.jsonl").read_text() == "before"
+    assert {path.name for path in cwd.iterdir()} == {"0.jsonl", "out.jsonl"}
+
+
 @pytest.mark.parametrize("name", ["1.jsonl", "./1.jsonl", "link.jsonl"])
 def test_the_output_is_one_of_the_inputs(merge, cwd, name) -> None:
     (cwd / "1.jsonl").write_text("")
@@ -154,8 +164,6 @@ def test_what_is_no_output(glm, cwd, name, message) -> None:
 
 
 def test_many_files_take_few_descriptors(merge, cwd) -> None:
-    import resource
-
     outputs = [[line(f"r{number}")] for number in range(100)]
     limit = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))}
     done = merge(*outputs, more=["-O", "out.jsonl"], **limit)

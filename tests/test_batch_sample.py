@@ -7,9 +7,13 @@ import json
 import pytest
 from batches import KEY, Batch, by_id, error, flags, lines, rows, statuses
 from fleet import Fleet, Said, answered, prompt_of, refused
+from jsonschema import Draft202012Validator
 
+from glmcli import documents
 from glmcli.batch.estimate import Pace, estimate, spread
 from glmcli.batch.spread import Spread
+
+SCHEMA = Draft202012Validator(documents.load_schema("batch-sample"))
 
 
 @pytest.fixture
@@ -88,7 +92,8 @@ def test_a_sample_of_stdin(batch) -> None:
 
 def test_a_sample_of_a_shard(batch) -> None:
     batch.write(rows(100))
-    found = json.loads(sample(batch, "--shard", "1/2", "--json").text)
+    found = json.loads(sample(batch, "--shard", "1/2", "--json", "-n", "1").text)
+    assert list(SCHEMA.iter_errors(found)) == []
     assert 30 < found["estimate"]["rows"] < 70
 
 
@@ -96,6 +101,7 @@ def test_as_json(batch) -> None:
     batch.write([*rows(50), {"prompt": 1}])
     done = sample(batch, "--json", "-n", "2")
     found = json.loads(done.text)
+    assert list(SCHEMA.iter_errors(found)) == []
     assert [row["answer"] for row in found["rows"]] == [f"Re: question {row['id'][1:]}" for row in found["rows"]]
     assert found["invalid"] == 1
     assert found["estimate"]["input_tokens"] == {"mean": 250, "low": 250, "high": 250}

@@ -17,7 +17,7 @@ from glmcli.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-NAMES = ["request", "config", "reply", "event", "models", "batch-report", "batch-reply"]
+NAMES = ["request", "config", "reply", "event", "models", "batch-report", "batch-reply", "batch-sample"]
 
 
 def faults(schema: str, text: str) -> list[str]:

@@ -95,7 +95,8 @@ class _Sample:
         items = self._chosen(count)
         noted = _Noted(self._ledger)
         writing = writing_of(self._app, self._job, self._index, noted)
-        standing = Standing(writing, self._intake, self._intake.read)
+        others = self._intake.skipped.total() + self._intake.elsewhere
+        standing = Standing(writing, self._intake, len(items) + others)
         budget = budget_of(self._job, self._ledger)
         asked = ask(self._app, self._job, _Few(items), writing, standing=standing, budget=budget)
         if self._ledger:
@@ -141,6 +142,7 @@ class _Sample:
         return estimate(entries, self._open - finished, Pace(self._job.own.jobs, rpm, tpm, None if told else counted))
 
     def _print(self, entries: list[dict[str, Any]], found: Estimate, *, as_json: bool) -> None:
+        """All of it: schemas/batch-sample.schema.json."""
         from glmcli.batch.estimate_text import text
         from glmcli.output.json_reply import line
 
