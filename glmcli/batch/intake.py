@@ -91,9 +91,7 @@ class Intake:
         rows = changed = 0
         for row in self._source.rows():
             rows += 1
-            if isinstance(row, BadRow) or not (row.id or resumes):
-                continue
-            if row.id:
+            if row.id and isinstance(row, Row):
                 self._refuse_twice(row.id, row.line)
             if resumes:
                 changed += self._is_changed(row)
@@ -109,16 +107,23 @@ class Intake:
             where = f"{self._source.name}:{line}"
             raise UsageError(f"{where}: the id {identity!r} stands on line {earlier} too", fix="give each row its own")
 
-    def _is_changed(self, row: Row) -> bool:
-        try:
-            asked = self._questions.digest(self._questions.request(row))
-        except UsageError:
-            return False
-        if not row.id:
+    def _is_changed(self, row: Row | BadRow) -> bool:
+        """Whether the row is finished, and asks something else now, or nothing that can be asked."""
+        asked = self._asked(row)
+        if row.id:
+            known = self._index.known(row.id)
+            return known is not None and known.state == states.OK and known.hash != asked
+        if asked:
             self._index.see(self._named(asked), row.line)
-            return False
-        known = self._index.known(row.id)
-        return known is not None and known.state == states.OK and known.hash != asked
+        return False
+
+    def _asked(self, row: Row | BadRow) -> str | None:
+        if isinstance(row, BadRow):
+            return None
+        try:
+            return self._questions.digest(self._questions.request(row))
+        except UsageError:
+            return None
 
     def _refuse_changed(self, changed: int) -> None:
         if self._resume.changed:
@@ -205,12 +210,20 @@ class Intake:
         self._index.see(identity, row.line)
         asked = asked[:HASH] or sha256(why.encode(errors="surrogatepass")).hexdigest()[:HASH]
         known = self._index.known(identity)
-        if known and known.state == states.INVALID and known.hash == asked:
+        if known and self._stands(known, asked):
             self.skipped[known.state] += 1
             return None
         place = "" if isinstance(row, BadRow) else f"{self._source.name}:{row.line}: "
         error = UsageError(place + why, fix=fix)
         return Invalid(self._number(), row, identity, asked, error)
+
+    def _stands(self, known: states.Known, asked: str) -> bool:
+        """Whether the line of a row that cannot be asked stays as it is: an answer to it is not thrown away unasked."""
+        if known.state != states.OK:
+            return known.state == states.INVALID and known.hash == asked
+        if not self._scanned:
+            self._refuse_changed(1)
+        return self._resume.changed != "redo"
 
 
 def _tokens(request: Request) -> int:

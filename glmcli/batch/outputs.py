@@ -56,7 +56,7 @@ def load(ledger: Ledger, index: Index) -> int:
 
 
 class _Lines:
-    """The lines of a ledger; `lost` is where those begin that a power cut left of blocks that never reached the disk."""
+    """The lines of a ledger; `lost` is where those begin that never reached the disk before a power cut."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger

@@ -124,7 +124,7 @@ def _around(fields: Mapping[str, Any]) -> tuple[str, str]:
     said = _said(fields)
     before = _JSON.encode({name: said[name] for name in said if name < "messages"})
     behind = _JSON.encode({name: said[name] for name in said if name > "messages"})
-    return f'{before[:-1]}{"," if before != "{}" else ""}"messages":', f'{"," if behind != "{}" else ""}{behind[1:]}'
+    return f'{before[:-1]}{"," if before != "{}" else ""}"messages":', f"{',' if behind != '{}' else ''}{behind[1:]}"
 
 
 def _hashed(text: str) -> str:
