@@ -318,7 +318,7 @@ def test_B13_a_finished_row_that_cannot_be_asked_any_more_keeps_its_answer(batch
     assert batch.run("--keep-changed").code == 0
     assert batch.output.read_bytes() == before
     assert batch.run("--redo-changed").code == 15
-    assert statuses(batch.output) == {"r0": "ok", "r1": "invalid", "r2": "ok"}
+    assert batch.output.read_bytes() == before  # there is no other answer to put in its place
     assert len(fleet.asked) == 3
 
 
