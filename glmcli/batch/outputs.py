@@ -39,6 +39,23 @@ class Printed:
         return 0
 
 
+_WRITTEN = "is it the right file? -O names the output, which is read to go on from there"
+
+
+def refuse_foreign(path: str) -> None:
+    """Leave a file alone that is no output, before its last line is looked at, and set aside if it is torn.
+
+    Raises:
+        UsageError: it does not begin as one.
+    """
+    if not os.path.isfile(path):  # noqa: PTH113 - a string suffices; opening a FIFO would wait
+        return
+    with suppress(OSError), open(path, "rb") as file:  # noqa: PTH123 - the ledger says what is wrong
+        begin = file.read(16).strip(b"\0")
+        if begin and not begin.startswith(b"{"):
+            raise UsageError(f"{path}:1: not a line that glm batch has written", fix=_WRITTEN)
+
+
 def load(ledger: Ledger, index: Index) -> int:
     """Tell the index of every line that an earlier run has written; how many there are.
 
@@ -55,7 +72,7 @@ def load(ledger: Ledger, index: Index) -> int:
             number = lines + 1
             raise UsageError(
                 f"{ledger.path}:{number}: not a line that glm batch has written",
-                fix="is it the right file? -O names the output, which is read to go on from there",
+                fix=_WRITTEN,
             )
         lines += 1
         index.note(*known, own=is_own(*known))

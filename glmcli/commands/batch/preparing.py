@@ -9,16 +9,17 @@ from glmcli import settings
 from glmcli.batch import shard as shards
 from glmcli.batch.ledger import Ledger
 from glmcli.batch.options import BatchOptions
-from glmcli.batch.outputs import load
+from glmcli.batch.outputs import load, refuse_foreign
 from glmcli.batch.questions import Questions
 from glmcli.batch.readers import Source, open_rows
 from glmcli.chat import Message
 from glmcli.commands import caller
 from glmcli.commands.options import merge
 from glmcli.config import load as load_config
-from glmcli.errors import UsageError
+from glmcli.errors import OutputError, UsageError
 from glmcli.keys import KeyRing
 from glmcli.options import Options
+from glmcli.output.destination import refuse_shared_file
 from glmcli.record import Record
 
 if TYPE_CHECKING:
@@ -148,8 +149,10 @@ def open_ledger(app: App, job: Job, index: Index, stack: ExitStack) -> Ledger | 
         OutputError: it cannot be written.
     """
     path = _place(job)
+    _refuse_shared(job, path)
     if path is None:
         return None
+    refuse_foreign(path)
     ledger = stack.enter_context(Ledger(path))
     if ledger.identity == job.source.identity:
         raise UsageError(f"the output {path} is the input", fix="another -O FILE")
@@ -167,5 +170,18 @@ def _place(job: Job) -> str | None:
         return path
     if job.own.text is None:
         return None
-    os.makedirs(job.own.text, exist_ok=True)  # noqa: PTH103 - a string is all that is needed
+    try:
+        os.makedirs(job.own.text, exist_ok=True)  # noqa: PTH103 - a string is all that is needed
+    except OSError as error:
+        raise OutputError(f"--text: cannot make the folder {job.own.text}: {error.strerror}") from error
     return os.path.join(job.own.text, _LEDGER)  # noqa: PTH118 - as above
+
+
+def _refuse_shared(job: Job, path: str | None) -> None:
+    """What is written may not be what is read, nor one output the other."""
+    read = {
+        "--files0" if job.own.files0 else "INPUT": job.own.files0 or job.own.input,
+        "--request": job.options.request,
+    }
+    refuse_shared_file({**read, "--csv": job.own.csv})
+    refuse_shared_file({"--request": job.options.request, "--output": path, "--csv": job.own.csv})
