@@ -508,8 +508,8 @@ def test_max_cost_where_no_price_is_known(batch) -> None:
     batch.write(rows(40))
     done = batch.run("--max-cost", "1")
     assert done.code == 12
-    assert error(done) == "--max-cost: what a row has cost is not known"
-    assert len(batch.fleet.asked) == 1
+    assert error(done) == "--max-cost: the price of zai/glm-5 is not known here"
+    assert batch.fleet.asked == []
 
 
 def test_max_failures(batch) -> None:

@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from glmcli.batch import index as states
-from glmcli.batch.index import Index
+from glmcli.batch.index import Index, is_own
 from glmcli.batch.ledger import lines_of
-from glmcli.batch.outputs import is_own, line_of
+from glmcli.batch.outputs import line_of
 from glmcli.batch.row import BadRow
 from glmcli.errors import UsageError
 from glmcli.record import Record
@@ -113,7 +113,7 @@ class Merger:
         if old:
             self._count(identity, old, -1)
         self._count(identity, new, 1)
-        self._index.note(identity, new, own=is_own(identity, new))
+        self._index.note(identity, new)
 
     def _count(self, identity: str, known: states.Known, by: int) -> None:
         self.counts[known.state] += by
@@ -142,7 +142,7 @@ class Merger:
         Raises:
             UsageError: a file was changed meanwhile.
         """
-        counting = self._index.places()
+        counting = self._index.places(ordered=False)
         wanted = next(counting, None)
         for part in self.parts:
             with _opened(part.path) as (fd, found):

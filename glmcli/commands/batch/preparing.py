@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glmcli import settings
 from glmcli.batch import shard as shards
 from glmcli.batch.ledger import Ledger
 from glmcli.batch.options import BatchOptions
-from glmcli.batch.outputs import load, refuse_foreign
+from glmcli.batch.outputs import beside_of, load
 from glmcli.batch.questions import Questions
 from glmcli.batch.readers import Source, open_rows
 from glmcli.chat import Message
@@ -149,14 +151,13 @@ def open_ledger(app: App, job: Job, index: Index, stack: ExitStack) -> Ledger | 
         OutputError: it cannot be written.
     """
     path = _place(job)
-    _refuse_shared(job, path)
     if path is None:
         return None
-    refuse_foreign(path)
+    _refuse_shared(job, path)
     ledger = stack.enter_context(Ledger(path))
-    if ledger.identity == job.source.identity:
-        raise UsageError(f"the output {path} is the input", fix="another -O FILE")
     lines = load(ledger, index)
+    with suppress(OSError):  # what a crash left of a new form of the file
+        Path(beside_of(path)).unlink()
     if ledger.torn:
         app.terminal.note(f"{path}: {ledger.torn} bytes of a torn line were moved to {path}.torn")
     if lines:
@@ -164,24 +165,25 @@ def open_ledger(app: App, job: Job, index: Index, stack: ExitStack) -> Ledger | 
     return ledger
 
 
+def _refuse_shared(job: Job, ledger: str) -> None:
+    """Let the run write over nothing that it reads, and over nothing else that it writes."""
+    own, options = job.own, job.options
+    read = {"INPUT": own.input, "--files0": own.files0, "--request": options.request, "--key-file": options.key_file}
+    read |= {f"--attach {path}": path for path in options.attach}
+    refuse_shared_file({**read, "--output" if options.output else "--text": ledger, "--csv": own.csv})
+
+
 def _place(job: Job) -> str | None:
-    path = job.options.output
+    """The output; the places of its other forms are looked at too, before anything is paid for."""
+    own, path = job.own, job.options.output
+    if own.csv and not os.path.isdir(os.path.dirname(os.path.abspath(own.csv))):  # noqa: PTH100, PTH112, PTH120 - strings
+        raise OutputError(message=f"cannot write {own.csv}: there is no such folder", fix="make it first")
+    if own.text:
+        try:
+            os.makedirs(own.text, exist_ok=True)  # noqa: PTH103 - as above
+        except (OSError, ValueError) as error:
+            what = getattr(error, "strerror", error)
+            raise OutputError(message=f"--text: cannot make the folder {own.text}: {what}") from error
     if path not in (None, "-"):
         return path
-    if job.own.text is None:
-        return None
-    try:
-        os.makedirs(job.own.text, exist_ok=True)  # noqa: PTH103 - a string is all that is needed
-    except OSError as error:
-        raise OutputError(f"--text: cannot make the folder {job.own.text}: {error.strerror}") from error
-    return os.path.join(job.own.text, _LEDGER)  # noqa: PTH118 - as above
-
-
-def _refuse_shared(job: Job, path: str | None) -> None:
-    """What is written may not be what is read, nor one output the other."""
-    read = {
-        "--files0" if job.own.files0 else "INPUT": job.own.files0 or job.own.input,
-        "--request": job.options.request,
-    }
-    refuse_shared_file({**read, "--csv": job.own.csv})
-    refuse_shared_file({"--request": job.options.request, "--output": path, "--csv": job.own.csv})
+    return os.path.join(own.text, _LEDGER) if own.text else None  # noqa: PTH118 - as above

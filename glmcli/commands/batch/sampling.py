@@ -13,7 +13,7 @@ from glmcli.batch.spread import Spread
 from glmcli.batch.standing import Standing
 from glmcli.batch.summary import plain
 from glmcli.commands.batch import ending
-from glmcli.commands.batch.asking import ask, intake_of, per_minute, writing_of
+from glmcli.commands.batch.asking import ask, budget_of, intake_of, per_minute, writing_of
 from glmcli.commands.batch.preparing import Job, open_ledger, prepare
 from glmcli.commands.batch.running import show
 from glmcli.errors import Interrupted, UsageError
@@ -87,7 +87,7 @@ class _Sample:
         self._job = job
         self._index = index
         self._ledger = ledger
-        self._intake: Intake = intake_of(job, index)
+        self._intake: Intake = intake_of(app, job, index)
         self._open = 0  # rows that a run would ask
         self._invalid = 0
 
@@ -97,9 +97,10 @@ class _Sample:
         writing = writing_of(self._app, self._job, self._index, noted)
         others = self._intake.skipped.total() + self._intake.elsewhere
         standing = Standing(writing, self._intake, len(items) + others)
-        asked = ask(self._app, self._job, _Few(items), writing, standing)
+        budget = budget_of(self._job, self._ledger)
+        asked = ask(self._app, self._job, _Few(items), writing, standing=standing, budget=budget)
         if self._ledger:
-            ending.settle(self._ledger, self._index, is_whole=False, redo_changed=False)
+            ending.settle(self._ledger, self._index, self._job.own, is_whole=False)
         entries = sorted(noted.entries, key=lambda entry: int(entry["line"]))
         if entries:
             self._print(entries, self._estimate(entries), as_json=as_json)

@@ -1,0 +1,2 @@
+def main(glm):
+    return 0
