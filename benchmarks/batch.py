@@ -26,9 +26,9 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
+import answering
 import batch_limits
 import batch_peers
-import mock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,7 +38,7 @@ _GLM = str(Path(sysconfig.get_path("scripts")) / "glm")
 _CURL_MOST = 300  # it has no more in flight
 _LOOK = 0.02  # seconds between two looks at the memory of a process
 # In flight: rows a second at least in steady state, of `glm` before a server of one's own.
-LEAST = {64: 0.85 * 64 / mock.LATENCY, 256: 2000.0}
+LEAST = {64: 0.85 * 64 / answering.LATENCY, 256: 2000.0}
 MOST_CPU = 0.45  # milliseconds a row
 
 
@@ -88,8 +88,8 @@ def main() -> int:
         return batch_limits.main(_GLM)
     theirs, ours = (int(cpu) for cpu in given.cpus.split(","))
     programs = [*_glm(), *(_peers() if given.peers else ())]
-    with tempfile.TemporaryDirectory() as folder, mock.Mock(theirs) as server:
-        mock.pin(ours)
+    with tempfile.TemporaryDirectory() as folder, answering.Answering(theirs) as server:
+        answering.pin(ours)
         results = list(_results(programs, server, Path(folder), given.rows, given.rounds))
     _print(results)
     return 1 if any(result.misses for result in results) else 0
@@ -134,7 +134,9 @@ def _curl(curl: str, url: str, rows: Path, out: Path, most: int) -> list[str]:
     return [curl, "-sS", "--parallel", "--parallel-max", str(min(most, _CURL_MOST)), "-K", str(config)]
 
 
-def _results(programs: list[Program], server: mock.Mock, folder: Path, rows: int, rounds: int) -> Iterator[Result]:
+def _results(
+    programs: list[Program], server: answering.Answering, folder: Path, rows: int, rounds: int
+) -> Iterator[Result]:
     """Interleaved, so that what else the machine does meets all alike."""
     for in_flight in LEAST:
         runs: dict[str, list[Run]] = {program.name: [] for program in programs}
@@ -149,12 +151,11 @@ def _results(programs: list[Program], server: mock.Mock, folder: Path, rows: int
             yield Result(program, in_flight, rows / whole, rows / steady, spent, memory)
 
 
-def _measured(program: Program, server: mock.Mock, folder: Path, count: int, in_flight: int) -> Run:
+def _measured(program: Program, server: answering.Answering, folder: Path, count: int, in_flight: int) -> Run:
     rows, out = folder / f"{count}.jsonl", folder / "out.jsonl"
     if not rows.exists():
-        rows.write_text(
-            "".join(json.dumps({"id": f"r{each}", "prompt": f"{each} " + "x" * 150}) + "\n" for each in range(count))
-        )
+        asked = ({"id": f"r{each}", "prompt": f"{each} {'x' * 150}"} for each in range(count))
+        rows.write_text("".join(json.dumps(row) + "\n" for row in asked))
     out.unlink(missing_ok=True)
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "LANG": "C.UTF-8", "ZAI_API_KEY": "not-a-real-key"}
     command = [str(word) for word in program.command(server.url, rows, out, in_flight)]
@@ -196,14 +197,13 @@ def _peak(pid: int) -> float:
 def _print(results: list[Result]) -> None:
     today = dt.datetime.now(tz=dt.UTC).date()
     print(f"{today}, Python {platform.python_version()}, {platform.machine()}\n")
-    print(
-        "| process | in flight | rows/s | steady | ideal | CPU ms a row | peak MB |\n|---|---:|---:|---:|---:|---:|---:|"
-    )
+    print("| process | in flight | rows/s | steady | ideal | CPU ms a row | peak MB |")
+    print("|---|---:|---:|---:|---:|---:|---:|")
     for result in sorted(results, key=lambda result: (result.in_flight, -result.steady)):
         missed = " **missed**" * result.misses
-        ideal = result.in_flight / mock.LATENCY
-        numbers = f"{result.whole:,.0f} | {result.steady:,.0f}{missed} | {ideal:,.0f} | {result.cpu:.2f} | {result.memory:.0f}"
-        print(f"| {result.program.name} | {result.in_flight} | {numbers} |")
+        ideal = result.in_flight / answering.LATENCY
+        rates = f"{result.whole:,.0f} | {result.steady:,.0f}{missed} | {ideal:,.0f}"
+        print(f"| {result.program.name} | {result.in_flight} | {rates} | {result.cpu:.2f} | {result.memory:.0f} |")
 
 
 if __name__ == "__main__":

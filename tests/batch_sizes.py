@@ -19,10 +19,8 @@ def prompt(number: int) -> str:
 
 def asked(text: str, model: str = "glm-5") -> str:
     """The hash of a plain question, as the ledger has it: what is asked, in JSON with sorted names."""
-    said = json.dumps(
-        {"messages": [{"role": "user", "text": text}], "model": model}, sort_keys=True, separators=(",", ":")
-    )
-    return sha256(said.encode()).hexdigest()[:32]
+    said = {"extra": {}, "messages": [{"role": "user", "text": text}], "model": model}
+    return sha256(json.dumps(said, separators=(",", ":")).encode()).hexdigest()[:32]
 
 
 def write_input(path: Path, count: int) -> None:

@@ -117,22 +117,22 @@ class Intake:
             raise UsageError(f"{where}: the id {identity!r} stands on line {earlier} too", fix="give each row its own")
 
     def _is_changed(self, row: Row | BadRow) -> bool:
-        """Whether an answer stands in the output that is none to what this row says now."""
-        asked = "" if isinstance(row, BadRow) else self._asked(row)
-        if not row.id:
-            if not asked:
-                return False
+        """Whether the row is finished, and asks something else now, or nothing that can be asked."""
+        asked = self._asked(row)
+        if row.id:
+            known = self._index.known(row.id)
+            return known is not None and known.state == states.OK and known.hash != asked
+        if asked:
             self._index.see(self._named(asked), row.line)
-            return False
-        known = self._index.known(row.id)
-        return known is not None and known.state == states.OK and known.hash != asked
+        return False
 
-    def _asked(self, row: Row) -> str:
-        """The hash of what the row asks; empty where it cannot be asked."""
+    def _asked(self, row: Row | BadRow) -> str | None:
+        if isinstance(row, BadRow):
+            return None
         try:
             return self._questions.digest(self._questions.request(row))
         except UsageError:
-            return ""
+            return None
 
     def _refuse_changed(self, changed: int, *, unnamed: bool = False) -> None:
         if self._resume.changed:

@@ -43,11 +43,9 @@ def _stream() -> bytes:
 
 
 _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
-_CHUNKED = (
-    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n"
-)
+_CHUNKED = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 _ONE = _HEAD % len(_WHOLE) + _WHOLE
-_STREAMED = _CHUNKED % (len(_stream()), _stream())
+_STREAMED = _CHUNKED + b"%x\r\n%s\r\n0\r\n\r\n" % (len(_stream()), _stream())
 
 
 class _Clock:
@@ -96,8 +94,12 @@ def _serve(cpu: int, told: Connection) -> None:
         loop = asyncio.get_running_loop()
         server = await loop.create_server(lambda: _Client(clock), "127.0.0.1", 0, backlog=4096)
         told.send(server.sockets[0].getsockname()[1])
-        loop.add_reader(told.fileno(), lambda: (told.recv(), told.send(clock.seen())))
+        loop.add_reader(told.fileno(), tell)
         await server.serve_forever()
+
+    def tell() -> None:
+        told.recv()
+        told.send(clock.seen())
 
     asyncio.run(main())
 
@@ -108,7 +110,7 @@ def pin(cpu: int) -> None:
         os.sched_setaffinity(0, {cpu})
 
 
-class Mock:
+class Answering:
     """The server, while it is entered."""
 
     def __init__(self, cpu: int) -> None:
