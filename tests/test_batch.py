@@ -413,6 +413,36 @@ def test_a_table_needs_an_output(batch) -> None:
     assert (done.code, error(done)) == (2, "--csv is made of the output, and there is none")
 
 
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (("--csv", "in.jsonl"), "INPUT and --csv name the same file: in.jsonl"),
+        (("--csv", "out.jsonl"), "--output and --csv name the same file: out.jsonl"),
+        (("--csv", "./ask.yaml"), "--request and --csv name the same file: ./ask.yaml"),
+        (("-O", "ask.yaml"), "--request and --output name the same file: ask.yaml"),
+        (("-O", "notes.txt"), "notes.txt:1: not a line that glm batch has written"),
+    ],
+)
+def test_no_other_file_is_written_over(batch, cwd, more, message) -> None:
+    """Nor is the last line of one taken for torn."""
+    batch.write(rows(2))
+    batch.output.touch()
+    texts = {"ask.yaml": "temperature: 0", "notes.txt": "a note"}
+    for name, text in texts.items():
+        (cwd / name).write_text(text)
+    done = batch.run("-f", "ask.yaml", *more)
+    assert (done.code, error(done)) == (2, message)
+    assert batch.fleet.asked == []
+    assert {name: (cwd / name).read_text() for name in texts} == texts
+    assert {path.name for path in cwd.iterdir()} == {*texts, "in.jsonl", "out.jsonl"}
+
+
+def test_a_folder_that_is_a_file(batch) -> None:
+    batch.write(rows(2))
+    done = batch.glm("batch", "run", "in.jsonl", *flags(batch.fleet), "--text", "in.jsonl", env=KEY)
+    assert (done.code, error(done)) == (14, "--text: cannot make the folder in.jsonl: File exists")
+
+
 def test_the_order_of_the_input_on_stdout(glm, cwd) -> None:
     with Fleet(lambda body: answered("x", delay=0.05 if prompt_of(body) == "question 0" else 0)) as fleet:
         (cwd / "in.jsonl").write_text(lines(rows(20)))
