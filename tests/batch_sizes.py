@@ -19,9 +19,8 @@ def prompt(number: int) -> str:
 
 def asked(text: str, model: str = "glm-5") -> str:
     """The hash of a plain question, as the ledger has it: what is asked, in JSON with sorted names."""
-    said = json.dumps(
-        {"messages": [{"role": "user", "text": text}], "model": model}, sort_keys=True, separators=(",", ":")
-    )
+    asks = {"extra": {}, "messages": [{"role": "user", "text": text}], "model": model}
+    said = json.dumps(asks, sort_keys=True, separators=(",", ":"))
     return sha256(said.encode()).hexdigest()[:32]
 
 

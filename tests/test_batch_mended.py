@@ -12,7 +12,6 @@ import subprocess
 import threading
 import time
 from contextlib import suppress
-from hashlib import sha256
 
 import batch_sizes as sizes
 import pytest
@@ -211,14 +210,14 @@ def test_a_bad_row_of_the_same_id_on_a_pipe(batch, glm, fleet) -> None:
 def test_an_id_that_is_the_name_of_a_row_without_one(batch, is_first) -> None:
     unnamed, named = {"prompt": "p"}, {"id": sizes.asked("p"), "prompt": "q"}
     batch.write([unnamed, named] if is_first else [named, unnamed])
-    for _ in range(2):
-        done = batch.run()
-        assert done.code == 15
-        found = by_id(batch.output)
-        assert found[sizes.asked("p")]["answer"] == "Re: q"
-        bad = found["line-1" if is_first else "line-2"]
-        assert bad["status"] == "invalid"
-        assert bad["error"]["message"].endswith("the name that it would have is the id of another row")
+    assert batch.run().code == 15
+    found = by_id(batch.output)
+    assert found[sizes.asked("p")]["answer"] == "Re: q"
+    bad = found["line-1" if is_first else "line-2"]
+    assert bad["status"] == "invalid"
+    assert bad["error"]["message"].endswith("the name that it would have is the id of another row")
+    assert batch.run().code == (2 if is_first else 15)  # the id stands on line 1 too
+    assert by_id(batch.output) == found
     assert batch.fleet.asked == ["q"]
 
 
@@ -270,3 +269,391 @@ def test_a_pipe_that_ends_early_deletes_no_answers(batch, glm, fleet) -> None:
     assert glm(*given, "--redo-changed", env=KEY, stdin=lines([{"prompt": "a"}]).encode()).code == 0
     assert sorted(entry["answer"] for entry in entries(batch.output)) == ["Re: a", "Re: b", "Re: c"]
     assert len(fleet.asked) == 3
+
+
+# What a run may cost, and what becomes of rows that are mended
+
+
+PRICE = 5 * 1 / 1e6 + 2 * 3.2 / 1e6  # of a row, by the list of zai/glm-5
+
+
+@pytest.fixture
+def paid(glm, cwd, fleet, authority):
+    """Run at the address whose prices are known, with this ceiling."""
+    certificate = authority.issue("api.z.ai", "DNS:api.z.ai")
+    with Front(tls(certificate), fleet.port) as inner, Front(Tunnels(), inner.port) as proxy:
+        env = KEY | {"https_proxy": at(proxy), "SSL_CERT_FILE": str(authority.file)}
+        given = ("batch", "run", "in.jsonl", "-O", "out.jsonl", "-m", "zai/glm-5", "--no-stream")
+        yield lambda ceiling, *more: glm(*given, "--max-cost", f"{ceiling:.9f}", *more, env=env)
+
+
+def test_the_ceiling_counts_what_earlier_runs_spent(batch, paid) -> None:
+    batch.write(rows(40))
+    assert paid(PRICE * 5.5).code == 12
+    assert len(batch.fleet.asked) == 5
+    done = paid(PRICE * 5.5)
+    assert done.code == 12
+    assert len(batch.fleet.asked) <= 6  # what a row costs is known after the first
+    assert paid(PRICE * 12.5).code == 12
+    assert len(batch.fleet.asked) == len(by_id(batch.output)) == 12
+
+
+def test_a_failed_row_under_a_ceiling_stops_nothing(batch, paid) -> None:
+    batch.fleet.says = unless({"question 0", "question 3"}, DOWN)
+    batch.write(rows(6))
+    done = paid(1, "--retries", "0")
+    assert done.code == 11
+    assert error(done) == "2 of 6 rows have no answer; 2 may still get one"
+
+
+def grown(batch, home, cwd, more):
+    """The exit code of a run during which its input gets these rows too."""
+    with Fleet(delay=0.05) as slow:
+        given = ("batch", "run", "in.jsonl", "-O", "out.jsonl", *flags(slow), "-j", "1")
+        with running(home, cwd, *given, env=KEY) as process:
+            slow.wait_for(1)
+            with batch.input.open("a") as file:
+                file.write(lines(more))
+            _, err = process.communicate(timeout=30)
+        assert b"-1" not in err
+        return process.returncode, slow.asked
+
+
+def test_rows_that_come_during_the_run_are_left_out(batch, home, cwd) -> None:
+    batch.write(rows(4))
+    code, asked = grown(batch, home, cwd, [{"id": "late", "prompt": "late"}, {"id": "r0", "prompt": "twice"}])
+    assert (code, asked) == (0, [f"question {number}" for number in range(4)])
+    assert set(by_id(batch.output)) == {"r0", "r1", "r2", "r3"}
+    done = batch.run()
+    assert (done.code, error(done)) == (2, "in.jsonl:6: the id 'r0' stands on line 1 too")
+
+
+def test_a_failed_row_is_told_although_the_input_grows(batch, home, cwd) -> None:
+    batch.write([{"id": "a", "prompt": "1"}, {"id": "b"}])
+    code, asked = grown(batch, home, cwd, [{"id": "late", "prompt": "late"}])
+    assert (code, asked) == (15, ["1"])
+    assert batch.run().code == 15
+    assert statuses(batch.output) == {"a": "ok", "b": "invalid", "late": "ok"}
+
+
+def test_a_mended_row_is_asked_again(batch) -> None:
+    batch.fleet.says = unless({"bad"}, SENSITIVE)
+    batch.write([{"id": "a", "prompt": "bad"}, {"id": "b", "prompt": "2"}])
+    assert batch.run().code == 15
+    batch.write([{"id": "a", "prompt": "good"}, {"id": "b", "prompt": "2"}])
+    assert batch.run().code == 0
+    assert by_id(batch.output)["a"]["answer"] == "Re: good"
+    assert sorted(batch.fleet.asked) == ["2", "bad", "good"]
+
+
+def test_a_row_that_was_cut_is_asked_again_with_more_tokens(batch) -> None:
+    batch.fleet.says = lambda body: answered("cut", "length") if body["max_tokens"] == 10 else None
+    batch.write(rows(1))
+    assert batch.run("--max-tokens", "10").code == 15
+    assert batch.run("--max-tokens", "10").code == 15
+    assert len(batch.fleet.asked) == 1
+    assert batch.run("--max-tokens", "1000").code == 0
+    assert statuses(batch.output) == {"r0": "ok"}
+
+
+def test_a_mended_row_without_an_id_leaves_no_failed_line(batch) -> None:
+    batch.fleet.says = unless({"bad"}, SENSITIVE)
+    batch.write([{"prompt": "bad"}, {"prompt": "2"}])
+    assert batch.run().code == 15
+    batch.write([{"prompt": "good"}, {"prompt": "2"}])
+    assert batch.run().code == 0
+    assert sorted(entry["answer"] for entry in entries(batch.output)) == ["Re: 2", "Re: good"]
+
+
+def test_what_is_said_of_changed_rows_without_ids(batch) -> None:
+    batch.write([{"prompt": "a"}])
+    assert batch.run().code == 0
+    batch.write([{"prompt": "b"}])
+    done = batch.run()
+    assert (done.code, error(done)) == (2, CHANGED)
+    assert "; rows without an id are asked anew either way, for they are known by what they ask\n" in done.err
+
+
+def test_the_order_is_that_of_the_input_after_a_resume(batch) -> None:
+    batch.fleet.says = unless({"question 1", "question 4"}, DOWN)
+    batch.write(rows(6))
+    assert batch.run("--ordered", "--retries", "0").code == 11
+    batch.fleet.says = lambda _body: None
+    assert batch.run("--ordered").code == 0
+    assert [entry["id"] for entry in entries(batch.output)] == ["r0", "r1", "r2", "r3", "r4", "r5"]
+
+
+def test_the_order_is_that_of_an_input_that_was_ordered_anew(batch) -> None:
+    batch.write(rows(6)[3:])
+    assert batch.run().code == 0
+    batch.write(rows(6))
+    assert batch.run("--ordered").code == 0
+    assert [entry["id"] for entry in entries(batch.output)] == ["r0", "r1", "r2", "r3", "r4", "r5"]
+    batch.write(reversed(rows(6)))
+    assert batch.run("--ordered").code == 0
+    assert [entry["id"] for entry in entries(batch.output)] == ["r5", "r4", "r3", "r2", "r1", "r0"]
+
+
+# What stops a run, and what does not
+
+
+def test_an_address_where_nothing_is_stops_the_run(batch) -> None:
+    batch.fleet.says = lambda _body: Said(404, {})
+    batch.write(rows(50))
+    done = batch.run("-j", "4")
+    assert done.code == 2
+    assert "the same command again goes on from here" in done.err
+    assert len(batch.fleet.asked) <= 4
+    assert entries(batch.output) == []
+
+
+def openai(name, model):
+    body = {"model": model, "messages": [{"role": "user", "content": f"question of {name}"}]}
+    return {"custom_id": name, "method": "POST", "url": "/v4/chat/completions", "body": body}
+
+
+def test_a_line_whose_model_does_not_exist_fails_alone(batch) -> None:
+    missing = refused({"error": {"code": "1211", "message": "no such model"}}, status=400)
+    batch.fleet.says = lambda body: missing if body["model"] == "glm-none" else None
+    values = [openai("a", "glm-5"), openai("b", "glm-none"), openai("c", "glm-5"), openai("d", "glm-5")]
+    batch.write(values)
+    done = batch.glm(
+        "batch", "run", "in.jsonl", "-O", "out.jsonl", "-p", "zai", "--base-url", batch.fleet.url, "-j", "1", env=KEY
+    )
+    assert done.code == 15, done.err
+    assert statuses(batch.output) == {"a": "ok", "b": "failed", "c": "ok", "d": "ok"}
+
+
+def nobody() -> str:
+    """An address where no connection is taken."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return f"http://127.0.0.1:{server.getsockname()[1]}/v1"
+
+
+def unreached(batch, count, *more, **options):
+    batch.write(rows(count))
+    given = ("batch", "run", "in.jsonl", "-O", "out.jsonl", "-m", "zai/glm-5", "--no-stream", "--base-url", nobody())
+    began = time.monotonic()
+    return batch.glm(*given, *more, env=KEY, **options), time.monotonic() - began
+
+
+def test_a_server_that_is_not_there_ends_the_run(batch) -> None:
+    done, _ = unreached(batch, 100, "--retries", "0")
+    assert done.code == 6
+    assert done.err.count("; trying again\n") == 1
+    assert set(statuses(batch.output).values()) <= {"failed"}
+    assert len(by_id(batch.output)) < 20
+    assert batch.run().code == 0
+    assert len(by_id(batch.output)) == 100
+
+
+@pytest.mark.slow
+def test_a_server_that_is_not_there_is_tried_for_a_minute(batch) -> None:
+    done, seconds = unreached(batch, 100, "--retries", "1000", timeout=150)
+    assert done.code == 6
+    assert "; so it was for 60 s" in error(done)
+    assert done.err.count("; trying again\n") == 1
+    assert 55 < seconds < 100
+    assert entries(batch.output) == []
+
+
+@pytest.mark.parametrize("said", [429, 503])
+def test_a_server_that_asks_to_wait_an_hour_stops_the_run(batch, said) -> None:
+    body = {"error": {"code": "1302", "message": "busy"}} if said == 429 else {}
+    batch.fleet.says = lambda _body: refused(body, "Retry-After: 3600", status=said)
+    batch.write(rows(50))
+    done = batch.run("-j", "4")
+    assert done.code == 5
+    assert "the server asks to wait 3600 s" in error(done)
+    assert len(batch.fleet.asked) <= 4
+    assert set(statuses(batch.output).values()) <= {"failed"}
+
+
+def test_a_provider_without_money_is_asked_no_more(glm, cwd, fleet) -> None:
+    (cwd / "config.yaml").write_text(f"providers:\n  other: {{like: vllm, base_url: '{fleet.url}'}}\n")
+    with Fleet(lambda _body: NO_MONEY) as first:
+        (cwd / "in.jsonl").write_text(lines(rows(60)))
+        more = ("-j", "4", "--fallback", "other/glm-5-fp8")
+        given = ("batch", "run", "in.jsonl", "-O", "out.jsonl", *flags(first), *more)
+        assert glm(*given, env=KEY | {"GLM_CONFIG": "config.yaml"}).code == 0
+        assert len(first.asked) <= 4
+    assert len(fleet.asked) == 60
+    assert {entry["provider"] for entry in by_id(cwd / "out.jsonl").values()} == {"other"}
+
+
+def test_rows_that_cannot_be_asked_are_failures(batch) -> None:
+    batch.input.write_text("{broken\n" * 10 + lines(rows(50)))
+    done = batch.run("--max-failures", "3", "-j", "1")
+    assert (done.code, error(done)) == (11, "stopped after 3 failed rows (--max-failures)")
+    assert len(by_id(batch.output)) == 3
+    assert batch.fleet.asked == []
+
+
+def test_a_pipe_that_goes_on_after_the_run(batch, home, cwd) -> None:
+    batch.fleet.says = lambda _body: Said(401, {"error": {"code": "1002", "message": "bad token"}})
+    given = ("batch", "run", "-", "-O", "out.jsonl", *flags(batch.fleet), "-j", "1")
+    with running(home, cwd, *given, env=KEY, stdin=subprocess.PIPE) as process:
+
+        def feed() -> None:
+            with suppress(OSError):
+                while True:
+                    process.stdin.write(b'{"prompt": "p"}\n')
+
+        writer = threading.Thread(target=feed, daemon=True)
+        writer.start()
+        err = process.stderr.read()
+        assert process.wait(10) == 3
+        process.stdin.close()
+        writer.join(5)
+    assert b"Traceback" not in err
+
+
+# A signal while the output is brought into its last form
+
+
+def test_ctrl_c_while_the_table_waits_for_a_reader(batch, home, cwd) -> None:
+    os.mkfifo(cwd / "table")
+    batch.write(rows(3))
+    with running(home, cwd, *batch.arguments("--csv", "table"), env=KEY) as process:
+        wait_for(lambda: len(batch.fleet.answers) == 3 and batch.output.read_bytes().count(b"\n") == 3)
+        time.sleep(0.2)  # it is over, and nobody reads the table
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == -signal.SIGINT
+    assert set(by_id(batch.output)) == {"r0", "r1", "r2"}
+
+
+def test_ctrl_c_during_compaction(batch, home, cwd) -> None:
+    count = 30_000
+    batch.write([{"id": f"r{count - 1}", "prompt": sizes.prompt(count - 1)}])
+    assert batch.run("-q").code == 0
+    like = batch.output.read_bytes()
+    sizes.write_input(batch.input, count)
+    sizes.write_output(batch.output, like, range(count))
+    with batch.output.open("ab") as file:
+        file.write(like)
+    beside = cwd / ".out.jsonl.new"
+    with running(home, cwd, *batch.arguments(), env=KEY) as process:
+        until = time.monotonic() + 30
+        while not beside.exists() and time.monotonic() < until:
+            pass
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == -signal.SIGINT
+    assert len(entries(batch.output)) in {count, count + 1}
+    assert names(cwd) == {"in.jsonl", "out.jsonl"}
+
+
+# What is found before anything is sent
+
+
+def test_texts_need_a_folder(batch, cwd) -> None:
+    batch.write(rows(1))
+    (cwd / "texts").write_text("a file")
+    done = batch.run("--text", "texts")
+    assert (done.code, error(done)) == (14, "--text: cannot make the folder texts: File exists")
+    assert batch.fleet.asked == []
+    assert (cwd / "texts").read_text() == "a file"
+
+
+def test_a_table_needs_a_folder(batch, cwd) -> None:
+    batch.write(rows(1))
+    done = batch.run("--csv", "missing/table.csv")
+    assert (done.code, error(done)) == (14, "cannot write missing/table.csv: there is no such folder")
+    assert batch.fleet.asked == []
+    assert names(cwd) == {"in.jsonl"}
+
+
+EDITED = {
+    "calls": {"calls": 10**30},
+    "calls that are none": {"calls": True},
+    "line": {"line": "one"},
+    "hash": {"hash": "\ud800"},
+    "hash that is a number": {"hash": 7},
+    "answer": {"answer": None},
+    "columns": {"columns": [1]},
+    "id": {"id": 7},
+    "half an id": {"id": "\ud800"},
+    "cost": {"cost": 7},
+    "an amount": {"cost": {"amount": "much", "currency": "USD", "as_of": "2026-11-22"}},
+    "status": {"status": []},
+}
+LACKING = ("id", "status", "hash", "calls", "answer", "columns")
+
+
+@pytest.mark.parametrize("change", EDITED.values(), ids=EDITED)
+def test_an_edited_output_is_refused(batch, change) -> None:
+    refuses(batch, lambda line: line | change)
+
+
+@pytest.mark.parametrize("name", LACKING)
+def test_an_output_that_lacks_a_field_is_refused(batch, name) -> None:
+    refuses(batch, lambda line: {key: value for key, value in line.items() if key != name})
+
+
+def refuses(batch, edit) -> None:
+    batch.write(rows(2))
+    assert batch.run("-q", "--ordered").code == 0
+    first, second = entries(batch.output)
+    edited = "".join(json.dumps(line) + "\n" for line in (first, edit(second)))
+    batch.output.write_text(edited)
+    done = batch.run("--csv", "table.csv", "--text", "texts")
+    assert (done.code, error(done)) == (2, "out.jsonl:2: not a line that glm batch has written")
+    assert batch.output.read_text() == edited
+    assert len(batch.fleet.asked) == 2
+
+
+def test_a_blank_line_of_an_output_is_passed_over(batch) -> None:
+    batch.write(rows(2))
+    assert batch.run("--ordered").code == 0
+    first, second = batch.output.read_bytes().splitlines(keepends=True)
+    batch.output.write_bytes(first + b"\n" + second)
+    assert batch.run("--csv", "table.csv").code == 0
+    assert [line for line in batch.output.read_bytes().splitlines(keepends=True) if line.strip()] == [first, second]
+    assert len(batch.fleet.asked) == 2
+
+
+def test_few_open_files_mean_fewer_requests_at_once(batch) -> None:
+    batch.write(rows(100))
+    done = batch.run("-j", "500", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64)))
+    assert done.code == 0
+    assert "only 64 files may be open here: at most 32 requests in flight, not 500" in done.err
+    assert len(by_id(batch.output)) == 100
+
+
+def test_an_id_that_holds_the_key(batch) -> None:
+    batch.write([{"id": f"x {CANARY}", "prompt": "1"}, {"id": "b", "prompt": "2"}])
+    for _ in range(2):
+        done = batch.run(may_hold_key=(batch.input,))
+        assert done.code == 15
+        assert statuses(batch.output) == {"line-1": "invalid", "b": "ok"}
+        assert by_id(batch.output)["line-1"]["error"]["message"] == "in.jsonl:1: its id holds a key"
+    assert batch.fleet.asked == ["2"]
+
+
+def test_memory_does_not_grow_with_a_pipe_of_long_rows(batch, home, cwd) -> None:
+    if not os.path.exists("/proc/self/status"):
+        pytest.skip("only /proc tells how much memory a process uses")
+    with Fleet(lambda _body: answered("short"), delay=0.01) as slow:
+        given = ("batch", "run", "-", "-O", "out.jsonl", *flags(slow), "-j", "2")
+        with running(home, cwd, *given, env=KEY, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+
+            def feed() -> None:
+                for number in range(60):
+                    row = json.dumps({"id": f"r{number}", "prompt": f"{number} " + "x" * 1_000_000}) + "\n"
+                    process.stdin.write(row.encode())
+                process.stdin.close()
+
+            threading.Thread(target=feed, daemon=True).start()
+            peak = 0
+            while process.poll() is None:
+                peak = memory_of(process.pid) or peak
+                time.sleep(0.02)
+    assert process.returncode == 0
+    assert len(by_id(batch.output)) == 60
+    assert peak / 1024 < 100
+
+
+def memory_of(pid) -> int:
+    """KiB at the most, so far; 0 of a process that has ended."""
+    with suppress(OSError), open(f"/proc/{pid}/status", encoding="ascii") as status:
+        return next((int(line.split()[1]) for line in status if line.startswith("VmHWM:")), 0)
+    return 0
