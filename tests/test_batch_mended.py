@@ -314,8 +314,7 @@ def grown(batch, home, cwd, more):
             slow.wait_for(1)
             with batch.input.open("a") as file:
                 file.write(lines(more))
-            _, err = process.communicate(timeout=30)
-        assert b"-1" not in err
+            process.communicate(timeout=30)
         return process.returncode, slow.asked
 
 
@@ -418,7 +417,7 @@ def test_a_line_whose_model_does_not_exist_fails_alone(batch) -> None:
     values = [openai("a", "glm-5"), openai("b", "glm-none"), openai("c", "glm-5"), openai("d", "glm-5")]
     batch.write(values)
     done = batch.glm(
-        "batch", "run", "in.jsonl", "-O", "out.jsonl", "-p", "zai", "--base-url", batch.fleet.url, "-j", "1", env=KEY
+        "batch", "run", "in.jsonl", "-O", "out.jsonl", "-P", "zai", "--base-url", batch.fleet.url, "-j", "1", env=KEY
     )
     assert done.code == 15, done.err
     assert statuses(batch.output) == {"a": "ok", "b": "failed", "c": "ok", "d": "ok"}
@@ -437,24 +436,26 @@ def unreached(batch, count, *more, **options):
     return batch.glm(*given, *more, env=KEY, **options), time.monotonic() - began
 
 
-def test_a_server_that_is_not_there_ends_the_run(batch) -> None:
-    done, _ = unreached(batch, 100, "--retries", "0")
+def test_a_server_that_is_not_there_is_told_once(batch) -> None:
+    done, _ = unreached(batch, 100, "--deadline", "2.5")
     assert done.code == 6
-    assert done.err.count("; trying again\n") == 1
-    assert set(statuses(batch.output).values()) <= {"failed"}
-    assert len(by_id(batch.output)) < 20
+    assert done.err.count("Connection refused; trying again\n") == 1
+    assert entries(batch.output) == []
     assert batch.run().code == 0
     assert len(by_id(batch.output)) == 100
 
 
 @pytest.mark.slow
-def test_a_server_that_is_not_there_is_tried_for_a_minute(batch) -> None:
-    done, seconds = unreached(batch, 100, "--retries", "1000", timeout=150)
+@pytest.mark.parametrize("retries", ["0", "1000"])
+def test_a_server_that_is_not_there_ends_the_run(batch, retries) -> None:
+    done, seconds = unreached(batch, 100, "--retries", retries, timeout=150)
     assert done.code == 6
-    assert "; so it was for 60 s" in error(done)
-    assert done.err.count("; trying again\n") == 1
-    assert 55 < seconds < 100
-    assert entries(batch.output) == []
+    assert done.err.count("Connection refused; trying again\n") == 1
+    assert "Connection refused; so it was for 60 s" in error(done)
+    assert 55 < seconds < 130
+    assert set(statuses(batch.output).values()) <= {"failed"}
+    assert not any(entry["final"] for entry in entries(batch.output))
+    assert len(entries(batch.output)) < (60 if retries == "0" else 1)
 
 
 @pytest.mark.parametrize("said", [429, 503])
@@ -523,7 +524,7 @@ def test_ctrl_c_while_the_table_waits_for_a_reader(batch, home, cwd) -> None:
 
 
 def test_ctrl_c_during_compaction(batch, home, cwd) -> None:
-    count = 30_000
+    count = 10_000
     batch.write([{"id": f"r{count - 1}", "prompt": sizes.prompt(count - 1)}])
     assert batch.run("-q").code == 0
     like = batch.output.read_bytes()
@@ -535,7 +536,7 @@ def test_ctrl_c_during_compaction(batch, home, cwd) -> None:
     with running(home, cwd, *batch.arguments(), env=KEY) as process:
         until = time.monotonic() + 30
         while not beside.exists() and time.monotonic() < until:
-            pass
+            time.sleep(0.001)
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == -signal.SIGINT
     assert len(entries(batch.output)) in {count, count + 1}
@@ -573,10 +574,11 @@ EDITED = {
     "id": {"id": 7},
     "half an id": {"id": "\ud800"},
     "cost": {"cost": 7},
+    "no number": {"cost": {"amount": float("nan"), "currency": "USD", "as_of": "2026-11-22"}},
     "an amount": {"cost": {"amount": "much", "currency": "USD", "as_of": "2026-11-22"}},
     "status": {"status": []},
 }
-LACKING = ("id", "status", "hash", "calls", "answer", "columns")
+LACKING = ("id", "status", "hash", "calls")
 
 
 @pytest.mark.parametrize("change", EDITED.values(), ids=EDITED)
@@ -587,6 +589,17 @@ def test_an_edited_output_is_refused(batch, change) -> None:
 @pytest.mark.parametrize("name", LACKING)
 def test_an_output_that_lacks_a_field_is_refused(batch, name) -> None:
     refuses(batch, lambda line: {key: value for key, value in line.items() if key != name})
+
+
+@pytest.mark.parametrize("name", ["answer", "columns", "cost", "line", "error", "timing"])
+def test_an_output_can_be_gone_on_from_without_a_field(batch, name) -> None:
+    """What nothing depends on may lack; the other forms of the output are made all the same."""
+    batch.write(rows(2))
+    assert batch.run("-q", "--ordered").code == 0
+    first, second = entries(batch.output)
+    batch.output.write_text(lines([first, {key: value for key, value in second.items() if key != name}]))
+    assert batch.run("--csv", "table.csv", "--text", "texts").code == 0
+    assert len(batch.fleet.asked) == 2
 
 
 def refuses(batch, edit) -> None:

@@ -125,12 +125,21 @@ def line_of(line: bytes, at: int) -> tuple[str, states.Known] | None:
         return None
     counts = all(type(count) is int and 0 <= count < _MOST for count in (known.calls, known.line))
     is_whole = is_answered and counts and isinstance(known.hash, str) and known.hash.isascii()
-    return (value["id"], known) if is_whole and isinstance(value.get("columns", {}), dict) else None
+    is_whole = is_whole and isinstance(value.get("columns", {}), dict) and _is_cost(value.get("cost"))
+    return (value["id"], known) if is_whole else None
+
+
+def _is_cost(value: Any) -> bool:  # noqa: ANN401 - any JSON
+    """Whether it is an amount of money that can be added up, or none."""
+    if not isinstance(value, dict):
+        return value is None
+    amount = value.get("amount")
+    return type(amount) in (int, float) and 0 <= amount < _MOST
 
 
 def spent(ledger: Ledger) -> float:
     """What the rows of an output have cost, by the lines that are there."""
-    costs = (json.loads(line)["cost"] for _, line in ledger.lines() if line.strip())
+    costs = (json.loads(line).get("cost") for _, line in ledger.lines() if line.strip())
     return sum(float(cost["amount"]) for cost in costs if cost)
 
 
