@@ -12,6 +12,8 @@ import subprocess
 import threading
 import time
 from contextlib import suppress
+from functools import partial
+from pathlib import Path
 
 import batch_sizes as sizes
 import pytest
@@ -53,10 +55,11 @@ def unless(prompts, said):
         ("ask.yaml", "prompt: Hello", ("-f", "ask.yaml"), "--request and --output name the same file: ask.yaml"),
         ("key", CANARY, ("--key-file", "key"), "--key-file and --output name the same file: key"),
         ("notes", "remember the milk", (), "notes:1: not a line that glm batch has written"),
+        ("rows", '{"id": "a", "prompt": "hello"}', (), "rows:1: not a line that glm batch has written"),
         ("json", '{"id": "a", "no": "ledger"}\n{"id": "b"', (), "json:1: not a line that glm batch has written"),
     ],
 )
-def test_a_file_that_is_no_output_stays_as_it_is(batch, cwd, file, text, more, message) -> None:
+def test_a_file_that_is_no_output_stays_as_it_is(batch, cwd, *, file, text, more, message) -> None:
     (cwd / "in.txt").write_text("one\ntwo")
     (cwd / file).write_text(text)
     before = names(cwd)
@@ -90,11 +93,11 @@ def test_a_table_is_not_written_over_what_is_read(batch, cwd, place, flag) -> No
 
 
 def test_the_output_removed_during_a_run_is_told(batch, cwd, home) -> None:
-    gone_while_running(batch, home, cwd, lambda: (cwd / "to" / "out.jsonl").unlink())
+    gone_while_running(batch, home, cwd, (cwd / "to" / "out.jsonl").unlink)
 
 
 def test_the_folder_removed_during_a_run_is_told(batch, cwd, home) -> None:
-    gone_while_running(batch, home, cwd, lambda: shutil.rmtree(cwd / "to"))
+    gone_while_running(batch, home, cwd, partial(shutil.rmtree, cwd / "to"))
 
 
 def test_the_output_moved_during_a_run_is_told(batch, cwd, home) -> None:
@@ -115,6 +118,21 @@ def test_the_new_output_of_a_second_run_is_not_replaced(batch, cwd, home) -> Non
     gone_while_running(batch, home, cwd, move, "--ordered")
     assert by_id(cwd / "to" / "out.jsonl")["r0"]["answer"] == "of the second run"
     assert names(cwd / "to") == {"out.jsonl"}
+
+
+def test_a_run_without_a_line_does_not_remove_the_file_of_another(batch, cwd, home) -> None:
+    batch.write(rows(1))
+    with Fleet(lambda _body: Said(hangs=True)) as slow:
+        given = ("batch", "run", "in.jsonl", "-O", "out.jsonl", *flags(slow))
+        with running(home, cwd, *given, env=KEY, stderr=subprocess.DEVNULL) as process:
+            slow.wait_for(1)
+            batch.output.rename(cwd / "elsewhere.jsonl")
+            assert batch.run().code == 0
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.2)  # two signals that are pending at once are one
+            process.send_signal(signal.SIGINT)
+            process.wait(15)
+    assert statuses(batch.output) == {"r0": "ok"}
 
 
 def gone_while_running(batch, home, cwd, change, *more) -> None:
@@ -278,7 +296,7 @@ PRICE = 5 * 1 / 1e6 + 2 * 3.2 / 1e6  # of a row, by the list of zai/glm-5
 
 
 @pytest.fixture
-def paid(glm, cwd, fleet, authority):
+def paid(glm, fleet, authority):
     """Run at the address whose prices are known, with this ceiling."""
     certificate = authority.issue("api.z.ai", "DNS:api.z.ai")
     with Front(tls(certificate), fleet.port) as inner, Front(Tunnels(), inner.port) as proxy:
@@ -643,7 +661,7 @@ def test_an_id_that_holds_the_key(batch) -> None:
 
 
 def test_memory_does_not_grow_with_a_pipe_of_long_rows(batch, home, cwd) -> None:
-    if not os.path.exists("/proc/self/status"):
+    if not Path("/proc/self/status").exists():
         pytest.skip("only /proc tells how much memory a process uses")
     with Fleet(lambda _body: answered("short"), delay=0.01) as slow:
         given = ("batch", "run", "-", "-O", "out.jsonl", *flags(slow), "-j", "2")
@@ -667,6 +685,6 @@ def test_memory_does_not_grow_with_a_pipe_of_long_rows(batch, home, cwd) -> None
 
 def memory_of(pid) -> int:
     """KiB at the most, so far; 0 of a process that has ended."""
-    with suppress(OSError), open(f"/proc/{pid}/status", encoding="ascii") as status:
+    with suppress(OSError), Path(f"/proc/{pid}/status").open(encoding="ascii") as status:
         return next((int(line.split()[1]) for line in status if line.startswith("VmHWM:")), 0)
     return 0

@@ -100,7 +100,7 @@ class _Lines:
             self.is_whole = True
             self.count += 1
             yield known
-        elif self.count or _BEGINNING.startswith(line[: len(_BEGINNING)]):
+        elif not _is_json(line) and (self.count or _BEGINNING.startswith(line[: len(_BEGINNING)])):
             self.lost = at
         else:
             raise self._foreign()
@@ -127,6 +127,15 @@ def line_of(line: bytes, at: int) -> tuple[str, states.Known] | None:
     is_whole = is_answered and counts and isinstance(known.hash, str) and known.hash.isascii()
     is_whole = is_whole and isinstance(value.get("columns", {}), dict) and _is_cost(value.get("cost"))
     return (value["id"], known) if is_whole else None
+
+
+def _is_json(line: bytes) -> bool:
+    """Whether it is a whole JSON text, which no line is that was torn."""
+    try:
+        json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _is_cost(value: Any) -> bool:  # noqa: ANN401 - any JSON
