@@ -373,13 +373,14 @@ def test_B17_a_second_ctrl_c(batch, home, cwd) -> None:
 
 def peak_of_a_resume(batch, home, cwd, count, left=200, *more):
     """MB at the most, of a run that finds all rows but `left` in its output."""
+    batch.output.unlink(missing_ok=True)
     batch.write([{"id": f"r{count - 1}", "prompt": sizes.prompt(count - 1)}])
     assert batch.run("-q").code == 0
     like = batch.output.read_bytes()
     sizes.write_input(batch.input, count)
     sizes.write_output(batch.output, like, range(left, count))
     asked = len(batch.fleet.asked)
-    with running(home, cwd, *batch.arguments(*more), env=KEY, stderr=(cwd / "err").open("wb")) as process:
+    with (cwd / "err").open("wb") as err, running(home, cwd, *batch.arguments(*more), env=KEY, stderr=err) as process:
         peak = 0
         while process.poll() is None:
             peak = memory_of(process.pid) or peak  # what the system says afterwards includes the process of this test

@@ -143,7 +143,7 @@ def _is_cost(value: Any) -> bool:  # noqa: ANN401 - any JSON
     if not isinstance(value, dict):
         return value is None
     amount = value.get("amount")
-    return type(amount) in (int, float) and 0 <= amount < _MOST
+    return isinstance(amount, int | float) and not isinstance(amount, bool) and 0 <= amount < _MOST
 
 
 def spent(ledger: Ledger) -> float:
