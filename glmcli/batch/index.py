@@ -17,6 +17,7 @@ _CACHE = 24 << 10  # KiB
 _KEY = 16  # bytes of a digest: two of a million ids are the same once in 10^26 runs
 
 _NOT_ASKED = "NOT EXISTS (SELECT 1 FROM input WHERE input.key = entry.key)"
+_LINE_NOW = "(SELECT line FROM input WHERE input.key = entry.key)"
 
 OK, FINAL, FAILED, INVALID = "ok", "final", "failed", "invalid"
 
@@ -125,8 +126,8 @@ class Index:
         return int(self._run("SELECT count(*) FROM entry").fetchone()[0])
 
     def places(self, *, ordered: bool) -> Iterator[int]:
-        """Where the lines that count begin, in their order or in that of the input."""
-        order = "line, at" if ordered else "at"
+        """Where the lines that count begin, in their order or in that of the input as it is now."""
+        order = f"coalesce({_LINE_NOW}, line), at" if ordered else "at"
         return (int(at) for (at,) in self._run(f"SELECT at FROM entry ORDER BY {order}"))  # noqa: S608 - words of ours
 
 

@@ -219,12 +219,15 @@ class Intake:
                 raise UsageError(objection.message, fix=objection.fix)
         return request
 
+    def _name_of_bad(self, row: Row | BadRow) -> str:
+        """Its id, or its place, unless another row is called so."""
+        place = f"line-{row.line}"
+        names = (row.id or place, place, f"{place}#bad")
+        return next((name for name in names if self._index.see(name, row.line) in (None, row.line)), names[-1])
+
     def _bad(self, row: Row | BadRow, why: str, asked: str = "", fix: str | None = None) -> Invalid | None:
         """The row as one that cannot be asked, unless the output says the same already."""
-        identity = row.id or f"line-{row.line}"
-        if not row.id and self._index.see(identity, row.line) not in (None, row.line):
-            identity += "#bad"  # another row is called so
-            self._index.see(identity, row.line)
+        identity = self._name_of_bad(row)
         if self._is_elsewhere(identity):
             return None
         asked = asked[:HASH] or sha256(why.encode(errors="surrogatepass")).hexdigest()[:HASH]

@@ -55,7 +55,7 @@ class Ledger:
         self._over.set()
         self._dirty.set()
         with self._held:
-            if self._is_new and not os.fstat(self._fd).st_size:
+            if self._is_new and not os.fstat(self._fd).st_size and not self._gone():
                 with suppress(OSError):  # a run that could not begin leaves no empty file behind
                     Path(self.path).unlink()
             os.close(self._fd)

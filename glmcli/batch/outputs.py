@@ -100,7 +100,7 @@ class _Lines:
             self.is_whole = True
             self.count += 1
             yield known
-        elif self.count or _BEGINNING.startswith(line[: len(_BEGINNING)]):
+        elif not _is_json(line) and (self.count or _BEGINNING.startswith(line[: len(_BEGINNING)])):
             self.lost = at
         else:
             raise self._foreign()
@@ -125,12 +125,30 @@ def line_of(line: bytes, at: int) -> tuple[str, states.Known] | None:
         return None
     counts = all(type(count) is int and 0 <= count < _MOST for count in (known.calls, known.line))
     is_whole = is_answered and counts and isinstance(known.hash, str) and known.hash.isascii()
-    return (value["id"], known) if is_whole and isinstance(value.get("columns", {}), dict) else None
+    is_whole = is_whole and isinstance(value.get("columns", {}), dict) and _is_cost(value.get("cost"))
+    return (value["id"], known) if is_whole else None
+
+
+def _is_json(line: bytes) -> bool:
+    """Whether it is a whole JSON text, which no line is that was torn."""
+    try:
+        json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _is_cost(value: Any) -> bool:  # noqa: ANN401 - any JSON
+    """Whether it is an amount of money that can be added up, or none."""
+    if not isinstance(value, dict):
+        return value is None
+    amount = value.get("amount")
+    return isinstance(amount, int | float) and not isinstance(amount, bool) and 0 <= amount < _MOST
 
 
 def spent(ledger: Ledger) -> float:
     """What the rows of an output have cost, by the lines that are there."""
-    costs = (json.loads(line)["cost"] for _, line in ledger.lines() if line.strip())
+    costs = (json.loads(line).get("cost") for _, line in ledger.lines() if line.strip())
     return sum(float(cost["amount"]) for cost in costs if cost)
 
 
