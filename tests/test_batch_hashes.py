@@ -13,7 +13,9 @@ from glmcli.record import Record
 from glmcli.stdin import Stdin
 
 texts = st.text(max_size=20)
-messages = st.lists(st.builds(Message, st.sampled_from(["user", "assistant"]), texts), min_size=1, max_size=3).map(tuple)
+messages = st.lists(st.builds(Message, st.sampled_from(["user", "assistant"]), texts), min_size=1, max_size=3).map(
+    tuple
+)
 bases = st.builds(
     Request,
     model=texts,
