@@ -116,6 +116,11 @@ class Story(RuleBasedStateMachine):
             case "spoil":
                 self.input[name] = -1
 
+    @rule(name=st.sampled_from(IDS), changed=st.sampled_from([("--redo-changed",), ("--keep-changed",), ()]))
+    def reword_and_run(self, name, changed) -> None:
+        self.input[name] = 1 - max(self.input.get(name, 0), 0)
+        self.run_to_the_end(changed)
+
     @rule(wording=st.sampled_from(["v0", "v1"]))
     def edit_the_request_file(self, wording) -> None:
         self.wording = wording
