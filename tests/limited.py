@@ -85,7 +85,7 @@ LIMITED = {
         lambda: Fleet(Window(1200), delay=DELAY),
         1500,
         ("-j", "64", "--rpm", "1200"),
-        MINUTE,
+        1500 / 1200 * MINUTE,  # evenly: limits per minute are kept per second too
         2,
     ),
 }
