@@ -37,6 +37,7 @@ class Model(Record):
         delisted: the provider serves it no longer, or will not from `since` on.
         since: the day, as YYYY-MM-DD; None: no source names it.
         successor: the model that the provider names instead.
+        batch: the provider's Batch API serves it; None: not known.
     """
 
     context: int | None = None
@@ -51,6 +52,7 @@ class Model(Record):
     delisted: bool = False
     since: str | None = None
     successor: str | None = None
+    batch: bool | None = None
 
 
 @cache
@@ -71,6 +73,7 @@ def find(catalogue: str, model: str) -> Model | None:
         refuses=tuple(known.get("refuses", ())),
         tool_stream=known.get("tool_stream") is True,
         box_tags=known.get("vision", EMPTY).get("box_tags") is True,
+        batch=known.get("batch"),
         **known.get("status", EMPTY),
     )
 
@@ -89,6 +92,12 @@ def facts(catalogue: str, model: str) -> Mapping[str, Any] | None:
 def prices_at(catalogue: str) -> tuple[str, ...]:
     """The base URLs at which the prices of this catalogue are paid."""
     return tuple(_of(catalogue).get("prices_at", ()))
+
+
+def batch_price(catalogue: str) -> Mapping[str, Any] | None:
+    """What a request costs in a batch: `price` is the share of the list price that is paid; None: no source says it."""
+    known: Mapping[str, Any] | None = _of(catalogue).get("batch")
+    return known
 
 
 def media(form: str) -> Mapping[str, Any]:

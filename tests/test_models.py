@@ -499,9 +499,10 @@ GROUPS = {
 
 def test_every_group_of_facts_has_its_source(whole) -> None:
     used = {form["source"] for form in whole["media"].values()}
+    used |= {provider["batch"]["source"] for provider in whole["providers"].values() if "batch" in provider}
     for who, provider in whole["providers"].items():
         for name, model in provider["models"].items():
-            groups = {"thinking", "structured_output", "cache", "defaults", "prices", "vision", "status"} | set(GROUPS)
+            groups = {"thinking", "structured_output", "cache", "defaults", "prices", "vision", "batch", "status"} | set(GROUPS)
             there = {group for group in groups if set(GROUPS.get(group, (group,))) & set(model)}
             # What is said of images may come from elsewhere than what is said of vision.
             assert set(model["sources"]) - {"images"} == there, f"{who}/{name}"
@@ -606,6 +607,7 @@ def test_every_object_has_every_key(cards) -> None:
         "vision",
         "stream_only",
         "refuses",
+        "batch",
         "status",
         "notes",
         "sources",
