@@ -102,7 +102,9 @@ async def lanes(url: str, work: Iterator[int], count: int) -> None:
         lane = Lane(Route.to(urlsplit(url), None, None))
         for _ in work:
             reader = Whole()
-            await lane.send(HttpCall(url, HEADERS, REQUEST), reader, Limits(), float("inf"))
+            await lane.send(
+                HttpCall(url, HEADERS, REQUEST), reader, Limits(3, 180.0, 10.0, 300.0, 300.0, None), float("inf")
+            )
             json.loads(reader.body)
         lane.close()
 

@@ -40,8 +40,8 @@ _glm_provider() {
 
 _glm_ids() {
   case $1 in
-    bigmodel|sandbox) echo "glm-5.3 glm-5.3-flash glm-5.3-flashx glm-5.3-highspeed glm-5.2 glm-5.2-highspeed glm-5.1 glm-5 glm-5-turbo glm-5-code glm-5v-turbo glm-4.7 glm-4.7-flashx glm-4.7-flash glm-4.6 glm-4.6v glm-4.6v-flashx glm-4.6v-flash glm-4.5 glm-4.5-x glm-4.5-air glm-4.5-airx glm-4.5-flash glm-4.5v glm-4-flash-250414 glm-4-flashx-250414 glm-z1-flash glm-4.1v-thinking-flashx glm-4.1v-thinking-flash glm-4v-flash glm-4v-plus-0111" ;;
-    zai) echo "glm-5.3 glm-5.3-flash glm-5.3-flashx glm-5.3-highspeed glm-5.2 glm-5.2-highspeed glm-5.1 glm-5 glm-5-turbo glm-5-code glm-5v-turbo glm-4.7 glm-4.7-flashx glm-4.7-flash glm-4.6 glm-4.6v glm-4.6v-flashx glm-4.6v-flash glm-4.5 glm-4.5-x glm-4.5-air glm-4.5-airx glm-4.5-flash glm-4.5v glm-4-32b-0414-128k" ;;
+    bigmodel|sandbox) echo "glm-5.3 glm-5.3-flash glm-5.3-flashx glm-5.3-highspeed glm-5.2 glm-5.2-highspeed glm-5.1 glm-5 glm-5-turbo glm-5-code glm-5v-turbo glm-4.7 glm-4.7-flashx glm-4.7-flash glm-4.6 glm-4.6v glm-4.6v-flashx glm-4.6v-flash glm-4.5 glm-4.5-x glm-4.5-air glm-4.5-airx glm-4.5-flash glm-4.5v glm-4-flash-250414 glm-4-flashx-250414 glm-z1-flash glm-4.1v-thinking-flashx glm-4.1v-thinking-flash glm-4v-flash glm-4v-plus-0111 glm-4-voice glm-4-plus glm-4-air-250414 glm-4-flash glm-4-long" ;;
+    zai) echo "glm-5.3 glm-5.3-flash glm-5.3-flashx glm-5.3-highspeed glm-5.2 glm-5.2-highspeed glm-5.1 glm-5 glm-5-turbo glm-5-code glm-5v-turbo glm-4.7 glm-4.7-flashx glm-4.7-flash glm-4.6 glm-4.6v glm-4.6v-flashx glm-4.6v-flash glm-4.5 glm-4.5-x glm-4.5-air glm-4.5-airx glm-4.5-flash glm-4.5v glm-4-32b-0414-128k autoglm-phone-multilingual" ;;
     modelstudio|dashscope) echo "glm-5.3 glm-5.3-flash glm-5.2 glm-5.2-fast-preview glm-5.1 glm-5 glm-4.7 glm-4.6 glm-4.5 glm-4.5-air ZHIPU/GLM-5.3 ZHIPU/GLM-5.2 ZHIPU/GLM-5.1 ZHIPU/GLM-5" ;;
     tokenhub) echo "glm-5.2 glm-5.1 glm-5 glm-5-turbo glm-5v-turbo glm-5.3 glm-5.3-flash glm-5.3-flashx" ;;
   esac
@@ -57,7 +57,7 @@ _glm_models() {
     for id in $(_glm_ids "$provider"); do words+=" $provider/$id"; done
     _glm_add -W "$words"
   else
-    _glm_add -W "bigmodel/ zai/ modelstudio/ dashscope/ tokenhub/ vllm/ sglang/ ollama/ llamacpp/ openai/ sandbox/ glm-5.3 glm-5.3-flash glm-5.3-flashx glm-5.3-highspeed glm-5.2 glm-5.2-highspeed glm-5.1 glm-5 glm-5-turbo glm-5-code glm-5v-turbo glm-4.7 glm-4.7-flashx glm-4.7-flash glm-4.6 glm-4.6v glm-4.6v-flashx glm-4.6v-flash glm-4.5 glm-4.5-x glm-4.5-air glm-4.5-airx glm-4.5-flash glm-4.5v glm-4-flash-250414 glm-4-flashx-250414 glm-z1-flash glm-4.1v-thinking-flashx glm-4.1v-thinking-flash glm-4v-flash glm-4v-plus-0111 glm-4-32b-0414-128k glm-5.2-fast-preview ZHIPU/GLM-5.3 ZHIPU/GLM-5.2 ZHIPU/GLM-5.1 ZHIPU/GLM-5"
+    _glm_add -W "bigmodel/ zai/ modelstudio/ dashscope/ tokenhub/ vllm/ sglang/ ollama/ llamacpp/ openai/ sandbox/ glm-5.3 glm-5.3-flash glm-5.3-flashx glm-5.3-highspeed glm-5.2 glm-5.2-highspeed glm-5.1 glm-5 glm-5-turbo glm-5-code glm-5v-turbo glm-4.7 glm-4.7-flashx glm-4.7-flash glm-4.6 glm-4.6v glm-4.6v-flashx glm-4.6v-flash glm-4.5 glm-4.5-x glm-4.5-air glm-4.5-airx glm-4.5-flash glm-4.5v glm-4-flash-250414 glm-4-flashx-250414 glm-z1-flash glm-4.1v-thinking-flashx glm-4.1v-thinking-flash glm-4v-flash glm-4v-plus-0111 glm-4-voice glm-4-plus glm-4-air-250414 glm-4-flash glm-4-long glm-4-32b-0414-128k autoglm-phone-multilingual glm-5.2-fast-preview ZHIPU/GLM-5.3 ZHIPU/GLM-5.2 ZHIPU/GLM-5.1 ZHIPU/GLM-5"
     [[ ${#COMPREPLY[@]} == 1 && ${COMPREPLY[0]} == */ ]] && compopt -o nospace 2>/dev/null
   fi
 }
@@ -75,7 +75,7 @@ _glm() {
     word=${COMP_WORDS[number]}
     [[ $word == -- ]] && only_arguments=yes
     case $place/$word in
-      /ask|/stream|/vision|/tools|/tools/run|/tools/check|/tools/list|/tools/call|/batch|/batch/report|/models|/sandbox) place+=/$word ;;
+      /ask|/stream|/vision|/tools|/tools/run|/tools/check|/tools/list|/tools/call|/batch|/batch/run|/batch/report|/models|/sandbox) place+=/$word ;;
     esac
   done
   [[ $only_arguments ]] || case $place:$flag in
@@ -87,10 +87,10 @@ _glm() {
       _glm_add -W "bigmodel zai modelstudio dashscope tokenhub vllm sglang ollama llamacpp openai sandbox"
       return
       ;;
-    *:--base-url|*:--var|*:--think-budget|*:--temperature|*:--top-p|*:--top-k|*:--repetition-penalty|*:--max-tokens|*:--seed|*:--stop|*:-o|*:--option|*:--retries|*:--retry-max-time|*:--connect-timeout|*:--first-timeout|*:--idle-timeout|*:--deadline|*:--video|*:--file|*:--max-steps|*:--approve|*:--args|*:--port|*:--latency|*:--pace)
+    *:--base-url|*:--var|*:--think-budget|*:--temperature|*:--top-p|*:--top-k|*:--repetition-penalty|*:--max-tokens|*:--seed|*:--stop|*:-o|*:--option|*:--retries|*:--retry-max-time|*:--connect-timeout|*:--first-timeout|*:--idle-timeout|*:--deadline|*:--video|*:--file|*:--max-steps|*:--approve|*:--args|*:-j|*:--jobs|*:--rpm|*:--tpm|*:--max-failures|*:--max-cost|*:--port|*:--latency|*:--pace)
       return
       ;;
-    *:--key-file|*:-f|*:--request|*:-a|*:--attach|*:--session|*:-O|*:--output|*:--image|*:--at|*:--tools|*:--html)
+    *:--key-file|*:-f|*:--request|*:-a|*:--attach|*:--session|*:-O|*:--output|*:--image|*:--at|*:--tools|*:--files0|*:--csv|*:--html)
       _glm_files
       return
       ;;
@@ -117,6 +117,18 @@ _glm() {
       ;;
     *:--tool-choice)
       _glm_add -W "auto none required"
+      return
+      ;;
+    *:--format)
+      _glm_add -W "jsonl text csv tsv yaml"
+      return
+      ;;
+    *:--text)
+      _glm_folders
+      return
+      ;;
+    *:--shard)
+      _glm_add -W "auto"
       return
       ;;
     *:--fault)
@@ -182,7 +194,14 @@ _glm() {
       if [[ $cur == -* && ! $only_arguments ]]; then
         _glm_add -W "-h --help"
       else
-        _glm_add -W "report"
+        _glm_add -W "run report"
+      fi
+      ;;
+    /batch/run)
+      if [[ $cur == -* && ! $only_arguments ]]; then
+        _glm_add -W "--format --files0 --ordered --text --csv -j --jobs --rpm --tpm --max-failures --max-cost --shard --retry-failed --no-retry-failed --redo-changed --keep-changed -m --model -P --provider --base-url --key-file --fallback --force -f --request --var -s --system -a --attach --think --no-think --effort --think-budget --temperature --top-p --top-k --repetition-penalty --max-tokens --seed --stop -o --option --no-stream -O --output --keep-partial --allow-empty --exact --plain -n --dry-run -q --quiet -v --verbose --retries --retry-max-time --connect-timeout --first-timeout --idle-timeout --deadline -h --help"
+      else
+        _glm_files
       fi
       ;;
     /batch/report)

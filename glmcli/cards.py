@@ -22,7 +22,7 @@ _GROUPS: Mapping[str, Card] = {
     "structured_output": dict.fromkeys(("json_object", "json_schema", "only_without_thinking")),
     "cache": dict.fromkeys(("implicit", "explicit")),
     "defaults": dict.fromkeys(("thinking", "temperature", "top_p", "top_k", "repetition_penalty")),
-    "status": dict.fromkeys(("delisted", "since", "successor")),
+    "status": dict.fromkeys(("delisted", "reported", "since", "successor")),
 }
 _KEYS = (
     "positioning",

@@ -15,7 +15,7 @@ from glmcli.errors import InternalError
 from glmcli.record import EMPTY, Record
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from importlib.abc import ResourceLoader
 
 _FILE = __file__.removesuffix("catalogue.py") + "models.json"
@@ -24,7 +24,7 @@ _FILE = __file__.removesuffix("catalogue.py") + "models.json"
 class Model(Record):
     """What one provider's model can do, as far as the checks before sending ask.
 
-    Units: `context` and `max_output` in tokens; None where no source says it.
+    Units: `context`, `max_reasoning` and `max_output` in tokens. None where no source says it.
 
     Attributes:
         thinks: the model has a thinking mode; None: not known.
@@ -32,24 +32,35 @@ class Model(Record):
         efforts: the words of --effort that it honours; None: not known.
         stream_only: a whole answer is refused.
         refuses: request parameters that this model does not take.
+        json_object: `response_format` takes json_object.
+        json_schema: the same for json_schema.
+        json_without_thinking: it takes them only while it does not think.
+        tools: the model calls functions.
         tool_stream: the model is listed among those whose calls can come in pieces.
         box_tags: answers may hold `<|begin_of_box|>` and `<|end_of_box|>`, and begin with think tags.
         delisted: the provider serves it no longer, or will not from `since` on.
+        reported: users say so, and no page of the provider.
         since: the day, as YYYY-MM-DD; None: no source names it.
         successor: the model that the provider names instead.
         batch: the provider's Batch API serves it; None: not known.
     """
 
     context: int | None = None
+    max_reasoning: int | None = None
     max_output: int | None = None
     thinks: bool | None = None
     stops_thinking: bool = True
     efforts: tuple[str, ...] | None = None
     stream_only: bool = False
     refuses: tuple[str, ...] = ()
-    tool_stream: bool = False
+    json_object: bool | None = None
+    json_schema: bool | None = None
+    json_without_thinking: bool | None = None
+    tools: bool | None = None
+    tool_stream: bool | None = None
     box_tags: bool = False
     delisted: bool = False
+    reported: bool = False
     since: str | None = None
     successor: str | None = None
     batch: bool | None = None
@@ -61,17 +72,22 @@ def find(catalogue: str, model: str) -> Model | None:
     known = facts(catalogue, model)
     if known is None:
         return None
-    thinking = known.get("thinking", EMPTY)
+    thinking, json_ = known.get("thinking", EMPTY), known.get("structured_output", EMPTY)
     efforts = thinking.get("efforts")
     return Model(
         context=known.get("context"),
+        max_reasoning=known.get("max_reasoning"),
         max_output=known.get("max_output"),
         thinks=thinking.get("has"),
         stops_thinking=thinking.get("can_stop") is not False,
         efforts=None if efforts is None else tuple(efforts),
         stream_only=known.get("stream_only") is True,
         refuses=tuple(known.get("refuses", ())),
-        tool_stream=known.get("tool_stream") is True,
+        json_object=json_.get("json_object"),
+        json_schema=json_.get("json_schema"),
+        json_without_thinking=json_.get("only_without_thinking"),
+        tools=known.get("tools"),
+        tool_stream=known.get("tool_stream"),
         box_tags=known.get("vision", EMPTY).get("box_tags") is True,
         batch=known.get("batch"),
         **known.get("status", EMPTY),
@@ -87,6 +103,14 @@ def facts(catalogue: str, model: str) -> Mapping[str, Any] | None:
     """All that the file says of this model at this provider, or None."""
     known: Mapping[str, Any] | None = _of(catalogue).get("models", EMPTY).get(model)
     return known
+
+
+def able(catalogue: str, does: Callable[[Mapping[str, Any]], bool]) -> tuple[str, ...]:
+    """The models whose facts say so, the newest first, without those that are gone or going."""
+    listed: Mapping[str, Mapping[str, Any]] = _of(catalogue).get("models", EMPTY)
+    return tuple(
+        name for name, facts in listed.items() if not facts.get("status", EMPTY).get("delisted") and does(facts)
+    )
 
 
 def prices_at(catalogue: str) -> tuple[str, ...]:

@@ -36,11 +36,12 @@ class Media(Record):
     """A picture, video or file that belongs to a turn: an address, or the bytes themselves.
 
     Attributes:
-        url: where the provider fetches it; empty where `data` is sent.
+        url: where the provider fetches it, as it was given; empty where `data` is sent. Never printed whole but in
+            the request itself: it may hold a signature.
         data: the bytes, which are never printed.
         type: the media type of `data`.
         detail: how closely the model looks, in the provider's own word.
-        name: what the user called it, for messages.
+        name: what it is called in messages.
         path: where the same bytes can be read again; None for stdin, pipes, and bytes that we changed.
         sha256: the digest of `data`, in hexadecimal.
         looks: what `data` says of itself.
@@ -58,14 +59,19 @@ class Media(Record):
     _hidden = ("data",)
 
     def shown(self) -> str:
-        """What stands for it wherever something is printed."""
-        return self.url or f"<{self.type}, {len(self.data)} bytes, sha256:{self.sha256}>"
+        """What stands for its bytes wherever something is printed."""
+        return f"<{self.type}, {len(self.data)} bytes, sha256:{self.sha256}>"
 
 
 class Message(Record):
     """One turn of the conversation; `reasoning` and `tool_calls` only on the assistant's own turns.
 
     A turn of the role `tool` is the result of one call, named by `tool_call_id`.
+
+    Attributes:
+        text: all that is said in words.
+        parts: where more is sent than text, the words and the media in the user's order. Without words in it, the
+            text stands where the provider's own examples have it.
     """
 
     role: Role
@@ -73,7 +79,17 @@ class Message(Record):
     reasoning: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str = ""
-    media: tuple[Media, ...] = ()
+    parts: tuple[str | Media, ...] = ()
+
+    @property
+    def media(self) -> tuple[Media, ...]:
+        """What is sent beside text."""
+        return tuple(part for part in self.parts if isinstance(part, Media))
+
+    @property
+    def is_ordered(self) -> bool:
+        """Whether the user said where the words stand among the media."""
+        return any(isinstance(part, str) for part in self.parts)
 
 
 class Function(Record):

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from glmcli.catalogue import Model, find, names
 from glmcli.errors import UsageError
-from glmcli.providers import dialect_of
-from glmcli.providers.fields import CHOICES, SAMPLING
+from glmcli.guess import closest
+from glmcli.providers import abilities, dialect_of
+from glmcli.providers.abilities import Objection
+from glmcli.providers.fields import SAMPLING
 from glmcli.providers.row import Provider, Range, Thinking
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from glmcli.chat import Request
-
-
-class Objection(NamedTuple):
-    """Why the provider would refuse, and what to do instead."""
-
-    message: str
-    fix: str
 
 
 def contradictions(request: Request, provider: Provider) -> Iterator[UsageError]:
@@ -36,7 +32,7 @@ def contradictions(request: Request, provider: Provider) -> Iterator[UsageError]
     if _has_media(request):
         from glmcli.providers import media_check
 
-        yield from media_check.contradictions(provider)
+        yield from media_check.contradictions(request, provider)
     reserved = dialect_of(provider).reserved(provider)
     for name in request.extra:
         if name in reserved:
@@ -66,8 +62,7 @@ def objections(request: Request, provider: Provider) -> Iterator[Objection]:
     model = find(provider.catalogue, request.model)
     yield from _thinking(request, provider, model)
     yield from _parameters(request, provider, model)
-    yield from _structured(request, provider)
-    yield from _tools(request, provider)
+    yield from abilities.objections(request, provider, model)
     if _has_media(request):
         from glmcli.providers import media_check
 
@@ -87,7 +82,11 @@ def _thinking(request: Request, provider: Provider, model: Model | None) -> Iter
         yield Objection(f"{name} always thinks, it cannot be switched off", least)
     if request.think_budget is not None and not provider.wire.thinking_budget:
         yield Objection(f"{provider.name} has no thinking budget", "use --effort or --max-tokens")
-    words = model.efforts if model and model.efforts is not None else provider.wire.effort_words
+    if model and model.max_reasoning and (request.think_budget or 0) > model.max_reasoning:
+        yield Objection(
+            f"--think-budget {request.think_budget} is more than {name} thinks", f"at most {model.max_reasoning}"
+        )
+    words = model.efforts if model else provider.wire.effort_words
     if request.effort is not None and words is not None and request.effort not in words:
         known = f"one of {', '.join(words)}" if words else "leave out --effort"
         what = f"does not know the effort {request.effort!r}" if words else "takes no effort"
@@ -121,43 +120,6 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _structured(request: Request, provider: Provider) -> Iterator[Objection]:
-    wanted = request.extra.get("response_format")
-    kind = wanted.get("type") if isinstance(wanted, Mapping) else None
-    if kind in (None, "text"):
-        return
-    if provider.wire.json_without_thinking and request.think is not False:
-        yield Objection(f"{provider.name} writes JSON only without thinking", "--no-think")
-    said = " ".join(message.text for message in request.messages).lower()
-    if provider.wire.json_must_be_named and "json" not in said:
-        yield Objection(f"{provider.name} wants the word JSON in the conversation", "ask for JSON in the prompt")
-    if kind == "json_schema" and not provider.wire.json_schema:
-        yield Objection(f"{provider.name} does not take a json_schema", "use {type: json_object} and name the fields")
-
-
-def _tools(request: Request, provider: Provider) -> Iterator[Objection]:
-    wire = provider.wire
-    if wire.most_tools is not None and len(request.tools) > wire.most_tools:
-        yield Objection(f"{provider.name} takes at most {wire.most_tools} tools", f"these are {len(request.tools)}")
-    for function in request.tools:
-        if function.name in wire.forbidden_tools:
-            yield Objection(f"{provider.name} refuses a tool named {function.name!r}", "give it another name")
-    if request.tools and request.tool_stream and not wire.tool_stream:
-        yield Objection(f"{provider.name} has no tool_stream", "leave out --tool-stream")
-    choice = request.tool_choice
-    if choice is not None and request.tools:
-        yield from _tool_choice(choice, request, provider)
-
-
-def _tool_choice(choice: str, request: Request, provider: Provider) -> Iterator[Objection]:
-    known = provider.wire.tool_choices
-    kind = choice if choice in CHOICES else "NAME"
-    if known is not None and kind not in known:
-        yield Objection(f"{provider.name} does not take the tool choice {choice!r}", f"one of {', '.join(known)}")
-    elif kind in ("required", "NAME") and not provider.wire.forces_thinking and request.think is not False:
-        yield Objection(f"{provider.name} cannot demand a call while the model thinks", "--no-think")
-
-
 def remarks(request: Request, provider: Provider, today: str) -> Iterator[str]:
     """What should be known on this day (YYYY-MM-DD) though it is no reason to refuse."""
     name = f"{request.model} at {provider.name}"
@@ -170,7 +132,7 @@ def remarks(request: Request, provider: Provider, today: str) -> Iterator[str]:
         yield f"{name}: thinking without a stream is refused for some models, and ends after 300 s; add --no-think"
     if provider.wire.few_stops and len(request.stop) > 1:
         yield f"{provider.name} documents one stop string; its handling of {len(request.stop)} is not known"
-    yield from _about_tools(request, provider)
+    yield from abilities.remarks(request, provider, model)
     if _has_media(request):
         from glmcli.providers import media_check
 
@@ -182,22 +144,19 @@ def _delisted(name: str, model: Model, today: str) -> Iterator[str]:
     if model.since is None or model.since <= today:
         since = f" since {model.since}" if model.since else ""
         instead = f"; the provider names {model.successor} instead" if model.successor else ""
-        yield f"{name} is delisted{since} and may be refused{instead}"
-
-
-def _about_tools(request: Request, provider: Provider) -> Iterator[str]:
-    model = find(provider.catalogue, request.model)
-    if request.tools and request.tool_stream and not request.stream:
-        yield "--tool-stream has no effect without a stream"
-    elif request.tools and request.tool_stream and provider.wire.tool_stream and not (model and model.tool_stream):
-        yield f"{request.model} at {provider.name} is not listed among the models that have tool_stream"
+        gone = "is reported to be gone" if model.reported else "is delisted"
+        yield f"{name} {gone}{since} and may be refused{instead}"
 
 
 def _guess(request: Request, provider: Provider) -> str:
-    from difflib import get_close_matches
+    """A listed model that was meant, and takes what is sent."""
+    able = names(provider.catalogue)
+    if _has_media(request):
+        from glmcli.providers import media_check
 
-    close = get_close_matches(request.model, names(provider.catalogue), n=1)
-    return f" (did you mean {close[0]}?)" if close else ""
+        able = media_check.able(request, provider)
+    close = closest(request.model, able)
+    return f" (did you mean {provider.name}/{close}?)" if close else ""
 
 
 def details(request: Request, provider: Provider) -> Iterator[str]:

@@ -39,10 +39,10 @@ def known(name: str, source: str, providers: Mapping[str, Provider]) -> Provider
     """
     if name in providers:
         return providers[name]
-    from difflib import get_close_matches
+    from glmcli.guess import closest
 
-    close = get_close_matches(name, providers, n=1)
-    guess = f", did you mean {close[0]!r}?" if close else ""
+    close = closest(name, providers)
+    guess = f", did you mean {close!r}?" if close else ""
     raise UsageError(message=f"{source}: unknown provider {name!r}{guess}", fix=f"one of {', '.join(providers)}")
 
 
@@ -94,17 +94,23 @@ def choose(
         provider, why = _default(providers, environment, dry=dry, vision=vision)
         reasons.append(why)
     if not model:
-        model = _default_model(provider, vision=vision)
+        model = _default_model(provider, providers, vision=vision)
         reasons.append("the default model")
     return Choice(provider, model, ", ".join(reasons))
 
 
-def _default_model(provider: Provider, *, vision: bool) -> str:
+def _default_model(provider: Provider, providers: Mapping[str, Provider], *, vision: bool) -> str:
     model = provider.vision_model if vision else provider.default_model
-    if model is None:
-        why = ": it has no model for pictures that is known" if vision and provider.default_model else ""
-        raise UsageError(message=f"{provider.name} needs --model{why}", fix="its own name of the model: -m NAME")
-    return model
+    if model is not None:
+        return model
+    own = "its own name of the model: -m NAME"
+    if not vision or provider.default_model is None:
+        raise UsageError(message=f"{provider.name} needs --model", fix=own)
+    from glmcli.providers.abilities import named
+
+    able = (f"{row.name}/{row.vision_model}" for row in providers.values() if row.hosted and row.vision_model)
+    why = f"{provider.name} needs --model: it has no model for pictures that is known"
+    raise UsageError(message=why, fix=f"a model of another provider: {named(tuple(able))}; or {own}")
 
 
 def _default(

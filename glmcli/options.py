@@ -1,13 +1,36 @@
-"""What a user set, by flag or request file: one field for each long flag."""
+"""What a user set, by flag or request file: one field for each long flag.
+
+Pictures, videos and files share one, for they are sent in the order in which they were named.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from glmcli.record import EMPTY, Record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+class Named(Record):
+    """A picture, video or file as the user named it, before it is read.
+
+    Attributes:
+        source: who names it, for messages: `--image`, or `request.yaml:3:10: images`.
+        kind: what it is; None: what `type` says.
+        path: the file, or `-`; empty where `url` is given.
+        url: where the provider fetches it.
+        type: the media type of the file, where the user says it.
+        detail: how closely the model looks.
+    """
+
+    source: str
+    kind: Literal["image", "video", "file"] | None
+    path: str = ""
+    url: str = ""
+    type: str | None = None
+    detail: str | None = None
 
 
 class Options(Record):
@@ -40,10 +63,7 @@ class Options(Record):
     stop: tuple[str, ...] = ()
     option: Mapping[str, Any] = EMPTY
     force: bool = False
-    image: tuple[str, ...] = ()
-    video: tuple[str, ...] = ()
-    file: tuple[str, ...] = ()
-    at: tuple[tuple[str, str], ...] = ()
+    media: tuple[Named, ...] = ()
     detail: str | None = None
     resize: bool = False
     tools: tuple[str, ...] = ()

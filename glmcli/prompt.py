@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from glmcli.chat import Media
     from glmcli.options import Options
 
+    Parts = tuple[str | Media, ...]
+
 _STDIN = "-"
 
 
@@ -25,27 +27,27 @@ def new_turns(options: Options, stdin: Stdin, terminal: Terminal) -> tuple[Messa
     Raises:
         UsageError: the message is empty, or a file or stdin is no text.
     """
-    return turns_of(options, stdin, lambda: _user_text(options, stdin, terminal))
+    return turns_of(options, stdin, terminal, lambda: _user_text(options, stdin, terminal))
 
 
-def turns_of(options: Options, stdin: Stdin, said: Callable[[], str]) -> tuple[Message, ...]:
+def turns_of(options: Options, stdin: Stdin, terminal: Terminal, said: Callable[[], str]) -> tuple[Message, ...]:
     """The same where the text of the user message comes from elsewhere; it is asked for after all files are read.
 
     Raises:
         UsageError: as above.
     """
-    media, of_turns = _media(options, stdin)
+    media, of_turns = _media(options, stdin, terminal)
     turns = tuple(
-        Message(turn["role"], turn["content"], turn.get("reasoning", ""), media=of_turn)
+        Message(turn["role"], turn["content"], turn.get("reasoning", ""), parts=of_turn)
         for turn, of_turn in zip(options.messages, of_turns, strict=True)
     )
     if any(turn.role == "user" and not (turn.text.strip() or turn.media) for turn in turns):
         raise UsageError(message="a user message in the request file is empty", fix="give it text, or leave it out")
     text = said()
     if text.strip():
-        return (*turns, Message("user", text, media=media))
+        return (*turns, Message("user", text, parts=media))
     if media and turns and turns[-1].role == "user":
-        return (*turns[:-1], turns[-1].replace(media=(*turns[-1].media, *media)))
+        return (*turns[:-1], turns[-1].replace(parts=(*turns[-1].parts, *media)))
     if media:
         raise UsageError(
             message="the prompt is empty: what is asked of this?",
@@ -56,16 +58,20 @@ def turns_of(options: Options, stdin: Stdin, said: Callable[[], str]) -> tuple[M
     return turns
 
 
-def _media(options: Options, stdin: Stdin) -> tuple[tuple[Media, ...], list[tuple[Media, ...]]]:
-    """Pictures, videos and files: those of the prompt, and those of each turn of the request file."""
-    parts = [turn.get("media", ()) for turn in options.messages]
-    if not (options.image or options.at or options.video or options.file or any(parts)):
-        return (), [() for _ in parts]
-    from glmcli.media_files import MediaFiles
+def _media(options: Options, stdin: Stdin, terminal: Terminal) -> tuple[tuple[Media, ...], list[Parts]]:
+    """Pictures, videos and files: those of the prompt, and the parts of each turn of the request file."""
+    parts = [turn.get("parts", ()) for turn in options.messages]
+    if not (options.media or any(parts)):
+        return (), parts
+    from glmcli.media_files import MediaFiles, surprises
 
     files = MediaFiles(stdin, options.detail)
     of_turns = [files.of_turn(each) for each in parts]
-    return files.of_flags(options), of_turns
+    beside = files.beside_prompt(options.media)
+    for each in (*of_turns, beside):
+        for surprise in surprises(part for part in each if not isinstance(part, str)):
+            terminal.note(surprise)
+    return beside, of_turns
 
 
 def _user_text(options: Options, stdin: Stdin, terminal: Terminal) -> str:
@@ -81,7 +87,8 @@ def _user_text(options: Options, stdin: Stdin, terminal: Terminal) -> str:
                 message="stdin is empty", fix="check the command before the pipe; --need-stdin asked for it"
             )
         elif prompt:
-            terminal.note("stdin is empty; only the prompt is sent")
+            sent = "the prompt and its media are" if options.media else "the prompt is"
+            terminal.note(f"stdin is empty; only {sent} sent")
     elif options.need_stdin and not stdin.has_owner:
         raise UsageError(message="stdin is no pipe and no file", fix="pipe something in; --need-stdin asked for it")
     return "\n\n".join(parts)

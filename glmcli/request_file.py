@@ -4,20 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from glmcli import documents
 from glmcli.errors import UsageError
+from glmcli.options import Named
 from glmcli.providers.decoder import text_of
-from glmcli.stdin import Stdin, read_file
+from glmcli.stdin import Limit, Stdin, read_file
+from glmcli.urls import is_url
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from glmcli.chat import MediaKind
+    from glmcli.documents import Document
 
 _FLAG = "--request"
 _PATHS = ("session", "output")
 _DESTINATIONS = ("reasoning", "meta")
 _PLACES = ("stderr", "stdout", "none")
-_MOST = 1024 * 1024
+# One byte more than a document may hold lets the parser say what is wrong.
+_MOST = Limit((1 << 20) + 1, "1 MiB", "what is long goes beside it: attach: [FILE], or stdin")
+_MEDIA: Mapping[str, MediaKind] = {"images": "image", "videos": "video", "files": "file"}
 # What is said in a question; all else is how it is asked.
-CONVERSATION = ("system", "prompt", "messages", "attach", "images", "videos", "files")
+CONVERSATION = ("system", "prompt", "messages", "attach", *_MEDIA)
 
 
 def load(path: str, variables: tuple[str, ...], stdin: Stdin) -> dict[str, Any]:
@@ -28,7 +38,7 @@ def load(path: str, variables: tuple[str, ...], stdin: Stdin) -> dict[str, Any]:
     """
     document = documents.fill(_read(path, stdin), _given(variables))
     documents.check(document, "request")
-    return _options(document.value, _folder(path))
+    return _options(document, _folder(path))
 
 
 class RowForm:
@@ -45,10 +55,10 @@ class RowForm:
         Raises:
             UsageError: as `load`.
         """
-        self._template = documents.template(_read(path, stdin), CONVERSATION, _given(variables))
+        self._template = documents.form(_read(path, stdin), CONVERSATION, _given(variables))
         documents.check(self._template.sample, "request")
         self._folder = _folder(path)
-        self.fields = _options(self._template.sample.value, self._folder)
+        self.fields = _options(self._template.sample, self._folder)
         self.open = self._template.open
 
     def fill(self, names: Iterable[str], variables: Mapping[str, str]) -> dict[str, Any]:
@@ -57,12 +67,11 @@ class RowForm:
         Raises:
             UsageError: a name has no value.
         """
-        return _options({name: self._template.fill(name, variables) for name in names}, self._folder)
+        return _options(self._template.fill(names, variables), self._folder)
 
 
-def _read(path: str, stdin: Stdin) -> documents.Document:
-    # One byte more than a document may hold lets the parser say what is wrong.
-    document = documents.parse(read_file(path, _FLAG, stdin, limit=_MOST + 1), "<stdin>" if path == "-" else path)
+def _read(path: str, stdin: Stdin) -> Document:
+    document = documents.parse(read_file(path, _FLAG, stdin, _MOST), "<stdin>" if path == "-" else path)
     if not isinstance(document.value, Mapping):
         raise UsageError(message=f"{document.place([])}: a request file is a mapping, as in `prompt: …`")
     return document
@@ -83,7 +92,8 @@ def _variable(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _options(value: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+def _options(document: Document, folder: Path) -> dict[str, Any]:
+    value = document.value
     fields = {name: tuple(item) if isinstance(item, list) else item for name, item in value.items()}
     fields.pop("vars", None)
     if "options" in fields:
@@ -93,19 +103,46 @@ def _options(value: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     if isinstance(fields.get("stop"), str):
         fields["stop"] = (fields["stop"],)
     if "messages" in fields:
-        fields["messages"] = tuple(_turn(turn, folder) for turn in fields["messages"])
-    for many in ("images", "videos", "files"):
-        if many in fields:
-            fields[many.removesuffix("s")] = fields.pop(many)
-    return fields | _from_file(fields, folder)
+        fields["messages"] = tuple(_turn(document, at, folder) for at in range(len(value["messages"])))
+    fields["media"] = tuple(_named(document, folder))
+    return {name: item for name, item in fields.items() if name not in _MEDIA} | _from_file(fields, folder)
 
 
-def _turn(turn: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """A turn with its text in one piece, and beside it the parts that are no text."""
+def _turn(document: Document, at: int, folder: Path) -> dict[str, Any]:
+    """A turn with its text in one piece; where it holds more than text, its parts too, in their order."""
+    turn = document.value["messages"][at]
     content = turn["content"]
-    parts = [part for part in content if part["type"] != "text"] if isinstance(content, list) else []
-    moved = tuple({**part, "path": _path(part["path"], folder)} if "path" in part else part for part in parts)
-    return {**turn, "content": text_of(content)} | ({"media": moved} if moved else {})
+    if isinstance(content, str) or all(part["type"] == "text" for part in content):
+        return {**turn, "content": text_of(content)}
+    parts = tuple(
+        part["text"] if part["type"] == "text" else _part(part, document, ["messages", at, "content", number], folder)
+        for number, part in enumerate(content)
+    )
+    return {**turn, "content": text_of(content), "parts": parts}
+
+
+def _part(part: Mapping[str, Any], document: Document, place: list[str | int], folder: Path) -> Named:
+    """A picture, video or file of a turn, named by its field and where that stands."""
+    field = "url" if "url" in part else "path"
+    return Named(
+        source=f"{document.place([*place, field])}: {field}",
+        kind=part["type"],
+        path=_path(part["path"], folder) if field == "path" else "",
+        url=part.get("url", ""),
+        type=part.get("media_type"),
+        detail=part.get("detail"),
+    )
+
+
+def _named(document: Document, folder: Path) -> Iterator[Named]:
+    """What stands beside the prompt, in the order of the file."""
+    for field in (name for name in document.value if name in _MEDIA):
+        for at, place in enumerate(document.value[field]):
+            source = f"{document.place([field, at])}: {field}"
+            if _MEDIA[field] == "image" and not is_url(place):
+                yield Named(source, "image", path=_path(place, folder))
+            else:
+                yield Named(source, _MEDIA[field], url=place)
 
 
 def _from_file(fields: Mapping[str, Any], folder: Path) -> dict[str, Any]:
@@ -117,8 +154,6 @@ def _from_file(fields: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     for name in ("attach", "tools"):
         if name in fields:
             moved[name] = tuple(_path(path, folder) for path in fields[name])
-    if "image" in fields:
-        moved["image"] = tuple(place if "://" in place else _path(place, folder) for place in fields["image"])
     if fields.get("system", "").startswith("@"):
         moved["system"] = "@" + _path(fields["system"][1:], folder)
     return moved

@@ -2,7 +2,8 @@
 
 Shape of a line: `{"role": "user", "content": "…"}`; the assistant's lines add `reasoning`, `provider`, `model`, and
 `tool_calls` where it called tools (each with `id`, `name`, `arguments`); a line of the role `tool` is a result, and
-names its call in `tool_call_id`. What was asked about pictures, videos or files that have a URL holds them in `media`.
+names its call in `tool_call_id`. What was asked about pictures, videos or files that have a URL holds them in `media`;
+where the user said in which order words and pictures stand, `content` is a list of parts, as in a request file.
 The file belongs to its owner alone (mode 0600) and is locked while a question is under way.
 """
 
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from glmcli.chat import Media, Message, ToolCall
 from glmcli.errors import OutputError, UsageError
-from glmcli.urls import media_url
+from glmcli.urls import media_url, shown
 
 if TYPE_CHECKING:
     from glmcli.outcome import Outcome
@@ -74,20 +75,20 @@ class Session:
     def _turn(self, line: bytes, number: int) -> Message:
         try:
             value = json.loads(line)
-            role, content = value["role"], value["content"]
+            role = value["role"]
+            content, parts = _content(value)
             reasoning = value.get("reasoning") or ""
             calls = tuple(_call(call) for call in value.get("tool_calls") or ())
             answered = value.get("tool_call_id") or ""
             said = "".join([content, reasoning, answered, *(f"{c.id}{c.name}{c.arguments}" for c in calls)])
             said.encode()  # half a character would be found only when it is sent
-            media = tuple(map(_media, value.get("media") or ()))
         except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
             raise self._wrong(number) from error
         if role not in _ROLES or not isinstance(content, str) or not isinstance(reasoning, str):
             raise self._wrong(number)
-        if (role == "tool") != bool(answered) or (calls and role != "assistant"):
+        if (role == "tool") != bool(answered) or (calls and role != "assistant") or (parts and role != "user"):
             raise self._wrong(number)
-        return Message(role, content, reasoning, calls, answered, media)
+        return Message(role, content, reasoning, calls, answered, parts)
 
     def _matched(self, turns: dict[int, Message]) -> list[Message]:
         """The turns, if every call has its result at once after it, as providers demand."""
@@ -138,8 +139,26 @@ class Session:
 
 def _said(turn: Message) -> dict[str, Any]:
     """A turn that led to the question."""
-    media = [{"type": each.kind, "url": each.url, "detail": each.detail} for each in turn.media]
+    if turn.is_ordered:
+        return {"role": turn.role, "content": [_part(part) for part in turn.parts]}
+    media = [_part(each) for each in turn.media]
     return {"role": turn.role, "content": turn.text} | ({"media": media} if media else {})
+
+
+def _part(part: str | Media) -> dict[str, Any]:
+    if isinstance(part, str):
+        return {"type": "text", "text": part}
+    return {"type": part.kind, "url": part.url, "detail": part.detail}
+
+
+def _content(value: dict[str, Any]) -> tuple[str, tuple[str | Media, ...]]:
+    """What a line says, and its parts where it holds more than text; of a wrong one, whatever error it makes."""
+    content = value["content"]
+    if not isinstance(content, list):
+        return content, tuple(map(_media, value.get("media") or ()))
+    parts = tuple(part["text"] if part["type"] == "text" else _media(part) for part in content)
+    text = "".join(part for part in parts if not isinstance(part, Media))
+    return text, parts if any(isinstance(part, Media) for part in parts) else ()
 
 
 def _media(part: dict[str, Any]) -> Media:
@@ -148,7 +167,7 @@ def _media(part: dict[str, Any]) -> Media:
     if kind not in _KINDS or not (detail is None or isinstance(detail, str)):
         raise ValueError(kind)
     try:
-        return Media(kind, url=media_url(url, "--session"), detail=detail, name=url)
+        return Media(kind, url=media_url(url, "--session"), detail=detail, name=shown(url))
     except UsageError as error:
         raise ValueError(url) from error
 

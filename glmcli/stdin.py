@@ -2,23 +2,40 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import stat
 import time
+from contextlib import contextmanager, nullcontext
 from typing import IO, TYPE_CHECKING
 
 from glmcli.errors import NetworkError, UsageError
+from glmcli.record import Record
 from glmcli.terminal import STDIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+
+class Limit(Record):
+    """The most that is read: in bytes, in words, and the way out for one who has more."""
+
+    size: int
+    words: str
+    fix: str
+
+
 # A window of a million tokens holds 4 to 8 MB of text; more than this is a mistake, found before it is sent.
-MAX_TEXT = 32 * 1024 * 1024
+TEXT = Limit(32 << 20, "32 MiB (33554432 bytes), more than any model reads", "send a part of it")
 _SILENCE = 2.0  # seconds until we say what we wait for
 _CHUNK = 1 << 16
 _LONGEST = 86400.0  # seconds that one wait may take; the system refuses very long ones
+_FIXES = {
+    errno.ENOENT: "check the path, and the directory that it begins in",
+    errno.EISDIR: "name a file in it",
+    errno.EACCES: "check who may read it: ls -l",
+}
 
 
 def decode(data: bytes, name: str) -> str:
@@ -74,7 +91,7 @@ class Stdin:
         """Keep stdin for one who reads it later, or, where nothing is sent, never."""
         self._reserved = owner
 
-    def read(self, owner: str, limit: int = MAX_TEXT) -> bytes:
+    def read(self, owner: str, limit: Limit = TEXT) -> bytes:
         """All bytes until the end.
 
         Raises:
@@ -85,11 +102,8 @@ class Stdin:
         data = bytearray()
         for chunk in self._chunks(owner, "Ctrl-D ends it, --no-stdin ignores it"):
             data += chunk
-            if len(data) > limit:
-                raise UsageError(
-                    message=f"stdin holds more than {limit >> 20} MiB ({limit} bytes), more than any model reads",
-                    fix="send a part of it",
-                )
+            if len(data) > limit.size:
+                raise UsageError(message=f"stdin holds more than {limit.words}", fix=limit.fix)
         return bytes(data)
 
     def chunks(self, owner: str) -> Iterator[bytes]:
@@ -119,7 +133,9 @@ class Stdin:
             raise UsageError(message=f"stdin is wanted twice: by {other} and by {owner}", fix="use a file for one")
         self._owner = owner
         if self._lost:
-            raise UsageError(message=f"{owner} reads stdin, but stdin is closed")
+            raise UsageError(
+                message=f"{owner} reads stdin, but stdin is closed", fix="pipe something in, or name a file"
+            )
 
     def _chunks(self, owner: str, way_out: str) -> Iterator[bytes]:
         silent = True
@@ -144,6 +160,20 @@ class Stdin:
                 waited = time.monotonic() - waiting_since
                 self._say(f"waiting for {owner} on stdin for {waited:.0f} s ({way_out})")
 
+    @contextmanager
+    def told(self, owner: str, path: str) -> Iterator[None]:
+        """Say after a while that we wait for a FIFO, which ends when all who write to it are done."""
+        from threading import Timer
+
+        text = f"waiting for {owner} on {path}, a pipe that has not ended after {_SILENCE:.0f} s (Ctrl-C gives up)"
+        timer = Timer(_SILENCE, self._say, [text])
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
     def _patience(self, *, silent: bool) -> float:
         left = max(self._deadline - time.monotonic(), 0.0)
         patience = min(left, _SILENCE) if silent else left
@@ -154,19 +184,26 @@ def _unreadable(error: OSError) -> UsageError:
     return UsageError(message=f"cannot read stdin: {error.strerror}", fix="--no-stdin ignores it")
 
 
-def read_file(path: str, name: str, stdin: Stdin, *, limit: int = MAX_TEXT, too_large: str | None = None) -> bytes:
-    """The bytes of a file that a flag names; `-` is stdin. `too_large` is the way out of the limit.
+def read_file(path: str, name: str, stdin: Stdin, limit: Limit = TEXT) -> bytes:
+    """The bytes of a file that a flag names; `-` is stdin.
 
     Raises:
-        UsageError: it cannot be read, or is larger than `limit` bytes.
+        UsageError: it cannot be read, or there is too much.
     """
     if path == "-":
-        return stdin.read(name, max(limit, MAX_TEXT))
+        return stdin.read(name, limit)
     try:
-        with open(path, "rb") as file:  # noqa: PTH123 - pathlib costs a million instructions here for nothing
-            data = file.read(limit + 1)
+        data = _content(path, name, stdin, limit.size + 1)
     except OSError as error:
-        raise UsageError(message=f"{name}: cannot read {path}: {error.strerror}") from error
-    if len(data) > limit:
-        raise UsageError(message=f"{name}: {path} is larger than {limit >> 20} MiB", fix=too_large)
+        fix = _FIXES.get(error.errno or 0)
+        raise UsageError(message=f"{name}: cannot read {path}: {error.strerror}", fix=fix) from error
+    if len(data) > limit.size:
+        raise UsageError(message=f"{name}: {path} is larger than {limit.words}", fix=limit.fix)
     return data
+
+
+def _content(path: str, name: str, stdin: Stdin, most: int) -> bytes:
+    # pathlib costs a million instructions here for nothing.
+    waiting = stdin.told(name, path) if stat.S_ISFIFO(os.stat(path).st_mode) else nullcontext()  # noqa: PTH116
+    with waiting, open(path, "rb") as file:  # noqa: PTH123
+        return file.read(most)

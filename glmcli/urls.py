@@ -59,6 +59,17 @@ def base_url(url: str, source: str) -> str:
     return f"{parts.scheme}://{netloc}{path}"
 
 
+def is_url(place: str) -> bool:
+    """Whether this is meant as a URL, not as a path."""
+    return "://" in place or place.startswith("data:")
+
+
+def shown(url: str) -> str:
+    """A URL as it is printed: what follows its path may be a signature that lets anybody in."""
+    place, query, _ = url.partition("?")
+    return f"{place.partition('#')[0]}?…" if query else place.partition("#")[0]
+
+
 def media_url(url: str, source: str) -> str:
     """The URL of something that the provider fetches, as it was given; `source` is who said it.
 

@@ -122,10 +122,17 @@ def named(error: GlmError, provider: Provider, redactor: Redactor, remark: str =
     if not isinstance(error, OutputError):
         name = f"{provider.name}: "
         error.message = name + error.message.removeprefix(name)
-    error.message = redactor.text(error.message)
+    error.message = _clean(error.message, redactor)
     # Cut only now: a key that is cut in two would not be found.
-    why = redactor.text(error.why or "")
+    why = _clean(error.why or "", redactor)
     longest = _EXCERPT if isinstance(error, ProtocolError) else _LONGEST_WHY
     why = why if len(why) <= longest else why[:longest] + "…"
     error.why = f"{why} {remark}".strip() or None
     return error
+
+
+def _clean(text: str, redactor: Redactor) -> str:
+    """Foreign words without keys, and without the pictures that were sent."""
+    from glmcli.providers.media_echo import masked
+
+    return masked(redactor.text(text))

@@ -55,7 +55,7 @@ class Batch:
     """A folder with an input and an output."""
 
     def __init__(self, glm: Callable[..., Done], cwd: Path, fleet: Fleet) -> None:
-        self._glm = glm
+        self.glm = glm
         self.fleet = fleet
         self.input = cwd / "in.jsonl"
         self.output = cwd / "out.jsonl"
@@ -67,4 +67,9 @@ class Batch:
         return ["batch", "run", "in.jsonl", "-O", "out.jsonl", *flags(self.fleet), *more]
 
     def run(self, *more: str, **options: Any) -> Done:
-        return self._glm(*self.arguments(*more), env=KEY, **options)
+        return self.glm(*self.arguments(*more), env=KEY, **options)
+
+
+def error(done: Done) -> str:
+    """The message of the error that stderr ends with."""
+    return done.err.rpartition("glm: error: ")[2].split("\n")[0]

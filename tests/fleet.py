@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _HEAD = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
-IN_FLIGHT = {"error": {"code": "1302", "message": "您的账户已达到速率限制，请您控制请求频率"}}
+IN_FLIGHT = {"error": {"code": "1302", "message": "您的账户已达到速率限制"}}
 RATE = {"error": {"code": "1303", "message": "Rate limit reached"}}
 OVERLOAD = {"error": {"code": "1305", "message": "overloaded"}}
 
@@ -60,7 +60,7 @@ class Fleet:
         cap: float = float("inf"),
         refusal: Said | None = None,
     ) -> None:
-        self._says = says
+        self.says = says
         self.delay = delay
         self.cap = cap
         self._refusal = refusal or refused(IN_FLIGHT)
@@ -115,7 +115,7 @@ class Fleet:
             self.refused += 1
             client.say(self._refusal)
             return
-        said = self._says(body) or answered(f"Re: {prompt}", delay=self.delay)
+        said = self.says(body) or answered(f"Re: {prompt}", delay=self.delay)
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         client.holds = True

@@ -8,7 +8,6 @@ has seen.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import random
@@ -16,18 +15,18 @@ import re
 import resource
 import shutil
 import signal
-import socket
 import subprocess
 import threading
 import time
 from contextlib import suppress
 from hashlib import sha256
+from pathlib import Path
 
 import pytest
-from batches import KEY, Batch, by_id, entries, flags, lines, rows, statuses
+from batches import KEY, Batch, by_id, entries, error, flags, lines, rows, statuses
 from conftest import GLM, environment
-from fleet import IN_FLIGHT, OVERLOAD, RATE, Fleet, Said, answered, prompt_of, refused
-from processes import error_of, running, shell, wait_for
+from fleet import RATE, Fleet, Said, answered, prompt_of, refused
+from processes import running, shell, wait_for
 
 # Rows that cannot be tested here, and why.
 UNTESTABLE: dict[str, str] = {}
@@ -46,7 +45,7 @@ def batch(glm, cwd, fleet):
     return Batch(glm, cwd, fleet)
 
 
-def kill_and_resume(home, cwd, fleet, after, moment, count=120):
+def kill_and_resume(home, cwd, fleet, *, after, moment=0.0, count=120):
     """Kill a run `moment` seconds after the server has seen `after` requests, and run it to its end; how many calls."""
     (cwd / "in.jsonl").write_text(lines(rows(count)))
     arguments = ["batch", "run", "in.jsonl", "-O", "out.jsonl", "-j", "8", *flags(fleet)]
@@ -73,7 +72,7 @@ def kill_and_resume(home, cwd, fleet, after, moment, count=120):
 @pytest.mark.parametrize("after", [1, 40, 110])
 def test_B01_kill_9(home, cwd, after) -> None:
     with Fleet(delay=5 * MILLISECOND) as fleet:
-        kill_and_resume(home, cwd, fleet, after, moment=0.0)
+        kill_and_resume(home, cwd, fleet, after=after)
 
 
 KILLS = int(os.environ.get("GLM_KILLS", "50"))
@@ -84,7 +83,7 @@ KILLS = int(os.environ.get("GLM_KILLS", "50"))
 def test_B01_kill_9_at_any_moment(home, cwd, number) -> None:
     chance = random.Random(number)
     with Fleet(delay=2 * MILLISECOND) as fleet:
-        kill_and_resume(home, cwd, fleet, chance.randint(1, 300), chance.uniform(0, 0.02), count=400)
+        kill_and_resume(home, cwd, fleet, after=chance.randint(1, 300), moment=chance.uniform(0, 0.02), count=400)
 
 
 def test_B02_a_torn_last_line(batch, fleet) -> None:
@@ -103,7 +102,9 @@ def test_B02_a_torn_last_line(batch, fleet) -> None:
         torn.unlink(missing_ok=True)
         with Ledger(str(batch.output)) as ledger:
             load(ledger, index := Index())
-        kept = [line for line in (first, second, third) if whole[:cut].count(line) or _lacks_only_newline(whole, cut, line)]
+        kept = [
+            line for line in (first, second, third) if whole[:cut].count(line) or _lacks_only_newline(whole, cut, line)
+        ]
         assert batch.output.read_bytes() == b"".join(kept)
         assert index.entries == len(kept)
         assert (torn.read_bytes() if torn.exists() else b"\n") == whole[len(b"".join(kept)) : cut] + b"\n"
@@ -128,7 +129,7 @@ def test_B04_a_full_disk(batch, fleet) -> None:
 
     done = batch.run("-j", "4", preexec_fn=small)
     assert done.code == 14
-    assert error_of(done.err) == "cannot write out.jsonl: File too large"
+    assert error(done) == "cannot write out.jsonl: File too large"
     assert "what is in the file stays, and is not asked again" in done.err
     assert 1 <= len(entries(batch.output)) < 50
     assert len(fleet.asked) < 50
@@ -140,7 +141,7 @@ def test_B04_a_device_that_is_always_full(batch) -> None:
     batch.write(rows(3))
     done = batch.run("-O", "/dev/full")
     assert done.code == 2
-    assert error_of(done.err) == "--output: /dev/full is no regular file"
+    assert error(done) == "--output: /dev/full is no regular file"
     assert batch.fleet.asked == []
 
 
@@ -149,13 +150,13 @@ def test_B05_a_short_write(batch) -> None:
     batch.write(rows(2))
     assert batch.run("--ordered").code == 0
     first = len(batch.output.read_bytes().split(b"\n")[0]) + 1
-    for limit in (first - 1, first, first + 1, first + 100):
+    for limit in (first - 60, first + 60, first + 200):  # a line's length differs by the digits of its timing
         batch.output.unlink()
         done = batch.run(
             "--ordered", preexec_fn=lambda most=limit: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
         )
         assert done.code == 14
-        assert len(entries(batch.output)) == (1 if limit >= first else 0)
+        assert len(entries(batch.output)) == (1 if limit > first else 0)
 
 
 def test_B06_killed_between_the_answer_and_the_line(home, cwd) -> None:
@@ -171,7 +172,9 @@ def test_B06_killed_between_the_answer_and_the_line(home, cwd) -> None:
         paid = sum(fleet.answers.values())
         assert paid >= 1
         assert entries(cwd / "out.jsonl") == []
-        done = subprocess.run([GLM, *arguments], cwd=cwd, env=environment(home, **KEY), check=False, capture_output=True)
+        done = subprocess.run(
+            [GLM, *arguments], cwd=cwd, env=environment(home, **KEY), check=False, capture_output=True
+        )
         assert done.returncode == 0
         assert len(by_id(cwd / "out.jsonl")) == 4
         assert sum(fleet.answers.values()) == 4 + paid
@@ -223,7 +226,7 @@ def test_B10_duplicate_ids(batch, fleet) -> None:
     batch.write([{"id": "a", "prompt": "1"}, {"id": "b", "prompt": "2"}, {"id": "a", "prompt": "3"}])
     done = batch.run()
     assert done.code == 2
-    assert error_of(done.err) == "in.jsonl:3: the id 'a' stands on line 1 too"
+    assert error(done) == "in.jsonl:3: the id 'a' stands on line 1 too"
     assert fleet.asked == []
 
 
@@ -273,18 +276,18 @@ def test_B13_failed_rows_on_resume(batch, fleet) -> None:
                 return refused({"error": {"code": "1301", "message": "sensitive"}}, status=400)
         return None
 
-    fleet._says = says
+    fleet.says = says
     batch.write(rows(4))
     done = batch.run("--retries", "0")
     assert done.code == 11
-    assert error_of(done.err) == "2 of 4 rows have no answer; 1 may still get one"
+    assert error(done) == "2 of 4 rows have no answer; 1 may still get one"
     assert statuses(batch.output) == {"r0": "ok", "r1": "failed", "r2": "filtered", "r3": "ok"}
     down.set()
     done = batch.run("--no-retry-failed")
     assert (done.code, len(fleet.asked)) == (11, 4)
     done = batch.run()
     assert done.code == 15
-    assert error_of(done.err) == "1 of 4 rows have no answer, and would only fail again"
+    assert error(done) == "1 of 4 rows have no answer, and would only fail again"
     assert fleet.asked.count("question 1") == 2
     assert fleet.asked.count("question 2") == 1
     found = by_id(batch.output)
@@ -304,7 +307,7 @@ def test_B15_two_runs_on_one_output(batch, home, cwd) -> None:
             hanging.wait_for(1)
             done = batch.run()
             assert done.code == 2
-            assert error_of(done.err) == f"--output: out.jsonl is in use by another glm (process {process.pid})"
+            assert error(done) == f"--output: out.jsonl is in use by another glm (process {process.pid})"
             assert batch.fleet.asked == []
             process.kill()
             process.wait()
@@ -319,14 +322,14 @@ def test_B16_the_output_is_the_input(batch, cwd) -> None:
     for name in ("in.jsonl", "link.jsonl", "hard.jsonl"):
         done = batch.run("-O", name)
         assert done.code == 2
-        assert error_of(done.err) == f"the output {name} is the input"
+        assert error(done) == f"the output {name} is the input"
     assert batch.input.read_bytes() == before
     assert batch.fleet.asked == []
 
 
 def test_B16_the_output_is_stdout_or_a_pipe(batch, cwd, home) -> None:
     batch.write(rows(3))
-    done = batch._glm("batch", "run", "in.jsonl", *flags(batch.fleet), env=KEY)
+    done = batch.glm("batch", "run", "in.jsonl", *flags(batch.fleet), env=KEY)
     assert done.code == 0
     assert sorted(json.loads(line)["answer"] for line in done.text.split("\n")[:-1]) == [
         f"Re: question {number}" for number in range(3)
@@ -426,13 +429,13 @@ def test_B22_a_quota_that_ends(glm, cwd, code, status, exit_code) -> None:
         assert len(fleet.asked) <= 20 + 8
         assert set(statuses(batch.output).values()) == {"ok"}
         assert len(by_id(batch.output)) == 20
-        fleet._says = lambda _body: None
+        fleet.says = lambda _body: None
         assert batch.run().code == 0
         assert len(by_id(batch.output)) == 200
 
 
 def test_B23_a_key_that_is_refused(batch) -> None:
-    batch.fleet._says = lambda _body: Said(401, {"error": {"code": "1002", "message": "bad token"}})
+    batch.fleet.says = lambda _body: Said(401, {"error": {"code": "1002", "message": "bad token"}})
     batch.write(rows(50))
     done = batch.run("-j", "8")
     assert done.code == 3
@@ -453,7 +456,7 @@ def test_B24_a_poisonous_row(batch) -> None:
                 return Said(hangs=True)
         return None
 
-    batch.fleet._says = says
+    batch.fleet.says = says
     batch.write(rows(30))
     done = batch.run("-j", "4", "--first-timeout", "0.5", "--retries", "0")
     assert done.code == 11
@@ -486,7 +489,7 @@ def test_B26_a_row_that_was_cut(batch) -> None:
         finish = {"question 0": "length", "question 1": "sensitive"}.get(prompt_of(body), "stop")
         return answered("cut te", finish)
 
-    batch.fleet._says = says
+    batch.fleet.says = says
     batch.write(rows(3))
     assert batch.run().code == 15
     found = by_id(batch.output)
@@ -514,7 +517,7 @@ def test_B28_the_input_is_a_fifo(batch, cwd, glm) -> None:
     writer.join(5)
 
 
-def test_B28_an_input_that_grows(batch, home, cwd) -> None:
+def test_B28_an_input_that_grows(batch) -> None:
     """What is appended while the run reads is no part of it, or a part of it: never half a row."""
     batch.write(rows(3))
     with batch.input.open("ab") as file:
@@ -530,7 +533,6 @@ def test_B28_an_input_that_grows(batch, home, cwd) -> None:
 def test_B29_only_the_dates_of_rows_come_from_the_wall_clock() -> None:
     """Sleep and a clock that is set change no timer: all of them are monotonic."""
     import ast
-    from pathlib import Path
 
     import glmcli.batch
 
@@ -554,11 +556,8 @@ def test_B32_descriptors_and_connections(batch, home, cwd) -> None:
     with running(home, cwd, *batch.arguments("-j", "16"), env=KEY) as process:
         while process.poll() is None:
             with suppress(OSError):
-                most = max(most, len(os.listdir(f"/proc/{process.pid}/fd")))
+                most = max(most, len(list(Path(f"/proc/{process.pid}/fd").iterdir())))
             time.sleep(0.05)
     assert process.returncode == 0
     assert batch.fleet.connections <= 17
     assert most <= 16 + 40
-
-
-_ = (IN_FLIGHT, OVERLOAD, fcntl, socket)

@@ -10,13 +10,15 @@ import math
 import time
 from collections import deque
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import count, islice
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glmcli.batch.gates.gate import Gate
+from glmcli.batch.gates.outage import Outage
+from glmcli.batch.gates.recent import Recent
 from glmcli.errors import Retry
 
 MINUTE = 60.0
@@ -255,7 +257,7 @@ def simulate(server, rows, the_gate=None, latency=0.05, **how):
     return client.run
 
 
-# How long an answer takes, and a refusal: BigModel says no in 0.38 s (2026-08).
+# How long an answer takes, and a refusal: Z.ai says no in 0.38 s (measured on a free key, 2026-08).
 FAST = {"latency": 0.05, "refusal": 0.01}
 SLOW = {"latency": 5.0, "refusal": 0.4}
 SPEEDS = pytest.mark.parametrize("speed", [FAST, SLOW], ids=["50ms", "5s"])
@@ -308,9 +310,22 @@ def test_a_cap_that_moves_is_followed(moves, rows, latency, jitter) -> None:
     server = InFlight([(0, 40), (falls, 15), (rises, 80)])
     run = simulate(server, rows, gate(256), latency=latency, refusal=min(latency / 5, 0.4), jitter=jitter)
     assert run.percent < 2
+    assert run.pauses == []  # a cap that falls is no outage
     assert max(most for second, most in run.flights.items() if falls + 2 * latency + 1 < second < rises - 1) <= 16
     if run.seconds > rises + 20:
         assert run.reached(60, rises) <= max(20, 20 * latency)
+
+
+def test_a_rise_after_a_long_time_is_found_soon_where_rows_are_many() -> None:
+    run = simulate(InFlight([(0, 15), (60, 80)]), 35_000, gate(256), **FAST)
+    assert run.percent < 1
+    assert run.reached(60, 60) <= 10
+
+
+def test_a_cap_that_rises_above_the_ceiling() -> None:
+    run = simulate(InFlight([(0, 2), (5, 100)]), 2000, gate(7), **FAST)
+    assert run.reached(7, 5) <= 10
+    assert max(run.flights.values()) == 7
 
 
 @SPEEDS
@@ -484,6 +499,14 @@ def test_a_row_larger_than_the_limit_is_sent_and_paid_for() -> None:
     assert big.may_start(0.0, 1) == 60
 
 
+def test_what_was_used_is_paid_for() -> None:
+    small = gate(16, None, tpm=6000)
+    small.ended(0.0, small.start(0.0, 98), 980)
+    assert small.may_start(0.0, 1) == pytest.approx(10)
+    small.ended(10.0, small.start(10.0, 1000), 0)
+    assert small.may_start(10.5, 1) == 0
+
+
 def test_a_refused_row_gives_its_tokens_back() -> None:
     small = gate(16, "in_flight", tpm=6000)
     small.refused(0.0, small.start(0.0, 1000), Retry.IN_FLIGHT, None)
@@ -580,6 +603,59 @@ def test_one_answer_ends_an_outage() -> None:
     assert one.slots == 2
     one.refused(5.0, one.start(5.0, 1), Retry.NETWORK, None)
     assert one.paused_until == 3
+
+
+def test_after_an_outage_the_cap_is_sought_anew() -> None:
+    one = gate(64)
+    while not one.paused_until:
+        one.refused(0.0, one.start(0.0, 1), Retry.IN_FLIGHT, None)
+    assert one.refusals == 12  # two slots, of which one is lost; then eleven in vain
+    for slots in (2, 4, 8):
+        for ticket in [one.start(1.0, 1) for _ in range(one.slots)]:
+            one.ended(2.0, ticket, None)
+        assert one.slots == slots
+
+
+def test_the_next_outage_begins_with_half_the_pause_until_all_is_well() -> None:
+    outage = Outage(64)
+    numbers = count(1)
+
+    def end(times, *, well):
+        for number in islice(numbers, times):
+            outage.sent(number)
+            pause = outage.answered(fresh=True) if well else outage.failed(number)
+        return pause
+
+    assert [end(10, well=False)] + [end(1, well=False) for _ in range(8)] == [0, 1, 2, 4, 8, 16, 32, 60, 60]
+    end(1, well=True)
+    assert end(10, well=False) == 0
+    assert end(1, well=False) == 30
+    end(20, well=True)
+    assert end(11, well=False) == 1
+
+
+def test_failures_of_long_ago_are_forgotten() -> None:
+    outage = Outage(5)  # keeps 25
+    for number in range(1, 36):
+        outage.sent(number)
+        if number <= 10:
+            assert outage.failed(number) == 0
+    outage.sent(36)
+    assert outage.failed(36) == 0
+
+
+def test_what_got_through_in_a_minute() -> None:
+    recent = Recent(0.0)
+    for _ in range(30):
+        recent.sent(0.5)
+    assert recent.minute(1.0) == 0.5
+    for _ in range(6):
+        recent.refused(0.5)
+    assert recent.minute(1.0) == 0.4
+    assert recent.rate(1.5) == 16
+    recent.sent(60.5)
+    recent.refused(0.5)  # long forgotten
+    assert recent.minute(60.5) == pytest.approx(1 / 60)
 
 
 def test_refusals_that_come_first_are_no_outage_while_the_others_run() -> None:

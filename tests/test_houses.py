@@ -16,7 +16,7 @@ TOP = Path(__file__).parent.parent / "glmcli"
 
 # Bottom first. A module imports lower floors only, its own floor only inside its folder; imports for types count too.
 FLOORS = (
-    {"glmcli", "record", "errors", "waiting", "encodings"},
+    {"glmcli", "record", "errors", "waiting", "encodings", "guess"},
     {"media"},
     {"chat", "catalogue", "options", "sse", "secrets", "proxies", "tls", "documents", "sandbox", "signals"},
     {"events", "terminal", "urls"},
@@ -64,6 +64,7 @@ PURE = {
     "cards",
     "compare",
     "encodings",
+    "guess",
     "media",
 }
 MACHINE = {
@@ -206,6 +207,7 @@ CATCH_ALL = {
     ("aside.py", "_run"),
     ("wire.py", "_hear"),
     ("lane.py", "_connected"),
+    ("feed.py", "_read"),
 }
 
 

@@ -187,7 +187,10 @@ def test_more_than_any_model_reads(home, cwd, server) -> None:
     )
     filed = shell(f"truncate -s {33 * MIB} big; {ask} x -a big", home, cwd, **KEY)
     assert (filed.returncode, server.requests) == (2, [])
-    assert error_of(filed.stderr.decode()) == "--attach: big is larger than 32 MiB"
+    assert (
+        error_of(filed.stderr.decode())
+        == "--attach: big is larger than 32 MiB (33554432 bytes), more than any model reads"
+    )
 
 
 def test_what_fits_is_sent_whole(home, cwd, server) -> None:
@@ -358,7 +361,7 @@ def test_an_unknown_model_is_allowed_with_a_note(ask, server) -> None:
     done = ask("x", "-m", "glm-5.22")
     assert done.code == 0
     assert done.err == (
-        "glm: glm-5.22 at zai is not in the catalogue: its limits are not checked (did you mean glm-5.2?)\n"
+        "glm: glm-5.22 at zai is not in the catalogue: its limits are not checked (did you mean zai/glm-5.2?)\n"
     )
     assert server.requests[0].json["model"] == "glm-5.22"
 

@@ -32,6 +32,7 @@ from glmcli.transport.lane import Heard, Lane, Route
 
 HEADERS = (("Content-Type", "application/json"), ("User-Agent", "glm/x"))
 BODY = {"model": "glm-5"}
+LIMITS = Limits(retries=3, retry_max_time=180.0, connect=10.0, first=300.0, idle=300.0, deadline=None)
 FOREVER = float("inf")
 HERE = "DNS:localhost,IP:127.0.0.1"
 GATE = "http://gate.invalid/v1"
@@ -45,7 +46,8 @@ def run(main):
 
     async def closing():
         try:
-            return await main
+            async with asyncio.timeout(PATIENCE):
+                return await main
         finally:
             while LANES:
                 LANES.pop().close()
@@ -72,7 +74,7 @@ class Ear:
             raise self._raises
         if b"[DONE]" in self.body:
             return Heard.OVER
-        if b'"finish_reason": "stop"' in self.body:
+        if b'"finish_reason": "stop"' in chunk:
             return Heard.FINISHED
         return Heard.NOTHING if chunk.startswith((b":", b"\n")) else Heard.DATA
 
@@ -90,7 +92,7 @@ def lane_to(url: str, environment: dict[str, str] | None = None) -> Lane:
     return LANES[-1]
 
 
-async def asked(lane: Lane, url: str, limits: Limits = Limits(), deadline: float = FOREVER, **more) -> Ear:  # noqa: B008
+async def asked(lane: Lane, url: str, limits: Limits = LIMITS, deadline: float = FOREVER, **more) -> Ear:
     ear = Ear(**more)
     await lane.send(call(url), ear, limits, deadline)
     return ear
@@ -101,7 +103,7 @@ def ask(url: str, times: int = 1, environment: dict[str, str] | None = None, **l
 
     async def main():
         lane = lane_to(url, environment)
-        return [await asked(lane, url, Limits(**limits)) for _ in range(times)]
+        return [await asked(lane, url, LIMITS.replace(**limits)) for _ in range(times)]
 
     return run(main())
 
@@ -144,7 +146,7 @@ def test_the_request_is_that_of_ask() -> None:
     with Server(reply(200, "{}")) as server:
 
         async def main():
-            await lane_to(server.url).send(call(server.url, CANARY), Ear(), Limits(), FOREVER)
+            await lane_to(server.url).send(call(server.url, CANARY), Ear(), LIMITS, FOREVER)
 
         run(main())
         (request,) = server.requests
@@ -162,7 +164,7 @@ def test_a_request_without_a_body() -> None:
 
         async def main():
             get = HttpCall(f"{server.url}/models?page=2", (("Accept", "*/*"),), None, method="GET")
-            await lane_to(server.url).send(get, Ear(), Limits(), FOREVER)
+            await lane_to(server.url).send(get, Ear(), LIMITS, FOREVER)
 
         run(main())
         (request,) = server.requests
@@ -485,7 +487,7 @@ def test_data_buys_time() -> None:
 def test_the_deadline() -> None:
     async def main(url, seconds):
         with pytest.raises(NetworkError) as caught:
-            await asked(lane_to(url), url, Limits(deadline=1.0), time.monotonic() + seconds)
+            await asked(lane_to(url), url, LIMITS.replace(deadline=1.0), time.monotonic() + seconds)
         return sides(caught.value)
 
     said = "the deadline of 1 s has passed"
@@ -511,7 +513,7 @@ def test_a_request_that_cannot_be_written() -> None:
 
         async def main(sent):
             with pytest.raises(GlmError) as caught:
-                await lane_to(server.url).send(sent, Ear(), Limits(), FOREVER)
+                await lane_to(server.url).send(sent, Ear(), LIMITS, FOREVER)
             return caught.value
 
         bad = HttpCall(f"{server.url}/x", (("X", "a\nb"),), {})
@@ -530,9 +532,12 @@ def test_a_request_that_cannot_be_written() -> None:
 def test_a_finished_reply_lingers_a_little_and_cannot_fail_any_more() -> None:
     stop = chunk(event(delta(content="", finish_reason="stop")))
     usage = chunk(event({"usage": {}}))
-    for rest in ([Hold()], [usage, Reset()], pings(), [usage, b"zz\r\n"], []):
+    endless = ([step for _ in range(100) for step in (more, Wait(0.05))] for more in (usage, stop, chunk(": ping\n\n")))
+    for rest in ([Hold()], [usage, Reset()], [usage, b"zz\r\n"], [], *endless):
+        began = time.monotonic()
         with Server([head(), chunk(HALF), stop, Wait(0.05), *rest]) as server:
             (ear,) = ask(server.url, idle=0.4)
+        assert time.monotonic() - began < 3
         assert ear.body.startswith(HALF)
         assert (b"usage" in ear.body) == (usage in rest)
 
@@ -576,10 +581,11 @@ def getaddrinfo(*_, **__):
 
 socket.getaddrinfo = getaddrinfo
 URL = "http://gate.invalid/"
+LIMITS = Limits(retries=0, retry_max_time=1, connect=0.4, first=9, idle=9, deadline=None)
 
 async def one():
     try:
-        await Lane(Route.to(urlsplit(URL), None, None)).send(HttpCall(URL, (), {}), None, Limits(connect=0.4), 1e9)
+        await Lane(Route.to(urlsplit(URL), None, None)).send(HttpCall(URL, (), {}), None, LIMITS, 1e9)
     except GlmError as error:
         return error.message
 
@@ -647,7 +653,7 @@ def test_media_are_sent_as_they_are_read() -> None:
             sent = HttpCall(f"{server.url}/x", HEADERS, image, has_data=True)
             lane = lane_to(server.url)
             for _ in range(2):
-                await lane.send(sent, Ear(), Limits(), FOREVER)
+                await lane.send(sent, Ear(), LIMITS, FOREVER)
 
         run(main())
     assert [request.json["url"] for request in server.requests] == [
@@ -668,7 +674,7 @@ def test_a_large_request_goes_no_faster_than_it_is_read() -> None:
 
         async def main():
             large = Large(at(front))
-            task = asyncio.create_task(lane_to(at(front)).send(large, Ear(), Limits(), FOREVER))
+            task = asyncio.create_task(lane_to(at(front)).send(large, Ear(), LIMITS, FOREVER))
             taken = -1
             while large.taken != taken:  # until it stands still
                 taken = large.taken
@@ -696,13 +702,37 @@ def test_a_refusal_before_the_request_is_whole(hangs_up) -> None:
 
         async def main():
             large, ear = Large(at(front)), Ear()
-            await lane_to(at(front)).send(large, ear, Limits(), FOREVER)
+            await lane_to(at(front)).send(large, ear, LIMITS, FOREVER)
             return ear, large.taken
 
         ear, taken = run(main())
         held.set()
     assert (ear.status, ear.body) == (413, b'{"error": {"message": "too large"}}')
     assert taken < Large.steps
+
+
+def test_a_refusal_ends_a_request_that_is_still_read() -> None:
+    came = []
+
+    def refuse(connection):
+        connection.recv(1000)
+        connection.sendall(head(status=413) + chunk("too "))
+        connection.settimeout(0.5)
+        try:
+            while data := connection.recv(1 << 20):
+                came.append(len(data))
+        except TimeoutError:
+            connection.sendall(chunk("large") + END)
+
+    with Front(refuse) as front:
+
+        async def main():
+            ear = Ear()
+            await lane_to(at(front)).send(Large(at(front)), ear, LIMITS, FOREVER)
+            return ear
+
+        assert run(main()).body == b"too large"
+    assert sum(came) < Large.step * Large.steps / 2
 
 
 def test_a_large_request_that_nobody_reads() -> None:
@@ -714,7 +744,7 @@ def test_a_large_request_that_nobody_reads() -> None:
 
         async def main():
             with pytest.raises(NetworkError) as caught:
-                await lane_to(at(front)).send(Large(at(front)), Ear(), Limits(first=0.4), FOREVER)
+                await lane_to(at(front)).send(Large(at(front)), Ear(), LIMITS.replace(first=0.4), FOREVER)
             return sides(caught.value)
 
         assert run(main()) == (NetworkError, "no response within 0.4 s", Retry.NETWORK, True, False)
@@ -840,13 +870,19 @@ def test_a_proxy_that_fails(name, glm) -> None:
 
 
 def test_tls(authority) -> None:
-    names: list[str | None] = []
+    names, protocols = [], []
     context = authority.issue("good", HERE)
     context.sni_callback = lambda _, name, __: names.append(name)
     context.set_alpn_protocols(["h2", "http/1.1"])
-    with Server(answer("a")) as server, Front(tls(context), server.port) as front:
+
+    def greet(connection):
+        secured = context.wrap_socket(connection, server_side=True)
+        protocols.append(secured.selected_alpn_protocol())
+        return secured
+
+    with Server(answer("a")) as server, Front(greet, server.port) as front:
         ask(f"https://localhost:{front.port}/v1", times=3, environment={"SSL_CERT_FILE": str(authority.file)})
-    assert (names, front.connections, len(server.requests)) == (["localhost"], 1, 3)
+    assert (names, protocols, len(server.requests)) == (["localhost"], ["http/1.1"], 3)
 
 
 CERTIFICATES = {

@@ -36,6 +36,8 @@ WHOLE = {
     "HTML": Looks("text/html", "a web page"),
     "TEXT": Looks("text/plain", "a text"),
 }
+SCAN = b"\xff\xd8\xff\xda\0\x02\0\xff\xd9"
+FRAME = b"\xff\xc0\0\x0b\x08\0\x09\0\x09\1\1\x11\0"
 SAYS_ITS_END = (
     "JPEG", "PROGRESSIVE", "PNG", "WEBP", "WEBP_LOSSLESS", "WEBP_ANIMATED", "GIF", "GIF_ANIMATED", "BMP",
     "PDF", "MP4", "HEIC",
@@ -82,6 +84,16 @@ def test_a_file_that_is_cut_anywhere_is_not_whole(name) -> None:
         (pictures.MP4[:64] + b"\0\0\0\7moov" + pictures.MP4[72:], "there is no box at byte 64"),
         (pictures.MP4[:64] + bytes(4) + pictures.MP4[68:], ""),  # the last box goes to the end, whatever its size
         (pictures.MP4[:36] + b"\0\0\0\1mdat" + (36).to_bytes(8, "big") + pictures.MP4[44:], ""),
+        (pictures.PNG.replace(b"IDAT", b"prVt"), "it has no pixels (IDAT)"),
+        (pictures.PNG[:8] + pictures.chunk(b"prVt", b"") + pictures.PNG[8:], "its header (IHDR) does not come first"),
+        (pictures.PNG[:8] + pictures.PNG[33:], "its header (IHDR) does not come first"),
+        (pictures.PNG[:16] + bytes(4) + pictures.PNG[20:], "it says that it has 0x8 pixels"),
+        (pictures.PNG[:20] + bytes(4) + pictures.PNG[24:], "it says that it has 12x0 pixels"),
+        (SCAN, "it has 0 frames (SOF) before its first scan, not one"),
+        (b"\xff\xd8" + FRAME * 2 + SCAN[2:], "it has 2 frames (SOF) before its first scan, not one"),
+        (b"\xff\xd8" + FRAME + SCAN[2:], ""),
+        (b"\xff\xd8" + FRAME[:5] + bytes(2) + FRAME[7:] + SCAN[2:], "it says that it has 9x0 pixels"),
+        (b"\xff\xd8" + FRAME[:7] + bytes(2) + FRAME[9:] + SCAN[2:], "it says that it has 0x9 pixels"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_named(data, fault) -> None:
@@ -134,6 +146,12 @@ def test_sizes_of_every_form(size) -> None:
         (b"\x1f\x8b\x08", "application/gzip"),
         (b"junk before\n%PDF-1.7", "application/pdf"),
         (b"<html><svg></svg></html>", "text/html"),
+        (b"\n<!-- saved by a browser --><!DOCTYPE HTML>", "text/html"),
+        (b"<?xml version='1.0'?><!--" + b"a licence " * 6000 + b"-->\n<svg/>", "image/svg+xml"),
+        (b"\xef\xbb\xbf<!-- a --> <!-- b --><!DOCTYPE svg PUBLIC '' '' [<!ENTITY a 'b'>]><svg/>", "image/svg+xml"),
+        (b"<!--" + b"a book " * 60000 + b"--><svg/>", "text/plain"),
+        (b"<!-- no end", "text/plain"),
+        (b"How to write <svg> and <html> by hand", "text/plain"),
         ("\N{CJK UNIFIED IDEOGRAPH-56FE}".encode() * 2000, "text/plain"),  # the part that is looked at ends inside one
         (b"BM", "text/plain"),
         (b"BMP is a format", "text/plain"),
@@ -165,6 +183,7 @@ HOSTILE = {
     "jpeg": lambda size: b"\xff\xd8\xff" + b"\xff" * size,
     "jpeg markers": lambda size: b"\xff\xd8" + b"\xff\xd0" * (size // 2),
     "text": lambda size: b" " * size,
+    "comments": lambda size: b"<!---->" * (size // 7),
     "pdf": lambda size: b"\xe9" * size,
     "mp4": lambda size: pictures.MP4[:28] + b"\0\0\0\x08free" * (size // 8),
 }
@@ -191,7 +210,7 @@ def test_a_body_is_what_it_says(turns, text_first) -> None:
     """Whatever the text is: its length, its JSON, and the same bytes when it is sent again."""
     provider = PROVIDERS["tokenhub" if text_first else "zai"]
     messages = tuple(
-        Message("user", text, media=(Media("image", data=data, type="image/png"),)) for text, data in turns
+        Message("user", text, parts=(Media("image", data=data, type="image/png"),)) for text, data in turns
     )
     body = dialect_of(provider).encode(Request("glm-5v-turbo", messages), provider).content()
     assert not isinstance(body, bytes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,13 @@ from test_terminals import on_terminal
 
 from glmcli import catalogue, checks
 from glmcli.chat import Message, Request
+from glmcli.output.model_card import text as card_text
 from glmcli.providers import PROVIDERS
 
 TOP = Path(__file__).parent.parent
 FILE = TOP / "glmcli" / "models.json"
 HOSTED = ("bigmodel", "zai", "modelstudio", "dashscope", "tokenhub")
-COUNTS = {"bigmodel": 31, "zai": 25, "modelstudio": 14, "dashscope": 14, "tokenhub": 8}
+COUNTS = {"bigmodel": 36, "zai": 26, "modelstudio": 14, "dashscope": 14, "tokenhub": 8}
 _ = None
 
 
@@ -43,64 +45,70 @@ def cards(glm) -> dict[str, dict[str, Any]]:
 LIMITS = {
     "bigmodel/glm-5.3": (1_048_576, _, _, 131_072),
     "bigmodel/glm-5.3-flash": (1_048_576, _, _, 131_072),
-    "bigmodel/glm-5.3-flashx": (1_000_000, _, _, 131_072),
+    "bigmodel/glm-5.3-flashx": (1_048_576, _, _, 131_072),
     "bigmodel/glm-5.3-highspeed": (1_000_000, _, _, 131_072),
-    "bigmodel/glm-5.2": (1_000_000, _, _, 131_072),
+    "bigmodel/glm-5.2": (1_048_576, _, _, 131_072),
     "bigmodel/glm-5.2-highspeed": (1_000_000, _, _, 131_072),
-    "bigmodel/glm-5.1": (200_000, _, _, 131_072),
+    "bigmodel/glm-5.1": (204_800, _, _, 131_072),
     "bigmodel/glm-5": (204_800, _, _, 131_072),
-    "bigmodel/glm-5-turbo": (200_000, _, _, 131_072),
+    "bigmodel/glm-5-turbo": (204_800, _, _, 131_072),
     "bigmodel/glm-5-code": (200_000, _, _, 131_072),
-    "bigmodel/glm-5v-turbo": (200_000, _, _, 131_072),
+    "bigmodel/glm-5v-turbo": (204_800, _, _, 131_072),
     "bigmodel/glm-4.7": (204_800, _, _, 131_072),
-    "bigmodel/glm-4.7-flashx": (200_000, _, _, 131_072),
-    "bigmodel/glm-4.7-flash": (200_000, _, _, 131_072),
+    "bigmodel/glm-4.7-flashx": (204_800, _, _, 131_072),
+    "bigmodel/glm-4.7-flash": (204_800, _, _, 131_072),
     "bigmodel/glm-4.6": (204_800, _, _, 131_072),
-    "bigmodel/glm-4.6v": (128_000, _, _, 32_768),
-    "bigmodel/glm-4.6v-flashx": (128_000, _, _, 32_768),
-    "bigmodel/glm-4.6v-flash": (128_000, _, _, 32_768),
+    "bigmodel/glm-4.6v": (131_072, _, _, 32_768),
+    "bigmodel/glm-4.6v-flashx": (131_072, _, _, 32_768),
+    "bigmodel/glm-4.6v-flash": (131_072, _, _, 32_768),
     "bigmodel/glm-4.5": (131_072, _, _, 98_304),
     "bigmodel/glm-4.5-x": (131_072, _, _, 98_304),
     "bigmodel/glm-4.5-air": (131_072, _, _, 98_304),
     "bigmodel/glm-4.5-airx": (131_072, _, _, 98_304),
     "bigmodel/glm-4.5-flash": (131_072, _, _, 98_304),
-    "bigmodel/glm-4.5v": (64_000, _, _, 16_384),
-    "bigmodel/glm-4-flash-250414": (128_000, _, _, 16_384),
-    "bigmodel/glm-4-flashx-250414": (128_000, _, _, 16_384),
+    "bigmodel/glm-4.5v": (65_536, _, _, 16_384),
+    "bigmodel/glm-4-flash-250414": (131_072, _, _, 16_384),
+    "bigmodel/glm-4-flashx-250414": (131_072, _, _, 16_384),
     "bigmodel/glm-z1-flash": (_, _, _, _),
     "bigmodel/glm-4.1v-thinking-flashx": (_, _, _, _),
     "bigmodel/glm-4.1v-thinking-flash": (_, _, _, _),
-    "bigmodel/glm-4v-flash": (16_000, _, _, 1_024),
+    "bigmodel/glm-4v-flash": (16_384, _, _, 1_024),
     "bigmodel/glm-4v-plus-0111": (_, _, _, _),
+    "bigmodel/glm-4-voice": (_, _, _, _),
+    "bigmodel/glm-4-plus": (_, _, _, _),
+    "bigmodel/glm-4-air-250414": (_, _, _, _),
+    "bigmodel/glm-4-flash": (_, _, _, _),
+    "bigmodel/glm-4-long": (_, _, _, _),
     "zai/glm-5.3": (1_048_576, _, _, 131_072),
     "zai/glm-5.3-flash": (1_048_576, _, _, 131_072),
-    "zai/glm-5.3-flashx": (1_000_000, _, _, 131_072),
+    "zai/glm-5.3-flashx": (1_048_576, _, _, 131_072),
     "zai/glm-5.3-highspeed": (1_000_000, _, _, 131_072),
-    "zai/glm-5.2": (1_000_000, _, _, 131_072),
+    "zai/glm-5.2": (1_048_576, _, _, 131_072),
     "zai/glm-5.2-highspeed": (1_000_000, _, _, 131_072),
-    "zai/glm-5.1": (200_000, _, _, 131_072),
+    "zai/glm-5.1": (204_800, _, _, 131_072),
     "zai/glm-5": (204_800, _, _, 131_072),
-    "zai/glm-5-turbo": (200_000, _, _, 131_072),
+    "zai/glm-5-turbo": (204_800, _, _, 131_072),
     "zai/glm-5-code": (200_000, _, _, 131_072),
-    "zai/glm-5v-turbo": (200_000, _, _, 131_072),
+    "zai/glm-5v-turbo": (204_800, _, _, 131_072),
     "zai/glm-4.7": (204_800, _, _, 131_072),
-    "zai/glm-4.7-flashx": (200_000, _, _, 131_072),
-    "zai/glm-4.7-flash": (200_000, _, _, 131_072),
+    "zai/glm-4.7-flashx": (204_800, _, _, 131_072),
+    "zai/glm-4.7-flash": (204_800, _, _, 131_072),
     "zai/glm-4.6": (204_800, _, _, 131_072),
-    "zai/glm-4.6v": (128_000, _, _, 32_768),
-    "zai/glm-4.6v-flashx": (128_000, _, _, 32_768),
-    "zai/glm-4.6v-flash": (128_000, _, _, 32_768),
+    "zai/glm-4.6v": (131_072, _, _, 32_768),
+    "zai/glm-4.6v-flashx": (131_072, _, _, 32_768),
+    "zai/glm-4.6v-flash": (131_072, _, _, 32_768),
     "zai/glm-4.5": (131_072, _, _, 98_304),
     "zai/glm-4.5-x": (131_072, _, _, 98_304),
     "zai/glm-4.5-air": (131_072, _, _, 98_304),
     "zai/glm-4.5-airx": (131_072, _, _, 98_304),
     "zai/glm-4.5-flash": (131_072, _, _, 98_304),
-    "zai/glm-4.5v": (64_000, _, _, 16_384),
-    "zai/glm-4-32b-0414-128k": (128_000, _, _, 16_384),
-    "modelstudio/glm-5.3": (1_000_000, _, _, 131_072),
+    "zai/glm-4.5v": (65_536, _, _, 16_384),
+    "zai/glm-4-32b-0414-128k": (131_072, _, _, 16_384),
+    "zai/autoglm-phone-multilingual": (_, _, _, 4_096),
+    "modelstudio/glm-5.3": (1_048_576, _, _, 131_072),
     "modelstudio/glm-5.3-flash": (_, _, _, _),
     "modelstudio/glm-5.2": (1_048_576, _, 131_072, 131_072),
-    "modelstudio/glm-5.2-fast-preview": (1_000_000, _, _, 131_100),
+    "modelstudio/glm-5.2-fast-preview": (1_048_576, _, _, 131_100),
     "modelstudio/glm-5.1": (202_752, 202_745, 131_072, _),
     "modelstudio/glm-5": (202_752, 202_752, 32_768, 16_384),
     "modelstudio/glm-4.7": (202_752, 169_984, 32_768, 16_384),
@@ -111,11 +119,11 @@ LIMITS = {
     "modelstudio/ZHIPU/GLM-5.2": (_, _, _, _),
     "modelstudio/ZHIPU/GLM-5.1": (_, _, _, _),
     "modelstudio/ZHIPU/GLM-5": (204_800, 204_800, 131_072, 131_072),
-    "tokenhub/glm-5.2": (1_000_000, _, _, 131_072),
-    "tokenhub/glm-5.1": (200_000, _, _, 131_072),
-    "tokenhub/glm-5": (200_000, _, _, 131_072),
-    "tokenhub/glm-5-turbo": (200_000, _, _, 131_072),
-    "tokenhub/glm-5v-turbo": (200_000, _, _, 131_072),
+    "tokenhub/glm-5.2": (1_048_576, _, _, 131_072),
+    "tokenhub/glm-5.1": (204_800, _, _, 131_072),
+    "tokenhub/glm-5": (204_800, _, _, 131_072),
+    "tokenhub/glm-5-turbo": (204_800, _, _, 131_072),
+    "tokenhub/glm-5v-turbo": (204_800, _, _, 131_072),
     "tokenhub/glm-5.3": (_, _, _, _),
     "tokenhub/glm-5.3-flash": (_, _, _, _),
     "tokenhub/glm-5.3-flashx": (_, _, _, _),
@@ -173,6 +181,11 @@ DEFAULTS = {
     "bigmodel/glm-4.1v-thinking-flash": THINKS,
     "bigmodel/glm-4v-flash": UNSAID,
     "bigmodel/glm-4v-plus-0111": UNSAID,
+    "bigmodel/glm-4-voice": UNSAID,
+    "bigmodel/glm-4-plus": UNSAID,
+    "bigmodel/glm-4-air-250414": UNSAID,
+    "bigmodel/glm-4-flash": UNSAID,
+    "bigmodel/glm-4-long": UNSAID,
     "zai/glm-5.3": TEXT,
     "zai/glm-5.3-flash": TEXT,
     "zai/glm-5.3-flashx": THINKS,
@@ -198,6 +211,7 @@ DEFAULTS = {
     "zai/glm-4.5-flash": OLDER,
     "zai/glm-4.5v": SEEING,
     "zai/glm-4-32b-0414-128k": (_, 0.75, 0.9, _, _),
+    "zai/autoglm-phone-multilingual": UNSAID,
     "modelstudio/glm-5.3": UNSAID,
     "modelstudio/glm-5.3-flash": UNSAID,
     "modelstudio/glm-5.2": STUDIO,
@@ -223,6 +237,29 @@ DEFAULTS = {
 }
 
 
+def test_round_numbers_are_read_by_one_rule(whole) -> None:
+    """The pages' 128K is the 131,072 of their interfaces' limits, and so is every K."""
+    units = {"K": 1024, "M": 1024 * 1024}
+    for who, provider in whole["providers"].items():
+        for name, model in provider["models"].items():
+            for key, text in model.get("as_written", {}).items():
+                assert model[key] == int(text[:-1]) * units[text[-1]], f"{who}/{name}: {key}"
+
+
+def test_no_price_is_for_more_than_a_model_takes(whole) -> None:
+    for who, provider in whole["providers"].items():
+        for name, model in provider["models"].items():
+            most = model.get("max_input") or model.get("context") or 1 << 60
+            bounds = [tier.get("input_up_to", 0) for tier in model.get("prices", {}).get("tiers", ())]
+            assert max(bounds, default=0) <= most, f"{who}/{name}"
+
+
+def test_dates_are_days_or_as_much_of_them_as_is_known(whole) -> None:
+    for name, source in whole["sources"].items():
+        first = source["date"] + "2026-01-01"[len(source["date"]) :]
+        assert date(2025, 1, 1) <= date.fromisoformat(first) <= date(2026, 11, 22), name
+
+
 def test_defaults_are_those_of_the_pages(cards) -> None:
     keys = ("thinking", "temperature", "top_p", "top_k", "repetition_penalty")
     own = {name: card for name, card in cards.items() if card["provider"] != "dashscope"}
@@ -244,6 +281,9 @@ THINKING = {
     "zai/glm-5.2": (True, True, ["high", "max"], "max", True),
     "zai/glm-5": (True, True, [], _, True),
     "zai/glm-4.5": (True, True, [], _, _),
+    "zai/glm-4.5v": (True, _, [], _, _),
+    "bigmodel/glm-4.5v": (True, _, [], _, _),
+    "zai/glm-4.7": (True, True, [], _, True),
     "bigmodel/glm-4-flash-250414": (False, _, [], _, _),
     "modelstudio/glm-5.3": (True, _, ["low", "high", "max"], _, _),
     "modelstudio/glm-5.2": (True, True, ["high", "max"], _, True),
@@ -295,7 +335,7 @@ PRICES = {
     "zai/glm-4.5-x": ("USD", [(2.2, 0.45, 8.9)]),
     "zai/glm-4.5-air": ("USD", [(0.2, 0.03, 1.1)]),
     "zai/glm-4.5-airx": ("USD", [(1.1, 0.22, 4.5)]),
-    "zai/glm-4.5v": ("USD", [(0.6, 0.11, 1.8)]),
+    "zai/glm-4.5v": ("USD", [(0.6, _, 1.8)]),
     "zai/glm-4-32b-0414-128k": ("USD", [(0.1, _, 0.1)]),
     "zai/glm-5.3-highspeed": _,
     "bigmodel/glm-5.3": ("CNY", [(8, 2, 28)]),
@@ -457,14 +497,15 @@ def test_what_vision_models_take(cards) -> None:
     assert {name: tuple(vision[key] for key in rest) for name, vision in visions.items()} == REST
     for card in cards.values():
         kinds = {kind for kind in ("image", "video", "file") if card["vision"] and card["vision"][kind]}
-        assert kinds == set(card["input"] or ()) - {"text"}, card["model"]
+        assert kinds == set(card["input"] or ()) - {"text", "audio"}, card["model"]
 
 
 def test_what_is_gone_says_since_when(cards) -> None:
     gone = {name: card["status"] for name, card in cards.items() if card["status"]["delisted"]}
-    day = {"delisted": True, "since": "2026-10-10", "successor": None}
+    day = {"delisted": True, "reported": None, "since": "2026-10-10", "successor": None}
     assert gone == {
-        "bigmodel/glm-z1-flash": {"delisted": True, "since": None, "successor": "glm-4.6"},
+        "bigmodel/glm-4.5v": {"delisted": True, "reported": True, "since": None, "successor": None},
+        "bigmodel/glm-z1-flash": {"delisted": True, "reported": None, "since": None, "successor": "glm-4.6"},
         "modelstudio/glm-4.7": day,
         "modelstudio/glm-4.6": day,
         "dashscope/glm-4.7": day,
@@ -498,14 +539,16 @@ GROUPS = {
 
 
 def test_every_group_of_facts_has_its_source(whole) -> None:
-    used = {form["source"] for form in whole["media"].values()}
+    used = {form[key] for form in whole["media"].values() for key in ("source", "detail_source") if key in form}
     used |= {provider["batch"]["source"] for provider in whole["providers"].values() if "batch" in provider}
     for who, provider in whole["providers"].items():
         for name, model in provider["models"].items():
             groups = {"thinking", "structured_output", "cache", "defaults", "prices", "vision", "batch", "status"} | set(GROUPS)
             there = {group for group in groups if set(GROUPS.get(group, (group,))) & set(model)}
-            # What is said of images may come from elsewhere than what is said of vision.
-            assert set(model["sources"]) - {"images"} == there, f"{who}/{name}"
+            if model.get("status", {}).get("reported"):
+                there.discard("status")
+            # What is said of images may come from elsewhere than the rest of vision; a name may be all that is known.
+            assert set(model["sources"]) - {"images", "listed"} == there, f"{who}/{name}"
             used |= set(model["sources"].values())
     assert used == set(whole["sources"])
 
@@ -562,7 +605,7 @@ def test_rows_of_the_configuration_count_as_providers(glm, cwd) -> None:
     )
     config = {"GLM_CONFIG": "c.yaml"}
     lines = glm("models", env=config).text.splitlines()
-    assert lines[-(8 + 25) :][0] == "plan/glm-5.3"
+    assert lines[-(8 + 26) :][0] == "plan/glm-5.3"
     assert lines[-1] == "mine/glm-5.3-flashx"
     assert glm("models", "-P", "plan", env=config).text.startswith("plan/glm-5.3\n")
     # A plan has prices of its own, at an address of its own.
@@ -618,10 +661,10 @@ CARD = """\
 tokenhub/glm-5
   positioning       Flagship of the generation before
   recommended for   Where stability comes first
-  context           200,000 tokens (the page: 200K)
+  context           204,800 tokens (the page: 200K, in units of 1,024)
   max input         unknown
   max reasoning     unknown
-  max output        131,072 tokens (the page: 128K)
+  max output        131,072 tokens (the page: 128K, in units of 1,024)
   input             text
   output            text
   thinking          yes; can be switched off: yes; efforts: none
@@ -640,6 +683,31 @@ def test_a_card(glm) -> None:
     rest = done.text.removeprefix(CARD).splitlines()
     assert all(re.match(r"  (note|source) {12,14}\S", line) for line in rest), rest
     assert glm("models", "-P", "tokenhub", "glm-5").text == done.text
+
+
+def test_every_fact_stands_on_the_card(cards) -> None:
+    """What no check reads can at least be read."""
+    for name, card in cards.items():
+        for path in leaves({key: value for key, value in card.items() if key != "sources"}):
+            other = json.loads(json.dumps(card))
+            *way, last = path
+            place = other
+            for step in way:
+                place = place[step]
+            place[last] = {str: "?", bool: None, int: 77, float: 77.5}[type(place[last])]
+            assert card_text(other) != card_text(card), f"{name}: {path}"
+
+
+def leaves(value: dict[Any, Any]) -> list[tuple[Any, ...]]:
+    """The paths to all that is known."""
+    found: list[tuple[Any, ...]] = []
+    for key, inner in value.items():
+        branch = dict(enumerate(inner)) if isinstance(inner, list) else inner
+        if isinstance(branch, dict):
+            found += [(key, *rest) for rest in leaves(branch)]
+        elif branch is not None:
+            found.append((key,))
+    return found
 
 
 def test_cards_of_more_complicated_models(glm) -> None:
@@ -661,6 +729,8 @@ def test_cards_of_more_complicated_models(glm) -> None:
     assert "  delisted          2026-10-10\n" in glm("models", "modelstudio/glm-4.6").text
     gone = "  delisted          no day is named; the provider names glm-4.6 instead\n"
     assert gone in glm("models", "bigmodel/glm-z1-flash").text
+    gone = "  delisted          no day is named; users report it, no page says so\n"
+    assert gone in glm("models", "bigmodel/glm-4.5v").text
     assert "  refuses           top_k, repetition_penalty\n" in glm("models", "ZHIPU/GLM-5").text
     assert "  answers           only as a stream\n" in glm("models", "dashscope/glm-4.5").text
     assert "  price             unknown\n" in glm("models", "sandbox/glm-5.3").text
@@ -680,7 +750,10 @@ def test_without_a_provider_a_name_is_looked_for_everywhere(glm) -> None:
     ("arguments", "message"),
     [
         (("glm-55",), "no model 'glm-55' in the catalogue, did you mean 'glm-5'?"),
-        (("GLM-5.2",), "no model 'GLM-5.2' in the catalogue, did you mean 'ZHIPU/GLM-5.2'?"),
+        (("GLM-5.2",), "no model 'GLM-5.2' in the catalogue, did you mean 'glm-5.2'?"),
+        (("zhipu/glm-5.2",), "no model 'zhipu/glm-5.2' in the catalogue, did you mean 'ZHIPU/GLM-5.2'?"),
+        (("glm-99v",), "no model 'glm-99v' in the catalogue"),
+        (("-P", "nope"), "--provider: unknown provider 'nope'"),
         (("zai/glm-5.22",), "no model 'glm-5.22' at zai in the catalogue, did you mean 'glm-5.2'?"),
         (("vllm/glm-5",), "no model 'glm-5' at vllm in the catalogue"),
         (("-P", "zai", "zai/glm-5"), "no model 'zai/glm-5' at zai in the catalogue, did you mean 'glm-5'?"),
@@ -728,6 +801,30 @@ def test_a_narrow_terminal_keeps_ids_whole(home, cwd, glm) -> None:
 
 
 @pytest.mark.parametrize(
+    ("columns", "names"),
+    [
+        ("20", ["model"]),
+        ("40", ["model"]),
+        ("60", ["model", "context", "output", "takes"]),
+        ("80", ["model", "context", "output", "takes", "thinks"]),
+        ("150", ["model", "context", "output", "takes", "thinks", "price of input, output"]),
+    ],
+)
+def test_a_narrow_terminal_cuts_no_number(home, cwd, glm, columns, names) -> None:
+    _, seen, said = on_terminal(home, cwd, "models", apart="stderr", COLUMNS=columns)
+    text = re.sub(r"\x1b\[[0-9;]*m", "", seen.decode())
+    assert "…" not in text
+    head, *_ = text.split("\n")
+    assert head.split() == " ".join(names).split()
+    cards = json.loads(glm("models", "--json").out)
+    for card in cards:
+        for number in (card["context"], card["max_output"]):
+            assert len(names) < 3 or number is None or f"{number:,}" in text
+    missing = ["model", "context", "output", "takes", "thinks", "price of input, output"][len(names) :]
+    assert said.decode() == (f"glm: no room for {'; '.join(missing)}: glm models MODEL has it\n" if missing else "")
+
+
+@pytest.mark.parametrize(
     ("flags", "env"), [(("--plain",), {}), ((), {"NO_COLOR": "1"}), ((), {"TERM": "dumb"})], ids=["plain", "no", "dumb"]
 )
 def test_a_plain_terminal_gets_lines(home, cwd, glm, flags, env) -> None:
@@ -760,6 +857,8 @@ def test_a_model_that_is_gone_is_remarked(glm) -> None:
     assert (done.code, done.err) == (0, f"glm: {gone}\n")
     assert glm("ask", "-m", "zai/glm-5", "--fallback", "bigmodel/glm-z1-flash", "-n", "hi").err == f"glm: {gone}\n"
     assert glm("ask", "-m", "bigmodel/glm-z1-flash", "-n", "-q", "hi").err == ""
+    reported = "glm-4.5v at bigmodel is reported to be gone and may be refused"
+    assert glm("ask", "-m", "bigmodel/glm-4.5v", "-n", "hi").err == f"glm: {reported}\n"
     assert glm("ask", "-m", "bigmodel/glm-4.7", "-n", "hi").err == ""
 
 

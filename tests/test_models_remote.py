@@ -41,6 +41,7 @@ NEW_AND_MISSING = {
         "missing zai/glm-4.5-flash",
         "missing zai/glm-4.5v",
         "missing zai/glm-4-32b-0414-128k",
+        "missing zai/autoglm-phone-multilingual",
     ],
     "modelstudio": [
         "different modelstudio/glm-4.7 the catalogue says that it is delisted",

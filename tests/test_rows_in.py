@@ -820,8 +820,8 @@ def test_a_file_that_grows_is_read_to_its_new_end(tmp_path) -> None:
     assert list(rows)[-1] == Row(100_001, prompt="new")
 
 
-@pytest.mark.parametrize("first", [b"Who?\n", b'{"prompt":"Who?"}\n'])
-def test_B28_rows_of_a_fifo_come_while_it_is_written(tmp_path, first) -> None:
+@pytest.mark.parametrize(("first", "prompt"), [(b"?\n", "?"), (b'{"prompt":"Who?"}\n', "Who?")])
+def test_B28_rows_of_a_fifo_come_while_it_is_written(tmp_path, first, prompt) -> None:
     os.mkfifo(tmp_path / "fifo")
     source = opened(tmp_path / "fifo")
     was_read = threading.Event()
@@ -835,9 +835,9 @@ def test_B28_rows_of_a_fifo_come_while_it_is_written(tmp_path, first) -> None:
     writer = threading.Thread(target=write)
     writer.start()
     rows = source.rows()
-    assert next(rows) == Row(1, prompt="Who?")
+    assert next(rows) == Row(1, prompt=prompt)
     was_read.set()
-    assert list(rows) == [Row(2, prompt="Who?")]
+    assert list(rows) == [Row(2, prompt=prompt)]
     writer.join()
     assert not source.rereadable
     with pytest.raises(InternalError):
@@ -878,6 +878,7 @@ def test_rows_of_stdin_come_while_it_is_written() -> None:
             process.stdin.write('{"prompt":"x"}\n')
             process.stdin.flush()
             assert json.loads(process.stdout.readline()) == {"line": number, "prompt": "x"}
+        time.sleep(2.2)  # one who has spoken may think
         out, err = process.communicate("no\n", timeout=30)
     assert json.loads(out)["why"] == "<stdin>:3:1: not valid JSON: expecting value"
     assert err == ""
@@ -947,6 +948,25 @@ def test_a_line_of_100_megabytes_is_never_held(tmp_path, form, kind) -> None:
     assert peak < 40 * MIB
     if kind is BadRow:
         assert row.digest == sha256(path.read_bytes().removesuffix(b"\n")).hexdigest()
+
+
+def test_a_line_that_comes_byte_by_byte_takes_no_more_memory() -> None:
+    tracemalloc.start()
+    (line,) = lines(b"%04d" % (number % 10_000) for number in range(50_000))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(line.data) == 200_000
+    assert peak < MIB
+
+
+def test_a_document_of_many_lines_is_never_held() -> None:
+    line = b"- " + b"x" * MIB + b"\n"
+    tracemalloc.start()
+    (row,) = FORMS["yaml"].read((line for _ in range(50)), Reading("in"))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert row == bad(1, f": larger than 1 MiB ({len(line) * 50} bytes)", line * 50)
+    assert peak < 10 * MIB
 
 
 def test_many_rows_are_not_held_either(tmp_path) -> None:

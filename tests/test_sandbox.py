@@ -16,9 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from glmcli import catalogue
 from glmcli.errors import UsageError
 from glmcli.sandbox import PREFIXES, Sandbox, recordings
 from glmcli.sandbox.faults import parse
+from glmcli.sandbox.ids import Ids
+from glmcli.sandbox.question import read
 from glmcli.sandbox.recordings import index
 from glmcli.sandbox.tool_filling import fill
 
@@ -1104,3 +1107,13 @@ def test_many_at_once_are_all_answered(box: Sandbox) -> None:
     for thread in threads:
         thread.join(10)
     assert found == [200] * 50
+
+
+def test_it_sees_what_the_catalogue_says() -> None:
+    """Two lists that were made apart: of what is known, they say the same."""
+    for who in ("bigmodel", "zai", "modelstudio", "tokenhub"):
+        for name in catalogue.names(who):
+            taken = (catalogue.facts(who, name) or {}).get("input")
+            if taken is not None:
+                assert read(who, {"model": name}, {}, Ids(1)).sees == ("image" in taken), f"{who}/{name}"
+    assert read("zai", {"model": "autoglm-phone-multilingual"}, {}, Ids(1)).sees

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from glmcli.plan import Candidate, Limits
     from glmcli.secrets import Redactor
-    from glmcli.transport.exchange import Head
     from glmcli.transport.lane import Lane
+    from glmcli.transport.message import Head
 
 _SUCCESS = range(200, 300)
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _CACHE = 24 << 10  # KiB
 _KEY = 16  # bytes of a digest: two of a million ids are the same once in 10^26 runs
 
+_NOT_ASKED = "NOT EXISTS (SELECT 1 FROM input WHERE input.key = entry.key)"
+
 OK, FINAL, FAILED, INVALID = "ok", "final", "failed", "invalid"
 
 _TABLES = """
@@ -84,7 +86,7 @@ class Index:
 
     def orphans(self, state: str = OK) -> int:
         """How many lines of this state answer rows that the input no longer has, of those named by what they ask."""
-        sql = "SELECT count(*) FROM entry WHERE own AND state = ? AND NOT EXISTS (SELECT 1 FROM input i WHERE i.key = entry.key)"
+        sql = f"SELECT count(*) FROM entry WHERE own AND state = ? AND {_NOT_ASKED}"  # noqa: S608 - words of ours
         return int(self._run(sql, (state,)).fetchone()[0])
 
     def forget_invalid(self) -> None:
@@ -96,7 +98,7 @@ class Index:
         self._forget("own AND state = ?", OK)
 
     def _forget(self, which: str, state: str) -> None:
-        sql = f"DELETE FROM entry WHERE {which} AND NOT EXISTS (SELECT 1 FROM input i WHERE i.key = entry.key)"  # noqa: S608 - words of ours
+        sql = f"DELETE FROM entry WHERE {which} AND {_NOT_ASKED}"  # noqa: S608 - words of ours
         self._run(sql, (state,))
 
     @property

@@ -57,7 +57,7 @@ class Intake:
         read: rows read so far.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a side of it
         self,
         source: Source,
         questions: Questions,

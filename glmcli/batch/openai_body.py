@@ -19,8 +19,14 @@ from glmcli.urls import media_url
 if TYPE_CHECKING:
     from glmcli.chat import MediaKind, Request, Role
 
-_SAME = ("temperature", "top_p", "top_k", "repetition_penalty", "max_tokens", "seed")
-_NAMED = {"reasoning_effort": "effort", "thinking_budget": "think_budget", "enable_thinking": "think"}
+_NUMBERS = ("temperature", "top_p", "top_k", "repetition_penalty", "max_tokens", "seed")
+_NAMED = {
+    **{name: name for name in _NUMBERS},
+    "model": "model",
+    "reasoning_effort": "effort",
+    "thinking_budget": "think_budget",
+    "enable_thinking": "think",
+}
 _ROLES = ("system", "user", "assistant", "tool")
 _PARTS: Mapping[str, MediaKind] = {"image_url": "image", "video_url": "video", "file_url": "file"}
 _HOW = ("stream", "stream_options")  # how the answer travels is not the row's business
@@ -46,35 +52,28 @@ def asked(body: Mapping[str, Any], base: Request, flags: Mapping[str, Any]) -> R
 
 def _own(name: str, value: Any) -> dict[str, Any] | None:  # noqa: ANN401 - any JSON
     """The fields of a Request that a field of the body sets; None for one that is passed on."""
+    if name in _NUMBERS and (isinstance(value, bool) or not isinstance(value, int | float)):
+        raise UsageError(f"body.{name} is not a number")
+    if name in _NAMED:
+        return {_NAMED[name]: value}
     match name, value:
-        case "model", str():
-            return {"model": value}
-        case "stop", str():
-            return {"stop": (value,)}
-        case "stop", list():
-            return {"stop": tuple(value)}
+        case "stop", str() | list():
+            return {"stop": (value,) if isinstance(value, str) else tuple(value)}
         case "thinking", {"type": "enabled" | "disabled" as kind}:
             return {"think": kind == "enabled"}
-        case "tool_choice", str():
-            return {"tool_choice": value}
-        case "tool_choice", {"type": "function", "function": {"name": str() as chosen}}:
-            return {"tool_choice": chosen}
+        case "tool_choice", str() | {"function": {"name": str()}}:
+            return {"tool_choice": value if isinstance(value, str) else value["function"]["name"]}
         case "tools", list():
             return _tools(value)
-        case ("reasoning_effort" | "thinking_budget" | "enable_thinking"), _:
-            return {_NAMED[name]: value}
-        case _ if name in _SAME:
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                raise UsageError(f"body.{name} is not a number")
-            return {name: value}
-        case _:
-            return None
+    return None
 
 
 def _tools(tools: list[Any]) -> dict[str, Any]:
     functions = [tool["function"] for tool in tools if isinstance(tool, dict) and tool.get("type") == "function"]
     try:
-        own = tuple(Function(each["name"], each.get("description", ""), each.get("parameters", {})) for each in functions)
+        own = tuple(
+            Function(each["name"], each.get("description", ""), each.get("parameters", {})) for each in functions
+        )
     except (TypeError, KeyError) as error:
         raise UsageError("body.tools: not a list of tools") from error
     return {"tools": own, "server_tools": tuple(tool for tool in tools if tool.get("type") != "function")}
@@ -89,7 +88,7 @@ def _messages(turns: Any) -> tuple[Message, ...]:  # noqa: ANN401 - any JSON
 def _message(turn: Any, where: str) -> Message:  # noqa: ANN401 - any JSON
     if not isinstance(turn, dict) or turn.get("role") not in _ROLES:
         raise UsageError(f"{where} has no role of {', '.join(_ROLES)}")
-    text, media = _content(turn.get("content"), where)
+    text, parts = _content(turn.get("content"), where)
     calls = tuple(_call(call, where) for call in turn.get("tool_calls") or ())
     role = cast("Role", turn["role"])
     reasoning = turn.get("reasoning_content")
@@ -99,25 +98,26 @@ def _message(turn: Any, where: str) -> Message:  # noqa: ANN401 - any JSON
         reasoning if isinstance(reasoning, str) else "",
         calls,
         str(turn.get("tool_call_id") or ""),
-        media,
+        parts,
     )
 
 
-def _content(content: Any, where: str) -> tuple[str, tuple[Media, ...]]:  # noqa: ANN401 - any JSON
+def _content(content: Any, where: str) -> tuple[str, tuple[str | Media, ...]]:  # noqa: ANN401 - any JSON
     if content is None or isinstance(content, str):
         return content or "", ()
     if not isinstance(content, list):
         raise UsageError(f"{where}.content is neither text nor a list of parts")
-    texts, media = [], []
+    parts: list[str | Media] = []
     for part in content:
         kind = part.get("type") if isinstance(part, dict) else None
         if kind == "text" and isinstance(part.get("text"), str):
-            texts.append(part["text"])
-        elif kind in _PARTS:
-            media.append(_media(kind, part[kind], where))
+            parts.append(part["text"])
+        elif isinstance(kind, str) and kind in _PARTS:
+            parts.append(_media(kind, part[kind], where))
         else:
             raise UsageError(f"{where}.content has a part of type {kind!r}, which is not known")
-    return "".join(texts), tuple(media)
+    text = "".join(part for part in parts if isinstance(part, str))
+    return text, tuple(parts) if any(isinstance(part, Media) for part in parts) else ()
 
 
 def _media(kind: str, value: Any, where: str) -> Media:  # noqa: ANN401 - any JSON
@@ -140,9 +140,7 @@ def _data(kind: MediaKind, url: str, where: str) -> Media:
         raise UsageError(f"{where}.content: the data URL holds no base64")
     looks = look(data)
     declared = head.removeprefix("data:").removesuffix(";base64")
-    return Media(
-        kind, data=data, type=declared or looks.type, name=where, sha256=sha256(data).hexdigest(), looks=looks
-    )
+    return Media(kind, data=data, type=declared or looks.type, name=where, sha256=sha256(data).hexdigest(), looks=looks)
 
 
 def _call(call: Any, where: str) -> ToolCall:  # noqa: ANN401 - any JSON

@@ -18,17 +18,20 @@ if TYPE_CHECKING:
     from glmcli.options import Options
     from glmcli.request_file import RowForm
     from glmcli.stdin import Stdin
+    from glmcli.terminal import Terminal
 
 HASH = 32  # hexadecimal digits: 128 bits
-_MEDIA = ("messages", "images", "videos", "files")
 
 
 class Questions:
     """Makes requests of rows."""
 
-    def __init__(self, options: Options, flags: Mapping[str, Any], form: RowForm | None, stdin: Stdin) -> None:
+    def __init__(
+        self, options: Options, flags: Mapping[str, Any], form: RowForm | None, stdin: Stdin, terminal: Terminal
+    ) -> None:
         """`options` are flags and request file together; `form` is the file, if there is one."""
         self._stdin = stdin
+        self._terminal = terminal
         self._flags = flags
         self._form = form
         self._options = options.replace(prompt=None) if form and "prompt" in form.open else options
@@ -49,7 +52,7 @@ class Questions:
     def _plain_turns(self) -> tuple[tuple[Message, ...], str] | None:
         """The turns before the user message, and what follows a prompt, where both are the same for all rows."""
         options = self._options
-        if self._open or options.messages or options.image or options.video or options.file or options.at:
+        if self._open or options.messages or options.media:
             return None
         system = words.system_message(options, self._stdin)
         return (system,) if system else (), "".join(f"\n\n{text}" for text in self._attachments(options))
@@ -70,7 +73,7 @@ class Questions:
                 return (*self._plain[0], Message("user", text.removeprefix("\n\n") if not said else text))
         options = self._filled(row)
         system = words.system_message(options, self._stdin)
-        new = words.turns_of(options, self._stdin, lambda: self._said(options, row))
+        new = words.turns_of(options, self._stdin, self._terminal, lambda: self._said(options, row))
         return words.conversation(system, (), new)
 
     def _said(self, options: Options, row: Row) -> str:

@@ -240,7 +240,9 @@ class Runner:
         request = item.request if item.candidate == 0 else item.request.replace(model=first.model)
         provider = first.provider if request.model == first.model else first.provider.serving(request.model)
         call = dialect_of(provider).encode(request, provider)
-        return first.replace(provider=provider, model=request.model, request=request, call=call.replace(key=first.call.key))
+        return first.replace(
+            provider=provider, model=request.model, request=request, call=call.replace(key=first.call.key)
+        )
 
     def _is_refused(self, error: GlmError) -> bool:
         return isinstance(error, BusyError) and error.retry in _REFUSED and not error.broken

@@ -90,7 +90,18 @@ class Writing:
         """A row cannot be asked."""
         columns: Mapping[str, object] = row.row.columns if isinstance(row.row, Row) else {}
         outcome = Outcome(error=row.why)
-        self._add(row.number, Entry(row.id, row.row.line, row.hash, "invalid", True, 0, _now(), outcome, columns))
+        entry = Entry(
+            id=row.id,
+            line=row.row.line,
+            hash=row.hash,
+            status="invalid",
+            final=True,
+            calls=0,
+            finished_at=_now(),
+            outcome=outcome,
+            columns=columns,
+        )
+        self._add(row.number, entry)
 
     def _add(self, number: int, entry: Entry) -> None:
         if not self._ordered:

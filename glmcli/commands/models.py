@@ -90,7 +90,8 @@ def _local(app: App, given: Mapping[str, Any], config: Config) -> None:
     elif "model" not in given and app.terminal.stdout.is_terminal and not app.terminal.plain:
         from glmcli.output.model_table import show
 
-        show(cards, app.terminal.stdout)
+        if missing := show(cards, app.terminal.stdout):
+            app.terminal.note(f"no room for {'; '.join(missing)}: glm models MODEL has it")
     else:
         app.terminal.stdout.write(text)
 
@@ -134,14 +135,14 @@ def _named(name: str, rows: Iterable[Provider], config: Config, *, verbatim: boo
 
 
 def _unknown(model: str, rows: Sequence[Provider]) -> UsageError:
-    from difflib import get_close_matches
-
     from glmcli.catalogue import names
+    from glmcli.guess import closest
 
     known = [name for row in rows for name in names(row.catalogue)]
     where = f" at {rows[0].name}" if len(rows) == 1 else ""
-    close = get_close_matches(model, known, n=1) or get_close_matches(model.lower(), known, n=1)
-    guess = f", did you mean {close[0]!r}?" if close else ""
+    # With -P the name is verbatim; who writes the provider before it all the same is told the name without.
+    close = closest(model, known) or closest(model.rpartition("/")[2], known)
+    guess = f", did you mean {close!r}?" if close else ""
     return UsageError(
         message=f"no model {model!r}{where} in the catalogue{guess}", fix="glm models lists all; others may work too"
     )

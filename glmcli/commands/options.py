@@ -190,7 +190,14 @@ VISION_FLAGS: tuple[Flag, ...] = (
     Flag("image", ("--image",), "list", _MEDIA, "A picture (repeatable); - is stdin.", "PATH|URL|-"),
     Flag("video", ("--video",), "list", _MEDIA, "A video that the provider fetches (repeatable).", "URL"),
     Flag("file", ("--file",), "list", _MEDIA, "A document that the provider fetches (repeatable).", "URL"),
-    Flag("at", ("--at",), "pairs", _MEDIA, "A file whose type is not what its bytes say (repeatable).", "PATH MIME"),
+    Flag(
+        "at",
+        ("--at",),
+        "pairs",
+        _MEDIA,
+        "A file, or an --image, of this type whatever its bytes say (repeatable).",
+        "PATH MIME",
+    ),
     Flag("detail", ("--detail",), "text", _MEDIA, "How closely the model looks, at TokenHub.", "auto|low|high"),
     Flag("resize", ("--resize",), "switch", _MEDIA, "Scale pictures down to what the model takes."),
     Flag("live", ("--stream",), "switch", _OUTPUT, "Print the answer as it arrives."),
@@ -198,6 +205,7 @@ VISION_FLAGS: tuple[Flag, ...] = (
 
 GROUPS: Mapping[str, str] = {flag.field: flag.group for flag in (*TOOL_FLAGS, *VISION_FLAGS, *FLAGS)}
 PAIRS = frozenset(flag.field for flag in VISION_FLAGS if flag.kind == "pairs")  # flags that take two words
+ORDER = "glmcli.order"  # where the parser leaves the fields of the flags, in the order in which they were written
 
 _PROMPT = inspect.Parameter(
     "prompt",
@@ -261,6 +269,9 @@ def _option(text: str) -> tuple[str, Any]:
 
 
 def merge(file: Mapping[str, Any], flags: Mapping[str, Any]) -> Options:
-    """Options of both: a flag overrides the file; --option adds to its options."""
+    """Options of both: a flag overrides the file; --option adds to its options, and --at to what it names."""
     option = {**file.get("option", {}), **flags.get("option", {})}
-    return Options(**{**file, **flags, "option": option})
+    named = flags.get("media", ())
+    kinds = {each.kind for each in named}
+    kept = tuple(each for each in file.get("media", ()) if each.kind not in kinds)
+    return Options(**{**file, **flags, "option": option, "media": (*kept, *named)})

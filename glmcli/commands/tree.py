@@ -13,7 +13,7 @@ import typer
 import typer.core
 import typer.main
 
-from glmcli.commands.options import GROUPS, PAIRS
+from glmcli.commands.options import GROUPS, ORDER, PAIRS
 from glmcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -56,8 +56,20 @@ class _AsGiven:
         return parameters
 
 
+def _noting_order(parse: Any, context: Any, args: list[str]) -> Any:  # noqa: ANN401 - as above
+    values, rest, order = parse(args=args)
+    context.meta[ORDER] = tuple(parameter.name for parameter in order)
+    return values, rest, order
+
+
 class Command(_AsGiven, typer.core.TyperCommand):
     """A command whose values stay text, and whose help lists flags by subject."""
+
+    def make_parser(self, ctx: Any) -> Any:  # noqa: ANN401 - click's own types are private
+        """The parser, which also notes in which order the flags were written."""
+        parser = super().make_parser(ctx)
+        parser.parse_args = partial(_noting_order, parser.parse_args, ctx)  # type: ignore[method-assign]
+        return parser
 
     def format_options(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - click's own types are private
         """Write the flags in the groups of their table."""
@@ -108,10 +120,10 @@ class Group(_AsGiven, typer.core.TyperGroup):
             UsageError: there is none.
         """
         if cmd_name not in self.listed:
-            from difflib import get_close_matches
+            from glmcli.guess import closest
 
-            close = get_close_matches(cmd_name, self.listed, n=1)
-            guess = f", did you mean {close[0]!r}?" if close else ""
+            close = closest(cmd_name, self.listed)
+            guess = f", did you mean {close!r}?" if close else ""
             raise UsageError(f"unknown command {cmd_name!r}{guess}", fix=f"{ctx.command_path} --help")
         return import_module(self.listed[cmd_name].module).command
 

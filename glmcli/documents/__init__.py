@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from glmcli.documents.template import Template
 
-__all__ = ["Document", "check", "faults", "fill", "load_schema", "parse", "parse_value", "template"]
+__all__ = ["Document", "check", "faults", "fill", "form", "load_schema", "parse", "parse_value"]
 
 
 def parse(text: bytes, name: str, first: int = 1) -> Document:
@@ -79,7 +79,7 @@ def fill(document: Document, variables: Mapping[str, str]) -> Document:
     return template.fill(document, variables)
 
 
-def template(document: Document, keys: Collection[str], variables: Mapping[str, str]) -> Template:
+def form(document: Document, keys: Collection[str], variables: Mapping[str, str]) -> Template:
     """The document as a form: names in the parts `keys` may stay open, and are filled row by row.
 
     Raises:

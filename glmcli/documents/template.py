@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from glmcli.documents.shown import visible
 from glmcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from glmcli.documents.document import Document, Node
 
@@ -74,14 +74,14 @@ class Template:
             self.open[key] = frozenset(filler.open)
         return filled
 
-    def fill(self, key: str, variables: Mapping[str, str]) -> Any:  # noqa: ANN401 - any value of JSON
-        """The part under this key, filled with these values too.
+    def fill(self, keys: Iterable[str], variables: Mapping[str, str]) -> Document:
+        """The document with nothing but these parts, filled with these values too.
 
         Raises:
             UsageError: a name has no value, or the result is huge.
         """
-        filler = _Filler(self._document, {**self._given, **variables})
-        return filler.walk(self._document.value[key], self._document.node([key]))
+        whole, filler = self._document, _Filler(self._document, {**self._given, **variables})
+        return replace(whole, value={key: filler.walk(whole.value[key], whole.node([key])) for key in keys})
 
 
 def _defaults(value: object) -> dict[str, str]:

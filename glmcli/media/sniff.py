@@ -35,7 +35,15 @@ _SIGNATURES: tuple[tuple[bytes, str, str], ...] = (
 )
 _RIFF = {b"AVI ": ("video/x-msvideo", "an AVI video"), b"WAVE": ("audio/wav", "a WAV recording")}
 _PAGE = ("text/html", "a web page")
-_MARKUP = ((b"<!doctype html", *_PAGE), (b"<html", *_PAGE), (b"<svg", "image/svg+xml", "an SVG drawing"))
+_DRAWING = ("image/svg+xml", "an SVG drawing")
+# How the markup begins, behind what may stand before: a document type, or the first element.
+_MARKUP = (
+    *((mark, *_PAGE) for mark in (b"<!doctype html", b"<html", b"<head", b"<body")),
+    *((mark, *_DRAWING) for mark in (b"<!doctype svg", b"<svg")),
+)
+_LONGEST_MARK = max(len(mark) for mark, _, _ in _MARKUP)
+_PROLOGUE = ((b"<!--", b"-->"), (b"<?", b"?>"))  # comments and declarations
+_LONGEST_PROLOGUE = 1 << 16  # bytes; programs for drawing leave a licence there, not a book
 
 
 def look(data: bytes) -> Looks:
@@ -68,7 +76,25 @@ def _text(data: bytes) -> Looks:
     except UnicodeDecodeError as error:
         if len(head) - error.start > 3 or len(data) <= _HEAD:  # noqa: PLR2004 - a character that the cut took apart
             return Looks()
+    root = _root(data[:_LONGEST_PROLOGUE])
     for mark, kind, what in _MARKUP:
-        if mark in head.lower():
+        if root.startswith(mark):
             return Looks(kind, what)
     return Looks("text/plain", "a text")
+
+
+def _root(data: bytes) -> bytes:
+    """The first word of some markup that is neither comment nor declaration, in small letters."""
+    at = _past_blanks(data, 3 if data.startswith(b"\xef\xbb\xbf") else 0)
+    while end := next((end for start, end in _PROLOGUE if data.startswith(start, at)), None):
+        found = data.find(end, at)
+        if found < 0:
+            break
+        at = _past_blanks(data, found + len(end))
+    return data[at : at + _LONGEST_MARK].lower()
+
+
+def _past_blanks(data: bytes, at: int) -> int:
+    while data[at : at + 1].isspace():
+        at += 1
+    return at

@@ -45,7 +45,8 @@ def _rows(card: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _delisted(status: Mapping[str, Any]) -> str:
     instead = f"; the provider names {status['successor']} instead" if status["successor"] else ""
-    return f"{status['since'] or 'no day is named'}{instead}"
+    reported = "; users report it, no page says so" if status["reported"] else ""
+    return f"{status['since'] or 'no day is named'}{reported}{instead}"
 
 
 def _plain(value: Any) -> str:  # noqa: ANN401 - any fact
@@ -55,7 +56,7 @@ def _plain(value: Any) -> str:  # noqa: ANN401 - any fact
 
 
 def _tokens(count: int | None, written: str | None) -> str:
-    said = f" (the page: {written})" if written else ""
+    said = f" (the page: {written}, in units of 1,024)" if written else ""
     return "unknown" if count is None else f"{count:,} tokens{said}"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from rich.console import Console
 from rich.table import Table
@@ -14,19 +14,39 @@ if TYPE_CHECKING:
     from glmcli.terminal import Stream
 
 
-def show(cards: Iterable[Mapping[str, Any]], stream: Stream) -> None:
-    """Print a row a model; what is not known stays empty."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("model", no_wrap=True, overflow="fold")  # an id in two lines could not be copied
-    for name in ("context", "output"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for name in ("takes", "thinks", "price of input, output"):
-        table.add_column(name, overflow="fold")
-    for card in cards:
-        table.add_row(*(stream.visible(cell) for cell in _cells(card)))
+_NAMES = ("model", "context", "output", "takes", "thinks", "price of input, output")  # what counts most comes first
+_FOLDED = ("takes", "thinks")  # words; ids and numbers could not be read or copied in two lines
+_RIGHT = ("context", "output")
+_GAP = 2  # blanks between two columns
+
+
+def show(cards: Iterable[Mapping[str, Any]], stream: Stream) -> tuple[str, ...]:
+    """Print a row a model; what is not known stays empty. Returns the names of the columns that have no room."""
+    rows = [tuple(stream.visible(cell) for cell in _cells(card)) for card in cards]
     text = io.StringIO()
-    Console(file=text, force_terminal=True, markup=False, highlight=False, emoji=False).print(table)
+    console = Console(file=text, force_terminal=True, markup=False, highlight=False, emoji=False)
+    count = _that_fit(rows, console.width)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in _NAMES[:count]:
+        justify: Literal["right", "left"] = "right" if name in _RIGHT else "left"
+        table.add_column(name, justify=justify, no_wrap=name not in _FOLDED, overflow="fold")
+    for row in rows:
+        table.add_row(*row[:count])
+    console.print(table)
     stream.control(text.getvalue())
+    return _NAMES[count:]
+
+
+def _that_fit(rows: list[tuple[str, ...]], width: int) -> int:
+    """How many columns have room, from the left."""
+    least = [_least_width(name, [name, *(row[at] for row in rows)]) for at, name in enumerate(_NAMES)]
+    fitting = (count for count in range(len(_NAMES), 1, -1) if sum(least[:count]) + _GAP * (count - 1) <= width)
+    return next(fitting, 1)
+
+
+def _least_width(name: str, cells: list[str]) -> int:
+    """The width at which no word of this column is cut; where it is not folded, no cell."""
+    return max(len(word) for cell in cells for word in (cell.split() if name in _FOLDED else [cell]))
 
 
 def _cells(card: Mapping[str, Any]) -> tuple[str, ...]:

@@ -71,7 +71,7 @@ def _streams_calls(request: Request, provider: Provider) -> bool:
     if request.tool_stream is not None:
         return request.tool_stream
     model = find(provider.catalogue, request.model)
-    return provider.wire.tool_stream and model is not None and model.tool_stream
+    return provider.wire.tool_stream and model is not None and model.tool_stream is True
 
 
 def has_data(request: Request) -> bool:

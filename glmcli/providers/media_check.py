@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from glmcli.errors import UsageError
+from glmcli.providers.abilities import named
 from glmcli.providers.media_rules import MIB, Medium, Rules, find, takers
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ Objection = tuple[str, str]  # why the provider would refuse, and what to do ins
 WORDS: dict[MediaKind, str] = {"image": "a picture", "video": "a video", "file": "a file"}
 _PLURAL: dict[MediaKind, str] = {"image": "pictures", "video": "videos", "file": "files"}
 _JPEG = "convert it: magick IN OUT.jpg, or sips -s format jpeg IN --out OUT.jpg"
+_TEXT = "-a FILE adds the text of a file to the message"
 # What to do with a type that is not taken.
 _INSTEAD = {
     "image/heic": _JPEG,
@@ -26,7 +28,7 @@ _INSTEAD = {
     "image/gif": "convert it: magick 'IN[0]' OUT.png takes its first frame",
     "image/svg+xml": "draw it: rsvg-convert IN -o OUT.png",
     "application/pdf": "give its URL: --file URL; or draw its pages: pdftoppm -r 150 -png IN OUT",
-    "text/plain": "-a FILE adds the text of a file to the message",
+    "text/plain": _TEXT,
     "text/html": "look at it: the download may be a page that asks you to log in",
 }
 _CONVERT = "convert it: magick IN OUT.png"
@@ -38,17 +40,21 @@ def media_of(request: Request) -> list[Media]:
     return [media for message in request.messages for media in message.media]
 
 
+def _kinds_of(request: Request) -> set[MediaKind]:
+    return {media.kind for media in media_of(request)}
+
+
 def rules_of(model: str, provider: Provider) -> Rules:
     """What this model takes at this provider, as far as it is known."""
     return find(provider.catalogue, model, provider.wire.media)
 
 
-def contradictions(provider: Provider) -> Iterator[UsageError]:
+def contradictions(request: Request, provider: Provider) -> Iterator[UsageError]:
     """What cannot be sent because nobody has said how."""
     if provider.wire.media is None:
         yield UsageError(
             message=f"how {provider.name} takes media is documented only in part, and not known here",
-            fix="another provider, such as -P zai, or your own request with curl",
+            fix=f"a model of another provider: {named(_elsewhere(_kinds_of(request)))}; or your own request with curl",
         )
 
 
@@ -72,12 +78,27 @@ def _kinds(found: list[Media], rules: Rules, provider: Provider, who: str) -> It
     for kind in dict.fromkeys(media.kind for media in found):
         if kind in rules.media:
             continue
-        able = takers(provider.catalogue, kind)
-        if not rules.known:
-            fix = f"it takes {' and '.join(_PLURAL[each] for each in rules.media)}"
-        else:
-            fix = f"a model that takes {WORDS[kind]}: -m {', '.join(able)}" if able else "a model of another provider"
-        yield (f"{who} takes no {_PLURAL[kind]}" if rules.media else f"{who} reads text only", fix)
+        fix = f"it takes {' and '.join(_PLURAL[each] for each in rules.media)}"
+        if rules.known:
+            here = tuple(f"{provider.name}/{model}" for model in takers(provider.catalogue, {kind}))
+            fix = f"a model that takes {WORDS[kind]}: {named(here or _elsewhere({kind}))}"
+        yield (
+            f"{who} takes no {_PLURAL[kind]}" if rules.media else f"{who} reads {' and '.join(rules.reads)} only",
+            fix,
+        )
+
+
+def _elsewhere(kinds: set[MediaKind]) -> tuple[str, ...]:
+    """The providers' own choice for pictures, where it takes these kinds too."""
+    from glmcli.providers import PROVIDERS
+
+    rows = (row for row in PROVIDERS.values() if row.hosted and row.vision_model in takers(row.catalogue, kinds))
+    return tuple(f"{row.name}/{row.vision_model}" for row in rows)
+
+
+def able(request: Request, provider: Provider) -> tuple[str, ...]:
+    """The listed models that take all the kinds that are sent."""
+    return takers(provider.catalogue, _kinds_of(request))
 
 
 def _mixture(found: list[Media], rules: Rules, who: str) -> Iterator[Objection]:
@@ -114,7 +135,7 @@ def _way(media: Media, medium: Medium, who: str) -> Iterator[Objection]:
     elif media.data and not medium.data:
         yield (
             f"{media.name}: {media.kind}_url takes a URL, not a local file",
-            "upload it somewhere, or use --image for a picture",
+            _TEXT if media.type.startswith("text/") else "upload it somewhere, or use --image for a picture",
         )
 
 
@@ -148,6 +169,8 @@ def remarks(request: Request, provider: Provider) -> Iterator[str]:
     rules = rules_of(request.model, provider)
     if not rules.known:
         yield f"what {request.model} at {provider.name} takes beside text is not known: it is sent unchecked"
+        if any(media.detail for media in media_of(request)):
+            yield f"whether {request.model} at {provider.name} heeds --detail is not known"
 
 
 def details(request: Request) -> Iterator[str]:
@@ -155,4 +178,5 @@ def details(request: Request) -> Iterator[str]:
     for media in media_of(request):
         looks = media.looks
         pixels = f", {looks.width}x{looks.height} pixels" if looks and looks.width else ""
-        yield f"{media.kind} {media.name}: {media.shown()}{pixels}"
+        sent = f": {media.shown()}" if media.data else ""
+        yield f"{media.kind} {media.name}{sent}{pixels}"

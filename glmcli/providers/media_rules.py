@@ -49,6 +49,7 @@ class Rules(Record):
     Attributes:
         known: this is said of the model; else of its server, whatever the model.
         media: what is taken; nothing by a text model.
+        reads: what a model that takes no media reads.
         mixing: `one_kind` alone in a request, or each `file_alone`, without pictures and videos; None: anything.
         text_first: the text stands before the media, as in the provider's own examples.
         details: the words that say how closely the model looks.
@@ -56,6 +57,7 @@ class Rules(Record):
 
     known: bool
     media: Mapping[MediaKind, Medium] = EMPTY  # type: ignore[assignment]
+    reads: tuple[str, ...] = ("text",)
     mixing: Literal["one_kind", "file_alone"] | None = None
     text_first: bool = False
     details: tuple[str, ...] = ()
@@ -68,13 +70,12 @@ def find(name: str, model: str, form: str | None) -> Rules:
     if "vision" in facts:
         return _rules(facts["vision"], known=True)
     server = _rules(catalogue.media(form), known=False) if form else Rules(known=False)
-    return server.replace(known=True, media=EMPTY) if facts.get("input") == ["text"] else server
+    return server.replace(known=True, media=EMPTY, reads=tuple(facts["input"])) if "input" in facts else server
 
 
-def takers(name: str, kind: MediaKind) -> tuple[str, ...]:
-    """The models of a catalogue that take this kind, the newest first."""
-    listed = ((model, catalogue.facts(name, model) or EMPTY) for model in catalogue.names(name))
-    return tuple(model for model, facts in listed if kind in facts.get("vision", EMPTY))
+def takers(name: str, kinds: set[MediaKind]) -> tuple[str, ...]:
+    """The models of a catalogue that take these kinds, the newest first."""
+    return catalogue.able(name, lambda facts: kinds <= set(facts.get("vision", EMPTY)))
 
 
 def _rules(vision: Mapping[str, Any], *, known: bool) -> Rules:

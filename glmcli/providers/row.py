@@ -92,9 +92,9 @@ class Wire(Record):
         parameters: known ranges; a parameter that maps to None is not accepted.
         most_stops: how many stop strings the provider takes; None: no known limit.
         few_stops: the sources disagree on whether more than one stop string is taken.
-        json_without_thinking: structured output is refused while the model thinks.
+        json_without_thinking: structured output is refused while the model thinks; the catalogue knows better.
         json_must_be_named: structured output is refused unless the conversation names JSON.
-        json_schema: `response_format` takes a schema, or nothing is known against it.
+        json_schema: `response_format` takes a schema, or nothing is known against it; the catalogue knows better.
         limits: what the provider counts when it refuses.
         media: how it takes pictures, videos and files, and in which order: a form of the catalogue.
         box_tags: this answer may hold `<|begin_of_box|>` and `<|end_of_box|>`, and begin with think tags.

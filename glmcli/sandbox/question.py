@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from glmcli.sandbox.ids import Ids
 
 # Ids of models that take pictures. Source: https://docs.z.ai/openapi.json (2026-09), vision request.
-_SEES = re.compile(r"glm-\d+(\.\d+)?v|glm-5\.3-flash", re.IGNORECASE)
+_SEES = re.compile(r"glm-\d+(\.\d+)?v|glm-5\.3-flash|autoglm", re.IGNORECASE)
 # The generation before 4.5 cannot think: glm-4-flash, glm-4-plus, glm-4v-flash.
 _NEVER_THINKS = re.compile(r"glm-4v?-", re.IGNORECASE)
 

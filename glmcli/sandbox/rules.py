@@ -13,7 +13,7 @@ Rules = tuple[tuple[Broken, Callable[[Question], Failure]], ...]
 
 def unknown_model(question: Question) -> bool:
     """The sandbox knows every id that begins with `glm`, also behind the name of a maker (`ZHIPU/GLM-5.2`)."""
-    return not question.base.startswith("glm")
+    return not question.base.startswith(("glm", "autoglm"))
 
 
 def no_messages(question: Question) -> bool:

@@ -73,8 +73,7 @@ class Turn:
     def was_sent(self) -> None:
         """Some of the request is on its way: the wait for a response begins anew."""
         self.sent = True
-        if not (self._has_data or self._finished):
-            self._expect(self._limits.first, f"no response within {self._limits.first:g} s")
+        self._expect(self._limits.first, f"no response within {self._limits.first:g} s")
 
     def head(self, head: Head) -> None:
         """The head has come.

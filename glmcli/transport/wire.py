@@ -1,7 +1,7 @@
 """A keep-alive connection: bytes of the transport to h11, events of h11 to the turn that is under way.
 
 h11 decides on framing, lengths, informational responses and the size of headers. 54 microseconds of a request are its
-own, of some 130 in all (benchmarks/lanes.py).
+own, of some 150 in all (benchmarks/lanes.py).
 """
 
 from __future__ import annotations
@@ -190,8 +190,6 @@ class Wire(asyncio.Protocol):
                 pass
             case _:
                 return False
-        if turn.refused or turn.over.done():
-            _resolve(self._room)
         if turn.over.done():
             self._end(turn)
         return True

@@ -115,7 +115,7 @@ class Gate:
         if fresh and not (too_many and self.slots > 1) and (pause := self._outage.failed(ticket.number)):
             self._stay_away(now, pause, kind)
         elif too_many:
-            self._slots.refused(now, self.in_flight, fresh=fresh)
+            self._slots.refused(now, self.in_flight)
             self._turn(event=fresh)
         elif kind in {Retry.OVERLOAD, Retry.NETWORK}:
             self._hold(now)

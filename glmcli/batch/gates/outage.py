@@ -1,6 +1,7 @@
 """When most requests fail it is not a matter of rate: all wait, longer and longer, and then one row is tried.
 
-Source: 17 of 20 requests refused with 1305 for half an hour (github.com/zai-org/feedback/issues/761, 2026).
+Why: 17 of 20 requests to glm-4.7-flash were refused with 1305 for half an hour, while another model answered all
+(measured on a free key at Z.ai, 2026-08).
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """How many rows may be in flight, where the provider counts those.
 
-Sources: BigModel and Z.ai count requests in process per account and model, and refuse more at once
-(docs.bigmodel.cn/cn/api/rate-limit, 2026-08; free models: one).
+Sources: BigModel and Z.ai count requests in process per account and model, on free models one
+(docs.bigmodel.cn/cn/api/rate-limit, 2026); more are refused in 0.38 s (measured on a free key at Z.ai, 2026-08; the
+recording zai-1302).
 """
 
 from __future__ import annotations
@@ -65,15 +66,14 @@ class Slots:
         patient = now >= self._next and self._rows >= _ROWS * self._patience
         return patient or self._rows >= _MANY_ROWS
 
-    def refused(self, now: float, in_flight: int, *, fresh: bool) -> None:
-        """Lose a slot of those in use. A row that was sent before the last refusal (not fresh) belongs to that one."""
+    def refused(self, now: float, in_flight: int) -> None:
+        """Lose a slot of those in use."""
         self._known = max(min(self.limit, in_flight) - 1, 1)
         self._opening = self._ceiling
         self._proven = min(self._proven, self._known)
-        if fresh:
-            self._be_patient(now, self._patience * 2 if self._probing else self._patience)
-            self._probing = False
-            self._step = 1
+        self._be_patient(now, self._patience * 2 if self._probing else self._patience)
+        self._probing = False  # the other refusals of a burst take slots, and no patience
+        self._step = 1
 
     def reopen(self, *, forget: bool) -> None:
         """Multiply once more from one; what was known may be out of date."""

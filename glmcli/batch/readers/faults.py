@@ -14,7 +14,7 @@ from glmcli.batch.readers.wording import choice, missing, refused
 from glmcli.documents.shown import path_text, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 URLS = ("/v1/chat/completions", "/v4/chat/completions")
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
@@ -82,6 +82,16 @@ def id_fault(field: str, value: object) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return ""
     return refused(field, value, "a string", "an integer")
+
+
+def repeated(names: Iterable[str]) -> str | None:
+    """The first name that was there before."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    return None
 
 
 def prompt_fault(value: object) -> str:

@@ -10,7 +10,7 @@ from glmcli.batch.readers.faults import id_fault
 from glmcli.batch.readers.lines import LIMIT, Long, lines
 from glmcli.batch.row import BadRow, Row
 from glmcli.errors import UsageError
-from glmcli.stdin import MAX_TEXT, decode
+from glmcli.stdin import TEXT, decode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -56,9 +56,9 @@ def _text(path: str) -> str:
         with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise UsageError(message=f"{path} is no regular file")
-            data = file.read(MAX_TEXT + 1)
+            data = file.read(TEXT.size + 1)
     except OSError as error:
         raise UsageError(message=f"cannot read {path}: {error.strerror}") from error
-    if len(data) > MAX_TEXT:
-        raise UsageError(message=f"{path} is larger than {MAX_TEXT >> 20} MiB")
+    if len(data) > TEXT.size:
+        raise UsageError(message=f"{path} is larger than {TEXT.size >> 20} MiB")
     return decode(data, path)

@@ -7,6 +7,7 @@ import re
 from math import isfinite
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from glmcli.batch.readers.faults import repeated
 from glmcli.batch.readers.fields import row_of
 from glmcli.batch.readers.texts import texts
 from glmcli.batch.row import BadRow
@@ -60,8 +61,7 @@ def _row(line: Text, reading: Reading) -> Row | BadRow:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) != len(pairs):
-        keys = [key for key, _ in pairs]
-        raise ValueError(f"key {quoted(next(key for key in keys if keys.count(key) > 1))} is set twice")
+        raise ValueError(f"key {quoted(repeated(key for key, _ in pairs) or '')} is set twice")
     return made
 
 

@@ -61,7 +61,7 @@ class _Begun:
         self.number = number
         self.size = 0
         self._limit = limit
-        self._parts: list[bytes] = []
+        self._held = bytearray()  # not a list of parts: who sends single bytes would fill the memory with it
         self._hash: HASH | None = None
         self._last = b""  # may be dropped, so it is not hashed yet
 
@@ -69,22 +69,21 @@ class _Begun:
         if not part:
             return
         self.size += len(part)
-        self._parts.append(part)
+        self._held += part
         # One byte more may be held: it could belong to the end.
         if self._hash is not None or self.size > self._limit + 1:
             self._spill()
 
     def _spill(self) -> None:
-        self._hash = spilled = self._hash or sha256()
-        for part in self._parts:
-            spilled.update(self._last)
-            spilled.update(memoryview(part)[:-1])
-            self._last = part[-1:]
-        self._parts.clear()
+        self._hash = self._hash or sha256()
+        self._hash.update(self._last)
+        self._hash.update(memoryview(self._held)[:-1])
+        self._last = bytes(self._held[-1:])
+        self._held = bytearray()
 
     def line(self, dropped: bytes, *, ended: bool) -> Line | Long:
         if self._hash is None:
-            data = b"".join(self._parts).removesuffix(dropped)
+            data = bytes(self._held).removesuffix(dropped)
             if len(data) <= self._limit:
                 return Line(self.number, data, ended)
             return Long(self.number, len(data), sha256(data).hexdigest(), ended)

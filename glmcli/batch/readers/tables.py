@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from typing import TYPE_CHECKING
 
-from glmcli.batch.readers.faults import NAME, id_fault, prompt_fault
+from glmcli.batch.readers.faults import NAME, id_fault, prompt_fault, repeated
 from glmcli.batch.readers.lines import LIMIT, Long, lines
 from glmcli.batch.readers.texts import no_text
 from glmcli.batch.row import BadRow, Row
@@ -46,9 +46,8 @@ def _header(records: _Records, reading: Reading) -> list[str]:
         raise UsageError(message=f"{reading.name} is empty: it needs a header that names the columns")
     if isinstance(header, BadRow):
         raise UsageError(message=f"{header.why} (in the header)")
-    for name in header:
-        if header.count(name) > 1:
-            raise UsageError(message=f"{reading.name}:{records.line}: two columns are called {quoted(name)}")
+    if (name := repeated(header)) is not None:
+        raise UsageError(message=f"{reading.name}:{records.line}: two columns are called {quoted(name)}")
     if not reading.complete and not any(map(NAME.fullmatch, header)):
         raise UsageError(
             message=f"{reading.name}:{records.line}: no column has a name that {{{{NAME}}}} can use",

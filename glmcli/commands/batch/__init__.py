@@ -15,7 +15,6 @@ COMMANDS: Mapping[str, Listed] = {
 }
 
 
-
 def _batch() -> None:
     """Many prompts: rows in, one line a row out."""
 

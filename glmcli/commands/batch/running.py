@@ -90,7 +90,7 @@ class _Run:
         config = load_config(self._app.environment)
         for row in config.providers.values():
             self._terminal.redactor.add_variables(row.key_variables, self._app.environment)
-        questions = Questions(self._options, self._flags, form, stdin)
+        questions = Questions(self._options, self._flags, form, stdin, self._terminal)
         source = self._source(stdin, questions)
         candidates = self._candidates(form, config, stdin)
         questions.base(candidates[0].request)
@@ -155,7 +155,7 @@ class _Run:
 
     def _show(self, source: Source, questions: Questions, first: Candidate) -> None:
         """Print what the first row that can be asked would send."""
-        from glmcli.batch.intake import Item
+        from glmcli.batch.item import Item
         from glmcli.output.requests import as_json
         from glmcli.providers import dialect_of
 
