@@ -11,7 +11,7 @@ import heapq
 import time
 from collections import deque
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 from glmcli.batch.attempt import Attempted, Rules, attempt
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from glmcli.batch.budget import Budget
-    from glmcli.batch.feed import Feed
     from glmcli.batch.gates.gate import Gate
     from glmcli.batch.gates.ticket import Ticket
     from glmcli.batch.writing import Writing
@@ -46,12 +45,34 @@ _LOOK = 0.5  # seconds between two looks at how it goes on
 _TOGETHER = 64  # rows that may be prepared before the loop looks at its sockets again
 
 
+class Rows(Protocol):
+    """What is still to be done: glmcli.batch.feed, or a few items."""
+
+    @property
+    def is_over(self) -> bool:
+        """Nothing comes any more."""
+        ...
+
+    @property
+    def is_ready(self) -> bool:
+        """A row can be taken now."""
+        ...
+
+    def begin(self, poke: Callable[[], None]) -> None:
+        """Read from now on."""
+        ...
+
+    def take(self) -> Item | Invalid | None:
+        """What is to be done with the next row."""
+        ...
+
+
 class Runner:
     """Asks what the feed gives, and writes how it ended."""
 
     def __init__(  # noqa: PLR0913 - each is a side of the run
         self,
-        feed: Feed,
+        feed: Rows,
         gates: tuple[Gate, ...],
         plan: Plan,
         writing: Writing,

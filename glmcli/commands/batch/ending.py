@@ -1,0 +1,80 @@
+"""The end of a batch: its output in its last form, how it went, and how that counts."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from glmcli.batch import index as states
+from glmcli.batch.outputs import compact
+from glmcli.errors import FailedRowsError, PartialError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from glmcli.app import App
+    from glmcli.batch.index import Index
+    from glmcli.batch.ledger import Ledger
+    from glmcli.batch.options import BatchOptions
+
+
+def settle(ledger: Ledger, index: Index, *, is_whole: bool, redo_changed: bool) -> None:
+    """Leave one line a row; if the whole input was seen, none for rows that it no longer has.
+
+    Raises:
+        OutputError: the lines do not reach the disk.
+    """
+    ledger.sync()
+    if is_whole:
+        index.forget_invalid()
+        if redo_changed:
+            index.forget_orphans()
+    if ledger.count > index.entries:
+        with suppress(OSError):  # without it the file is longer, and as good
+            compact(ledger, index)
+
+
+def export(app: App, own: BatchOptions, ledger: Ledger) -> None:
+    """The other forms of the output that were asked for.
+
+    Raises:
+        OutputError: they cannot be written.
+    """
+    from glmcli.batch import exports
+    from glmcli.output.destination import open_output
+
+    if own.text:
+        exports.texts(ledger, own.text)
+    if own.csv:
+        exports.table(ledger, open_output(own.csv, app.terminal))
+
+
+def sum_up(app: App, ledger: Ledger) -> None:
+    """Say on stderr how all of it went, recounted from the file."""
+    if app.terminal.quiet:
+        return
+    from glmcli.batch.summary_text import text
+    from glmcli.commands.batch.report import recount
+
+    with suppress(UsageError):  # the file is not what it was: it is no longer ours
+        for line in text(recount(app, ledger.path, None)).rstrip("\n").split("\n"):
+            app.terminal.note(line)
+
+
+def judge(ended: Mapping[str, int], pending: int, total: int, again: str) -> None:
+    """Nothing, if every row has an answer.
+
+    Raises:
+        PartialError: some have none, and may still get one; `again` says how.
+        FailedRowsError: some have none, and would only fail again.
+    """
+    may = ended.get(states.FAILED, 0) + pending
+    final = ended.get(states.FINAL, 0) + ended.get(states.INVALID, 0)
+    lacking = f"{may + final} of {total} rows have no answer"
+    if may:
+        raise PartialError(f"{lacking}; {may} may still get one", fix=again)
+    if final:
+        raise FailedRowsError(
+            f"{lacking}, and would only fail again",
+            fix="glm batch report names them; --retry-failed asks them again all the same",
+        )

@@ -1,0 +1,166 @@
+"""What is decided before the first row is asked: the options, the request, the rows, and who answers."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from glmcli import settings
+from glmcli.batch.ledger import Ledger
+from glmcli.batch.options import BatchOptions
+from glmcli.batch.outputs import load
+from glmcli.batch.questions import Questions
+from glmcli.batch.readers import Source, open_rows
+from glmcli.chat import Message
+from glmcli.commands import caller
+from glmcli.commands.options import merge
+from glmcli.config import load as load_config
+from glmcli.errors import UsageError
+from glmcli.keys import KeyRing
+from glmcli.options import Options
+from glmcli.record import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from contextlib import ExitStack
+
+    from glmcli.app import App
+    from glmcli.batch.index import Index
+    from glmcli.plan import Candidate
+    from glmcli.providers.row import Provider
+    from glmcli.request_file import RowForm
+
+_OWN = frozenset(BatchOptions.__match_args__)
+_LEDGER = "rows.jsonl"  # in the folder of --text, where no --output is given
+_USELESS = ("tools", "session", "reasoning", "meta", "json", "jsonl")
+# What is judged of a run before its rows are known: a conversation that no rule objects to.
+_ANY = (Message("user", "JSON"),)
+
+
+class Job(Record):
+    """A batch that can begin.
+
+    Attributes:
+        own: the flags that only a batch has.
+        options: all others, with those of the request file.
+        candidates: who is asked, with key and address, and what is the same for all rows.
+    """
+
+    own: BatchOptions
+    options: Options
+    source: Source
+    questions: Questions
+    candidates: tuple[Candidate, ...]
+
+
+def prepare(app: App, given: Mapping[str, Any], stack: ExitStack) -> Job:
+    """Read the flags and the request file, and find keys; nothing is opened for writing, and nothing sent.
+
+    Raises:
+        GlmError: it cannot begin.
+    """
+    own = BatchOptions(**{name: value for name, value in given.items() if name in _OWN})
+    _agree(own)
+    return _Preparing(app, {name: value for name, value in given.items() if name not in _OWN}, stack).job(own)
+
+
+def _agree(own: BatchOptions) -> None:
+    if (own.input is None) == (own.files0 is None):
+        fix = "glm batch run prompts.jsonl, or git ls-files -z | glm batch run --files0 -"
+        raise UsageError("the rows come from INPUT or from --files0", fix=fix)
+    if own.redo_changed and own.keep_changed:
+        raise UsageError("--redo-changed and --keep-changed contradict each other", fix="leave one of them out")
+
+
+class _Preparing:
+    def __init__(self, app: App, flags: Mapping[str, Any], stack: ExitStack) -> None:
+        self._app = app
+        self._flags = flags
+        self._stack = stack
+        self._options = Options(**flags)
+        self._stdin = caller.stdin(app, self._options.deadline)
+        self._form: RowForm | None = None
+
+    def job(self, own: BatchOptions) -> Job:
+        self._read_form()
+        if own.csv and not own.text and self._options.output in (None, "-"):
+            raise UsageError("--csv is made of the output, and there is none", fix="add -O FILE")
+        self._set_terminal()
+        questions = Questions(self._options, self._flags, self._form, self._stdin, self._app.terminal)
+        source = self._source(own, questions)
+        candidates = self._candidates()
+        questions.base(candidates[0].request)
+        return Job(own, self._options, source, questions, candidates)
+
+    def _read_form(self) -> None:
+        options = self._options
+        if options.request is None:
+            if options.var:
+                raise UsageError("--var fills a request file, and there is none", fix="add --request FILE")
+            return
+        from glmcli.request_file import RowForm
+
+        self._form = RowForm(options.request, options.var, self._stdin)
+        self._options = merge(self._form.fields, self._flags)
+        for name in _USELESS:
+            if getattr(self._options, name):
+                raise UsageError(f"the request file sets {name}, which a batch has no use for", fix="leave it out")
+
+    def _set_terminal(self) -> None:
+        terminal, options = self._app.terminal, self._options
+        terminal.quiet = options.quiet
+        terminal.verbose = options.verbose and not options.quiet
+        terminal.plain |= options.plain
+
+    def _source(self, own: BatchOptions, questions: Questions) -> Source:
+        place, form = (own.files0, "files") if own.files0 else (own.input or "", own.format)
+        prompted = bool(self._options.prompt)
+        return open_rows(place, form, self._stdin, complete=questions.is_complete, prompted=prompted)
+
+    def _candidates(self) -> tuple[Candidate, ...]:
+        app, form = self._app, self._form
+        config = load_config(app.environment)
+        for row in config.providers.values():
+            app.terminal.redactor.add_variables(row.key_variables, app.environment)
+        layers = settings.Layers(Options(**self._flags), form.fields if form else {}, app.environment, config)
+        keys = KeyRing(app.environment, self._stdin, app.terminal.note)
+        resolver = settings.Resolver(self._options, layers, app.terminal, keys, self._embedded)
+        return resolver.candidates(_ANY, stream=not self._options.no_stream)
+
+    def _embedded(self, provider: Provider) -> str:
+        from glmcli.sandbox import PREFIXES, Sandbox
+
+        if self._options.dry_run:
+            return f"http://127.0.0.1:0{PREFIXES[provider.name]}"
+        return self._stack.enter_context(Sandbox()).base_url(provider.name)
+
+
+def open_ledger(app: App, job: Job, index: Index, stack: ExitStack) -> Ledger | None:
+    """The output, and what an earlier run has written there; None if that is stdout.
+
+    Raises:
+        UsageError: it is the input, no output of a batch, or in use.
+        OutputError: it cannot be written.
+    """
+    path = _place(job)
+    if path is None:
+        return None
+    ledger = stack.enter_context(Ledger(path))
+    if ledger.identity == job.source.identity:
+        raise UsageError(f"the output {path} is the input", fix="another -O FILE")
+    lines = load(ledger, index)
+    if ledger.torn:
+        app.terminal.note(f"{path}: {ledger.torn} bytes of a torn line were moved to {path}.torn")
+    if lines:
+        app.terminal.note(f"{path}: going on after {index.entries} rows")
+    return ledger
+
+
+def _place(job: Job) -> str | None:
+    path = job.options.output
+    if path not in (None, "-"):
+        return path
+    if job.own.text is None:
+        return None
+    os.makedirs(job.own.text, exist_ok=True)  # noqa: PTH103 - a string is all that is needed
+    return os.path.join(job.own.text, _LEDGER)  # noqa: PTH118 - as above
