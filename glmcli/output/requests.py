@@ -47,7 +47,11 @@ def as_curl(candidate: Candidate) -> str:
     content = call.content()
     if not isinstance(content, bytes):
         # curl would ask first whether it may send a large body, which ours does not.
-        return f"{_feeding(cast('Body', content))} | " + " \\\n  ".join([*lines, "--header Expect:", "--data-binary @-"]) + "\n"
+        return (
+            f"{_feeding(cast('Body', content))} | "
+            + " \\\n  ".join([*lines, "--header Expect:", "--data-binary @-"])
+            + "\n"
+        )
     body = encode(call.body)
     if len(body.encode()) <= _LONGEST_WORD:
         return " \\\n  ".join([*lines, f"--data-raw {shlex.quote(body)}"]) + "\n"

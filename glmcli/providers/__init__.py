@@ -127,7 +127,6 @@ _OLLAMA = Wire(
 _OPENAI = Wire(thinking=Thinking.NONE)
 
 
-
 def _server(name: str, base_url: str, wire: Wire) -> Provider:
     """A server of your own. It has no Batch API by itself, but a gateway in front of it may."""
     return Provider(name=name, base_url=base_url, catalogue="", wire=wire, codes=SELF_HOSTED, batch=batch_form.OPENAI)
@@ -157,7 +156,7 @@ _ROWS = (
         default_model="glm-5",
         vision_model="glm-5v-turbo",
         # docs.z.ai/openapi.json (2026-09) has fourteen paths, and neither /files of this kind nor /batches among them.
-        no_batch="it has no Batch API; glm batch run asks it, or -m bigmodel/MODEL",
+        no_batch="glm batch run asks for every row itself; BigModel has one: -m bigmodel/MODEL",
     ),
     Provider(
         name="modelstudio",
@@ -180,7 +179,7 @@ _ROWS = (
         codes=MODELSTUDIO,
         hosted=True,
         default_model="glm-5",
-        no_batch="its own protocol has no Batch API, its OpenAI-compatible one has: -m modelstudio/MODEL",
+        no_batch="its OpenAI-compatible protocol has one: -m modelstudio/MODEL",
     ),
     Provider(
         name="tokenhub",

@@ -1,14 +1,13 @@
 """The requests of the Files and Batches APIs, and what comes back, brought to one form. Pure.
 
 Sources: platform.openai.com/docs/api-reference/batch (2026); docs.bigmodel.cn, create batch, and the tests of zai-sdk
-(2026): times in milliseconds where the page says seconds, empty strings for ids that are not there, counts that are null
-at first; github.com/cnblogs/dashscope-sdk@7afccbd, RawHttpData: `data: null` in an empty list, `errors.data[]` with code,
-message and line.
+0.2.3 on PyPI: times in milliseconds where the page says seconds, empty strings for ids that are not there, counts that
+are null at first; github.com/cnblogs/dashscope-sdk@7afccbd, RawHttpData: `data: null` in an empty list, `errors.data[]`
+with code, message and line.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -18,6 +17,8 @@ from glmcli.providers.dialect import HttpCall, headers, headers_to_list
 from glmcli.record import Record
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from glmcli.providers.batch_form import BatchForm
     from glmcli.providers.dialect import Content
     from glmcli.providers.row import Provider

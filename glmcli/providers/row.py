@@ -145,7 +145,8 @@ class Provider(Record):
         allow_http: the user allows the key over plain http:// to this host.
         key_file: where the configuration file says the key stands.
         key_command: the command whose output the configuration file names as the key.
-        batch: how its Files and Batches APIs want to be used; None: it has none, and `no_batch` says what to do.
+        batch: how its Files and Batches APIs want to be used; None: it has none, and `no_batch` says
+            what to do.
     """
 
     name: str

@@ -18,7 +18,10 @@ class Multipart:
         """`name` is what the file is called there; `mark` stands in none of its lines."""
         self._path = Path(path)
         self.content_type = f"multipart/form-data; boundary={mark}"
-        parts = [f'--{mark}\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{text}\r\n' for key, text in fields.items()]
+        parts = [
+            f'--{mark}\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{text}\r\n'
+            for key, text in fields.items()
+        ]
         disposition = f'Content-Disposition: form-data; name="file"; filename="{name}"'
         parts.append(f"--{mark}\r\n{disposition}\r\nContent-Type: application/jsonl\r\n\r\n")
         self._head = "".join(parts).encode()

@@ -1,0 +1,227 @@
+"""From the flags of `glm batch submit` to batches at the provider."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+from glmcli import signals
+from glmcli.batch.index import Index
+from glmcli.batch.intake import Invalid
+from glmcli.batch.item import Item
+from glmcli.batch.jobs import job as jobs
+from glmcli.batch.jobs.asked import Asked
+from glmcli.batch.jobs.lines import Packing
+from glmcli.batch.jobs.standings import line
+from glmcli.batch.jobs.submission import Submission
+from glmcli.catalogue import find
+from glmcli.commands.batch.asking import intake_of, writing_of
+from glmcli.commands.batch.preparing import open_ledger, prepare
+from glmcli.commands.batch.reach import check, same_place, service_at
+from glmcli.errors import FailedRowsError, UsageError
+from glmcli.settings import Reached
+from glmcli.urls import media_url
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from glmcli.app import App
+    from glmcli.batch.ledger import Ledger
+    from glmcli.commands.batch.preparing import Job as Prepared
+    from glmcli.providers.batch_form import BatchForm
+
+_OWN = frozenset(("again", "lines", "input_url"))
+
+
+def submit(app: App, given: Mapping[str, Any]) -> None:
+    """Submit the rows.
+
+    Raises:
+        GlmError: as its exit code says.
+    """
+    own = {name: value for name, value in given.items() if name in _OWN}
+    asking = {name: value for name, value in given.items() if name not in _OWN} | {"no_stream": True}
+    with ExitStack() as stack:
+        signals.heed()
+        prepared = prepare(app, asking, stack)
+        _Submitting(app, prepared, own, stack).run()
+
+
+class _Submitting:
+    def __init__(self, app: App, prepared: Prepared, own: Mapping[str, Any], stack: ExitStack) -> None:
+        self._app = app
+        self._note = app.terminal.note
+        self._prepared = prepared
+        self._stack = stack
+        self._again = own.get("again", False)
+        self._lines: str | None = own.get("lines")
+        self._address: str | None = own.get("input_url")
+        self._output = prepared.options.output or ""
+        self._provider = prepared.candidates[0].provider
+        self._index = Index()
+        self._waiting = self._left = self._invalid = 0
+
+    def run(self) -> None:
+        form = self._agree()
+        if self._prepared.options.dry_run:
+            self._show(form)
+        elif self._lines:
+            self._pack_only(form, self._lines)
+        else:
+            self._submit(form)
+
+    def _agree(self) -> BatchForm:
+        """How the provider wants its batches.
+
+        Raises:
+            UsageError: it has none, or the flags do not fit it.
+        """
+        provider, alone = self._provider, bool(self._lines or self._prepared.options.dry_run)
+        check(provider if not alone else provider.replace(embedded=False))
+        form = provider.batch
+        assert form is not None  # noqa: S101 - checked above
+        if not alone and self._output in ("", "-"):
+            raise UsageError("a job is remembered beside its output, and there is none", fix="add -O FILE")
+        if self._address and form.uploads:
+            raise UsageError(f"--input-url: {provider.name} takes an upload", fix="leave it out")
+        if not (self._address or form.uploads or alone):
+            fix = (
+                "--lines FILE writes the lines; put the file where it can be read, and name the place with --input-url"
+            )
+            raise UsageError(f"{provider.name} reads the lines at an address", fix=fix)
+        if self._address:
+            self._address = media_url(self._address, "--input-url")
+        return form
+
+    def _show(self, form: BatchForm) -> None:
+        """Print the first line."""
+        from glmcli.batch.jobs.lines import line_of
+
+        item = next((item for item in self._rows() if isinstance(item, Item)), None)
+        if item is None:
+            raise UsageError(f"{self._prepared.source.name} has no row that can be submitted")
+        self._app.terminal.stdout.write(line_of(item, form, self._provider).decode())
+
+    def _pack_only(self, form: BatchForm, place: str) -> None:
+        """Write all lines into one file."""
+        from glmcli.batch.jobs.lines import line_of
+        from glmcli.output.destination import open_output
+
+        out = open_output(place, self._app.terminal)
+        try:
+            for item in self._rows():
+                if isinstance(item, Item):
+                    self._admit(item.request.model)
+                    out.write(line_of(item, form, self._provider).decode())
+                elif item:
+                    self._note(f"{item.why.message}: left out")
+            out.commit()
+        except BaseException:
+            out.abandon()
+            raise
+
+    def _rows(self) -> Any:  # noqa: ANN401 - an iterator of Item, Invalid and None
+        intake = intake_of(self._app, self._prepared, self._index)
+        if self._prepared.source.rereadable:
+            intake.scan(resumes=bool(self._index.entries))
+        for row in self._prepared.source.rows():
+            yield intake.take(row)
+
+    def _submit(self, form: BatchForm) -> None:
+        ledger = open_ledger(self._app, self._prepared, self._index, self._stack)
+        assert ledger is not None  # noqa: S101 - there is an output
+        known = jobs.load(self._output)
+        if known:
+            same_place(known, self._provider, self._output)
+        job = self._packed(form, known, ledger)
+        self._say(job, known)
+        if not job.parts:
+            if self._invalid:
+                raise FailedRowsError(f"none of the {self._invalid} rows can be submitted", fix=f"see {self._output}")
+            return
+        first = self._prepared.candidates[0]
+        service = service_at(self._app, Reached(self._provider, first.call, first.proxy), self._prepared.options)
+        submission = Submission(self._output, job, service, form, self._note)
+        submission.bring(self._address)
+        for part in submission.job.parts:
+            if part.batch and not part.fetched:
+                label = f"part {part.number} of {len(job.parts)}"
+                self._app.terminal.stdout.write(line(service.look(part.batch), time.time(), label))
+
+    def _packed(self, form: BatchForm, known: jobs.Job | None, ledger: Ledger) -> jobs.Job:
+        """The job with the rows that are not in it yet, written to the disk."""
+        name, place = self._provider.name, self._provider.base_url
+        job = known or jobs.Job(name, place, self._prepared.source.name, 0, "", ())
+        with Asked(self._output, job.rows_bytes, job.rows_sha256) as asked:
+            packing = Packing(self._output, self._provider, form, asked, len(job.parts) + 1, self._admit)
+            writing = writing_of(self._app, self._prepared, self._index, ledger)
+            over = {part.number for part in job.parts if part.fetched}
+            for item in self._rows():
+                if isinstance(item, Item) and self._is_wanted(item, asked, over):
+                    try:
+                        packing.add(item)
+                    except UsageError as error:
+                        if error.model_missing:
+                            raise
+                        item = Invalid(item.number, item.row, item.id, item.hash, error)  # noqa: PLW2901 - it is one
+                if isinstance(item, Invalid):
+                    writing.invalid(item)
+                    self._invalid += 1
+            parts = packing.close()
+            if self._address and len(job.parts) + len(parts) > 1:
+                raise UsageError("these rows make several files, and --input-url names one", fix="cut the input")
+            if parts:
+                job = job.replace(rows_bytes=asked.size, rows_sha256=asked.digest, parts=(*job.parts, *parts))
+                jobs.save(self._output, job)
+        return job
+
+    def _is_wanted(self, item: Item, asked: Asked, over: set[int]) -> bool:
+        """Whether the row is to be submitted now."""
+        row = asked.latest(item.id)
+        if row is None:
+            return True
+        if row.part not in over:
+            if row.hash != item.hash:
+                raise UsageError(
+                    f"the row {item.id!r} asks another thing than when it was submitted",
+                    fix="fetch the answers first, or use another -O FILE",
+                )
+            self._waiting += 1
+            return False
+        self._left += not self._again
+        return bool(self._again)
+
+    def _admit(self, model: str) -> None:
+        """Return if the provider may serve this model in a batch.
+
+        Raises:
+            UsageError: it is known not to.
+        """
+        provider = self._provider
+        form = provider.batch
+        if not provider.catalogue or (form and model in form.models):
+            return
+        known = find(provider.catalogue, model)
+        serves = known.batch if known else None
+        if serves is False and not self._prepared.options.force:
+            raise UsageError(
+                f"the Batch API of {provider.name} does not serve {model}",
+                fix="glm batch run asks for every row itself (--force submits it anyway)",
+                model_missing=True,
+            )
+        if serves is None:
+            self._note(f"no source says whether the Batch API of {provider.name} serves {model}: not checked")
+
+    def _say(self, job: jobs.Job, known: jobs.Job | None) -> None:
+        """Tell what was left out, and why."""
+        done = self._index.entries and sum(1 for _ in self._index.places())
+        new = sum(part.lines for part in job.parts[len(known.parts) if known else 0 :])
+        if self._waiting:
+            self._note(f"{self._waiting} rows are under way already; glm batch status {self._output}")
+        if self._left:
+            self._note(f"{self._left} rows failed or went missing; --again submits them anew, and they are paid again")
+        if self._invalid:
+            self._note(f"{self._invalid} rows cannot be submitted; {self._output} says why")
+        if not (new or self._waiting):
+            self._note("nothing is left to submit" if done else "there is nothing to submit")
