@@ -11,6 +11,7 @@ from glmcli.batch import index as states
 from glmcli.batch.entry import status_of
 from glmcli.batch.item import Item
 from glmcli.batch.jobs import job as jobs
+from glmcli.batch.jobs.standings import rows
 from glmcli.batch.row import Row
 from glmcli.chat import Request
 from glmcli.errors import OutputError
@@ -125,7 +126,7 @@ class Collection:
             where = f"line {fault.line}: " if fault.line is not None else ""
             self._note(f"part {part.number}: {where}{fault.message or 'refused'} ({fault.code or 'no code'})")
         missing = sum(1 for row in self._asked.rows() if row.part == part.number and not _has_line(row, index))
-        lacking = f", {missing} rows are missing" if missing else ""
+        lacking = f", {rows(missing, 'is', 'are')} missing" if missing else ""
         self._note(f"part {part.number} is {state.state}: {written} new lines of {part.lines}{lacking}")
 
     def pending(self, index: Index) -> tuple[int, int]:

@@ -98,9 +98,9 @@ class Packing:
             file.write(pieces)
         except OSError as error:
             raise self._error(error) from error
-        self._asked.add(
-            AskedRow(file.number, name, item.id, item.row.line, item.hash, item.calls + 1, item.row.columns)
-        )
+        before = self._asked.latest(item.id)
+        calls = max(item.calls, before.calls if before else 0) + 1
+        self._asked.add(AskedRow(file.number, name, item.id, item.row.line, item.hash, calls, item.row.columns))
 
     def _file(self, model: str, form: BatchForm, size: int) -> _Growing:
         if model not in self._open:

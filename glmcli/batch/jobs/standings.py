@@ -18,6 +18,11 @@ def line(state: BatchState, now: float, label: str = "") -> str:
     return "\t".join(field for field in fields if field) + "\n"
 
 
+def rows(count: int, one: str = "", many: str = "") -> str:
+    """`1 row`, `2 rows`, and the verb that belongs to it."""
+    return f"{count} row{'s' * (count != 1)} {one if count == 1 else many}".rstrip()
+
+
 def _counts(state: BatchState) -> str:
     if state.total is None and state.completed is None:
         return "no counts yet"

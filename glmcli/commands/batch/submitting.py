@@ -13,7 +13,7 @@ from glmcli.batch.item import Item
 from glmcli.batch.jobs import job as jobs
 from glmcli.batch.jobs.asked import Asked
 from glmcli.batch.jobs.lines import Packing
-from glmcli.batch.jobs.standings import line
+from glmcli.batch.jobs.standings import line, rows
 from glmcli.batch.jobs.submission import Submission
 from glmcli.catalogue import find
 from glmcli.commands.batch.asking import intake_of, writing_of
@@ -41,7 +41,7 @@ def submit(app: App, given: Mapping[str, Any]) -> None:
         GlmError: as its exit code says.
     """
     own = {name: value for name, value in given.items() if name in _OWN}
-    asking = {name: value for name, value in given.items() if name not in _OWN} | {"no_stream": True}
+    asking = {name: value for name, value in given.items() if name not in _OWN}
     with ExitStack() as stack:
         signals.heed()
         prepared = prepare(app, asking, stack)
@@ -59,6 +59,7 @@ class _Submitting:
         self._address: str | None = own.get("input_url")
         self._output = prepared.options.output or ""
         self._provider = prepared.candidates[0].provider
+        prepared.questions.base(prepared.candidates[0].request.replace(stream=False))
         self._index = Index()
         self._waiting = self._left = self._invalid = 0
 
@@ -138,7 +139,9 @@ class _Submitting:
         self._say(job, known)
         if not job.parts:
             if self._invalid:
-                raise FailedRowsError(f"none of the {self._invalid} rows can be submitted", fix=f"see {self._output}")
+                raise FailedRowsError(
+                    f"there is nothing to submit: {rows(self._invalid)} cannot be", fix=f"see {self._output}"
+                )
             return
         first = self._prepared.candidates[0]
         service = service_at(self._app, Reached(self._provider, first.call, first.proxy), self._prepared.options)
@@ -218,10 +221,11 @@ class _Submitting:
         done = self._index.entries and sum(1 for _ in self._index.places())
         new = sum(part.lines for part in job.parts[len(known.parts) if known else 0 :])
         if self._waiting:
-            self._note(f"{self._waiting} rows are under way already; glm batch status {self._output}")
+            self._note(f"{rows(self._waiting, 'is', 'are')} under way already; glm batch status {self._output}")
         if self._left:
-            self._note(f"{self._left} rows failed or went missing; --again submits them anew, and they are paid again")
+            them = "--again submits what may succeed anew, and it is paid again"
+            self._note(f"{rows(self._left)} failed or went missing; {them}")
         if self._invalid:
-            self._note(f"{self._invalid} rows cannot be submitted; {self._output} says why")
+            self._note(f"{rows(self._invalid)} cannot be submitted; {self._output} says why")
         if not (new or self._waiting):
             self._note("nothing is left to submit" if done else "there is nothing to submit")
