@@ -1,4 +1,4 @@
-"""Batches that a provider runs: the installed program against the sandbox, and against servers that say what a test wants."""
+"""Batches that a provider runs: the installed program against the sandbox, and servers that say what we want."""
 
 from __future__ import annotations
 
@@ -395,7 +395,7 @@ def test_two_commands_do_not_write_one_output(home, cwd, job) -> None:
         assert "in use by another glm" in done.err
 
 
-def test_a_job_file_does_not_say_where_a_key_goes(job, glm, cwd, places) -> None:
+def test_a_job_file_does_not_say_where_a_key_goes(job, places) -> None:
     with Server(looked()) as server:
         own = job(*BIGMODEL, "--base-url", places["bigmodel"])
         own.write(rows(1))
@@ -505,7 +505,7 @@ def test_tokenhub_reads_the_lines_at_an_address(job, cwd) -> None:
 # How lines end
 
 
-def test_every_way_in_which_a_line_says_no(job, cwd) -> None:
+def test_every_way_in_which_a_line_says_no(job) -> None:
     ended = looked("completed", output_file_id="out_1", error_file_id="err_1", created_at=1795312800000)
     cut = {"choices": [{"index": 0, "finish_reason": "length", "message": {"content": "half"}}]}
     filtered = {"choices": [{"index": 0, "finish_reason": "sensitive", "message": {"content": ""}}]}
@@ -599,16 +599,17 @@ def test_an_expired_batch_and_its_second_one(home, cwd, job) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "status", "code"),
+    ("fault", "ending"),
     [
-        ("429", "failed", 11),
-        ("500", "failed", 11),
-        ("length", "incomplete", 15),
-        ("cut", None, 11),
-        ("1301", "filtered", 15),
+        ("429", ("failed", 11)),
+        ("500", ("failed", 11)),
+        ("length", ("incomplete", 15)),
+        ("cut", (None, 11)),
+        ("1301", ("filtered", 15)),
     ],
 )
-def test_faults_of_the_sandbox_hit_lines(home, cwd, job, fault, status, code) -> None:
+def test_faults_of_the_sandbox_hit_lines(home, cwd, job, fault, ending) -> None:
+    status, code = ending
     with sandbox(home, cwd, "--fault", f"{fault}:0.5") as urls:
         own = job(*BIGMODEL, "--base-url", urls["bigmodel"])
         own.write(rows(4))

@@ -15,7 +15,7 @@ from processes import error_of, shell
 HERE = Path(__file__)
 COMMANDS = ("ask", "stream", "vision", "tools", "batch", "models", "sandbox")
 TOOL_COMMANDS = ("run", "check", "list", "call")
-BATCH_COMMANDS = ("report",)
+BATCH_COMMANDS = ("report", "submit", "status", "fetch", "cancel", "list")
 LEVELS = (
     (),
     *((command,) for command in COMMANDS),
@@ -125,7 +125,13 @@ def test_help_works_with_a_broken_configuration_at_its_place(glm, home, cwd) -> 
 
 @pytest.mark.parametrize(
     ("command", "missing"),
-    [(("tools", "list"), "FILE"), (("tools", "check"), "FILE..."), (("batch", "report"), "FILE|-")],
+    [
+        (("tools", "list"), "FILE"),
+        (("tools", "check"), "FILE..."),
+        (("batch", "report"), "FILE|-"),
+        (("batch", "fetch"), "FILE"),
+        (("batch", "status"), "FILE|ID"),
+    ],
 )
 def test_a_missing_argument_is_named(glm, command, missing) -> None:
     done = glm(*command)

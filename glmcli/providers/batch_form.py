@@ -40,7 +40,7 @@ class BatchForm(Record):
 
 _MB = 1_000_000  # as the pages write it; a server that means 1,048,576 takes these too
 
-# docs.bigmodel.cn/cn/guide/tools/batch and /cn/faq/batch-api-issues (2026): 50,000 lines, 100 MB, `/v4/…` in each line.
+# docs.bigmodel.cn/cn/guide/tools/batch, …/cn/faq/batch-api-issues (2026): 50,000 lines, 100 MB, `/v4/…` in each line.
 # `auto_delete_input_file` is true where it is not said: docs.bigmodel.cn, create batch; zai-sdk 0.2.3 on PyPI.
 BIGMODEL = BatchForm(url="/v4/chat/completions", auto_delete=True, most_lines=50_000, most_bytes=100 * _MB)
 
@@ -53,7 +53,7 @@ MODELSTUDIO = BatchForm(
     models={"batch-test-model": BatchForm(url="/v1/chat/ds-test", most_lines=100, most_bytes=_MB, most_line_bytes=_MB)},
 )
 
-# cloud.tencent.com/document/product/1823/130849 (2026-04-28): `input_file_id` is a public address; `/files` is not there.
+# cloud.tencent.com/document/product/1823/130849 (2026-04-28): `input_file_id` is a public address, no /files.
 TOKENHUB = BatchForm(uploads=False)
 
 # platform.openai.com/docs/api-reference/batch/create (2026): 50,000 lines, 200 MB. Gateways in front of vLLM and SGLang

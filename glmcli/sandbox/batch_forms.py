@@ -1,8 +1,8 @@
 """How providers write files and batches: what differs between them.
 
-Sources: BigModel's docs (guide/tools/batch, create batch, 2026) and the tests of zai-sdk 0.2.3 on PyPI, whose replies have
-`fileName`, milliseconds, empty strings and counts of null; help.aliyun.com, batch-interfaces-compatible-with-openai (2025)
-and github.com/cnblogs/dashscope-sdk@7afccbd, RawHttpData, whose empty list is `data: null`; for OpenAI
+Sources: BigModel's docs (guide/tools/batch, create batch, 2026) and the tests of zai-sdk 0.2.3 on PyPI, whose replies
+have `fileName`, milliseconds, empty strings and counts of null; help.aliyun.com,
+batch-interfaces-compatible-with-openai (2025) and github.com/cnblogs/dashscope-sdk@7afccbd, RawHttpData, whose empty list is `data: null`; for OpenAI
 platform.openai.com/docs/api-reference/batch (2026).
 """
 
@@ -30,8 +30,9 @@ class BatchForm:
         ticks: of its clock in a second.
         null_lists: an empty list is null.
         null_counts: counts are null at first.
-        answers: models that are no GLM, and what they answer; each has an endpoint of its own.
         refuses_glm: no GLM model is served.
+        test_model: one that costs nothing, with an endpoint of its own.
+        extra: what else stands in the reply to an upload.
     """
 
     endpoint: str = "/v1/chat/completions"

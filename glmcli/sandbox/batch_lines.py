@@ -60,7 +60,7 @@ def faults(data: bytes, form: BatchForm, endpoint: str) -> list[Json]:
         model = str(request.get("body", {}).get("model"))
         models.add(model)
         url, name = str(request.get("url")), str(request.get("custom_id"))
-        if url not in (endpoint, form.endpoint_of(model)) or url != endpoint:
+        if url != endpoint or url != form.endpoint_of(model):
             fault(number, "url_not_found", "url", f"The provided url '{url}' is not supported by the Batch API.")
         if name in seen:
             fault(number, "duplicate_custom_id", "custom_id", f"The custom_id '{name}' is not unique.")
@@ -98,7 +98,9 @@ def _requests(data: bytes) -> list[dict[str, Any]]:
     return found
 
 
-def _line(name: str, form: BatchForm, request: dict[str, Any], kind: str | None, ids: Ids, done: Done) -> None:
+def _line(  # noqa: PLR0913, PLR0917 - each is a side of it
+    name: str, form: BatchForm, request: dict[str, Any], kind: str | None, ids: Ids, done: Done
+) -> None:
     provider, said = PROVIDERS[name], {"id": ids.uuid, "custom_id": request.get("custom_id")}
 
     def answered(body: Json, status: int = 200) -> None:
@@ -127,8 +129,8 @@ def _line(name: str, form: BatchForm, request: dict[str, Any], kind: str | None,
 def _failed(name: str, failure: Failure, ids: Ids, said: Json, done: Done) -> None:
     """A refusal inside the answers, or a failure in the file of errors.
 
-    The text of the page has `error: {code, message}`, the program beside it `error_code` and `error_message`: help.aliyun.com,
-    batch-interfaces-compatible-with-openai (2025). So every other line has the one, and the rest the other.
+    help.aliyun.com, batch-interfaces-compatible-with-openai (2025): the text has `error: {code, message}`, the program
+    beside it `error_code` and `error_message`. So every other line has the one, and the rest the other.
     """
     if failure.status < _SERVER_ERROR:
         response = {"status_code": failure.status, "request_id": ids.uuid, "body": WRITERS[name](failure, ids)}

@@ -60,21 +60,24 @@ class Batches:
         match incoming.method, path.strip("/").split("/"):
             case "POST", ["files"]:
                 return self._upload(name, form, incoming, ids)
-            case "GET", ["files", identity, "content"] if (name, identity) in self._files:
-                return Response(200, "application/octet-stream", (self._files[name, identity],))
             case "POST", ["batches"]:
                 return self._create(name, form, incoming, ids)
             case "GET", ["batches"]:
                 return _json(self._page(name, form, incoming.target.partition("?")[2]))
-            case "GET", ["batches", identity] if batch := self._batches.get((name, identity)):
-                self._go_on(name, form, batch)
-                return _json(_shown(form, batch))
-            case "POST", ["batches", identity, "cancel"] if batch := self._batches.get((name, identity)):
-                batch.state = "cancelling" if batch.state in _WAY[:-1] else batch.state
-                return _json(_shown(form, batch))
-            case _, ["files" | "batches", *_]:
-                return _refused(name, Failure(404, "404", f"No such thing: {path}"), ids)
-        return None
+            case "GET", ["files", identity, "content"] if (name, identity) in self._files:
+                return Response(200, "application/octet-stream", (self._files[name, identity],))
+            case method, ["batches", identity, *more] if batch := self._batches.get((name, identity)):
+                return self._look(name, form, batch, (method, *more))
+        return _refused(name, Failure(404, "404", f"No such thing: {path}"), ids)
+
+    def _look(self, name: str, form: BatchForm, batch: _Batch, how: tuple[str, ...]) -> Response | None:
+        if how == ("POST", "cancel"):
+            batch.state = "cancelling" if batch.state in _WAY[:-1] else batch.state
+        elif how == ("GET",):
+            self._go_on(name, form, batch)
+        else:
+            return None
+        return _json(_shown(form, batch))
 
     def _new(self, start: str) -> str:
         return f"{start}{next(self._serials):024x}"

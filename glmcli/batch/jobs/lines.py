@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from glmcli.providers.batch_form import BatchForm
     from glmcli.providers.row import Provider
 
-# No page names the characters that an id may have. These, and no more than 64 of them, every service of this kind takes:
-# docs.together.ai/docs/inference/batch (2026) says 64.
+# No page names the characters that an id may have. These every service should take, and no more than 64 of them:
+# docs.together.ai/docs/inference/batch (2026).
 _SAFE = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 _DIGITS = 40
 
@@ -67,7 +67,7 @@ class _Growing:
 class Packing:
     """Writes the files."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - each is a side of it
         self, output: str, provider: Provider, form: BatchForm, asked: Asked, first: int, admit: Callable[[str], None]
     ) -> None:
         """Parts are numbered from `first`; `admit` raises for a model that the provider does not serve."""

@@ -1,8 +1,8 @@
 """From a line of a provider's answers to how the row ended, by the same rules as for every other answer. Pure.
 
 A line can say no in many places: a status that is no success inside the file of answers, `error: {code, message}`,
-`error_code` and `error_message` (help.aliyun.com, batch-interfaces-compatible-with-openai, 2025: the text has the one, the
-program beside it the other), or an error where the answer should stand.
+`error_code` and `error_message` (help.aliyun.com, batch-interfaces-compatible-with-openai, 2025: the text has the one,
+the program beside it the other), or an error where the answer should stand.
 """
 
 from __future__ import annotations

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
-
-import typer
 
 from glmcli.commands.batch.reach import flags
 from glmcli.commands.batch.status import FILE_OR_ID, PROVIDER
@@ -13,6 +10,8 @@ from glmcli.commands.options import declare
 from glmcli.commands.tree import single
 
 if TYPE_CHECKING:
+    import typer
+
     from glmcli.app import App
 
 
@@ -26,11 +25,10 @@ def _cancel(ctx: typer.Context, given: dict[str, Any]) -> None:
 
     signals.heed()
     app: App = ctx.obj
-    with ExitStack() as stack:
-        looking = Looking(app, given, stack, ("file",))
-        looking.look()
-        looking.cancel()
-        looking.show(as_json=False)
+    looking = Looking(app, given, ("file",))
+    looking.look()
+    looking.cancel()
+    looking.show(as_json=False)
 
 
 command = single("cancel", declare(_cancel, (*PROVIDER, *flags()), [FILE_OR_ID]))

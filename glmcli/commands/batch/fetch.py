@@ -24,8 +24,8 @@ _FILE = inspect.Parameter(
 def _fetch(ctx: typer.Context, given: dict[str, Any]) -> None:
     """Bring the answers of all batches that have ended into the output: one line a row, as batch run writes it.
 
-    Once fetched, a row is never written twice, whatever interrupts it. Exit 0: every row has a complete answer; 11: some
-    are under way, or may get one if they are submitted anew (submit --again); 15: the rest would only fail again.
+    A row is never written twice, whatever interrupts it. Exit 0: every row has a complete answer; 11: some are under
+    way, or may get one if they are submitted anew (submit --again); 15: the rest would only fail again.
     """
     from glmcli.commands.batch.fetching import fetch
 

@@ -37,7 +37,7 @@ def fetch(app: App, given: Mapping[str, Any]) -> None:
     with ExitStack() as stack:
         ledger, index = stack.enter_context(Ledger(output)), Index()
         job = job_of(output)  # the lock is ours: nobody changes it now
-        service = reach.service(app, options.replace(provider=job.provider), stack)
+        service = reach.service(app, options.replace(provider=job.provider))
         reach.same_place(job, service.provider, output)
         load(ledger, index)
         asked = stack.enter_context(Asked(output, job.rows_bytes, job.rows_sha256))

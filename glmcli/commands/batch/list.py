@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
-
-import typer
 
 from glmcli.commands.batch.reach import flags
 from glmcli.commands.batch.status import PROVIDER
@@ -15,6 +12,8 @@ from glmcli.commands.tree import single
 from glmcli.errors import UsageError
 
 if TYPE_CHECKING:
+    import typer
+
     from glmcli.app import App
 
 _FLAGS = (*PROVIDER, Flag("json", ("--json",), "switch", "List", "Print one JSON object a line."), *flags())
@@ -32,11 +31,10 @@ def _list(ctx: typer.Context, given: dict[str, Any]) -> None:
     if "provider" not in given:
         raise UsageError("whose batches?", fix="-P PROVIDER")
     reach.set_terminal(app, given)
-    with ExitStack() as stack:
-        service = reach.service(app, reach.options_of(given, ("json",)), stack)
-        now = time.time()
-        for state in service.all():
-            app.terminal.stdout.write(json_line(plain(state, now)) if given.get("json") else line(state, now))
+    service = reach.service(app, reach.options_of(given, ("json",)))
+    now = time.time()
+    for state in service.all():
+        app.terminal.stdout.write(json_line(plain(state, now)) if given.get("json") else line(state, now))
 
 
 command = single("list", declare(_list, _FLAGS))

@@ -13,7 +13,6 @@ from glmcli.output.json_reply import line as json_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from contextlib import ExitStack
 
     from glmcli.app import App
     from glmcli.batch.jobs.service import Service
@@ -29,7 +28,7 @@ class Looking:
         states: by the number of the part, from 1.
     """
 
-    def __init__(self, app: App, given: Mapping[str, Any], stack: ExitStack, own: tuple[str, ...]) -> None:
+    def __init__(self, app: App, given: Mapping[str, Any], own: tuple[str, ...]) -> None:
         """`own` are the flags that are the command's own.
 
         Raises:
@@ -43,7 +42,7 @@ class Looking:
         self.job = None if options.provider else job_of(self.output)
         if self.job:
             options = options.replace(provider=self.job.provider)
-        self.service: Service = reach.service(app, options, stack)
+        self.service: Service = reach.service(app, options)
         if self.job:
             reach.same_place(self.job, self.service.provider, self.output)
         self._ids = {part.number: part.batch for part in self.job.parts} if self.job else {1: given["file"]}

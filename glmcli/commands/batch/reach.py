@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from glmcli import settings
@@ -46,7 +45,7 @@ def options_of(given: Mapping[str, Any], own: Iterable[str]) -> Options:
     return Options(**{name: value for name, value in given.items() if name not in skipped})
 
 
-def service(app: App, options: Options, stack: ExitStack) -> Service:
+def service(app: App, options: Options) -> Service:
     """The provider that these options name.
 
     Raises:

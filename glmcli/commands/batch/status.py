@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import time
-from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -38,20 +37,19 @@ FILE_OR_ID = inspect.Parameter(
 def _status(ctx: typer.Context, given: dict[str, Any]) -> None:
     """Print where each part of a job stands: its state, its counts, its age.
 
-    Exit 0: all are completed, and no request failed; 11: some are under way, or ended otherwise. A batch may stand still
-    for half an hour (measured by Qwen Code, 2026); --wait looks every 10 seconds at first, then every 60.
+    Exit 0: all are completed, and no request failed; 11: some are under way, or ended otherwise. A batch may stand
+    still for half an hour (measured by Qwen Code, 2026); --wait looks every 10 seconds at first, then every 60.
     """
     from glmcli import signals
     from glmcli.commands.batch.looking import Looking
 
     signals.heed()
     app: App = ctx.obj
-    with ExitStack() as stack:
-        looking = Looking(app, given, stack, ("file", "json", "wait", "poll"))
-        looking.look()
-        if given.get("wait"):
-            _wait(app, looking, given.get("poll"))
-        looking.show(as_json=given.get("json", False))
+    looking = Looking(app, given, ("file", "json", "wait", "poll"))
+    looking.look()
+    if given.get("wait"):
+        _wait(app, looking, given.get("poll"))
+    looking.show(as_json=given.get("json", False))
     if not looking.is_complete:
         raise PartialError("not all of it is completed", fix=looking.advice)
 

@@ -15,16 +15,16 @@ from glmcli.batch.jobs.asked import Asked
 from glmcli.batch.jobs.lines import Packing
 from glmcli.batch.jobs.standings import line, rows
 from glmcli.batch.jobs.submission import Submission
-from glmcli.catalogue import find
+from glmcli.commands.batch import lines_only
+from glmcli.commands.batch.admission import admission, agreed
 from glmcli.commands.batch.asking import intake_of, writing_of
 from glmcli.commands.batch.preparing import open_ledger, prepare
-from glmcli.commands.batch.reach import check, same_place, service_at
+from glmcli.commands.batch.reach import same_place, service_at
 from glmcli.errors import FailedRowsError, UsageError
 from glmcli.settings import Reached
-from glmcli.urls import media_url
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from glmcli.app import App
     from glmcli.batch.ledger import Ledger
@@ -64,78 +64,28 @@ class _Submitting:
         self._waiting = self._left = self._invalid = 0
 
     def run(self) -> None:
-        form = self._agree()
+        form, admit = agreed(self._prepared, self._lines, self._address), admission(self._app, self._prepared)
         if self._prepared.options.dry_run:
-            self._show(form)
+            lines_only.show(self._app, self._prepared, form, self._rows())
         elif self._lines:
-            self._pack_only(form, self._lines)
+            lines_only.write(self._app, self._prepared, form, self._rows(), admit, self._lines)
         else:
-            self._submit(form)
+            self._submit(form, admit)
 
-    def _agree(self) -> BatchForm:
-        """How the provider wants its batches.
-
-        Raises:
-            UsageError: it has none, or the flags do not fit it.
-        """
-        provider, alone = self._provider, bool(self._lines or self._prepared.options.dry_run)
-        check(provider if not alone else provider.replace(embedded=False))
-        form = provider.batch
-        assert form is not None  # noqa: S101 - checked above
-        if not alone and self._output in ("", "-"):
-            raise UsageError("a job is remembered beside its output, and there is none", fix="add -O FILE")
-        if self._address and form.uploads:
-            raise UsageError(f"--input-url: {provider.name} takes an upload", fix="leave it out")
-        if not (self._address or form.uploads or alone):
-            fix = (
-                "--lines FILE writes the lines; put the file where it can be read, and name the place with --input-url"
-            )
-            raise UsageError(f"{provider.name} reads the lines at an address", fix=fix)
-        if self._address:
-            self._address = media_url(self._address, "--input-url")
-        return form
-
-    def _show(self, form: BatchForm) -> None:
-        """Print the first line."""
-        from glmcli.batch.jobs.lines import line_of
-
-        item = next((item for item in self._rows() if isinstance(item, Item)), None)
-        if item is None:
-            raise UsageError(f"{self._prepared.source.name} has no row that can be submitted")
-        self._app.terminal.stdout.write(line_of(item, form, self._provider).decode())
-
-    def _pack_only(self, form: BatchForm, place: str) -> None:
-        """Write all lines into one file."""
-        from glmcli.batch.jobs.lines import line_of
-        from glmcli.output.destination import open_output
-
-        out = open_output(place, self._app.terminal)
-        try:
-            for item in self._rows():
-                if isinstance(item, Item):
-                    self._admit(item.request.model)
-                    out.write(line_of(item, form, self._provider).decode())
-                elif item:
-                    self._note(f"{item.why.message}: left out")
-            out.commit()
-        except BaseException:
-            out.abandon()
-            raise
-
-    def _rows(self) -> Any:  # noqa: ANN401 - an iterator of Item, Invalid and None
+    def _rows(self) -> Iterator[Item | Invalid | None]:
         intake = intake_of(self._app, self._prepared, self._index)
         if self._prepared.source.rereadable:
             intake.scan(resumes=bool(self._index.entries))
         for row in self._prepared.source.rows():
             yield intake.take(row)
 
-    def _submit(self, form: BatchForm) -> None:
+    def _submit(self, form: BatchForm, admit: Callable[[str], None]) -> None:
         ledger = open_ledger(self._app, self._prepared, self._index, self._stack)
         assert ledger is not None  # noqa: S101 - there is an output
         known = jobs.load(self._output)
         if known:
             same_place(known, self._provider, self._output)
-        job = self._packed(form, known, ledger)
+        job = self._packed(form, known, ledger, admit)
         self._say(job, known)
         if not job.parts:
             if self._invalid:
@@ -152,12 +102,14 @@ class _Submitting:
                 label = f"part {part.number} of {len(job.parts)}"
                 self._app.terminal.stdout.write(line(service.look(part.batch), time.time(), label))
 
-    def _packed(self, form: BatchForm, known: jobs.Job | None, ledger: Ledger) -> jobs.Job:
+    def _packed(
+        self, form: BatchForm, known: jobs.Job | None, ledger: Ledger, admit: Callable[[str], None]
+    ) -> jobs.Job:
         """The job with the rows that are not in it yet, written to the disk."""
         name, place = self._provider.name, self._provider.base_url
         job = known or jobs.Job(name, place, self._prepared.source.name, 0, "", ())
         with Asked(self._output, job.rows_bytes, job.rows_sha256) as asked:
-            packing = Packing(self._output, self._provider, form, asked, len(job.parts) + 1, self._admit)
+            packing = Packing(self._output, self._provider, form, asked, len(job.parts) + 1, admit)
             writing = writing_of(self._app, self._prepared, self._index, ledger)
             over = {part.number for part in job.parts if part.fetched}
             for item in self._rows():
@@ -194,27 +146,6 @@ class _Submitting:
             return False
         self._left += not self._again
         return bool(self._again)
-
-    def _admit(self, model: str) -> None:
-        """Return if the provider may serve this model in a batch.
-
-        Raises:
-            UsageError: it is known not to.
-        """
-        provider = self._provider
-        form = provider.batch
-        if not provider.catalogue or (form and model in form.models):
-            return
-        known = find(provider.catalogue, model)
-        serves = known.batch if known else None
-        if serves is False and not self._prepared.options.force:
-            raise UsageError(
-                f"the Batch API of {provider.name} does not serve {model}",
-                fix="glm batch run asks for every row itself (--force submits it anyway)",
-                model_missing=True,
-            )
-        if serves is None:
-            self._note(f"no source says whether the Batch API of {provider.name} serves {model}: not checked")
 
     def _say(self, job: jobs.Job, known: jobs.Job | None) -> None:
         """Tell what was left out, and why."""
