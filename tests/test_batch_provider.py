@@ -60,6 +60,11 @@ class Job:
     def submit(self, *more: str, **options):
         return self._glm("batch", "submit", "in.jsonl", "-O", "out.jsonl", *self._asked, *more, env=KEYS, **options)
 
+    def files(self, *names: str):
+        """Submit files, each of which is a row."""
+        listed = "\0".join(names).encode()
+        return self._glm("batch", "submit", "--files0", "-", "-O", "out.jsonl", *self._asked, env=KEYS, stdin=listed)
+
     def submit_arguments(self) -> list[str]:
         return ["batch", "submit", "in.jsonl", "-O", "out.jsonl", *self._asked]
 
@@ -248,6 +253,8 @@ def test_the_free_model_of_model_studio_and_its_limits(job, glm, places) -> None
     assert "1 row cannot be submitted" in done.err
     fetched = own.finish()
     assert fetched.code == 15
+    again = own.submit()  # says it once
+    assert again.code == 0
     found = by_id(own.output)
     assert len(found) == 102
     assert found["r7"]["answer"] == "This is a test result."  # a message without a role
@@ -295,6 +302,35 @@ def test_ids_that_a_provider_may_not_take_come_back(job, places, cwd) -> None:
     assert all(re.fullmatch("row-[0-9a-f]{40}", name) for name in sent[1:])
     assert own.finish().code == 0
     assert by_id(own.output).keys() == set(ids)
+
+
+def test_other_inputs_and_a_request_file(job, cwd, places) -> None:
+    own = job(*BIGMODEL, "--base-url", places["bigmodel"])
+    (cwd / "a b.txt").write_text("one")
+    (cwd / "ask.yaml").write_text("prompt: 'Translate {{what}}.'\nsystem: Be brief.\n")
+    own.input.write_text("id\twhat\nx\ta cat\n")
+    shown = own.submit("--format", "tsv", "-f", "ask.yaml", "-n")
+    turns = json.loads(shown.out)["body"]["messages"]
+    assert [turn["content"] for turn in turns] == ["Be brief.", "Translate a cat."]
+    files = job(*BIGMODEL, "--base-url", places["bigmodel"])
+    done = files.files("a b.txt")
+    assert done.code == 0
+    assert files.finish().code == 0
+    assert list(by_id(own.output)) == ["a b.txt"]
+
+
+def test_answers_to_another_request(job, places) -> None:
+    own = job(*BIGMODEL, "--base-url", places["bigmodel"])
+    own.write(rows(2))
+    own.submit()
+    assert own.finish().code == 0
+    done = own.submit("--temperature", "0.5")
+    assert done.code == 2
+    assert "2 finished rows answer another request" in done.err
+    assert "nothing is left to submit" in own.submit("--temperature", "0.5", "--keep-changed").err
+    assert own.submit("--temperature", "0.5", "--redo-changed").code == 0
+    assert own.finish().code == 0
+    assert sorted(entry["calls"] for entry in by_id(own.output).values()) == [2, 2]
 
 
 # What exists, whatever happens

@@ -565,9 +565,10 @@ GROUPS = {
 def test_every_group_of_facts_has_its_source(whole) -> None:
     used = {form[key] for form in whole["media"].values() for key in ("source", "detail_source") if key in form}
     used |= {provider["batch"]["source"] for provider in whole["providers"].values() if "batch" in provider}
+    alike = ("thinking", "structured_output", "cache", "defaults", "prices", "vision", "batch", "status")
+    groups = {*alike, *GROUPS}
     for who, provider in whole["providers"].items():
         for name, model in provider["models"].items():
-            groups = {"thinking", "structured_output", "cache", "defaults", "prices", "vision", "batch", "status"} | set(GROUPS)
             there = {group for group in groups if set(GROUPS.get(group, (group,))) & set(model)}
             if model.get("status", {}).get("reported"):
                 there.discard("status")

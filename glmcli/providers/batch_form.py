@@ -44,8 +44,8 @@ _MB = 1_000_000  # as the pages write it; a server that means 1,048,576 takes th
 # `auto_delete_input_file` is true where it is not said: docs.bigmodel.cn, create batch; zai-sdk 0.2.3 on PyPI.
 BIGMODEL = BatchForm(url="/v4/chat/completions", auto_delete=True, most_lines=50_000, most_bytes=100 * _MB)
 
-# help.aliyun.com, batch-interfaces-compatible-with-openai (2025): 50,000 lines, 500 MB, 6 MB a line; the model for tests
-# is free, has an endpoint of its own, and takes 100 lines and 1 MB.
+# help.aliyun.com, batch-interfaces-compatible-with-openai (2025): 50,000 lines, 500 MB, 6 MB a line. The test model is
+# free, has an endpoint of its own, and takes 100 lines and 1 MB.
 MODELSTUDIO = BatchForm(
     most_lines=50_000,
     most_bytes=500 * _MB,

@@ -1,9 +1,9 @@
 """How providers write files and batches: what differs between them.
 
 Sources: BigModel's docs (guide/tools/batch, create batch, 2026) and the tests of zai-sdk 0.2.3 on PyPI, whose replies
-have `fileName`, milliseconds, empty strings and counts of null; help.aliyun.com,
-batch-interfaces-compatible-with-openai (2025) and github.com/cnblogs/dashscope-sdk@7afccbd, RawHttpData, whose empty list is `data: null`; for OpenAI
-platform.openai.com/docs/api-reference/batch (2026).
+have `fileName`, milliseconds, empty strings and counts of null; for Model Studio help.aliyun.com,
+batch-interfaces-compatible-with-openai (2025), and github.com/cnblogs/dashscope-sdk@7afccbd, RawHttpData, whose empty
+list is `data: null`; for OpenAI platform.openai.com/docs/api-reference/batch (2026).
 """
 
 from __future__ import annotations

@@ -151,9 +151,9 @@ def _object(line: bytes) -> dict[str, Any] | None:
 
 
 def _has_line(row: AskedRow, index: Index) -> bool:
-    """Whether the output says how this very request ended, or has an answer from elsewhere."""
+    """Whether the output says how this very request ended, or has an answer to the same from elsewhere."""
     known = index.known(row.id)
-    return known is not None and (known.state == states.OK or (known.hash == row.hash and known.calls >= row.calls))
+    return known is not None and known.hash == row.hash and (known.state == states.OK or known.calls >= row.calls)
 
 
 def _is_written(row: AskedRow, outcome: Outcome, index: Index) -> bool:

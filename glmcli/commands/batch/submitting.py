@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from glmcli import signals
+from glmcli.batch import index as states
 from glmcli.batch.index import Index
 from glmcli.batch.intake import Invalid
 from glmcli.batch.item import Item
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from glmcli.app import App
     from glmcli.batch.ledger import Ledger
+    from glmcli.batch.writing import Writing
     from glmcli.commands.batch.preparing import Job as Prepared
     from glmcli.providers.batch_form import BatchForm
 
@@ -113,16 +115,11 @@ class _Submitting:
             writing = writing_of(self._app, self._prepared, self._index, ledger)
             over = {part.number for part in job.parts if part.fetched}
             for item in self._rows():
+                invalid = item if isinstance(item, Invalid) else None
                 if isinstance(item, Item) and self._is_wanted(item, asked, over):
-                    try:
-                        packing.add(item)
-                    except UsageError as error:
-                        if error.model_missing:
-                            raise
-                        item = Invalid(item.number, item.row, item.id, item.hash, error)  # noqa: PLW2901 - it is one
-                if isinstance(item, Invalid):
-                    writing.invalid(item)
-                    self._invalid += 1
+                    invalid = _refused(packing, item)
+                if invalid:
+                    self._refuse(invalid, writing)
             parts = packing.close()
             if self._address and len(job.parts) + len(parts) > 1:
                 raise UsageError("these rows make several files, and --input-url names one", fix="cut the input")
@@ -130,6 +127,13 @@ class _Submitting:
                 job = job.replace(rows_bytes=asked.size, rows_sha256=asked.digest, parts=(*job.parts, *parts))
                 jobs.save(self._output, job)
         return job
+
+    def _refuse(self, invalid: Invalid, writing: Writing) -> None:
+        """Let the output say why a row cannot be submitted, once."""
+        self._invalid += 1
+        known = self._index.known(invalid.id)
+        if known is None or (known.state, known.hash) != (states.INVALID, invalid.hash):
+            writing.invalid(invalid)
 
     def _is_wanted(self, item: Item, asked: Asked, over: set[int]) -> bool:
         """Whether the row is to be submitted now."""
@@ -144,6 +148,8 @@ class _Submitting:
                 )
             self._waiting += 1
             return False
+        if row.hash != item.hash:
+            return True  # --redo-changed: this was never asked
         self._left += not self._again
         return bool(self._again)
 
@@ -160,3 +166,14 @@ class _Submitting:
             self._note(f"{rows(self._invalid)} cannot be submitted; {self._output} says why")
         if not (new or self._waiting):
             self._note("nothing is left to submit" if done else "there is nothing to submit")
+
+
+def _refused(packing: Packing, item: Item) -> Invalid | None:
+    """Write the line of a row; the row as one that cannot be submitted, if the provider takes no such line."""
+    try:
+        packing.add(item)
+    except UsageError as error:
+        if error.model_missing:
+            raise
+        return Invalid(item.number, item.row, item.id, item.hash, error)
+    return None
