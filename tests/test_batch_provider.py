@@ -100,7 +100,7 @@ def uploaded(identity: str = "file_1"):
 
 
 def batch(state: str = "validating", identity: str = "batch_1", **more: Any) -> dict[str, Any]:
-    return {"id": identity, "object": "batch", "status": state, "input_file_id": "file_1", **more}
+    return {"id": identity, "object": "batch", "status": state, "input_file_id": "file_1"} | more
 
 
 def looked(state: str = "validating", identity: str = "batch_1", **more: Any):
@@ -369,6 +369,21 @@ def test_killed_while_uploading(home, cwd, job) -> None:
     assert server.requests[0].body == server.requests[1].body
 
 
+def test_another_batch_of_the_same_address(home, cwd, job) -> None:
+    """An address may have served before: an older batch of it is none of ours."""
+    url = "https://cos.example/lines.jsonl"
+    older = {"data": [batch(identity="older", input_file_id=url, created_at=1_000)]}
+    scripts = ([Hold()], reply(200, older), looked(), looked())
+    with served(job, *scripts, asked=("-m", "tokenhub/glm-5")) as (server, own):
+        with running(home, cwd, *own.submit_arguments(), "--input-url", url, env=KEYS) as process:
+            wait_for(lambda: server.requests)
+            process.kill()
+            process.wait()
+        assert own.submit("--input-url", url).code == 0
+    assert paths(server)[:3] == ["POST /batches", "GET /batches?limit=100", "POST /batches"]
+    assert own.parts[0]["batch"] == "batch_1"
+
+
 def test_a_batch_that_may_have_come_into_being_is_not_asked_for_again(job) -> None:
     failed = reply(502, "<html>bad gateway</html>", content_type="text/html")
     with served(job, uploaded(), failed, reply(200, {"data": [batch()]}), looked("in_progress")) as (server, own):
@@ -379,8 +394,9 @@ def test_a_batch_that_may_have_come_into_being_is_not_asked_for_again(job) -> No
     assert paths(server)[1:] == ["POST /batches", "GET /batches?limit=100", "GET /batches/batch_1"]
 
 
-def test_no_money_and_then_some(job) -> None:
-    broke = reply(429, {"error": {"code": "1113", "message": "Insufficient balance"}})
+@pytest.mark.parametrize("status", [429, 200])
+def test_no_money_and_then_some(job, status) -> None:
+    broke = reply(status, {"error": {"code": "1113", "message": "Insufficient balance"}})
     with served(job, uploaded(), broke, looked(), looked()) as (server, own):
         assert own.submit().code == 4
         assert own.parts[0]["state"] == "uploaded"
@@ -480,6 +496,7 @@ def test_the_rows_are_as_they_were(job, cwd, places, damage) -> None:
     # What a crash wrote behind it does not count.
     file.write_bytes(data + b'{"part": 2, "cus')
     assert own.finish().code == 0
+    assert file.read_bytes() == data
 
 
 # Who has a Batch API, and for which models
@@ -571,8 +588,9 @@ def test_every_way_in_which_a_line_says_no(job) -> None:
         },
         {"custom_id": "r10", "error": {"error_code": "1113", "error_message": "no money"}},
         {"custom_id": "r11", "error": "just words"},
+        {"custom_id": "r12", "response": {"status_code": 503, "request_id": "q-1", "body": None}, "error": None},
     )
-    with served(job, uploaded(), looked(), looked(), ended, output, errors, count=13) as (_, own):
+    with served(job, uploaded(), looked(), looked(), ended, output, errors, count=14) as (_, own):
         assert own.submit().code == 0
         done = own.ask("fetch", "--keep-partial")
     assert done.code == 11
@@ -590,10 +608,12 @@ def test_every_way_in_which_a_line_says_no(job) -> None:
         "r9": ("failed", "busy"),
         "r10": ("failed", "quota"),
         "r11": ("failed", "busy"),
+        "r12": ("failed", "busy"),
     }
     assert (found["r1"]["partial"], found["r1"]["final"], found["r3"]["final"]) == ("half", True, False)
     assert found["r0"]["answer"] == "to r0"
     assert found["r9"]["error"]["why"] == "later"
+    assert found["r12"]["request_id"] == "q-1"
     assert "left out a line of answers that belongs to no row" in done.err
     assert "1 row is missing" in done.err
 

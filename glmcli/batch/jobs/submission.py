@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from glmcli.providers.batch_form import BatchForm
     from glmcli.providers.batches import BatchState
 
+_CLOCKS = 600.0  # seconds by which two clocks may differ
 _LOOK = "the same command again looks whether the batch is there, and asks for it only if it is not"
 
 
@@ -83,9 +84,8 @@ class Submission:
     def _find(self, part: Part) -> BatchState | None:
         """The batch that an earlier command may have asked for, without learning of it."""
         known = {each.batch for each in self.job.parts}
-        return next(
-            (each for each in self._service.all() if each.input_file == part.file and each.id not in known), None
-        )
+        fresh = (each for each in self._service.all() if each.input_file == part.file and each.id not in known)
+        return next((each for each in fresh if self._form.uploads or _is_younger(each, part)), None)
 
     def _created(self, part: Part, state: BatchState) -> None:
         self._saved(part.replace(state=state.state, batch=state.id))
@@ -100,3 +100,9 @@ class Submission:
 
 def _now() -> str:
     return datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _is_younger(state: BatchState, part: Part) -> bool:
+    """Whether a batch was made for this part: an address, unlike an uploaded file, may have served others before."""
+    asked = datetime.fromisoformat(part.created).timestamp() if part.created else 0.0
+    return state.created is not None and state.created > asked - _CLOCKS
