@@ -75,7 +75,7 @@ _glm() {
     word=${COMP_WORDS[number]}
     [[ $word == -- ]] && only_arguments=yes
     case $place/$word in
-      /ask|/stream|/vision|/tools|/tools/run|/tools/check|/tools/list|/tools/call|/batch|/batch/run|/batch/submit|/batch/status|/batch/fetch|/batch/cancel|/batch/list|/batch/report|/models|/sandbox) place+=/$word ;;
+      /ask|/stream|/vision|/tools|/tools/run|/tools/check|/tools/list|/tools/call|/batch|/batch/run|/batch/sample|/batch/merge|/batch/submit|/batch/status|/batch/fetch|/batch/cancel|/batch/list|/batch/report|/models|/sandbox) place+=/$word ;;
     esac
   done
   [[ $only_arguments ]] || case $place:$flag in
@@ -87,10 +87,10 @@ _glm() {
       _glm_add -W "bigmodel zai modelstudio dashscope tokenhub vllm sglang ollama llamacpp openai sandbox"
       return
       ;;
-    *:--base-url|*:--var|*:--think-budget|*:--temperature|*:--top-p|*:--top-k|*:--repetition-penalty|*:--max-tokens|*:--seed|*:--stop|*:-o|*:--option|*:--retries|*:--retry-max-time|*:--connect-timeout|*:--first-timeout|*:--idle-timeout|*:--deadline|*:--video|*:--file|*:--max-steps|*:--approve|*:--args|*:-j|*:--jobs|*:--rpm|*:--tpm|*:--max-failures|*:--max-cost|*:--input-url|*:--poll|*:--port|*:--latency|*:--pace)
+    *:--base-url|*:--var|*:--think-budget|*:--temperature|*:--top-p|*:--top-k|*:--repetition-penalty|*:--max-tokens|*:--seed|*:--stop|*:-o|*:--option|/batch/sample:-n|*:--retries|*:--retry-max-time|*:--connect-timeout|*:--first-timeout|*:--idle-timeout|*:--deadline|*:--video|*:--file|*:--max-steps|*:--approve|*:--args|*:-j|*:--jobs|*:--rpm|*:--tpm|*:--max-failures|*:--max-cost|*:--count|*:--input-url|*:--poll|*:--port|*:--latency|*:--pace)
       return
       ;;
-    *:--key-file|*:-f|*:--request|*:-a|*:--attach|*:--session|*:-O|*:--output|*:--image|*:--at|*:--tools|*:--files0|*:--csv|*:--lines|*:--html)
+    *:--key-file|*:-f|*:--request|*:-a|*:--attach|*:--session|*:-O|*:--output|*:--image|*:--at|*:--tools|*:--files0|*:--csv|*:--input|*:--lines|*:--html)
       _glm_files
       return
       ;;
@@ -194,7 +194,7 @@ _glm() {
       if [[ $cur == -* && ! $only_arguments ]]; then
         _glm_add -W "-h --help"
       else
-        _glm_add -W "run submit status fetch cancel list report"
+        _glm_add -W "run sample merge submit status fetch cancel list report"
       fi
       ;;
     /batch/run)
@@ -202,6 +202,18 @@ _glm() {
         _glm_add -W "--format --files0 --ordered --text --csv -j --jobs --rpm --tpm --max-failures --max-cost --shard --retry-failed --no-retry-failed --redo-changed --keep-changed -m --model -P --provider --base-url --key-file --fallback --force -f --request --var -s --system -a --attach --think --no-think --effort --think-budget --temperature --top-p --top-k --repetition-penalty --max-tokens --seed --stop -o --option --no-stream -O --output --keep-partial --allow-empty --exact --plain -n --dry-run -q --quiet -v --verbose --retries --retry-max-time --connect-timeout --first-timeout --idle-timeout --deadline -h --help"
       else
         _glm_files
+      fi
+      ;;
+    /batch/sample)
+      if [[ $cur == -* && ! $only_arguments ]]; then
+        _glm_add -W "-n --count --json --format --files0 --ordered --text --csv -j --jobs --rpm --tpm --max-failures --max-cost --shard --retry-failed --no-retry-failed --redo-changed --keep-changed -m --model -P --provider --base-url --key-file --fallback --force -f --request --var -s --system -a --attach --think --no-think --effort --think-budget --temperature --top-p --top-k --repetition-penalty --max-tokens --seed --stop -o --option --no-stream -O --output --keep-partial --allow-empty --exact --plain --dry-run -q --quiet -v --verbose --retries --retry-max-time --connect-timeout --first-timeout --idle-timeout --deadline -h --help"
+      else
+        _glm_files
+      fi
+      ;;
+    /batch/merge)
+      if [[ $cur == -* && ! $only_arguments ]]; then
+        _glm_add -W "-O --output --input --format --keep-changed -q --quiet -h --help"
       fi
       ;;
     /batch/submit)

@@ -23,14 +23,18 @@ class Record:
     """
 
     __match_args__: ClassVar[tuple[str, ...]] = ()
+    _names: ClassVar[frozenset[str]] = frozenset()
     _required: ClassVar[frozenset[str]] = frozenset()
+    _defaults: ClassVar[dict[str, Any]] = {}  # of all fields, in order; None of those that are required
     _hidden: ClassVar[tuple[str, ...]] = ()  # fields that the repr leaves out
 
     def __init_subclass__(cls) -> None:
         """Learn the fields."""
         names = tuple(name for name in get_annotations(cls) if name[0] != "_")
         cls.__match_args__ = names  # type: ignore[misc]
-        cls._required = frozenset(name for name in cls.__match_args__ if not hasattr(cls, name))
+        cls._names = frozenset(names)
+        cls._required = frozenset(name for name in names if not hasattr(cls, name))
+        cls._defaults = {name: getattr(cls, name, None) for name in names}
 
     def __init__(self, *values: Any, **named: Any) -> None:  # noqa: ANN401 - each class types its own fields
         """Take the fields.
@@ -38,12 +42,15 @@ class Record:
         Raises:
             TypeError: one is missing, or there is none of that name.
         """
-        given = dict(zip(self.__match_args__, values, strict=False)) | named
+        given = {**dict(zip(self.__match_args__, values, strict=False)), **named} if values else named
         if not self._required <= given.keys() or len(given) != len(values) + len(named):
             raise TypeError(f"{type(self).__name__} needs {sorted(self._required)}, got {sorted(given)}")
-        if not given.keys() <= set(self.__match_args__):
-            raise TypeError(f"{type(self).__name__} has no {sorted(given.keys() - set(self.__match_args__))}")
+        if not given.keys() <= self._names:
+            raise self._unknown(given)
         self.__dict__.update(given)
+
+    def _unknown(self, given: Mapping[str, Any]) -> TypeError:
+        return TypeError(f"{type(self).__name__} has no {sorted(given.keys() - self._names)}")
 
     def __setattr__(self, name: str, value: object) -> None:
         """Refuse: a record never changes."""
@@ -64,11 +71,19 @@ class Record:
 
     def fields(self) -> dict[str, Any]:
         """All fields by name, in order."""
-        return {name: getattr(self, name) for name in self.__match_args__}
+        return {**self._defaults, **self.__dict__}
 
     def replace(self, **changes: Any) -> Self:  # noqa: ANN401 - as above
-        """The same value with other fields."""
-        return type(self)(**{**self.fields(), **changes})
+        """The same value with other fields.
+
+        Raises:
+            TypeError: there is none of that name.
+        """
+        if not changes.keys() <= self._names:
+            raise self._unknown(changes)
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__, **changes)
+        return other
 
 
 EMPTY: Mapping[str, Any] = {}  # a default that nobody writes to

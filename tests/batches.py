@@ -34,7 +34,7 @@ def flags(fleet: Fleet) -> list[str]:
 
 def entries(path: Path) -> list[dict[str, Any]]:
     """The lines of an output, each of which must be whole."""
-    data = path.read_bytes()
+    data = path.read_bytes() if path.exists() else b""
     assert data.endswith(b"\n") or not data
     return [json.loads(line) for line in data.split(b"\n")[:-1]]
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import threading
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
@@ -43,7 +44,8 @@ def refused(body: dict, *headers: str, status: int = 429) -> Said:
 
 def prompt_of(body: dict[str, Any]) -> str:
     """The last message's text."""
-    return body["messages"][-1]["content"]
+    content = body["messages"][-1]["content"]
+    return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
 
 
 class Fleet:
@@ -67,6 +69,7 @@ class Fleet:
         self.asked: list[str] = []  # prompts, as they came
         self.answers: Counter[str] = Counter()  # prompts that were answered with 200
         self.bodies: list[dict] = []
+        self.answered = 0
         self.refused = 0
         self.in_flight = 0
         self.most_in_flight = 0
@@ -105,6 +108,12 @@ class Fleet:
         with self.came:
             assert self.came.wait_for(lambda: len(self.asked) >= count, seconds), f"only {len(self.asked)} came"
 
+    def wait_for_answers(self, count: int, seconds: float = 300.0) -> None:
+        """Return when so many rows were answered, or the server has ended."""
+        until = time.monotonic() + seconds
+        while self.answered < count and self._thread.is_alive() and time.monotonic() < until:
+            time.sleep(0.005)
+
     def take(self, client: _Client, body: dict) -> None:
         prompt = prompt_of(body)
         with self.came:
@@ -130,6 +139,8 @@ class Fleet:
         self.leave(client)
         if said.status == 200:
             self.answers[prompt] += 1
+            self.answered += 1
+        self.refused += said.status == 429
         client.say(said)
 
     def leave(self, client: _Client) -> None:

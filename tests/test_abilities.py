@@ -20,7 +20,7 @@ PICTURE = Media("image", url="https://x.example/a.png", name="a.png")
 
 
 def asked(model: str, *media: Media, **fields: Any) -> Request:
-    message = Message("user", "Answer in JSON.", media=media)
+    message = Message("user", "Answer in JSON.", parts=media)
     return Request(model, (message,), **({"stream": True} | fields))
 
 
@@ -161,6 +161,30 @@ def test_a_call_can_be_demanded_of_a_model_that_does_not_think() -> None:
         ("modelstudio cannot demand a call while the model thinks", "--no-think")
     ]
     assert objected("modelstudio", demanded.replace(think=False)) == []
+
+
+def test_what_a_provider_does_not_take_of_tools() -> None:
+    many = tuple(WEATHER.replace(name=f"weather{number}") for number in range(129))
+    assert objected("zai", asked("glm-5", tools=many)) == [("zai takes at most 128 tools", "these are 129")]
+    search = WEATHER.replace(name="search")
+    assert objected("modelstudio", asked("glm-5", tools=(search,))) == [
+        ("modelstudio refuses a tool named 'search'", "give it another name")
+    ]
+
+
+def test_what_is_remarked_of_pieces_of_calls() -> None:
+    whole = asked("glm-5", tools=(WEATHER,), tool_stream=True, stream=False)
+    assert "--tool-stream has no effect without a stream" in remarked("zai", whole)
+    unlisted = asked("tomorrow", tools=(WEATHER,), tool_stream=True, stream=True)
+    said = "tomorrow at zai is not listed among the models that have tool_stream"
+    assert said in remarked("zai", unlisted)
+
+
+def test_json_that_nobody_asked_for_in_words() -> None:
+    silent = asked("glm-5", extra=OBJECT, think=False).replace(messages=(Message("user", "hi"),))
+    assert objected("modelstudio", silent) == [
+        ("modelstudio wants the word JSON in the conversation", "ask for JSON in the prompt")
+    ]
 
 
 # --- thinking ---

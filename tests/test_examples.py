@@ -34,9 +34,15 @@ def place(tmp_path):
 
 
 def commands(example: Path) -> str:
-    """The lines of its comments that begin with a `$`."""
-    lines = example.read_text().splitlines()
-    return "\n".join(line.removeprefix("# ") for line in lines if COMMENT.match(line))
+    """The lines of its comments that begin with a `$`, and those with which they go on."""
+    lines = iter(example.read_text().splitlines())
+    found = []
+    for line in lines:
+        if COMMENT.match(line):
+            found.append(line.removeprefix("# "))
+            while found[-1].endswith("\\"):
+                found.append(next(lines).removeprefix("# "))
+    return "\n".join(found)
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
@@ -126,3 +132,21 @@ def test_the_workflow_passes(place) -> None:
                 os.killpg(process.pid, signal.SIGTERM)
             except ProcessLookupError:
                 continue
+
+
+def test_the_batch_of_many_jobs_passes(place) -> None:
+    """Every step but the installation, for each part; the files that jobs hand on are in one folder here."""
+    jobs = yaml.safe_load((place / "examples" / "github-batch.yml").read_text())
+    shards = jobs["jobs"]["part"]["strategy"]["matrix"]["shard"]
+    scripts = [
+        step["run"].replace("${{ matrix.shard }}", str(shard))
+        for job, parts in (("part", shards), ("join", [0]))
+        for shard in parts
+        for step in jobs["jobs"][job]["steps"]
+        if step.get("name") in ("Ask", "Join")
+    ]
+    assert len(scripts) == 5
+    for script in scripts:
+        code, printed = run(f"set -e\n{script}", place, place / "bin", **jobs["env"])
+        assert code == 0, printed
+    assert len((place / "examples" / "labels.jsonl").read_text().splitlines()) == 6

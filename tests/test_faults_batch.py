@@ -22,6 +22,7 @@ from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
+import batch_sizes as sizes
 import pytest
 from batches import KEY, Batch, by_id, entries, error, flags, lines, rows, statuses
 from conftest import GLM, environment
@@ -151,7 +152,7 @@ def test_B05_a_short_write(batch) -> None:
     assert batch.run("--ordered").code == 0
     first = len(batch.output.read_bytes().split(b"\n")[0]) + 1
     for limit in (first - 60, first + 60, first + 200):  # a line's length differs by the digits of its timing
-        batch.output.unlink()
+        batch.output.unlink(missing_ok=True)
         done = batch.run(
             "--ordered", preexec_fn=lambda most=limit: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
         )
@@ -278,14 +279,14 @@ def test_B13_failed_rows_on_resume(batch, fleet) -> None:
 
     fleet.says = says
     batch.write(rows(4))
-    done = batch.run("--retries", "0")
+    done = batch.run("--retries", "0", "-q")
     assert done.code == 11
     assert error(done) == "2 of 4 rows have no answer; 1 may still get one"
     assert statuses(batch.output) == {"r0": "ok", "r1": "failed", "r2": "filtered", "r3": "ok"}
     down.set()
     done = batch.run("--no-retry-failed")
     assert (done.code, len(fleet.asked)) == (11, 4)
-    done = batch.run()
+    done = batch.run("-q")
     assert done.code == 15
     assert error(done) == "1 of 4 rows have no answer, and would only fail again"
     assert fleet.asked.count("question 1") == 2
@@ -297,6 +298,28 @@ def test_B13_failed_rows_on_resume(batch, fleet) -> None:
     assert fleet.asked.count("question 2") == 2
     assert batch.run().code == 15
     assert len(fleet.asked) == 6
+
+
+def test_B13_a_finished_row_that_cannot_be_asked_any_more_keeps_its_answer(batch, fleet) -> None:
+    batch.write(rows(3))
+    assert batch.run().code == 0
+    before = batch.output.read_bytes()
+    spoilt = rows(3)
+    spoilt[1]["prompt"] = " "
+    batch.write(spoilt)
+    done = batch.run()
+    assert done.code == 2
+    assert error(done) == "a finished row answers another request than would be sent now"
+    assert batch.output.read_bytes() == before
+    piped = batch.glm(
+        *[{"in.jsonl": "-"}.get(word, word) for word in batch.arguments()], env=KEY, stdin=lines(spoilt).encode()
+    )
+    assert (piped.code, batch.output.read_bytes()) == (2, before)
+    assert batch.run("--keep-changed").code == 0
+    assert batch.output.read_bytes() == before
+    assert batch.run("--redo-changed").code == 15
+    assert batch.output.read_bytes() == before  # there is no other answer to put in its place
+    assert len(fleet.asked) == 3
 
 
 def test_B15_two_runs_on_one_output(batch, home, cwd) -> None:
@@ -322,7 +345,7 @@ def test_B16_the_output_is_the_input(batch, cwd) -> None:
     for name in ("in.jsonl", "link.jsonl", "hard.jsonl"):
         done = batch.run("-O", name)
         assert done.code == 2
-        assert error(done) == f"the output {name} is the input"
+        assert error(done) == f"INPUT and --output name the same file: {name}"
     assert batch.input.read_bytes() == before
     assert batch.fleet.asked == []
 
@@ -368,6 +391,55 @@ def test_B17_a_second_ctrl_c(batch, home, cwd) -> None:
             process.send_signal(signal.SIGINT)
             assert process.wait(5) == -signal.SIGINT
         assert set(by_id(batch.output)) == {"r0"}
+
+
+tells_memory = pytest.mark.skipif(not Path("/proc/self").exists(), reason="only /proc tells how much memory was used")
+
+
+def peak_of_a_resume(batch, home, cwd, count, left=200, *more):
+    """MB at the most, of a run that finds all rows but `left` in its output."""
+    batch.output.unlink(missing_ok=True)
+    batch.write(rows(1))
+    assert batch.run("-q").code == 0
+    like = batch.output.read_bytes()
+    sizes.write_input(batch.input, count)
+    sizes.write_output(batch.output, like, range(left, count))
+    asked = len(batch.fleet.asked)
+    with running(home, cwd, *batch.arguments(*more), env=KEY, stderr=subprocess.DEVNULL) as process:
+        peak = 0
+        while process.poll() is None:
+            peak = memory_of(process.pid) or peak  # what the system says afterwards includes the process of this test
+            time.sleep(0.02)
+    assert process.returncode == 0
+    assert len(batch.fleet.asked) - asked == left
+    return peak / 1024
+
+
+def memory_of(pid) -> int:
+    """KiB at the most, so far; 0 of a process that has ended."""
+    with suppress(OSError):
+        found = Path(f"/proc/{pid}/status").read_text(encoding="ascii").partition("VmHWM:")[2].split()
+        return int(found[0]) if found else 0
+    return 0
+
+
+@tells_memory
+def test_B18_memory_does_not_grow_with_rows(batch, home, cwd) -> None:
+    few = peak_of_a_resume(batch, home, cwd, 201)
+    many = peak_of_a_resume(batch, home, cwd, 20_000)
+    assert len(by_id(batch.output)) == 20_000
+    assert many - few < 12
+
+
+@tells_memory
+@pytest.mark.slow
+def test_B18_a_million_rows(batch, home, cwd) -> None:
+    count = 1_000_000
+    assert peak_of_a_resume(batch, home, cwd, count, 1000) < 120
+    with batch.output.open("rb") as file:
+        ids = {line[8 : line.index(b'"', 8)] for line in file}
+    assert len(ids) == count
+    assert batch.output.stat().st_size > 500 * count
 
 
 def test_B19_a_gateway_that_allows_two_in_flight(glm, cwd) -> None:

@@ -15,7 +15,7 @@ from processes import error_of, shell
 HERE = Path(__file__)
 COMMANDS = ("ask", "stream", "vision", "tools", "batch", "models", "sandbox")
 TOOL_COMMANDS = ("run", "check", "list", "call")
-BATCH_COMMANDS = ("report", "submit", "status", "fetch", "cancel", "list")
+BATCH_COMMANDS = ("run", "sample", "merge", "submit", "status", "fetch", "cancel", "list", "report")
 LEVELS = (
     (),
     *((command,) for command in COMMANDS),
@@ -131,6 +131,7 @@ def test_help_works_with_a_broken_configuration_at_its_place(glm, home, cwd) -> 
         (("batch", "report"), "FILE|-"),
         (("batch", "fetch"), "FILE"),
         (("batch", "status"), "FILE|ID"),
+        (("batch", "merge"), "OUT..."),
     ],
 )
 def test_a_missing_argument_is_named(glm, command, missing) -> None:

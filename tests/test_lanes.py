@@ -944,6 +944,23 @@ def test_to_be_cancelled_is_to_hang_up(script) -> None:
         assert run(main()).body == b"{}"
 
 
+def test_an_answer_that_comes_while_its_request_is_cancelled() -> None:
+    """Who waited has not come round yet when the bytes are read, in the same round of the loop."""
+    with Server([Hold()], reply(200, "{}")) as server:
+
+        async def main():
+            lane = lane_to(server.url)
+            task = asyncio.create_task(asked(lane, server.url))
+            await until(lambda: server.requests)
+            task.cancel()
+            lane._wire.data_received(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")  # noqa: SLF001 - no other way
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            return await asked(lane, server.url)
+
+        assert run(main()).body == b"{}"
+
+
 def test_to_be_closed_is_to_hang_up() -> None:
     with Server([Hold()]) as server:
 

@@ -184,7 +184,7 @@ def reasons(row: str, model: str, media: Media) -> list[str]:
 
 
 def asked(model: str, media: Media) -> Request:
-    return Request(model, (Message("user", "What is this?", media=(media,)),), stream=True)
+    return Request(model, (Message("user", "What is this?", parts=(media,)),), stream=True)
 
 
 def test_the_table_has_every_model() -> None:

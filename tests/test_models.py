@@ -831,7 +831,7 @@ def test_a_narrow_terminal_keeps_ids_whole(home, cwd, glm) -> None:
     [
         ("20", ["model"]),
         ("40", ["model"]),
-        ("60", ["model", "context", "output", "takes"]),
+        ("60", ["model", "context", "output"]),
         ("80", ["model", "context", "output", "takes", "thinks"]),
         ("150", ["model", "context", "output", "takes", "thinks", "price of input, output"]),
     ],

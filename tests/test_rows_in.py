@@ -262,7 +262,7 @@ JUDGED = [
     (turns({"type": "text"}), "messages[0].content[0]: needs 'text'"),
     (turns({"type": "text", "text": 3}), "messages[0].content[0].text must be a string, not a number (3); quote it"),
     (turns({"type": "text", "text": "x", "url": "u"}), "messages[0].content[0]: unknown key 'url'"),
-    (turns({"type": "image"}), "messages[0].content[0]: needs 'url'"),
+    (turns({"type": "image"}), "messages[0].content[0]: needs 'path' or 'url'"),
     (turns({"type": "image", "url": ""}), "messages[0].content[0].url must not be empty"),
     (
         turns({"type": "image", "url": "u", "path": "p"}),
@@ -619,17 +619,17 @@ def test_files_as_rows(tmp_path, monkeypatch) -> None:
         row(2, "-", "two"),
         row(4, " b ", "drei\u2028"),
         row(5, "é", "4"),
-        bad(6, ": latin is not UTF-8 (byte 0xE9 at 3)", "latin"),
+        bad(6, ": latin is not UTF-8 (byte 0xE9 at 3)", "latin", "latin"),
         bad(7, ": empty is empty", "empty", "empty"),
-        bad(8, ": large is larger than 32 MiB", "large"),
+        bad(8, ": large is larger than 32 MiB", "large", "large"),
         row(9, "most", "y" * 32 * MIB),
-        bad(10, ": cannot read none: No such file or directory", "none"),
-        bad(11, ": cannot read folder: Is a directory", "folder"),
-        bad(12, ": fifo is no regular file", "fifo"),
-        bad(13, ": /dev/null is no regular file", "/dev/null"),
+        bad(10, ": cannot read none: No such file or directory", "none", "none"),
+        bad(11, ": cannot read folder: Is a directory", "folder", "folder"),
+        bad(12, ": fifo is no regular file", "fifo", "fifo"),
+        bad(13, ": /dev/null is no regular file", "/dev/null", "/dev/null"),
         bad(14, ": the path must be 1 to 512 characters, none of them a control character", "a\nb"),
         bad(15, ": the path is not UTF-8 (byte 0xFF at 0)", b"\xff"),
-        bad(16, ": cannot read " + "x" * 512 + ": File name too long", "x" * 512),
+        bad(16, ": cannot read " + "x" * 512 + ": File name too long", "x" * 512, "x" * 512),
     ]
     rows = parsed("files", b"\0".join(paths))
     assert [part.line for part in rows] == [part.line for part in expected]

@@ -17,7 +17,7 @@ from glmcli.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-NAMES = ["request", "config", "reply", "event", "models", "batch-report"]
+NAMES = ["request", "config", "reply", "event", "models", "batch-report", "batch-reply", "batch-sample"]
 
 
 def faults(schema: str, text: str) -> list[str]:
@@ -51,6 +51,12 @@ def test_reply_and_event_tell_the_same_error() -> None:
     assert reply["$defs"]["error"] == event["$defs"]["error"]
     usage = next(one for one in event["oneOf"] if one["properties"]["type"]["const"] == "usage")
     assert reply["properties"]["usage"]["properties"].items() <= usage["properties"].items()
+
+
+def test_a_line_of_a_batch_is_a_reply_and_more() -> None:
+    reply, line = documents.load_schema("reply"), documents.load_schema("batch-reply")
+    assert reply["$defs"] == line["$defs"]
+    assert reply["properties"].items() <= line["properties"].items()
 
 
 def test_error_types_are_those_of_the_error_tree() -> None:

@@ -197,7 +197,8 @@ def test_plain_on_a_terminal_without_colours(console, flags) -> None:
 
 def test_plain_counts_for_errors_in_the_request_file(console) -> None:
     code, seen, _ = console("ask", "--plain", "-f", "none.yaml")
-    assert (code, seen) == (2, b"glm: error: --request: cannot read none.yaml: No such file or directory\n")
+    said = b"glm: error: --request: cannot read none.yaml: No such file or directory\n"
+    assert (code, seen) == (2, said + b"  fix: check the path, and the directory that it begins in\n")
 
 
 @pytest.mark.sampled(3)

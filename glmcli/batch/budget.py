@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING
 from glmcli.errors import BudgetError
 
 if TYPE_CHECKING:
+    from glmcli.errors import GlmError
     from glmcli.outcome import Cost
 
 
 class Budget:
     """Counts what was paid, and stops the run before the ceiling is crossed."""
 
-    def __init__(self, ceiling: float | None) -> None:
-        """`ceiling` is in the money of the provider's price list; None is no ceiling."""
+    def __init__(self, ceiling: float | None, spent: float) -> None:
+        """`ceiling` is in the money of the provider's price list, None is none; `spent` went to earlier runs."""
         self._ceiling = ceiling
-        self._spent = 0.0
+        self._spent = spent
         self._dearest: float | None = None
         self.over: BudgetError | None = None
 
@@ -26,11 +27,11 @@ class Budget:
         What a row costs is known when it has ended: until then each counts as the dearest so far, and the first goes
         alone.
         """
-        if self._ceiling is None or (self._dearest is None and in_flight == 0):
+        if self._ceiling is None:
             return 0.0
-        if self._dearest is None:
-            return float("inf")
-        if self._spent + self._dearest * (in_flight + 1) <= self._ceiling:
+        if self._dearest is None and self._spent < self._ceiling:
+            return float("inf") if in_flight else 0.0
+        if self._dearest is not None and self._spent + self._dearest * (in_flight + 1) <= self._ceiling:
             return 0.0
         if in_flight == 0:
             self.over = BudgetError(
@@ -39,12 +40,15 @@ class Budget:
             )
         return float("inf")
 
-    def paid(self, cost: Cost | None) -> None:
-        """A row has ended."""
-        if self._ceiling is None:
+    def paid(self, cost: Cost | None, error: GlmError | None) -> None:
+        """A row has ended; one that failed before the model wrote anything costs nothing."""
+        if self._ceiling is None or (cost is None and error is not None and not error.sent):
+            return
+        if cost is None and error is None:
+            self.over = BudgetError("--max-cost: what a row has cost is not known", fix="glm models NAME shows prices")
             return
         if cost is None:
-            self.over = BudgetError("--max-cost: what a row has cost is not known", fix="glm models NAME shows prices")
+            self._spent += self._dearest or 0.0  # nobody says what a broken answer costs
             return
         self._spent += cost.amount
         self._dearest = max(self._dearest or 0.0, cost.amount)

@@ -26,7 +26,8 @@ _FIRST = ("id", "line", "status", "answer", "error")
 
 def _rows(ledger: Ledger) -> Iterator[dict[str, Any]]:
     for _, line in ledger.lines():
-        yield json.loads(line)
+        if line.strip():
+            yield json.loads(line)
 
 
 def file_name(identity: str) -> str:
@@ -47,7 +48,7 @@ def texts(ledger: Ledger, folder: str) -> None:
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
         for row in _rows(ledger):
-            if row["status"] == "ok":
+            if row["status"] == "ok" and "answer" in row:
                 _text(Path(folder), file_name(row["id"]), row["answer"])
     except OSError as error:
         raise OutputError(message=f"--text: cannot write {error.filename or folder}: {error.strerror}") from error
@@ -69,13 +70,14 @@ def table(ledger: Ledger, out: Destination) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    own = list(dict.fromkeys(name for row in _rows(ledger) for name in row["columns"] if name not in _FIRST))
+    own = list(dict.fromkeys(name for row in _rows(ledger) for name in row.get("columns", ()) if name not in _FIRST))
     try:
         out.write(_record([*_FIRST, *own]))
         for row in _rows(ledger):
-            error = row["error"]["message"] if row["error"] else None
-            fixed = [row["id"], row["line"], row["status"], row["answer"] or row["partial"], error]
-            out.write(_record([*fixed, *(_cell(row["columns"].get(name)) for name in own)]))
+            failure, columns = row.get("error"), row.get("columns", {})
+            answer = row.get("answer") or row.get("partial")
+            fixed = [row["id"], row.get("line"), row["status"], answer, failure.get("message") if failure else None]
+            out.write(_record([*fixed, *(_cell(columns.get(name)) for name in own)]))
         out.commit()
     except BaseException:
         out.abandon()

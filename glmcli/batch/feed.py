@@ -5,26 +5,31 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
+from contextlib import suppress
+from itertools import islice
 from typing import TYPE_CHECKING
 
+from glmcli.batch.row import BadRow
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from glmcli.batch.intake import Intake, Invalid
     from glmcli.batch.item import Item
     from glmcli.batch.readers import Source
-    from glmcli.batch.row import BadRow, Row
+    from glmcli.batch.row import Row
 
-_AHEAD = 256  # rows of a pipe that are read ahead
+_AHEAD = 1 << 20  # bytes of a pipe's rows that are read ahead
+_LEAST = 4096  # bytes that a row counts for, however short it is
 
 
 class Feed:
     """What is still to be done, row by row."""
 
-    def __init__(self, source: Source, intake: Intake) -> None:
-        """Read nothing yet."""
+    def __init__(self, source: Source, intake: Intake, total: int | None) -> None:
+        """Read nothing yet. Of an input that was read before, what came to its `total` of rows since is left out."""
         self._intake = intake
-        self._rows = iter(source.rows())
+        self._rows = islice(source.rows(), total)
         self._pipe = None if source.rereadable else _Pipe(self._rows)
         self._ended = False
 
@@ -57,12 +62,13 @@ class Feed:
 
 
 class _Pipe:
-    """Rows that a thread reads."""
+    """Rows that a thread reads, a bounded number of bytes ahead."""
 
-    def __init__(self, rows: object) -> None:
+    def __init__(self, rows: Iterator[Row | BadRow]) -> None:
         self._source = rows
         self.rows: deque[Row | BadRow | Exception] = deque()
-        self._room = threading.Semaphore(_AHEAD)
+        self._size = 0
+        self._room = threading.Condition()
         self._ended = False
 
     @property
@@ -74,21 +80,37 @@ class _Pipe:
         threading.Thread(target=self._read, args=(loop, poke), daemon=True).start()
 
     def _read(self, loop: asyncio.AbstractEventLoop, poke: Callable[[], None]) -> None:
-        try:
-            for row in self._source:  # type: ignore[attr-defined]
-                self._room.acquire()
-                self.rows.append(row)
-                loop.call_soon_threadsafe(poke)
-        except Exception as error:  # noqa: BLE001 - a thread has no caller: what it meets is told to the run
-            self.rows.append(error)
-        self._ended = True
-        loop.call_soon_threadsafe(poke)
+        with suppress(RuntimeError):  # the loop is closed: the run was stopped
+            try:
+                for row in self._source:
+                    self._put(row, _size(row))
+                    loop.call_soon_threadsafe(poke)
+            except Exception as error:  # noqa: BLE001 - a thread has no caller: what it meets is told to the run
+                self._put(error, 0)
+            self._ended = True
+            loop.call_soon_threadsafe(poke)
+
+    def _put(self, row: Row | BadRow | Exception, size: int) -> None:
+        with self._room:
+            self._room.wait_for(lambda: not self.rows or self._size + size <= _AHEAD)
+            self.rows.append(row)
+            self._size += size
 
     def take(self) -> Row | BadRow | None:
         if not self.rows:
             return None
-        row = self.rows.popleft()
-        self._room.release()
+        with self._room:
+            row = self.rows.popleft()
+            self._size -= 0 if isinstance(row, Exception) else _size(row)
+            self._room.notify()
         if isinstance(row, Exception):
             raise row
         return row
+
+
+def _size(row: Row | BadRow) -> int:
+    """About how many bytes a row holds."""
+    if isinstance(row, BadRow):
+        return _LEAST
+    texts = (row.prompt, row.text, *row.vars.values())
+    return _LEAST + sum(len(text) for text in texts if text) + (len(str(row.messages or row.body or "")))

@@ -12,7 +12,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _CACHE = 24 << 10  # KiB
 _KEY = 16  # bytes of a digest: two of a million ids are the same once in 10^26 runs
@@ -27,22 +27,32 @@ PRAGMA synchronous = OFF;
 PRAGMA temp_store = FILE;
 CREATE TABLE input (key BLOB PRIMARY KEY, line INTEGER) WITHOUT ROWID;
 CREATE TABLE asked (hash BLOB PRIMARY KEY, times INTEGER) WITHOUT ROWID;
-CREATE TABLE entry (key BLOB PRIMARY KEY, state TEXT, hash TEXT, calls INTEGER, at INTEGER, own INTEGER) WITHOUT ROWID;
+CREATE TABLE entry (key BLOB PRIMARY KEY, state TEXT, hash TEXT, calls INTEGER, at INTEGER, line INTEGER, own INTEGER)
+    WITHOUT ROWID;
+"""
+# An answer is never taken back by a failure that follows it.
+_NOTE = """
+INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET
+    state = excluded.state, hash = excluded.hash, calls = excluded.calls, at = excluded.at, line = excluded.line,
+    own = excluded.own
+WHERE NOT (entry.state = 'ok' AND excluded.state <> 'ok')
 """
 
 
 class Known(NamedTuple):
-    """The line of the output that counts for a row: the last one.
+    """The line of the output that counts for a row: the last answer, else the last.
 
     Attributes:
         state: `ok`, `final` (asking again cannot help), `failed`, `invalid`.
         at: where it begins in the file, in bytes.
+        line: where the row stands in the input.
     """
 
     state: str
     hash: str
     calls: int
     at: int
+    line: int
 
 
 class Index:
@@ -53,6 +63,10 @@ class Index:
         self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._database.executescript(f"PRAGMA cache_size = -{_CACHE}; {_TABLES} BEGIN;")
         self._run = self._database.execute
+
+    def close(self) -> None:
+        """Give back memory and disk; nothing may be asked any more."""
+        self._database.close()
 
     def see(self, identity: str, line: int) -> int | None:
         """Note a row of the input; the line of the row that has this id already, or None."""
@@ -75,13 +89,17 @@ class Index:
         """Begin to count anew, for a second reading of the input."""
         self._run("DELETE FROM asked")
 
-    def note(self, identity: str, known: Known, *, own: bool) -> None:
-        """The last line of the output for this row; `own`: its id is made of what it asks."""
-        self._run("INSERT OR REPLACE INTO entry VALUES (?, ?, ?, ?, ?, ?)", (_key(identity), *known, own))
+    def note(self, identity: str, known: Known) -> None:
+        """The last line of the output for this row."""
+        self._run(_NOTE, _noted(identity, known))
+
+    def note_all(self, lines: Iterable[tuple[str, Known]]) -> None:
+        """The lines of the output from the first to the last."""
+        self._database.executemany(_NOTE, (_noted(identity, known) for identity, known in lines))
 
     def known(self, identity: str) -> Known | None:
         """The line of the output that counts for this row, if there is one."""
-        sql = "SELECT state, hash, calls, at FROM entry WHERE key = ?"
+        sql = "SELECT state, hash, calls, at, line FROM entry WHERE key = ?"
         found = self._run(sql, (_key(identity),)).fetchone()
         return Known(*found) if found else None
 
@@ -90,17 +108,17 @@ class Index:
         sql = f"SELECT count(*) FROM entry WHERE own AND state = ? AND {_NOT_ASKED}"  # noqa: S608 - words of ours
         return int(self._run(sql, (state,)).fetchone()[0])
 
-    def forget_invalid(self) -> None:
-        """Let go of lines for rows that could not be asked, and are no longer in the input: they were mended."""
-        self._forget("state = ?", INVALID)
+    def forget_failures(self) -> None:
+        """Let go of rows that could not be asked, or failed and are named by what they ask, and that the input lacks.
+
+        They were mended, and stand there in other words now.
+        """
+        sql = f"DELETE FROM entry WHERE (state = ? OR (own AND state <> ?)) AND {_NOT_ASKED}"  # noqa: S608 - words of ours
+        self._run(sql, (INVALID, OK))
 
     def forget_orphans(self) -> None:
         """Let go of answers to what the input no longer asks, of rows that are named by what they ask."""
-        self._forget("own AND state = ?", OK)
-
-    def _forget(self, which: str, state: str) -> None:
-        sql = f"DELETE FROM entry WHERE {which} AND {_NOT_ASKED}"  # noqa: S608 - words of ours
-        self._run(sql, (state,))
+        self._run(f"DELETE FROM entry WHERE own AND state = ? AND {_NOT_ASKED}", (OK,))  # noqa: S608 - words of ours
 
     @property
     def entries(self) -> int:
@@ -111,9 +129,20 @@ class Index:
         """How many rows of the output are in which state."""
         return Counter(dict(self._run("SELECT state, count(*) FROM entry GROUP BY state")))
 
-    def places(self) -> Iterator[int]:
-        """Where the lines that count begin, in order."""
-        return (int(at) for (at,) in self._run("SELECT at FROM entry ORDER BY at"))
+    def places(self, *, ordered: bool) -> Iterator[int]:
+        """Where the lines that count begin, in their order or in that of the input."""
+        order = "line, at" if ordered else "at"
+        return (int(at) for (at,) in self._run(f"SELECT at FROM entry ORDER BY {order}"))  # noqa: S608 - words of ours
+
+
+def is_own(identity: str, known: Known) -> bool:
+    """Whether the row is named by what it asks, as it has no id of its own."""
+    return identity.partition("#")[0] == known.hash
+
+
+def _noted(identity: str, known: Known) -> tuple[object, ...]:
+    """As `entry` has it."""
+    return (_key(identity), *known, is_own(identity, known))
 
 
 def _key(identity: str) -> bytes:

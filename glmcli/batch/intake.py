@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING
 from glmcli import checks
 from glmcli.batch import index as states
 from glmcli.batch.item import Item
-from glmcli.batch.questions import HASH, Questions, digest
+from glmcli.batch.questions import HASH
 from glmcli.batch.row import BadRow, Row
 from glmcli.errors import UsageError
 from glmcli.record import Record
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from glmcli.batch.index import Index
+    from glmcli.batch.questions import Questions
     from glmcli.batch.readers import Source
     from glmcli.batch.shard import Shard
     from glmcli.chat import Request
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 _PER_TOKEN = 3  # characters, between Chinese (about 1.6) and English (about 4)
 _UNSAID = 512  # tokens of an answer whose length nobody bounds
 _RESEND = "the same command again with --redo-changed asks them anew, with --keep-changed keeps the old answers"
+_UNNAMED = "; rows without an id are asked anew either way, for they are known by what they ask"
 
 
 class Resume(Record):
@@ -66,15 +70,20 @@ class Intake:
         provider: Provider,
         *,
         force: bool,
+        redact: Callable[[str], str],
         shard: Shard | None = None,
     ) -> None:
-        """`index` knows the lines of the output already; rows that `shard` does not hold are left to others."""
+        """`index` knows the lines of the output already; rows that `shard` does not hold are left to others.
+
+        `redact` blanks out keys.
+        """
         self._source = source
         self._questions = questions
         self._index = index
         self._resume = resume
         self._provider = provider
         self._force = force
+        self._redact = redact
         self._shard = shard
         self._scanned = False
         self._given = 0
@@ -90,14 +99,13 @@ class Intake:
         rows = changed = 0
         for row in self._source.rows():
             rows += 1
-            if isinstance(row, BadRow) or not (row.id or resumes):
-                continue
             if row.id:
                 self._refuse_twice(row.id, row.line)
             if resumes:
                 changed += self._is_changed(row)
-        if changed := changed + (self._index.orphans() if resumes else 0):
-            self._refuse_changed(changed)
+        unnamed = self._index.orphans() if resumes else 0
+        if changed or unnamed:
+            self._refuse_changed(changed + unnamed, unnamed=unnamed > 0)
         self._index.forget_occurrences()
         self._scanned = True
         return rows
@@ -108,22 +116,29 @@ class Intake:
             where = f"{self._source.name}:{line}"
             raise UsageError(f"{where}: the id {identity!r} stands on line {earlier} too", fix="give each row its own")
 
-    def _is_changed(self, row: Row) -> bool:
-        try:
-            asked = digest(self._questions.request(row))
-        except UsageError:
-            return False
-        if not row.id:
+    def _is_changed(self, row: Row | BadRow) -> bool:
+        """Whether the row is finished, and asks something else now, or nothing that can be asked."""
+        asked = self._asked(row)
+        if row.id:
+            known = self._index.known(row.id)
+            return known is not None and known.state == states.OK and known.hash != asked
+        if asked:
             self._index.see(self._named(asked), row.line)
-            return False
-        known = self._index.known(row.id)
-        return known is not None and known.state == states.OK and known.hash != asked
+        return False
 
-    def _refuse_changed(self, changed: int) -> None:
+    def _asked(self, row: Row | BadRow) -> str | None:
+        if isinstance(row, BadRow):
+            return None
+        try:
+            return self._questions.digest(self._questions.request(row))
+        except UsageError:
+            return None
+
+    def _refuse_changed(self, changed: int, *, unnamed: bool = False) -> None:
         if self._resume.changed:
             return
         rows = "a finished row answers" if changed == 1 else f"{changed} finished rows answer"
-        raise UsageError(f"{rows} another request than would be sent now", fix=_RESEND)
+        raise UsageError(f"{rows} another request than would be sent now", fix=_RESEND + _UNNAMED * unnamed)
 
     def _named(self, asked: str) -> str:
         """The id of a row that has none of its own: what it asks, and how often that was asked before."""
@@ -142,27 +157,37 @@ class Intake:
         return self._item(row)
 
     def _item(self, row: Row) -> Item | Invalid | None:
-        if row.id and not self._scanned and (earlier := self._index.see(row.id, row.line)) is not None:
-            return self._bad(row.replace(id=None), f"the id {row.id!r} stands on line {earlier} too")
+        try:
+            self._judge_id(row)
+        except UsageError as error:
+            return self._bad(row.replace(id=None), error.message)
         try:
             request = self._checked(self._questions.request(row), row)
+            asked = self._questions.digest(request)
+            identity = row.id or self._own_id(asked, row.line)
         except UsageError as error:
             return self._bad(row, error.message, fix=error.fix)
-        asked = digest(request)
-        identity = row.id or self._named(asked)
-        if not row.id:
-            self._index.see(identity, row.line)
         if self._is_elsewhere(identity):
             return None
         known = self._index.known(identity)
-        if known and self._is_done(known):
-            if known.state == states.OK and known.hash != asked and not self._resume.changed:
-                self._refuse_changed(1)
-            if known.state != states.OK or known.hash == asked or self._resume.changed == "keep":
-                self.skipped[known.state] += 1
-                return None
+        if known and self._is_done(known, asked):
+            self.skipped[known.state] += 1
+            return None
         calls = known.calls if known else 0
         return Item(self._number(), row, identity, asked, request, _tokens(request), calls)
+
+    def _judge_id(self, row: Row) -> None:
+        """Let no two rows have one id, and none one that would be blanked out in the output."""
+        if row.id and (earlier := self._index.see(row.id, row.line)) not in (None, row.line):
+            raise UsageError(f"the id {row.id!r} stands on line {earlier} too")
+        if row.id and self._redact(row.id) != row.id:
+            raise UsageError("its id holds a key")
+
+    def _own_id(self, asked: str, line: int) -> str:
+        identity = self._named(asked)
+        if self._index.see(identity, line) not in (None, line):
+            raise UsageError("the name that it would have is the id of another row", fix="give it an id")
+        return identity
 
     def _number(self) -> int:
         self._given += 1
@@ -174,16 +199,14 @@ class Intake:
         self.elsewhere += 1
         return True
 
-    def _is_done(self, known: states.Known) -> bool:
-        match known.state:
-            case states.OK:
-                return True
-            case states.FINAL:
-                return self._resume.failed is not True
-            case states.FAILED:
-                return self._resume.failed is False
-            case _:
-                return False
+    def _is_done(self, known: states.Known, asked: str) -> bool:
+        if known.state == states.OK:
+            if known.hash != asked:
+                self._refuse_changed(1)
+            return known.hash == asked or self._resume.changed == "keep"
+        if self._resume.failed is None:
+            return known.state == states.FINAL and known.hash == asked
+        return not self._resume.failed and known.state in (states.FINAL, states.FAILED)
 
     def _checked(self, request: Request, row: Row) -> Request:
         """The request, if nothing is known against what is the row's own in it."""
@@ -199,11 +222,18 @@ class Intake:
     def _bad(self, row: Row | BadRow, why: str, asked: str = "", fix: str | None = None) -> Invalid | None:
         """The row as one that cannot be asked, unless the output says the same already."""
         identity = row.id or f"line-{row.line}"
+        if not row.id and self._index.see(identity, row.line) not in (None, row.line):
+            identity += "#bad"  # another row is called so
+            self._index.see(identity, row.line)
         if self._is_elsewhere(identity):
             return None
-        self._index.see(identity, row.line)
         asked = asked[:HASH] or sha256(why.encode(errors="surrogatepass")).hexdigest()[:HASH]
         known = self._index.known(identity)
+        if known and known.state == states.OK:
+            # Its answer stays: it was given to what the row said before.
+            self._refuse_changed(1)
+            self.skipped[states.OK if self._resume.changed == "keep" else states.INVALID] += 1
+            return None
         if known and known.state == states.INVALID and known.hash == asked:
             self.skipped[known.state] += 1
             return None

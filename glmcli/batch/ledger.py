@@ -8,13 +8,12 @@ it came in the last second.
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import stat
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from glmcli.errors import OutputError, UsageError
 
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
 _NEW_FILE = 0o666  # the umask takes from it
 _PIECE = 1 << 20
+_SHORT = 1 << 16
 _SYNC = 1.0  # seconds between two looks at whether anything must reach the disk
 
 
@@ -30,7 +30,7 @@ class Ledger:
     """An open, locked file of JSON lines that only grows."""
 
     def __init__(self, path: str) -> None:
-        """Open or make the file, lock it, and mend its end.
+        """Open or make the file, and lock it; nothing in it is touched before `mend`.
 
         Raises:
             UsageError: it is no regular file, or another glm writes it.
@@ -39,15 +39,11 @@ class Ledger:
         self.path = path
         self.torn = 0  # bytes that were set aside
         self.count = 0  # lines
-        self._fd = _opened(path)
-        self._failure: OSError | None = None
+        self._fd, self._is_new = _opened(path)
+        self._failure: OutputError | None = None
         self._dirty = threading.Event()
         self._over = threading.Event()
         self._held = threading.Lock()  # while the descriptor is used, or replaced
-        try:
-            self._size = self._mend()
-        except OSError as error:
-            raise self._error(error) from error
         threading.Thread(target=self._keep_synced, daemon=True).start()
 
     def __enter__(self) -> Self:
@@ -59,18 +55,22 @@ class Ledger:
         self._over.set()
         self._dirty.set()
         with self._held:
+            if self._is_new and not os.fstat(self._fd).st_size:
+                with suppress(OSError):  # a run that could not begin leaves no empty file behind
+                    Path(self.path).unlink()
             os.close(self._fd)
             self._fd = -1
 
-    @property
-    def identity(self) -> tuple[int, int]:
-        """Device and inode."""
-        status = os.fstat(self._fd)
-        return status.st_dev, status.st_ino
-
     def lines(self) -> Iterator[tuple[int, bytes]]:
-        """Each line without its newline, and where it begins, in bytes."""
+        """Each whole line without its newline, and where it begins, in bytes."""
         yield from lines_of(self._fd)
+
+    def line_at(self, at: int) -> bytes:
+        """The line that begins here, without its newline."""
+        line = b""
+        while b"\n" not in line and (piece := os.pread(self._fd, _SHORT, at + len(line))):
+            line += piece
+        return line.partition(b"\n")[0]
 
     def write(self, line: bytes) -> int:
         """Append a line that ends in a newline; where it begins, in bytes.
@@ -79,19 +79,25 @@ class Ledger:
             OutputError: it cannot be written whole; nothing of it stays.
         """
         if self._failure:
-            raise self._error(self._failure)
-        at, left = self._size, memoryview(line)
+            raise self._failure
+        left = memoryview(line)
         try:
             while left:
                 left = left[os.write(self._fd, left) :]
         except OSError as error:
-            with suppress(OSError):  # the first failure is the one to tell
-                os.ftruncate(self._fd, at)
+            self._take_back(len(line) - len(left))
             raise self._error(error) from error
-        self._size += len(line)
         self.count += 1
         self._dirty.set()
-        return at
+        # The end of what was written, wherever the end of the file was: another may have added to it.
+        return os.lseek(self._fd, 0, os.SEEK_CUR) - len(line)
+
+    def _take_back(self, written: int) -> None:
+        """Cut off the beginning of a line, if it is still the end of the file."""
+        with suppress(OSError):  # the first failure is the one to tell
+            end = os.lseek(self._fd, 0, os.SEEK_CUR)
+            if written and end == os.fstat(self._fd).st_size:
+                os.ftruncate(self._fd, end - written)
 
     def set_aside(self, at: int) -> None:
         """Move all that begins here into FILE.torn.
@@ -110,7 +116,6 @@ class Ledger:
             old, self._fd = self._fd, fd
             os.close(old)
         fcntl.fcntl(fd, fcntl.F_SETFL, os.O_APPEND)
-        self._size = os.fstat(fd).st_size
         sync_folder(self.path)
 
     def sync(self) -> None:
@@ -122,7 +127,21 @@ class Ledger:
         try:
             os.fsync(self._fd)
         except OSError as error:
-            raise self._error(error) from error
+            raise self._failure or self._error(error) from error
+        if failure := self._failure or self._gone():  # the system tells of a failed write only once
+            raise failure
+
+    def _gone(self) -> OutputError | None:
+        """Why what is written would be lost, if the name no longer leads to this file."""
+        try:
+            if os.path.samestat(os.fstat(self._fd), os.stat(self.path)):  # noqa: PTH116 - of what the name leads to
+                return None
+        except OSError:
+            pass
+        return OutputError(
+            message=f"cannot write {self.path}: it was moved, removed or replaced while this run wrote it",
+            fix="what was written is in the file as it is called now; the same command goes on from there",
+        )
 
     def _keep_synced(self) -> None:
         while not self._over.wait(_SYNC):
@@ -133,8 +152,10 @@ class Ledger:
                     if self._over.is_set():
                         return
                     os.fsync(self._fd)
+                    self._failure = self._gone()
             except OSError as error:
-                self._failure = error
+                self._failure = self._error(error)
+            if self._failure:
                 return
 
     def _error(self, error: OSError) -> OutputError:
@@ -143,19 +164,24 @@ class Ledger:
             fix="make room, then the same command again: what is in the file stays, and is not asked again",
         )
 
-    def _mend(self) -> int:
-        """Give the last line its newline, or set it aside if it is torn; the size of the file."""
+    def tail(self) -> tuple[int, bytes]:
+        """What follows the last newline, and where it begins."""
         size = os.fstat(self._fd).st_size
         tail = _tail(self._fd, size)
-        if not tail:
-            return size
-        if _is_object(tail):
-            os.write(self._fd, b"\n")
-            return size + 1
-        return self._set_aside(size - len(tail))
+        return size - len(tail), tail
 
-    def _set_aside(self, at: int) -> int:
-        """The size of what stays."""
+    def end_line(self) -> None:
+        """Give the last line its newline.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        try:
+            os.write(self._fd, b"\n")
+        except OSError as error:
+            raise self._error(error) from error
+
+    def _set_aside(self, at: int) -> None:
         with open(f"{self.path}.torn", "ab") as aside:  # noqa: PTH123 - beside the file, whatever it is called
             read = at
             while piece := os.pread(self._fd, _PIECE, read):
@@ -164,12 +190,11 @@ class Ledger:
             aside.write(b"\n")
         os.ftruncate(self._fd, at)
         os.fsync(self._fd)
-        self.torn, self._size = read - at, at
-        return at
+        self.torn = read - at
 
 
-def _opened(path: str) -> int:
-    """A descriptor of the file, locked; opened anew if the file was replaced before the lock was ours."""
+def _opened(path: str) -> tuple[int, bool]:
+    """A descriptor of the file, locked, and whether it is new; opened anew if it was replaced meanwhile."""
     try:
         while True:
             made = not Path(path).exists()
@@ -184,7 +209,7 @@ def _opened(path: str) -> int:
             sync_folder(path)
     except OSError as error:
         raise OutputError(message=f"cannot write {path}: {error.strerror}") from error
-    return fd
+    return fd, made
 
 
 def _lock(fd: int, path: str) -> None:
@@ -225,17 +250,6 @@ def _tail(fd: int, size: int) -> bytes:
         at -= step
         tail = os.pread(fd, step, at) + tail
     return tail.rpartition(b"\n")[2]
-
-
-def _is_object(line: bytes) -> bool:
-    return isinstance(_value(line), dict)
-
-
-def _value(line: bytes) -> Any:  # noqa: ANN401 - any JSON
-    try:
-        return json.loads(line)
-    except (ValueError, RecursionError):
-        return None
 
 
 def lines_of(fd: int) -> Iterator[tuple[int, bytes]]:

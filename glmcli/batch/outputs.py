@@ -6,7 +6,6 @@ import fcntl
 import json
 import os
 import stat
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,9 +14,15 @@ from glmcli.batch import index as states
 from glmcli.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from glmcli.batch.index import Index
     from glmcli.batch.ledger import Ledger
     from glmcli.terminal import Stream
+
+
+_BEGINNING = b'{"id": '  # of every line that we write
+_MOST = 10**12  # a larger count is none
 
 
 class Printed:
@@ -40,61 +45,114 @@ class Printed:
 
 
 def load(ledger: Ledger, index: Index) -> int:
-    """Tell the index of every line that an earlier run has written; how many there are.
+    """Tell the index of every line that an earlier run has written, and mend the end; how many lines there are.
 
     Raises:
-        UsageError: the file is not the output of a batch.
+        UsageError: the file is not the output of a batch; nothing in it was touched.
     """
-    lines, lost = 0, None
-    for at, line in ledger.lines():
-        known = _known(line, at)
-        if known is None and b"\0" in line:
-            lost = at if lost is None else lost  # what a power cut leaves of blocks that never reached the disk
-            continue
-        if known is None or lost is not None:
-            number = lines + 1
-            raise UsageError(
-                f"{ledger.path}:{number}: not a line that glm batch has written",
-                fix="is it the right file? -O names the output, which is read to go on from there",
-            )
-        lines += 1
-        index.note(known[0], known[1], own=known[0].partition("#")[0] == known[1].hash)
-    if lost is not None:
-        ledger.set_aside(lost)
-    ledger.count = lines
-    return lines
+    lines = _Lines(ledger)
+    index.note_all(lines.known())
+    ledger.count = lines.count
+    if lines.lost is not None:
+        ledger.set_aside(lines.lost)
+    elif lines.is_whole:
+        ledger.end_line()
+    return lines.count
 
 
-def _known(line: bytes, at: int) -> tuple[str, states.Known] | None:
+class _Lines:
+    """The lines of a ledger.
+
+    Attributes:
+        count: how many there are.
+        lost: where those begin that are no lines: torn, or what a power cut left of blocks that never reached the disk.
+        is_whole: the last line lacks nothing but its newline.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._number = 0
+        self.count = 0
+        self.lost: int | None = None
+        self.is_whole = False
+
+    def known(self) -> Iterator[tuple[str, states.Known]]:
+        for at, line in self._ledger.lines():
+            self._number += 1
+            if not line.strip():
+                continue
+            known = line_of(line, at)
+            if known is None and b"\0" in line:
+                self.lost = at if self.lost is None else self.lost
+                continue
+            if known is None or self.lost is not None:
+                raise self._foreign()
+            self.count += 1
+            yield known
+        yield from self._tail()
+
+    def _tail(self) -> Iterator[tuple[str, states.Known]]:
+        at, line = self._ledger.tail()
+        self._number += 1
+        if not line or self.lost is not None:
+            return
+        if known := line_of(line, at):
+            self.is_whole = True
+            self.count += 1
+            yield known
+        elif self.count or _BEGINNING.startswith(line[: len(_BEGINNING)]):
+            self.lost = at
+        else:
+            raise self._foreign()
+
+    def _foreign(self) -> UsageError:
+        return UsageError(
+            f"{self._ledger.path}:{self._number}: not a line that glm batch has written",
+            fix="is it the right file? -O names the output, which is read to go on from there",
+        )
+
+
+def line_of(line: bytes, at: int) -> tuple[str, states.Known] | None:
+    """The id of the row, and how it ended; None for what is no line of an output."""
     try:
-        value: Any = json.loads(line)
+        value: Any = json.loads(line.decode())
         state = {"ok": states.OK, "invalid": states.INVALID}.get(value["status"])
         state = state or (states.FINAL if value["final"] else states.FAILED)
-        known = states.Known(state, value["hash"], value["calls"], at)
-    except (ValueError, RecursionError, KeyError, TypeError):
+        known = states.Known(state, value["hash"], value["calls"], at, value.get("line", 0))
+        is_answered = state != states.OK or isinstance(value.get("answer", ""), str)
+        value["id"].encode()
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
         return None
-    is_whole = isinstance(value["id"], str) and isinstance(known.hash, str) and isinstance(known.calls, int)
-    return (value["id"], known) if is_whole else None
+    counts = all(type(count) is int and 0 <= count < _MOST for count in (known.calls, known.line))
+    is_whole = is_answered and counts and isinstance(known.hash, str) and known.hash.isascii()
+    return (value["id"], known) if is_whole and isinstance(value.get("columns", {}), dict) else None
 
 
-def compact(ledger: Ledger, index: Index) -> None:
-    """Leave only the lines that count: of each row the last. The file is replaced whole, or stays as it is.
+def spent(ledger: Ledger) -> float:
+    """What the rows of an output have cost, by the lines that are there."""
+    costs = (json.loads(line)["cost"] for _, line in ledger.lines() if line.strip())
+    return sum(float(cost["amount"]) for cost in costs if cost)
+
+
+def compact(ledger: Ledger, index: Index, *, ordered: bool) -> None:
+    """Leave only the lines that count, of each row one, in their order or in that of the input.
+
+    The file is replaced whole, or stays as it is.
 
     Raises:
+        OutputError: it is no longer the file that its name leads to.
         OSError: the new file cannot be written.
     """
+    ledger.sync()
     place = os.path.realpath(ledger.path)
-    fd, beside = tempfile.mkstemp(dir=os.path.dirname(place), prefix=".glm-")  # noqa: PTH120 - strings suffice
+    beside = beside_of(place)
+    fd = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
-        os.fchmod(fd, stat.S_IMODE(os.stat(place).st_mode))  # noqa: PTH116 - as above
-        counting = index.places()
-        wanted = next(counting, None)
+        os.fchmod(fd, stat.S_IMODE(os.stat(place).st_mode))  # noqa: PTH116 - a string is all that is needed
         with os.fdopen(os.dup(fd), "wb") as file:
-            for at, line in ledger.lines():
-                if at == wanted:
-                    file.write(line + b"\n")
-                    wanted = next(counting, None)
+            for at in index.places(ordered=ordered):
+                file.write(ledger.line_at(at) + b"\n")
         os.fsync(fd)
         os.replace(beside, place)  # noqa: PTH105 - as above
     except BaseException:
@@ -103,3 +161,9 @@ def compact(ledger: Ledger, index: Index) -> None:
             Path(beside).unlink()
         raise
     ledger.become(fd)
+
+
+def beside_of(path: str) -> str:
+    """Where the new form of an output is written; what a crash leaves there is worth nothing."""
+    place = os.path.realpath(path)
+    return os.path.join(os.path.dirname(place), f".{os.path.basename(place)}.new")  # noqa: PTH118, PTH119, PTH120 - as above

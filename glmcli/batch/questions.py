@@ -48,6 +48,15 @@ class Questions:
     def base(self, request: Request) -> None:
         """Everything but the conversation is as in this request."""
         self._base = request
+        self._rest = request.fields()
+        self._around = _around(self._rest)
+
+    def digest(self, request: Request) -> str:
+        """As the function of that name, and quickly where only the conversation differs from the base."""
+        rest = self._rest
+        if all(value is rest[name] for name, value in request.fields().items() if name != "messages"):
+            return _hashed(self._around[0] + _JSON.encode(request.messages) + self._around[1])
+        return digest(request)
 
     def _plain_turns(self) -> tuple[tuple[Message, ...], str] | None:
         """The turns before the user message, and what follows a prompt, where both are the same for all rows."""
@@ -106,8 +115,22 @@ class Questions:
 
 def digest(request: Request) -> str:
     """What is asked, whoever is asked and however the answer travels: 32 hexadecimal digits."""
-    fields = {name: value for name, value in request.fields().items() if name != "stream" and value not in (None, ())}
-    text = json.dumps(fields, ensure_ascii=False, sort_keys=True, default=_plain, separators=(",", ":"))
+    return _hashed(_JSON.encode(_said(request.fields())))
+
+
+def _said(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if name != "stream" and value not in (None, ())}
+
+
+def _around(fields: Mapping[str, Any]) -> tuple[str, str]:
+    """What stands before and behind the messages where a request of these fields is hashed."""
+    said = _said(fields)
+    before = _JSON.encode({name: said[name] for name in said if name < "messages"})
+    behind = _JSON.encode({name: said[name] for name in said if name > "messages"})
+    return f'{before[:-1]}{"," if before != "{}" else ""}"messages":', f"{',' if behind != '{}' else ''}{behind[1:]}"
+
+
+def _hashed(text: str) -> str:
     return sha256(text.encode(errors="surrogatepass")).hexdigest()[:HASH]
 
 
@@ -116,3 +139,6 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - what a request holds
     hidden = getattr(value, "_hidden", ())
     skipped = (*hidden, "looks", "name", "path")
     return {name: item for name, item in value.fields().items() if item and name not in skipped}
+
+
+_JSON = json.JSONEncoder(ensure_ascii=False, sort_keys=True, default=_plain, separators=(",", ":"))

@@ -11,7 +11,7 @@ import heapq
 import time
 from collections import deque
 from contextlib import suppress
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 from glmcli.batch.attempt import Attempted, Rules, attempt
@@ -41,8 +41,18 @@ _REFUSED = (Retry.RATE, Retry.IN_FLIGHT, Retry.MINUTE, Retry.OVERLOAD)
 _LONGEST_ASKED = 60.0  # seconds of Retry-After that are obeyed
 _STARVED = 600.0  # seconds without one answer, while every request is refused
 _LOST = 20  # rows one after the other that no connection could be made for
-_LOOK = 0.5  # seconds between two looks at how it goes on
+_UNREACHED = 60.0  # seconds of it
+_NOT_FOUND, _UNAUTHORIZED = 404, 401
+_LOOK = 0.1  # seconds between two looks at how it goes on
 _TOGETHER = 64  # rows that may be prepared before the loop looks at its sockets again
+
+
+class _Flight(NamedTuple):
+    """A row that is sent."""
+
+    item: Item
+    gate: Gate
+    ticket: Ticket
 
 
 class Rows(Protocol):
@@ -82,10 +92,11 @@ class Runner:
         tls: Tls | None,
         window: int | None,
         watch: Callable[[], None],
+        say: Callable[[str], None],
     ) -> None:
         """`gates` has one gate for each candidate of the plan; `window` bounds how far rows run ahead in order.
 
-        `watch` is called often.
+        `watch` is called often; `say` tells a person something, on a line.
         """
         self._feed = feed
         self._gates = gates
@@ -95,15 +106,20 @@ class Runner:
         self._redactor = redactor
         self._window = window
         self._watch = watch
+        self._say = say
         self._rules = Rules(plan.limits, plan.deadline, plan.exact, plan.allow_empty)
         self._idle: tuple[deque[Lane], ...] = tuple(deque() for _ in plan.candidates)
         self._routes = tuple(Route.to(urlsplit(each.call.url), each.proxy, tls) for each in plan.candidates)
         self._waiting: list[tuple[float, int, Item]] = []
         self._held: Item | None = None
         self._flying: set[asyncio.Task[None]] = set()
+        self._in_flight = 0
+        self._failure: BaseException | None = None
         self._alarm: asyncio.Future[None] | None = None
         self._answered = time.monotonic()
         self._lost = 0
+        self._unreached: float | None = None  # since when no connection could be made
+        self._given_up: set[int] = set()  # candidates whose key, balance or model is refused
         self._stopping = False
         self._drained_by = float("inf")
         self.why: GlmError | None = None  # what stopped the run before its end
@@ -111,7 +127,7 @@ class Runner:
     @property
     def in_flight(self) -> int:
         """Requests under way."""
-        return len(self._flying)
+        return self._in_flight
 
     @property
     def refusals(self) -> int:
@@ -139,8 +155,8 @@ class Runner:
                     await self._sleep(loop, delay)
                 else:
                     await asyncio.sleep(0)
-                if self._writing.failure:
-                    raise self._writing.failure
+                if failure := self._writing.failure or self._failure:
+                    raise failure
         finally:
             for task in self._flying:
                 task.cancel()
@@ -150,6 +166,8 @@ class Runner:
 
     def stop(self, why: GlmError | None = None) -> None:
         """Send nothing more; what is in flight may end."""
+        if why and not self._stopping and self._in_flight:
+            self._say(f"{why.message}: stopping, when what is under way has ended (Ctrl-C ends it)")
         self.why = self.why or why
         self._stopping = True
         self._poke()
@@ -184,25 +202,41 @@ class Runner:
     def _dispatch(self, loop: asyncio.AbstractEventLoop) -> float:
         """Send what may be sent now; the seconds until it makes sense to look again."""
         for _ in range(_TOGETHER):
-            now = time.monotonic()
-            if self._stopping:
-                return self._drained_by - now
-            if now >= self._plan.deadline:
-                self.stop(NetworkError(f"the deadline of {self._plan.limits.deadline or 0:g} s has passed"))
-                self.abort()
-                return 0.0
-            item, self._held = self._held or self._next(now), None
-            if item is None and self._feed.is_ready:
-                return 0.0  # there was much to skip: look at the sockets first
-            if item is None:
-                return self._waiting[0][0] - now if self._waiting else float("inf")
-            gate = self._gates[item.candidate]
-            delay = self._budget.may_start(self.in_flight) or gate.may_start(now, item.tokens)
-            if delay > 0 or self._is_ahead(item):
-                self._held = item
-                return delay or float("inf")
-            self._start(loop, item, gate, now)
+            flight = self._pick()
+            if isinstance(flight, float):
+                return flight
+            task = loop.create_task(self._carry(flight))
+            self._flying.add(task)
+            task.add_done_callback(self._landed)
         return 0.0
+
+    def _pick(self) -> _Flight | float:
+        """The next row, which is in flight from now on; or the seconds until it makes sense to look again."""
+        now = time.monotonic()
+        if self._stopping:
+            return self._drained_by - now
+        if now >= self._plan.deadline:
+            self._end_in_time()
+            return 0.0
+        item, self._held = self._held or self._next(now), None
+        if item is None and self._feed.is_ready:
+            return 0.0  # there was much to skip: look at the sockets first
+        if item is None:
+            return self._waiting[0][0] - now if self._waiting else float("inf")
+        while item.candidate in self._given_up and item.candidate + 1 < len(self._gates):
+            item.candidate += 1
+        gate = self._gates[item.candidate]
+        delay = self._budget.may_start(self._in_flight) or gate.may_start(now, item.tokens)
+        if delay > 0 or self._is_ahead(item):
+            self._held = item
+            if self._budget.over:
+                self.stop(self._budget.over)
+            return 0.0 if self._stopping else delay or float("inf")
+        return self._start(item, gate, now)
+
+    def _end_in_time(self) -> None:
+        self.stop(NetworkError(f"the deadline of {self._plan.limits.deadline or 0:g} s has passed"))
+        self.abort()
 
     def _is_ahead(self, item: Item) -> bool:
         """Whether it would wait too long for its place in an ordered output."""
@@ -215,25 +249,42 @@ class Runner:
             match self._feed.take():
                 case Invalid() as invalid:
                     self._writing.invalid(invalid)
+                    if self._writing.too_many:
+                        self.stop(self._writing.too_many)
+                        break
                 case Item() as item:
                     return item
                 case None if not self._feed.is_ready:
                     break
         return None
 
-    def _start(self, loop: asyncio.AbstractEventLoop, item: Item, gate: Gate, now: float) -> None:
+    def _start(self, item: Item, gate: Gate, now: float) -> _Flight:
         item.began = item.began or now
         item.calls += 1
-        ticket = gate.start(now, item.tokens, item.refusals)
-        task = loop.create_task(self._send(item, gate, ticket))
-        self._flying.add(task)
-        task.add_done_callback(self._landed)
+        self._in_flight += 1
+        return _Flight(item, gate, gate.start(now, item.tokens, item.refusals))
 
     def _landed(self, task: asyncio.Task[None]) -> None:
         self._flying.discard(task)
         if not task.cancelled() and (bug := task.exception()):
-            self._writing.failure = self._writing.failure or bug
+            self._failure = self._failure or bug
         self._poke()
+
+    async def _carry(self, flight: _Flight) -> None:
+        """Send one row after the other, as long as there is one that may be sent at once.
+
+        So that the next request goes out before the next answer is looked at: when many answers come together, their
+        successors would otherwise wait for all of them, and come together again.
+        """
+        while True:
+            try:
+                await self._send(*flight)
+            finally:
+                self._in_flight -= 1
+            following = self._pick()
+            if isinstance(following, float):
+                return
+            flight = following
 
     async def _send(self, item: Item, gate: Gate, ticket: Ticket) -> None:
         candidate = self._encoded(item)
@@ -248,8 +299,12 @@ class Runner:
             self._look(result.error, now)
             return
         if result.error and result.error.retry:
-            gate.refused(now, ticket, Retry.NETWORK, None)  # one more sign that the provider may be down
+            # One more sign that the provider may be down.
+            gate.refused(now, ticket, Retry.NETWORK, result.error.retry_after)
+            self._look(result.error, now)
+            self._seek(result.error, now)
         else:
+            self._unreached = None
             usage = result.reply.usage
             gate.ended(now, ticket, usage.total_tokens if usage else None)
             self._answered = now
@@ -287,12 +342,18 @@ class Runner:
         error = result.error
         if error is None:
             self._lost = 0
-        elif isinstance(error, QuotaError | CredentialsError) or error.model_missing:
+        elif self._is_of_all(item, error):
+            self._given_up.add(item.candidate)
             if not self._falls_back(item, error):
                 self.stop(error)  # the row stays to be asked
             return
+        elif self._stopping and error.retry:
+            return  # the row stays to be asked
+        elif isinstance(error, NetworkError) and time.monotonic() >= self._plan.deadline:
+            self._end_in_time()  # the row was cut by our own clock, and stays to be asked
+            return
         else:
-            wait = None if self._stopping else self._wait(item, error)
+            wait = self._wait(item, error)
             if wait is not None:
                 item.retries += 1
                 item.due = time.monotonic() + wait
@@ -301,6 +362,27 @@ class Runner:
             if self._falls_back(item, error) or self._is_lost(error):
                 return
         self._write(item, candidate, result, before)
+
+    def _is_of_all(self, item: Item, error: GlmError) -> bool:
+        """Whether all other rows would be refused for the same reason: key, balance, model, address."""
+        if isinstance(error, QuotaError):
+            return True
+        is_own_model = item.candidate == 0 and item.request.model != self._plan.candidates[0].model
+        nothing_there = error.http_status == _NOT_FOUND and error.provider_code is None
+        about_model = isinstance(error, CredentialsError) or error.model_missing
+        return nothing_there or (about_model and not (is_own_model and error.http_status != _UNAUTHORIZED))
+
+    def _seek(self, error: GlmError, now: float) -> None:
+        """Stop when no connection could be made for too long."""
+        if not isinstance(error, NetworkError) or error.sent:
+            self._unreached = None
+            return
+        if self._unreached is None:
+            self._unreached = now
+            self._say(f"{error.message}; trying again")
+        elif now - self._unreached > _UNREACHED:
+            error.message += f"; so it was for {_UNREACHED:.0f} s"
+            self.stop(error)
 
     def _is_lost(self, error: GlmError) -> bool:
         """Whether nothing can be reached any more: the rows stay to be asked."""
@@ -336,7 +418,7 @@ class Runner:
         timing = {"first_event": first_event, "first_answer": first_answer, "total": time.monotonic() - item.began}
         name, model = candidate.provider.name, candidate.model
         outcome = Outcome(name, model, reply, result.error, item.calls, timing, paid)
-        self._budget.paid(paid)
+        self._budget.paid(paid, result.error)
         self._writing.done(item, outcome)
         if why := self._budget.over or self._writing.too_many:
             self.stop(why)

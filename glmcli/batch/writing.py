@@ -127,8 +127,7 @@ class Writing:
             self.failure = error
             raise
         state = _state(entry)
-        own = entry.id.partition("#")[0] == entry.hash
-        self._index.note(entry.id, states.Known(state, entry.hash, entry.calls, at), own=own)
+        self._index.note(entry.id, states.Known(state, entry.hash, entry.calls, at, entry.line))
         self.counts[state] += 1
 
     @property

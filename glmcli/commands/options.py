@@ -203,7 +203,6 @@ VISION_FLAGS: tuple[Flag, ...] = (
     Flag("live", ("--stream",), "switch", _OUTPUT, "Print the answer as it arrives."),
 )
 
-GROUPS: Mapping[str, str] = {flag.field: flag.group for flag in (*TOOL_FLAGS, *VISION_FLAGS, *FLAGS)}
 PAIRS = frozenset(flag.field for flag in VISION_FLAGS if flag.kind == "pairs")  # flags that take two words
 ORDER = "glmcli.order"  # where the parser leaves the fields of the flags, in the order in which they were written
 
@@ -220,10 +219,11 @@ Command = Callable[[typer.Context, dict[str, Any]], None]
 def declare(
     command: Command, flags: Iterable[Flag], arguments: Iterable[inspect.Parameter] = ()
 ) -> Callable[..., None]:
-    """The command as a function that Typer can read, with every flag as a parameter.
+    """The command as a function that Typer can read, with every flag as a parameter, and the `groups` of its help.
 
     `command` is called with the context and with the values that were given, by field.
     """
+    flags = tuple(flags)
     by_field = {flag.field: flag for flag in flags}
 
     def called(ctx: typer.Context, **given: Any) -> None:  # noqa: ANN401 - what the parser gives
@@ -234,6 +234,7 @@ def declare(
     called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     called.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     called.__doc__ = command.__doc__
+    called.groups = {flag.field: flag.group for flag in flags}  # type: ignore[attr-defined]
     return called
 
 

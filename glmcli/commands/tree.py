@@ -13,7 +13,7 @@ import typer
 import typer.core
 import typer.main
 
-from glmcli.commands.options import GROUPS, ORDER, PAIRS
+from glmcli.commands.options import ORDER, PAIRS
 from glmcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -63,7 +63,9 @@ def _noting_order(parse: Any, context: Any, args: list[str]) -> Any:  # noqa: AN
 
 
 class Command(_AsGiven, typer.core.TyperCommand):
-    """A command whose values stay text, and whose help lists flags by subject."""
+    """A command whose values stay text, and whose help lists flags by subject: `groups` says by which."""
+
+    groups: Mapping[str, str] = {}
 
     def make_parser(self, ctx: Any) -> Any:  # noqa: ANN401 - click's own types are private
         """The parser, which also notes in which order the flags were written."""
@@ -78,7 +80,7 @@ class Command(_AsGiven, typer.core.TyperCommand):
             record = parameter.get_help_record(ctx)
             if record is not None:
                 default = "Arguments" if parameter.param_type_name == "argument" else _OTHER
-                groups.setdefault(GROUPS.get(parameter.name or "", default), []).append(record)
+                groups.setdefault(self.groups.get(parameter.name or "", default), []).append(record)
         for group, records in groups.items():
             with formatter.section(group):
                 formatter.write_dl(records)
@@ -100,7 +102,8 @@ def group(listed: Mapping[str, Listed], about: Callable[..., None]) -> typer.cor
 def single(name: str, function: Callable[..., None]) -> typer.core.TyperCommand:
     """The function as a command of that name."""
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-    app.command(name, cls=Command, context_settings=SETTINGS)(function)
+    grouped = type("_Grouped", (Command,), {"groups": getattr(function, "groups", {})})
+    app.command(name, cls=grouped, context_settings=SETTINGS)(function)
     return typer.main.get_command(app)  # type: ignore[return-value]
 
 

@@ -74,9 +74,9 @@ def fill(document: Document, variables: Mapping[str, str]) -> Document:
     Raises:
         UsageError: a name has no value, or a variable is used nowhere.
     """
-    from glmcli.documents import template
+    from glmcli.documents.template import fill as filled
 
-    return template.fill(document, variables)
+    return filled(document, variables)
 
 
 def form(document: Document, keys: Collection[str], variables: Mapping[str, str]) -> Template:

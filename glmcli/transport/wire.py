@@ -207,7 +207,8 @@ class Wire(asyncio.Protocol):
 
     def _end(self, turn: Turn) -> None:
         self._turn = None
-        if turn.over.exception():
+        # Who waited may have been cancelled, and not have come round yet to hang up.
+        if turn.over.cancelled() or turn.over.exception():
             self.hang_up()
         elif self._http.their_state is h11.SEND_BODY and self._http.our_state is h11.DONE:
             # A stream says its own end first, and the last chunk follows at once, as a rule in a packet of its own.

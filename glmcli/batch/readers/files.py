@@ -38,13 +38,14 @@ def rows(pieces: Iterable[bytes], reading: Reading) -> Iterator[Row | BadRow]:
 
 
 def _row(line: Line, reading: Reading) -> Row | BadRow:
+    path = None
     try:
         path = decode(line.data, "the path")
         if why := id_fault("the path", path):
             return reading.bad(line.number, line.data, why)
         text = _text(path)
     except UsageError as error:
-        return reading.bad(line.number, line.data, error.message)
+        return reading.bad(line.number, line.data, error.message, id=path)
     if not text.strip():
         return reading.bad(line.number, line.data, f"{path} is empty", id=path)
     return Row(line.number, id=path, text=text, vars={"path": path}, columns={"path": path})

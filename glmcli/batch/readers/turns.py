@@ -59,6 +59,7 @@ def _turn_faults(path: str, turn: object) -> Iterator[str]:
     yield from _role_faults(f"{path}.role", turn)
     if "content" in turn:
         yield from _content_faults(f"{path}.content", turn["content"])
+        yield from _place_faults(f"{path}.content", turn)
     if "reasoning" in turn:
         yield from _reasoning_faults(f"{path}.reasoning", turn)
 
@@ -88,6 +89,14 @@ def _content_faults(path: str, content: object) -> Iterator[str]:
         yield refused(path, content, "a string", "a list")
 
 
+def _place_faults(path: str, turn: Mapping[str, Any]) -> Iterator[str]:
+    """Of pictures, videos and files in turns that the user did not say."""
+    if turn.get("role") in ("system", "assistant") and isinstance(turn["content"], list):
+        for number, part in enumerate(turn["content"]):
+            if isinstance(part, dict) and part.get("type", "text") != "text":
+                yield f"{path}[{number}] is a picture, video or file, which only turns of the user may hold"
+
+
 def _part_faults(path: str, part: object) -> Iterator[str]:
     if not isinstance(part, dict):
         yield refused(path, part, "a mapping")
@@ -101,7 +110,9 @@ def _part_faults(path: str, part: object) -> Iterator[str]:
 
 def _field_faults(path: str, part: Mapping[str, Any], rules: _Part) -> Iterator[str]:
     is_image = part["type"] == "image"
-    yield from missing(path, rules.needed if not is_image or "path" in part else ("url",), part)
+    yield from missing(path, rules.needed, part)
+    if is_image and not part.keys() & {"path", "url"}:
+        yield f"{path}: needs 'path' or 'url'"
     yield from unknown(path, ("type", *rules.needed, *rules.other), part)
     for name in (*rules.needed, *rules.other):
         if name in part:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 COMMANDS: Mapping[str, Listed] = {
     "run": Listed("glmcli.commands.batch.run", "Ask for every row; the same command again goes on."),
+    "sample": Listed("glmcli.commands.batch.sample", "Ask a few rows first, and estimate what the rest will take."),
+    "merge": Listed("glmcli.commands.batch.merge", "Join the outputs of shards, or of separate runs."),
     "submit": Listed("glmcli.commands.batch.submit", "Submit the rows to the provider's Batch API."),
     "status": Listed("glmcli.commands.batch.status", "Where a submitted job stands."),
     "fetch": Listed("glmcli.commands.batch.fetch", "Bring the answers of a submitted job."),

@@ -9,16 +9,17 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from glmcli import settings
-from glmcli.batch import shard as shards
+from glmcli import settings, signals
 from glmcli.batch.budget import Budget
 from glmcli.batch.gates.gate import Gate
 from glmcli.batch.intake import Intake, Resume
+from glmcli.batch.outputs import spent
 from glmcli.batch.runner import Runner, signals_of
 from glmcli.batch.ticker import Ticker
 from glmcli.batch.writing import Writing
-from glmcli.errors import GlmError, UsageError
+from glmcli.errors import BudgetError, GlmError
 from glmcli.plan import Candidate, Plan
+from glmcli.pricing import listed
 from glmcli.record import Record
 from glmcli.transport import aside
 
@@ -27,14 +28,15 @@ if TYPE_CHECKING:
 
     from glmcli.app import App
     from glmcli.batch.index import Index
+    from glmcli.batch.ledger import Ledger
     from glmcli.batch.runner import Rows
-    from glmcli.batch.shard import Shard
     from glmcli.batch.standing import Standing
     from glmcli.batch.writing import Lines
     from glmcli.commands.batch.preparing import Job
     from glmcli.providers.row import Provider
+    from glmcli.terminal import Terminal
 
-_SPARE = 64  # descriptors beside one for each request in flight
+_SPARE = 32  # descriptors beside one for each request in flight
 _AHEAD = 4  # windows of --ordered, in requests in flight
 
 
@@ -45,18 +47,21 @@ class Asked(Record):
     signal: int | None
 
 
-def shard_of(app: App, job: Job) -> Shard | None:
-    """The part of the rows that is asked; None is all of them."""
-    return shards.read(job.own.shard, app.environment) if job.own.shard else None
-
-
 def intake_of(app: App, job: Job, index: Index) -> Intake:
     """What is to be done, of the rows and of what `index` knows to be finished."""
     own = job.own
     changed = "redo" if own.redo_changed else "keep" if own.keep_changed else None
     resume = Resume(own.retry_failed, changed)
-    provider, shard = job.candidates[0].provider, shard_of(app, job)
-    return Intake(job.source, job.questions, index, resume, provider, force=job.options.force, shard=shard)
+    return Intake(
+        job.source,
+        job.questions,
+        index,
+        resume,
+        job.candidates[0].provider,
+        force=job.options.force,
+        redact=app.terminal.redactor.text,
+        shard=job.shard,
+    )
 
 
 def writing_of(app: App, job: Job, index: Index, out: Lines) -> Writing:
@@ -66,7 +71,23 @@ def writing_of(app: App, job: Job, index: Index, out: Lines) -> Writing:
     return Writing(out, index, redactor, ordered=own.ordered, keep_partial=keep_partial, max_failures=own.max_failures)
 
 
-def ask(app: App, job: Job, rows: Rows, writing: Writing, standing: Standing) -> Asked:
+def budget_of(job: Job, ledger: Ledger | None) -> Budget:
+    """The ceiling on the cost of this run and of those before it.
+
+    Raises:
+        BudgetError: nobody knows what rows will cost.
+    """
+    ceiling = job.own.max_cost
+    for each in job.candidates if ceiling is not None else ():
+        if listed(each.provider, each.model) is None:
+            raise BudgetError(
+                f"--max-cost: the price of {each.provider.name}/{each.model} is not known here",
+                fix="leave out --max-cost, or use a model whose price glm models NAME shows",
+            )
+    return Budget(ceiling, spent(ledger) if ledger and ceiling is not None else 0.0)
+
+
+def ask(app: App, job: Job, rows: Rows, writing: Writing, *, standing: Standing, budget: Budget) -> Asked:
     """Ask for all of these rows; every line is written when it returns.
 
     Raises:
@@ -78,10 +99,10 @@ def ask(app: App, job: Job, rows: Rows, writing: Writing, standing: Standing) ->
         if ticker.is_due:
             ticker.update(standing.now(runner))
 
-    runner = _runner(app, job, rows, writing, watch)
+    runner = _runner(app, job, rows, writing, budget=budget, watch=watch)
     came: list[int] = []
     try:
-        _loop(runner, job.own.jobs, came)
+        _loop(runner, came)
     finally:
         ticker.stop()
         with suppress(GlmError):
@@ -89,27 +110,35 @@ def ask(app: App, job: Job, rows: Rows, writing: Writing, standing: Standing) ->
     return Asked(runner.why, came[0] if came else None)
 
 
-def _runner(app: App, job: Job, rows: Rows, writing: Writing, watch: Callable[[], None]) -> Runner:
-    own, options, shard = job.own, job.options, shard_of(app, job)
+def _runner(app: App, job: Job, rows: Rows, writing: Writing, *, budget: Budget, watch: Callable[[], None]) -> Runner:
+    own, options = job.own, job.options
+    jobs = _allowed(own.jobs, app.terminal)
     limits = settings.limits(options)
     plan = Plan(job.candidates, app.started, limits, exact=options.exact, allow_empty=options.allow_empty)
     return Runner(
         rows,
-        tuple(_gate(job, each.provider, shard.of if shard else 1) for each in job.candidates),
+        tuple(_gate(job, each.provider, jobs) for each in job.candidates),
         plan,
         writing,
-        Budget(own.max_cost),
+        budget,
         redactor=app.terminal.redactor,
         tls=_tls(app, job.candidates),
-        window=max(_AHEAD * own.jobs, 256) if own.ordered else None,
+        window=max(_AHEAD * jobs, 256) if own.ordered else None,
         watch=watch,
+        say=app.terminal.note,
     )
 
 
-def _gate(job: Job, provider: Provider, parts: int) -> Gate:
-    own = job.own
-    rpm, tpm = (None if each is None else each / parts for each in (own.rpm, own.tpm))
-    return Gate(own.jobs, provider.wire.limits, rpm=rpm, tpm=tpm, now=time.monotonic())
+def per_minute(job: Job) -> tuple[float | None, float | None]:
+    """How many requests and how many tokens a minute may have, of which each shard takes its part."""
+    parts = job.shard.of if job.shard else 1
+    rpm, tpm = (None if each is None else each / parts for each in (job.own.rpm, job.own.tpm))
+    return rpm, tpm
+
+
+def _gate(job: Job, provider: Provider, jobs: int) -> Gate:
+    rpm, tpm = per_minute(job)
+    return Gate(jobs, provider.wire.limits, rpm=rpm, tpm=tpm, now=time.monotonic())
 
 
 def _tls(app: App, candidates: tuple[Candidate, ...]) -> Any:  # noqa: ANN401 - imported only where it is needed
@@ -120,8 +149,7 @@ def _tls(app: App, candidates: tuple[Candidate, ...]) -> Any:  # noqa: ANN401 - 
     return Tls(app.environment)
 
 
-def _loop(runner: Runner, jobs: int, came: list[int]) -> None:
-    _allow_descriptors(jobs + _SPARE)
+def _loop(runner: Runner, came: list[int]) -> None:
     heeded = tuple(
         number
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -132,18 +160,20 @@ def _loop(runner: Runner, jobs: int, came: list[int]) -> None:
         signals_of(runner, asyncio.get_running_loop(), heeded, came)
         await runner.run()
 
-    aside.run(whole())
+    try:
+        aside.run(whole())
+    finally:
+        signals.heed()  # asyncio leaves the system's way behind; what follows clears away after itself
 
 
-def _allow_descriptors(wanted: int) -> None:
-    """Raise the limit on open files, as far as the system lets us.
-
-    Raises:
-        UsageError: it does not let us far enough.
-    """
+def _allowed(jobs: int, terminal: Terminal) -> int:
+    """As many requests in flight as there may be open files, each with its connection."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft >= wanted:
-        return
-    if hard != resource.RLIM_INFINITY and hard < wanted:
-        raise UsageError(f"--jobs: only {hard} files may be open at once", fix=f"-j {max(hard - _SPARE, 1)}")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    wanted = jobs + _SPARE
+    if soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    allowed = max(min(jobs, soft - _SPARE), 1)
+    if allowed < jobs:
+        terminal.note(f"only {soft} files may be open here: at most {allowed} requests in flight, not {jobs}")
+    return allowed

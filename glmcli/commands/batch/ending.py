@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from glmcli.batch.options import BatchOptions
 
 
-def settle(ledger: Ledger, index: Index, *, is_whole: bool, redo_changed: bool) -> None:
+def settle(ledger: Ledger, index: Index, own: BatchOptions, *, is_whole: bool) -> None:
     """Leave one line a row; if the whole input was seen, none for rows that it no longer has.
 
     Raises:
@@ -26,12 +26,12 @@ def settle(ledger: Ledger, index: Index, *, is_whole: bool, redo_changed: bool) 
     """
     ledger.sync()
     if is_whole:
-        index.forget_invalid()
-        if redo_changed:
+        index.forget_failures()
+        if own.redo_changed:
             index.forget_orphans()
-    if ledger.count > index.entries:
+    if ledger.count > index.entries or own.ordered:
         with suppress(OSError):  # without it the file is longer, and as good
-            compact(ledger, index)
+            compact(ledger, index, ordered=own.ordered)
 
 
 def export(app: App, own: BatchOptions, ledger: Ledger) -> None:
@@ -74,7 +74,5 @@ def judge(ended: Mapping[str, int], pending: int, total: int, again: str) -> Non
     if may:
         raise PartialError(f"{lacking}; {may} may still get one", fix=again)
     if final:
-        raise FailedRowsError(
-            f"{lacking}, and would only fail again",
-            fix="glm batch report names them; --retry-failed asks them again all the same",
-        )
+        again = "; --retry-failed asks them again all the same" if ended.get(states.FINAL) else ""
+        raise FailedRowsError(f"{lacking}, and would only fail again", fix=f"glm batch report names them{again}")

@@ -12,6 +12,7 @@ from glmcli.batch.jobs.asked import Asked
 from glmcli.batch.jobs.collection import Collection
 from glmcli.batch.jobs.results import Judge
 from glmcli.batch.ledger import Ledger
+from glmcli.batch.options import BatchOptions
 from glmcli.batch.outputs import load
 from glmcli.batch.writing import Writing
 from glmcli.commands.batch import ending, reach
@@ -48,7 +49,7 @@ def fetch(app: App, given: Mapping[str, Any]) -> None:
         keep = options.keep_partial
         writing = Writing(ledger, index, redactor, ordered=False, keep_partial=keep, max_failures=None)
         collection.collect(ledger, index, writing)
-        ending.settle(ledger, index, is_whole=False, redo_changed=False)
+        ending.settle(ledger, index, BatchOptions(), is_whole=False)
         ending.sum_up(app, ledger)
         _judge(output, collection, index)
 

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glmcli import settings
+from glmcli.batch import shard as shards
 from glmcli.batch.ledger import Ledger
 from glmcli.batch.options import BatchOptions
-from glmcli.batch.outputs import load
+from glmcli.batch.outputs import beside_of, load
 from glmcli.batch.questions import Questions
 from glmcli.batch.readers import Source, open_rows
 from glmcli.chat import Message
 from glmcli.commands import caller
 from glmcli.commands.options import merge
 from glmcli.config import load as load_config
-from glmcli.errors import UsageError
+from glmcli.errors import OutputError, UsageError
 from glmcli.keys import KeyRing
 from glmcli.options import Options
+from glmcli.output.destination import refuse_shared_file
 from glmcli.record import Record
 
 if TYPE_CHECKING:
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
 
     from glmcli.app import App
     from glmcli.batch.index import Index
+    from glmcli.batch.shard import Shard
     from glmcli.plan import Candidate
     from glmcli.providers.row import Provider
     from glmcli.request_file import RowForm
@@ -43,11 +48,13 @@ class Job(Record):
     Attributes:
         own: the flags that only a batch has.
         options: all others, with those of the request file.
+        shard: the part of the rows that is asked; None is all of them.
         candidates: who is asked, with key and address, and what is the same for all rows.
     """
 
     own: BatchOptions
     options: Options
+    shard: Shard | None
     source: Source
     questions: Questions
     candidates: tuple[Candidate, ...]
@@ -86,11 +93,12 @@ class _Preparing:
         if own.csv and not own.text and self._options.output in (None, "-"):
             raise UsageError("--csv is made of the output, and there is none", fix="add -O FILE")
         self._set_terminal()
+        shard = shards.read(own.shard, self._app.environment) if own.shard else None
         questions = Questions(self._options, self._flags, self._form, self._stdin, self._app.terminal)
         source = self._source(own, questions)
         candidates = self._candidates()
         questions.base(candidates[0].request)
-        return Job(own, self._options, source, questions, candidates)
+        return Job(own, self._options, shard, source, questions, candidates)
 
     def _read_form(self) -> None:
         options = self._options
@@ -145,10 +153,11 @@ def open_ledger(app: App, job: Job, index: Index, stack: ExitStack) -> Ledger | 
     path = _place(job)
     if path is None:
         return None
+    _refuse_shared(job, path)
     ledger = stack.enter_context(Ledger(path))
-    if ledger.identity == job.source.identity:
-        raise UsageError(f"the output {path} is the input", fix="another -O FILE")
     lines = load(ledger, index)
+    with suppress(OSError):  # what a crash left of a new form of the file
+        Path(beside_of(path)).unlink()
     if ledger.torn:
         app.terminal.note(f"{path}: {ledger.torn} bytes of a torn line were moved to {path}.torn")
     if lines:
@@ -156,11 +165,25 @@ def open_ledger(app: App, job: Job, index: Index, stack: ExitStack) -> Ledger | 
     return ledger
 
 
+def _refuse_shared(job: Job, ledger: str) -> None:
+    """Let the run write over nothing that it reads, and over nothing else that it writes."""
+    own, options = job.own, job.options
+    read = {"INPUT": own.input, "--files0": own.files0, "--request": options.request, "--key-file": options.key_file}
+    read |= {f"--attach {path}": path for path in options.attach}
+    refuse_shared_file({**read, "--output" if options.output else "--text": ledger, "--csv": own.csv})
+
+
 def _place(job: Job) -> str | None:
-    path = job.options.output
+    """The output; the places of its other forms are looked at too, before anything is paid for."""
+    own, path = job.own, job.options.output
+    if own.csv and not os.path.isdir(os.path.dirname(os.path.abspath(own.csv))):  # noqa: PTH100, PTH112, PTH120 - strings
+        raise OutputError(message=f"cannot write {own.csv}: there is no such folder", fix="make it first")
+    if own.text:
+        try:
+            os.makedirs(own.text, exist_ok=True)  # noqa: PTH103 - as above
+        except (OSError, ValueError) as error:
+            what = getattr(error, "strerror", error)
+            raise OutputError(message=f"--text: cannot make the folder {own.text}: {what}") from error
     if path not in (None, "-"):
         return path
-    if job.own.text is None:
-        return None
-    os.makedirs(job.own.text, exist_ok=True)  # noqa: PTH103 - a string is all that is needed
-    return os.path.join(job.own.text, _LEDGER)  # noqa: PTH118 - as above
+    return os.path.join(own.text, _LEDGER) if own.text else None  # noqa: PTH118 - as above

@@ -43,8 +43,16 @@ BATCH_FLAGS: tuple[Flag, ...] = (
 _OF_ONE = frozenset(
     ("session", "no_stdin", "need_stdin", "no_reasoning", "reasoning", "json", "jsonl", "usage", "meta", "raw", "curl")
 )
-SHARED_FLAGS = tuple(flag for flag in FLAGS if flag.field not in _OF_ONE)
-_INPUT = inspect.Parameter(
+# And what they mean for rows.
+_SAID = {
+    "output": "The lines; with it, the same command again goes on.",
+    "keep_partial": "Keep what came of cut answers (`partial`); the exit code stays.",
+    "dry_run": "Print the first row's request as JSON; send nothing.",
+    "deadline": "Until the run is over, stdin included (none).",
+    "retries": "Most retries of a row (3); refusals for the rate are none.",
+}
+SHARED_FLAGS = tuple(flag.replace(help=_SAID.get(flag.field, flag.help)) for flag in FLAGS if flag.field not in _OF_ONE)
+INPUT = inspect.Parameter(
     "input",
     inspect.Parameter.POSITIONAL_OR_KEYWORD,
     default=None,
@@ -65,4 +73,4 @@ def _run(ctx: typer.Context, given: dict[str, Any]) -> None:
     run(app, given)
 
 
-command = single("run", declare(_run, (*BATCH_FLAGS, *SHARED_FLAGS), [_INPUT]))
+command = single("run", declare(_run, (*BATCH_FLAGS, *SHARED_FLAGS), [INPUT]))

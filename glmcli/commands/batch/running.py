@@ -5,13 +5,13 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
+from glmcli import signals
 from glmcli.batch.feed import Feed
 from glmcli.batch.index import Index
-from glmcli.batch.intake import Intake, Resume
 from glmcli.batch.outputs import Printed
 from glmcli.batch.standing import Standing
 from glmcli.commands.batch import ending
-from glmcli.commands.batch.asking import Asked, ask, intake_of, writing_of
+from glmcli.commands.batch.asking import Asked, ask, budget_of, intake_of, writing_of
 from glmcli.commands.batch.preparing import Job, open_ledger, prepare
 from glmcli.errors import Interrupted, UsageError
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from glmcli.app import App
+    from glmcli.batch.intake import Intake
     from glmcli.batch.ledger import Ledger
     from glmcli.batch.writing import Writing
 
@@ -30,24 +31,25 @@ def run(app: App, given: Mapping[str, Any]) -> None:
         GlmError: as its exit code says.
         Interrupted: a signal ended it.
     """
+    signals.heed()
     with ExitStack() as stack:
         job = prepare(app, given, stack)
         if job.options.dry_run:
-            _show(app, job)
+            show(app, job)
             return
         index = Index()
         ledger = open_ledger(app, job, index, stack)
         _Run(app, job, index, ledger).run()
 
 
-def _show(app: App, job: Job) -> None:
+def show(app: App, job: Job) -> None:
     """Print what the first row that can be asked would send."""
     from glmcli.batch.item import Item
     from glmcli.output.requests import as_json
     from glmcli.providers import dialect_of
 
     first = job.candidates[0]
-    intake = Intake(job.source, job.questions, Index(), Resume(), first.provider, force=job.options.force)
+    intake = intake_of(app, job, Index())
     for row in job.source.rows():
         item = intake.take(row)
         if isinstance(item, Item):
@@ -67,12 +69,14 @@ class _Run:
         self._ledger = ledger
 
     def run(self) -> None:
+        budget = budget_of(self._job, self._ledger)
         intake = intake_of(self._app, self._job, self._index)
         total = intake.scan(resumes=bool(self._index.entries)) if self._job.source.rereadable else None
         out = self._ledger or Printed(self._app.terminal.stdout)
         writing = writing_of(self._app, self._job, self._index, out)
-        rows = Feed(self._job.source, intake)
-        asked = ask(self._app, self._job, rows, writing, Standing(writing, intake, total))
+        rows = Feed(self._job.source, intake, total)
+        standing = Standing(writing, intake, total)
+        asked = ask(self._app, self._job, rows, writing, standing=standing, budget=budget)
         self._end(asked, writing, intake, (intake.read if total is None else total) - intake.elsewhere)
 
     def _end(self, asked: Asked, writing: Writing, intake: Intake, total: int) -> None:
@@ -82,7 +86,9 @@ class _Run:
         again = "the same command again goes on from here" if self._ledger else "-O FILE makes a run that can go on"
         if self._ledger:
             is_whole = not pending and asked.signal is None
-            ending.settle(self._ledger, self._index, is_whole=is_whole, redo_changed=self._job.own.redo_changed)
+            is_known = is_whole and self._job.source.rereadable  # a pipe that broke looks like one that ended
+            ending.settle(self._ledger, self._index, self._job.own, is_whole=is_known)
+            self._index.close()  # what counts the lines next takes as much memory
             ending.export(self._app, self._job.own, self._ledger)
             ending.sum_up(self._app, self._ledger)
         if asked.signal is not None:

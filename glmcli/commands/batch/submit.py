@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from glmcli.commands.batch.run import BATCH_FLAGS, SHARED_FLAGS
+from glmcli.commands.batch.run import BATCH_FLAGS, INPUT, SHARED_FLAGS
 from glmcli.commands.options import Flag, declare
 from glmcli.commands.tree import single
 
 if TYPE_CHECKING:
+    import typer
+
     from glmcli.app import App
 
 _ROWS, _JOB = "Rows", "Job"
@@ -23,12 +22,6 @@ SUBMIT_FLAGS: tuple[Flag, ...] = (
     Flag("again", ("--again",), "switch", _JOB, "Submit rows anew that failed or went missing: they are paid again."),
     Flag("lines", ("--lines",), "text", _JOB, "Write the lines here instead, and send nothing.", "FILE"),
     Flag("input_url", ("--input-url",), "text", _JOB, "Where the lines of --lines can be read (TokenHub).", "URL"),
-)
-_INPUT = inspect.Parameter(
-    "input",
-    inspect.Parameter.POSITIONAL_OR_KEYWORD,
-    default=None,
-    annotation=Annotated[str | None, typer.Argument(help="The rows; - is stdin.", metavar="INPUT")],
 )
 
 
@@ -51,5 +44,5 @@ def _submit(ctx: typer.Context, given: dict[str, Any]) -> None:
 
 command = single(
     "submit",
-    declare(_submit, (*SUBMIT_FLAGS, *(flag for flag in SHARED_FLAGS if flag.field not in _ELSEWHERE)), [_INPUT]),
+    declare(_submit, (*SUBMIT_FLAGS, *(flag for flag in SHARED_FLAGS if flag.field not in _ELSEWHERE)), [INPUT]),
 )

@@ -155,7 +155,7 @@ class _Submitting:
 
     def _say(self, job: jobs.Job, known: jobs.Job | None) -> None:
         """Tell what was left out, and why."""
-        done = self._index.entries and sum(1 for _ in self._index.places())
+        done = self._index.entries
         new = sum(part.lines for part in job.parts[len(known.parts) if known else 0 :])
         if self._waiting:
             self._note(f"{rows(self._waiting, 'is', 'are')} under way already; glm batch status {self._output}")

@@ -1,0 +1,210 @@
+"""How fast `glm batch run` is, and what a row costs: whole processes, beside others that are installed.
+
+python benchmarks/batch.py [--peers] [--rows 2000] [--rounds 3] [--cpus 0,1]
+python benchmarks/batch.py --limits
+
+A server of our own on another CPU answers each request after 50 ms. --limits plays providers that allow only so much.
+Exit 1 where `glm` misses a limit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import importlib.metadata
+import importlib.util
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, NamedTuple
+
+import answering
+import batch_limits
+import batch_peers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_HERE = Path(__file__).parent
+_GLM = str(Path(sysconfig.get_path("scripts")) / "glm")
+_CURL_MOST = 300  # it has no more in flight
+_LOOK = 0.02  # seconds between two looks at the memory of a process
+# In flight: rows a second at least in steady state, of `glm` before a server of one's own.
+LEAST = {64: 0.85 * 64 / answering.LATENCY, 256: 2000.0}
+MOST_CPU = 0.45  # milliseconds a row
+
+
+class Program(NamedTuple):
+    """A process that asks for all rows; `command` takes the address, the rows, where to write, and how many at once."""
+
+    name: str
+    command: Callable[[str, Path, Path, int], list[str]]
+    judged: bool = False
+
+
+class Run(NamedTuple):
+    """What one process did; seconds, and MB."""
+
+    whole: float
+    steady: float
+    cpu: float
+    memory: float
+
+
+class Result(NamedTuple):
+    """A program with so much in flight, in medians."""
+
+    program: Program
+    in_flight: int
+    whole: float  # rows a second
+    steady: float
+    cpu: float  # milliseconds a row
+    memory: float
+
+    @property
+    def misses(self) -> bool:
+        """Whether it is worse than we allow ourselves."""
+        return self.program.judged and (self.steady < LEAST[self.in_flight] or self.cpu > MOST_CPU)
+
+
+def main() -> int:
+    """The exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--peers", action="store_true", help="and the others, as far as they are installed")
+    parser.add_argument("--limits", action="store_true", help="servers that refuse, instead")
+    parser.add_argument("--rows", type=int, default=2000)
+    parser.add_argument("--rounds", type=int, default=3, help="of which the median counts")
+    parser.add_argument("--cpus", default="0,1", help="of the server and of the programs")
+    given = parser.parse_args()
+    if given.limits:
+        return batch_limits.main(_GLM)
+    theirs, ours = (int(cpu) for cpu in given.cpus.split(","))
+    programs = [*_glm(), *(_peers() if given.peers else ())]
+    with tempfile.TemporaryDirectory() as folder, answering.Answering(theirs) as server:
+        answering.pin(ours)
+        results = list(_results(programs, server, Path(folder), given.rows, given.rounds))
+    _print(results)
+    return 1 if any(result.misses for result in results) else 0
+
+
+def _glm() -> Iterator[Program]:
+    def command(provider: str, *more: str) -> Callable[[str, Path, Path, int], list[str]]:
+        return lambda url, rows, out, most: [
+            *(_GLM, "batch", "run", str(rows), "-O", str(out), "-j", str(most), "-q"),
+            *("-m", f"{provider}/glm-5", "--base-url", url, *more),
+        ]
+
+    yield Program("**`glm batch run --no-stream`**, own server", command("vllm", "--no-stream"), judged=True)
+    yield Program("`glm batch run`, own server, streamed", command("vllm"))
+    yield Program("`glm batch run --no-stream`, hosted", command("zai", "--no-stream"))
+
+
+def _peers() -> Iterator[Program]:
+    for name in batch_peers.LIBRARIES:
+        if name != "raw" and not importlib.util.find_spec(name):
+            print(f"{name} is not installed: pip install {name}", file=sys.stderr)
+            continue
+        script = [sys.executable, str(_HERE / "batch_peers.py"), name]
+        title = "asyncio, HTTP by hand" if name == "raw" else f"{name} {importlib.metadata.version(name)}"
+        yield Program(title, lambda url, rows, out, most, script=script: [*script, url, rows, out, str(most)])  # type: ignore[misc]
+    if curl := shutil.which("curl"):
+        yield Program("`curl --parallel`", lambda url, rows, out, most: _curl(curl, url, rows, out, most))
+    else:
+        print("curl is not installed", file=sys.stderr)
+
+
+def _curl(curl: str, url: str, rows: Path, out: Path, most: int) -> list[str]:
+    """One URL after another in a file of its own; all answers go to one output."""
+    config = out.with_suffix(".curl")
+    parts = []
+    for line in rows.read_text().splitlines():
+        message = {"role": "user", "content": json.loads(line)["prompt"]}
+        body = json.dumps({"model": "glm-5", "messages": [message]})
+        quoted = json.dumps(body)
+        parts.append(f'url = "{url}/chat/completions"\nheader = "Content-Type: application/json"\ndata = {quoted}\n')
+    config.write_text("next\n".join(parts))
+    return [curl, "-sS", "--parallel", "--parallel-max", str(min(most, _CURL_MOST)), "-K", str(config)]
+
+
+def _results(
+    programs: list[Program], server: answering.Answering, folder: Path, rows: int, rounds: int
+) -> Iterator[Result]:
+    """Interleaved, so that what else the machine does meets all alike."""
+    for in_flight in LEAST:
+        runs: dict[str, list[Run]] = {program.name: [] for program in programs}
+        starts = {program.name: _measured(program, server, folder, 1, in_flight).cpu for program in programs}
+        for number in range(rounds):
+            for program in programs:
+                print(f"round {number + 1}, {in_flight} in flight: {program.name}", file=sys.stderr)
+                runs[program.name].append(_measured(program, server, folder, rows, in_flight))
+        for program in programs:
+            whole, steady, cpu, memory = (median(each) for each in zip(*runs[program.name], strict=True))
+            spent = (cpu - starts[program.name]) / (rows - 1) * 1000
+            yield Result(program, in_flight, rows / whole, rows / steady, spent, memory)
+
+
+def _measured(program: Program, server: answering.Answering, folder: Path, count: int, in_flight: int) -> Run:
+    rows, out = folder / f"{count}.jsonl", folder / "out.jsonl"
+    if not rows.exists():
+        asked = ({"id": f"r{each}", "prompt": f"{each} {'x' * 150}"} for each in range(count))
+        rows.write_text("".join(json.dumps(row) + "\n" for row in asked))
+    out.unlink(missing_ok=True)
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "LANG": "C.UTF-8", "ZAI_API_KEY": "not-a-real-key"}
+    command = [str(word) for word in program.command(server.url, rows, out, in_flight)]
+    server.seen()
+    began = time.monotonic()
+    process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    memory, usage = _wait(process)
+    whole = time.monotonic() - began
+    seen = server.seen()
+    if process.returncode or seen.requests != count:
+        sys.exit(f"{program.name}: exit {process.returncode}, {seen.requests} of {count} rows were asked")
+    return Run(whole, seen.seconds, usage, memory)
+
+
+def _wait(process: subprocess.Popen[bytes]) -> tuple[float, float]:
+    """The peak memory in MB and the CPU seconds of a process, when it has ended.
+
+    The peak is read while it lives: what the system says of it afterwards includes that of the process that started it.
+    """
+    peak = 0.0
+    while True:
+        pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+        if pid:
+            process.returncode = os.waitstatus_to_exitcode(status)
+            return peak, usage.ru_utime + usage.ru_stime
+        peak = max(peak, _peak(process.pid))
+        time.sleep(_LOOK)
+
+
+def _peak(pid: int) -> float:
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    except OSError:
+        return 0.0
+    found = status.partition("VmHWM:")[2].split()
+    return int(found[0]) / 1024 if found else 0.0
+
+
+def _print(results: list[Result]) -> None:
+    today = dt.datetime.now(tz=dt.UTC).date()
+    print(f"{today}, Python {platform.python_version()}, {platform.machine()}\n")
+    print("| process | in flight | rows/s | steady | ideal | CPU ms a row | peak MB |")
+    print("|---|---:|---:|---:|---:|---:|---:|")
+    for result in sorted(results, key=lambda result: (result.in_flight, -result.steady)):
+        missed = " **missed**" * result.misses
+        ideal = result.in_flight / answering.LATENCY
+        rates = f"{result.whole:,.0f} | {result.steady:,.0f}{missed} | {ideal:,.0f}"
+        print(f"| {result.program.name} | {result.in_flight} | {rates} | {result.cpu:.2f} | {result.memory:.0f} |")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

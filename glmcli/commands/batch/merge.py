@@ -1,0 +1,98 @@
+"""`glm batch merge`: the outputs of shards, or of separate runs, as one."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from glmcli.commands.options import FLAGS, Flag, declare
+from glmcli.commands.tree import single
+
+if TYPE_CHECKING:
+    from glmcli.app import App
+    from glmcli.batch.merging import Merger, Missing
+    from glmcli.output.destination import Destination
+
+_MERGE = "Merge"
+_QUIET = next(flag for flag in FLAGS if flag.field == "quiet")
+_FLAGS = (
+    Flag("output", ("-O", "--output"), "text", _MERGE, "Write the lines here, all of them or nothing.", "FILE"),
+    Flag("input", ("--input",), "text", _MERGE, "Say which rows of this input are missing.", "INPUT"),
+    Flag("format", ("--format",), "text", _MERGE, "How its rows are written (by the name).", "jsonl|text|csv|tsv|yaml"),
+    Flag("keep_changed", ("--keep-changed",), "switch", _MERGE, "Of answers to different requests keep the first."),
+    _QUIET,
+)
+_OUTPUTS = inspect.Parameter(
+    "outputs",
+    inspect.Parameter.POSITIONAL_OR_KEYWORD,
+    annotation=Annotated[list[str], typer.Argument(help="The files that batch run -O wrote.", metavar="OUT...")],
+)
+
+
+def _merge(ctx: typer.Context, given: dict[str, Any]) -> None:
+    """Join the outputs of shards, or of separate runs: one line a row, copied as it is.
+
+    A line that is ok counts before any failure, and the first of two that are. Two answers of one id to different
+    requests are exit 2. Exit 0: every row has a complete answer; 11: rows are missing (--input), or may still get one;
+    15: the rest would only fail again. The merged file is an output too: batch run -O goes on from it.
+    """
+    from glmcli import signals
+    from glmcli.batch.merging import Merger
+    from glmcli.commands.batch.ending import judge
+    from glmcli.output.destination import open_output, refuse_shared_file
+
+    signals.heed()
+    app: App = ctx.obj
+    app.terminal.quiet = given.get("quiet", False)
+    paths = list(dict.fromkeys(given["outputs"]))
+    refuse_shared_file({path: path for path in paths} | {name: given.get(name[2:]) for name in ("--output", "--input")})
+    merger = Merger(keep_changed=given.get("keep_changed", False))
+    for path in paths:
+        torn = merger.read(path).torn
+        if torn:
+            app.terminal.note(f"{path}: line {torn}, the last, was cut while it was written, and is left out")
+    missing = _missing(app, given, merger) if "input" in given else None
+    _write(open_output(given.get("output"), app.terminal), merger)
+    app.terminal.note(f"{merger.rows} rows of {len(paths)} file{'s' * (len(paths) > 1)}")
+    lacking = missing.count if missing else 0
+    judge(merger.counts, lacking, merger.rows + lacking, _again(given))
+
+
+def _again(given: dict[str, Any]) -> str:
+    path = given.get("output")
+    return (
+        f"glm batch run -O {path} asks them"
+        if path not in (None, "-")
+        else "merge with -O, then batch run -O asks them"
+    )
+
+
+def _missing(app: App, given: dict[str, Any], merger: Merger) -> Missing:
+    from glmcli.batch.amounts import plural
+    from glmcli.batch.readers import open_rows
+    from glmcli.commands.caller import stdin
+
+    place = given["input"]
+    missing = merger.missing(open_rows(place, given.get("format"), stdin(app), complete=True))
+    if missing.named:
+        more = ", …" if missing.named > len(missing.first) else ""
+        app.terminal.note(f"{place}: {plural(missing.named, 'row')} missing: {', '.join(missing.first)}{more}")
+    if missing.unnamed:
+        without = f"{plural(missing.unnamed, 'row')} missing of those without an id, which can only be counted"
+        app.terminal.note(f"{place}: {without}")
+    return missing
+
+
+def _write(out: Destination, merger: Merger) -> None:
+    try:
+        for line in merger.lines():
+            out.write(line.decode())
+        out.commit()
+    except BaseException:
+        out.abandon()
+        raise
+
+
+command = single("merge", declare(_merge, _FLAGS, [_OUTPUTS]))

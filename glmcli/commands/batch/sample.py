@@ -1,0 +1,39 @@
+"""`glm batch sample`: a few rows first, and what all the others will take."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from glmcli.commands.batch.run import BATCH_FLAGS, INPUT, SHARED_FLAGS
+from glmcli.commands.options import Flag, declare
+from glmcli.commands.tree import single
+
+if TYPE_CHECKING:
+    import typer
+
+    from glmcli.app import App
+
+_SAMPLE = "Sample"
+_FLAGS = (
+    Flag("count", ("-n", "--count"), "integer", _SAMPLE, "How many rows (5).", "N", 1),
+    Flag("json", ("--json",), "switch", _SAMPLE, "Print one JSON object, with the rows whole."),
+)
+# `-n` is taken.
+_SHARED = tuple(flag.replace(written=("--dry-run",)) if flag.field == "dry_run" else flag for flag in SHARED_FLAGS)
+
+
+def _sample(ctx: typer.Context, given: dict[str, Any]) -> None:
+    """Ask a few rows of INPUT, spread over all of it, and estimate what the rest will take.
+
+    Takes the flags of batch run; --ordered, --text and --csv wait for the run itself. Nothing is written unless -O is
+    given: then the rows of the sample are finished rows of the output, and batch run goes on from them. What stands in
+    brackets holds in 19 of 20 samples, if the rest is like the sample. Exit 0: every row of it has a complete answer;
+    11, 15: as batch run.
+    """
+    from glmcli.commands.batch.sampling import sample
+
+    app: App = ctx.obj
+    sample(app, given)
+
+
+command = single("sample", declare(_sample, (*_FLAGS, *BATCH_FLAGS, *_SHARED), [INPUT]))

@@ -1,0 +1,150 @@
+"""A sample of a batch, from the flags to the exit code."""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+from glmcli.batch.estimate import Estimate, Pace, estimate
+from glmcli.batch.index import Index
+from glmcli.batch.item import Item
+from glmcli.batch.spread import Spread
+from glmcli.batch.standing import Standing
+from glmcli.batch.summary import plain
+from glmcli.commands.batch import ending
+from glmcli.commands.batch.asking import ask, budget_of, intake_of, per_minute, writing_of
+from glmcli.commands.batch.preparing import Job, open_ledger, prepare
+from glmcli.commands.batch.running import show
+from glmcli.errors import Interrupted, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from glmcli.app import App
+    from glmcli.batch.intake import Intake, Invalid
+    from glmcli.batch.ledger import Ledger
+
+_COUNT = 5
+_FEW = 3  # rows that cannot be asked and are named
+
+
+def sample(app: App, given: Mapping[str, Any]) -> None:
+    """Ask a few rows, and say what the others will take.
+
+    Raises:
+        GlmError: as its exit code says.
+        Interrupted: a signal ended it.
+    """
+    own = {name: given[name] for name in ("count", "json") if name in given}
+    # Other forms of the output are made of all rows, at the end of a run.
+    others = {name: value for name, value in given.items() if name not in (*own, "text", "csv", "ordered")}
+    app.terminal.stdout.check()
+    with ExitStack() as stack:
+        job = prepare(app, others, stack)
+        if job.options.dry_run:
+            show(app, job)
+            return
+        index = Index()
+        ledger = open_ledger(app, job, index, stack)
+        _Sample(app, job, index, ledger).run(own.get("count", _COUNT), as_json=own.get("json", False))
+
+
+class _Few:
+    """The rows of a sample, for the runner."""
+
+    def __init__(self, items: list[Item]) -> None:
+        self._items = items[::-1]
+
+    @property
+    def is_over(self) -> bool:
+        return not self._items
+
+    is_ready = property(lambda self: bool(self._items))
+
+    def begin(self, poke: Callable[[], None]) -> None:
+        pass
+
+    def take(self) -> Item | Invalid | None:
+        return self._items.pop() if self._items else None
+
+
+class _Noted:
+    """Keeps the lines, and passes them on to the ledger if there is one."""
+
+    def __init__(self, ledger: Ledger | None) -> None:
+        self._ledger = ledger
+        self.entries: list[dict[str, Any]] = []
+
+    def write(self, line: bytes) -> int:
+        self.entries.append(json.loads(line))
+        return self._ledger.write(line) if self._ledger else 0
+
+
+class _Sample:
+    def __init__(self, app: App, job: Job, index: Index, ledger: Ledger | None) -> None:
+        self._app = app
+        self._job = job
+        self._index = index
+        self._ledger = ledger
+        self._intake: Intake = intake_of(app, job, index)
+        self._open = 0  # rows that a run would ask
+        self._invalid = 0
+
+    def run(self, count: int, *, as_json: bool) -> None:
+        items = self._chosen(count)
+        noted = _Noted(self._ledger)
+        writing = writing_of(self._app, self._job, self._index, noted)
+        others = self._intake.skipped.total() + self._intake.elsewhere
+        standing = Standing(writing, self._intake, len(items) + others)
+        budget = budget_of(self._job, self._ledger)
+        asked = ask(self._app, self._job, _Few(items), writing, standing=standing, budget=budget)
+        if self._ledger:
+            ending.settle(self._ledger, self._index, self._job.own, is_whole=False)
+        entries = sorted(noted.entries, key=lambda entry: int(entry["line"]))
+        if entries:
+            self._print(entries, self._estimate(entries), as_json=as_json)
+        if asked.signal is not None:
+            raise Interrupted(asked.signal)
+        if asked.why:
+            raise asked.why
+        ending.judge(writing.counts, 0, len(entries), "what failed says why; the same command may fare better")
+
+    def _chosen(self, count: int) -> list[Item]:
+        """The rows of the sample, of those that a run would ask."""
+        if self._job.source.rereadable:
+            self._intake.scan(resumes=bool(self._index.entries))
+        chosen: Spread[Item] = Spread(count)
+        for row in self._job.source.rows():
+            item = self._intake.take(row)
+            if isinstance(item, Item):
+                self._open += 1
+                chosen.offer(item.id, item)
+            elif item:
+                self._leave_out(item)
+        if self._invalid > _FEW:
+            self._app.terminal.note(f"{self._invalid} rows cannot be asked")
+        if not self._open:
+            raise UsageError(f"{self._job.source.name} has no row that is still to be asked")
+        return chosen.chosen
+
+    def _leave_out(self, invalid: Invalid) -> None:
+        self._invalid += 1
+        if self._invalid <= _FEW:
+            self._app.terminal.note(f"{invalid.why.message}: left out")
+
+    def _estimate(self, entries: list[dict[str, Any]]) -> Estimate:
+        """What a run would take now: without an output it asks the sample's rows once more."""
+        finished = sum(entry["final"] for entry in entries) if self._ledger else 0
+        counted = self._job.candidates[0].provider.wire.limits
+        rpm, tpm = per_minute(self._job)
+        told = counted == "per_minute" and bool(rpm or tpm)
+        return estimate(entries, self._open - finished, Pace(self._job.own.jobs, rpm, tpm, None if told else counted))
+
+    def _print(self, entries: list[dict[str, Any]], found: Estimate, *, as_json: bool) -> None:
+        """All of it: schemas/batch-sample.schema.json."""
+        from glmcli.batch.estimate_text import text
+        from glmcli.output.json_reply import line
+
+        whole = {"rows": entries, "invalid": self._invalid, "estimate": plain(found)}
+        self._app.terminal.stdout.write(line(whole) if as_json else text(entries, found))

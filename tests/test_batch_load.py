@@ -1,0 +1,82 @@
+"""Batches before providers that allow only so much: nothing is lost, little is refused, and little time is wasted.
+
+The real program asks a fleet; rates are compared with those of the same machine in the same minute.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from contextlib import ExitStack
+
+import pytest
+from batches import KEY, Batch, by_id, flags, lines, rows
+from conftest import GLM, environment
+from fleet import Fleet
+from limited import CAP, DELAY, LIMITED, playing
+
+pytestmark = pytest.mark.slow
+
+
+def run_limited(glm, cwd, name, *more):
+    """Every row is answered, once; seconds in which rows were asked, and refusals of 100 rows."""
+    case = LIMITED[name]
+    with playing(case) as fleet:
+        batch = Batch(glm, cwd, fleet)
+        batch.write(rows(case.rows))
+        began = time.monotonic()
+        done = batch.run(*case.flags, *more, timeout=300)
+        took = time.monotonic() - began
+        assert done.code == 0, done.err
+        assert_all_answered(batch.output, case.rows)
+        assert max(fleet.answers.values()) == 1
+        return took, fleet.refused / case.rows * 100
+
+
+def assert_all_answered(output, count) -> None:
+    found = by_id(output)
+    assert {identity: entry["answer"] for identity, entry in found.items()} == {
+        f"r{number}": f"Re: question {number}" for number in range(count)
+    }
+
+
+def test_a_cap_that_moves(glm, cwd) -> None:
+    _, refused = run_limited(glm, cwd, "moving")
+    assert refused < LIMITED["moving"].refusals
+
+
+def test_a_steady_cap_is_used_nearly_as_well_as_if_it_were_told(glm, cwd) -> None:
+    """85 of 100 rows that the same machine manages with -j 40: rows a second, whole processes."""
+    told, _ = run_limited(glm, cwd, "steady", "-j", str(CAP))
+    (cwd / "out.jsonl").unlink()
+    found, refused = run_limited(glm, cwd, "steady")
+    assert refused < LIMITED["steady"].refusals
+    assert told / found >= 0.85
+
+
+def test_a_minute_that_is_told(glm, cwd) -> None:
+    took, refused = run_limited(glm, cwd, "minute")
+    assert refused < LIMITED["minute"].refusals
+    assert took < 120
+
+
+def test_two_in_flight(glm, cwd) -> None:
+    _, refused = run_limited(glm, cwd, "two")
+    assert refused < LIMITED["two"].refusals
+
+
+def test_two_shards_on_one_cap(home, cwd) -> None:
+    count = 5000
+    (cwd / "in.jsonl").write_text(lines(rows(count)))
+    with Fleet(delay=DELAY, cap=CAP) as fleet, ExitStack() as stack:
+        runs = []
+        for which in (1, 2):
+            arguments = ["batch", "run", "in.jsonl", "-O", f"out{which}.jsonl", "-j", "256", "--shard", f"{which}/2"]
+            command = [GLM, *arguments, *flags(fleet)]
+            env = environment(home, **KEY)
+            runs.append(stack.enter_context(subprocess.Popen(command, cwd=cwd, env=env, stderr=subprocess.DEVNULL)))
+        assert [run.wait(300) for run in runs] == [0, 0]
+        assert max(fleet.answers.values()) == 1
+        assert fleet.refused < 50
+    (cwd / "all.jsonl").write_bytes(b"".join((cwd / f"out{which}.jsonl").read_bytes() for which in (1, 2)))
+    assert_all_answered(cwd / "all.jsonl", count)

@@ -1,0 +1,171 @@
+"""glm batch merge: outputs that are typed out here, joined."""
+
+from __future__ import annotations
+
+import json
+import resource
+
+import pytest
+from batches import KEY, Batch, by_id, error, flags, lines, rows
+from fleet import Fleet
+
+
+def line(identity, status="ok", asked="a", **more):
+    """A line as a run writes it, as far as merging looks at it."""
+    final = status != "failed"
+    return {"id": identity, "status": status, "hash": asked * 32, "calls": 1, "final": final, "said": "中"} | more
+
+
+@pytest.fixture
+def merge(glm, cwd):
+    def run(*outputs, more=(), **options):
+        names = []
+        for number, output in enumerate(outputs):
+            names.append(f"{number}.jsonl")
+            (cwd / names[-1]).write_bytes(output if isinstance(output, bytes) else lines(output).encode())
+        return glm("batch", "merge", *names, *more, **options)
+
+    return run
+
+
+def said(done):
+    return [json.loads(text) for text in done.text.split("\n")[:-1]]
+
+
+def test_shards_are_joined(glm, cwd) -> None:
+    with Fleet() as fleet:
+        batch = Batch(glm, cwd, fleet)
+        batch.write(rows(50))
+        for shard in ("1", "2", "3"):
+            given = ("-O", f"out-{shard}.jsonl", "--shard", f"{shard}/3")
+            assert glm("batch", "run", "in.jsonl", *flags(fleet), *given, env=KEY).code == 0
+        parts = [cwd / f"out-{shard}.jsonl" for shard in "123"]
+        done = glm("batch", "merge", *(path.name for path in parts), "-O", "out.jsonl", "--input", "in.jsonl")
+        assert (done.code, done.out, done.err) == (0, b"", "glm: 50 rows of 3 files\n")
+        assert batch.output.read_bytes() == b"".join(path.read_bytes() for path in parts)
+        assert batch.run().code == 0  # it is an output like any other
+        assert len(fleet.asked) == 50
+
+
+def test_an_answer_beats_any_failure(merge) -> None:
+    first = [line("a", "failed"), line("b"), line("c", "filtered")]
+    second = [line("a", said=2), line("b", "failed"), line("c", "failed", said=2)]
+    done = merge(first, second)
+    assert done.code == 11
+    assert said(done) == [line("b"), line("a", said=2), line("c", "failed", said=2)]
+    assert error(done) == "1 of 3 rows have no answer; 1 may still get one"
+
+
+def test_the_first_of_two_equal_answers(merge) -> None:
+    done = merge([line("a", said=1)], [line("a", said=2)])
+    assert (done.code, said(done)) == (0, [line("a", said=1)])
+
+
+def test_answers_to_different_requests(merge) -> None:
+    first, second = [line("x"), line("a", said=1)], [line("a", asked="b", said=2), line("y")]
+    done = merge(first, second)
+    assert (done.code, done.out) == (2, b"")
+    assert error(done) == "the id 'a' has answers to two requests: 0.jsonl:2 and 1.jsonl:1"
+    done = merge(first, second, more=["--keep-changed"])
+    assert (done.code, said(done)) == (0, [line("x"), line("a", said=1), line("y")])
+
+
+def test_within_a_file_the_last_answer_counts(merge) -> None:
+    """A run with --redo-changed that was killed leaves both."""
+    done = merge([line("a", said=1), line("a", asked="b", said=2), line("a", "failed", asked="b")])
+    assert (done.code, said(done)) == (0, [line("a", asked="b", said=2)])
+
+
+def test_lines_are_copied_byte_for_byte(merge) -> None:
+    odd = (
+        b'{ "id":"a" , "status":"ok","hash":"'
+        + b"a" * 32
+        + b'","calls":1,"final":true,"x":"\\u4e2d \xe4\xb8\xad","n":1e3}\n'
+    )
+    done = merge(odd)
+    assert (done.code, done.out) == (0, odd)
+
+
+def test_torn_lines_are_mentioned(merge, cwd) -> None:
+    whole = lines([line("a"), line("b")]).encode()
+    done = merge(whole[:-9], whole[:-1], lines([line("c")]).encode() + b"\0" * 100)
+    assert done.code == 0
+    assert "glm: 0.jsonl: line 2, the last, was cut while it was written, and is left out\n" in done.err
+    assert "1.jsonl" not in done.err
+    assert "glm: 2.jsonl: line 2, the last, was cut" in done.err
+    assert said(done) == [line("a"), line("b"), line("c")]
+    assert (cwd / "0.jsonl").read_bytes() == whole[:-9]
+
+
+def test_rows_that_are_missing(merge, cwd) -> None:
+    (cwd / "in.jsonl").write_text(lines(rows(9)) + "no row\n")
+    done = merge([line("r1"), line("r3"), line("line-10", "invalid")], more=["--input", "in.jsonl"])
+    assert done.code == 11
+    assert "glm: in.jsonl: 7 rows missing: r0, r2, r4, r5, r6, …\n" in done.err
+    assert error(done) == "8 of 10 rows have no answer; 7 may still get one"
+
+
+def test_rows_without_ids_can_only_be_counted(merge, cwd) -> None:
+    own, again = "ab" * 16, "ab" * 16 + "#2"
+    (cwd / "in.jsonl").write_text(lines([{"prompt": "x"}] * 4))
+    answers = [line(identity, hash=own) for identity in (own, again)]
+    done = merge(answers, more=["--input", "in.jsonl"])
+    assert done.code == 11
+    assert "in.jsonl: 2 rows missing of those without an id, which can only be counted" in done.err
+    (cwd / "in.jsonl").write_text(lines([{"prompt": "x"}] * 2))
+    assert merge(answers, more=["--input", "in.jsonl"]).code == 0
+
+
+def test_only_final_failures(merge) -> None:
+    done = merge([line("a"), line("b", "filtered"), line("line-3", "invalid")])
+    assert done.code == 15
+    assert error(done) == "2 of 3 rows have no answer, and would only fail again"
+
+
+def test_the_output_is_never_half(merge, cwd) -> None:
+    (cwd / "out.jsonl").write_text("before")
+    done = merge([line("a")], b"no line\n", more=["-O", "out.jsonl"])
+    assert (done.code, error(done)) == (2, "1.jsonl:1: not a line that glm batch has written")
+    assert (cwd / "out.jsonl").read_text() == "before"
+    assert {path.name for path in cwd.iterdir()} == {"0.jsonl", "1.jsonl", "out.jsonl"}
+
+
+def test_a_full_disk_leaves_the_old_output(merge, cwd) -> None:
+    (cwd / "out.jsonl").write_text("before")
+    limit = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (200, 200))}
+    done = merge([line("a"), line("b"), line("c")], more=["-O", "out.jsonl"], env=KEY, **limit)
+    assert (done.code, error(done)) == (14, "cannot write to out.jsonl: File too large")
+    assert (cwd / "out.jsonl").read_text() == "before"
+    assert {path.name for path in cwd.iterdir()} == {"0.jsonl", "out.jsonl"}
+
+
+@pytest.mark.parametrize("name", ["1.jsonl", "./1.jsonl", "link.jsonl"])
+def test_the_output_is_one_of_the_inputs(merge, cwd, name) -> None:
+    (cwd / "1.jsonl").write_text("")
+    (cwd / "link.jsonl").symlink_to("1.jsonl")
+    done = merge([line("a")], [line("b")], more=["-O", name])
+    assert (done.code, error(done)) == (2, f"1.jsonl and --output name the same file: {name}")
+    assert (cwd / "1.jsonl").read_text() == lines([line("b")])
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("none.jsonl", "cannot read none.jsonl: No such file or directory"),
+        ("-", "an output is read twice, which stdin cannot be"),
+        ("/dev/null", "cannot read /dev/null: it is no regular file, and an output is read twice"),
+        ("latin.jsonl", "latin.jsonl:1: not a line that glm batch has written"),
+    ],
+)
+def test_what_is_no_output(glm, cwd, name, message) -> None:
+    (cwd / "latin.jsonl").write_bytes(lines([line("a", said="x")]).encode().replace(b'"x"', b'"\xe9"'))
+    done = glm("batch", "merge", name)
+    assert (done.code, error(done)) == (2, message)
+
+
+def test_many_files_take_few_descriptors(merge, cwd) -> None:
+    outputs = [[line(f"r{number}")] for number in range(100)]
+    limit = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))}
+    done = merge(*outputs, more=["-O", "out.jsonl"], **limit)
+    assert done.code == 0, done.err
+    assert len(by_id(cwd / "out.jsonl")) == 100

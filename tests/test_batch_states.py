@@ -1,0 +1,296 @@
+"""A batch that is run, killed, resumed and edited in any order: what must hold of its output whatever happened.
+
+Hypothesis invents the stories. The program is real and so are its deaths, but it is forked from a process that has
+imported it already (tests/zygote.py).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from batches import KEY, entries, flags
+from conftest import environment
+from fleet import IN_FLIGHT, Fleet, Said, answered, refused
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+
+JOBS = 4
+IDS = [f"row-{number}" for number in range(12)]
+BEHAVIOURS = ("answer", "answer", "refuse", "fail", "filter")
+
+
+def asked_of(messages) -> str:
+    """The hash that the ledger has of this conversation."""
+    turns = [{"role": message["role"], "text": message["content"]} for message in messages]
+    said = {"extra": {}, "messages": turns, "model": "glm-5"}
+    return sha256(json.dumps(said, separators=(",", ":")).encode()).hexdigest()[:32]
+
+
+class Zygote:
+    """Starts runs of the program, one at a time."""
+
+    def __init__(self) -> None:
+        script = str(Path(__file__).with_name("zygote.py"))
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen([sys.executable, script], stdin=pipe, stdout=pipe, text=True, bufsize=1)
+
+    def start(self, arguments, cwd, home, most) -> int:
+        order = {"arguments": arguments, "cwd": str(cwd), "env": environment(home, **KEY), "most": most}
+        self._process.stdin.write(json.dumps(order) + "\n")
+        return int(self._process.stdout.readline())
+
+    def end(self) -> int:
+        """Its exit code; until then the process id is its own, whether it has ended or not."""
+        self._process.stdin.write("\n")
+        return int(self._process.stdout.readline())
+
+    def close(self) -> None:
+        self._process.stdin.close()
+        self._process.stdout.close()
+        self._process.wait()
+
+
+class Story(RuleBasedStateMachine):
+    """Invariants: rows in = ok + failed + pending; nothing torn; what is finished is not asked again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp())
+        self.out = self.folder / "out.jsonl"
+        self.input: dict[str, int] = {}  # id -> which wording of its prompt; -1: none, so that it cannot be asked
+        self.wording = "v0"
+        self.behaviour: dict[str, str] = {}
+        self.refused: set[str] = set()
+        self.fleet = Fleet(self.says, delay=0.002)
+        self.fleet.__enter__()
+        self.zygote = Zygote()
+
+    def teardown(self) -> None:
+        self.zygote.close()
+        self.fleet.__exit__()
+        shutil.rmtree(self.folder)
+
+    def says(self, body):
+        """Answers with what was asked."""
+        messages = body["messages"]
+        prompt = messages[-1]["content"]
+        match self.behaviour.get(prompt.split()[0], "answer"):
+            case "refuse" if prompt not in self.refused:
+                self.refused.add(prompt)
+                return refused(IN_FLIGHT)
+            case "fail":
+                return Said(500, {"error": {"code": "1234", "message": "down"}})
+            case "filter":
+                return refused({"error": {"code": "1301", "message": "sensitive"}}, status=400)
+        return answered(json.dumps(messages), delay=self.fleet.delay)
+
+    # What a user does between runs
+
+    @initialize(count=st.integers(1, 8))
+    def begin(self, count) -> None:
+        self.input = dict.fromkeys(IDS[:count], 0)
+
+    @rule(name=st.sampled_from(IDS))
+    def add(self, name) -> None:
+        self.input.setdefault(name, 0)
+
+    @rule(name=st.sampled_from(IDS))
+    def remove(self, name) -> None:
+        if len(self.input) > 1:
+            self.input.pop(name, None)
+
+    @rule(chance=st.randoms(use_true_random=False))
+    def reorder(self, chance) -> None:
+        names = list(self.input)
+        chance.shuffle(names)
+        self.input = {name: self.input[name] for name in names}
+
+    @rule(name=st.sampled_from(IDS), wording=st.integers(-1, 2))
+    def change(self, name, wording) -> None:
+        if name in self.input:
+            self.input[name] = wording
+
+    @rule(wording=st.sampled_from(["v0", "v1"]))
+    def change_request_file(self, wording) -> None:
+        self.wording = wording
+
+    @rule(name=st.sampled_from(IDS), behaviour=st.sampled_from(BEHAVIOURS))
+    def provider_changes(self, name, behaviour) -> None:
+        self.behaviour[name] = behaviour
+
+    @rule()
+    def provider_recovers(self) -> None:
+        self.behaviour.clear()
+
+    @rule(size=st.integers(1, 30))
+    def power_cut(self, size) -> None:
+        """The last line is torn."""
+        data = self.out.read_bytes() if self.out.exists() else b""
+        begin = data.rfind(b"\n", 0, -1) + 1
+        if data.endswith(b"\n") and len(data) - size > begin:
+            os.truncate(self.out, len(data) - size)
+
+    # Runs
+
+    @rule(
+        changed=st.sampled_from([(), (), ("--redo-changed",), ("--keep-changed",)]),
+        failed=st.sampled_from([(), (), ("--retry-failed",), ("--no-retry-failed",)]),
+        ordered=st.sampled_from([(), ("--ordered",)]),
+    )
+    def run(self, changed, failed, ordered) -> None:
+        before = self.known()
+        code = self.glm(*changed, *failed, *ordered)
+        self.check_asked(before, changed)
+        if code == 2:
+            assert not changed, self.stderr()
+            assert self.asked == []
+            assert any(self.is_changed(name, entry) for name, entry in before.items()), self.stderr()
+            return
+        found = entries(self.out)
+        assert len({entry["id"] for entry in found}) == len(found), "a row stands there twice"
+        last = {entry["id"]: entry for entry in found}
+        assert set(self.input) <= set(last), "a row is missing"
+        ends = [last[name] for name in self.input]
+        may = any(entry["status"] != "ok" and not entry["final"] for entry in ends)
+        bad = any(entry["status"] != "ok" for entry in ends)
+        assert code == (11 if may else 15 if bad else 0), self.stderr()
+        if changed != ("--keep-changed",):
+            assert all(entry["hash"] == self.hash(entry["id"]) for entry in ends if entry["status"] == "ok")
+
+    @rule(after=st.integers(0, 8), moment=st.floats(0, 0.01), changed=st.sampled_from([(), ("--redo-changed",)]))
+    def run_and_kill(self, after, moment, changed) -> None:
+        before = self.known()
+        answers = self.fleet.answered
+
+        def kill(pid) -> None:
+            until = time.monotonic() + 0.3  # there may be less to ask
+            while len(self.asked) < after and time.monotonic() < until and self.lives(pid):
+                time.sleep(0.001)
+            time.sleep(moment)
+            os.kill(pid, signal.SIGKILL)
+
+        self.glm(*changed, while_it_runs=kill)
+        self.check_asked(before, changed)
+        written = [entry for entry in self.whole_lines() if entry["status"] == "ok"]
+        new = Counter(entry["id"] for entry in written) - Counter(
+            {name: 1 for name, entry in before.items() if entry["status"] == "ok"}
+        )
+        assert self.fleet.answered - answers - new.total() <= JOBS
+
+    @rule(room=st.integers(0, 2000))
+    def run_on_a_full_disk(self, room) -> None:
+        before = self.known()
+        size = self.out.stat().st_size if self.out.exists() else 0
+        code = self.glm(most=size + room)
+        assert code in (0, 2, 11, 14, 15), self.stderr()
+        self.check_asked(before, ())
+        if code != 2:
+            assert self.out.read_bytes()[-1:] in (b"", b"\n"), "a line is torn"
+
+    # What it is made of
+
+    def glm(self, *more, most=None, while_it_runs=lambda _pid: None) -> int:
+        rows = [
+            {"id": name} | ({"prompt": f"{name} in wording {wording}"} if wording >= 0 else {"prompt": " "})
+            for name, wording in self.input.items()
+        ]
+        (self.folder / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        (self.folder / "request.yaml").write_text(f"system: {self.wording}\n")
+        begun = len(self.fleet.asked)
+        arguments = ["batch", "run", "in.jsonl", "-O", "out.jsonl", "-j", str(JOBS), "--retries", "0", "-q"]
+        arguments += ["--request", "request.yaml", *flags(self.fleet), *more]
+        self.begun = begun
+        pid = self.zygote.start(arguments, self.folder, self.folder, most)
+        while_it_runs(pid)
+        code = self.zygote.end()
+        assert code != 70, self.stderr()
+        assert "Traceback" not in self.stderr()
+        self.check_answers()
+        return code
+
+    @property
+    def asked(self) -> list[str]:
+        """The prompts of the last run."""
+        return self.fleet.asked[self.begun :]
+
+    def stderr(self) -> str:
+        path = self.folder / "stderr"
+        return path.read_text() if path.exists() else ""  # a run may be killed before it has one
+
+    @staticmethod
+    def lives(pid) -> bool:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+
+    def whole_lines(self) -> list[dict]:
+        """The lines that end in a newline, or are whole without it."""
+        if not self.out.exists():
+            return []
+        *lines, rest = self.out.read_bytes().split(b"\n")
+        found = [json.loads(line) for line in lines]
+        try:
+            return [*found, json.loads(rest)]
+        except ValueError:
+            return found
+
+    def known(self) -> dict[str, dict]:
+        """The line that counts, of every row."""
+        return {entry["id"]: entry for entry in self.whole_lines()}
+
+    def hash(self, name) -> str:
+        prompt = f"{name} in wording {self.input[name]}"
+        return asked_of([{"role": "system", "content": self.wording}, {"role": "user", "content": prompt}])
+
+    def is_changed(self, name, entry) -> bool:
+        return name in self.input and entry["status"] == "ok" and entry["hash"] != self.hash(name)
+
+    def check_answers(self) -> None:
+        """An answer belongs to the request that is hashed beside it, and to its row."""
+        for entry in self.whole_lines():
+            if entry["status"] == "ok":
+                messages = json.loads(entry["answer"])
+                assert entry["hash"] == asked_of(messages)
+                assert messages[-1]["content"].split()[0] == entry["id"]
+
+    def check_asked(self, before, changed) -> None:
+        """What was finished was not asked again, unless it was to be."""
+        done = {name for name, entry in before.items() if entry["status"] == "ok"}
+        if changed == ("--redo-changed",):
+            done -= {name for name, entry in before.items() if self.is_changed(name, entry)}
+        assert done.isdisjoint(prompt.split()[0] for prompt in self.asked), "a finished row was asked again"
+        kept = self.known()
+        if changed != ("--redo-changed",):
+            lost = [name for name in done if kept.get(name, {}).get("status") != "ok"]
+            assert not lost, f"answers were lost: {lost}"
+
+
+HEALTHY = (HealthCheck.too_slow, HealthCheck.data_too_large)
+Story.TestCase.settings = settings(
+    max_examples=12, stateful_step_count=14, deadline=None, suppress_health_check=HEALTHY, print_blob=True
+)
+TestStory = pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks into /proc")(Story.TestCase)
+
+
+class LongStory(Story):
+    """The same, for longer."""
+
+
+LongStory.TestCase.settings = settings(
+    max_examples=int(os.environ.get("GLM_STORIES", "150")),
+    stateful_step_count=40,
+    deadline=None,
+    suppress_health_check=HEALTHY,
+    print_blob=True,
+)
+TestLongStory = pytest.mark.slow(LongStory.TestCase)
