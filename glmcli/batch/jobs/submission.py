@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glmcli.batch.jobs import job as jobs
+from glmcli.batch.writing import now
 from glmcli.errors import GlmError, UsageError
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Submission:
             self._note(f"part {part.number}: its batch {found.id} is there already")
             self._created(part, found)
             return
-        part = self._saved(part.replace(state=jobs.CREATING, created=part.created or _now()))
+        part = self._saved(part.replace(state=jobs.CREATING, created=part.created or now()))
         try:
             state = self._service.create(form, part.file or "")
         except GlmError as error:
@@ -96,10 +96,6 @@ class Submission:
         self.job = self.job.with_part(part)
         jobs.save(self._output, self.job)
         return part
-
-
-def _now() -> str:
-    return datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _is_younger(state: BatchState, part: Part) -> bool:
