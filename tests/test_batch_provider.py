@@ -439,6 +439,16 @@ def test_fetch_is_killed_and_goes_on(home, cwd, job) -> None:
     }
 
 
+def test_an_output_that_was_lost_is_fetched_again(job, places) -> None:
+    own = job(*BIGMODEL, "--base-url", places["bigmodel"])
+    own.write(rows(2))
+    own.submit()
+    assert own.finish().code == 0
+    own.output.unlink()
+    assert own.ask("fetch").code == 0
+    assert len(by_id(own.output)) == 2
+
+
 def test_two_commands_do_not_write_one_output(home, cwd, job) -> None:
     with served(job, [Hold()]) as (server, own), running(home, cwd, *own.submit_arguments(), env=KEYS):
         wait_for(lambda: server.requests)

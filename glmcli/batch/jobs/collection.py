@@ -53,10 +53,11 @@ class Collection:
         self._judge = judge
         self._note = note
 
-    def look(self) -> None:
-        """Learn where all batches stand whose answers are not in the output yet."""
+    def look(self, index: Index) -> None:
+        """Learn where all batches stand whose answers are not in the output: all of them, if it was lost."""
+        is_lost = not index.entries
         for part in self.job.parts:
-            if part.batch and not part.fetched:
+            if part.batch and (is_lost or not part.fetched):
                 state = self._service.look(part.batch)
                 self.states[part.number] = state
                 self._save(part.replace(state=state.state))

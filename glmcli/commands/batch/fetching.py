@@ -45,7 +45,7 @@ def fetch(app: App, given: Mapping[str, Any]) -> None:
         redactor = app.terminal.redactor
         judge = Judge(service.provider, redactor, options.allow_empty, options.exact)
         collection = Collection(output, job, service, asked, judge, app.terminal.note)
-        collection.look()
+        collection.look(index)
         keep = options.keep_partial
         writing = Writing(ledger, index, redactor, ordered=False, keep_partial=keep, max_failures=None)
         collection.collect(ledger, index, writing)
