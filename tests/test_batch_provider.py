@@ -559,8 +559,11 @@ def test_tokenhub_reads_the_lines_at_an_address(job, cwd) -> None:
         done = own.ask("fetch")
         assert done.code == 13
         assert "the answers are not where glm can fetch them: cos-1" in done.err
+        own.write(rows(3))  # a row that is new, at another address
+        assert own.submit("--input-url", "https://cos.example/more.jsonl").code == 0
     assert paths(server)[:2] == ["POST /batches", "GET /batches/batch_1"]
-    assert server.requests[0].json["input_file_id"] == "https://cos.example/lines.jsonl"
+    sent = [request.json["input_file_id"] for request in server.requests if request.method == "POST"]
+    assert sent == ["https://cos.example/lines.jsonl", "https://cos.example/more.jsonl"]
     bigmodel = job(*BIGMODEL)
     assert bigmodel.submit("--input-url", "https://cos.example/x", "-O", "b.jsonl").code == 2
 

@@ -121,7 +121,7 @@ class _Submitting:
                 if invalid:
                     self._refuse(invalid, writing)
             parts = packing.close()
-            if self._address and len(job.parts) + len(parts) > 1:
+            if self._address and sum(part.file is None for part in (*job.parts, *parts)) > 1:
                 raise UsageError("these rows make several files, and --input-url names one", fix="cut the input")
             if parts:
                 job = job.replace(rows_bytes=asked.size, rows_sha256=asked.digest, parts=(*job.parts, *parts))
