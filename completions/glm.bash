@@ -75,7 +75,7 @@ _glm() {
     word=${COMP_WORDS[number]}
     [[ $word == -- ]] && only_arguments=yes
     case $place/$word in
-      /ask|/stream|/vision|/tools|/tools/run|/tools/check|/tools/list|/tools/call|/batch|/batch/run|/batch/sample|/batch/merge|/batch/report|/models|/sandbox) place+=/$word ;;
+      /ask|/stream|/vision|/tools|/tools/run|/tools/check|/tools/list|/tools/call|/batch|/batch/run|/batch/sample|/batch/merge|/batch/submit|/batch/status|/batch/fetch|/batch/cancel|/batch/list|/batch/report|/models|/sandbox) place+=/$word ;;
     esac
   done
   [[ $only_arguments ]] || case $place:$flag in
@@ -87,10 +87,10 @@ _glm() {
       _glm_add -W "bigmodel zai modelstudio dashscope tokenhub vllm sglang ollama llamacpp openai sandbox"
       return
       ;;
-    *:--base-url|*:--var|*:--think-budget|*:--temperature|*:--top-p|*:--top-k|*:--repetition-penalty|*:--max-tokens|*:--seed|*:--stop|*:-o|*:--option|/batch/sample:-n|*:--retries|*:--retry-max-time|*:--connect-timeout|*:--first-timeout|*:--idle-timeout|*:--deadline|*:--video|*:--file|*:--max-steps|*:--approve|*:--args|*:-j|*:--jobs|*:--rpm|*:--tpm|*:--max-failures|*:--max-cost|*:--count|*:--port|*:--latency|*:--pace)
+    *:--base-url|*:--var|*:--think-budget|*:--temperature|*:--top-p|*:--top-k|*:--repetition-penalty|*:--max-tokens|*:--seed|*:--stop|*:-o|*:--option|/batch/sample:-n|*:--retries|*:--retry-max-time|*:--connect-timeout|*:--first-timeout|*:--idle-timeout|*:--deadline|*:--video|*:--file|*:--max-steps|*:--approve|*:--args|*:-j|*:--jobs|*:--rpm|*:--tpm|*:--max-failures|*:--max-cost|*:--count|*:--input-url|*:--poll|*:--port|*:--latency|*:--pace)
       return
       ;;
-    *:--key-file|*:-f|*:--request|*:-a|*:--attach|*:--session|*:-O|*:--output|*:--image|*:--at|*:--tools|*:--files0|*:--csv|*:--input|*:--html)
+    *:--key-file|*:-f|*:--request|*:-a|*:--attach|*:--session|*:-O|*:--output|*:--image|*:--at|*:--tools|*:--files0|*:--csv|*:--input|*:--lines|*:--html)
       _glm_files
       return
       ;;
@@ -194,7 +194,7 @@ _glm() {
       if [[ $cur == -* && ! $only_arguments ]]; then
         _glm_add -W "-h --help"
       else
-        _glm_add -W "run sample merge report"
+        _glm_add -W "run sample merge submit status fetch cancel list report"
       fi
       ;;
     /batch/run)
@@ -214,6 +214,39 @@ _glm() {
     /batch/merge)
       if [[ $cur == -* && ! $only_arguments ]]; then
         _glm_add -W "-O --output --input --format --keep-changed -q --quiet -h --help"
+      fi
+      ;;
+    /batch/submit)
+      if [[ $cur == -* && ! $only_arguments ]]; then
+        _glm_add -W "--format --files0 --redo-changed --keep-changed --again --lines --input-url -m --model -P --provider --base-url --key-file --force -f --request --var -s --system -a --attach --think --no-think --effort --think-budget --temperature --top-p --top-k --repetition-penalty --max-tokens --seed --stop -o --option -O --output -n --dry-run -q --quiet -v --verbose --retries --retry-max-time --connect-timeout --first-timeout --idle-timeout --deadline -h --help"
+      else
+        _glm_files
+      fi
+      ;;
+    /batch/status)
+      if [[ $cur == -* && ! $only_arguments ]]; then
+        _glm_add -W "-P --provider --json --wait --poll --base-url --key-file -q --quiet -v --verbose --retries --retry-max-time --connect-timeout --first-timeout --idle-timeout --deadline -h --help"
+      else
+        _glm_files
+      fi
+      ;;
+    /batch/fetch)
+      if [[ $cur == -* && ! $only_arguments ]]; then
+        _glm_add -W "--base-url --key-file --keep-partial --allow-empty --exact -q --quiet -v --verbose --retries --retry-max-time --connect-timeout --first-timeout --idle-timeout --deadline -h --help"
+      else
+        _glm_files
+      fi
+      ;;
+    /batch/cancel)
+      if [[ $cur == -* && ! $only_arguments ]]; then
+        _glm_add -W "-P --provider --base-url --key-file -q --quiet -v --verbose --retries --retry-max-time --connect-timeout --first-timeout --idle-timeout --deadline -h --help"
+      else
+        _glm_files
+      fi
+      ;;
+    /batch/list)
+      if [[ $cur == -* && ! $only_arguments ]]; then
+        _glm_add -W "-P --provider --json --base-url --key-file -q --quiet -v --verbose --retries --retry-max-time --connect-timeout --first-timeout --idle-timeout --deadline -h --help"
       fi
       ;;
     /batch/report)

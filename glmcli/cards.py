@@ -46,6 +46,7 @@ _KEYS = (
     "vision",
     "stream_only",
     "refuses",
+    "batch",
     "status",
     "notes",
 )

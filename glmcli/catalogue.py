@@ -42,6 +42,7 @@ class Model(Record):
         reported: users say so, and no page of the provider.
         since: the day, as YYYY-MM-DD; None: no source names it.
         successor: the model that the provider names instead.
+        batch: the provider's Batch API serves it; None: not known.
     """
 
     context: int | None = None
@@ -62,6 +63,7 @@ class Model(Record):
     reported: bool = False
     since: str | None = None
     successor: str | None = None
+    batch: bool | None = None
 
 
 @cache
@@ -87,6 +89,7 @@ def find(catalogue: str, model: str) -> Model | None:
         tools=known.get("tools"),
         tool_stream=known.get("tool_stream"),
         box_tags=known.get("vision", EMPTY).get("box_tags") is True,
+        batch=known.get("batch"),
         **known.get("status", EMPTY),
     )
 
@@ -113,6 +116,12 @@ def able(catalogue: str, does: Callable[[Mapping[str, Any]], bool]) -> tuple[str
 def prices_at(catalogue: str) -> tuple[str, ...]:
     """The base URLs at which the prices of this catalogue are paid."""
     return tuple(_of(catalogue).get("prices_at", ()))
+
+
+def batch_price(catalogue: str) -> Mapping[str, Any] | None:
+    """What a request costs in a batch: `price` is the share of the list price that is paid; None: no source says it."""
+    known: Mapping[str, Any] | None = _of(catalogue).get("batch")
+    return known
 
 
 def media(form: str) -> Mapping[str, Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from glmcli.catalogue import facts, prices_at
+from glmcli.catalogue import batch_price, facts, prices_at
 from glmcli.outcome import Cost
 
 if TYPE_CHECKING:
@@ -43,6 +43,15 @@ def cost(provider: Provider, model: str, usage: Usage | None) -> Cost | None:
     paid = (usage.input_tokens - cached) * tier["input"] + usage.output_tokens * tier["output"]
     paid += cached * tier.get("cached_input", 0)
     return Cost(round(paid / _PER, _DIGITS), prices["currency"], prices["as_of"])
+
+
+def batch_cost(provider: Provider, model: str, usage: Usage | None) -> Cost | None:
+    """What these tokens cost in a batch, or None if that is not known: the price, or whether a cache made it less."""
+    known = batch_price(provider.catalogue)
+    if known is None or usage is None or (usage.cached_tokens and known.get("cache_discount") is not False):
+        return None
+    paid = cost(provider, model, usage.replace(cached_tokens=None))
+    return paid and paid.replace(amount=round(paid.amount * known["price"], _DIGITS))
 
 
 def saved(provider: Provider, model: str, usage: Usage) -> Cost | None:

@@ -131,20 +131,20 @@ class Resolver:
             for number, (provider, request) in enumerate(zip(chosen, requests, strict=True))
         )
 
-    def listing(self) -> Reached:
-        """The provider that would be asked first, and the request for its own list of models.
+    def alone(self, first_call: Callable[[Provider], HttpCall], what: str) -> Reached:
+        """The provider that would be asked first, for `what` is no question of a model, and the first request for it.
 
         Raises:
             UsageError: a choice or an address is wrong.
             CredentialsError: its key is missing or no key.
         """
-        any_model = choice.Layer("the list of models", None, "any")  # a row without a default model lists its own
+        any_model = choice.Layer(what, None, "any")  # a row without a default model lists its own
         layers = (*self._layers, any_model)
         first = choice.choose(layers, self._layers.config.providers, self._layers.environment, dry=False)
         self._own_key()
         self._terminal.detail(f"first choice: {first.provider.name}")
         provider = self._first(first.provider)
-        return self._reach(provider, dialect_of(provider).ask_models(provider, 1), self._options.key_file, "models")
+        return self._reach(provider, first_call(provider), self._options.key_file, what)
 
     def _own_key(self) -> None:
         if self._options.key_file and not self._names_provider():

@@ -15,7 +15,7 @@ from processes import error_of, shell
 HERE = Path(__file__)
 COMMANDS = ("ask", "stream", "vision", "tools", "batch", "models", "sandbox")
 TOOL_COMMANDS = ("run", "check", "list", "call")
-BATCH_COMMANDS = ("run", "sample", "merge", "report")
+BATCH_COMMANDS = ("run", "sample", "merge", "submit", "status", "fetch", "cancel", "list", "report")
 LEVELS = (
     (),
     *((command,) for command in COMMANDS),
@@ -129,6 +129,8 @@ def test_help_works_with_a_broken_configuration_at_its_place(glm, home, cwd) -> 
         (("tools", "list"), "FILE"),
         (("tools", "check"), "FILE..."),
         (("batch", "report"), "FILE|-"),
+        (("batch", "fetch"), "FILE"),
+        (("batch", "status"), "FILE|ID"),
         (("batch", "merge"), "OUT..."),
     ],
 )

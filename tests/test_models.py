@@ -513,6 +513,30 @@ def test_what_is_gone_says_since_when(cards) -> None:
     }
 
 
+# Whom a Batch API serves. docs.bigmodel.cn/cn/faq/batch-api-issues (2026-11-21), cards of Model Studio (2026-07 to
+# 2026-11), cloud.tencent.com/document/product/1823/130849 (2026-04-28).
+BATCH = {
+    "bigmodel/glm-4-flashx-250414": True,
+    "bigmodel/glm-4v-plus-0111": True,
+    "bigmodel/glm-4-plus": True,
+    "bigmodel/glm-4-air-250414": True,
+    "bigmodel/glm-4-flash": True,
+    "bigmodel/glm-4-long": True,
+    "modelstudio/glm-5": False,
+    "modelstudio/glm-4.5-air": False,
+    "modelstudio/ZHIPU/GLM-5": False,
+    "dashscope/glm-5": False,
+    "dashscope/glm-4.5-air": False,
+    "dashscope/ZHIPU/GLM-5": False,
+    "tokenhub/glm-5": True,
+    "tokenhub/glm-5.1": True,
+}
+
+
+def test_whom_a_batch_api_serves(cards) -> None:
+    assert {name: card["batch"] for name, card in cards.items() if card["batch"] is not None} == BATCH
+
+
 def test_what_a_model_is_for(cards) -> None:
     assert cards["tokenhub/glm-5"]["positioning"] == "Flagship of the generation before"
     assert cards["tokenhub/glm-5"]["scenario"] == "Where stability comes first"
@@ -540,9 +564,11 @@ GROUPS = {
 
 def test_every_group_of_facts_has_its_source(whole) -> None:
     used = {form[key] for form in whole["media"].values() for key in ("source", "detail_source") if key in form}
+    used |= {provider["batch"]["source"] for provider in whole["providers"].values() if "batch" in provider}
+    alike = ("thinking", "structured_output", "cache", "defaults", "prices", "vision", "batch", "status")
+    groups = {*alike, *GROUPS}
     for who, provider in whole["providers"].items():
         for name, model in provider["models"].items():
-            groups = {"thinking", "structured_output", "cache", "defaults", "prices", "vision", "status"} | set(GROUPS)
             there = {group for group in groups if set(GROUPS.get(group, (group,))) & set(model)}
             if model.get("status", {}).get("reported"):
                 there.discard("status")
@@ -649,6 +675,7 @@ def test_every_object_has_every_key(cards) -> None:
         "vision",
         "stream_only",
         "refuses",
+        "batch",
         "status",
         "notes",
         "sources",
@@ -669,6 +696,7 @@ tokenhub/glm-5
   tools             yes; tool_stream: yes; web search: unknown; prefix completion: unknown
   structured output json_object: yes; json_schema: no
   cache             implicit: unknown; explicit: unknown
+  batch             yes
   defaults          thinking: yes; temperature: unknown; top_p: unknown; top_k: unknown; repetition_penalty: unknown
   price             input 1, cached 0.2, output 3.2 USD a million tokens, Singapore, 2026-11-21
 """

@@ -7,6 +7,7 @@ made anew from the input and the output at every start, so nothing depends on it
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -124,6 +125,10 @@ class Index:
     def entries(self) -> int:
         """How many rows the output has."""
         return int(self._run("SELECT count(*) FROM entry").fetchone()[0])
+
+    def states(self) -> Counter[str]:
+        """How many rows of the output are in which state."""
+        return Counter(dict(self._run("SELECT state, count(*) FROM entry GROUP BY state")))
 
     def places(self, *, ordered: bool) -> Iterator[int]:
         """Where the lines that count begin, in their order or in that of the input as it is now."""

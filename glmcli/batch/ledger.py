@@ -116,7 +116,7 @@ class Ledger:
             old, self._fd = self._fd, fd
             os.close(old)
         fcntl.fcntl(fd, fcntl.F_SETFL, os.O_APPEND)
-        _sync_folder(self.path)
+        sync_folder(self.path)
 
     def sync(self) -> None:
         """Return when all lines have reached the disk.
@@ -206,7 +206,7 @@ def _opened(path: str) -> tuple[int, bool]:
                 break
             os.close(fd)
         if made:
-            _sync_folder(path)
+            sync_folder(path)
     except OSError as error:
         raise OutputError(message=f"cannot write {path}: {error.strerror}") from error
     return fd, made
@@ -233,7 +233,7 @@ def _holder(status: os.stat_result) -> str | None:
     return None
 
 
-def _sync_folder(path: str) -> None:
+def sync_folder(path: str) -> None:
     """Make the name of a new file as lasting as what is in it."""
     fd = os.open(os.path.dirname(os.path.realpath(path)), os.O_RDONLY | os.O_DIRECTORY)  # noqa: PTH120 - no Path has it
     try:

@@ -74,7 +74,7 @@ class Writing:
         status = status_of(error)
         columns = item.row.columns
         self._count(outcome)
-        entry = Entry(item.id, item.row.line, item.hash, status, final, item.calls, _now(), outcome, columns)
+        entry = Entry(item.id, item.row.line, item.hash, status, final, item.calls, now(), outcome, columns)
         self._add(item.number, entry)
 
     def _count(self, outcome: Outcome) -> None:
@@ -97,7 +97,7 @@ class Writing:
             status="invalid",
             final=True,
             calls=0,
-            finished_at=_now(),
+            finished_at=now(),
             outcome=outcome,
             columns=columns,
         )
@@ -147,5 +147,6 @@ def _state(entry: Entry) -> str:
     return states.FINAL if entry.final else states.FAILED
 
 
-def _now() -> str:
+def now() -> str:
+    """UTC, as in `2026-11-22T07:40:00.123Z`."""
     return datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -12,7 +12,8 @@ from glmcli.commands.models import OF_REMOTE, print_json
 from glmcli.keys import KeyRing
 from glmcli.options import Options
 from glmcli.plan import Plan
-from glmcli.remote import Remote
+from glmcli.providers import dialect_of
+from glmcli.remote import Calls, Remote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,12 +60,13 @@ def _asked(app: App, given: Mapping[str, Any], config: Config, stack: ExitStack)
         return stack.enter_context(Sandbox()).base_url(row.name)
 
     layers = settings.Layers(options, {}, app.environment, config)
-    reached = settings.Resolver(options, layers, app.terminal, keys, embedded).listing()
+    resolver = settings.Resolver(options, layers, app.terminal, keys, embedded)
+    reached = resolver.alone(lambda row: dialect_of(row).ask_models(row, 1), "models")
     tls = None
     if reached.call.url.startswith("https:"):
         from glmcli.tls import Tls
 
         tls = Tls(app.environment)
     plan = Plan(candidates=(), limits=settings.limits(options), started=app.started)
-    remote = Remote(reached, plan, app.terminal, tls, app.terminal.stdout.check_reader)
-    return reached.provider, remote.models()
+    calls = Calls(reached, plan, app.terminal, tls, app.terminal.stdout.check_reader)
+    return reached.provider, Remote(calls).models()

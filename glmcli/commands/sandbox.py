@@ -31,6 +31,9 @@ def _sandbox(ctx: typer.Context, given: dict[str, Any]) -> None:
     """Serve every provider's grammar on loopback, until Ctrl-C: an echo in the recorded shapes, and no model.
 
     Prints one line a provider: its name, a tab, and its base URL for --base-url.
+
+    BigModel, Model Studio and OpenAI's form also run batches, which go one state further whenever somebody looks. There
+    a fault hits a line: 429 refuses it, 500 puts it among the errors, cut loses it, and hang lets the batch expire.
     """
     from glmcli import signals
     from glmcli.sandbox import PREFIXES, Sandbox

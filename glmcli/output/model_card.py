@@ -29,6 +29,8 @@ def _rows(card: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "tools", _tools(card)
     yield "structured_output", _structured(card["structured_output"])
     yield "cache", _switches(card["cache"])
+    if card["batch"] is not None:
+        yield "batch", _plain(card["batch"])
     yield "defaults", _switches(card["defaults"])
     yield from _prices(card["prices"])
     if card["vision"]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from glmcli.errors import UsageError
 from glmcli.providers.json_text import encode
@@ -47,7 +47,11 @@ def as_curl(candidate: Candidate) -> str:
     content = call.content()
     if not isinstance(content, bytes):
         # curl would ask first whether it may send a large body, which ours does not.
-        return f"{_feeding(content)} | " + " \\\n  ".join([*lines, "--header Expect:", "--data-binary @-"]) + "\n"
+        return (
+            f"{_feeding(cast('Body', content))} | "
+            + " \\\n  ".join([*lines, "--header Expect:", "--data-binary @-"])
+            + "\n"
+        )
     body = encode(call.body)
     if len(body.encode()) <= _LONGEST_WORD:
         return " \\\n  ".join([*lines, f"--data-raw {shlex.quote(body)}"]) + "\n"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
+from glmcli.providers import batch_form
 from glmcli.providers.codes import BIGMODEL, MODELSTUDIO, SELF_HOSTED, TOKENHUB
 from glmcli.providers.row import Provider, Range, Thinking, Wire
 
@@ -125,6 +126,12 @@ _OLLAMA = Wire(
 )
 _OPENAI = Wire(thinking=Thinking.NONE)
 
+
+def _server(name: str, base_url: str, wire: Wire) -> Provider:
+    """A server of your own. It has no Batch API by itself, but a gateway in front of it may."""
+    return Provider(name=name, base_url=base_url, catalogue="", wire=wire, codes=SELF_HOSTED, batch=batch_form.OPENAI)
+
+
 _ROWS = (
     Provider(
         name="bigmodel",
@@ -136,6 +143,7 @@ _ROWS = (
         hosted=True,
         default_model="glm-5",
         vision_model="glm-5v-turbo",
+        batch=batch_form.BIGMODEL,
     ),
     Provider(
         name="zai",
@@ -147,6 +155,8 @@ _ROWS = (
         hosted=True,
         default_model="glm-5",
         vision_model="glm-5v-turbo",
+        # docs.z.ai/openapi.json (2026-09) has fourteen paths, and neither /files of this kind nor /batches among them.
+        no_batch="glm batch run asks for every row itself; BigModel has one: -m bigmodel/MODEL",
     ),
     Provider(
         name="modelstudio",
@@ -157,6 +167,7 @@ _ROWS = (
         codes=MODELSTUDIO,
         hosted=True,
         default_model="glm-5",
+        batch=batch_form.MODELSTUDIO,
     ),
     Provider(
         name="dashscope",
@@ -168,6 +179,7 @@ _ROWS = (
         codes=MODELSTUDIO,
         hosted=True,
         default_model="glm-5",
+        no_batch="its OpenAI-compatible protocol has one: -m modelstudio/MODEL",
     ),
     Provider(
         name="tokenhub",
@@ -179,11 +191,12 @@ _ROWS = (
         hosted=True,
         default_model="glm-5",
         vision_model="glm-5v-turbo",
+        batch=batch_form.TOKENHUB,
     ),
-    Provider(name="vllm", base_url="http://127.0.0.1:8000/v1", catalogue="", wire=_VLLM, codes=SELF_HOSTED),
-    Provider(name="sglang", base_url="http://127.0.0.1:30000/v1", catalogue="", wire=_SGLANG, codes=SELF_HOSTED),
-    Provider(name="ollama", base_url="http://127.0.0.1:11434/v1", catalogue="", wire=_OLLAMA, codes=SELF_HOSTED),
-    Provider(name="llamacpp", base_url="http://127.0.0.1:8080/v1", catalogue="", wire=_LLAMACPP, codes=SELF_HOSTED),
+    _server("vllm", "http://127.0.0.1:8000/v1", _VLLM),
+    _server("sglang", "http://127.0.0.1:30000/v1", _SGLANG),
+    _server("ollama", "http://127.0.0.1:11434/v1", _OLLAMA),
+    _server("llamacpp", "http://127.0.0.1:8080/v1", _LLAMACPP),
     Provider(
         name="openai",
         base_url="",
@@ -192,6 +205,7 @@ _ROWS = (
         catalogue="",
         wire=_OPENAI,
         codes=SELF_HOSTED,
+        batch=batch_form.OPENAI,
     ),
     # The embedded server speaks as BigModel does; whoever starts it sets the address.
     Provider(
@@ -203,6 +217,7 @@ _ROWS = (
         embedded=True,
         default_model="glm-5",
         vision_model="glm-5v-turbo",
+        batch=batch_form.BIGMODEL,
     ),
 )
 

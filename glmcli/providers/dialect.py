@@ -13,17 +13,29 @@ if TYPE_CHECKING:
 
     from glmcli.chat import Request
     from glmcli.events import Event
-    from glmcli.providers.media_body import Body
     from glmcli.providers.row import Provider
     from glmcli.secrets import Key
     from glmcli.sse import Frame
+
+
+class Content(Protocol):
+    """Bytes whose length is known and that come a little at a time, any number of times."""
+
+    def __len__(self) -> int:
+        """Bytes on the wire."""
+        ...
+
+    def __iter__(self) -> Iterator[bytes]:
+        """The bytes."""
+        ...
 
 
 class HttpCall(Record):
     """One HTTP request as a value, so that --dry-run can print what would be sent.
 
     Shape: `headers` in the order sent, without Authorization, which the transport makes of `key`; `body` is JSON, where
-    `has_data` with a Media in the place of each data URL, or None where there is none.
+    `has_data` with a Media in the place of each data URL, or None where there is none; `upload` takes its place where
+    what is sent is no JSON.
     """
 
     url: str
@@ -32,9 +44,12 @@ class HttpCall(Record):
     key: Key | None = None
     method: str = "POST"
     has_data: bool = False
+    upload: Content | None = None
 
-    def content(self) -> bytes | Body:
-        """The bytes of the body; where it holds media, as something that yields them, any number of times."""
+    def content(self) -> bytes | Content:
+        """The bytes of the body; where they are many, as something that yields them, any number of times."""
+        if self.upload is not None:
+            return self.upload
         if self.body is None:
             return b""
         if self.has_data:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from glmcli.errors import GlmError, Retry
+    from glmcli.providers.batch_form import BatchForm
 
 
 class Thinking(Enum):
@@ -144,6 +145,8 @@ class Provider(Record):
         allow_http: the user allows the key over plain http:// to this host.
         key_file: where the configuration file says the key stands.
         key_command: the command whose output the configuration file names as the key.
+        batch: how its Files and Batches APIs want to be used; None: it has none, and `no_batch` says
+            what to do.
     """
 
     name: str
@@ -161,6 +164,8 @@ class Provider(Record):
     allow_http: bool = False
     key_file: str | None = None
     key_command: tuple[str, ...] = ()
+    batch: BatchForm | None = None
+    no_batch: str | None = None
 
     @property
     def needs_key(self) -> bool:

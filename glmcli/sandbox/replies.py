@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from glmcli.sandbox.answer import Answer, answer
+from glmcli.sandbox.batch_forms import FORMS
 from glmcli.sandbox.broken_streams import broken_off, filtered_off
 from glmcli.sandbox.codes import alibaba, on_demand
 from glmcli.sandbox.damage import damaged, half, instead, spoiled
@@ -24,6 +25,7 @@ from glmcli.sandbox.shape_dashscope import frame
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from glmcli.sandbox.batches import Batches
     from glmcli.sandbox.ids import Ids
 
 
@@ -37,13 +39,18 @@ class Incoming:
     body: bytes
 
 
-def respond(incoming: Incoming, ids: Ids, plan: FaultPlan) -> Response:
+def respond(incoming: Incoming, ids: Ids, plan: FaultPlan, batches: Batches) -> Response:
     """The response to any request."""
     path = incoming.target.partition("?")[0]
     name = next((name for name, row in PROVIDERS.items() if path.startswith(f"{row.prefix}/")), None)
     if name is None:
         return Response(404, "text/plain; charset=utf-8", (b"The glm sandbox has no provider at this path.\n",))
     provider, rest = PROVIDERS[name], path[len(PROVIDERS[name].prefix) :]
+    if name in FORMS and rest.startswith(("/files", "/batches")):
+        response = (_no_key(name, ids) if _bad_key(name, incoming.headers) else None) or batches.respond(
+            name, incoming, rest, ids
+        )
+        return replace(response or not_found(name, rest), headers=provider.headers(ids))
     method = {provider.chat: "POST", "/models": "GET"}.get(rest)
     if method is None:
         return not_found(name, rest)

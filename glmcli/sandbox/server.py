@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, BinaryIO, Self
 
 from glmcli.errors import UsageError
+from glmcli.sandbox.batches import Batches
 from glmcli.sandbox.faults import FaultPlan
 from glmcli.sandbox.ids import Ids
 from glmcli.sandbox.providers import PREFIXES
@@ -46,6 +47,7 @@ class Sandbox:
         pace: float = 0.0,
     ) -> None:
         self._plan = FaultPlan(faults)
+        self._batches = Batches(self._plan)
         self._latency, self._pace = latency, pace
         self._serials = itertools.count(1)
         self._closed = threading.Event()
@@ -96,7 +98,7 @@ class Sandbox:
             with suppress(OSError, ValueError), connection, connection.makefile("rb") as source:
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 while not self._closed.is_set() and (incoming := _receive(connection, source)):
-                    response = respond(incoming, Ids(next(self._serials)), self._plan)
+                    response = respond(incoming, Ids(next(self._serials)), self._plan, self._batches)
                     if not self._send(connection, response) or _last(incoming):
                         return
         finally:

@@ -37,7 +37,7 @@ def target(url: SplitResult) -> str:
 def pairs(call: HttpCall, url: SplitResult, length: int) -> list[tuple[bytes, bytes]]:
     """The headers of a request, in the order sent. The key stands here, and nowhere else."""
     headers = [("Host", url.netloc), *call.headers]
-    if call.body is not None:
+    if call.body is not None or call.upload is not None:
         headers.append(("Content-Length", str(length)))
     if call.key:
         headers.insert(1, ("Authorization", f"Bearer {call.key.value}"))

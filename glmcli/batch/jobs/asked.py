@@ -1,0 +1,157 @@
+"""Which row each line is: OUTPUT.job.rows.jsonl, a line of JSON a row, which only grows.
+
+A provider gives back a `custom_id` and an answer. What else a line of the output holds (the row's own id, its place in
+the input, what it asked, its columns) is kept here, so that the input need not be there any more, nor be the same.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from hashlib import blake2b, sha256
+from typing import TYPE_CHECKING, Any, Self
+
+from glmcli.batch.jobs.job import rows_path
+from glmcli.batch.ledger import lines_of
+from glmcli.errors import OutputError, UsageError
+from glmcli.record import EMPTY, Record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_TABLES = """
+PRAGMA journal_mode = OFF;
+PRAGMA synchronous = OFF;
+PRAGMA temp_store = FILE;
+PRAGMA cache_size = -8192;
+CREATE TABLE line (custom BLOB, part INTEGER, at INTEGER, PRIMARY KEY (custom, part)) WITHOUT ROWID;
+CREATE TABLE latest (id BLOB PRIMARY KEY, at INTEGER) WITHOUT ROWID;
+BEGIN;
+"""
+_NEW_FILE = 0o666  # the umask takes from it
+_LONGEST = 1 << 24  # bytes of a line; columns are the user's, and seldom long
+
+
+class AskedRow(Record):
+    """A row that was submitted.
+
+    Attributes:
+        part: the number of the part in which it went.
+        custom_id: what the provider calls it.
+        hash: what it asks.
+        calls: requests sent for it when this one is answered.
+    """
+
+    part: int
+    custom_id: str
+    id: str
+    line: int
+    hash: str
+    calls: int
+    columns: Mapping[str, Any] = EMPTY
+
+
+class Asked:
+    """The rows of a job."""
+
+    def __init__(self, output: str, size: int = 0, digest: str | None = None) -> None:
+        """Read what counts of the file, `size` bytes of this digest; what a crash left behind that is cut off.
+
+        Raises:
+            UsageError: it is not the file that the job knows.
+            OutputError: it cannot be opened.
+        """
+        self._path = rows_path(output)
+        self._hash = sha256()
+        self._size = 0
+        try:
+            self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _NEW_FILE)
+        except OSError as error:
+            raise OutputError(f"cannot write {self._path}: {error.strerror}") from error
+        self._database = sqlite3.connect("", isolation_level=None)
+        self._database.executescript(_TABLES)
+        for _, line in lines_of(self._fd):
+            if self._size + len(line) + 1 > size:
+                break
+            self._note(line + b"\n", AskedRow(**json.loads(line)))
+        if self._size != size or (digest and self.digest != digest):
+            raise UsageError(
+                f"{self._path} is not as glm batch submit left it",
+                fix="put it back: without it nobody knows which row an answer belongs to",
+            )
+        os.ftruncate(self._fd, size)
+
+    def __enter__(self) -> Self:
+        """Itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the file."""
+        self._database.close()
+        os.close(self._fd)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file."""
+        return self._size
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the file."""
+        return self._hash.hexdigest()
+
+    def add(self, row: AskedRow) -> None:
+        """Remember another one; it counts when `sync` has returned and the job file says so.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        line = json.dumps(row.fields(), ensure_ascii=False).encode(errors="surrogatepass") + b"\n"
+        at, left = self._size, memoryview(line)
+        try:
+            while left:
+                written = os.pwrite(self._fd, left, at)
+                at, left = at + written, left[written:]
+        except OSError as error:
+            raise OutputError(f"cannot write {self._path}: {error.strerror}") from error
+        self._note(line, row)
+
+    def sync(self) -> None:
+        """Return when the file has reached the disk."""
+        os.fsync(self._fd)
+
+    def _note(self, line: bytes, row: AskedRow) -> None:
+        self._database.execute(
+            "INSERT OR REPLACE INTO line VALUES (?, ?, ?)", (_key(row.custom_id), row.part, self._size)
+        )
+        self._database.execute("INSERT OR REPLACE INTO latest VALUES (?, ?)", (_key(row.id), self._size))
+        self._hash.update(line)
+        self._size += len(line)
+
+    def find(self, part: int, custom_id: str) -> AskedRow | None:
+        """The row that the provider calls so in this part."""
+        return self._one("SELECT at FROM line WHERE custom = ? AND part = ?", (_key(custom_id), part))
+
+    def latest(self, identity: str) -> AskedRow | None:
+        """How a row was submitted last."""
+        return self._one("SELECT at FROM latest WHERE id = ?", (_key(identity),))
+
+    def rows(self) -> Iterator[AskedRow]:
+        """Every row, as it was submitted last."""
+        for (at,) in self._database.execute("SELECT at FROM latest ORDER BY at"):
+            yield self._at(at)
+
+    def _one(self, sql: str, values: tuple[Any, ...]) -> AskedRow | None:
+        found = self._database.execute(sql, values).fetchone()
+        return self._at(found[0]) if found else None
+
+    def _at(self, at: int) -> AskedRow:
+        step, line = 1 << 12, b""
+        while b"\n" not in line and step <= _LONGEST:
+            line, step = os.pread(self._fd, step, at), step * 4
+        return AskedRow(**json.loads(line.partition(b"\n")[0]))
+
+
+def _key(text: str) -> bytes:
+    return blake2b(text.encode(errors="surrogatepass"), digest_size=16).digest()

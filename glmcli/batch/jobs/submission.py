@@ -1,0 +1,104 @@
+"""From lines on this disk to batches at the provider, so that a crash at any moment leaves no doubt what exists."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from glmcli.batch.jobs import job as jobs
+from glmcli.batch.writing import now
+from glmcli.errors import GlmError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from glmcli.batch.jobs.job import Job, Part
+    from glmcli.batch.jobs.service import Service
+    from glmcli.providers.batch_form import BatchForm
+    from glmcli.providers.batches import BatchState
+
+_CLOCKS = 600.0  # seconds by which two clocks may differ
+_LOOK = "the same command again looks whether the batch is there, and asks for it only if it is not"
+
+
+class Submission:
+    """Brings the parts of a job to the provider.
+
+    Attributes:
+        job: as its file says at this moment.
+    """
+
+    def __init__(self, output: str, job: Job, service: Service, form: BatchForm, note: Callable[[str], None]) -> None:
+        """`note` tells a person what happens."""
+        self.job = job
+        self._output = output
+        self._service = service
+        self._form = form
+        self._note = note
+
+    def bring(self, address: str | None) -> None:
+        """Upload every part that is not there, and have a batch made of it; `address` is where the lines stand already.
+
+        Raises:
+            GlmError: the provider refuses, or is silent; the job file says how far it came.
+        """
+        for part in self.job.parts:
+            if part.batch is None:
+                self._bring(part, address)
+
+    def _bring(self, part: Part, address: str | None) -> None:
+        form = self._form.of(part.model)
+        if part.file is None:
+            part = self._uploaded(part, address)
+        if part.state == jobs.CREATING and (found := self._find(part)):
+            self._note(f"part {part.number}: its batch {found.id} is there already")
+            self._created(part, found)
+            return
+        part = self._saved(part.replace(state=jobs.CREATING, created=part.created or now()))
+        try:
+            state = self._service.create(form, part.file or "")
+        except GlmError as error:
+            if error.sent:
+                error.fix = _LOOK
+            else:  # it has said no, so there is none
+                self._saved(part.replace(state=jobs.UPLOADED))
+            raise
+        self._created(part, state)
+
+    def _uploaded(self, part: Part, address: str | None) -> Part:
+        if not self._form.uploads:
+            if address is None:
+                raise UsageError("there is no address for the lines", fix="--input-url URL, where they can be read")
+            return self._saved(part.replace(state=jobs.UPLOADED, file=address))
+        path = jobs.lines_path(self._output, part.number)
+        if not Path(path).exists():
+            raise UsageError(
+                f"{path} is gone, and not uploaded", fix=f"remove {jobs.job_path(self._output)} to begin anew"
+            )
+        part = self._saved(part.replace(state=jobs.UPLOADING))
+        file = self._service.upload(path, part)
+        return self._saved(part.replace(state=jobs.UPLOADED, file=file))
+
+    def _find(self, part: Part) -> BatchState | None:
+        """The batch that an earlier command may have asked for, without learning of it."""
+        known = {each.batch for each in self.job.parts}
+        fresh = (each for each in self._service.all() if each.input_file == part.file and each.id not in known)
+        return next((each for each in fresh if self._form.uploads or _is_younger(each, part)), None)
+
+    def _created(self, part: Part, state: BatchState) -> None:
+        self._saved(part.replace(state=state.state, batch=state.id))
+        with suppress(OSError):  # what is left of it harms nobody
+            Path(jobs.lines_path(self._output, part.number)).unlink()
+
+    def _saved(self, part: Part) -> Part:
+        self.job = self.job.with_part(part)
+        jobs.save(self._output, self.job)
+        return part
+
+
+def _is_younger(state: BatchState, part: Part) -> bool:
+    """Whether a batch was made for this part: an address, unlike an uploaded file, may have served others before."""
+    asked = datetime.fromisoformat(part.created).timestamp() if part.created else 0.0
+    return state.created is not None and state.created > asked - _CLOCKS

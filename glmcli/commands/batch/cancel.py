@@ -1,0 +1,34 @@
+"""`glm batch cancel`: no more of a job is done."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from glmcli.commands.batch.reach import flags
+from glmcli.commands.batch.status import FILE_OR_ID, PROVIDER
+from glmcli.commands.options import declare
+from glmcli.commands.tree import single
+
+if TYPE_CHECKING:
+    import typer
+
+    from glmcli.app import App
+
+
+def _cancel(ctx: typer.Context, given: dict[str, Any]) -> None:
+    """Ask the provider to do no more of a job, and print where its parts stand then.
+
+    What was done by then is paid; glm batch fetch brings it when the batches are cancelled, which takes some minutes.
+    """
+    from glmcli import signals
+    from glmcli.commands.batch.looking import Looking
+
+    signals.heed()
+    app: App = ctx.obj
+    looking = Looking(app, given, ("file",))
+    looking.look()
+    looking.cancel()
+    looking.show(as_json=False)
+
+
+command = single("cancel", declare(_cancel, (*PROVIDER, *flags()), [FILE_OR_ID]))

@@ -1,0 +1,64 @@
+"""From batches that have ended to lines of the output, and to an exit code."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+from glmcli import signals
+from glmcli.batch.index import Index
+from glmcli.batch.jobs import job as jobs
+from glmcli.batch.jobs.asked import Asked
+from glmcli.batch.jobs.collection import Collection
+from glmcli.batch.jobs.results import Judge
+from glmcli.batch.ledger import Ledger
+from glmcli.batch.options import BatchOptions
+from glmcli.batch.outputs import load
+from glmcli.batch.writing import Writing
+from glmcli.commands.batch import ending, reach
+from glmcli.commands.batch.looking import job_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from glmcli.app import App
+
+
+def fetch(app: App, given: Mapping[str, Any]) -> None:
+    """Bring the answers.
+
+    Raises:
+        GlmError: as its exit code says.
+    """
+    signals.heed()
+    reach.set_terminal(app, given)
+    output = jobs.output_of(given["file"])
+    job_of(output)  # before a file of that name is made
+    options = reach.options_of(given, ("file",))
+    with ExitStack() as stack:
+        ledger, index = stack.enter_context(Ledger(output)), Index()
+        job = job_of(output)  # the lock is ours: nobody changes it now
+        service = reach.service(app, options.replace(provider=job.provider))
+        reach.same_place(job, service.provider, output)
+        load(ledger, index)
+        asked = stack.enter_context(Asked(output, job.rows_bytes, job.rows_sha256))
+        redactor = app.terminal.redactor
+        judge = Judge(service.provider, redactor, options.allow_empty, options.exact)
+        collection = Collection(output, job, service, asked, judge, app.terminal.note)
+        collection.look(index)
+        keep = options.keep_partial
+        writing = Writing(ledger, index, redactor, ordered=False, keep_partial=keep, max_failures=None)
+        collection.collect(ledger, index, writing)
+        ending.settle(ledger, index, BatchOptions(), is_whole=False)
+        ending.sum_up(app, ledger)
+        _judge(output, collection, index)
+
+
+def _judge(output: str, collection: Collection, index: Index) -> None:
+    """How it counts: rows under way and missing ones may still get an answer, as failed ones may."""
+    waiting, missing = collection.pending(index)
+    again = "glm batch submit … --again submits anew what failed or went missing"
+    if waiting:
+        again = f"{waiting} are under way: glm batch status {output} --wait, then fetch again"
+    ended = index.states()
+    ending.judge(ended, waiting + missing, sum(ended.values()) + waiting + missing, again)

@@ -1,0 +1,58 @@
+"""The lines of a batch, written or shown and not sent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from glmcli.batch.item import Item
+from glmcli.batch.jobs.lines import line_of
+from glmcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from glmcli.app import App
+    from glmcli.batch.intake import Invalid
+    from glmcli.commands.batch.preparing import Job
+    from glmcli.providers.batch_form import BatchForm
+
+    Rows = Iterator[Item | Invalid | None]
+
+
+def show(app: App, prepared: Job, form: BatchForm, rows: Rows) -> None:
+    """Print the first line.
+
+    Raises:
+        UsageError: there is none.
+    """
+    item = next((item for item in rows if isinstance(item, Item)), None)
+    if item is None:
+        raise UsageError(f"{prepared.source.name} has no row that can be submitted")
+    app.terminal.stdout.write(line_of(item, form, prepared.candidates[0].provider).decode())
+
+
+def write(  # noqa: PLR0917 - each is a side of it
+    app: App, prepared: Job, form: BatchForm, rows: Rows, admit: Callable[[str], None], place: str
+) -> None:
+    """Write all lines into this file.
+
+    Raises:
+        UsageError: a model is not served.
+        OutputError: the file cannot be written.
+    """
+    from glmcli.output.destination import open_output
+
+    out, seen = open_output(place, app.terminal), set()
+    try:
+        for item in rows:
+            if isinstance(item, Item):
+                if item.request.model not in seen:
+                    seen.add(item.request.model)
+                    admit(item.request.model)
+                out.write(line_of(item, form, prepared.candidates[0].provider).decode())
+            elif item:
+                app.terminal.note(f"{item.why.message}: left out")
+        out.commit()
+    except BaseException:
+        out.abandon()
+        raise

@@ -1,0 +1,40 @@
+"""`glm batch list`: the batches of an account."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from glmcli.commands.batch.reach import flags
+from glmcli.commands.batch.status import PROVIDER
+from glmcli.commands.options import Flag, declare
+from glmcli.commands.tree import single
+from glmcli.errors import UsageError
+
+if TYPE_CHECKING:
+    import typer
+
+    from glmcli.app import App
+
+_FLAGS = (*PROVIDER, Flag("json", ("--json",), "switch", "List", "Print one JSON object a line."), *flags())
+
+
+def _list(ctx: typer.Context, given: dict[str, Any]) -> None:
+    """List the batches of the account at a provider, as it orders them: the id, the state, counts, and the age."""
+    from glmcli import signals
+    from glmcli.batch.jobs.standings import line, plain
+    from glmcli.commands.batch import reach
+    from glmcli.output.json_reply import line as json_line
+
+    signals.heed()
+    app: App = ctx.obj
+    if "provider" not in given:
+        raise UsageError("whose batches?", fix="-P PROVIDER")
+    reach.set_terminal(app, given)
+    service = reach.service(app, reach.options_of(given, ("json",)))
+    now = time.time()
+    for state in service.all():
+        app.terminal.stdout.write(json_line(plain(state, now)) if given.get("json") else line(state, now))
+
+
+command = single("list", declare(_list, _FLAGS))

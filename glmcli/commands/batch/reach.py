@@ -1,0 +1,115 @@
+"""The provider of a job: its address and its key, found as for a question, never in a file that is only data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from glmcli import settings
+from glmcli.batch.jobs.service import Service
+from glmcli.commands import caller
+from glmcli.commands.options import FLAGS, Flag
+from glmcli.config import load as load_config
+from glmcli.errors import UsageError
+from glmcli.keys import KeyRing
+from glmcli.options import Options
+from glmcli.plan import Plan
+from glmcli.providers import batches
+from glmcli.remote import Calls
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from glmcli.app import App
+    from glmcli.batch.jobs.job import Job
+    from glmcli.providers.dialect import HttpCall
+    from glmcli.providers.row import Provider
+
+_TIME = ("retries", "retry_max_time", "connect_timeout", "first_timeout", "idle_timeout", "deadline")
+_REACHING = ("base_url", "key_file", *_TIME, "quiet", "verbose")
+
+
+def flags(*more: str) -> tuple[Flag, ...]:
+    """The flags of those who talk to a provider about batches, and these of those who ask a model."""
+    return tuple(flag for flag in FLAGS if flag.field in (*_REACHING, *more))
+
+
+def set_terminal(app: App, given: Mapping[str, Any]) -> None:
+    """Say as much as was asked for."""
+    app.terminal.quiet = given.get("quiet", False)
+    app.terminal.verbose = given.get("verbose", False) and not app.terminal.quiet
+
+
+def options_of(given: Mapping[str, Any], own: Iterable[str]) -> Options:
+    """What was given, without what is a command's own."""
+    skipped = frozenset(own)
+    return Options(**{name: value for name, value in given.items() if name not in skipped})
+
+
+def service(app: App, options: Options) -> Service:
+    """The provider that these options name.
+
+    Raises:
+        UsageError: it has no Batch API.
+        CredentialsError: its key is missing or no key.
+    """
+    stdin = caller.stdin(app, options.deadline)
+    config = load_config(app.environment)
+    for row in config.providers.values():
+        app.terminal.redactor.add_variables(row.key_variables, app.environment)
+    keys = KeyRing(app.environment, stdin, app.terminal.note)
+    layers = settings.Layers(options, {}, app.environment, config)
+    resolver = settings.Resolver(options, layers, app.terminal, keys, refuse_embedded)
+    return service_at(app, resolver.alone(_first, "batches"), options)
+
+
+def _first(provider: Provider) -> HttpCall:
+    check(provider)
+    return batches.listing(provider)
+
+
+def check(provider: Provider) -> None:
+    """Return if the provider runs batches.
+
+    Raises:
+        UsageError: it does not, and what to do instead.
+    """
+    if provider.batch is None:
+        fix = provider.no_batch or "glm batch run asks for every row itself"
+        raise UsageError(f"{provider.name} has no Batch API", fix=fix)
+    if provider.embedded:
+        refuse_embedded()
+
+
+def refuse_embedded(*_: object) -> str:
+    """The sandbox inside the program ends with the command, and its batches with it."""
+    raise UsageError(
+        "the sandbox inside glm ends with this command, and its batches with it",
+        fix="start glm sandbox, and name its address with --base-url",
+    )
+
+
+def service_at(app: App, reached: settings.Reached, options: Options) -> Service:
+    """The provider that was found."""
+    tls = None
+    if reached.call.url.startswith("https:"):
+        from glmcli.tls import Tls
+
+        tls = Tls(app.environment)
+    plan = Plan(candidates=(), limits=settings.limits(options), started=app.started)
+    return Service(Calls(reached, plan, app.terminal, tls, lambda: caller.check(app.terminal.stdout)))
+
+
+def same_place(job: Job, provider: Provider, output: str) -> None:
+    """Return if a job is at the place that would be asked.
+
+    A job file is data, and may come from anywhere: it never decides where a key goes.
+
+    Raises:
+        UsageError: it is elsewhere.
+    """
+    if job.provider != provider.name:
+        message = f"{output} was submitted to {job.provider}, not to {provider.name}"
+        raise UsageError(message, fix="another -O FILE, or that provider")
+    if job.base_url != provider.base_url:
+        message = f"{output} was submitted at {job.base_url}, and {provider.name} is at {provider.base_url}"
+        raise UsageError(message, fix=f"--base-url {job.base_url}, if that is where the key may go")

@@ -1,0 +1,48 @@
+"""`glm batch submit`: rows to the provider's own Batch API."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from glmcli.commands.batch.run import BATCH_FLAGS, INPUT, SHARED_FLAGS
+from glmcli.commands.options import Flag, declare
+from glmcli.commands.tree import single
+
+if TYPE_CHECKING:
+    import typer
+
+    from glmcli.app import App
+
+_ROWS, _JOB = "Rows", "Job"
+_OF_ROWS = frozenset(("format", "files0", "redo_changed", "keep_changed"))
+# What counts when answers are fetched, what a file of lines cannot do, and what only one provider can be asked.
+_ELSEWHERE = frozenset(("fallback", "no_stream", "keep_partial", "allow_empty", "exact", "plain"))
+SUBMIT_FLAGS: tuple[Flag, ...] = (
+    *(flag for flag in BATCH_FLAGS if flag.field in _OF_ROWS),
+    Flag("again", ("--again",), "switch", _JOB, "Submit rows anew that failed or went missing: they are paid again."),
+    Flag("lines", ("--lines",), "text", _JOB, "Write the lines here instead, and send nothing.", "FILE"),
+    Flag("input_url", ("--input-url",), "text", _JOB, "Where the lines of --lines can be read (TokenHub).", "URL"),
+)
+
+
+def _submit(ctx: typer.Context, given: dict[str, Any]) -> None:
+    """Submit the rows of INPUT to the provider's Batch API; glm batch fetch brings the answers into -O FILE.
+
+    The rows, the request file and the flags are those of batch run, and so are ids and output: rows that FILE has
+    answers to are left out. What exists at the provider is remembered in FILE.job.json, so the same command again
+    submits nothing twice.
+
+    A batch costs half the list price at BigModel and Model Studio, and is slow: 3 lines took 10 minutes, 1,000 took an
+    hour (measured by Qwen Code, 2026, at Model Studio). It gives no discount for cached input: where online calls find
+    more than 62.5 % of their input in the cache, they are cheaper.
+    """
+    from glmcli.commands.batch.submitting import submit
+
+    app: App = ctx.obj
+    submit(app, given)
+
+
+command = single(
+    "submit",
+    declare(_submit, (*SUBMIT_FLAGS, *(flag for flag in SHARED_FLAGS if flag.field not in _ELSEWHERE)), [INPUT]),
+)

@@ -1,0 +1,179 @@
+"""From the flags of `glm batch submit` to batches at the provider."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+from glmcli import signals
+from glmcli.batch import index as states
+from glmcli.batch.index import Index
+from glmcli.batch.intake import Invalid
+from glmcli.batch.item import Item
+from glmcli.batch.jobs import job as jobs
+from glmcli.batch.jobs.asked import Asked
+from glmcli.batch.jobs.lines import Packing
+from glmcli.batch.jobs.standings import line, rows
+from glmcli.batch.jobs.submission import Submission
+from glmcli.commands.batch import lines_only
+from glmcli.commands.batch.admission import admission, agreed
+from glmcli.commands.batch.asking import intake_of, writing_of
+from glmcli.commands.batch.preparing import open_ledger, prepare
+from glmcli.commands.batch.reach import same_place, service_at
+from glmcli.errors import FailedRowsError, UsageError
+from glmcli.settings import Reached
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from glmcli.app import App
+    from glmcli.batch.ledger import Ledger
+    from glmcli.batch.writing import Writing
+    from glmcli.commands.batch.preparing import Job as Prepared
+    from glmcli.providers.batch_form import BatchForm
+
+_OWN = frozenset(("again", "lines", "input_url"))
+
+
+def submit(app: App, given: Mapping[str, Any]) -> None:
+    """Submit the rows.
+
+    Raises:
+        GlmError: as its exit code says.
+    """
+    own = {name: value for name, value in given.items() if name in _OWN}
+    asking = {name: value for name, value in given.items() if name not in _OWN}
+    with ExitStack() as stack:
+        signals.heed()
+        prepared = prepare(app, asking, stack)
+        _Submitting(app, prepared, own, stack).run()
+
+
+class _Submitting:
+    def __init__(self, app: App, prepared: Prepared, own: Mapping[str, Any], stack: ExitStack) -> None:
+        self._app = app
+        self._note = app.terminal.note
+        self._prepared = prepared
+        self._stack = stack
+        self._again = own.get("again", False)
+        self._lines: str | None = own.get("lines")
+        self._address: str | None = own.get("input_url")
+        self._output = prepared.options.output or ""
+        self._provider = prepared.candidates[0].provider
+        prepared.questions.base(prepared.candidates[0].request.replace(stream=False))
+        self._index = Index()
+        self._waiting = self._left = self._invalid = 0
+
+    def run(self) -> None:
+        form, admit = agreed(self._prepared, self._lines, self._address), admission(self._app, self._prepared)
+        if self._prepared.options.dry_run:
+            lines_only.show(self._app, self._prepared, form, self._rows())
+        elif self._lines:
+            lines_only.write(self._app, self._prepared, form, self._rows(), admit, self._lines)
+        else:
+            self._submit(form, admit)
+
+    def _rows(self) -> Iterator[Item | Invalid | None]:
+        intake = intake_of(self._app, self._prepared, self._index)
+        if self._prepared.source.rereadable:
+            intake.scan(resumes=bool(self._index.entries))
+        for row in self._prepared.source.rows():
+            yield intake.take(row)
+
+    def _submit(self, form: BatchForm, admit: Callable[[str], None]) -> None:
+        ledger = open_ledger(self._app, self._prepared, self._index, self._stack)
+        assert ledger is not None  # noqa: S101 - there is an output
+        known = jobs.load(self._output)
+        if known:
+            same_place(known, self._provider, self._output)
+        job = self._packed(form, known, ledger, admit)
+        self._say(job, known)
+        if not job.parts:
+            if self._invalid:
+                raise FailedRowsError(
+                    f"there is nothing to submit: {rows(self._invalid)} cannot be", fix=f"see {self._output}"
+                )
+            return
+        first = self._prepared.candidates[0]
+        service = service_at(self._app, Reached(self._provider, first.call, first.proxy), self._prepared.options)
+        submission = Submission(self._output, job, service, form, self._note)
+        submission.bring(self._address)
+        for part in submission.job.parts:
+            if part.batch and not part.fetched:
+                label = f"part {part.number} of {len(job.parts)}"
+                self._app.terminal.stdout.write(line(service.look(part.batch), time.time(), label))
+
+    def _packed(
+        self, form: BatchForm, known: jobs.Job | None, ledger: Ledger, admit: Callable[[str], None]
+    ) -> jobs.Job:
+        """The job with the rows that are not in it yet, written to the disk."""
+        name, place = self._provider.name, self._provider.base_url
+        job = known or jobs.Job(name, place, self._prepared.source.name, 0, "", ())
+        with Asked(self._output, job.rows_bytes, job.rows_sha256) as asked:
+            packing = Packing(self._output, self._provider, form, asked, len(job.parts) + 1, admit)
+            writing = writing_of(self._app, self._prepared, self._index, ledger)
+            over = {part.number for part in job.parts if part.fetched}
+            for item in self._rows():
+                invalid = item if isinstance(item, Invalid) else None
+                if isinstance(item, Item) and self._is_wanted(item, asked, over):
+                    invalid = _refused(packing, item)
+                if invalid:
+                    self._refuse(invalid, writing)
+            parts = packing.close()
+            if self._address and sum(part.file is None for part in (*job.parts, *parts)) > 1:
+                raise UsageError("these rows make several files, and --input-url names one", fix="cut the input")
+            if parts:
+                job = job.replace(rows_bytes=asked.size, rows_sha256=asked.digest, parts=(*job.parts, *parts))
+                jobs.save(self._output, job)
+        return job
+
+    def _refuse(self, invalid: Invalid, writing: Writing) -> None:
+        """Let the output say why a row cannot be submitted, once."""
+        self._invalid += 1
+        known = self._index.known(invalid.id)
+        if known is None or (known.state, known.hash) != (states.INVALID, invalid.hash):
+            writing.invalid(invalid)
+
+    def _is_wanted(self, item: Item, asked: Asked, over: set[int]) -> bool:
+        """Whether the row is to be submitted now."""
+        row = asked.latest(item.id)
+        if row is None:
+            return True
+        if row.part not in over:
+            if row.hash != item.hash:
+                raise UsageError(
+                    f"the row {item.id!r} asks another thing than when it was submitted",
+                    fix="fetch the answers first, or use another -O FILE",
+                )
+            self._waiting += 1
+            return False
+        if row.hash != item.hash:
+            return True  # --redo-changed: this was never asked
+        self._left += not self._again
+        return bool(self._again)
+
+    def _say(self, job: jobs.Job, known: jobs.Job | None) -> None:
+        """Tell what was left out, and why."""
+        done = self._index.entries
+        new = sum(part.lines for part in job.parts[len(known.parts) if known else 0 :])
+        if self._waiting:
+            self._note(f"{rows(self._waiting, 'is', 'are')} under way already; glm batch status {self._output}")
+        if self._left:
+            them = "--again submits what may succeed anew, and it is paid again"
+            self._note(f"{rows(self._left)} failed or went missing; {them}")
+        if self._invalid:
+            self._note(f"{rows(self._invalid)} cannot be submitted; {self._output} says why")
+        if not (new or self._waiting):
+            self._note("nothing is left to submit" if done else "there is nothing to submit")
+
+
+def _refused(packing: Packing, item: Item) -> Invalid | None:
+    """Write the line of a row; the row as one that cannot be submitted, if the provider takes no such line."""
+    try:
+        packing.add(item)
+    except UsageError as error:
+        if error.model_missing:
+            raise
+        return Invalid(item.number, item.row, item.id, item.hash, error)
+    return None

@@ -1,0 +1,186 @@
+"""The requests of the Files and Batches APIs, and what comes back, brought to one form. Pure.
+
+Sources: platform.openai.com/docs/api-reference/batch (2026); docs.bigmodel.cn, create batch, and the tests of zai-sdk
+0.2.3 on PyPI: times in milliseconds where the page says seconds, empty strings for ids that are not there, counts that
+are null at first; github.com/cnblogs/dashscope-sdk@7afccbd, RawHttpData: `data: null` in an empty list, `errors.data[]`
+with code, message and line.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from glmcli.errors import ProtocolError
+from glmcli.providers.decoder import count, items, mapping
+from glmcli.providers.dialect import HttpCall, headers, headers_to_list
+from glmcli.record import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from glmcli.providers.batch_form import BatchForm
+    from glmcli.providers.dialect import Content
+    from glmcli.providers.row import Provider
+
+ENDED = frozenset(("completed", "failed", "expired", "cancelled"))
+_PAGE = 100  # batches; what BigModel and Model Studio give at most
+_MILLISECONDS = 10**11  # as seconds this is the year 5138
+
+
+class LineFault(Record):
+    """Why a batch was refused: `line` is that of the uploaded file, from 1; None where it is none of a line."""
+
+    code: str
+    message: str
+    line: int | None
+
+
+class BatchState(Record):
+    """Where a batch stands. None is "not said".
+
+    Attributes:
+        state: one of the words of the API, in lower case; see ENDED.
+        completed: requests that were answered.
+        failed: requests that failed.
+        created: seconds since the epoch.
+        faults: why it was refused.
+    """
+
+    id: str
+    state: str
+    total: int | None = None
+    completed: int | None = None
+    failed: int | None = None
+    input_file: str | None = None
+    output_file: str | None = None
+    error_file: str | None = None
+    created: float | None = None
+    faults: tuple[LineFault, ...] = ()
+
+    @property
+    def has_ended(self) -> bool:
+        """Nothing more comes of it."""
+        return self.state in ENDED
+
+
+# The requests
+
+
+def upload(provider: Provider, content: Content, content_type: str) -> HttpCall:
+    """Upload a file: a multipart body with `purpose` and `file`."""
+    pairs = [pair for pair in headers(provider, stream=False) if pair[0] != "Content-Type"]
+    return HttpCall(_url(provider, "files"), (("Content-Type", content_type), *pairs), None, upload=content)
+
+
+def create(provider: Provider, form: BatchForm, file: str) -> HttpCall:
+    """Make a batch of a file that was uploaded, or of one that stands at an address."""
+    body: dict[str, Any] = {"input_file_id": file, "endpoint": form.url, "completion_window": form.window}
+    if form.auto_delete:
+        body["auto_delete_input_file"] = True
+    return HttpCall(_url(provider, "batches"), tuple(headers(provider, stream=False)), body)
+
+
+def look(provider: Provider, batch: str) -> HttpCall:
+    """Ask where a batch stands."""
+    return _get(provider, f"batches/{quote(batch, safe='')}")
+
+
+def cancel(provider: Provider, batch: str) -> HttpCall:
+    """Ask that no more of it be done."""
+    url = _url(provider, f"batches/{quote(batch, safe='')}/cancel")
+    return HttpCall(url, tuple(headers(provider, stream=False)), {})
+
+
+def listing(provider: Provider, after: str | None = None) -> HttpCall:
+    """A page of the account's batches, the newest first; `after` is the last one of the page before."""
+    more = f"&after={quote(after, safe='')}" if after else ""
+    return _get(provider, f"batches?limit={_PAGE}{more}")
+
+
+def content(provider: Provider, file: str) -> HttpCall:
+    """Download a file."""
+    return _get(provider, f"files/{quote(file, safe='')}/content")
+
+
+def _get(provider: Provider, path: str) -> HttpCall:
+    return HttpCall(_url(provider, path), headers_to_list(provider), None, method="GET")
+
+
+def _url(provider: Provider, path: str) -> str:
+    return f"{provider.base_url}/{path}"
+
+
+# What comes back
+
+
+def file_of(value: Any) -> str:  # noqa: ANN401 - any JSON may come
+    """The id of the file that was uploaded.
+
+    Raises:
+        ProtocolError: there is none.
+    """
+    return _id(value, "an uploaded file")
+
+
+def state_of(value: Any) -> BatchState:  # noqa: ANN401 - any JSON may come
+    """Where a batch stands.
+
+    Raises:
+        ProtocolError: it is no batch.
+    """
+    batch = mapping(value)
+    state = batch.get("status")
+    if not isinstance(state, str) or not state:
+        raise _no("a batch", value)
+    counts = mapping(batch.get("request_counts"))
+    return BatchState(
+        id=_id(value, "a batch"),
+        state=state.lower(),
+        total=count(counts.get("total")),
+        completed=count(counts.get("completed")),
+        failed=count(counts.get("failed")),
+        input_file=_text(batch.get("input_file_id")),
+        output_file=_text(batch.get("output_file_id")),
+        error_file=_text(batch.get("error_file_id")),
+        created=_seconds(batch.get("created_at")),
+        faults=tuple(_fault(each) for each in map(mapping, items(mapping(batch.get("errors")).get("data")))),
+    )
+
+
+def page_of(value: Any) -> tuple[tuple[BatchState, ...], bool]:  # noqa: ANN401 - any JSON may come
+    """The batches of a page, and whether there is another.
+
+    Raises:
+        ProtocolError: it is no list of batches.
+    """
+    page = mapping(value)
+    if "data" not in page:
+        raise _no("a list of batches", value)
+    batches = tuple(state_of(each) for each in items(page["data"]))
+    return batches, bool(batches) and page.get("has_more") is True
+
+
+def _fault(fault: Mapping[str, Any]) -> LineFault:
+    return LineFault(str(fault.get("code") or ""), str(fault.get("message") or ""), count(fault.get("line")))
+
+
+def _id(value: Any, what: str) -> str:  # noqa: ANN401 - any JSON may come
+    found = mapping(value).get("id")
+    if not isinstance(found, str) or not found:
+        raise _no(what, value)
+    return found
+
+
+def _no(what: str, value: Any) -> ProtocolError:  # noqa: ANN401 - any JSON may come
+    return ProtocolError(message=f"the reply is not {what}", why=str(value), fix="check the base URL")
+
+
+def _text(value: Any) -> str | None:  # noqa: ANN401 - any JSON may come
+    return value if isinstance(value, str) and value else None
+
+
+def _seconds(value: Any) -> float | None:  # noqa: ANN401 - any JSON may come
+    if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+        return None
+    return value / 1000 if value >= _MILLISECONDS else float(value)
