@@ -11,6 +11,7 @@ from glmcli.chat import Message, Request
 from glmcli.options import Options
 from glmcli.record import Record
 from glmcli.stdin import Stdin
+from glmcli.terminal import Terminal
 
 texts = st.text(max_size=20)
 messages = st.lists(st.builds(Message, st.sampled_from(["user", "assistant"]), texts), min_size=1, max_size=3).map(
@@ -31,7 +32,8 @@ bases = st.builds(
 
 @given(bases, bases, messages)
 def test_the_quick_hash_is_that_of_the_whole_request(base, other, said) -> None:
-    questions = Questions(Options(prompt="x"), {}, None, Stdin(lost=frozenset(), deadline=None, say=lambda _text: None))
+    stdin = Stdin(lost=False, deadline=float("inf"), say=lambda _text: None)
+    questions = Questions(Options(prompt="x"), {}, None, stdin, Terminal({}))
     questions.base(base)
     for request in (base.replace(messages=said), other.replace(messages=said), base.replace(temperature=1.0)):
         assert questions.digest(request) == digest(request)
