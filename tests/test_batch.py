@@ -295,6 +295,19 @@ def test_pictures_that_rows_name(asks, fleet, cwd) -> None:
     assert [base64.b64decode(url.rpartition(",")[2]) for url in pictures] == [png(), png(20, 10)]
 
 
+def test_pictures_that_are_made_to_fit(asks, fleet, cwd) -> None:
+    """The provider takes 6000 pixels a side."""
+    (cwd / "wide.png").write_bytes(png(8000, 80))
+    values = lines([{"id": "a", "vars": {"file": "wide.png"}}])
+    form = "prompt: What is it?\nimages: ['{{file}}']\n"
+    given = ("-f", "see.yaml", "-m", "zai/glm-4.6v")
+    assert asks({"in.jsonl": values, "see.yaml": form}, *given).code == 15
+    assert asks({"in.jsonl": values, "see.yaml": f"{form}resize: true\n"}, *given).code == 0
+    content = fleet.bodies[0]["messages"][-1]["content"]
+    url = next(part["image_url"]["url"] for part in content if part["type"] == "image_url")
+    assert base64.b64decode(url.rpartition(",")[2])[16:24] == (6000).to_bytes(4, "big") + (60).to_bytes(4, "big")
+
+
 def test_a_picture_that_has_changed_is_another_request(asks, fleet, cwd) -> None:
     (cwd / "a.png").write_bytes(png())
     files = {"in.jsonl": lines([{"id": "a"}]), "see.yaml": "prompt: What is it?\nimages: [a.png]\n"}

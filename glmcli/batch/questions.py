@@ -12,7 +12,7 @@ from glmcli.chat import Message, Request
 from glmcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from glmcli.batch.row import Row
     from glmcli.options import Options
@@ -37,6 +37,7 @@ class Questions:
         self._options = options.replace(prompt=None) if form and "prompt" in form.open else options
         self._open = {name: names for name, names in (form.open if form else {}).items() if name not in flags}
         self._base: Request | None = None
+        self._fit: Callable[[Request], Request] | None = None
         self._plain = self._plain_turns()
 
     @property
@@ -50,6 +51,10 @@ class Questions:
         self._base = request
         self._rest = request.fields()
         self._around = _around(self._rest)
+
+    def fit(self, made_to_fit: Callable[[Request], Request]) -> None:
+        """Pass every request that holds media through this, as --resize wants it."""
+        self._fit = made_to_fit
 
     def digest(self, request: Request) -> str:
         """As the function of that name, and quickly where only the conversation differs from the base."""
@@ -109,8 +114,11 @@ class Questions:
         """
         assert self._base is not None  # noqa: S101 - the order of calls, not the user's doing
         if row.body is not None:
-            return asked(row.body, self._base, self._flags)
-        return self._base.replace(messages=self.messages(row))
+            request = asked(row.body, self._base, self._flags)
+        else:
+            request = self._base.replace(messages=self.messages(row))
+        has_media = self._fit and any(turn.parts for turn in request.messages)
+        return self._fit(request) if self._fit and has_media else request
 
 
 def digest(request: Request) -> str:

@@ -98,6 +98,11 @@ class _Preparing:
         source = self._source(own, questions)
         candidates = self._candidates()
         questions.base(candidates[0].request)
+        if self._options.resize:
+            from glmcli.resize import resized
+
+            provider, terminal = candidates[0].provider, self._app.terminal
+            questions.fit(lambda request: resized(request, provider, terminal))
         return Job(own, self._options, shard, source, questions, candidates)
 
     def _read_form(self) -> None:
