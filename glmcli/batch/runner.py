@@ -29,10 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from glmcli.batch.budget import Budget
-    from glmcli.batch.feed import Feed
-    from glmcli.batch.gates.gate import Gate
     from glmcli.batch.gates.ticket import Ticket
-    from glmcli.batch.writing import Writing
+    from glmcli.batch.sides import Ends, Rows, Run, Turnstile
     from glmcli.plan import Candidate, Plan
     from glmcli.secrets import Redactor
     from glmcli.tls import Tls
@@ -51,10 +49,10 @@ class Runner:
 
     def __init__(  # noqa: PLR0913 - each is a side of the run
         self,
-        feed: Feed,
-        gates: tuple[Gate, ...],
+        feed: Rows,
+        gates: tuple[Turnstile, ...],
         plan: Plan,
-        writing: Writing,
+        writing: Ends,
         budget: Budget,
         *,
         redactor: Redactor,
@@ -200,7 +198,7 @@ class Runner:
                     break
         return None
 
-    def _start(self, loop: asyncio.AbstractEventLoop, item: Item, gate: Gate, now: float) -> None:
+    def _start(self, loop: asyncio.AbstractEventLoop, item: Item, gate: Turnstile, now: float) -> None:
         item.began = item.began or now
         item.calls += 1
         ticket = gate.start(now, item.tokens, item.refusals)
@@ -214,7 +212,7 @@ class Runner:
             self._writing.failure = self._writing.failure or bug
         self._poke()
 
-    async def _send(self, item: Item, gate: Gate, ticket: Ticket) -> None:
+    async def _send(self, item: Item, gate: Turnstile, ticket: Ticket) -> None:
         candidate = self._encoded(item)
         idle = self._idle[item.candidate]
         lane = idle.pop() if idle else Lane(self._routes[item.candidate])
@@ -321,7 +319,7 @@ class Runner:
             self.stop(why)
 
 
-def signals_of(runner: Runner, loop: asyncio.AbstractEventLoop, numbers: tuple[int, ...], came: list[int]) -> None:
+def signals_of(runner: Run, loop: asyncio.AbstractEventLoop, numbers: tuple[int, ...], came: list[int]) -> None:
     """The first signal ends the sending, the second the waiting."""
 
     def heed(number: int) -> None:

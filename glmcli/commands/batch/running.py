@@ -41,7 +41,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from glmcli.app import App
+    from glmcli.batch.engines.engine import Engine
     from glmcli.batch.readers import Source
+    from glmcli.batch.sides import Run
     from glmcli.config import Config
     from glmcli.providers.row import Provider
     from glmcli.request_file import RowForm
@@ -97,8 +99,9 @@ class _Run:
         if self._options.dry_run:
             self._show(source, questions, candidates[0])
             return
+        engine = self._engine()
         self._open(source)
-        self._ask(source, questions, candidates)
+        self._ask(source, questions, candidates, engine)
 
     def _agree(self) -> None:
         own = self._own
@@ -109,6 +112,24 @@ class _Run:
             raise UsageError("--redo-changed and --keep-changed contradict each other", fix="leave one of them out")
         if own.csv and not (self._options.output or own.text):
             raise UsageError("--csv is made of the output, and there is none", fix="add -O FILE")
+
+        if own.address and not own.engine:
+            raise UsageError("--address is where an engine's cluster is, and there is no engine", fix="--engine dask")
+        if own.engine and self._options.key_file:
+            raise UsageError(
+                "--key-file is on this machine, and workers read their own environment", fix="leave it out"
+            )
+
+    def _engine(self) -> Engine | None:
+        """The engine, if there is one, with its workers."""
+        if not self._own.engine:
+            return None
+        from glmcli.batch.engines import open_engine
+
+        engine = open_engine(self._own.engine, self._own.address)
+        self._stack.callback(engine.stop)
+        engine.start()
+        return engine
 
     def _form(self, stdin: Stdin) -> RowForm | None:
         options = self._options
@@ -187,7 +208,9 @@ class _Run:
         if lines:
             self._terminal.note(f"{path}: going on after {self._index.entries} rows")
 
-    def _ask(self, source: Source, questions: Questions, candidates: tuple[Candidate, ...]) -> None:
+    def _ask(
+        self, source: Source, questions: Questions, candidates: tuple[Candidate, ...], engine: Engine | None
+    ) -> None:
         own, options = self._own, self._options
         changed = "redo" if own.redo_changed else "keep" if own.keep_changed else None
         shard = shards.read(own.shard, self._app.environment) if own.shard else None
@@ -220,17 +243,24 @@ class _Run:
             allow_empty=options.allow_empty,
             started=self._app.started,
         )
-        runner = Runner(
-            Feed(source, intake),
-            tuple(self._gate(each.provider, shard.of if shard else 1) for each in candidates),
-            plan,
-            writing,
-            Budget(own.max_cost),
-            redactor=self._terminal.redactor,
-            tls=self._tls(candidates),
-            window=max(_AHEAD * own.jobs, 256) if own.ordered else None,
-            watch=lambda: ticker.update(standing.now(runner)) if ticker.is_due else None,
-        )
+        parts = shard.of if shard else 1
+        gates = tuple(self._gate(each.provider, parts) for each in candidates)
+        sides = (Feed(source, intake), gates, plan, writing, Budget(own.max_cost))
+        window = max(_AHEAD * own.jobs, 256) if own.ordered else None
+
+        def watch() -> None:
+            if ticker.is_due:
+                ticker.update(standing.now(runner))
+
+        runner: Run
+        if engine:
+            from glmcli.batch.engines.driver import Driver
+
+            tpm = own.tpm / parts if own.tpm else None
+            runner = Driver(engine, *sides, tpm=tpm, window=window, watch=watch)
+        else:
+            redactor, tls = self._terminal.redactor, self._tls(candidates)
+            runner = Runner(*sides, redactor=redactor, tls=tls, window=window, watch=watch)
         standing = Standing(writing, intake, self._total)
         came: list[int] = []
         try:
@@ -254,7 +284,7 @@ class _Run:
 
         return Tls(self._app.environment)
 
-    def _loop(self, runner: Runner, came: list[int]) -> None:
+    def _loop(self, runner: Run, came: list[int]) -> None:
         _allow_descriptors(self._own.jobs + _SPARE)
         heeded = tuple(
             number
@@ -268,7 +298,7 @@ class _Run:
 
         aside.run(whole())
 
-    def _end(self, runner: Runner, writing: Writing, intake: Intake, came: list[int]) -> None:
+    def _end(self, runner: Run, writing: Writing, intake: Intake, came: list[int]) -> None:
         """Bring the output into its last form, say how it went, and how that counts."""
         total = (intake.read if self._total is None else self._total) - intake.elsewhere
         states_of = writing.counts + intake.skipped
