@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from glmcli.batch.engines.chunk import Chunk, Result, Share
     from glmcli.batch.engines.engine import Handle
 
-_PATIENCE = 10.0  # seconds for the scheduler, and for a first worker
+_PATIENCE = 10.0  # seconds for the scheduler,
+_FIRST = 3.0  # for a first worker,
+_SILENCE = 20.0  # and for the scheduler while the run goes on
 _LOOK = 1.0  # seconds between two looks at who is there
 
 
@@ -37,24 +39,34 @@ class DaskEngine:
         self._workers: frozenset[str] = frozenset()
         self._futures: dict[Handle, tuple[Any, str]] = {}
         self._back: deque[tuple[Handle, Result | Lost]] = deque()
-        self._failure: NetworkError | None = None
+        self._client: Any = None
+        self._seen = 0.0  # when the scheduler answered last
 
     def start(self) -> None:
         """Connect, and look at the workers."""
         logging.disable()  # stderr is ours, and so is what is said there
         warnings.simplefilter("ignore")
-        try:
-            self._client = distributed.Client(self._address, timeout=_PATIENCE, set_as_default=False)
-        except ValueError as error:
-            raise UsageError(f"--address {self._address}: {error}", fix="--address tcp://HOST:8786") from error
-        except OSError as error:
-            raise NetworkError(f"no Dask scheduler answers at {self._address} within {_PATIENCE:.0f} s") from error
+        failures: list[Exception] = []
+        thread = threading.Thread(target=self._connect, args=(failures,), daemon=True)
+        thread.start()
+        thread.join(_PATIENCE)  # what listens there and says nothing would hold us up for ever
+        for error in failures:
+            if isinstance(error, ValueError):
+                raise UsageError(f"--address {self._address}: {error}", fix="--address tcp://HOST:8786") from error
+        if self._client is None:
+            raise NetworkError(f"no Dask scheduler answers at {self._address} within {_PATIENCE:.0f} s")
         with suppress(TimeoutError):
-            self._client.wait_for_workers(1, timeout=_PATIENCE)
+            self._client.wait_for_workers(1, timeout=_FIRST)
         self._look()
         if not self._workers:
             raise NetworkError(f"the Dask scheduler at {self._address} has no workers")
         threading.Thread(target=self._watch, daemon=True).start()
+
+    def _connect(self, failures: list[Exception]) -> None:
+        try:
+            self._client = distributed.Client(self._address, timeout=_PATIENCE, set_as_default=False)
+        except (OSError, ValueError) as error:
+            failures.append(error)
 
     def _look(self, *, strict: bool = True) -> None:
         """Who is there; a worker of another kind is an error, or left alone."""
@@ -63,15 +75,13 @@ class DaskEngine:
         kinds = self._client.run(work.kind, workers=new, on_error="return") if new else {}
         fit = {address for address, kind in kinds.items() if same_kind(address, kind, strict=strict)}
         self._workers = there & self._workers | fit
+        self._seen = time.monotonic()
 
     def _watch(self) -> None:
-        seen = time.monotonic()
-        while time.monotonic() - seen < _PATIENCE:
+        while True:
             time.sleep(_LOOK)
             with suppress(OSError, RuntimeError):  # a look that came to nothing
                 self._look(strict=False)
-                seen = time.monotonic()
-        self._failure = NetworkError(f"the Dask scheduler at {self._address} has not answered for {_PATIENCE:.0f} s")
 
     def workers(self) -> int:
         """Those of our kind."""
@@ -97,8 +107,8 @@ class DaskEngine:
 
     def done(self) -> Iterator[tuple[Handle, Result | Lost]]:
         """What has come back, and what was with workers that have gone."""
-        if self._failure:
-            raise self._failure
+        if time.monotonic() - self._seen > _SILENCE:
+            raise NetworkError(f"the Dask scheduler at {self._address} has not answered for {_SILENCE:.0f} s")
         while self._back:
             handle, result = self._back.popleft()
             if self._futures.pop(handle, None):
@@ -119,8 +129,9 @@ class DaskEngine:
 
     def stop(self) -> None:
         """Hang up; the scheduler forgets what was ours."""
-        with suppress(OSError, RuntimeError, AttributeError):  # there may be no client yet
-            self._client.close(timeout=1)
+        if self._client:
+            with suppress(OSError, RuntimeError):
+                self._client.close(timeout=1)
 
 
 def _carry(chunk: Chunk, share: Share) -> Result:

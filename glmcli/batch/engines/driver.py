@@ -61,7 +61,6 @@ class Driver:
 
     Attributes:
         refusals: requests that were refused.
-        again: rows that were sent again because their chunk was lost or late: they may be paid twice.
         why: what stopped the run before its end.
     """
 
@@ -77,8 +76,9 @@ class Driver:
         tpm: float | None,
         window: int | None,
         watch: Callable[[], None],
+        say: Callable[[str], None],
     ) -> None:
-        """As Runner; the engine has started, and `tpm` is what the gates hold to, to be divided."""
+        """As Runner; the engine has started, `tpm` is what the gates hold to, `say` tells a person what was lost."""
         self._engine = engine
         self._feed = feed
         self._gates = gates
@@ -88,6 +88,7 @@ class Driver:
         self._tpm = tpm
         self._window = window
         self._watch = watch
+        self._say = say
         self._name = uuid4().hex
         self._began = self._answered = self._staffed = time.monotonic()
         self._sizing = Sizing(self._began)
@@ -99,7 +100,7 @@ class Driver:
         self._unreached = 0
         self._stopping = False
         self._drained_by = float("inf")
-        self.refusals = self.again = 0
+        self.refusals = 0
         self.why: GlmError | None = None
 
     @property
@@ -130,7 +131,8 @@ class Driver:
                     raise self._writing.failure
                 await asyncio.sleep(0 if busy else _LOOK)
         finally:
-            self._engine.hush(self._name)
+            if self._outs:
+                self._engine.hush(self._name)
 
     def stop(self, why: GlmError | None = None) -> None:
         """Send nothing more; what is out may come back."""
@@ -312,18 +314,19 @@ class Driver:
     def _lose(self, out: _Out, why: str, now: float) -> None:
         """Send the rows of a chunk again; those that were lost too often have failed."""
         out.grant.release(now)
-        for item in out.items.values():
-            if self._pending.get(item.number) is not out:
-                continue
+        lost = [item for item in out.items.values() if self._pending.get(item.number) is out]
+        self._say(f"{len(lost)} rows were lost ({why}): they are sent again, and some may be paid twice")
+        for item in lost:
             self._losses[item.number] += 1
-            self.again += 1
             if self._losses[item.number] <= _LOSSES:
                 self._wait(item, now)
                 continue
             candidate = self._plan.candidates[item.candidate]
-            lost = NetworkError(f"lost {_LOSSES + 1} times with its worker: {why}", retry=Retry.NETWORK, sent=True)
+            error = NetworkError(f"lost {_LOSSES + 1} times with its worker: {why}", retry=Retry.NETWORK, sent=True)
             del self._pending[item.number]
-            self._writing.done(item, Outcome(candidate.provider.name, candidate.model, error=lost, attempts=item.calls))
+            self._writing.done(
+                item, Outcome(candidate.provider.name, candidate.model, error=error, attempts=item.calls)
+            )
 
     def _falls_back(self, item: Item, error: GlmError, now: float) -> bool:
         if not may_fall_back(error) or item.candidate + 1 >= len(self._gates):

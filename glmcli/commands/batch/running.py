@@ -257,7 +257,7 @@ class _Run:
             from glmcli.batch.engines.driver import Driver
 
             tpm = own.tpm / parts if own.tpm else None
-            runner = Driver(engine, *sides, tpm=tpm, window=window, watch=watch)
+            runner = Driver(engine, *sides, tpm=tpm, window=window, watch=watch, say=self._terminal.note)
         else:
             redactor, tls = self._terminal.redactor, self._tls(candidates)
             runner = Runner(*sides, redactor=redactor, tls=tls, window=window, watch=watch)
