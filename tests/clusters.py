@@ -1,4 +1,4 @@
-"""A Dask cluster on loopback: a scheduler and workers in processes of their own, each with the key in its environment."""
+"""A Dask cluster on loopback: a scheduler and workers in processes of their own, each with the key around it."""
 
 from __future__ import annotations
 
