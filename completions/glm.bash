@@ -75,7 +75,7 @@ _glm() {
     word=${COMP_WORDS[number]}
     [[ $word == -- ]] && only_arguments=yes
     case $place/$word in
-      /ask|/stream|/vision|/tools|/tools/run|/tools/check|/tools/list|/tools/call|/batch|/batch/report|/models|/sandbox) place+=/$word ;;
+      /ask|/stream|/vision|/tools|/tools/run|/tools/check|/tools/list|/tools/call|/batch|/batch/run|/batch/report|/models|/sandbox) place+=/$word ;;
     esac
   done
   [[ $only_arguments ]] || case $place:$flag in
@@ -87,10 +87,10 @@ _glm() {
       _glm_add -W "bigmodel zai modelstudio dashscope tokenhub vllm sglang ollama llamacpp openai sandbox"
       return
       ;;
-    *:--base-url|*:--var|*:--think-budget|*:--temperature|*:--top-p|*:--top-k|*:--repetition-penalty|*:--max-tokens|*:--seed|*:--stop|*:-o|*:--option|*:--retries|*:--retry-max-time|*:--connect-timeout|*:--first-timeout|*:--idle-timeout|*:--deadline|*:--video|*:--file|*:--max-steps|*:--approve|*:--args|*:--port|*:--latency|*:--pace)
+    *:--base-url|*:--var|*:--think-budget|*:--temperature|*:--top-p|*:--top-k|*:--repetition-penalty|*:--max-tokens|*:--seed|*:--stop|*:-o|*:--option|*:--retries|*:--retry-max-time|*:--connect-timeout|*:--first-timeout|*:--idle-timeout|*:--deadline|*:--video|*:--file|*:--max-steps|*:--approve|*:--args|*:-j|*:--jobs|*:--rpm|*:--tpm|*:--max-failures|*:--max-cost|*:--address|*:--port|*:--latency|*:--pace)
       return
       ;;
-    *:--key-file|*:-f|*:--request|*:-a|*:--attach|*:--session|*:-O|*:--output|*:--image|*:--at|*:--tools|*:--html)
+    *:--key-file|*:-f|*:--request|*:-a|*:--attach|*:--session|*:-O|*:--output|*:--image|*:--at|*:--tools|*:--files0|*:--csv|*:--html)
       _glm_files
       return
       ;;
@@ -117,6 +117,22 @@ _glm() {
       ;;
     *:--tool-choice)
       _glm_add -W "auto none required"
+      return
+      ;;
+    *:--format)
+      _glm_add -W "jsonl text csv tsv yaml"
+      return
+      ;;
+    *:--text)
+      _glm_folders
+      return
+      ;;
+    *:--shard)
+      _glm_add -W "auto"
+      return
+      ;;
+    *:--engine)
+      _glm_add -W "local dask ray"
       return
       ;;
     *:--fault)
@@ -182,7 +198,14 @@ _glm() {
       if [[ $cur == -* && ! $only_arguments ]]; then
         _glm_add -W "-h --help"
       else
-        _glm_add -W "report"
+        _glm_add -W "run report"
+      fi
+      ;;
+    /batch/run)
+      if [[ $cur == -* && ! $only_arguments ]]; then
+        _glm_add -W "--format --files0 --ordered --text --csv -j --jobs --rpm --tpm --max-failures --max-cost --shard --retry-failed --no-retry-failed --redo-changed --engine --address --keep-changed -m --model -P --provider --base-url --key-file --fallback --force -f --request --var -s --system -a --attach --think --no-think --effort --think-budget --temperature --top-p --top-k --repetition-penalty --max-tokens --seed --stop -o --option --no-stream -O --output --keep-partial --allow-empty --exact --plain -n --dry-run -q --quiet -v --verbose --retries --retry-max-time --connect-timeout --first-timeout --idle-timeout --deadline -h --help"
+      else
+        _glm_files
       fi
       ;;
     /batch/report)

@@ -7,7 +7,7 @@ function __glm_at
     set -e words[1]
     set -l place ''
     for word in $words
-        if contains -- $place/$word /ask /stream /vision /tools /tools/run /tools/check /tools/list /tools/call /batch /batch/report /models /sandbox
+        if contains -- $place/$word /ask /stream /vision /tools /tools/run /tools/check /tools/list /tools/call /batch /batch/run /batch/report /models /sandbox
             set place $place/$word
         end
     end
@@ -99,6 +99,18 @@ function __glm_word_tool_choice
     printf '%s\n' auto none required
 end
 
+function __glm_word_format
+    printf '%s\n' jsonl text csv tsv yaml
+end
+
+function __glm_word_shard
+    printf '%s\n' auto
+end
+
+function __glm_word_engine
+    printf '%s\n' local dask ray
+end
+
 function __glm_word_fault
     printf '%s\t%s\n' \
         cut 'the reply ends cleanly before its finish' \
@@ -129,58 +141,59 @@ complete -c glm -n '__glm_at /tools' -a run -d 'Ask; run the tools that the mode
 complete -c glm -n '__glm_at /tools' -a check -d 'Validate tool files; start nothing.'
 complete -c glm -n '__glm_at /tools' -a list -d 'What a tool file offers.'
 complete -c glm -n '__glm_at /tools' -a call -d 'Run one tool as the loop would, without a model.'
+complete -c glm -n '__glm_at /batch' -a run -d 'Ask for every row; the same command again goes on.'
 complete -c glm -n '__glm_at /batch' -a report -d 'What became of the rows: counts, cost, time, failures.'
 
 complete -c glm -n '__glm_at /' -l version -d 'Print the version.'
-complete -c glm -n '__glm_at / /ask /stream /vision /tools /tools/run /tools/check /tools/list /tools/call /batch /batch/report /models /sandbox' -s h -l help -d 'Show this message and exit.'
-complete -c glm -n '__glm_at /ask /stream /vision /tools/run' -s m -l model -x -a '(__glm_models (__glm_provider))' -d 'The model, as [PROVIDER/]MODEL.'
-complete -c glm -n '__glm_at /ask /stream /vision /tools/run' -s P -l provider -x -a '(__glm_word_provider)' -d 'The provider; -m is then its own name, verbatim.'
-complete -c glm -n '__glm_at /ask /stream /vision /tools/run /models' -l base-url -x -d 'Another address of the first provider.'
-complete -c glm -n '__glm_at /ask /stream /vision /tools/run /models' -l key-file -r -F -d 'The first provider\'s key stands here.'
-complete -c glm -n '__glm_at /ask /stream /vision /tools/run' -l fallback -x -a '(__glm_models)' -d 'Ask this one if the one before cannot (repeatable).'
-complete -c glm -n '__glm_at /ask /stream /vision /tools/run' -l force -d 'Send what the provider is known to refuse.'
-complete -c glm -n '__glm_at /ask /stream /vision /tools/run' -s f -l request -r -F -d 'A request file, YAML or JSON; flags override it.'
-complete -c glm -n '__glm_at /ask /stream /vision /tools/run' -l var -x -d 'Fill {{NAME}} in the request file (repeatable).'
-complete -c glm -n '__glm_at /ask /stream /vision /tools/run' -s s -l system -x -a '(__glm_after_at)' -d 'The system message.'
-complete -c glm -n '__glm_at /ask /stream /vision /tools/run' -s a -l attach -r -F -d 'Add a text file to the message (repeatable).'
+complete -c glm -n '__glm_at / /ask /stream /vision /tools /tools/run /tools/check /tools/list /tools/call /batch /batch/run /batch/report /models /sandbox' -s h -l help -d 'Show this message and exit.'
+complete -c glm -n '__glm_at /ask /stream /vision /tools/run /batch/run' -s m -l model -x -a '(__glm_models (__glm_provider))' -d 'The model, as [PROVIDER/]MODEL.'
+complete -c glm -n '__glm_at /ask /stream /vision /tools/run /batch/run' -s P -l provider -x -a '(__glm_word_provider)' -d 'The provider; -m is then its own name, verbatim.'
+complete -c glm -n '__glm_at /ask /stream /vision /tools/run /batch/run /models' -l base-url -x -d 'Another address of the first provider.'
+complete -c glm -n '__glm_at /ask /stream /vision /tools/run /batch/run /models' -l key-file -r -F -d 'The first provider\'s key stands here.'
+complete -c glm -n '__glm_at /ask /stream /vision /tools/run /batch/run' -l fallback -x -a '(__glm_models)' -d 'Ask this one if the one before cannot (repeatable).'
+complete -c glm -n '__glm_at /ask /stream /vision /tools/run /batch/run' -l force -d 'Send what the provider is known to refuse.'
+complete -c glm -n '__glm_at /ask /stream /vision /tools/run /batch/run' -s f -l request -r -F -d 'A request file, YAML or JSON; flags override it.'
+complete -c glm -n '__glm_at /ask /stream /vision /tools/run /batch/run' -l var -x -d 'Fill {{NAME}} in the request file (repeatable).'
+complete -c glm -n '__glm_at /ask /stream /vision /tools/run /batch/run' -s s -l system -x -a '(__glm_after_at)' -d 'The system message.'
+complete -c glm -n '__glm_at /ask /stream /vision /tools/run /batch/run' -s a -l attach -r -F -d 'Add a text file to the message (repeatable).'
 complete -c glm -n '__glm_at /ask /stream /vision /tools/run' -l session -r -F -d 'Keep the conversation in this JSONL file.'
 complete -c glm -n '__glm_at /ask /stream /vision /tools/run' -l no-stdin -d 'Do not read stdin.'
 complete -c glm -n '__glm_at /ask /stream /vision /tools/run' -l need-stdin -d 'Fail if stdin is empty.'
-complete -c glm -n '__glm_at /ask /stream /vision /tools/run' -l think -d 'Switch thinking on or off.'
-complete -c glm -n '__glm_at /ask /stream /vision /tools/run' -l no-think -d 'Switch thinking on or off.'
-complete -c glm -n '__glm_at /ask /stream /vision /tools/run' -l effort -x -a '(__glm_word_effort)' -d 'How hard to think: low, high, max (by model).'
-complete -c glm -n '__glm_at /ask /stream /vision /tools/run' -l think-budget -x -d 'Most tokens of thinking.'
-complete -c glm -n '__glm_at /ask /stream /vision /tools/run' -l temperature -x -d 'Randomness; 0 is the least.'
-complete -c glm -n '__glm_at /ask /stream /vision /tools/run' -l top-p -x -d 'Nucleus sampling.'
-complete -c glm -n '__glm_at /ask /stream /vision /tools/run' -l top-k -x -d 'Sample among the best K tokens.'
-complete -c glm -n '__glm_at /ask /stream /vision /tools/run' -l repetition-penalty -x -d '1 is none, more repeats less.'
-complete -c glm -n '__glm_at /ask /stream /vision /tools/run' -l max-tokens -x -d 'Most tokens of the reply.'
-complete -c glm -n '__glm_at /ask /stream /vision /tools/run' -l seed -x -d 'Ask for a repeatable reply.'
-complete -c glm -n '__glm_at /ask /stream /vision /tools/run' -l stop -x -d 'End before this text (repeatable).'
-complete -c glm -n '__glm_at /ask /stream /vision /tools/run' -s o -l option -x -d 'Any other field of the provider (repeatable).'
-complete -c glm -n '__glm_at /ask /stream /vision /tools/run' -l no-stream -d 'Ask the provider for a whole answer.'
+complete -c glm -n '__glm_at /ask /stream /vision /tools/run /batch/run' -l think -d 'Switch thinking on or off.'
+complete -c glm -n '__glm_at /ask /stream /vision /tools/run /batch/run' -l no-think -d 'Switch thinking on or off.'
+complete -c glm -n '__glm_at /ask /stream /vision /tools/run /batch/run' -l effort -x -a '(__glm_word_effort)' -d 'How hard to think: low, high, max (by model).'
+complete -c glm -n '__glm_at /ask /stream /vision /tools/run /batch/run' -l think-budget -x -d 'Most tokens of thinking.'
+complete -c glm -n '__glm_at /ask /stream /vision /tools/run /batch/run' -l temperature -x -d 'Randomness; 0 is the least.'
+complete -c glm -n '__glm_at /ask /stream /vision /tools/run /batch/run' -l top-p -x -d 'Nucleus sampling.'
+complete -c glm -n '__glm_at /ask /stream /vision /tools/run /batch/run' -l top-k -x -d 'Sample among the best K tokens.'
+complete -c glm -n '__glm_at /ask /stream /vision /tools/run /batch/run' -l repetition-penalty -x -d '1 is none, more repeats less.'
+complete -c glm -n '__glm_at /ask /stream /vision /tools/run /batch/run' -l max-tokens -x -d 'Most tokens of the reply.'
+complete -c glm -n '__glm_at /ask /stream /vision /tools/run /batch/run' -l seed -x -d 'Ask for a repeatable reply.'
+complete -c glm -n '__glm_at /ask /stream /vision /tools/run /batch/run' -l stop -x -d 'End before this text (repeatable).'
+complete -c glm -n '__glm_at /ask /stream /vision /tools/run /batch/run' -s o -l option -x -d 'Any other field of the provider (repeatable).'
+complete -c glm -n '__glm_at /ask /stream /vision /tools/run /batch/run' -l no-stream -d 'Ask the provider for a whole answer.'
 complete -c glm -n '__glm_at /ask /stream /vision /tools/run' -s R -l no-reasoning -d 'Do not show the reasoning.'
 complete -c glm -n '__glm_at /ask /stream /vision /tools/run' -l reasoning -r -F -a '(__glm_word_reasoning)' -d 'Where the reasoning goes.'
 complete -c glm -n '__glm_at /ask /stream /vision /tools/run' -l json -d 'Print one JSON object, also on failure.'
 complete -c glm -n '__glm_at /ask /stream /vision /tools/run' -l jsonl -d 'Print one event a line, live.'
 complete -c glm -n '__glm_at /ask /stream /vision /tools/run' -s u -l usage -d 'One line of token counts and cost on stderr.'
 complete -c glm -n '__glm_at /ask /stream /vision /tools/run' -l meta -r -F -a '(__glm_word_meta)' -d 'The --json object without texts goes here.'
-complete -c glm -n '__glm_at /ask /stream /vision /tools/run' -s O -l output -r -F -d 'Write the answer here, if it is complete.'
-complete -c glm -n '__glm_at /ask /stream /vision /tools/run' -l keep-partial -d 'Print a cut answer too; the exit code stays.'
-complete -c glm -n '__glm_at /ask /stream /vision /tools/run' -l allow-empty -d 'An empty answer is complete.'
-complete -c glm -n '__glm_at /ask /stream /vision /tools/run' -l exact -d 'Add and drop no newline.'
-complete -c glm -n '__glm_at /ask /stream /vision /tools/run /models' -l plain -d 'No colours and no live rendering.'
+complete -c glm -n '__glm_at /ask /stream /vision /tools/run /batch/run' -s O -l output -r -F -d 'Write the answer here, if it is complete.'
+complete -c glm -n '__glm_at /ask /stream /vision /tools/run /batch/run' -l keep-partial -d 'Print a cut answer too; the exit code stays.'
+complete -c glm -n '__glm_at /ask /stream /vision /tools/run /batch/run' -l allow-empty -d 'An empty answer is complete.'
+complete -c glm -n '__glm_at /ask /stream /vision /tools/run /batch/run' -l exact -d 'Add and drop no newline.'
+complete -c glm -n '__glm_at /ask /stream /vision /tools/run /batch/run /models' -l plain -d 'No colours and no live rendering.'
 complete -c glm -n '__glm_at /ask /stream /vision /tools/run' -l raw -d 'Let control characters through to a terminal.'
-complete -c glm -n '__glm_at /ask /stream /vision /tools/run' -s n -l dry-run -d 'Print the request as JSON; send nothing.'
+complete -c glm -n '__glm_at /ask /stream /vision /tools/run /batch/run' -s n -l dry-run -d 'Print the request as JSON; send nothing.'
 complete -c glm -n '__glm_at /ask /stream /vision /tools/run' -l curl -d 'Print the request as a curl command; send nothing.'
-complete -c glm -n '__glm_at /ask /stream /vision /tools/run /models' -s q -l quiet -d 'Errors only.'
-complete -c glm -n '__glm_at /ask /stream /vision /tools/run /models' -s v -l verbose -d 'Say what is chosen, and why.'
-complete -c glm -n '__glm_at /ask /stream /vision /tools/run /models' -l retries -x -d 'Most retries (3).'
-complete -c glm -n '__glm_at /ask /stream /vision /tools/run /models' -l retry-max-time -x -d 'Retry no longer than this (180).'
-complete -c glm -n '__glm_at /ask /stream /vision /tools/run /models' -l connect-timeout -x -d 'Until the connection stands (10).'
-complete -c glm -n '__glm_at /ask /stream /vision /tools/run /models' -l first-timeout -x -d 'From then to the first data (300).'
-complete -c glm -n '__glm_at /ask /stream /vision /tools/run /models' -l idle-timeout -x -d 'Between data (300); keep-alives do not count.'
-complete -c glm -n '__glm_at /ask /stream /vision /tools/run /models' -l deadline -x -d 'Until all is over, stdin included (none).'
+complete -c glm -n '__glm_at /ask /stream /vision /tools/run /batch/run /models' -s q -l quiet -d 'Errors only.'
+complete -c glm -n '__glm_at /ask /stream /vision /tools/run /batch/run /models' -s v -l verbose -d 'Say what is chosen, and why.'
+complete -c glm -n '__glm_at /ask /stream /vision /tools/run /batch/run /models' -l retries -x -d 'Most retries (3).'
+complete -c glm -n '__glm_at /ask /stream /vision /tools/run /batch/run /models' -l retry-max-time -x -d 'Retry no longer than this (180).'
+complete -c glm -n '__glm_at /ask /stream /vision /tools/run /batch/run /models' -l connect-timeout -x -d 'Until the connection stands (10).'
+complete -c glm -n '__glm_at /ask /stream /vision /tools/run /batch/run /models' -l first-timeout -x -d 'From then to the first data (300).'
+complete -c glm -n '__glm_at /ask /stream /vision /tools/run /batch/run /models' -l idle-timeout -x -d 'Between data (300); keep-alives do not count.'
+complete -c glm -n '__glm_at /ask /stream /vision /tools/run /batch/run /models' -l deadline -x -d 'Until all is over, stdin included (none).'
 complete -c glm -n '__glm_at /vision' -l image -r -F -d 'A picture (repeatable); - is stdin.'
 complete -c glm -n '__glm_at /vision' -l video -x -d 'A video that the provider fetches (repeatable).'
 complete -c glm -n '__glm_at /vision' -l file -x -d 'A document that the provider fetches (repeatable).'
@@ -201,6 +214,23 @@ complete -c glm -n '__glm_at /tools/check' -s P -l provider -x -a '(__glm_word_p
 complete -c glm -n '__glm_at /tools/list' -l connect -d 'Start or reach the MCP servers too, and ask for their tools.'
 complete -c glm -n '__glm_at /tools/list' -l json -d 'Print the whole definitions as JSON.'
 complete -c glm -n '__glm_at /tools/call' -l args -x -d 'The arguments, one JSON object; `-` is stdin.'
+complete -c glm -n '__glm_at /batch/run' -l format -x -a '(__glm_word_format)' -d 'How rows are written (by the name).'
+complete -c glm -n '__glm_at /batch/run' -l files0 -r -F -d 'Each file is a row; NUL-separated paths stand here.'
+complete -c glm -n '__glm_at /batch/run' -l ordered -d 'Write rows in the order of the input.'
+complete -c glm -n '__glm_at /batch/run' -l text -x -a '(__fish_complete_directories)' -d 'Also each answer as a file in this folder.'
+complete -c glm -n '__glm_at /batch/run' -l csv -r -F -d 'Also all rows as a CSV table, when the run ends.'
+complete -c glm -n '__glm_at /batch/run' -s j -l jobs -x -d 'Most requests in flight (32).'
+complete -c glm -n '__glm_at /batch/run' -l rpm -x -d 'Most requests a minute.'
+complete -c glm -n '__glm_at /batch/run' -l tpm -x -d 'Most tokens a minute, in and out.'
+complete -c glm -n '__glm_at /batch/run' -l max-failures -x -d 'Stop after so many failed rows.'
+complete -c glm -n '__glm_at /batch/run' -l max-cost -x -d 'Stop before this is spent, in the provider\'s money.'
+complete -c glm -n '__glm_at /batch/run' -l shard -x -a '(__glm_word_shard)' -d 'Only part I of N of the rows; --rpm is divided.'
+complete -c glm -n '__glm_at /batch/run' -l retry-failed -d 'Ask all failed rows again, or none (those that may succeed).'
+complete -c glm -n '__glm_at /batch/run' -l no-retry-failed -d 'Ask all failed rows again, or none (those that may succeed).'
+complete -c glm -n '__glm_at /batch/run' -l redo-changed -d 'Ask finished rows anew whose request has changed.'
+complete -c glm -n '__glm_at /batch/run' -l engine -x -a '(__glm_word_engine)' -d 'Who carries rows to workers.'
+complete -c glm -n '__glm_at /batch/run' -l address -x -d 'Where the engine\'s cluster is.'
+complete -c glm -n '__glm_at /batch/run' -l keep-changed -d 'Keep their answers to the old request.'
 complete -c glm -n '__glm_at /batch/report' -l json -d 'Print one JSON object.'
 complete -c glm -n '__glm_at /batch/report' -l html -r -F -d 'Write a page with charts here, which needs no network.'
 complete -c glm -n '__glm_at /models' -s P -l provider -x -a '(__glm_word_provider)' -d 'Only this provider; NAME is then verbatim.'
@@ -210,5 +240,5 @@ complete -c glm -n '__glm_at /sandbox' -l port -x -d 'The port on 127.0.0.1; 0, 
 complete -c glm -n '__glm_at /sandbox' -l fault -x -a '(__glm_word_fault)' -d 'Fail on demand (repeatable): a status such as 429, a provider\'s code such as 1302, or one of cut reset hang stall drip error html garbage length sensitive empty nodone redirect; SHARE of the requests.'
 complete -c glm -n '__glm_at /sandbox' -l latency -x -d 'Wait before the first byte.'
 complete -c glm -n '__glm_at /sandbox' -l pace -x -d 'Wait between the pieces of a stream.'
-complete -c glm -n '__glm_at /tools/check /tools/list /batch/report' -F
+complete -c glm -n '__glm_at /tools/check /tools/list /batch/run /batch/report' -F
 complete -c glm -n '__glm_at /models' -x -a '(__glm_models (__glm_provider))'
