@@ -10,8 +10,10 @@ import json
 import pickle
 import signal
 import subprocess
+import tempfile
 import time
 from collections import Counter
+from pathlib import Path
 from urllib.parse import quote
 from urllib.request import urlopen
 
@@ -21,6 +23,7 @@ from clusters import Cluster
 from conftest import CANARY, GLM, environment, leaks
 from fleet import Fleet, Said, answered, prompt_of, refused
 from processes import running
+from ray_clusters import MISSING, RayCluster, end
 
 from glmcli.batch.budget import Budget
 from glmcli.batch.engines.chunk import Ended, Refused, Result
@@ -47,16 +50,30 @@ def cluster(tmp_path_factory):
         yield running_one
 
 
-@pytest.fixture(params=["local", "dask"])
+@pytest.fixture(scope="module")
+def ray_cluster():
+    if MISSING:
+        pytest.skip(MISSING)
+    with tempfile.TemporaryDirectory(prefix="glm") as folder, RayCluster(Path(folder)) as running_one:
+        yield running_one
+
+
+RAY = pytest.param("ray", marks=(pytest.mark.slow, pytest.mark.ray))
+
+
+@pytest.fixture(params=["local", "dask", RAY])
 def engine(request):
     """The flags of an engine."""
+    clusters = {"dask": "cluster", "ray": "ray_cluster"}
     if request.param == "local":
         return ["--engine", "local"]
-    return request.getfixturevalue("cluster").flags
+    return request.getfixturevalue(clusters[request.param]).flags
 
 
 # What the driver does by itself shows on one engine as well; a cluster of processes takes its time.
-ONE_IS_QUICK = pytest.mark.parametrize("engine", ["local", pytest.param("dask", marks=pytest.mark.slow)], indirect=True)
+ONE_IS_QUICK = pytest.mark.parametrize(
+    "engine", ["local", pytest.param("dask", marks=pytest.mark.slow), RAY], indirect=True
+)
 
 
 @pytest.fixture
@@ -260,6 +277,23 @@ def test_a_worker_is_killed_at_any_moment(batch, fleet, tmp_path, after) -> None
 
 
 @pytest.mark.slow
+@pytest.mark.ray
+@pytest.mark.skipif(bool(MISSING), reason=MISSING or "")
+def test_a_ray_node_is_killed(batch, fleet, home, cwd) -> None:
+    fleet.delay = 0.05
+    batch.write(rows(300))
+    with (
+        tempfile.TemporaryDirectory(prefix="glm") as folder,
+        RayCluster(Path(folder)) as cluster,
+        running(home, cwd, *batch.arguments(*cluster.flags), env=KEY) as process,
+    ):
+        fleet.wait_for(120)
+        end(cluster.nodes[0])
+        assert process.wait(120) == 0
+    assert len(by_id(batch.output)) == 300
+
+
+@pytest.mark.slow
 def test_a_worker_falls_silent(batch, fleet, tmp_path) -> None:
     """It is there and does nothing: its chunks are late, and others get their rows."""
     fleet.delay = 0.05
@@ -299,7 +333,7 @@ def test_the_scheduler_is_lost(batch, fleet, tmp_path, home, cwd) -> None:
         )
         fleet.wait_for(60)
     _, err = process.communicate(timeout=60)
-    assert process.returncode == 6
+    assert process.returncode == 6, err.decode()
     assert b"Traceback" not in err
     assert batch.run().code == 0
     assert len(by_id(batch.output)) == 2000

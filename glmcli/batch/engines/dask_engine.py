@@ -28,6 +28,7 @@ _PATIENCE = 10.0  # seconds for the scheduler,
 _FIRST = 3.0  # for a first worker,
 _SILENCE = 20.0  # and for the scheduler while the run goes on
 _LOOK = 1.0  # seconds between two looks at who is there
+_GONE = (OSError, RuntimeError, distributed.client.ClosedClientError)  # what is raised when nobody is there any more
 
 
 class DaskEngine:
@@ -80,7 +81,7 @@ class DaskEngine:
     def _watch(self) -> None:
         while True:
             time.sleep(_LOOK)
-            with suppress(OSError, RuntimeError):  # a look that came to nothing
+            with suppress(*_GONE):  # a look that came to nothing
                 self._look(strict=False)
 
     def workers(self) -> int:
@@ -92,7 +93,10 @@ class DaskEngine:
         handle = f"glm-{uuid4().hex}"
         busy = Counter(address for _, address in self._futures.values())
         address = min(self._workers, key=lambda each: (busy[each], each), default="")
-        future = self._client.submit(_carry, chunk, share, key=handle, workers=[address], pure=False, retries=0)
+        try:
+            future = self._client.submit(_carry, chunk, share, key=handle, workers=[address], pure=False, retries=0)
+        except _GONE as error:
+            raise self._lost() from error
         self._futures[handle] = future, address
         future.add_done_callback(self._landed)
         return handle
@@ -107,8 +111,8 @@ class DaskEngine:
 
     def done(self) -> Iterator[tuple[Handle, Result | Lost]]:
         """What has come back, and what was with workers that have gone."""
-        if time.monotonic() - self._seen > _SILENCE:
-            raise NetworkError(f"the Dask scheduler at {self._address} has not answered for {_SILENCE:.0f} s")
+        if self._client.status != "running" or time.monotonic() - self._seen > _SILENCE:
+            raise self._lost()
         while self._back:
             handle, result = self._back.popleft()
             if self._futures.pop(handle, None):
@@ -119,18 +123,21 @@ class DaskEngine:
                 future.cancel()
                 yield handle, Lost(f"{address} has gone")
 
+    def _lost(self) -> NetworkError:
+        return NetworkError(f"the connection to the Dask scheduler at {self._address} is lost")
+
     def hush(self, run: str) -> None:
         """Tell all workers, aside: one that is gone must not hold us up."""
         threading.Thread(target=self._tell, args=(run,), daemon=True).start()
 
     def _tell(self, run: str) -> None:
-        with suppress(OSError, RuntimeError):
+        with suppress(*_GONE):
             self._client.run(work.hush, run, on_error="ignore")
 
     def stop(self) -> None:
         """Hang up; the scheduler forgets what was ours."""
         if self._client:
-            with suppress(OSError, RuntimeError):
+            with suppress(*_GONE):
                 self._client.close(timeout=1)
 
 

@@ -164,10 +164,11 @@ class Driver:
             return False
         try:
             self._collect(now)
+            return not self._stopping and self._send(now)
         except GlmError as error:
             self.stop(error)
             self.abort()
-        return not self._stopping and self._send(now)
+            return False
 
     # What goes out.
 

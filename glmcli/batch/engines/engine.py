@@ -40,7 +40,11 @@ class Engine(Protocol):
         ...
 
     def submit(self, chunk: Chunk, share: Share) -> Handle:
-        """Have a worker carry out the chunk (glmcli.batch.engines.work)."""
+        """Have a worker carry out the chunk (glmcli.batch.engines.work).
+
+        Raises:
+            GlmError: the engine itself is lost.
+        """
         ...
 
     def done(self) -> Iterator[tuple[Handle, Result | Lost]]:
