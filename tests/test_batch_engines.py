@@ -26,7 +26,7 @@ from processes import running
 from ray_clusters import MISSING, RayCluster, end
 
 from glmcli.batch.budget import Budget
-from glmcli.batch.engines.chunk import Ended, Refused, Result
+from glmcli.batch.engines.chunk import Ended, Left, Refused, Result
 from glmcli.batch.engines.driver import Driver
 from glmcli.batch.engines.engine import Lost
 from glmcli.batch.gates.gate import Gate
@@ -35,8 +35,9 @@ from glmcli.batch.item import Item
 from glmcli.batch.row import Row
 from glmcli.batch.writing import Writing
 from glmcli.chat import Message, Request
+from glmcli.errors import BudgetError
 from glmcli.events import Reply
-from glmcli.outcome import Outcome
+from glmcli.outcome import Cost, Outcome
 from glmcli.plan import Candidate, Limits, Plan
 from glmcli.providers import PROVIDERS, dialect_of
 from glmcli.secrets import Key, Redactor
@@ -467,7 +468,7 @@ class Written:
         return 0
 
 
-def driven(engine, number: int, **limits):
+def driven(engine, number: int, *, ceiling: float | None = None, **limits):
     """The lines of a run of so many rows, and the driver."""
     request = Request("glm-5", (Message("user", "question"),))
     call = dialect_of(PROVIDERS["zai"]).encode(request, PROVIDERS["zai"])
@@ -482,7 +483,7 @@ def driven(engine, number: int, **limits):
         (Gate(8, None, rpm=None, tpm=None, now=time.monotonic()),),
         plan,
         Writing(out, Index(), Redactor(), ordered=False, keep_partial=False, max_failures=None),
-        Budget(None),
+        Budget(ceiling),
         tpm=None,
         window=None,
         watch=lambda: None,
@@ -554,6 +555,22 @@ def test_shares_are_never_more_than_the_slots() -> None:
     written, _ = driven(engine, 40)
     assert len(written) == 40
     assert set(engine.shares) == {4}
+
+
+def test_a_ceiling_on_the_cost_counts_only_what_is_out() -> None:
+    """Rows that came back unanswered wait, and cost nothing: the run ends when the next might cost too much."""
+
+    def ends(chunk, _which):
+        outcome = Outcome(
+            "zai", "glm-5", Reply(answer="yes", finish_reason="stop"), cost=Cost(1.0, "CNY", "2026-11-22")
+        )
+        first, *others = chunk.rows
+        left = tuple(Left(row.number, 0, 0, 0, resent=False) for row in others)
+        return Result((Ended(first.number, outcome, 1),), left, Refused(), 0.1)
+
+    written, driver = driven(Scripted(ends), 20, ceiling=5.5)
+    assert len(written) == 5
+    assert isinstance(driver.why, BudgetError)
 
 
 def test_refusals_of_a_worker_take_slots_from_all() -> None:

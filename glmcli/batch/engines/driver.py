@@ -188,6 +188,8 @@ class Driver:
             items = self._gathered(item, self._sizing.rows(now, share.slots, share.rpm), now) if share else []
             if not share or not items:
                 self._held = self._held or item
+                if self._budget.over:
+                    self.stop(self._budget.over)
                 return False
             share = share.replace(slots=min(share.slots, len(items)))
             self._submit(items, Grant(gate, share, sum(each.tokens for each in items), now), now)
@@ -196,9 +198,10 @@ class Driver:
     def _gathered(self, item: Item | None, most: int, now: float) -> list[Item]:
         """This row and those that go with it; what comes next and does not is held."""
         items: list[Item] = []
+        out = sum(1 for holder in self._pending.values() if holder)
         while item and len(items) < most:
             alike = not items or item.candidate == items[0].candidate
-            if not alike or self._budget.may_start(len(self._pending) + len(items)) or self._is_ahead(item):
+            if not alike or self._budget.may_start(out + len(items)) or self._is_ahead(item):
                 self._held = item
                 break
             items.append(item)
