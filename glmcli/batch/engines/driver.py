@@ -8,27 +8,24 @@ waiting to be sent (again), or out with a chunk; of two results of one row the s
 from __future__ import annotations
 
 import asyncio
-import heapq
 import time
-from collections import Counter
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from glmcli.batch.engines.begun import Begun, Out
 from glmcli.batch.engines.chunk import Asked, Chunk
 from glmcli.batch.engines.engine import Lost
 from glmcli.batch.engines.grant import Grant, offer
+from glmcli.batch.engines.returns import Returns
 from glmcli.batch.engines.sizing import Sizing
 from glmcli.batch.intake import Invalid
 from glmcli.batch.item import Item
-from glmcli.engine import may_fall_back
-from glmcli.errors import BusyError, GlmError, NetworkError, Retry
-from glmcli.outcome import Outcome
+from glmcli.errors import GlmError, NetworkError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from glmcli.batch.budget import Budget
-    from glmcli.batch.engines.chunk import Ended, Left, Result
     from glmcli.batch.engines.engine import Engine, Handle
     from glmcli.batch.gates.gate import Gate
     from glmcli.batch.sides import Ends, Rows
@@ -37,30 +34,16 @@ if TYPE_CHECKING:
 _PER_WORKER = 2  # chunks: one at work, and one that begins while the last rows of the other end
 _DRAIN = 10.0  # seconds in which chunks may still come back after the first signal
 _LOOK = 0.02  # seconds between two looks at what has come back
-_STARVED = 600.0  # seconds without one answer, while every request is refused
-_UNREACHED = 20  # rows one after the other that no connection could be made for
 _ALONE = 60.0  # seconds without any worker
-_LOSSES = 3  # times that a row may be lost with its worker
 _PATIENCE = 2.0  # times its expected duration, after which a chunk begins no other row
 _GRACE = 5.0  # seconds for the way there and back
 _TOGETHER = 1024  # rows that may be skipped before the loop looks elsewhere
-
-
-class _Out:
-    """A chunk that is out; `due` is when it is late, on the monotonic clock."""
-
-    def __init__(self, items: list[Item], grant: Grant, due: float) -> None:
-        self.items = {item.number: item for item in items}
-        self.grant = grant
-        self.due = due
-        self.is_late = False
 
 
 class Driver:
     """Gives out what the feed gives, and writes how it ended.
 
     Attributes:
-        refusals: requests that were refused.
         why: what stopped the run before its end.
     """
 
@@ -88,19 +71,15 @@ class Driver:
         self._tpm = tpm
         self._window = window
         self._watch = watch
-        self._say = say
         self._name = uuid4().hex
-        self._began = self._answered = self._staffed = time.monotonic()
-        self._sizing = Sizing(self._began)
-        self._outs: dict[Handle, _Out] = {}
-        self._pending: dict[int, _Out | None] = {}  # rows begun and not written, and who has them; None: they wait
-        self._waiting: list[tuple[float, int, Item]] = []
+        self._staffed = time.monotonic()
+        self._sizing = Sizing(self._staffed)
+        self._begun = Begun()
+        self._returns = Returns(self._begun, plan, writing, budget, say, self.stop)
+        self._outs: dict[Handle, Out] = {}
         self._held: Item | None = None
-        self._losses: Counter[int] = Counter()
-        self._unreached = 0
         self._stopping = False
         self._drained_by = float("inf")
-        self.refusals = 0
         self.why: GlmError | None = None
 
     @property
@@ -109,11 +88,16 @@ class Driver:
         return sum(out.grant.share.slots for out in self._live())
 
     @property
+    def refusals(self) -> int:
+        """Requests that were refused."""
+        return self._returns.refusals
+
+    @property
     def slots(self) -> int:
         """How many may be under way now."""
         return self._gates[0].slots
 
-    def _live(self) -> Iterator[_Out]:
+    def _live(self) -> Iterator[Out]:
         return (out for out in self._outs.values() if not out.is_late)
 
     async def run(self) -> None:
@@ -154,7 +138,7 @@ class Driver:
     def _is_over(self) -> bool:
         if self._stopping:
             return not any(self._live()) or time.monotonic() >= self._drained_by
-        return not (self._pending or self._held) and self._feed.is_over
+        return not (self._begun or self._held) and self._feed.is_over
 
     def _turn(self, now: float) -> bool:
         """Look at all sides once; whether there is more to do at once."""
@@ -180,12 +164,12 @@ class Driver:
             self.stop(NetworkError(f"no worker is left for {_ALONE:.0f} s"))
         chunks = _PER_WORKER * workers
         for _ in range(chunks - sum(1 for _ in self._live())):
-            item = self._first(now)
+            item = self._first()
             if item is None:
                 return self._feed.is_ready
             gate = self._gates[item.candidate]
             share = None if gate.may_start(now, item.tokens) else offer(gate, chunks, self._tpm)
-            items = self._gathered(item, self._sizing.rows(now, share.slots, share.rpm), now) if share else []
+            items = self._gathered(item, self._sizing.rows(now, share.slots, share.rpm)) if share else []
             if not share or not items:
                 self._held = self._held or item
                 if self._budget.over:
@@ -195,37 +179,31 @@ class Driver:
             self._submit(items, Grant(gate, share, sum(each.tokens for each in items), now), now)
         return False
 
-    def _gathered(self, item: Item | None, most: int, now: float) -> list[Item]:
+    def _gathered(self, item: Item | None, most: int) -> list[Item]:
         """This row and those that go with it; what comes next and does not is held."""
         items: list[Item] = []
-        out = sum(1 for holder in self._pending.values() if holder)
+        out = self._begun.out
         while item and len(items) < most:
             alike = not items or item.candidate == items[0].candidate
             if not alike or self._budget.may_start(out + len(items)) or self._is_ahead(item):
                 self._held = item
                 break
             items.append(item)
-            item = self._next(now) if len(items) < most else None
+            item = self._next() if len(items) < most else None
         return items
 
     def _is_ahead(self, item: Item) -> bool:
         """Whether it would wait too long for its place in an ordered output."""
         return self._window is not None and item.number - self._writing.next >= self._window
 
-    def _first(self, now: float) -> Item | None:
+    def _first(self) -> Item | None:
         """What was held, or what comes next."""
         item, self._held = self._held, None
-        return item if item and self._is_open(item) else self._next(now)
+        return item if item and self._begun.may_go(item) else self._next()
 
-    def _is_open(self, item: Item) -> bool:
-        """Whether it is to be sent: a chunk that was given up may have answered it after all."""
-        return not item.began or self._pending.get(item.number, item) is None
-
-    def _next(self, now: float) -> Item | None:
-        while self._waiting and self._waiting[0][0] <= now:
-            item = heapq.heappop(self._waiting)[2]
-            if self._is_open(item):
-                return item
+    def _next(self) -> Item | None:
+        if item := self._begun.next():
+            return item
         for _ in range(_TOGETHER):
             match self._feed.take():
                 case Invalid() as invalid:
@@ -250,10 +228,8 @@ class Driver:
             exact=self._plan.exact,
             allow_empty=self._plan.allow_empty,
         )
-        out = _Out(items, grant, now + patience + limits.connect + limits.first + limits.idle + _GRACE)
-        for item in items:
-            item.began = item.began or now
-        self._pending.update(dict.fromkeys(out.items, out))
+        out = Out(items, grant, now + patience + limits.connect + limits.first + limits.idle + _GRACE)
+        self._begun.go(out, now)
         self._outs[self._engine.submit(chunk, grant.share)] = out
 
     # What comes back.
@@ -262,92 +238,14 @@ class Driver:
         for handle, result in self._engine.done():
             out = self._outs.pop(handle)
             if isinstance(result, Lost):
-                self._lose(out, result.why, now)
+                self._returns.lose(out, result.why, now)
             else:
-                self._take(out, result, now)
+                self._sizing.learn(len(result.ended), out.grant.share.slots, result.seconds)
+                self._returns.take(out, result, now)
         for out in self._live():
             if now > out.due:
                 out.is_late = True  # its result still counts, if it comes before the next one
-                self._lose(out, "it did not come back in time", now)
-
-    def _take(self, out: _Out, result: Result, now: float) -> None:
-        out.grant.settle(result, now)
-        self.refusals += result.refused.requests
-        self._sizing.learn(len(result.ended), out.grant.share.slots, result.seconds)
-        for ended in result.ended:
-            self._end(out.items[ended.number], ended, now)
-        moved = [self._leave(out, left, result.why, now) for left in result.left]
-        if result.why and not any(moved):
-            self.stop(result.why)
-        if result.refused.requests and now - self._answered > _STARVED:
-            self.stop(BusyError(f"every request of the last {_STARVED:.0f} s was refused", retry=Retry.RATE))
-
-    def _end(self, item: Item, ended: Ended, now: float) -> None:
-        """Write how the row ended, unless it was written before, or another provider may do better."""
-        if item.number not in self._pending:
-            return
-        del self._pending[item.number]
-        item.calls += ended.calls
-        error = ended.outcome.error
-        if error is None or not error.retry:
-            self._answered = now
-        if (error and self._falls_back(item, error, now)) or self._is_unreached(item, error):
-            return
-        self._writing.done(item, ended.outcome.replace(attempts=item.calls))
-        self._budget.paid(ended.outcome.cost)
-        if why := self._budget.over or self._writing.too_many:
-            self.stop(why)
-
-    def _leave(self, out: _Out, left: Left, why: GlmError | None, now: float) -> bool:
-        """Have the row wait for its next chunk; whether it is for another provider."""
-        item = out.items[left.number]
-        item.calls += left.calls
-        if self._pending.get(item.number) is not out:
-            return False  # it is out with another chunk, or written
-        item.refusals, item.retries, item.resent = left.refusals, left.retries, left.resent
-        if why and left.blamed and self._falls_back(item, why, now):
-            return True
-        self._wait(item, now)
-        return False
-
-    def _wait(self, item: Item, now: float) -> None:
-        self._pending[item.number] = None
-        item.due = now
-        heapq.heappush(self._waiting, (item.due, item.number, item))
-
-    def _lose(self, out: _Out, why: str, now: float) -> None:
-        """Send the rows of a chunk again; those that were lost too often have failed."""
-        out.grant.release(now)
-        lost = [item for item in out.items.values() if self._pending.get(item.number) is out]
-        self._say(f"{len(lost)} rows were lost ({why}): they are sent again, and some may be paid twice")
-        for item in lost:
-            self._losses[item.number] += 1
-            if self._losses[item.number] <= _LOSSES:
-                self._wait(item, now)
-                continue
-            candidate = self._plan.candidates[item.candidate]
-            error = NetworkError(f"lost {_LOSSES + 1} times with its worker: {why}", retry=Retry.NETWORK, sent=True)
-            del self._pending[item.number]
-            self._writing.done(
-                item, Outcome(candidate.provider.name, candidate.model, error=error, attempts=item.calls)
-            )
-
-    def _falls_back(self, item: Item, error: GlmError, now: float) -> bool:
-        if not may_fall_back(error) or item.candidate + 1 >= len(self._gates):
-            return False
-        item.candidate += 1
-        item.retries, item.resent = 0, False
-        self._wait(item, now)
-        return True
-
-    def _is_unreached(self, item: Item, error: GlmError | None) -> bool:
-        """Whether nothing can be reached any more: the rows stay to be asked."""
-        self._unreached = self._unreached + 1 if isinstance(error, NetworkError) and not error.sent else 0
-        if self._unreached < _UNREACHED:
-            return False
-        self._pending[item.number] = None
-        self.stop(error)
-        return True
+                self._returns.lose(out, "it did not come back in time", now)
 
 
 def _asked(item: Item, model: str) -> Asked:
