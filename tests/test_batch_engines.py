@@ -26,16 +26,17 @@ from processes import running
 from ray_clusters import MISSING, RayCluster, end
 
 from glmcli.batch.budget import Budget
-from glmcli.batch.engines.chunk import Ended, Left, Refused, Result
+from glmcli.batch.engines.chunk import Ended, Left, Refused, Result, Share
 from glmcli.batch.engines.driver import Driver
 from glmcli.batch.engines.engine import Lost
+from glmcli.batch.engines.share_gate import ShareGate
 from glmcli.batch.gates.gate import Gate
 from glmcli.batch.index import Index
 from glmcli.batch.item import Item
 from glmcli.batch.row import Row
 from glmcli.batch.writing import Writing
 from glmcli.chat import Message, Request
-from glmcli.errors import BudgetError
+from glmcli.errors import BudgetError, QuotaError, Retry
 from glmcli.events import Reply
 from glmcli.outcome import Cost, Outcome
 from glmcli.plan import Candidate, Limits, Plan
@@ -220,15 +221,16 @@ def test_a_fallback_takes_what_another_provider_refuses(batch, fleet, home, engi
         assert "question 3" in other.asked
 
 
-@ONE_IS_QUICK
-def test_an_answer_that_holds_the_key(batch, fleet, engine) -> None:
+# --- clusters ---
+
+
+def test_an_answer_that_holds_the_key_of_a_worker(batch, fleet, cluster) -> None:
+    """The driver does not know that key, and writes none of it; the fixture looks for it in the output."""
     fleet.says = lambda _body: answered(f"your key is {CANARY}")
     batch.write(rows(2))
-    assert batch.run(*engine).code == 0  # the fixture looks for the key in what was written
+    done = batch.glm(*batch.arguments(*cluster.flags), env={"ZAI_API_KEY": "the-key-of-the-driver"})
+    assert done.code == 0, done.err
     assert by_id(batch.output)["r0"]["answer"] == "your key is ***"
-
-
-# --- clusters ---
 
 
 def test_a_worker_without_a_key(batch, fleet, cluster, tmp_path) -> None:
@@ -571,6 +573,31 @@ def test_a_ceiling_on_the_cost_counts_only_what_is_out() -> None:
     written, driver = driven(Scripted(ends), 20, ceiling=5.5)
     assert len(written) == 5
     assert isinstance(driver.why, BudgetError)
+
+
+def test_the_end_of_a_run_is_told_to_the_workers() -> None:
+    """A quota that is used up: what another chunk has still to ask would only be refused."""
+
+    def ends(chunk, _which):
+        left = tuple(Left(row.number, 0, 0, 0, resent=False) for row in chunk.rows)
+        return Result((), left, Refused(), 0.1, QuotaError("used up"))
+
+    engine = Scripted(ends)
+    written, driver = driven(engine, 20)
+    assert (written, engine.hushed) == ([], True)
+    assert isinstance(driver.why, QuotaError)
+
+
+def test_a_share_loses_a_slot_with_each_refusal_and_gets_none_back() -> None:
+    gate = ShareGate(Share(3), PROVIDERS["zai"], 0.0)
+    tickets = [gate.start(0.0, 0) for _ in range(3)]
+    gate.refused(0.1, tickets[0], Retry.IN_FLIGHT, None)
+    gate.ended(0.2, tickets[1], None)
+    assert gate.slots == 2
+    gate.refused(0.3, tickets[2], Retry.OVERLOAD, None)
+    assert gate.slots == 2
+    assert gate.may_start(0.4, 0) == float("inf")  # overloads are waited out at the driver
+    assert gate.learnt() == Refused(requests=2, slots=1, kind=Retry.OVERLOAD)
 
 
 def test_refusals_of_a_worker_take_slots_from_all() -> None:
