@@ -26,7 +26,8 @@ from processes import running
 from ray_clusters import MISSING, RayCluster, end
 
 from glmcli.batch.budget import Budget
-from glmcli.batch.engines.chunk import Ended, Left, Refused, Result, Share
+from glmcli.batch.engines import work
+from glmcli.batch.engines.chunk import Asked, Chunk, Ended, Left, Refused, Result, Share
 from glmcli.batch.engines.driver import Driver
 from glmcli.batch.engines.engine import Lost
 from glmcli.batch.engines.share_gate import ShareGate
@@ -36,7 +37,7 @@ from glmcli.batch.item import Item
 from glmcli.batch.row import Row
 from glmcli.batch.writing import Writing
 from glmcli.chat import Message, Request
-from glmcli.errors import BudgetError, QuotaError, Retry
+from glmcli.errors import BudgetError, NetworkError, QuotaError, Retry
 from glmcli.events import Reply
 from glmcli.outcome import Cost, Outcome
 from glmcli.plan import Candidate, Limits, Plan
@@ -470,19 +471,20 @@ class Written:
         return 0
 
 
-def driven(engine, number: int, *, ceiling: float | None = None, **limits):
+def driven(engine, number: int, *, ceiling: float | None = None, fallback: str | None = None, **limits):
     """The lines of a run of so many rows, and the driver."""
     request = Request("glm-5", (Message("user", "question"),))
     call = dialect_of(PROVIDERS["zai"]).encode(request, PROVIDERS["zai"])
     candidate = Candidate(PROVIDERS["zai"], "glm-5", call.replace(key=Key(CANARY, "ZAI_API_KEY")), request)
     limits = {"connect": 10, "first": 300, "idle": 300, "deadline": None} | limits
-    plan = Plan((candidate,), time.monotonic(), Limits(retries=3, retry_max_time=180, **limits))
+    candidates = (candidate, candidate.replace(model=fallback)) if fallback else (candidate,)
+    plan = Plan(candidates, time.monotonic(), Limits(retries=3, retry_max_time=180, **limits))
     items = [Item(each, Row(line=each), f"r{each}", "h", request, 10) for each in range(number)]
     out = Written()
     driver = Driver(
         engine,
         Given(items),
-        (Gate(8, None, rpm=None, tpm=None, now=time.monotonic()),),
+        tuple(Gate(8, None, rpm=None, tpm=None, now=time.monotonic()) for _ in candidates),
         plan,
         Writing(out, Index(), Redactor(), ordered=False, keep_partial=False, max_failures=None),
         Budget(ceiling, 0.0),
@@ -598,6 +600,43 @@ def test_a_share_loses_a_slot_with_each_refusal_and_gets_none_back() -> None:
     assert gate.slots == 2
     assert gate.may_start(0.4, 0) == float("inf")  # overloads are waited out at the driver
     assert gate.learnt() == Refused(requests=2, slots=1, kind=Retry.OVERLOAD)
+
+
+def test_a_candidate_that_is_used_up_gets_no_more_rows() -> None:
+    """One row has shown it: those that came back unasked, and those that were not read yet, go to the fallback."""
+    models: list[str] = []
+
+    def ends(chunk, _which):
+        models.extend(chunk.model for _ in chunk.rows)
+        if chunk.model == "glm-5":
+            first, *others = chunk.rows
+            left = tuple(Left(row.number, 0, 0, 0, resent=False) for row in others)
+            left += (Left(first.number, 1, 0, 0, resent=False, blamed=True),)
+            return Result((), left, Refused(), 0.1, QuotaError("used up"))
+        return answer_of(chunk)
+
+    written, driver = driven(Scripted(ends), 60, fallback="glm-4.6")
+    assert len(written) == 60
+    assert driver.why is None
+    assert models.count("glm-5") <= 20  # the two chunks that were out
+    assert models.count("glm-4.6") == 60
+
+
+def test_what_fails_after_a_chunk_has_ended_is_counted(fleet, monkeypatch) -> None:
+    """Or a row whose answer takes longer than its chunk may would be sent again for ever, and paid each time."""
+    monkeypatch.setenv("ZAI_API_KEY", CANARY)
+    fleet.says = lambda _body: Said(hangs=True)
+    provider = PROVIDERS["zai"].replace(base_url=fleet.url)
+    request = Request("glm-5", (Message("user", "question"),))
+    limits = Limits(connect=5, first=0.5, idle=0.5, deadline=None, retries=3, retry_max_time=180)
+    asked = Asked(0, "r0", request, 10)
+    chunk = Chunk("run", provider, "glm-5", (asked,), limits, elapsed=0.0, patience=0.1)
+    done = work.work(chunk, Share(1))
+    assert (done.ended, done.left) == ((), (Left(0, 1, 0, 1, resent=True),))
+    again = work.work(chunk.replace(rows=(asked.replace(retries=1, resent=True),)), Share(1))
+    assert again.left == ()
+    assert isinstance(again.ended[0].outcome.error, NetworkError)
+    assert len(fleet.asked) == 2
 
 
 def test_refusals_of_a_worker_take_slots_from_all() -> None:
