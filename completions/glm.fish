@@ -107,6 +107,10 @@ function __glm_word_shard
     printf '%s\n' auto
 end
 
+function __glm_word_engine
+    printf '%s\n' local dask ray
+end
+
 function __glm_word_fault
     printf '%s\t%s\n' \
         cut 'the reply ends cleanly before its finish' \
@@ -231,6 +235,8 @@ complete -c glm -n '__glm_at /batch/run /batch/sample' -l shard -x -a '(__glm_wo
 complete -c glm -n '__glm_at /batch/run /batch/sample' -l retry-failed -d 'Ask all failed rows again, or none (those that may succeed).'
 complete -c glm -n '__glm_at /batch/run /batch/sample' -l no-retry-failed -d 'Ask all failed rows again, or none (those that may succeed).'
 complete -c glm -n '__glm_at /batch/run /batch/sample /batch/submit' -l redo-changed -d 'Ask finished rows anew whose request has changed.'
+complete -c glm -n '__glm_at /batch/run /batch/sample' -l engine -x -a '(__glm_word_engine)' -d 'Who carries rows to workers.'
+complete -c glm -n '__glm_at /batch/run /batch/sample' -l address -x -d 'Where the engine\'s cluster is.'
 complete -c glm -n '__glm_at /batch/run /batch/sample /batch/submit' -l keep-changed -d 'Keep their answers to the old request.'
 complete -c glm -n '__glm_at /batch/run /batch/sample /batch/submit' -s O -l output -r -F -d 'The lines; with it, the same command again goes on.'
 complete -c glm -n '__glm_at /batch/run /batch/sample' -l keep-partial -d 'Keep what came of cut answers (`partial`); the exit code stays.'

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from glmcli.providers.row import Provider
     from glmcli.proxies import Proxy
     from glmcli.terminal import Terminal
+    from glmcli.urls import Place
 
 _MOST_BODY = 100_000_000  # bytes
 _SAME = (
@@ -208,11 +209,8 @@ class Resolver:
         """The call with its key and its way, if the key may go there."""
         where = place(call.url)
         key = self._key(provider, key_file)
-        if key and not self._dry and not where.is_private and not provider.allow_http:
-            raise UsageError(
-                message=f"refusing to send a key over plain http:// to {where.host}",
-                fix="use https://, or allow_http in a row of the configuration file",
-            )
+        if key and not self._dry:
+            refuse_plain_http(provider, where)
         proxy = choose_proxy(where.scheme, where.host, where.port, self._layers.environment)
         _remember(self._terminal.redactor, key, proxy.password if proxy else None)
         by = f" through the proxy {proxy}" if proxy else ""
@@ -226,6 +224,19 @@ class Resolver:
         if key_file or provider.needs_key or has_key(provider, self._layers.environment):
             return Key("", key_name(provider, self._layers.environment))
         return None
+
+
+def refuse_plain_http(provider: Provider, where: Place) -> None:
+    """Let a key go only where nobody on the way can read it, or where its owner allows it.
+
+    Raises:
+        UsageError: it may not go there.
+    """
+    if not where.is_private and not provider.allow_http:
+        raise UsageError(
+            message=f"refusing to send a key over plain http:// to {where.host}",
+            fix="use https://, or allow_http in a row of the configuration file",
+        )
 
 
 def _today() -> str:

@@ -100,6 +100,8 @@ ONLY = {
     "anyio": {"tools"},  # the streams of mcp
     "httpx2": {"tools"},  # its HTTP
     "PIL": {"resize"},
+    "distributed": {"batch"},
+    "ray": {"batch"},
     "httpx": set(),
     "click": set(),
     "requests": set(),
@@ -208,6 +210,8 @@ CATCH_ALL = {
     ("wire.py", "_hear"),
     ("lane.py", "_connected"),
     ("feed.py", "_read"),
+    ("local.py", "_run"),
+    ("dask_engine.py", "_landed"),
 }
 
 

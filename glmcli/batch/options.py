@@ -22,6 +22,8 @@ class BatchOptions(Record):
     redo_changed: bool = False
     keep_changed: bool = False
     shard: str | None = None
+    engine: str | None = None
+    address: str | None = None
     format: str | None = None
     files0: str | None = None
     text: str | None = None

@@ -11,7 +11,7 @@ import heapq
 import time
 from collections import deque
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from glmcli.batch.attempt import Attempted, Rules, attempt
@@ -29,9 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from glmcli.batch.budget import Budget
-    from glmcli.batch.gates.gate import Gate
     from glmcli.batch.gates.ticket import Ticket
-    from glmcli.batch.writing import Writing
+    from glmcli.batch.sides import Ends, Rows, Run, Turnstile
     from glmcli.plan import Candidate, Plan
     from glmcli.secrets import Redactor
     from glmcli.tls import Tls
@@ -52,30 +51,8 @@ class _Flight(NamedTuple):
     """A row that is sent."""
 
     item: Item
-    gate: Gate
+    gate: Turnstile
     ticket: Ticket
-
-
-class Rows(Protocol):
-    """What is still to be done: glmcli.batch.feed, or a few items."""
-
-    @property
-    def is_over(self) -> bool:
-        """Nothing comes any more."""
-        ...
-
-    @property
-    def is_ready(self) -> bool:
-        """A row can be taken now."""
-        ...
-
-    def begin(self, poke: Callable[[], None]) -> None:
-        """Read from now on."""
-        ...
-
-    def take(self) -> Item | Invalid | None:
-        """What is to be done with the next row."""
-        ...
 
 
 class Runner:
@@ -84,9 +61,9 @@ class Runner:
     def __init__(  # noqa: PLR0913 - each is a side of the run
         self,
         feed: Rows,
-        gates: tuple[Gate, ...],
+        gates: tuple[Turnstile, ...],
         plan: Plan,
-        writing: Writing,
+        writing: Ends,
         budget: Budget,
         *,
         redactor: Redactor,
@@ -121,7 +98,7 @@ class Runner:
         self._lost = 0
         self._unreached: float | None = None  # since when no connection could be made
         self._given_up: set[int] = set()  # candidates whose key, balance or model is refused
-        self._stopping = False
+        self._stopping = self._resting = False
         self._drained_by = float("inf")
         self.why: GlmError | None = None  # what stopped the run before its end
 
@@ -170,6 +147,12 @@ class Runner:
         if why and not self._stopping and self._in_flight:
             self._say(f"{why.message}: stopping, when what is under way has ended (Ctrl-C ends it)")
         self.why = self.why or why
+        self._stopping, self._resting = True, False
+        self._poke()
+
+    def rest(self) -> None:
+        """Send nothing more; another runner goes on with what is left, so what fails now is counted as ever."""
+        self._resting = self._resting or not self._stopping
         self._stopping = True
         self._poke()
 
@@ -259,7 +242,7 @@ class Runner:
                     break
         return None
 
-    def _start(self, item: Item, gate: Gate, now: float) -> _Flight:
+    def _start(self, item: Item, gate: Turnstile, now: float) -> _Flight:
         item.began = item.began or now
         item.calls += 1
         self._in_flight += 1
@@ -290,7 +273,7 @@ class Runner:
                 return
             flight = following
 
-    async def _send(self, item: Item, gate: Gate, ticket: Ticket) -> None:
+    async def _send(self, item: Item, gate: Turnstile, ticket: Ticket) -> None:
         candidate = self._encoded(item)
         idle = self._idle[item.candidate]
         lane = idle.pop() if idle else Lane(self._routes[item.candidate])
@@ -351,7 +334,7 @@ class Runner:
             if not self._falls_back(item, error):
                 self.stop(error)  # the row stays to be asked
             return
-        elif self._stopping and error.retry:
+        elif self._stopping and not self._resting and error.retry:
             return  # the row stays to be asked
         elif isinstance(error, NetworkError) and time.monotonic() >= self._plan.deadline:
             self._end_in_time()  # the row was cut by our own clock, and stays to be asked
@@ -428,7 +411,7 @@ class Runner:
             self.stop(why)
 
 
-def signals_of(runner: Runner, loop: asyncio.AbstractEventLoop, numbers: tuple[int, ...], came: list[int]) -> None:
+def signals_of(runner: Run, loop: asyncio.AbstractEventLoop, numbers: tuple[int, ...], came: list[int]) -> None:
     """The first signal ends the sending, the second the waiting."""
 
     def heed(number: int) -> None:

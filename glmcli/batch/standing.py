@@ -11,7 +11,7 @@ from glmcli.batch.progress import Progress
 
 if TYPE_CHECKING:
     from glmcli.batch.intake import Intake
-    from glmcli.batch.runner import Runner
+    from glmcli.batch.sides import Run
     from glmcli.batch.writing import Writing
 
 _WINDOW = 30.0  # seconds over which the rate is measured
@@ -28,7 +28,7 @@ class Standing:
         self._total = total
         self._seen: deque[tuple[float, int]] = deque([(time.monotonic(), 0)])
 
-    def now(self, runner: Runner) -> Progress:
+    def now(self, runner: Run) -> Progress:
         """How far it is."""
         counts = self._writing.counts
         asked, skipped = sum(counts.values()), sum(self._intake.skipped.values())

@@ -27,9 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from glmcli.app import App
+    from glmcli.batch.engines.engine import Engine
     from glmcli.batch.index import Index
     from glmcli.batch.ledger import Ledger
-    from glmcli.batch.runner import Rows
+    from glmcli.batch.sides import Rows, Run
     from glmcli.batch.standing import Standing
     from glmcli.batch.writing import Lines
     from glmcli.commands.batch.preparing import Job
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from glmcli.terminal import Terminal
 
 _SPARE = 32  # descriptors beside one for each request in flight
+_HERE = (None, "local")  # engines whose connections this process holds
 _AHEAD = 4  # windows of --ordered, in requests in flight
 
 
@@ -87,8 +89,17 @@ def budget_of(job: Job, ledger: Ledger | None) -> Budget:
     return Budget(ceiling, spent(ledger) if ledger and ceiling is not None else 0.0)
 
 
-def ask(app: App, job: Job, rows: Rows, writing: Writing, *, standing: Standing, budget: Budget) -> Asked:
-    """Ask for all of these rows; every line is written when it returns.
+def ask(
+    app: App,
+    job: Job,
+    rows: Rows,
+    writing: Writing,
+    *,
+    standing: Standing,
+    budget: Budget,
+    engine: Engine | None = None,
+) -> Asked:
+    """Ask for all of these rows, here or on the workers of `engine`; every line is written when it returns.
 
     Raises:
         OutputError: a line cannot be written.
@@ -99,7 +110,7 @@ def ask(app: App, job: Job, rows: Rows, writing: Writing, *, standing: Standing,
         if ticker.is_due:
             ticker.update(standing.now(runner))
 
-    runner = _runner(app, job, rows, writing, budget=budget, watch=watch)
+    runner = _runner(app, job, (rows, writing, budget), engine, watch=watch)
     came: list[int] = []
     try:
         _loop(runner, came)
@@ -110,23 +121,23 @@ def ask(app: App, job: Job, rows: Rows, writing: Writing, *, standing: Standing,
     return Asked(runner.why, came[0] if came else None)
 
 
-def _runner(app: App, job: Job, rows: Rows, writing: Writing, *, budget: Budget, watch: Callable[[], None]) -> Runner:
-    own, options = job.own, job.options
-    jobs = _allowed(own.jobs, app.terminal)
+def _runner(
+    app: App, job: Job, sides: tuple[Rows, Writing, Budget], engine: Engine | None, *, watch: Callable[[], None]
+) -> Run:
+    own, options, (rows, writing, budget) = job.own, job.options, sides
+    jobs = _allowed(own.jobs, app.terminal) if own.engine in _HERE else own.jobs
     limits = settings.limits(options)
     plan = Plan(job.candidates, app.started, limits, exact=options.exact, allow_empty=options.allow_empty)
-    return Runner(
-        rows,
-        tuple(_gate(job, each.provider, jobs) for each in job.candidates),
-        plan,
-        writing,
-        budget,
-        redactor=app.terminal.redactor,
-        tls=_tls(app, job.candidates),
-        window=max(_AHEAD * jobs, 256) if own.ordered else None,
-        watch=watch,
-        say=app.terminal.note,
-    )
+    gates = tuple(_gate(job, each.provider, jobs) for each in job.candidates)
+    window = max(_AHEAD * jobs, 256) if own.ordered else None
+    say = app.terminal.note
+    if engine:
+        from glmcli.batch.engines.driver import Driver
+
+        _, tpm = per_minute(job)
+        return Driver(engine, rows, gates, plan, writing, budget, tpm=tpm, window=window, watch=watch, say=say)
+    redactor, tls = app.terminal.redactor, _tls(app, job.candidates)
+    return Runner(rows, gates, plan, writing, budget, redactor=redactor, tls=tls, window=window, watch=watch, say=say)
 
 
 def per_minute(job: Job) -> tuple[float | None, float | None]:
@@ -149,7 +160,7 @@ def _tls(app: App, candidates: tuple[Candidate, ...]) -> Any:  # noqa: ANN401 - 
     return Tls(app.environment)
 
 
-def _loop(runner: Runner, came: list[int]) -> None:
+def _loop(runner: Run, came: list[int]) -> None:
     heeded = tuple(
         number
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

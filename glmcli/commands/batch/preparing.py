@@ -77,6 +77,8 @@ def _agree(own: BatchOptions) -> None:
         raise UsageError("the rows come from INPUT or from --files0", fix=fix)
     if own.redo_changed and own.keep_changed:
         raise UsageError("--redo-changed and --keep-changed contradict each other", fix="leave one of them out")
+    if own.address and not own.engine:
+        raise UsageError("--address is where an engine's cluster is, and there is no engine", fix="--engine dask")
 
 
 class _Preparing:
@@ -92,6 +94,9 @@ class _Preparing:
         self._read_form()
         if own.csv and not own.text and self._options.output in (None, "-"):
             raise UsageError("--csv is made of the output, and there is none", fix="add -O FILE")
+        if own.engine and self._options.key_file:
+            why = "--key-file is on this machine, and workers read their own environment"
+            raise UsageError(why, fix="leave it out")
         self._set_terminal()
         shard = shards.read(own.shard, self._app.environment) if own.shard else None
         questions = Questions(self._options, self._flags, self._form, self._stdin, self._app.terminal)

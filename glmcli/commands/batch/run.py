@@ -13,7 +13,7 @@ from glmcli.commands.tree import single
 if TYPE_CHECKING:
     from glmcli.app import App
 
-_ROWS, _PACE, _RESUME = "Rows", "Pace", "Resume"
+_ROWS, _PACE, _RESUME, _MACHINES = "Rows", "Pace", "Resume", "Machines"
 
 # What `batch run` takes beside the flags of those who ask a model.
 BATCH_FLAGS: tuple[Flag, ...] = (
@@ -36,6 +36,8 @@ BATCH_FLAGS: tuple[Flag, ...] = (
         "Ask all failed rows again, or none (those that may succeed).",
     ),
     Flag("redo_changed", ("--redo-changed",), "switch", _RESUME, "Ask finished rows anew whose request has changed."),
+    Flag("engine", ("--engine",), "text", _MACHINES, "Who carries rows to workers.", "local|dask|ray"),
+    Flag("address", ("--address",), "text", _MACHINES, "Where the engine's cluster is.", "ADDRESS"),
     Flag("keep_changed", ("--keep-changed",), "switch", _RESUME, "Keep their answers to the old request."),
 )
 

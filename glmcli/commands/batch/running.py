@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from glmcli.app import App
+    from glmcli.batch.engines.engine import Engine
     from glmcli.batch.intake import Intake
     from glmcli.batch.ledger import Ledger
     from glmcli.batch.writing import Writing
@@ -37,9 +38,22 @@ def run(app: App, given: Mapping[str, Any]) -> None:
         if job.options.dry_run:
             show(app, job)
             return
+        engine = _engine(job, stack)
         index = Index()
         ledger = open_ledger(app, job, index, stack)
-        _Run(app, job, index, ledger).run()
+        _Run(app, job, index, ledger).run(engine)
+
+
+def _engine(job: Job, stack: ExitStack) -> Engine | None:
+    """The engine, if there is to be one, with its workers."""
+    if not job.own.engine:
+        return None
+    from glmcli.batch.engines import open_engine
+
+    engine = open_engine(job.own.engine, job.own.address)
+    stack.callback(engine.stop)
+    engine.start()
+    return engine
 
 
 def show(app: App, job: Job) -> None:
@@ -68,7 +82,7 @@ class _Run:
         self._index = index
         self._ledger = ledger
 
-    def run(self) -> None:
+    def run(self, engine: Engine | None) -> None:
         budget = budget_of(self._job, self._ledger)
         intake = intake_of(self._app, self._job, self._index)
         total = intake.scan(resumes=bool(self._index.entries)) if self._job.source.rereadable else None
@@ -76,7 +90,7 @@ class _Run:
         writing = writing_of(self._app, self._job, self._index, out)
         rows = Feed(self._job.source, intake, total)
         standing = Standing(writing, intake, total)
-        asked = ask(self._app, self._job, rows, writing, standing=standing, budget=budget)
+        asked = ask(self._app, self._job, rows, writing, standing=standing, budget=budget, engine=engine)
         self._end(asked, writing, intake, (intake.read if total is None else total) - intake.elsewhere)
 
     def _end(self, asked: Asked, writing: Writing, intake: Intake, total: int) -> None:

@@ -25,10 +25,10 @@ _SHARED = tuple(flag.replace(written=("--dry-run",)) if flag.field == "dry_run" 
 def _sample(ctx: typer.Context, given: dict[str, Any]) -> None:
     """Ask a few rows of INPUT, spread over all of it, and estimate what the rest will take.
 
-    Takes the flags of batch run; --ordered, --text and --csv wait for the run itself. Nothing is written unless -O is
-    given: then the rows of the sample are finished rows of the output, and batch run goes on from them. What stands in
-    brackets holds in 19 of 20 samples, if the rest is like the sample. Exit 0: every row of it has a complete answer;
-    11, 15: as batch run.
+    Takes the flags of batch run; --ordered, --text, --csv and --engine wait for the run itself. Nothing is written
+    unless -O is given: then the rows of the sample are finished rows of the output, and batch run goes on from them.
+    What stands in brackets holds in 19 of 20 samples, if the rest is like the sample. Exit 0: every row of it has a
+    complete answer; 11, 15: as batch run.
     """
     from glmcli.commands.batch.sampling import sample
 

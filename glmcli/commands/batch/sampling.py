@@ -37,8 +37,12 @@ def sample(app: App, given: Mapping[str, Any]) -> None:
         Interrupted: a signal ended it.
     """
     own = {name: given[name] for name in ("count", "json") if name in given}
-    # Other forms of the output are made of all rows, at the end of a run.
-    others = {name: value for name, value in given.items() if name not in (*own, "text", "csv", "ordered")}
+    # Other forms of the output are made of all rows, at the end of a run; a few rows need no other machines.
+    others = {
+        name: value
+        for name, value in given.items()
+        if name not in (*own, "text", "csv", "ordered", "engine", "address")
+    }
     app.terminal.stdout.check()
     with ExitStack() as stack:
         job = prepare(app, others, stack)

@@ -1,0 +1,272 @@
+"""The run over many machines: chunks go out as the gate lets them, and come back as lines of the output.
+
+The driver alone holds the limits and writes. Each chunk takes a part of the gate's slots with it, and what the provider
+refused comes back with the rows, so that one gate governs all workers. A row is in one place at any time: not read yet,
+waiting to be sent (again), or out with a chunk; of two results of one row the second is dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from glmcli.batch.engines.begun import Begun, Out
+from glmcli.batch.engines.chunk import Asked, Chunk
+from glmcli.batch.engines.engine import Lost
+from glmcli.batch.engines.grant import Grant, offer
+from glmcli.batch.engines.returns import Returns
+from glmcli.batch.engines.sizing import Sizing
+from glmcli.batch.intake import Invalid
+from glmcli.batch.item import Item
+from glmcli.errors import GlmError, NetworkError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from glmcli.batch.budget import Budget
+    from glmcli.batch.engines.engine import Engine, Handle
+    from glmcli.batch.gates.gate import Gate
+    from glmcli.batch.sides import Ends, Rows
+    from glmcli.plan import Plan
+
+_PER_WORKER = 2  # chunks: one at work, and one that begins while the last rows of the other end
+_DRAIN = 10.0  # seconds in which chunks may still come back after the first signal
+_LOOK = 0.02  # seconds between two looks at what has come back
+_ALONE = 60.0  # seconds without any worker
+_PATIENCE = 2.0  # times its expected duration, after which a chunk begins no other row
+_GRACE = 5.0  # seconds for the way there and back
+_TOGETHER = 1024  # rows that may be skipped before the loop looks elsewhere
+
+
+class Driver:
+    """Gives out what the feed gives, and writes how it ended.
+
+    Attributes:
+        why: what stopped the run before its end.
+    """
+
+    def __init__(  # noqa: PLR0913, PLR0917 - each is a side of the run
+        self,
+        engine: Engine,
+        feed: Rows,
+        gates: tuple[Gate, ...],
+        plan: Plan,
+        writing: Ends,
+        budget: Budget,
+        *,
+        tpm: float | None,
+        window: int | None,
+        watch: Callable[[], None],
+        say: Callable[[str], None],
+    ) -> None:
+        """As Runner; the engine has started, `tpm` is what the gates hold to, `say` tells a person what was lost."""
+        self._engine = engine
+        self._feed = feed
+        self._gates = gates
+        self._plan = plan
+        self._writing = writing
+        self._budget = budget
+        self._tpm = tpm
+        self._window = window
+        self._watch = watch
+        self._say = say
+        self._name = uuid4().hex
+        self._staffed = time.monotonic()
+        self._sizing = Sizing(self._staffed)
+        self._begun = Begun()
+        self._returns = Returns(self._begun, plan, writing, budget, say, self.stop)
+        self._outs: dict[Handle, Out] = {}
+        self._held: Item | None = None
+        self._stopping = False
+        self._drained_by = float("inf")
+        self.why: GlmError | None = None
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that may be under way."""
+        return sum(out.grant.share.slots for out in self._live())
+
+    @property
+    def refusals(self) -> int:
+        """Requests that were refused."""
+        return self._returns.refusals
+
+    @property
+    def slots(self) -> int:
+        """How many may be under way now."""
+        return self._gates[0].slots
+
+    def _live(self) -> Iterator[Out]:
+        return (out for out in self._outs.values() if not out.is_late)
+
+    async def run(self) -> None:
+        """Return when every row is written, or the run is stopped and what was out has come back.
+
+        Raises:
+            OutputError: a line cannot be written; nothing more is sent.
+        """
+        self._feed.begin(_nothing)
+        try:
+            while not self._is_over():
+                busy = self._turn(time.monotonic())
+                self._watch()
+                if self._writing.failure:
+                    raise self._writing.failure
+                await asyncio.sleep(0 if busy else _LOOK)
+        finally:
+            if self._outs:
+                self._engine.hush(self._name)
+
+    def stop(self, why: GlmError | None = None) -> None:
+        """Send nothing more; what is out may come back."""
+        if why and not self._stopping and any(self._live()):
+            self._say(f"{why.message}: stopping, when what is under way has ended (Ctrl-C ends it)")
+        self.why = self.why or why
+        if not self._stopping:
+            self._stopping = True
+            self._engine.hush(self._name)
+
+    def drain(self) -> None:
+        """Send nothing more; what is out may come back within ten seconds."""
+        self._drained_by = time.monotonic() + _DRAIN
+        self.stop()
+
+    def abort(self) -> None:
+        """End at once: what is out stays to be asked."""
+        self._drained_by = 0.0
+        self.stop()
+
+    def _is_over(self) -> bool:
+        if self._stopping:
+            return not any(self._live()) or time.monotonic() >= self._drained_by
+        return not (self._begun or self._held) and self._feed.is_over
+
+    def _turn(self, now: float) -> bool:
+        """Look at all sides once; whether there is more to do at once."""
+        if now >= self._plan.deadline:
+            self.stop(NetworkError(f"the deadline of {self._plan.limits.deadline or 0:g} s has passed"))
+            self.abort()
+            return False
+        try:
+            self._collect(now)
+            return not self._stopping and self._send(now)
+        except GlmError as error:
+            self.stop(error)
+            self.abort()
+            return False
+
+    # What goes out.
+
+    def _send(self, now: float) -> bool:
+        """Send the chunks that may be sent now; whether rows were only skipped, and others are there."""
+        workers = self._engine.workers()
+        self._staffed = now if workers else self._staffed
+        if now - self._staffed > _ALONE:
+            self.stop(NetworkError(f"no worker is left for {_ALONE:.0f} s"))
+        chunks = _PER_WORKER * workers
+        for _ in range(chunks - sum(1 for _ in self._live())):
+            item = self._first()
+            if item is None:
+                return self._feed.is_ready
+            gate = self._gates[item.candidate]
+            share = None if gate.may_start(now, item.tokens) else offer(gate, chunks, self._tpm)
+            items = self._gathered(item, self._sizing.rows(now, share.slots, share.rpm)) if share else []
+            if not share or not items:
+                self._held = self._held or item
+                if self._budget.over:
+                    self.stop(self._budget.over)
+                return False
+            share = share.replace(slots=min(share.slots, len(items)))
+            self._submit(items, Grant(gate, share, sum(each.tokens for each in items), now), now)
+        return False
+
+    def _gathered(self, item: Item | None, most: int) -> list[Item]:
+        """This row and those that go with it; what comes next and does not is held."""
+        items: list[Item] = []
+        out = self._begun.out
+        while item and len(items) < most:
+            alike = not items or item.candidate == items[0].candidate
+            if not alike or self._budget.may_start(out + len(items)) or self._is_ahead(item):
+                self._held = item
+                break
+            items.append(item)
+            item = self._moved(self._next()) if len(items) < most else None
+        return items
+
+    def _is_ahead(self, item: Item) -> bool:
+        """Whether it would wait too long for its place in an ordered output."""
+        return self._window is not None and item.number - self._writing.next >= self._window
+
+    def _first(self) -> Item | None:
+        """What was held, or what comes next."""
+        item, self._held = self._held, None
+        item = item if item and self._begun.may_go(item) else self._next()
+        return self._moved(item)
+
+    def _moved(self, item: Item | None) -> Item | None:
+        """The row, for a provider that was not given up, as long as there is one."""
+        given_up = self._returns.given_up
+        while item and item.candidate in given_up and item.candidate + 1 < len(self._gates):
+            item.candidate += 1
+        return item
+
+    def _next(self) -> Item | None:
+        if item := self._begun.next():
+            return item
+        for _ in range(_TOGETHER):
+            match self._feed.take():
+                case Invalid() as invalid:
+                    self._writing.invalid(invalid)
+                    if self._writing.too_many:
+                        self.stop(self._writing.too_many)
+                        break
+                case Item() as item:
+                    return item
+                case None if not self._feed.is_ready:
+                    break
+        return None
+
+    def _submit(self, items: list[Item], grant: Grant, now: float) -> None:
+        candidate, limits = self._plan.candidates[items[0].candidate], self._plan.limits
+        patience = _PATIENCE * self._sizing.seconds(now)
+        chunk = Chunk(
+            run=self._name,
+            provider=candidate.provider,
+            model=candidate.model,
+            rows=tuple(_asked(item, candidate.model) for item in items),
+            limits=limits,
+            elapsed=now - self._plan.started,
+            patience=patience,
+            exact=self._plan.exact,
+            allow_empty=self._plan.allow_empty,
+        )
+        out = Out(items, grant, now + patience + limits.connect + limits.first + limits.idle + _GRACE)
+        self._begun.go(out, now)
+        self._outs[self._engine.submit(chunk, grant.share)] = out
+
+    # What comes back.
+
+    def _collect(self, now: float) -> None:
+        for handle, result in self._engine.done():
+            out = self._outs.pop(handle)
+            if isinstance(result, Lost):
+                self._returns.lose(out, result.why, now)
+            else:
+                self._sizing.learn(len(result.ended), out.grant.share.slots, result.seconds)
+                self._returns.take(out, result, now)
+        for out in self._live():
+            if now > out.due:
+                out.is_late = True  # its result still counts, if it comes before the next one
+                self._returns.lose(out, "it did not come back in time", now)
+
+
+def _asked(item: Item, model: str) -> Asked:
+    """The row as it travels; a fallback is asked for its own model."""
+    request = item.request if item.candidate == 0 else item.request.replace(model=model)
+    return Asked(item.number, item.id, request, item.tokens, item.refusals, item.retries, item.resent)
+
+
+def _nothing() -> None:
+    pass

@@ -1,0 +1,75 @@
+"""The part of the gate's limits that a chunk takes with it, and what the gate learns when it comes back.
+
+The gate counts requests; a chunk holds as many of its tickets as it may have requests in flight. The worker has given
+up a slot for each refusal, so as many tickets are refused as it has lost slots, and those that are left were answered.
+"""
+
+from __future__ import annotations
+
+from math import ceil, inf
+from typing import TYPE_CHECKING
+
+from glmcli.batch.engines.chunk import Share
+from glmcli.batch.gates.bucket import SHARE
+from glmcli.errors import Retry
+
+if TYPE_CHECKING:
+    from glmcli.batch.engines.chunk import Result
+    from glmcli.batch.gates.gate import Gate
+
+
+def offer(gate: Gate, chunks: int, tpm: float | None) -> Share | None:
+    """What the next of so many chunks may use, if anything is left."""
+    chunks = max(min(chunks, gate.slots), 1)
+    slots = min(gate.slots - gate.in_flight, ceil(gate.slots / chunks))
+    if slots < 1:
+        return None
+    rpm = None if gate.rate == inf else gate.rate * 60 / SHARE / chunks
+    return Share(slots, rpm, None if tpm is None else tpm / chunks)
+
+
+class Grant:
+    """What one chunk holds."""
+
+    def __init__(self, gate: Gate, share: Share, tokens: int, now: float) -> None:
+        """Take it: a ticket for each slot, the last with the tokens of all rows."""
+        self._gate = gate
+        self.share = share
+        self._tickets = [gate.start(now, 0) for _ in range(share.slots - 1)]
+        self._tickets.append(gate.start(now, tokens))
+
+    def settle(self, result: Result, now: float) -> None:
+        """Give it back, with what became of it."""
+        if not self._tickets:
+            return  # given back already, when the chunk was late
+        refused = result.refused
+        self._refuse(refused.slots, Retry.IN_FLIGHT, None, now)
+        if refused.kind:
+            self._refuse(1, refused.kind, refused.retry_after, now)
+        requests = sum(row.calls for row in result.ended) + sum(row.calls for row in result.left)
+        if refused.failures:
+            self._refuse(round(self.share.slots * refused.failures / max(requests, 1)), Retry.NETWORK, None, now)
+        if requests:
+            self._end(now, _tokens(result))
+        self.release(now)
+
+    def release(self, now: float) -> None:
+        """Give it back: nothing is known of what became of it."""
+        for ticket in self._tickets:
+            self._gate.ended(now, ticket._replace(era=-1), None)  # an era long past: it proves nothing
+        self._tickets = []
+
+    def _refuse(self, tickets: int, kind: Retry, retry_after: float | None, now: float) -> None:
+        for _ in range(min(tickets, len(self._tickets))):
+            self._gate.refused(now, self._tickets.pop(0), kind, retry_after)
+
+    def _end(self, now: float, used: int | None) -> None:
+        for ticket in self._tickets:
+            self._gate.ended(now, ticket, used if ticket.tokens else None)
+        self._tickets = []
+
+
+def _tokens(result: Result) -> int | None:
+    """What the provider has counted, where it said so."""
+    said = [row.outcome.reply.usage.total_tokens or 0 for row in result.ended if row.outcome.reply.usage]
+    return sum(said) if said else None

@@ -1,0 +1,140 @@
+"""What becomes of rows when their chunk comes back, or does not: written, sent again, or left to another provider."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from glmcli.engine import may_fall_back
+from glmcli.errors import BusyError, GlmError, NetworkError, Retry
+from glmcli.outcome import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from glmcli.batch.budget import Budget
+    from glmcli.batch.engines.begun import Begun, Out
+    from glmcli.batch.engines.chunk import Ended, Left, Result
+    from glmcli.batch.item import Item
+    from glmcli.batch.sides import Ends
+    from glmcli.plan import Plan
+
+_STARVED = 600.0  # seconds without one answer, while every request is refused
+_UNREACHED = 20  # rows one after the other that no connection could be made for
+_LOSSES = 3  # times that a row may be lost with its worker
+
+
+class Returns:
+    """Judges what comes back.
+
+    Attributes:
+        refusals: requests that were refused.
+        given_up: candidates whose balance or model is refused; no row is sent to them any more.
+    """
+
+    def __init__(  # noqa: PLR0913, PLR0917 - each is a side of it
+        self,
+        begun: Begun,
+        plan: Plan,
+        writing: Ends,
+        budget: Budget,
+        say: Callable[[str], None],
+        stop: Callable[[GlmError], None],
+    ) -> None:
+        """`say` tells a person what was lost; `stop` ends the run."""
+        self._begun = begun
+        self._plan = plan
+        self._writing = writing
+        self._budget = budget
+        self._say = say
+        self._stop = stop
+        self._answered = time.monotonic()
+        self._unreached = 0
+        self.refusals = 0
+        self.given_up: set[int] = set()
+
+    def take(self, out: Out, result: Result, now: float) -> None:
+        """A chunk has come back."""
+        out.grant.settle(result, now)
+        self.refusals += result.refused.requests
+        for ended in result.ended:
+            self._end(out.items[ended.number], ended, now)
+        moved = [self._leave(out, left, result.why, now) for left in result.left]
+        if result.why and not self._gives_up(out.candidate, result.why) and not any(moved):
+            self._stop(result.why)
+        if result.refused.requests and now - self._answered > _STARVED:
+            self._stop(BusyError(f"every request of the last {_STARVED:.0f} s was refused", retry=Retry.RATE))
+
+    def _end(self, item: Item, ended: Ended, now: float) -> None:
+        """Write how the row ended, unless it was written before, or another provider may do better."""
+        if item not in self._begun:
+            return
+        item.calls += ended.calls
+        error = ended.outcome.error
+        if error is None or not error.retry:
+            self._answered = now
+        if (error and self._falls_back(item, error, now)) or self._is_unreached(item, error):
+            return
+        self._write(item, ended.outcome.replace(attempts=item.calls))
+
+    def _write(self, item: Item, outcome: Outcome) -> None:
+        self._begun.end(item)
+        self._budget.paid(outcome.cost, outcome.error)
+        self._writing.done(item, outcome)
+        if why := self._budget.over or self._writing.too_many:
+            self._stop(why)
+
+    def _leave(self, out: Out, left: Left, why: GlmError | None, now: float) -> bool:
+        """Have the row wait for its next chunk; whether it is for another provider."""
+        item = out.items[left.number]
+        item.calls += left.calls
+        if not self._begun.is_with(item, out):
+            return False
+        item.refusals, item.retries, item.resent = left.refusals, left.retries, left.resent
+        if why and left.blamed and self._falls_back(item, why, now):
+            return True
+        self._begun.wait(item, now)
+        return False
+
+    def lose(self, out: Out, why: str, now: float) -> None:
+        """Send the rows of a chunk again; those that were lost too often have failed."""
+        out.grant.release(now)
+        lost = [item for item in out.items.values() if self._begun.is_with(item, out)]
+        self._say(f"{len(lost)} rows were lost ({why}): they are sent again, and some may be paid twice")
+        for item in lost:
+            if self._begun.lose(item) <= _LOSSES:
+                self._begun.wait(item, now)
+            else:
+                self._give_up(item, why)
+
+    def _give_up(self, item: Item, why: str) -> None:
+        """What the row has cost is not known: it counts as the dearest so far."""
+        candidate = self._plan.candidates[item.candidate]
+        error = NetworkError(f"lost {_LOSSES + 1} times with its worker: {why}", retry=Retry.NETWORK, sent=True)
+        self._write(item, Outcome(candidate.provider.name, candidate.model, error=error, attempts=item.calls))
+
+    def _gives_up(self, candidate: int, why: GlmError) -> bool:
+        """Whether this holds of all rows that go there, and another provider takes them."""
+        is_of_all = may_fall_back(why) and not isinstance(why, BusyError | NetworkError)
+        if is_of_all and candidate + 1 < len(self._plan.candidates):
+            self.given_up.add(candidate)
+            return True
+        return False
+
+    def _falls_back(self, item: Item, error: GlmError, now: float) -> bool:
+        if not may_fall_back(error) or item.candidate + 1 >= len(self._plan.candidates):
+            return False
+        item.candidate += 1
+        item.retries, item.resent = 0, False
+        self._begun.wait(item, now)
+        return True
+
+    def _is_unreached(self, item: Item, error: GlmError | None) -> bool:
+        """Whether nothing can be reached any more: the rows stay to be asked."""
+        unreached = isinstance(error, NetworkError) and not error.sent
+        self._unreached = self._unreached + 1 if unreached else 0
+        if error is None or self._unreached < _UNREACHED:
+            return False
+        self._begun.keep(item)
+        self._stop(error)
+        return True

@@ -1,0 +1,192 @@
+"""What a worker does with a chunk: the same as a run on one machine, with a share of its limits.
+
+It reads its own environment: the key never travels. Nothing here raises what a row or a provider has done wrong: how
+rows ended is the result.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+import time
+from typing import TYPE_CHECKING, Any
+
+from glmcli import __version__
+from glmcli.batch.budget import Budget
+from glmcli.batch.engines.chunk import Ended, Left, Refused, Result
+from glmcli.batch.engines.share_gate import ShareGate
+from glmcli.batch.item import Item
+from glmcli.batch.row import Row
+from glmcli.batch.runner import Runner
+from glmcli.errors import GlmError
+from glmcli.keys import KeyRing
+from glmcli.plan import Candidate, Plan
+from glmcli.providers import dialect_of
+from glmcli.proxies import choose as choose_proxy
+from glmcli.record import Record
+from glmcli.secrets import VARIABLES, Redactor
+from glmcli.settings import refuse_plain_http
+from glmcli.stdin import Stdin
+from glmcli.tls import Tls
+from glmcli.transport import aside
+from glmcli.urls import place
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from glmcli.batch.engines.chunk import Asked, Chunk, Share
+    from glmcli.batch.intake import Invalid
+    from glmcli.outcome import Outcome
+    from glmcli.secrets import Key
+
+_hushed: set[str] = set()  # runs that have been told to begin nothing more
+
+
+def kind() -> tuple[str, str]:
+    """The version of glm and of Python: what travels fits only where both are the same."""
+    return __version__, ".".join(platform.python_version_tuple()[:2])
+
+
+def hush(run: str) -> None:
+    """Begin no other row of this run, in this process."""
+    _hushed.add(run)
+
+
+def work(chunk: Chunk, share: Share) -> Result:
+    """Ask for the rows of the chunk with at most this share; how they ended. It blocks for as long as that takes."""
+    began = time.monotonic()
+    redactor = Redactor()
+    redactor.add_variables(VARIABLES, os.environ)
+    try:
+        candidate = _candidate(chunk, redactor)
+    except GlmError as error:
+        error.message = redactor.text(f"on {socket.gethostname()}: {error.message}")
+        return Result((), tuple(_left(each, each, 0) for each in chunk.rows), Refused(), 0.0, error)
+    worker = _Worker(chunk, share, candidate, redactor, began)
+    aside.run(worker.run())
+    return worker.result()
+
+
+class _Worker:
+    """One chunk: where its rows come from, and where it goes how they ended."""
+
+    next = 0
+    failure: BaseException | None = None
+    too_many = None
+
+    def __init__(self, chunk: Chunk, share: Share, candidate: Candidate, redactor: Redactor, began: float) -> None:
+        self._chunk = chunk
+        self._began = began
+        self._redactor = redactor
+        self._gate = ShareGate(share, candidate.provider, began)
+        self._items = {each.number: _item(each) for each in chunk.rows}
+        self._untaken = iter(self._items.values())
+        self._ended: list[Ended] = []
+        self._plan = Plan(
+            candidates=(candidate,),
+            started=began - chunk.elapsed,
+            limits=chunk.limits,
+            exact=chunk.exact,
+            allow_empty=chunk.allow_empty,
+        )
+        self.is_over = False
+        tls = Tls(os.environ) if candidate.call.url.startswith("https:") else None
+        sides = (self, (self._gate,), self._plan, self, Budget(None, 0.0))
+        self._runner = Runner(*sides, redactor=redactor, tls=tls, window=None, watch=self._look, say=_nothing)
+
+    async def run(self) -> None:
+        await self._runner.run()
+
+    def _look(self) -> None:
+        """Stop where only the driver can go on, and when the time of the chunk is over."""
+        late = time.monotonic() - self._began > self._chunk.patience
+        if self._chunk.run in _hushed:
+            self._runner.stop()
+        elif late or self._gate.refused_for:
+            self._runner.rest()
+
+    # The side of the rows.
+
+    def begin(self, poke: Callable[[], None]) -> None:
+        pass
+
+    @property
+    def is_ready(self) -> bool:
+        return not self.is_over
+
+    def take(self) -> Item | None:
+        item = next(self._untaken, None)
+        self.is_over = item is None
+        return item
+
+    # The side of the ends.
+
+    def done(self, item: Item, outcome: Outcome) -> None:
+        self._ended.append(Ended(item.number, _clean(outcome, self._redactor), item.calls))
+
+    def invalid(self, row: Invalid) -> None:
+        raise NotImplementedError  # rows are judged by the driver
+
+    def result(self) -> Result:
+        """How every row of the chunk ended."""
+        if self.failure:
+            raise self.failure
+        ended = {each.number for each in self._ended}
+        rows = [each for each in self._chunk.rows if each.number not in ended]
+        left = tuple(_left(each, item, item.calls) for each in rows if (item := self._items[each.number]))
+        seconds = time.monotonic() - self._began
+        return Result(tuple(self._ended), left, self._gate.learnt(), seconds, self._runner.why)
+
+
+def _item(asked: Asked) -> Item:
+    """The row as a run has it; calls are counted from here."""
+    nothing = Row(line=asked.number)  # what the row itself says stays with the driver
+    item = Item(asked.number, nothing, asked.id, "", asked.request, asked.tokens)
+    item.refusals, item.retries, item.resent = asked.refusals, asked.retries, asked.resent
+    return item
+
+
+def _left(asked: Asked, now: Asked | Item, calls: int) -> Left:
+    """The row as it comes back; blamed, if its last request was neither refused nor is to be sent again."""
+    blamed = calls > now.refusals - asked.refusals + now.retries - asked.retries
+    return Left(asked.number, calls, now.refusals, now.retries, now.resent, blamed)
+
+
+def _candidate(chunk: Chunk, redactor: Redactor) -> Candidate:
+    """Who is asked, with the key and the way of this machine.
+
+    Raises:
+        GlmError: there is no key here, or no way.
+    """
+    call = dialect_of(chunk.provider).encode(chunk.rows[0].request, chunk.provider)
+    key, where = _key(chunk), place(call.url)
+    if key:
+        redactor.add(key.value)
+        refuse_plain_http(chunk.provider, where)
+    proxy = choose_proxy(where.scheme, where.host, where.port, os.environ)
+    if proxy and proxy.password:
+        redactor.add(proxy.password.decode(errors="surrogateescape"))
+    return Candidate(chunk.provider, chunk.model, call.replace(key=key), chunk.rows[0].request, proxy)
+
+
+def _key(chunk: Chunk) -> Key | None:
+    nobody = Stdin(lost=True, deadline=0.0, say=_nothing)
+    return KeyRing(os.environ, nobody, _nothing).find(chunk.provider)
+
+
+def _nothing(_: str) -> None:
+    pass
+
+
+def _clean(value: Any, redactor: Redactor) -> Any:  # noqa: ANN401 - any part of an outcome
+    """The same without the keys of this machine, which the driver need not know."""
+    match value:
+        case str():
+            return redactor.text(value)
+        case tuple():
+            return tuple(_clean(each, redactor) for each in value)
+        case Record():
+            return value.replace(**{name: _clean(each, redactor) for name, each in value.fields().items()})
+        case _:
+            return value
