@@ -15,7 +15,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from conftest import CANARY, GLM, environment
 from jsonschema import Draft202012Validator
-from processes import error_of, shell
+from processes import error_of, read_until, running, shell
 
 from glmcli.batch.amounts import duration, money, plain, short
 from glmcli.batch.progress import Progress, one_line
@@ -316,9 +316,10 @@ def test_stdin(glm, home, cwd) -> None:
 
 
 def test_a_silent_stdin_is_said(home, cwd) -> None:
-    done = shell('sleep 2.5 | "$GLM" batch report -', home, cwd)
-    assert (done.returncode, done.stdout) == (0, b"rows       0\n")
-    assert b"waiting for FILE on stdin" in done.stderr
+    with running(home, cwd, "batch", "report", "-", stdin=subprocess.PIPE) as process:
+        read_until(process.stderr, b"waiting for FILE on stdin")
+        process.stdin.close()
+        assert (process.stdout.read(), process.wait(30)) == (b"rows       0\n", 0)
 
 
 def test_a_reader_that_goes_away(home, cwd) -> None:
