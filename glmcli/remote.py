@@ -79,7 +79,7 @@ class Calls:
             try:
                 return read()
             except GlmError as error:
-                told = named(error, self.provider, self._terminal.redactor)
+                told = self.told(error)
                 may_be_done = once and (told.sent or (told.http_status or 0) in _UNKNOWN)
                 wait = None if may_be_done else pause(told, retry, began, self._plan)
                 if wait is None:
@@ -88,6 +88,10 @@ class Calls:
             self._terminal.note(f"{told.message}; asking again in {wait:.1f} s")
             retry += 1
             self.sleep(wait)
+
+    def told(self, error: GlmError) -> GlmError:
+        """The error as a person reads it: with the provider's name, and without keys."""
+        return named(error, self.provider, self._terminal.redactor)
 
     def sleep(self, seconds: float) -> None:
         """Wait."""
@@ -134,7 +138,11 @@ class Remote:
         dialect = dialect_of(provider)
         found: dict[str, Listed] = {}
         for page in range(1, _PAGES + 1):
-            listing = dialect.listing(self._calls.ask(dialect.ask_models(provider, page), "the list of models"))
+            said = self._calls.ask(dialect.ask_models(provider, page), "the list of models")
+            try:
+                listing = dialect.listing(said)
+            except GlmError as error:
+                raise self._calls.told(error) from error
             fresh = [model for model in listing.models if model.id not in found]
             found |= {model.id: model for model in fresh}
             if not fresh or len(found) >= listing.total:
