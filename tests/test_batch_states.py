@@ -302,7 +302,7 @@ class LongStory(Story):
 
 LongStory.TestCase.settings = settings(
     derandomize="GLM_STORIES" not in os.environ,
-    max_examples=int(os.environ.get("GLM_STORIES", "60")),
+    max_examples=int(os.environ.get("GLM_STORIES", "20")),
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=HEALTHY,
