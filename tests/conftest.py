@@ -119,6 +119,23 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 
 @pytest.fixture
+def fleet():
+    """A server for thousands of requests."""
+    from fleet import Fleet  # only the tests of batches need it
+
+    with Fleet() as server:
+        yield server
+
+
+@pytest.fixture
+def batch(glm, cwd, fleet):
+    """A folder with an input and an output, and `glm batch run` in it."""
+    from batches import Batch  # which itself needs the key from here
+
+    return Batch(glm, cwd, fleet)
+
+
+@pytest.fixture
 def keys() -> dict[str, str]:
     """A key for every provider that wants one."""
     return dict.fromkeys(KEY_VARIABLES, CANARY)

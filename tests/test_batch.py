@@ -16,7 +16,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from batches import KEY, Batch, by_id, entries, error, flags, lines, rows, statuses
+from batches import KEY, by_id, entries, error, flags, lines, rows, statuses
 from conftest import CANARY, GLM, environment
 from fleet import Fleet, Said, answered, prompt_of, refused
 from fronts import Front, Tunnels, at, tls
@@ -26,17 +26,6 @@ from processes import running, shell
 
 TOP = Path(__file__).parent.parent
 LINE = Draft202012Validator(json.loads((TOP / "schemas" / "batch-reply.schema.json").read_text()))
-
-
-@pytest.fixture
-def fleet():
-    with Fleet() as server:
-        yield server
-
-
-@pytest.fixture
-def batch(glm, cwd, fleet):
-    return Batch(glm, cwd, fleet)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from urllib.parse import quote
 from urllib.request import urlopen
 
 import pytest
-from batches import KEY, Batch, by_id, entries, error, flags, rows, statuses
+from batches import KEY, by_id, entries, error, flags, rows, statuses
 from clusters import Cluster
 from conftest import CANARY, GLM, environment, leaks
 from fleet import Fleet, Said, answered, prompt_of, refused
@@ -77,17 +77,6 @@ def engine(request):
 ONE_IS_QUICK = pytest.mark.parametrize(
     "engine", ["local", pytest.param("dask", marks=pytest.mark.slow), RAY], indirect=True
 )
-
-
-@pytest.fixture
-def fleet():
-    with Fleet() as server:
-        yield server
-
-
-@pytest.fixture
-def batch(glm, cwd, fleet):
-    return Batch(glm, cwd, fleet)
 
 
 # --- what holds of every engine ---

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import batch_sizes as sizes
 import pytest
-from batches import KEY, Batch, by_id, entries, error, flags, lines, rows, statuses
+from batches import KEY, by_id, entries, error, flags, lines, rows, statuses
 from conftest import CANARY
 from fleet import Fleet, Said, answered, prompt_of, refused
 from fronts import Front, Tunnels, at, tls
@@ -27,17 +27,6 @@ DOWN = Said(500, {"error": {"code": "1234", "message": "down"}})
 SENSITIVE = refused({"error": {"code": "1301", "message": "sensitive"}}, status=400)
 NO_MONEY = refused({"error": {"code": "1113", "message": "no balance"}})
 CHANGED = "a finished row answers another request than would be sent now"
-
-
-@pytest.fixture
-def fleet():
-    with Fleet() as server:
-        yield server
-
-
-@pytest.fixture
-def batch(glm, cwd, fleet):
-    return Batch(glm, cwd, fleet)
 
 
 def unless(prompts, said):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from batches import KEY, Batch, by_id, error, flags, lines, rows, statuses
-from fleet import Fleet, Said, answered, prompt_of, refused
+from batches import KEY, by_id, error, flags, lines, rows, statuses
+from fleet import Said, answered, prompt_of, refused
 from jsonschema import Draft202012Validator
 
 from glmcli import documents
@@ -14,17 +14,6 @@ from glmcli.batch.estimate import Pace, estimate, spread
 from glmcli.batch.spread import Spread
 
 SCHEMA = Draft202012Validator(documents.load_schema("batch-sample"))
-
-
-@pytest.fixture
-def fleet():
-    with Fleet() as server:
-        yield server
-
-
-@pytest.fixture
-def batch(glm, cwd, fleet):
-    return Batch(glm, cwd, fleet)
 
 
 def sample(batch, *more, **options):

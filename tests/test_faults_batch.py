@@ -35,17 +35,6 @@ UNTESTABLE: dict[str, str] = {}
 MILLISECOND = 0.001
 
 
-@pytest.fixture
-def fleet():
-    with Fleet() as server:
-        yield server
-
-
-@pytest.fixture
-def batch(glm, cwd, fleet):
-    return Batch(glm, cwd, fleet)
-
-
 def kill_and_resume(home, cwd, fleet, *, after, moment=0.0, count=120):
     """Kill a run `moment` seconds after the server has seen `after` requests, and run it to its end; how many calls."""
     (cwd / "in.jsonl").write_text(lines(rows(count)))
