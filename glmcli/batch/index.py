@@ -72,10 +72,10 @@ class Index:
     def see(self, identity: str, line: int) -> int | None:
         """Note a row of the input; the line of the row that has this id already, or None."""
         key = _key(identity)
-        done = self._run("INSERT OR IGNORE INTO input VALUES (?, ?)", (key, line))
-        if done.rowcount:
-            return None
-        return int(self._run("SELECT line FROM input WHERE key = ?", (key,)).fetchone()[0])
+        if found := self._run("SELECT line FROM input WHERE key = ?", (key,)).fetchone():
+            return int(found[0])
+        self._run("INSERT INTO input VALUES (?, ?)", (key, line))
+        return None
 
     def sees(self, identity: str) -> bool:
         """Whether the input has a row of this id."""

@@ -85,12 +85,12 @@ class Intake:
         self._force = force
         self._redact = redact
         self._shard = shard
-        self._scanned = False
+        self._resumes = index.entries > 0
         self._given = 0
         self.skipped: Counter[str] = Counter()
         self.read = self.elsewhere = 0
 
-    def scan(self, *, resumes: bool) -> int:
+    def scan(self) -> int:
         """Read the whole input once before anything is sent; the number of its rows.
 
         Raises:
@@ -101,13 +101,12 @@ class Intake:
             rows += 1
             if row.id:
                 self._refuse_twice(row.id, row.line)
-            if resumes:
+            if self._resumes:
                 changed += self._is_changed(row)
-        unnamed = self._index.orphans() if resumes else 0
+        unnamed = self._index.orphans() if self._resumes else 0
         if changed or unnamed:
             self._refuse_changed(changed + unnamed, unnamed=unnamed > 0)
         self._index.forget_occurrences()
-        self._scanned = True
         return rows
 
     def _refuse_twice(self, identity: str, line: int) -> None:
@@ -169,7 +168,7 @@ class Intake:
             return self._bad(row, error.message, fix=error.fix)
         if self._is_elsewhere(identity):
             return None
-        known = self._index.known(identity)
+        known = self._index.known(identity) if self._resumes else None
         if known and self._is_done(known, asked):
             self.skipped[known.state] += 1
             return None

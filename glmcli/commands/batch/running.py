@@ -85,7 +85,7 @@ class _Run:
     def run(self, engine: Engine | None) -> None:
         budget = budget_of(self._job, self._ledger)
         intake = intake_of(self._app, self._job, self._index)
-        total = intake.scan(resumes=bool(self._index.entries)) if self._job.source.rereadable else None
+        total = intake.scan() if self._job.source.rereadable else None
         out = self._ledger or Printed(self._app.terminal.stdout)
         writing = writing_of(self._app, self._job, self._index, out)
         rows = Feed(self._job.source, intake, total)

@@ -117,7 +117,7 @@ class _Sample:
     def _chosen(self, count: int) -> list[Item]:
         """The rows of the sample, of those that a run would ask."""
         if self._job.source.rereadable:
-            self._intake.scan(resumes=bool(self._index.entries))
+            self._intake.scan()
         chosen: Spread[Item] = Spread(count)
         for row in self._job.source.rows():
             item = self._intake.take(row)
