@@ -88,7 +88,7 @@ class _Run:
         total = intake.scan() if self._job.source.rereadable else None
         out = self._ledger or Printed(self._app.terminal.stdout)
         writing = writing_of(self._app, self._job, self._index, out)
-        rows = Feed(self._job.source, intake, total)
+        rows = Feed(self._job.source, intake, writing, total)
         standing = Standing(writing, intake, total)
         asked = ask(self._app, self._job, rows, writing, standing=standing, budget=budget, engine=engine)
         self._end(asked, writing, intake, (intake.read if total is None else total) - intake.elsewhere)

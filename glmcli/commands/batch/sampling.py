@@ -69,7 +69,7 @@ class _Few:
     def begin(self, poke: Callable[[], None]) -> None:
         pass
 
-    def take(self) -> Item | Invalid | None:
+    def take(self) -> Item | None:
         return self._items.pop() if self._items else None
 
 
