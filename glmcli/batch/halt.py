@@ -54,6 +54,8 @@ class Halt:
 
     def drain(self) -> None:
         """Send nothing more; what is under way may end within ten seconds."""
+        if not self.is_on and self._is_busy():
+            self._say(f"stopping: what is under way has {_DRAIN:g} s to end (Ctrl-C again ends it now)")
         self.stop()
         self.by = min(self.by, time.monotonic() + _DRAIN)
 
