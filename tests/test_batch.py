@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 from batches import KEY, by_id, entries, error, flags, lines, rows, statuses
-from conftest import CANARY, GLM, environment
+from conftest import CANARY, GLM, Done, environment
 from fleet import Fleet, Said, answered, prompt_of, refused
 from fronts import Front, Tunnels, at, tls
 from jsonschema import Draft202012Validator
@@ -95,6 +95,10 @@ def test_turns_of_a_row(asks, fleet) -> None:
 WEATHER = {"type": "function", "function": {"name": "weather", "description": "", "parameters": {"type": "object"}}}
 
 
+def user(text):
+    return {"role": "user", "content": text}
+
+
 def openai(identity, **body):
     return {"custom_id": identity, "method": "POST", "url": "/v1/chat/completions", "body": body}
 
@@ -158,12 +162,58 @@ def test_csv_fills_a_request_file(asks, fleet, cwd) -> None:
     assert by_id(cwd / "out.jsonl")["a"]["columns"]["my note"] == "two\nlines"
 
 
-def test_csv_that_lacks_a_column(asks, fleet, cwd) -> None:
-    done = asks({"in.csv": "id,topic\na,tea\nb,milk\n", "ask.yaml": FORM}, "-f", "ask.yaml")
-    assert done.code == 15
+TABLE = "id,topic\na,tea\nb,milk\n"
+COLUMNS = "the columns are 'id', 'topic'; --var question=… gives all rows the same"
+IN_VARS = (
+    """a row has its values in vars, as in {"vars": {"question": "…"}}; --var question=… gives all rows the same"""
+)
+NO_ROW_HAS_IT = {
+    "a table": ("in.csv", TABLE, "in.csv:1", COLUMNS),
+    "a table of bad rows": ("in.csv", "id,topic\na,tea,2\n", "in.csv:1", COLUMNS),
+    "many columns": (
+        "in.tsv",
+        "topic\t" + "\t".join(f"c{number}" for number in range(5000)) + "\n",
+        "in.tsv:1",
+        COLUMNS.replace("'id', 'topic'", "'topic', 'c0', 'c1', 'c2', 'c3', 'c4', 'c5', 'c6', 'c7' and 4992 more"),
+    ),
+    "JSON lines": ("in.jsonl", lines([{"vars": {"topic": "tea"}}, {"vars": {"topic": "milk"}}]), "in.jsonl", IN_VARS),
+    "a bad row among them": ("in.jsonl", '{"vars": {"topic": "tea"}}\n{\n', "in.jsonl", IN_VARS),
+    "YAML": ("in.yaml", "vars: {topic: tea}\n---\nquestion: misplaced\nvars: {topic: tea}\n", "in.yaml", IN_VARS),
+}
+
+
+@pytest.mark.parametrize(("name", "text", "place", "fix"), NO_ROW_HAS_IT.values(), ids=NO_ROW_HAS_IT)
+def test_a_value_that_no_row_has(asks, fleet, cwd, *, name, text, place, fix) -> None:
+    """A typo in the template is no fault of every row."""
+    for more in ((), ("--keep-changed",), ("--redo-changed",)):
+        done = asks({name: text, "ask.yaml": FORM}, "-f", "ask.yaml", *more)
+        assert done.code == 2
+        assert done.err == (f"glm: error: {place}: no row has question, which the request file wants\n  fix: {fix}\n")
     assert fleet.asked == []
-    said = {entry["error"]["message"] for entry in entries(cwd / "out.jsonl")}
-    assert said == {f"in.csv:{line}: the row has no question, which the request file wants" for line in (2, 3)}
+    assert not (cwd / "out.jsonl").exists()
+    assert asks({name: text, "ask.yaml": FORM}, "-f", "ask.yaml", "--var", "question=Which").code in {0, 15}
+
+
+def test_a_value_that_no_row_of_a_pipe_has(asks, fleet) -> None:
+    files = {"ask.yaml": FORM}
+    done = asks(files, "-f", "ask.yaml", "--format", "csv", stdin=TABLE.encode(), name="-")
+    assert (done.code, error(done)) == (2, "<stdin>:1: no row has question, which the request file wants")
+    done = asks(files, "-f", "ask.yaml", stdin=b"one\n", name="-")
+    assert (done.code, error(done)) == (2, "<stdin>: no row has topic, which the request file wants")
+    assert "fix: a line of text is a prompt alone; --var topic=" in done.err
+    done = asks(files, "--files0", "-", "-f", "ask.yaml", stdin=b"ask.yaml\0")
+    assert (done.code, error(done)) == (2, "<stdin>: no row has question, topic, which the request file wants")
+    assert "fix: a file has its {{path}} alone; --var question=" in done.err
+    assert fleet.asked == []
+
+
+def test_a_row_that_says_itself_what_others_lack(asks, fleet, cwd) -> None:
+    """What a row says takes the place of a template, which then wants nothing of it."""
+    values = [{"id": "b", "vars": {}}, {"id": "a", "prompt": "own"}, openai("c", messages=[user("body")])]
+    done = asks({"in.jsonl": lines(values), "ask.yaml": "prompt: '{{question}}'"}, "-f", "ask.yaml")
+    assert done.code == 15
+    assert statuses(cwd / "out.jsonl") == {"a": "ok", "b": "invalid", "c": "ok"}
+    assert sorted(fleet.asked) == ["body", "own"]
 
 
 def test_csv_with_a_record_that_is_too_short(asks, cwd) -> None:
@@ -188,6 +238,55 @@ def test_text_on_stdin(asks, fleet, cwd) -> None:
     assert done.code == 0, done.err
     assert sorted(fleet.asked) == ["  two ", "one", "three"]
     assert sorted(entry["line"] for entry in entries(cwd / "out.jsonl")) == [1, 3, 4]
+
+
+@pytest.fixture
+def redirected(home, cwd, fleet):
+    """A script of bash in which `run` is a batch of what stands on stdin."""
+
+    def run(script, **env):
+        given = f'run() {{ "$GLM" batch run - -O out.jsonl {" ".join(flags(fleet))} "$@"; }}\n'
+        done = shell(given + script, home, cwd, **KEY, **env)
+        return Done(done.returncode, done.stdout, done.stderr.decode())
+
+    return run
+
+
+@pytest.mark.parametrize("count", [3, 5000])
+def test_a_file_on_stdin_is_read_from_where_it_stands(redirected, cwd, count) -> None:
+    (cwd / "in").write_text("a header\n" + lines(rows(count)))
+    done = redirected("{ read header; run --ordered; cat; } <in")
+    assert (done.code, done.out) == (0, b""), done.err
+    assert [entry["line"] for entry in entries(cwd / "out.jsonl")] == [*range(1, count + 1)]
+
+
+def test_a_file_on_stdin_is_judged_before_anything_is_sent(redirected, fleet, cwd) -> None:
+    (cwd / "in").write_text(lines([{"id": "a", "prompt": "1"}, {"id": "b", "prompt": "2"}, {"id": "a", "prompt": "3"}]))
+    done = redirected("{ run; echo $?; cat; } <in")
+    assert error(done) == "<stdin>:3: the id 'a' stands on line 1 too"
+    assert done.text == "2\n" + (cwd / "in").read_text()  # nothing was taken either
+    assert fleet.asked == []
+    assert not (cwd / "out.jsonl").exists()
+
+
+def test_a_file_on_stdin_is_not_written_over(redirected, fleet, cwd) -> None:
+    (cwd / "in.csv").write_text("id,prompt\na,one\n")
+    done = redirected("run --format csv --csv in.csv <in.csv")
+    assert (done.code, error(done)) == (2, "INPUT and --csv name the same file: in.csv")
+    assert redirected("run --format csv <in.csv").code == 0
+    done = redirected("run <out.jsonl")
+    assert (done.code, error(done)) == (2, "INPUT and --output name the same file: out.jsonl")
+    (cwd / "list").write_bytes(b"in.csv\0")
+    done = redirected('"$GLM" batch run --files0 - -O list <list')
+    assert (done.code, error(done)) == (2, "--files0 and --output name the same file: list")
+    assert (cwd / "in.csv").read_text() == "id,prompt\na,one\n"
+    assert fleet.asked == ["one"]
+
+
+def test_a_stdin_that_cannot_be_read(redirected) -> None:
+    done = redirected("run 0>in")
+    assert (done.code, error(done)) == (2, "cannot read stdin: Bad file descriptor")
+    assert done.err.endswith("\n  fix: pipe something in, or name a file\n")
 
 
 def test_jsonl_and_csv_on_stdin(asks, fleet) -> None:

@@ -889,7 +889,7 @@ def test_B16_stdin_that_is_a_file_says_which(tmp_path) -> None:
     found = (tmp_path / "a").stat()
     with (tmp_path / "a").open() as file, reading(stdin=file) as process:
         assert process.communicate(timeout=30)[0] == (
-            f'<stdin> False {found.st_dev} {found.st_ino}\n{{"line": 1, "prompt": "x"}}\n'
+            f'<stdin> True {found.st_dev} {found.st_ino}\n{{"line": 1, "prompt": "x"}}\n'
         )
 
 

@@ -103,15 +103,20 @@ def _umask() -> int:
     return mask
 
 
-def refuse_shared_file(places: Mapping[str, str | None]) -> None:
+def refuse_shared_file(places: Mapping[str, str | tuple[int, int] | None]) -> None:
     """Let no two flags name the same file: one would write over what the other wrote.
+
+    A file that is open already, as stdin may be, is given as its device and inode, before all that are named.
 
     Raises:
         UsageError: two of them do.
     """
     owners: dict[object, str] = {}
     for flag, name in places.items():
-        if name in (None, *_WORDS) or name.startswith("fd:") or _fd_of(name) is not None:
+        if isinstance(name, tuple):
+            owners[name] = flag
+            continue
+        if name is None or name in _WORDS or name.startswith("fd:") or _fd_of(name) is not None:
             continue
         owner = owners.setdefault(_identity(name), flag)
         if owner != flag:

@@ -132,8 +132,8 @@ class _Preparing:
 
     def _source(self, own: BatchOptions, questions: Questions) -> Source:
         place, form = (own.files0, "files") if own.files0 else (own.input or "", own.format)
-        prompted = bool(self._options.prompt)
-        return open_rows(place, form, self._stdin, complete=questions.is_complete, prompted=prompted)
+        complete, prompted = questions.is_complete, bool(self._options.prompt)
+        return open_rows(place, form, self._stdin, complete=complete, prompted=prompted, wanted=questions.wanted)
 
     def _candidates(self) -> tuple[Candidate, ...]:
         app, form = self._app, self._form
@@ -178,7 +178,8 @@ def open_ledger(app: App, job: Job, index: Index, stack: ExitStack) -> Ledger | 
 def _refuse_shared(job: Job, ledger: str) -> None:
     """Let the run write over nothing that it reads, and over nothing else that it writes."""
     own, options = job.own, job.options
-    read = {"INPUT": own.input, "--files0": own.files0, "--request": options.request, "--key-file": options.key_file}
+    rows = {"--files0" if own.files0 else "INPUT": job.source.identity if job.source.rereadable else None}
+    read = {**rows, "--request": options.request, "--key-file": options.key_file}
     read |= {f"--attach {path}": path for path in options.attach}
     refuse_shared_file({**read, "--output" if options.output else "--text": ledger, "--csv": own.csv})
 
