@@ -122,6 +122,79 @@ def test_openai_lines(glm, fleet, cwd) -> None:
     assert [entry["model"] for entry in entries(cwd / "out.jsonl")] == ["glm-5", "glm-4.7", "glm-5"]
 
 
+HI = {"role": "user", "content": "hi"}
+CALL = {"id": "c", "function": {"name": "f", "arguments": "{}"}}
+BAD_BODIES = [
+    ({"max_tokens": "9"}, "body.max_tokens must be an integer, not a string"),
+    ({"max_tokens": 1.5}, "body.max_tokens must be an integer, not a number (1.5)"),
+    ({"seed": True}, "body.seed must be an integer, not a boolean (true)"),
+    ({"temperature": "0"}, "body.temperature must be a number, not a string"),
+    ({"model": 5}, "body.model must be a string, not a number (5); quote it"),
+    ({"model": ""}, "body.model must not be empty"),
+    ({"enable_thinking": "yes"}, "body.enable_thinking must be true or false, not a string"),
+    ({"thinking": True}, "body.thinking is not what a chat completion has there"),
+    ({"thinking": {"type": "enabled", "budget": 5}}, "body.thinking: 'budget' cannot be sent"),
+    ({"tool_choice": 5}, "body.tool_choice is not what a chat completion has there"),
+    ({"stop": 5}, "body.stop is not what a chat completion has there"),
+    ({"stop": ["a", 5]}, "body.stop[1] must be a string, not a number (5); quote it"),
+    ({"tools": {}}, "body.tools is not what a chat completion has there"),
+    ({"tools": [5]}, "body.tools[0] is neither a function nor another kind of tool"),
+    ({"tools": [WEATHER, None]}, "body.tools[1] is neither a function nor another kind of tool"),
+    ({"tools": [{"type": "function"}]}, "body.tools[0] is neither a function nor another kind of tool"),
+    ({"tools": [{"type": "function", "function": {"name": ""}}]}, "body.tools[0].function.name must not be empty"),
+    (
+        {"tools": [{"type": "function", "function": {"name": "f", "parameters": 5}}]},
+        "body.tools[0].function.parameters must be a mapping, not a number (5)",
+    ),
+    (
+        {"tools": [{"type": "function", "function": {"name": "f", "strict": True}}]},
+        "body.tools[0].function: 'strict' cannot be sent",
+    ),
+    ({"messages": [HI | {"name": "Ann"}]}, "body.messages[0]: 'name' cannot be sent"),
+    ({"messages": [{"role": ["user"]}]}, "body.messages[0] has no role of system, user, assistant, tool"),
+    (
+        {"messages": [HI, {"role": "assistant", "tool_calls": 5}]},
+        "body.messages[1].tool_calls must be a list, not a number (5)",
+    ),
+    (
+        {"messages": [HI, {"role": "assistant", "content": "x", "reasoning_content": 5}]},
+        "body.messages[1].reasoning_content must be a string, not a number (5); quote it",
+    ),
+    (
+        {"messages": [{"role": "user", "content": [{"type": "image_url"}]}]},
+        "body.messages[0].content: image_url has no url",
+    ),
+    (
+        {"messages": [{"role": "user", "content": [{"type": ["x"]}]}]},
+        "body.messages[0].content has a part that is no text, image_url, video_url, file_url",
+    ),
+]
+
+
+def test_openai_lines_that_are_wrong(asks, fleet, cwd) -> None:
+    """Each is a fault of its own row, whatever stands where."""
+    values = [openai(f"r{at}", **{"messages": [HI], **body}) for at, (body, _) in enumerate(BAD_BODIES)]
+    done = asks({"in.jsonl": lines([*values, openai("good", messages=[HI])])})
+    assert done.code == 15, done.err
+    found = by_id(cwd / "out.jsonl")
+    assert found.pop("good")["status"] == "ok"
+    said = [found[f"r{at}"]["error"]["message"] for at in range(len(BAD_BODIES))]
+    assert said == [f"in.jsonl:{line}: {why}" for line, (_, why) in enumerate(BAD_BODIES, 1)]
+    assert fleet.asked == ["hi"]
+
+
+def test_what_is_empty_in_an_openai_line_says_nothing(asks, fleet) -> None:
+    """As libraries write it who fill in what nobody set."""
+    turn = {"role": "assistant", "content": None, "refusal": None, "annotations": [], "tool_calls": [CALL]}
+    result = {"role": "tool", "name": "f", "tool_call_id": "c", "content": "sunny"}
+    strict = {"type": "function", "function": WEATHER["function"] | {"strict": False}}
+    values = [openai("a", messages=[HI | {"name": None}, turn, result], max_tokens=None, stop=[], tools=[strict])]
+    assert asks({"in.jsonl": lines(values)}).code == 0
+    (body,) = fleet.bodies
+    assert body["tools"] == [WEATHER]
+    assert [turn["role"] for turn in body["messages"]] == ["user", "assistant", "tool"]
+
+
 def test_a_flag_overrides_the_body(asks, fleet) -> None:
     body = openai("a", messages=[{"role": "user", "content": "hi"}], temperature=0.9, model="glm-4.7")
     assert asks({"in.jsonl": lines([body])}, "--temperature", "0.2").code == 0
