@@ -72,6 +72,21 @@ def test_a_row_without_a_variable_is_that_rows_fault(asks, cwd) -> None:
     assert found["b"]["status"] == "ok"
 
 
+DEFAULTS = "vars: {lang: French}\nsystem: Write {{lang}}.\nprompt: '{{lang}}: {{text}}'\n"
+
+
+@pytest.mark.parametrize(("more", "lang"), [((), "German"), (("--var", "lang=Dutch"), "Dutch")])
+def test_a_value_is_the_same_wherever_it_stands(asks, fleet, more, lang) -> None:
+    """A row's counts before a default of the request file, and --var before both, as flags do."""
+    values = [{"vars": {"text": "a", "lang": "German"}}, {"vars": {"text": "b"}}]
+    assert asks({"in.jsonl": lines(values), "ask.yaml": DEFAULTS}, "-f", "ask.yaml", "-j", "1", *more).code == 0
+    rest = "Dutch" if more else "French"
+    assert [turns(body) for body in fleet.bodies] == [
+        [("system", f"Write {lang}."), ("user", f"{lang}: a")],
+        [("system", f"Write {rest}."), ("user", f"{rest}: b")],
+    ]
+
+
 def test_what_a_row_says_is_not_expanded_again(asks, fleet) -> None:
     asks(
         {"in.jsonl": lines([{"vars": {"topic": "{{question}}", "question": "{{topic}}"}}]), "f.yaml": FORM},
@@ -265,6 +280,29 @@ def test_a_value_that_no_row_has(asks, fleet, cwd, *, name, text, place, fix) ->
     assert fleet.asked == []
     assert not (cwd / "out.jsonl").exists()
     assert asks({name: text, "ask.yaml": FORM}, "-f", "ask.yaml", "--var", "question=Which").code in {0, 15}
+
+
+ASKS_NOTHING = {
+    "a table": ("in.csv", "id,Prompt,=x\na,Who?,1\n", "in.csv:1", "the columns are 'id', 'Prompt', '=x'; "),
+    "JSON lines": ("in.jsonl", '{"vars":{"question":"Who?"}}\n{\n', "in.jsonl", ""),
+}
+
+
+@pytest.mark.parametrize(("name", "text", "place", "there"), ASKS_NOTHING.values(), ids=ASKS_NOTHING)
+@pytest.mark.parametrize("form", ["system: Be brief.", "temperature: 0.5"])
+def test_rows_none_of_which_asks_anything(asks, fleet, *, form, name, text, place, there) -> None:
+    done = asks({name: text, "ask.yaml": form}, "-f", "ask.yaml")
+    assert done.err == (
+        f"glm: error: {place}: no row asks anything\n"
+        f"  fix: {there}call the question prompt, or ask with -f FILE, as in prompt: '{{{{NAME}}}}?'\n"
+    )
+    assert (done.code, fleet.asked) == (2, [])
+
+
+def test_a_table_beside_what_is_attached(asks, fleet) -> None:
+    files = {"in.csv": "id,topic\na,tea\n", "note": "Who?", "ask.yaml": "system: '{{topic}}'\nattach: [note]\n"}
+    assert asks(files, "-f", "ask.yaml").code == 0
+    assert turns(fleet.bodies[0]) == [("system", "tea"), ("user", "note:\n\nWho?")]
 
 
 def test_a_value_that_no_row_of_a_pipe_has(asks, fleet) -> None:

@@ -41,6 +41,9 @@ class Questions:
         self._form = form
         self._options = options.replace(prompt=None) if form and "prompt" in form.open else options
         self.wanted = Wanted({name: names for name, names in (form.open if form else {}).items() if name not in flags})
+        if not (self.is_complete or options.attach):
+            self.wanted = self.wanted.replace(question=True)
+        self._names = {name: names for name, names in (form.names if form else {}).items() if name not in flags}
         self._base: Request | None = None
         self._fit: Callable[[Request], Request] | None = None
         self._plain = self._plain_turns()
@@ -71,7 +74,7 @@ class Questions:
     def _plain_turns(self) -> tuple[tuple[Message, ...], str] | None:
         """The turns before the user message, and what follows a prompt, where both are the same for all rows."""
         options = self._options
-        if self.wanted.open or options.messages or options.media:
+        if self._names or options.messages or options.media:
             return None
         system = words.system_message(options, self._stdin)
         return (system,) if system else (), "".join(f"\n\n{text}" for text in self._attachments(options))
@@ -103,11 +106,15 @@ class Questions:
         """The options as this row has them."""
         own = said(row)
         options = self._options
-        names = [name for name in self.wanted.open if name not in own]
-        if self._form and names:
-            if missing := self.wanted.missing_of(row):
-                raise UsageError(f"the row has no {', '.join(missing)}, which the request file wants")
-            options = options.replace(**self._form.fill(names, row.vars))
+        if missing := self.wanted.missing_of(row):
+            raise UsageError(f"the row has no {', '.join(missing)}, which the request file wants")
+        parts = [
+            part
+            for part, names in self._names.items()
+            if part not in own and (part in self.wanted.open or not names.isdisjoint(row.vars))
+        ]
+        if self._form and parts:
+            options = options.replace(**self._form.fill(parts, row.vars))
         return options.replace(**own) if own else options
 
     def request(self, row: Row) -> Request:

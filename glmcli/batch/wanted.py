@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from glmcli.batch.row import Row
 
 _FEW = 9  # columns that a message names
+_ASK = "call the question prompt, or ask with -f FILE, as in prompt: '{{NAME}}?'"
 _IN_VARS = 'a row has its values in vars, as in {{"vars": {{"{}": "…"}}}}'
 
 
@@ -22,9 +23,11 @@ class Wanted(Record):
 
     Attributes:
         open: the parts of the request file that have names without a value, and those names.
+        question: nothing is asked but what a row asks itself.
     """
 
     open: Mapping[str, frozenset[str]] = EMPTY
+    question: bool = False
 
     def missing(self, given: Collection[str], own: Collection[str] = ()) -> list[str]:
         """The names for which rows have no value that give these, and that say the parts `own` themselves."""
@@ -41,8 +44,10 @@ class Wanted(Record):
         """Stop where every row gives these names alone; `there` says in words what they are.
 
         Raises:
-            UsageError: the request file wants another.
+            UsageError: the request file wants another, or nothing is asked.
         """
+        if self.question and not _asks(own):
+            raise UsageError(f"{place}: no row asks anything", fix=f"{there}; {_ASK}")
         if missing := self.missing(given, own):
             raise _refusal(place, missing, there)
 
@@ -57,9 +62,11 @@ class Lack:
         """Know of no row yet."""
         self._wanted = wanted
         self._missing: frozenset[str] | None = None
+        self._asks = not wanted.question
 
     def see(self, row: Row) -> None:
         """Another row."""
+        self._asks = self._asks or row.body is not None or row.text is not None or _asks(said(row))
         if self._missing is None:
             self._missing = frozenset(self._wanted.missing_of(row))
         elif self._missing:
@@ -69,8 +76,10 @@ class Lack:
         """Stop where no row could be asked.
 
         Raises:
-            UsageError: all rows that were seen lack the same name.
+            UsageError: all rows that were seen lack the same name, or ask nothing.
         """
+        if self._missing is not None and not self._asks:
+            raise UsageError(f"{place}: no row asks anything", fix=_ASK)
         if self._missing:
             missing = sorted(self._missing)
             raise _refusal(place, missing, _IN_VARS.format(missing[0]))
@@ -79,6 +88,11 @@ class Lack:
 def said(row: Row) -> dict[str, object]:
     """The parts of a conversation that a row says itself, instead of the request file."""
     return {name: value for name in ("prompt", "messages") if (value := getattr(row, name)) is not None}
+
+
+def _asks(own: Collection[str]) -> bool:
+    """Whether a row that says these parts itself needs no other question."""
+    return not {"prompt", "messages", "text"}.isdisjoint(own)
 
 
 def columns(names: Collection[str]) -> str:

@@ -25,7 +25,7 @@ def rows(pieces: Iterable[bytes], reading: Reading) -> Iterator[Row | BadRow]:
     Raises:
         UsageError: newlines end the paths, not NULs; or the request file wants more than a path.
     """
-    reading.wanted.refuse(reading.name, ("path",), there="a file has its {{path}} alone")
+    reading.wanted.refuse(reading.name, ("path",), ("text",), there="a file has its {{path}} alone")
     for path in lines(pieces, end=b"\0"):
         if not path.ended and path.number == 1 and (isinstance(path, Long) or b"\n" in path.data):
             raise UsageError(

@@ -55,7 +55,8 @@ def _header(records: _Records, reading: Reading) -> list[str]:
             message=f"{reading.name}:{records.line}: no column has a name that {{{{NAME}}}} can use",
             fix="the first line names the columns, in letters, digits and _, as in id,question",
         )
-    reading.wanted.refuse(f"{reading.name}:{records.line}", header, there=columns(header))
+    own = ("prompt",) if "prompt" in header and not reading.prompted else ()
+    reading.wanted.refuse(f"{reading.name}:{records.line}", header, own, there=columns(header))
     return header
 
 
