@@ -394,6 +394,34 @@ def test_a_file_on_stdin_is_not_written_over(redirected, fleet, cwd) -> None:
     assert fleet.asked == ["one"]
 
 
+OVERWRITTEN = {
+    "a table": (
+        "batch run /dev/stdin --format csv -m zai/glm-5 -O out --csv in.csv <in.csv",
+        "INPUT and --csv",
+        "in.csv",
+    ),
+    "missing rows": ("batch merge 1.jsonl --input - --format csv -O in.csv <in.csv", "--input and --output", "in.csv"),
+    "a report": ("batch report - --html 1.jsonl <1.jsonl", "FILE and --html", "1.jsonl"),
+    "lines": ("batch submit in.csv --lines in.csv -m sandbox/glm-4-flash", "INPUT and --lines", "in.csv"),
+    "lines of stdin": ("batch submit - --lines in.csv -m sandbox/glm-4-flash <in.csv", "INPUT and --lines", "in.csv"),
+    "a form": (
+        "batch submit in.csv -f ask.yaml --lines ./ask.yaml -m sandbox/glm-4-flash",
+        "--request and --lines",
+        "./ask.yaml",
+    ),
+}
+
+
+@pytest.mark.parametrize(("command", "flags", "name"), OVERWRITTEN.values(), ids=OVERWRITTEN)
+def test_what_is_read_is_not_written_over(asks, home, cwd, *, command, flags, name) -> None:
+    asks({"in.csv": "id,prompt\na,one\n", "ask.yaml": "temperature: 0.5\n"}, "-O", "1.jsonl")
+    before = {path.name: path.read_bytes() for path in cwd.iterdir()}
+    done = shell(f'"$GLM" {command}', home, cwd, **KEY)
+    assert done.stderr.decode() == f"glm: error: {flags} name the same file: {name}\n  fix: use two files\n"
+    assert done.returncode == 2
+    assert {path.name: path.read_bytes() for path in cwd.iterdir()} == before
+
+
 def test_a_stdin_that_cannot_be_read(redirected) -> None:
     done = redirected("run 0>in")
     assert (done.code, error(done)) == (2, "cannot read stdin: Bad file descriptor")
@@ -693,6 +721,14 @@ def test_dry_run_opens_nothing(glm, cwd) -> None:
     assert turns(shown["body"]) == [("system", "Be brief"), ("user", "question 0")]
     assert "in.jsonl:1: a row must be a mapping, not a list: left out" in done.err
     assert {path.name for path in cwd.iterdir()} == {"in.jsonl"}
+
+
+def test_a_dry_run_names_the_first_rows_that_cannot_be_asked(glm, cwd) -> None:
+    (cwd / "in.jsonl").write_text("[]\n" * 1000)
+    done = glm("batch", "run", "in.jsonl", "--dry-run", "-m", "zai/glm-5")
+    assert (done.code, error(done)) == (2, "in.jsonl has no row that can be asked")
+    assert done.err.count("a row must be a mapping, not a list: left out\n") == 3
+    assert "glm: 1000 rows cannot be asked\n" in done.err
 
 
 # When a run ends early

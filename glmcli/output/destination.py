@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from glmcli.errors import OutputError, UsageError
-from glmcli.terminal import Stream, Terminal
+from glmcli.terminal import STDIN, Stream, Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -106,7 +106,7 @@ def _umask() -> int:
 def refuse_shared_file(places: Mapping[str, str | tuple[int, int] | None]) -> None:
     """Let no two flags name the same file: one would write over what the other wrote.
 
-    A file that is open already, as stdin may be, is given as its device and inode, before all that are named.
+    What is read stands before what is written, and stdin is given as `read_place` does.
 
     Raises:
         UsageError: two of them do.
@@ -114,13 +114,24 @@ def refuse_shared_file(places: Mapping[str, str | tuple[int, int] | None]) -> No
     owners: dict[object, str] = {}
     for flag, name in places.items():
         if isinstance(name, tuple):
-            owners[name] = flag
+            owners.setdefault(name, flag)
             continue
         if name is None or name in _WORDS or name.startswith("fd:") or _fd_of(name) is not None:
             continue
         owner = owners.setdefault(_identity(name), flag)
         if owner != flag:
             raise UsageError(message=f"{owner} and {flag} name the same file: {name}", fix="use two files")
+
+
+def read_place(path: str | None) -> str | tuple[int, int] | None:
+    """What is read there, for `refuse_shared_file`: of `-` and all other names of descriptors, the file behind them."""
+    if path is None or (path != "-" and _fd_of(path) is None):
+        return path
+    try:
+        status = os.fstat(STDIN) if path == "-" else os.stat(path)  # noqa: PTH116 - as below
+    except OSError:
+        return None  # reading it will say what is wrong
+    return (status.st_dev, status.st_ino) if stat.S_ISREG(status.st_mode) else None
 
 
 def _identity(name: str) -> object:
