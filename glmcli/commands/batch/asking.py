@@ -13,8 +13,9 @@ from glmcli import settings, signals
 from glmcli.batch.budget import Budget
 from glmcli.batch.gates.gate import Gate
 from glmcli.batch.halt import heed
-from glmcli.batch.intake import Intake, Resume
+from glmcli.batch.intake import Intake
 from glmcli.batch.outputs import spent
+from glmcli.batch.resume import Resume
 from glmcli.batch.runner import Runner
 from glmcli.batch.ticker import Ticker
 from glmcli.batch.writing import Writing

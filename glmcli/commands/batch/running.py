@@ -12,6 +12,7 @@ from glmcli.batch.outputs import Printed
 from glmcli.batch.standing import Standing
 from glmcli.commands.batch import ending
 from glmcli.commands.batch.asking import Asked, ask, budget_of, intake_of, writing_of
+from glmcli.commands.batch.left_out import LeftOut
 from glmcli.commands.batch.preparing import Job, open_ledger, prepare
 from glmcli.errors import Interrupted, UsageError
 
@@ -63,7 +64,7 @@ def show(app: App, job: Job) -> None:
     from glmcli.providers import dialect_of
 
     first = job.candidates[0]
-    intake = intake_of(app, job, Index())
+    intake, left_out = intake_of(app, job, Index()), LeftOut(app.terminal)
     for row in job.source.rows():
         item = intake.take(row)
         if isinstance(item, Item):
@@ -71,7 +72,8 @@ def show(app: App, job: Job) -> None:
             app.terminal.stdout.write(as_json(first.replace(call=call.replace(key=first.call.key))))
             return
         if item:
-            app.terminal.note(f"{item.why.message}: left out")
+            left_out.add(item)
+    left_out.sum_up()
     raise UsageError(f"{job.source.name} has no row that can be asked")
 
 
