@@ -16,6 +16,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from contextlib import suppress
 from typing import Self
 
@@ -84,21 +85,18 @@ class Zygote:
         pid = self.start(arguments, cwd, variables, (nothing if stdin is None else reads, writes, warns))
         for each in (nothing, reads, writes, warns):
             os.close(each)
-        is_late = threading.Event()
-
-        def kill() -> None:
-            is_late.set()
-            os.kill(pid, signal.SIGKILL)
-
-        late = threading.Timer(timeout, kill)
+        until = time.monotonic() + timeout
+        late = threading.Timer(timeout, os.kill, (pid, signal.SIGKILL))
         late.start()
         heard = [_Heard(out), _Heard(err)]
         with suppress(BrokenPipeError), os.fdopen(ours, "wb", buffering=0) as pipe:
             pipe.write(stdin or b"")
-        said = [each.all() for each in heard]
+        for each in heard:
+            each.join(max(until - time.monotonic(), 0))  # a program that it has started may hold them
         code = self.end()
         late.cancel()
-        if is_late.is_set():
+        said = [each.data for each in heard]
+        if time.monotonic() > until:
             raise subprocess.TimeoutExpired(arguments, timeout, *said)
         return code, *said
 
@@ -109,16 +107,12 @@ class _Heard(threading.Thread):
     def __init__(self, descriptor: int) -> None:
         super().__init__(daemon=True)
         self._descriptor = descriptor
-        self._data = b""
+        self.data = b""
         self.start()
 
     def run(self) -> None:
         with os.fdopen(self._descriptor, "rb") as pipe:
-            self._data = pipe.read()
-
-    def all(self) -> bytes:
-        self.join()
-        return self._data
+            self.data = pipe.read()
 
 
 # The other side
@@ -147,8 +141,11 @@ def main() -> None:
         for each in descriptors:
             os.close(each)
         channel.sendall(b"%d\n" % pid)
-        lines.readline()
-        channel.sendall(b"%d\n" % os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+        if not lines.readline():  # nobody is there any more
+            os.kill(pid, signal.SIGKILL)
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        with suppress(BrokenPipeError):
+            channel.sendall(b"%d\n" % code)
 
 
 def _become(order: dict, descriptors: list[int]) -> None:
