@@ -1013,6 +1013,7 @@ def test_ctrl_c_on_a_terminal(batch, home, cwd) -> None:
     assert asked < 20
     assert len(by_id(batch.output)) == asked
     assert seen.count("stopping: what is under way has 10 s to end (Ctrl-C again ends it now)") == 1
+    assert f"{200 - asked} rows still to be asked: the same command again goes on from here" in seen
     assert "Traceback" not in seen
     assert seen.count("\x1b[?25h") >= seen.count("\x1b[?25l")
     assert batch.run().code == 0
