@@ -86,6 +86,13 @@ def test_lines_are_copied_byte_for_byte(merge) -> None:
     assert (done.code, done.out) == (0, odd)
 
 
+def test_lines_longer_than_what_is_read_at_once(merge) -> None:
+    """A file is read in pieces of a MiB."""
+    long = [line(f"r{number}", said="x" * size) for number, size in enumerate([3 << 20, 1, (1 << 20) - 1, 5 << 20])]
+    done = merge(long, [line("a")])
+    assert (done.code, said(done)) == (0, [*long, line("a")])
+
+
 def test_torn_lines_are_mentioned(merge, cwd) -> None:
     whole = lines([line("a"), line("b")]).encode()
     done = merge(whole[:-9], whole[:-1], lines([line("c")]).encode() + b"\0" * 100)
