@@ -247,7 +247,7 @@ complete -c glm -n '__glm_at /batch/sample' -s n -l count -x -d 'How many rows (
 complete -c glm -n '__glm_at /batch/sample' -l json -d 'Print one JSON object, with the rows whole.'
 complete -c glm -n '__glm_at /batch/sample' -l dry-run -d 'Print the first row\'s request as JSON; send nothing.'
 complete -c glm -n '__glm_at /batch/merge' -s O -l output -r -F -d 'Write the lines here, all of them or nothing.'
-complete -c glm -n '__glm_at /batch/merge' -l input -r -F -d 'Say which rows of this input are missing.'
+complete -c glm -n '__glm_at /batch/merge' -l input -r -F -d 'Say which rows of this input are missing; a list for --files0 is --format files.'
 complete -c glm -n '__glm_at /batch/merge' -l format -x -a '(__glm_word_format)' -d 'How its rows are written (by the name).'
 complete -c glm -n '__glm_at /batch/merge' -l keep-changed -d 'Of answers to different requests keep the first.'
 complete -c glm -n '__glm_at /batch/submit' -l again -d 'Submit rows anew that failed or went missing: they are paid again.'

@@ -11,6 +11,8 @@ from collections import Counter
 from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
+from glmcli.batch.temporary import no_room, on_disk
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -57,17 +59,27 @@ class Known(NamedTuple):
 
 
 class Index:
-    """The ids of the input, and the rows of the output."""
+    """The ids of the input, and the rows of the output.
+
+    Raises:
+        OutputError: whatever is asked of it, when the temporary folder is full.
+    """
 
     def __init__(self) -> None:
         """Know nothing."""
-        self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-        self._database.executescript(f"PRAGMA cache_size = -{_CACHE}; {_TABLES} BEGIN;")
-        self._run = self._database.execute
+        with on_disk():
+            self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+            self._database.executescript(f"PRAGMA cache_size = -{_CACHE}; {_TABLES} BEGIN;")
 
     def close(self) -> None:
         """Give back memory and disk; nothing may be asked any more."""
         self._database.close()
+
+    def _run(self, statement: str, values: tuple[object, ...] = ()) -> sqlite3.Cursor:
+        try:
+            return self._database.execute(statement, values)
+        except sqlite3.Error as error:
+            raise no_room(error) from error
 
     def see(self, identity: str, line: int) -> int | None:
         """Note a row of the input; the line of the row that has this id already, or None."""
@@ -96,7 +108,8 @@ class Index:
 
     def note_all(self, lines: Iterable[tuple[str, Known]]) -> None:
         """The lines of the output from the first to the last."""
-        self._database.executemany(_NOTE, (_noted(identity, known) for identity, known in lines))
+        with on_disk():
+            self._database.executemany(_NOTE, (_noted(identity, known) for identity, known in lines))
 
     def known(self, identity: str) -> Known | None:
         """The line of the output that counts for this row, if there is one."""
@@ -130,20 +143,28 @@ class Index:
         """How many rows of the output are in which state."""
         return Counter(dict(self._run("SELECT state, count(*) FROM entry GROUP BY state")))
 
+    @property
+    def own(self) -> tuple[int, int]:
+        """How many rows of the output are named by what they ask, and on how many lines of an input they stood."""
+        rows, lines = self._run("SELECT count(*), count(DISTINCT line) FROM entry WHERE own").fetchone()
+        return int(rows), int(lines)
+
     def places(self, *, ordered: bool) -> Iterator[int]:
         """Where the lines that count begin, in their order or in that of the input as it is now."""
         order = f"coalesce({_LINE_NOW}, line), at" if ordered else "at"
-        return (int(at) for (at,) in self._run(f"SELECT at FROM entry ORDER BY {order}"))  # noqa: S608 - words of ours
+        with on_disk():
+            for (at,) in self._run(f"SELECT at FROM entry ORDER BY {order}"):  # noqa: S608 - words of ours
+                yield int(at)
 
 
-def is_own(identity: str, known: Known) -> bool:
+def _is_own(identity: str, known: Known) -> bool:
     """Whether the row is named by what it asks, as it has no id of its own."""
     return identity.partition("#")[0] == known.hash
 
 
 def _noted(identity: str, known: Known) -> tuple[object, ...]:
     """As `entry` has it."""
-    return (_key(identity), *known, is_own(identity, known))
+    return (_key(identity), *known, _is_own(identity, known))
 
 
 def _key(identity: str) -> bytes:

@@ -7,12 +7,11 @@ keeping an index of a million digests up to date.
 from __future__ import annotations
 
 import sqlite3
-from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Self
 
 from glmcli.batch.facts import Facts
-from glmcli.errors import OutputError
+from glmcli.batch.temporary import on_disk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -50,14 +49,14 @@ class Tally:
         Raises:
             OutputError: the temporary folder is full.
         """
-        with _on_disk():
+        with on_disk():
             self._database = sqlite3.connect("", isolation_level=None)  # a file that is gone when it is closed
             self._run(_BEGIN)
         source = iter(lines)
         while some := list(islice(source, _AT_ONCE)):
-            with _on_disk():
+            with on_disk():
                 self._database.executemany(_ADD, some)
-        with _on_disk():
+        with on_disk():
             self._run(_SETTLE)
 
     def _run(self, statements: Iterable[str]) -> None:
@@ -66,7 +65,7 @@ class Tally:
 
     def ask(self, query: str, values: Mapping[str, Any] | None = None) -> Iterator[Any]:
         """The rows of the result, one at a time."""
-        with _on_disk():
+        with on_disk():
             yield from self._database.execute(query, values or {})
 
     def one(self, query: str) -> Any:  # noqa: ANN401 - whatever is asked for
@@ -80,12 +79,3 @@ class Tally:
     def __exit__(self, *_: object) -> None:
         """Give the disk back."""
         self._database.close()
-
-
-@contextmanager
-def _on_disk() -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        fix = "TMPDIR names a folder with room: about 200 bytes a line"
-        raise OutputError(message=f"cannot keep the rows in a temporary file: {error}", fix=fix) from error
