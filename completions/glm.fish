@@ -244,7 +244,7 @@ complete -c glm -n '__glm_at /batch/run /batch/submit' -s n -l dry-run -d 'Print
 complete -c glm -n '__glm_at /batch/run /batch/sample /batch/submit' -l retries -x -d 'Most retries of a row (3); refusals for the rate are none.'
 complete -c glm -n '__glm_at /batch/run /batch/sample /batch/submit' -l deadline -x -d 'Until the run is over, stdin included (none).'
 complete -c glm -n '__glm_at /batch/sample' -s n -l count -x -d 'How many rows (5).'
-complete -c glm -n '__glm_at /batch/sample' -l json -d 'Print one JSON object, with the rows whole.'
+complete -c glm -n '__glm_at /batch/sample' -l json -d 'Print one JSON object, with the rows whole, also on failure.'
 complete -c glm -n '__glm_at /batch/sample' -l dry-run -d 'Print the first row\'s request as JSON; send nothing.'
 complete -c glm -n '__glm_at /batch/merge' -s O -l output -r -F -d 'Write the lines here, all of them or nothing.'
 complete -c glm -n '__glm_at /batch/merge' -l input -r -F -d 'Say which rows of this input are missing; a list for --files0 is --format files.'

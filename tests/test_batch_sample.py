@@ -95,7 +95,36 @@ def test_as_json(batch) -> None:
     assert found["invalid"] == 1
     assert found["estimate"]["input_tokens"] == {"mean": 250, "low": 250, "high": 250}
     assert found["estimate"]["cost"] is None
+    assert found["error"] is None
     assert "in.jsonl:51: prompt must be a string, not a number (1); quote it: left out" in done.err
+
+
+def test_as_json_however_it_ends(batch) -> None:
+    def found(*more, of=sample):
+        done = of(batch, "--json", *more)
+        assert done.text.count("\n") == 1
+        value = json.loads(done.text)
+        assert list(SCHEMA.iter_errors(value)) == []
+        assert value["error"]["exit_code"] == done.code
+        assert value["error"]["message"] == error(done)
+        return (
+            len(value["rows"]),
+            value["invalid"],
+            value["error"]["type"],
+            value["estimate"] and value["estimate"]["of"],
+        )
+
+    assert found() == (0, 0, "usage", None)  # there is no input
+    batch.write([*rows(2), {"prompt": 1}])
+    assert found("--shard", "4/3") == (0, 0, "usage", None)
+    assert found("--max-cost", "1") == (0, 1, "budget", None)
+    assert found(of=lambda batch, *more: batch.glm("batch", "sample", "in.jsonl", *more)) == (0, 0, "credentials", None)
+    batch.fleet.says = lambda _body: Said(401, {"error": {"code": "1000", "message": "no such key"}})
+    assert found() == (0, 1, "credentials", None)
+    batch.fleet.says = lambda body: answered("cut", "length") if prompt_of(body) == "question 1" else None
+    assert found() == (2, 1, "failed_rows", 2)
+    batch.write([{"prompt": 1}])
+    assert found() == (0, 1, "usage", None)
 
 
 def test_rows_that_fail(batch) -> None:
