@@ -207,6 +207,11 @@ def test_the_output_of_a_run_that_goes_on(batch, home, cwd) -> None:
         wait_for(lambda: batch.output.exists() and batch.output.stat().st_size)
         done = batch.glm("batch", "merge", "part.jsonl", "-O", "out.jsonl")
         assert (done.code, error(done)) == (2, f"--output: out.jsonl is in use by another glm (process {process.pid})")
+        done = batch.glm("batch", "merge", "out.jsonl")
+        assert (done.code, done.err) == (
+            0,
+            f"glm: out.jsonl: process {process.pid} still writes it\nglm: 1 row of 1 file\n",
+        )
         process.kill()
     assert statuses(batch.output) == {"r0": "ok"}
     assert batch.glm("batch", "merge", "part.jsonl", "-O", "out.jsonl").code == 0

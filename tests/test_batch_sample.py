@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from batches import KEY, by_id, error, flags, lines, rows, statuses
@@ -84,6 +85,13 @@ def test_a_sample_of_a_shard(batch) -> None:
     found = json.loads(sample(batch, "--shard", "1/2", "--json", "-n", "1").text)
     assert list(SCHEMA.iter_errors(found)) == []
     assert 30 < found["estimate"]["rows"] < 70
+
+
+def test_a_shard_without_rows_is_named(batch) -> None:
+    batch.write(rows(1))
+    said = {error(sample(batch, *more, "--shard", f"{n}/2")) for n in "12" for more in ((), ("--dry-run",))} - {""}
+    assert len(said) == 2
+    assert all(re.match(r"in.jsonl, part [12] of 2, has no row that (is still to|can) be asked", text) for text in said)
 
 
 def test_as_json(batch) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from glmcli.batch import index as states
 from glmcli.batch.index import Index
-from glmcli.batch.ledger import lines_of, tail_of
+from glmcli.batch.ledger import holder_of, lines_of, tail_of
 from glmcli.batch.outputs import Lines
 from glmcli.batch.row import BadRow
 from glmcli.errors import UsageError
@@ -36,6 +36,7 @@ class Part(Record):
     Attributes:
         base: where its first byte stands among those of all parts.
         torn: the number of a line that was cut while it was written, and is no row; 0: there is none.
+        holder: the process that still writes it, where the system tells.
     """
 
     path: str
@@ -43,6 +44,7 @@ class Part(Record):
     size: int
     identity: tuple[int, int]
     torn: int
+    holder: str | None
 
 
 class Missing(Record):
@@ -93,7 +95,7 @@ class Merger:
             for identity, known in lines.known():
                 self._note(identity, known._replace(at=base + known.at), base)
             size = os.fstat(fd).st_size + 1
-        part = Part(path, base, size, (found.st_dev, found.st_ino), lines.torn)
+        part = Part(path, base, size, (found.st_dev, found.st_ino), lines.torn, holder_of(found))
         self.parts.append(part)
         self._refuse_changed()
         return part

@@ -57,9 +57,11 @@ def _merge(ctx: typer.Context, given: dict[str, Any]) -> None:
     refuse_shared_file({path: path for path in paths} | {name: given.get(name[2:]) for name in ("--output", "--input")})
     merger = Merger(keep_changed=given.get("keep_changed", False))
     for path in paths:
-        torn = merger.read(path).torn
-        if torn:
-            app.terminal.note(f"{path}: line {torn}, the last, was cut while it was written, and is left out")
+        part = merger.read(path)
+        if part.torn:
+            app.terminal.note(f"{path}: line {part.torn}, the last, was cut while it was written, and is left out")
+        if part.holder:
+            app.terminal.note(f"{path}: process {part.holder} still writes it")
     missing = _missing(app, given, merger) if "input" in given else None
     _write(app, given.get("output"), merger)
     ended, lacking = merger.counts, missing.count if missing else 0
