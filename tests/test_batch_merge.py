@@ -214,7 +214,18 @@ def test_the_output_of_a_run_that_goes_on(batch, home, cwd) -> None:
         )
         process.kill()
     assert statuses(batch.output) == {"r0": "ok"}
-    assert batch.glm("batch", "merge", "part.jsonl", "-O", "out.jsonl").code == 0
+
+
+def test_answers_that_are_nowhere_else_are_not_written_over(merge, cwd) -> None:
+    """A run went on from an earlier merge, which is then made anew."""
+    before = lines([line("a"), line("b", "failed"), line("c", said=3)])
+    (cwd / "out.jsonl").write_text(before)
+    done = merge([line("a")], [line("c", "failed")], more=["-O", "out.jsonl"])
+    assert (done.code, error(done)) == (2, "out.jsonl has 1 answer that none of these files has")
+    assert (cwd / "out.jsonl").read_text() == before
+    assert {path.name for path in cwd.iterdir()} == {"0.jsonl", "1.jsonl", "out.jsonl"}
+    assert merge([line("a")], [line("c")], more=["-O", "out.jsonl"]).code == 0
+    assert (cwd / "out.jsonl").read_text() == lines([line("a"), line("c")])
 
 
 def test_a_file_that_changes_between_the_two_readings(home, cwd) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import stat
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from glmcli.batch import index as states
@@ -169,6 +169,16 @@ class Merger:
         if name:
             line = json.dumps(json.loads(line) | {"id": name}, ensure_ascii=False).encode()
         return line + b"\n"
+
+    def lacks(self, path: str) -> int:
+        """How many answers of another output would be gone if this took its place; 0 if it is none."""
+        answers = 0
+        with suppress(UsageError), _opened(path) as (fd, _):
+            for identity, known in Lines(path, lines_of(fd), lambda: tail_of(fd), fix="").known():
+                if known.state == states.OK:
+                    ours = self._index.known(identity)
+                    answers += ours is None or ours.state != states.OK
+        return answers
 
     def missing(self, source: Source) -> Missing:
         """The rows of an input that have no line. Those without an id can only be counted.

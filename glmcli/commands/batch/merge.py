@@ -9,6 +9,7 @@ import typer
 
 from glmcli.commands.options import FLAGS, Flag, declare
 from glmcli.commands.tree import single
+from glmcli.errors import UsageError
 
 if TYPE_CHECKING:
     from glmcli.app import App
@@ -96,17 +97,29 @@ def _missing(app: App, given: dict[str, Any], merger: Merger) -> Missing:
 
 def _write(app: App, path: str | None, merger: Merger) -> None:
     from glmcli.batch.ledger import held
-    from glmcli.output.destination import open_output
+    from glmcli.output.destination import ReplacedFile, open_output
 
     with held(path):
         out = open_output(path, app.terminal)
         try:
+            if isinstance(out, ReplacedFile):
+                _keep_answers(path or "", merger)
             for line in merger.lines():
                 out.write(line.decode())
             out.commit()
         except BaseException:
             out.abandon()
             raise
+
+
+def _keep_answers(path: str, merger: Merger) -> None:
+    """Write over no answer that was paid and is nowhere else: a run may have gone on from an earlier merge."""
+    from glmcli.batch.amounts import plural
+
+    lacking = merger.lacks(path)
+    if lacking:
+        why = f"{path} has {plural(lacking, 'answer')} that none of these files has"
+        raise UsageError(why, fix="name it before them, and another file with -O; or remove it")
 
 
 command = single("merge", declare(_merge, _FLAGS, [_OUTPUTS]))
