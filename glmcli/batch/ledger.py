@@ -67,11 +67,10 @@ class Ledger:
 
     def line_at(self, at: int) -> bytes:
         """The line that begins here, without its newline."""
-        pieces: list[bytes] = []
-        while not (pieces and b"\n" in pieces[-1]) and (piece := os.pread(self._fd, _PIECE if pieces else _SHORT, at)):
-            pieces.append(piece)
-            at += len(piece)
-        return b"".join(pieces).partition(b"\n")[0]
+        line, piece = bytearray(), b""
+        while b"\n" not in piece and (piece := os.pread(self._fd, _SHORT, at + len(line))):
+            line += piece
+        return bytes(line.partition(b"\n")[0])
 
     def write(self, line: bytes) -> int:
         """Append a line that ends in a newline; where it begins, in bytes.
@@ -277,15 +276,13 @@ def tail_of(fd: int) -> tuple[int, bytes]:
 
 def lines_of(fd: int) -> Iterator[tuple[int, bytes]]:
     """Each whole line of a file without its newline, and where it begins, in bytes."""
-    at, read, begun = 0, 0, []  # pieces of a line: joining them one by one takes quadratic time
+    at, read, begun = 0, 0, bytearray()  # bytes added to bytes would be copied with every piece of a long line
     while piece := os.pread(fd, _PIECE, read):
         read += len(piece)
-        end, *lines = piece.split(b"\n")
-        begun.append(end)
-        if not lines:
-            continue
-        *lines, rest = b"".join(begun), *lines
-        for line in lines:
+        *ends, rest = piece.split(b"\n")
+        for end in ends:
+            line = bytes(begun + end) if begun else end
+            begun.clear()
             yield at, line
             at += len(line) + 1
-        begun = [rest]
+        begun += rest

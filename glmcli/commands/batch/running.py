@@ -6,12 +6,14 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from glmcli import signals
+from glmcli.batch.amounts import plural
 from glmcli.batch.feed import Feed
 from glmcli.batch.index import Index
 from glmcli.batch.outputs import Printed
 from glmcli.batch.standing import Standing
 from glmcli.commands.batch import ending
 from glmcli.commands.batch.asking import Asked, ask, budget_of, intake_of, writing_of
+from glmcli.commands.batch.left_out import LeftOut
 from glmcli.commands.batch.preparing import Job, open_ledger, prepare
 from glmcli.errors import Interrupted, UsageError
 
@@ -63,7 +65,7 @@ def show(app: App, job: Job) -> None:
     from glmcli.providers import dialect_of
 
     first = job.candidates[0]
-    intake = intake_of(app, job, Index())
+    intake, left_out = intake_of(app, job, Index()), LeftOut(app.terminal)
     for row in job.source.rows():
         item = intake.take(row)
         if isinstance(item, Item):
@@ -71,7 +73,8 @@ def show(app: App, job: Job) -> None:
             app.terminal.stdout.write(as_json(first.replace(call=call.replace(key=first.call.key))))
             return
         if item:
-            app.terminal.note(f"{item.why.message}: left out")
+            left_out.add(item)
+    left_out.sum_up()
     raise UsageError(f"{part_of(job)} has no row that can be asked")
 
 
@@ -91,10 +94,10 @@ class _Run:
     def run(self, engine: Engine | None) -> None:
         budget = budget_of(self._job, self._ledger)
         intake = intake_of(self._app, self._job, self._index)
-        total = intake.scan(resumes=bool(self._index.entries)) if self._job.source.rereadable else None
+        total = intake.scan() if self._job.source.rereadable else None
         out = self._ledger or Printed(self._app.terminal.stdout)
         writing = writing_of(self._app, self._job, self._index, out)
-        rows = Feed(self._job.source, intake, total)
+        rows = Feed(self._job.source, intake, writing, total)
         standing = Standing(writing, intake, total)
         asked = ask(self._app, self._job, rows, writing, standing=standing, budget=budget, engine=engine)
         self._end(asked, writing, intake, (intake.read if total is None else total) - intake.elsewhere)
@@ -112,6 +115,8 @@ class _Run:
             ending.export(self._app, self._job.own, self._ledger)
             ending.sum_up(self._app, self._ledger)
         if asked.signal is not None:
+            if pending and self._job.source.rereadable:  # of a pipe nobody knows how many are left
+                self._app.terminal.note(f"{plural(pending, 'row')} still to be asked: {again}")
             raise Interrupted(asked.signal)
         if asked.why:
             asked.why.fix = f"{asked.why.fix}; {again}" if asked.why.fix else again

@@ -15,6 +15,7 @@ from glmcli.batch.standing import Standing
 from glmcli.batch.summary import plain
 from glmcli.commands.batch import ending
 from glmcli.commands.batch.asking import ask, budget_of, intake_of, per_minute, writing_of
+from glmcli.commands.batch.left_out import LeftOut
 from glmcli.commands.batch.preparing import Job, open_ledger, prepare
 from glmcli.commands.batch.running import part_of, show
 from glmcli.errors import GlmError, Interrupted, UsageError
@@ -24,11 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from glmcli.app import App
-    from glmcli.batch.intake import Intake, Invalid
+    from glmcli.batch.intake import Intake
     from glmcli.batch.ledger import Ledger
 
 _COUNT = 5
-_FEW = 3  # rows that cannot be asked and are named
 
 
 def sample(app: App, given: Mapping[str, Any]) -> None:
@@ -100,7 +100,7 @@ class _Few:
     def begin(self, poke: Callable[[], None]) -> None:
         pass
 
-    def take(self) -> Item | Invalid | None:
+    def take(self) -> Item | None:
         return self._items.pop() if self._items else None
 
 
@@ -124,6 +124,7 @@ class _Sample:
         self._ledger = ledger
         self._intake: Intake = intake_of(app, job, index)
         self._open = 0  # rows that a run would ask
+        self._left_out = LeftOut(app.terminal)
         self._said = said
 
     def run(self, count: int) -> None:
@@ -150,7 +151,7 @@ class _Sample:
     def _chosen(self, count: int) -> list[Item]:
         """The rows of the sample, of those that a run would ask."""
         if self._job.source.rereadable:
-            self._intake.scan(resumes=bool(self._index.entries))
+            self._intake.scan()
         chosen: Spread[Item] = Spread(count)
         for row in self._job.source.rows():
             item = self._intake.take(row)
@@ -158,17 +159,12 @@ class _Sample:
                 self._open += 1
                 chosen.offer(item.id, item)
             elif item:
-                self._leave_out(item)
-        if self._said.invalid > _FEW:
-            self._app.terminal.note(f"{self._said.invalid} rows cannot be asked")
+                self._left_out.add(item)
+        self._left_out.sum_up()
+        self._said.invalid = self._left_out.count
         if not self._open:
             raise UsageError(f"{part_of(self._job)} has no row that is still to be asked")
         return chosen.chosen
-
-    def _leave_out(self, invalid: Invalid) -> None:
-        self._said.invalid += 1
-        if self._said.invalid <= _FEW:
-            self._app.terminal.note(f"{invalid.why.message}: left out")
 
     def _estimate(self, entries: list[dict[str, Any]]) -> Estimate:
         """What a run would take now: without an output it asks the sample's rows once more."""

@@ -19,7 +19,7 @@ from glmcli.batch.jobs.submission import Submission
 from glmcli.commands.batch import lines_only
 from glmcli.commands.batch.admission import admission, agreed
 from glmcli.commands.batch.asking import intake_of, writing_of
-from glmcli.commands.batch.preparing import open_ledger, prepare
+from glmcli.commands.batch.preparing import open_ledger, prepare, refuse_shared
 from glmcli.commands.batch.reach import same_place, service_at
 from glmcli.errors import FailedRowsError, UsageError
 from glmcli.settings import Reached
@@ -70,6 +70,7 @@ class _Submitting:
         if self._prepared.options.dry_run:
             lines_only.show(self._app, self._prepared, form, self._rows())
         elif self._lines:
+            refuse_shared(self._prepared, {"--lines": self._lines})
             lines_only.write(self._app, self._prepared, form, self._rows(), admit, self._lines)
         else:
             self._submit(form, admit)
@@ -77,7 +78,7 @@ class _Submitting:
     def _rows(self) -> Iterator[Item | Invalid | None]:
         intake = intake_of(self._app, self._prepared, self._index)
         if self._prepared.source.rereadable:
-            intake.scan(resumes=bool(self._index.entries))
+            intake.scan()
         for row in self._prepared.source.rows():
             yield intake.take(row)
 
