@@ -162,16 +162,18 @@ def place(number, asked, **more):
 
 
 def test_bad_rows_of_different_inputs_are_different_rows(glm, merge, cwd) -> None:
-    first, second = [place(1, "a"), place(2, "b")], [place(1, "a"), place(2, "c"), line("line-9")]
-    third = [place(2, "c"), place(9, "e"), place(2, "f") | {"id": "line-2#bad"}]
-    done = merge(first, second, third, more=["-O", "all.jsonl"])
-    assert (done.code, error(done)) == (15, "5 of 6 rows have no answer, and would only fail again")
+    first, second = [place(1, "a"), place(2, "b")], [place(1, "a"), place(2, "c", said="\ud800"), line("line-9")]
+    third = [place(2, "d"), place(9, "e"), place(2, "f") | {"id": "line-2#bad"}]
+    in_ascii = "".join(json.dumps(one) + "\n" for one in second).encode()  # half a surrogate pair has no UTF-8
+    done = merge(first, in_ascii, third, more=["-O", "all.jsonl"])
+    assert (done.code, error(done)) == (15, "6 of 7 rows have no answer, and would only fail again")
     found = by_id(cwd / "all.jsonl")
     assert {name: row["hash"][0] for name, row in found.items()} == {
-        "line-1": "a", "line-2": "b", "line-2#2": "c", "line-9": "a", "line-9#2": "e", "line-2#bad": "f",
+        "line-1": "a", "line-2": "b", "line-2#2": "c", "line-2#3": "d", "line-2#bad": "f",
+        "line-9": "a", "line-9#2": "e",
     }  # fmt: skip
-    assert found["line-2#2"] == place(2, "c", id="line-2#2")
-    again = glm("batch", "merge", "all.jsonl", "2.jsonl", "1.jsonl", "-O", "again.jsonl")
+    assert found["line-2#2"] == place(2, "c", id="line-2#2", said="\ud800")
+    again = glm("batch", "merge", "all.jsonl", "1.jsonl", "-O", "again.jsonl")
     assert (again.code, by_id(cwd / "again.jsonl")) == (15, found)
 
 

@@ -167,7 +167,7 @@ class Merger:
     def _copied(self, line: bytes, at: int) -> bytes:
         name = self._renamed.get(at)
         if name:
-            line = json.dumps(json.loads(line) | {"id": name}, ensure_ascii=False).encode()
+            line = json.dumps(json.loads(line) | {"id": name}).encode()  # in ASCII, as it may hold half a character
         return line + b"\n"
 
     def lacks(self, path: str) -> int:
