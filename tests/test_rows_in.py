@@ -765,11 +765,22 @@ def test_the_longest_line(size, more) -> None:
         ("a", '\n \t{"prompt":"x"}', Row(2, prompt="x")),
         ("a.log", "prompt: x", Row(1, prompt="prompt: x")),
         ("csv", "[x]", Row(1, prompt="[x]")),
+        ("a", "[", Row(1, prompt="[")),
+        ("a", '["x"]', Row(1, prompt='["x"]')),
         ("a.gz", "\ufeff\n" + " " * 200_000 + '{"prompt":"x"}', Row(2, prompt="x")),
     ],
 )
 def test_the_form_follows_the_name_or_the_first_byte(tmp_path, name, data, row) -> None:
     assert list(written(tmp_path, name, data).rows()) == [row]
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3, 100])
+def test_a_list_of_objects_is_not_sent_line_by_line(cut) -> None:
+    """As `jq .` prints it, and without a name that says what it is."""
+    data = b'[\n  {\n    "prompt": "x"\n  }\n]\n'
+    pieces = Pieces([data[at : at + cut] for at in range(0, len(data), cut)])
+    with pytest.raises(UsageError, match=r"^<stdin> is one JSON text over many lines, not one object a line$"):
+        list(open_rows("-", None, pieces).rows())
 
 
 def test_the_form_that_is_said_counts(tmp_path) -> None:

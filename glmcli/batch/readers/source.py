@@ -7,7 +7,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from glmcli.batch.readers import files, json_lines, tables, texts, yaml_documents
-from glmcli.batch.readers.pieces import first_byte, without_mark
+from glmcli.batch.readers.pieces import is_json, without_mark
 from glmcli.batch.readers.reading import Reading
 from glmcli.batch.wanted import NOTHING, Wanted
 from glmcli.errors import InternalError, UsageError
@@ -126,8 +126,8 @@ class Source:
         pieces = without_mark(self._file() if self._stdin is None else self._stdin(), self.name)
         form = self._form
         if form is None:
-            first, pieces = first_byte(pieces)
-            form = "jsonl" if first == b"{" else "text"
+            objects, pieces = is_json(pieces)
+            form = "jsonl" if objects else "text"
         yield from FORMS[form].read(pieces, self._reading)
 
     def _look(self) -> os.stat_result:
