@@ -230,7 +230,12 @@ class Runner:
         if self._waiting and self._waiting[0][0] <= now:
             return heapq.heappop(self._waiting)[2]
         for _ in range(_TOGETHER):
-            match self._feed.take():
+            try:
+                taken = self._feed.take()
+            except GlmError as why:  # what is under way is paid for, and may end
+                self.stop(why)
+                break
+            match taken:
                 case Invalid() as invalid:
                     self._writing.invalid(invalid)
                     if self._writing.too_many:

@@ -216,7 +216,12 @@ class Driver:
         if item := self._begun.next():
             return item
         for _ in range(_TOGETHER):
-            match self._feed.take():
+            try:
+                taken = self._feed.take()
+            except GlmError as why:  # what is under way is paid for, and may end
+                self.stop(why)
+                break
+            match taken:
                 case Invalid() as invalid:
                     self._writing.invalid(invalid)
                     if self._writing.too_many:
