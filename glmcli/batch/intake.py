@@ -73,12 +73,13 @@ class Intake:
         self._provider = provider
         self._force = force
         self._shard = shard
+        self._resumes = index.entries > 0
         self._identities = Identities(source.name, index, redact)
         self._given = 0
         self.skipped: Counter[str] = Counter()
         self.read = self.elsewhere = 0
 
-    def scan(self, *, resumes: bool) -> int:
+    def scan(self) -> int:
         """Read the whole input once before anything is sent; the number of its rows.
 
         Raises:
@@ -93,10 +94,10 @@ class Intake:
                 self._identities.refuse_twice(row.id, row.line)
             if isinstance(row, Row):
                 lack.see(row)
-            if resumes:
+            if self._resumes:
                 changed += self._is_changed(row)
         lack.refuse(self._source.name)
-        unnamed = self._index.orphans() if resumes else 0
+        unnamed = self._index.orphans() if self._resumes else 0
         if changed or unnamed:
             self._resume.refuse_changed(changed + unnamed, unnamed=unnamed > 0)
         self._index.forget_occurrences()
@@ -144,7 +145,7 @@ class Intake:
             return self._bad(row, error.message, fix=error.fix)
         if self._is_elsewhere(identity):
             return None
-        known = self._index.known(identity)
+        known = self._index.known(identity) if self._resumes else None
         if known and self._resume.is_done(known, asked):
             self.skipped[known.state] += 1
             return None

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from glmcli.outcome import Cost
     from glmcli.secrets import Redactor
 
+_JSON = json.JSONEncoder(ensure_ascii=False)
+
 
 class Lines(Protocol):
     """Where lines go."""
@@ -120,7 +122,7 @@ class Writing:
     def _write(self, entry: Entry) -> None:
         if self.failure:
             return
-        text = json.dumps(entry.object(keep_partial=self._keep_partial), ensure_ascii=False) + "\n"
+        text = _JSON.encode(entry.object(keep_partial=self._keep_partial)) + "\n"
         try:
             at = self._out.write(self._redactor.text(text).encode(errors="replace"))
         except BaseException as error:

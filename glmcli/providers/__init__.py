@@ -5,6 +5,7 @@ A new provider that speaks a known dialect is one row here; a new grammar is one
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
@@ -226,4 +227,9 @@ PROVIDERS: Mapping[str, Provider] = {row.name: row for row in _ROWS}
 
 def dialect_of(provider: Provider) -> Dialect:
     """The module that speaks this provider's grammar, imported when it is first needed."""
-    return cast("Dialect", import_module(f"glmcli.providers.{provider.dialect}"))
+    return _module(provider.dialect)
+
+
+@cache
+def _module(dialect: str) -> Dialect:
+    return cast("Dialect", import_module(f"glmcli.providers.{dialect}"))

@@ -78,10 +78,10 @@ class JsonDecoder:
             raise refusal(fault, self._provider, status)
         if value is None:
             return
-        if not isinstance(value, Mapping):
+        if not isinstance(value, dict):
             raise ProtocolError(message="broken JSON", why=encode(value), sent=True)
         for error in self._errors(value):
-            if fault := find_fault({"error": error}):
+            if error and (fault := find_fault({"error": error})):
                 raise refusal(fault, self._provider, status)
         for event in self._events(value):
             yield from self._filter.push(event)
@@ -109,7 +109,7 @@ class JsonDecoder:
 
 def mapping(value: object) -> Chunk:
     """The object, or an empty one where something else stands."""
-    return value if isinstance(value, Mapping) else {}
+    return value if isinstance(value, dict) else {}
 
 
 def items(value: object) -> list[Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from glmcli.errors import CredentialsError, GlmError, ProtocolError, QuotaError
@@ -13,6 +12,8 @@ from glmcli.record import Record
 from glmcli.waiting import retry_after
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from glmcli.providers.row import Provider, Verdict
 
 MAX_BODY = 1024 * 1024  # bytes of an error body that are read
@@ -40,10 +41,10 @@ def find_fault(value: Any, *, named_error: bool = False) -> Fault | None:  # noq
     Shapes: `{"error": {…}}`, `{"error": "text"}`, `{"code", "message", "request_id"}`, `{"detail": …}`,
     `{"object": "error", …}`. `named_error`: the frame's event name already says that it is one.
     """
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         return Fault(message=_text(value)) if named_error else None
     error = value.get("error")
-    if isinstance(error, Mapping) and error:
+    if isinstance(error, dict) and error:
         return _unwrapped(_from_object(error, value))
     if error and error is not True:
         return _unwrapped(Fault(message=_text(error), request_id=_text(value.get("request_id"))))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glmcli.batch.readers import files, json_lines, tables, texts, yaml_documents
@@ -71,7 +72,7 @@ def open_rows(  # noqa: PLR0913 - each is told by another
         begin = stdin.begin(owner)
         pipe = stdin.chunks(owner) if begin is None else None
         return Source(place, form, Reading("<stdin>", complete, prompted, wanted), pipe, begin)
-    return Source(place, form or _by_name(place), Reading(place, complete, prompted, wanted))
+    return Source(place, form or _by_name(place), Reading(place, complete, prompted, wanted, Path(place).parent))
 
 
 def _by_name(place: str) -> str | None:

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from glmcli import signals
+from glmcli.batch.amounts import plural
 from glmcli.batch.feed import Feed
 from glmcli.batch.index import Index
 from glmcli.batch.outputs import Printed
@@ -87,10 +88,10 @@ class _Run:
     def run(self, engine: Engine | None) -> None:
         budget = budget_of(self._job, self._ledger)
         intake = intake_of(self._app, self._job, self._index)
-        total = intake.scan(resumes=bool(self._index.entries)) if self._job.source.rereadable else None
+        total = intake.scan() if self._job.source.rereadable else None
         out = self._ledger or Printed(self._app.terminal.stdout)
         writing = writing_of(self._app, self._job, self._index, out)
-        rows = Feed(self._job.source, intake, total)
+        rows = Feed(self._job.source, intake, writing, total)
         standing = Standing(writing, intake, total)
         asked = ask(self._app, self._job, rows, writing, standing=standing, budget=budget, engine=engine)
         self._end(asked, writing, intake, (intake.read if total is None else total) - intake.elsewhere)
@@ -108,6 +109,8 @@ class _Run:
             ending.export(self._app, self._job.own, self._ledger)
             ending.sum_up(self._app, self._ledger)
         if asked.signal is not None:
+            if pending and self._job.source.rereadable:  # of a pipe nobody knows how many are left
+                self._app.terminal.note(f"{plural(pending, 'row')} still to be asked: {again}")
             raise Interrupted(asked.signal)
         if asked.why:
             asked.why.fix = f"{asked.why.fix}; {again}" if asked.why.fix else again

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from glmcli.app import App
-    from glmcli.batch.intake import Intake, Invalid
+    from glmcli.batch.intake import Intake
     from glmcli.batch.ledger import Ledger
 
 _COUNT = 5
@@ -57,6 +57,8 @@ def sample(app: App, given: Mapping[str, Any]) -> None:
 class _Few:
     """The rows of a sample, for the runner."""
 
+    why = None
+
     def __init__(self, items: list[Item]) -> None:
         self._items = items[::-1]
 
@@ -69,7 +71,7 @@ class _Few:
     def begin(self, poke: Callable[[], None]) -> None:
         pass
 
-    def take(self) -> Item | Invalid | None:
+    def take(self) -> Item | None:
         return self._items.pop() if self._items else None
 
 
@@ -117,7 +119,7 @@ class _Sample:
     def _chosen(self, count: int) -> list[Item]:
         """The rows of the sample, of those that a run would ask."""
         if self._job.source.rereadable:
-            self._intake.scan(resumes=bool(self._index.entries))
+            self._intake.scan()
         chosen: Spread[Item] = Spread(count)
         for row in self._job.source.rows():
             item = self._intake.take(row)

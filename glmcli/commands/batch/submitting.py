@@ -78,7 +78,7 @@ class _Submitting:
     def _rows(self) -> Iterator[Item | Invalid | None]:
         intake = intake_of(self._app, self._prepared, self._index)
         if self._prepared.source.rereadable:
-            intake.scan(resumes=bool(self._index.entries))
+            intake.scan()
         for row in self._prepared.source.rows():
             yield intake.take(row)
 
