@@ -424,8 +424,7 @@ def test_what_is_read_is_not_written_over(asks, home, cwd, *, command, flags, na
 
 def test_a_stdin_that_cannot_be_read(redirected) -> None:
     done = redirected("run 0>in")
-    assert (done.code, error(done)) == (2, "cannot read stdin: Bad file descriptor")
-    assert done.err.endswith("\n  fix: pipe something in, or name a file\n")
+    assert (done.code, error(done)) == (2, "cannot read <stdin>: Bad file descriptor")
 
 
 def test_jsonl_and_csv_on_stdin(asks, fleet) -> None:

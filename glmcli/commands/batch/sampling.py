@@ -88,6 +88,8 @@ class _Said:
 class _Few:
     """The rows of a sample, for the runner."""
 
+    why = None
+
     def __init__(self, items: list[Item]) -> None:
         self._items = items[::-1]
 
