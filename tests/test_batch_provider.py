@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from contextlib import contextmanager
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -294,12 +295,14 @@ def test_fifty_thousand_and_one_rows_are_two_files(job, places) -> None:
 
 def test_ids_that_a_provider_may_not_take_come_back(job, places, cwd) -> None:
     own = job(*BIGMODEL, "--base-url", places["bigmodel"])
-    ids = ["plain", "with a blank", "x" * 65, "报告/一", "a#2"]
+    made = f"row-{sha256(b'with a blank').hexdigest()[:40]}"
+    ids = ["plain", "with a blank", "x" * 65, "报告/一", "a#2", made]
     own.write([{"id": identity, "prompt": identity} for identity in ids])
     assert own.submit().code == 0
     sent = [json.loads(line)["custom_id"] for line in (cwd / "out.jsonl.job.rows.jsonl").read_text().splitlines()]
     assert sent[0] == "plain"
     assert all(re.fullmatch("row-[0-9a-f]{40}", name) for name in sent[1:])
+    assert len(set(sent)) == len(ids)
     assert own.finish().code == 0
     assert by_id(own.output).keys() == set(ids)
 
@@ -372,7 +375,7 @@ def test_killed_while_uploading(home, cwd, job) -> None:
 def test_another_batch_of_the_same_address(home, cwd, job) -> None:
     """An address may have served before: an older batch of it is none of ours."""
     url = "https://cos.example/lines.jsonl"
-    older = {"data": [batch(identity="older", input_file_id=url, created_at=1_000)]}
+    older = {"data": [batch(identity="older", input_file_id=url, created_at=1_000)], "has_more": False}
     scripts = ([Hold()], reply(200, older), looked(), looked())
     with served(job, *scripts, asked=("-m", "tokenhub/glm-5")) as (server, own):
         with running(home, cwd, *own.submit_arguments(), "--input-url", url, env=KEYS) as process:
@@ -489,7 +492,7 @@ def test_duplicates_are_refused_before_anything_is_sent(job) -> None:
     assert server.requests == []
 
 
-@pytest.mark.parametrize("damage", ["cut", "changed", "gone"])
+@pytest.mark.parametrize("damage", ["cut", "changed", "gone", "junk", "null"])
 def test_the_rows_are_as_they_were(job, cwd, places, damage) -> None:
     own = job(*BIGMODEL, "--base-url", places["bigmodel"])
     own.write(rows(3))
@@ -499,10 +502,12 @@ def test_the_rows_are_as_they_were(job, cwd, places, damage) -> None:
     if damage == "gone":
         file.unlink()
     else:
-        file.write_bytes(data[:-20] if damage == "cut" else data.replace(b"r1", b"r9"))
+        junk = {"cut": data[:-20], "changed": data.replace(b"r1", b"r9"), "junk": b"\xff\n", "null": b"null\n"}
+        file.write_bytes(junk[damage])
     done = own.ask("fetch")
     assert done.code == 2
     assert "is not as glm batch submit left it" in done.err
+    assert file.exists() == (damage != "gone")
     # What a crash wrote behind it does not count.
     file.write_bytes(data + b'{"part": 2, "cus')
     assert own.finish().code == 0
