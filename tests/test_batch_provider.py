@@ -397,6 +397,48 @@ def test_a_batch_that_may_have_come_into_being_is_not_asked_for_again(job) -> No
     assert paths(server)[1:] == ["POST /batches", "GET /batches?limit=100", "GET /batches/batch_1"]
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        reply(200, {}),
+        reply(200, {"id": "batch_1"}),
+        reply(200, {"id": 1, "status": "validating"}),
+        reply(200, "[]"),
+        reply(200, "<html>log in</html>", content_type="text/html"),
+        reply(303, "", "Location: /v1/batches/batch_1"),
+        reply(408, {"error": {"message": "too slow"}}),
+        reply(409, {"error": {"message": "there is one already"}}),
+        reply(499, ""),
+    ],
+    ids=["empty", "no-state", "number", "list", "html", "elsewhere", "408", "409", "499"],
+)
+def test_what_is_no_clear_no_may_have_made_a_batch(job, said) -> None:
+    """A batch is asked for once; whether it is there is looked up before it is asked for again."""
+    with served(job, uploaded(), said, reply(200, {"data": [batch()]}), looked("in_progress")) as (server, own):
+        done = own.submit()
+        assert done.code in (2, 5, 13)
+        assert "the same command again looks whether the batch is there" in done.err
+        assert own.parts[0]["state"] == "creating"
+        assert own.submit().code == 0
+    assert paths(server)[1:] == ["POST /batches", "GET /batches?limit=100", "GET /batches/batch_1"]
+
+
+def test_a_list_that_does_not_say_whether_it_goes_on(home, cwd, job) -> None:
+    others = {"data": [batch(identity=f"other_{n}", input_file_id="another") for n in range(20)]}
+    scripts = (uploaded(), [Hold()], reply(200, others), reply(200, {"data": [batch()]}), looked())
+    with served(job, *scripts) as (server, own):
+        with running(home, cwd, *own.submit_arguments(), env=KEYS) as process:
+            wait_for(lambda: len(server.requests) == 2)
+            process.kill()
+            process.wait()
+        assert own.submit().code == 0
+    assert paths(server)[2:] == [
+        "GET /batches?limit=100",
+        "GET /batches?limit=100&after=other_19",
+        "GET /batches/batch_1",
+    ]
+
+
 @pytest.mark.parametrize("status", [429, 200])
 def test_no_money_and_then_some(job, status) -> None:
     broke = reply(status, {"error": {"code": "1113", "message": "Insufficient balance"}})

@@ -158,7 +158,7 @@ def page_of(value: Any) -> tuple[tuple[BatchState, ...], bool]:  # noqa: ANN401 
     if "data" not in page:
         raise _no("a list of batches", value)
     batches = tuple(state_of(each) for each in items(page["data"]))
-    return batches, bool(batches) and page.get("has_more") is True
+    return batches, bool(batches) and page.get("has_more") is not False  # who does not say is asked once more
 
 
 def _fault(fault: Mapping[str, Any]) -> LineFault:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from glmcli.batch.jobs import job as jobs
 from glmcli.batch.writing import now
-from glmcli.errors import GlmError, UsageError
+from glmcli.errors import GlmError, ProtocolError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,8 +84,24 @@ class Submission:
     def _find(self, part: Part) -> BatchState | None:
         """The batch that an earlier command may have asked for, without learning of it."""
         known = {each.batch for each in self.job.parts}
-        fresh = (each for each in self._service.all() if each.input_file == part.file and each.id not in known)
-        return next((each for each in fresh if self._form.uploads or _is_younger(each, part)), None)
+        try:
+            for each in self._service.all():
+                if each.input_file == part.file and each.id not in known and self._is_ours(each, part):
+                    return each
+        except (UsageError, ProtocolError) as error:
+            place = jobs.job_path(self._output)
+            error.fix = f"see at the provider whether there is a batch of {part.file}; if none is, remove {place}"
+            raise
+        return None
+
+    def _is_ours(self, state: BatchState, part: Part) -> bool:
+        """Whether it was made for this part: an address, unlike an uploaded file, may have served others before."""
+        if self._form.uploads:
+            return True
+        if state.created is None:
+            raise ProtocolError(f"there is a batch {state.id} of {part.file}, and nobody says since when")
+        asked = datetime.fromisoformat(part.created).timestamp() if part.created else 0.0
+        return state.created > asked - _CLOCKS
 
     def _created(self, part: Part, state: BatchState) -> None:
         self._saved(part.replace(state=state.state, batch=state.id))
@@ -96,9 +112,3 @@ class Submission:
         self.job = self.job.with_part(part)
         jobs.save(self._output, self.job)
         return part
-
-
-def _is_younger(state: BatchState, part: Part) -> bool:
-    """Whether a batch was made for this part: an address, unlike an uploaded file, may have served others before."""
-    asked = datetime.fromisoformat(part.created).timestamp() if part.created else 0.0
-    return state.created is not None and state.created > asked - _CLOCKS
