@@ -12,7 +12,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from batches import by_id, entries, lines, rows, statuses
+from batches import by_id, entries, error, lines, rows, statuses
 from conftest import CANARY, GLM, environment
 from processes import error_of, read_until, running, wait_for
 from servers import Hold, Server, reply
@@ -482,6 +482,116 @@ def test_fetch_is_killed_and_goes_on(home, cwd, job) -> None:
         "out.jsonl.job.json",
         "out.jsonl.job.rows.jsonl",
     }
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        (reply(200, {"error": {"code": "1302", "message": "slow down"}}), "part-1.output:1 is no line of answers"),
+        (reply(200, {"code": 500, "msg": "404 NOT_FOUND", "success": False}), "part-1.output:1 is no line of answers"),
+        (reply(200, json.dumps([answered("r0"), answered("r1")])), "part-1.output:1 is no line of answers"),
+        (reply(200, lines([answered("r0"), answered("r1")])[:-90]), "part-1.output:2 is no line of answers"),
+        (reply(200, b"\x1f\x8b\x08\x00\x00"), "part-1.output:1 is no line of answers"),
+        (reply(200, "\n"), "it is completed, and its files are empty"),
+    ],
+    ids=["refusal", "flat", "array", "torn", "packed", "empty"],
+)
+def test_what_is_no_file_of_answers_is_fetched_again(job, said, why) -> None:
+    ended = looked("completed", output_file_id="out_1")
+    whole = content(answered("r0"), answered("r1"))
+    with served(job, uploaded(), looked(), looked(), ended, said, ended, whole) as (_, own):
+        own.submit()
+        done = own.ask("fetch")
+        assert done.code == 13
+        assert error(done).endswith(why)
+        assert own.parts[0]["fetched"] is False
+        assert own.ask("fetch").code == 0
+    assert statuses(own.output) == {"r0": "ok", "r1": "ok"}
+
+
+def test_a_line_that_nobody_can_read_stays_on_the_disk(job, cwd) -> None:
+    """It is paid for: the others are written, and the file is left to those who can."""
+    broken = lines([answered("r0"), answered("r1")]).encode().replace(b"to r0", b"to \xff")
+    ended = looked("completed", output_file_id="out_1")
+    with served(job, uploaded(), looked(), looked(), ended, reply(200, broken)) as (_, own):
+        own.submit()
+        done = own.ask("fetch")
+    assert done.code == 11
+    assert "part 1: out.jsonl.job.part-1.output stays: line 1 is no line of answers" in done.err
+    assert (cwd / "out.jsonl.job.part-1.output").read_bytes() == broken
+    assert statuses(own.output) == {"r1": "ok"}
+
+
+def test_ids_that_became_numbers(job) -> None:
+    ended = looked("completed", output_file_id="out_1")
+    numbers = [answered("r0") | {"custom_id": number} for number in (7, 8)]
+    with served(job, uploaded(), looked(), looked(), ended, content(*numbers)) as (_, own):
+        own.write([{"id": "7", "prompt": "a"}, {"id": "8", "prompt": "b"}])
+        own.submit()
+        assert own.ask("fetch").code == 0
+    assert statuses(own.output) == {"7": "ok", "8": "ok"}
+
+
+def two_models() -> list[dict[str, Any]]:
+    """Rows that make two parts: a1 in the first, b1 in the second."""
+    form = {"method": "POST", "url": "/v1/chat/completions"}
+    turns = [{"role": "user", "content": "hi"}]
+    models = {"a1": "glm-4-flash", "b1": "glm-4-plus"}
+    return [{"custom_id": name, **form, "body": {"model": model, "messages": turns}} for name, model in models.items()]
+
+
+GONE = reply(404, {"error": {"message": "no such thing"}})
+BOTH = (
+    uploaded(),
+    looked(),
+    uploaded("file_2"),
+    looked(identity="batch_2", input_file_id="file_2"),
+    looked(),
+    looked(identity="batch_2"),
+)
+
+
+@pytest.mark.parametrize(
+    "scripts",
+    [
+        (GONE, looked("completed", "batch_2", output_file_id="out_2"), content(answered("b1"))),
+        (
+            looked("completed", output_file_id="out_1"),
+            looked("completed", "batch_2", output_file_id="out_2"),
+            GONE,
+            content(answered("b1")),
+        ),
+    ],
+    ids=["batch", "file"],
+)
+def test_one_part_that_is_gone_keeps_no_other_from_the_output(job, scripts) -> None:
+    with served(job, *BOTH, *scripts, asked=("-P", "bigmodel")) as (_, own):
+        own.write(two_models())
+        assert own.submit().code == 0
+        done = own.ask("fetch")
+    assert done.code == 2
+    assert error(done).startswith("part 1: bigmodel: ")
+    assert "is the key that of the account which submitted it?" in done.err
+    assert statuses(own.output) == {"b1": "ok"}
+    assert [part["fetched"] for part in own.parts] == [False, True]
+
+
+def test_an_output_that_is_lost_again_while_it_is_brought_back(home, cwd, job) -> None:
+    ended = looked("completed", output_file_id="out_1"), looked("completed", "batch_2", output_file_id="out_2")
+    files = content(answered("a1")), content(answered("b1"))
+    scripts = (*BOTH, *ended, *files, *ended, files[0], [Hold()], ended[1], files[1])
+    with served(job, *scripts, asked=("-P", "bigmodel")) as (server, own):
+        own.write(two_models())
+        own.submit()
+        assert own.ask("fetch").code == 0
+        own.output.unlink()
+        with running(home, cwd, "batch", "fetch", "out.jsonl", "--base-url", server.url, env=KEYS) as process:
+            wait_for(lambda: len(server.requests) == 14)
+            process.kill()
+            process.wait()
+        assert statuses(own.output) == {"a1": "ok"}
+        assert own.ask("fetch").code == 0
+    assert statuses(own.output) == {"a1": "ok", "b1": "ok"}
 
 
 def test_an_output_that_was_lost_is_fetched_again(job, places) -> None:
