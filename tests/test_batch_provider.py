@@ -439,6 +439,33 @@ def test_a_list_that_does_not_say_whether_it_goes_on(home, cwd, job) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        (reply(200, {"data": [batch(input_file_id="https://cos.example/x")], "has_more": False}), 13),
+        (reply(404, {"error": {"message": "no lists here"}}), 2),
+    ],
+    ids=["no-age", "no-list"],
+)
+def test_where_nobody_knows_whether_there_is_a_batch(home, cwd, job, said, code) -> None:
+    """It is not asked for again; a person has to look."""
+    url = "https://cos.example/x"
+    with served(job, [Hold()], said, asked=("-m", "tokenhub/glm-5")) as (server, own):
+        with running(home, cwd, *own.submit_arguments(), "--input-url", url, env=KEYS) as process:
+            wait_for(lambda: server.requests)
+            process.kill()
+            process.wait()
+        done = own.submit("--input-url", url)
+        assert done.code == code
+        assert (
+            f"see at the provider whether there is a batch of {url}; if none is, remove out.jsonl.job.json" in done.err
+        )
+        stopped = own.ask("cancel")
+        assert stopped.code == 11
+        assert error_of(stopped.err) == "nobody knows yet whether there is a batch of part 1: it was asked for"
+    assert paths(server) == ["POST /batches", "GET /batches?limit=100"]
+
+
 @pytest.mark.parametrize("status", [429, 200])
 def test_no_money_and_then_some(job, status) -> None:
     broke = reply(status, {"error": {"code": "1113", "message": "Insufficient balance"}})
@@ -604,6 +631,36 @@ def test_an_output_that_was_lost_is_fetched_again(job, places) -> None:
     assert len(by_id(own.output)) == 2
 
 
+def test_a_run_does_not_pay_for_rows_that_are_under_way(job, glm, places) -> None:
+    place = ("--base-url", places["bigmodel"])
+    own = job(*BIGMODEL, *place)
+    own.write(rows(2))
+    own.submit()
+    done = glm("batch", "run", "in.jsonl", "-O", "out.jsonl", *BIGMODEL, *place, env=KEYS)
+    assert done.code == 2
+    assert error_of(done.err) == "2 rows of out.jsonl are under way in batches of bigmodel, and would be paid twice"
+    assert own.finish().code == 0
+    own.write(rows(3))
+    assert glm("batch", "run", "in.jsonl", "-O", "out.jsonl", *BIGMODEL, *place, env=KEYS).code == 0
+    assert len(by_id(own.output)) == 3
+
+
+def test_one_output_has_one_job_by_whatever_name(job, cwd, glm, places) -> None:
+    (cwd / "link.jsonl").symlink_to("out.jsonl")
+    own = job(*BIGMODEL, "--base-url", places["bigmodel"])
+    own.write(rows(2))
+    assert own.submit().code == 0
+    arguments = (*BIGMODEL, "--base-url", places["bigmodel"])
+    again = glm("batch", "submit", "in.jsonl", "-O", "link.jsonl", *arguments, env=KEYS)
+    assert again.code == 0
+    assert "2 rows are under way already" in again.err
+    assert (cwd / "link.jsonl").is_symlink()
+    assert own.ask("status", name="link.jsonl").text.count("batch_") == 1
+    other = glm("batch", "submit", "in.jsonl", "-O", "x.job.json", *arguments, env=KEYS)
+    assert other.code == 2
+    assert error_of(other.err) == "--output: x.job.json is called as a job file is"
+
+
 def test_two_commands_do_not_write_one_output(home, cwd, job) -> None:
     with served(job, [Hold()]) as (server, own), running(home, cwd, *own.submit_arguments(), env=KEYS):
         wait_for(lambda: server.requests)
@@ -634,6 +691,80 @@ def test_a_row_that_asks_another_thing_meanwhile(job, places) -> None:
     assert done.code == 2
     assert "'r0' asks another thing" in done.err
     assert len(own.parts) == 1
+
+
+def test_a_job_of_which_there_is_no_batch_holds_nobody_up(job) -> None:
+    """The place or the model was wrong: what to do is said, and nothing is lost by it."""
+    refused = reply(404, {"error": {"code": "1211", "message": "not in the Batch API"}})
+    scripts = (uploaded(), refused, uploaded("file_2"), looked(), looked())
+    fix = "nothing of it is a batch yet: remove out.jsonl.job.json to submit the rows as they are now"
+    with served(job, *scripts) as (server, own):
+        assert own.submit().code == 2
+        assert "the same glm batch submit again brings the rest" in own.ask("fetch").err
+        assert fix in own.submit("-m", "bigmodel/glm-4-plus").err
+        elsewhere = own.submit("--base-url", "http://127.0.0.1:9/v1")
+        assert elsewhere.code == 2
+        assert fix in elsewhere.err
+        assert len(server.requests) == 2
+        own.file.unlink()
+        assert own.submit("-m", "bigmodel/glm-4-plus").code == 0
+    assert [part["model"] for part in own.parts] == ["glm-4-plus"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"provider": 5},
+        {"rows_bytes": None},
+        {"rows_bytes": "9"},
+        {"parts": {}},
+        {"batch": None},
+        {"batch": 5},
+        {"batch": "\ud800"},
+        {"number": "1"},
+        {"number": 2},
+        {"model": []},
+        {"created": "yesterday"},
+        {"fetched": 0},
+    ],
+    ids=lambda change: json.dumps(change)[1:-1],
+)
+def test_a_job_file_that_somebody_changed(job, change) -> None:
+    with served(job, uploaded(), looked(), looked()) as (server, own):
+        own.submit()
+        value = json.loads(own.file.read_bytes())
+        place = value if change.keys() <= value.keys() else value["parts"][0]
+        place |= change
+        own.file.write_text(json.dumps(value))
+        for done in (own.ask("status"), own.ask("fetch"), own.submit()):
+            assert done.code == 2
+            assert error_of(done.err) == "cannot read out.jsonl.job.json: it is not what glm batch submit writes"
+        assert len(server.requests) == 3
+
+
+def test_nothing_is_left_of_a_job_that_was_not_made(job, cwd) -> None:
+    own = job(*BIGMODEL)
+    own.write([])
+    assert own.submit().code == 0
+    own.write([*rows(2), {"id": "r0", "prompt": "again"}])
+    assert own.submit().code == 2
+    own.write(rows(1))
+    assert own.submit("-m", "modelstudio/glm-5").code == 2
+    assert [path.name for path in cwd.iterdir()] == ["in.jsonl"]
+
+
+def test_a_key_in_columns_or_in_an_address_is_not_remembered(job, cwd) -> None:
+    with served(job, uploaded(), looked(), looked(), count=0) as (_, own):
+        own.write([{"id": "r0", "prompt": "hi", "note": f"mine: {CANARY}"}])
+        assert own.submit(may_hold_key=(own.input,)).code == 0
+        kept = json.loads((cwd / "out.jsonl.job.rows.jsonl").read_bytes())
+        assert kept["columns"] == {"note": "mine: ***"}
+        own.input.unlink()
+    tokenhub = job("-m", "tokenhub/glm-5")
+    tokenhub.write(rows(1))
+    done = tokenhub.submit("--input-url", f"https://cos.example/x?k={CANARY}", "-O", "b.jsonl")
+    assert done.code == 2
+    assert error_of(done.err) == "--input-url: it holds a key, and would be remembered"
 
 
 def test_duplicates_are_refused_before_anything_is_sent(job) -> None:
@@ -723,6 +854,23 @@ def test_tokenhub_reads_the_lines_at_an_address(job, cwd) -> None:
     assert sent == ["https://cos.example/lines.jsonl", "https://cos.example/more.jsonl"]
     bigmodel = job(*BIGMODEL)
     assert bigmodel.submit("--input-url", "https://cos.example/x", "-O", "b.jsonl").code == 2
+
+
+def test_lines_are_those_that_would_be_submitted(job, glm, places, cwd) -> None:
+    """What the output has answers to, and what is under way, is not paid again by way of a file."""
+    place = ("--base-url", places["tokenhub"])
+    own = job("-m", "tokenhub/glm-5", *place)
+    own.write(rows(1))
+    assert glm("batch", "run", "in.jsonl", "-O", "out.jsonl", "-m", "tokenhub/glm-5", *place, env=KEYS).code == 0
+    own.write(rows(3))
+    assert own.submit("--lines", "lines.jsonl").code == 0
+    assert [line["custom_id"] for line in entries(cwd / "lines.jsonl")] == ["r1", "r2"]
+    for taken in ("in.jsonl", "out.jsonl"):
+        before = (cwd / taken).read_bytes()
+        done = own.submit("--lines", taken)
+        assert done.code == 2
+        assert "name the same file" in error_of(done.err)
+        assert (cwd / taken).read_bytes() == before
 
 
 # How lines end
@@ -887,6 +1035,74 @@ def test_cancel(job, places) -> None:
     assert "\tcancelling\t" in done.text
     assert own.finish().code == 11
     assert len(by_id(own.output)) == 2, "what was done by then"
+
+
+@pytest.mark.parametrize(("now", "code"), [("completed", 0), ("in_progress", 2)])
+def test_a_part_that_cannot_be_cancelled_stops_no_other(job, now, code) -> None:
+    going = looked("in_progress"), looked("in_progress", "batch_2")
+    refused = reply(400, {"error": {"message": "it cannot be cancelled"}})
+    scripts = (*BOTH, *going, refused, looked(now), looked("cancelling", "batch_2"))
+    with served(job, *scripts, asked=("-P", "bigmodel")) as (server, own):
+        own.write(two_models())
+        own.submit()
+        done = own.ask("cancel")
+    assert done.code == code
+    assert f"part 1 of 2\tbatch_1\t{now}\t" in done.text
+    assert "part 2 of 2\tbatch_2\tcancelling\t" in done.text
+    assert paths(server)[-1] == "POST /batches/batch_2/cancel"
+
+
+def test_status_shows_what_is_there_beside_what_is_not(job) -> None:
+    with served(job, *BOTH, GONE, looked("a\tb\nc", "batch_2"), asked=("-P", "bigmodel")) as (_, own):
+        own.write(two_models())
+        own.submit()
+        done = own.ask("status")
+    assert done.code == 2
+    assert error_of(done.err).startswith("part 1: bigmodel: ")
+    assert done.text.splitlines() == [
+        "part 1 of 2\tbatch_1\tvalidating\tnot found",
+        "part 2 of 2\tbatch_2\ta b c\tno counts yet",
+    ]
+
+
+def test_status_of_what_is_not_a_batch_yet(job) -> None:
+    broke = reply(429, {"error": {"code": "1113", "message": "Insufficient balance"}})
+    with served(job, uploaded(), broke) as (_, own):
+        own.submit()
+        done = own.ask("status", "--json")
+    (part,) = json.loads(done.text)["parts"]
+    assert part == {
+        "part": 1,
+        "model": "glm-4-flash",
+        "lines": 2,
+        "fetched": False,
+        "batch_id": None,
+        "state": "uploaded",
+        "ended": False,
+        "total": None,
+        "completed": None,
+        "failed": None,
+        "created": None,
+        "age": None,
+        "input_file_id": "file_1",
+        "output_file_id": None,
+        "error_file_id": None,
+        "errors": [],
+    }
+
+
+def test_waiting_has_a_deadline_and_poll_belongs_to_it(job) -> None:
+    with served(job, uploaded(), looked(), looked(), looked("in_progress")) as (server, own):
+        own.submit()
+        done = own.ask("status", "--wait", "--deadline", "1")  # the second look is due after ten
+        assert done.code == 6
+        assert error(done) == "bigmodel: the deadline of 1 s has passed"
+        asked = len(server.requests)
+        alone = own.ask("status", "--poll", "5")
+        assert alone.code == 2
+        assert error_of(alone.err) == "--poll says how often --wait looks"
+        assert own.ask("status", "-P", "bigmodel", name="").code == 2
+        assert len(server.requests) == asked
 
 
 def test_lists_have_pages(glm) -> None:
