@@ -99,7 +99,7 @@ def _piped(options: Options, stdin: Stdin) -> str | None:
     if options.no_stdin:
         return None
     if stdin.is_fed or options.prompt == _STDIN:
-        return decode(stdin.read("the prompt"), "stdin")
+        return decode(stdin.read("the prompt", may_be_ignored=True), "stdin")
     needed = not (options.prompt or options.messages or options.attach)
     if needed and not stdin.is_claimed and os.isatty(STDIN):
         raise UsageError(message="no prompt", fix='give one, as in glm ask "Who are you", or pipe it in')

@@ -46,7 +46,8 @@ class RowForm:
 
     Attributes:
         fields: the fields of Options that the file sets, with `x` for what each row fills in.
-        open: the fields of the conversation that rows fill in, and the names in them.
+        open: the fields of the conversation that rows must fill in, and the names in them without a value.
+        names: those that rows may fill in, and the names in them without a --var.
     """
 
     def __init__(self, path: str, variables: tuple[str, ...], stdin: Stdin) -> None:
@@ -60,6 +61,7 @@ class RowForm:
         self._folder = _folder(path)
         self.fields = _options(self._template.sample, self._folder)
         self.open = self._template.open
+        self.names = self._template.names
 
     def fill(self, names: Iterable[str], variables: Mapping[str, str]) -> dict[str, Any]:
         """The fields of Options that these parts of the file set, filled with the values of a row.

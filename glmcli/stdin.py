@@ -28,6 +28,8 @@ class Limit(Record):
 
 # A window of a million tokens holds 4 to 8 MB of text; more than this is a mistake, found before it is sent.
 TEXT = Limit(32 << 20, "32 MiB (33554432 bytes), more than any model reads", "send a part of it")
+_FEED = "pipe something in, or name a file"
+_IGNORE = "--no-stdin ignores it"
 _SILENCE = 2.0  # seconds until we say what we wait for
 _CHUNK = 1 << 16
 _LONGEST = 86400.0  # seconds that one wait may take; the system refuses very long ones
@@ -74,7 +76,7 @@ class Stdin:
         try:
             mode = os.fstat(STDIN).st_mode
         except OSError as error:
-            raise _unreadable(error) from error
+            raise _unreadable(error, _IGNORE) from error
         return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or stat.S_ISREG(mode)
 
     @property
@@ -91,8 +93,8 @@ class Stdin:
         """Keep stdin for one who reads it later, or, where nothing is sent, never."""
         self._reserved = owner
 
-    def read(self, owner: str, limit: Limit = TEXT) -> bytes:
-        """All bytes until the end.
+    def read(self, owner: str, limit: Limit = TEXT, *, may_be_ignored: bool = False) -> bytes:
+        """All bytes until the end; `may_be_ignored` says that --no-stdin is a flag of the command, and about them.
 
         Raises:
             UsageError: another has claimed it, or there is too much.
@@ -100,7 +102,7 @@ class Stdin:
         """
         self._claim(owner)
         data = bytearray()
-        for chunk in self._chunks(owner, "Ctrl-D ends it, --no-stdin ignores it"):
+        for chunk in self._chunks(owner, may_be_ignored=may_be_ignored):
             data += chunk
             if len(data) > limit.size:
                 raise UsageError(message=f"stdin holds more than {limit.words}", fix=limit.fix)
@@ -114,7 +116,21 @@ class Stdin:
             NetworkError: later: the deadline passed first.
         """
         self._claim(owner)
-        return self._chunks(owner, "Ctrl-D ends it")
+        return self._chunks(owner)
+
+    def again(self, owner: str) -> Callable[[], Iterator[bytes]] | None:
+        """What gives the bytes of a file piece by piece, each time from where it stands now; None if it is no file.
+
+        Who reads it after us finds it at its end, once all has been read. Claimed at once if it is a file.
+
+        Raises:
+            UsageError: another has claimed it; or, later, it cannot be read.
+        """
+        if self._lost or not stat.S_ISREG(os.fstat(STDIN).st_mode):
+            return None
+        self._claim(owner)
+        begin = os.lseek(STDIN, 0, os.SEEK_CUR)
+        return lambda: _pieces(begin)
 
     def open(self, owner: str) -> IO[bytes]:
         """Its bytes as a file, for what is read in lines, when the first of them are there.
@@ -133,22 +149,21 @@ class Stdin:
             raise UsageError(message=f"stdin is wanted twice: by {other} and by {owner}", fix="use a file for one")
         self._owner = owner
         if self._lost:
-            raise UsageError(
-                message=f"{owner} reads stdin, but stdin is closed", fix="pipe something in, or name a file"
-            )
+            raise UsageError(message=f"{owner} reads stdin, but stdin is closed", fix=_FEED)
 
-    def _chunks(self, owner: str, way_out: str) -> Iterator[bytes]:
+    def _chunks(self, owner: str, *, may_be_ignored: bool = False) -> Iterator[bytes]:
         silent = True
-        while chunk := self._chunk(owner, way_out, silent=silent):
-            silent = False
-            yield chunk
+        way_out = "Ctrl-D ends it" + f", {_IGNORE}" * may_be_ignored
+        try:
+            while chunk := self._chunk(owner, way_out, silent=silent):
+                silent = False
+                yield chunk
+        except OSError as error:
+            raise _unreadable(error, _IGNORE if may_be_ignored else _FEED) from error
 
     def _chunk(self, owner: str, way_out: str, *, silent: bool) -> bytes:
         self._wait(owner, way_out, silent=silent)
-        try:
-            return os.read(STDIN, _CHUNK)
-        except OSError as error:
-            raise _unreadable(error) from error
+        return os.read(STDIN, _CHUNK)
 
     def _wait(self, owner: str, way_out: str, *, silent: bool) -> None:
         waiting_since = time.monotonic()
@@ -180,8 +195,19 @@ class Stdin:
         return min(patience, _LONGEST)
 
 
-def _unreadable(error: OSError) -> UsageError:
-    return UsageError(message=f"cannot read stdin: {error.strerror}", fix="--no-stdin ignores it")
+def _pieces(at: int) -> Iterator[bytes]:
+    """The bytes of a file from this place, which are read past the place where others stand in it."""
+    try:
+        while piece := os.pread(STDIN, _CHUNK, at):
+            at += len(piece)
+            yield piece
+        os.lseek(STDIN, at, os.SEEK_SET)
+    except OSError as error:
+        raise _unreadable(error, _FEED) from error
+
+
+def _unreadable(error: OSError, fix: str) -> UsageError:
+    return UsageError(message=f"cannot read stdin: {error.strerror}", fix=fix)
 
 
 def read_file(path: str, name: str, stdin: Stdin, limit: Limit = TEXT) -> bytes:

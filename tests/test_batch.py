@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 from batches import KEY, by_id, entries, error, flags, lines, rows, statuses
-from conftest import CANARY, GLM, environment
+from conftest import CANARY, GLM, Done, environment
 from fleet import Fleet, Said, answered, prompt_of, refused
 from fronts import Front, Tunnels, at, tls
 from jsonschema import Draft202012Validator
@@ -72,6 +72,21 @@ def test_a_row_without_a_variable_is_that_rows_fault(asks, cwd) -> None:
     assert found["b"]["status"] == "ok"
 
 
+DEFAULTS = "vars: {lang: French}\nsystem: Write {{lang}}.\nprompt: '{{lang}}: {{text}}'\n"
+
+
+@pytest.mark.parametrize(("more", "lang"), [((), "German"), (("--var", "lang=Dutch"), "Dutch")])
+def test_a_value_is_the_same_wherever_it_stands(asks, fleet, more, lang) -> None:
+    """A row's counts before a default of the request file, and --var before both, as flags do."""
+    values = [{"vars": {"text": "a", "lang": "German"}}, {"vars": {"text": "b"}}]
+    assert asks({"in.jsonl": lines(values), "ask.yaml": DEFAULTS}, "-f", "ask.yaml", "-j", "1", *more).code == 0
+    rest = "Dutch" if more else "French"
+    assert [turns(body) for body in fleet.bodies] == [
+        [("system", f"Write {lang}."), ("user", f"{lang}: a")],
+        [("system", f"Write {rest}."), ("user", f"{rest}: b")],
+    ]
+
+
 def test_what_a_row_says_is_not_expanded_again(asks, fleet) -> None:
     asks(
         {"in.jsonl": lines([{"vars": {"topic": "{{question}}", "question": "{{topic}}"}}]), "f.yaml": FORM},
@@ -95,6 +110,10 @@ def test_turns_of_a_row(asks, fleet) -> None:
 WEATHER = {"type": "function", "function": {"name": "weather", "description": "", "parameters": {"type": "object"}}}
 
 
+def user(text):
+    return {"role": "user", "content": text}
+
+
 def openai(identity, **body):
     return {"custom_id": identity, "method": "POST", "url": "/v1/chat/completions", "body": body}
 
@@ -116,6 +135,79 @@ def test_openai_lines(glm, fleet, cwd) -> None:
     assert (model["model"], model["max_tokens"]) == ("glm-4.7", 9)
     assert tools["tools"] == [WEATHER]
     assert [entry["model"] for entry in entries(cwd / "out.jsonl")] == ["glm-5", "glm-4.7", "glm-5"]
+
+
+HI = {"role": "user", "content": "hi"}
+CALL = {"id": "c", "function": {"name": "f", "arguments": "{}"}}
+BAD_BODIES = [
+    ({"max_tokens": "9"}, "body.max_tokens must be an integer, not a string"),
+    ({"max_tokens": 1.5}, "body.max_tokens must be an integer, not a number (1.5)"),
+    ({"seed": True}, "body.seed must be an integer, not a boolean (true)"),
+    ({"temperature": "0"}, "body.temperature must be a number, not a string"),
+    ({"model": 5}, "body.model must be a string, not a number (5); quote it"),
+    ({"model": ""}, "body.model must not be empty"),
+    ({"enable_thinking": "yes"}, "body.enable_thinking must be true or false, not a string"),
+    ({"thinking": True}, "body.thinking is not what a chat completion has there"),
+    ({"thinking": {"type": "enabled", "budget": 5}}, "body.thinking: 'budget' cannot be sent"),
+    ({"tool_choice": 5}, "body.tool_choice is not what a chat completion has there"),
+    ({"stop": 5}, "body.stop is not what a chat completion has there"),
+    ({"stop": ["a", 5]}, "body.stop[1] must be a string, not a number (5); quote it"),
+    ({"tools": {}}, "body.tools is not what a chat completion has there"),
+    ({"tools": [5]}, "body.tools[0] is neither a function nor another kind of tool"),
+    ({"tools": [WEATHER, None]}, "body.tools[1] is neither a function nor another kind of tool"),
+    ({"tools": [{"type": "function"}]}, "body.tools[0] is neither a function nor another kind of tool"),
+    ({"tools": [{"type": "function", "function": {"name": ""}}]}, "body.tools[0].function.name must not be empty"),
+    (
+        {"tools": [{"type": "function", "function": {"name": "f", "parameters": 5}}]},
+        "body.tools[0].function.parameters must be a mapping, not a number (5)",
+    ),
+    (
+        {"tools": [{"type": "function", "function": {"name": "f", "strict": True}}]},
+        "body.tools[0].function: 'strict' cannot be sent",
+    ),
+    ({"messages": [HI | {"name": "Ann"}]}, "body.messages[0]: 'name' cannot be sent"),
+    ({"messages": [{"role": ["user"]}]}, "body.messages[0] has no role of system, user, assistant, tool"),
+    (
+        {"messages": [HI, {"role": "assistant", "tool_calls": 5}]},
+        "body.messages[1].tool_calls must be a list, not a number (5)",
+    ),
+    (
+        {"messages": [HI, {"role": "assistant", "content": "x", "reasoning_content": 5}]},
+        "body.messages[1].reasoning_content must be a string, not a number (5); quote it",
+    ),
+    (
+        {"messages": [{"role": "user", "content": [{"type": "image_url"}]}]},
+        "body.messages[0].content: image_url has no url",
+    ),
+    (
+        {"messages": [{"role": "user", "content": [{"type": ["x"]}]}]},
+        "body.messages[0].content has a part that is no text, image_url, video_url, file_url",
+    ),
+]
+
+
+def test_openai_lines_that_are_wrong(asks, fleet, cwd) -> None:
+    """Each is a fault of its own row, whatever stands where."""
+    values = [openai(f"r{at}", **{"messages": [HI], **body}) for at, (body, _) in enumerate(BAD_BODIES)]
+    done = asks({"in.jsonl": lines([*values, openai("good", messages=[HI])])})
+    assert done.code == 15, done.err
+    found = by_id(cwd / "out.jsonl")
+    assert found.pop("good")["status"] == "ok"
+    said = [found[f"r{at}"]["error"]["message"] for at in range(len(BAD_BODIES))]
+    assert said == [f"in.jsonl:{line}: {why}" for line, (_, why) in enumerate(BAD_BODIES, 1)]
+    assert fleet.asked == ["hi"]
+
+
+def test_what_is_empty_in_an_openai_line_says_nothing(asks, fleet) -> None:
+    """As libraries write it who fill in what nobody set."""
+    turn = {"role": "assistant", "content": None, "refusal": None, "annotations": [], "tool_calls": [CALL]}
+    result = {"role": "tool", "name": "f", "tool_call_id": "c", "content": "sunny"}
+    strict = {"type": "function", "function": WEATHER["function"] | {"strict": False}}
+    values = [openai("a", messages=[HI | {"name": None}, turn, result], max_tokens=None, stop=[], tools=[strict])]
+    assert asks({"in.jsonl": lines(values)}).code == 0
+    (body,) = fleet.bodies
+    assert body["tools"] == [WEATHER]
+    assert [turn["role"] for turn in body["messages"]] == ["user", "assistant", "tool"]
 
 
 def test_a_flag_overrides_the_body(asks, fleet) -> None:
@@ -158,12 +250,81 @@ def test_csv_fills_a_request_file(asks, fleet, cwd) -> None:
     assert by_id(cwd / "out.jsonl")["a"]["columns"]["my note"] == "two\nlines"
 
 
-def test_csv_that_lacks_a_column(asks, fleet, cwd) -> None:
-    done = asks({"in.csv": "id,topic\na,tea\nb,milk\n", "ask.yaml": FORM}, "-f", "ask.yaml")
-    assert done.code == 15
+TABLE = "id,topic\na,tea\nb,milk\n"
+COLUMNS = "the columns are 'id', 'topic'; --var question=… gives all rows the same"
+IN_VARS = (
+    """a row has its values in vars, as in {"vars": {"question": "…"}}; --var question=… gives all rows the same"""
+)
+NO_ROW_HAS_IT = {
+    "a table": ("in.csv", TABLE, "in.csv:1", COLUMNS),
+    "a table of bad rows": ("in.csv", "id,topic\na,tea,2\n", "in.csv:1", COLUMNS),
+    "many columns": (
+        "in.tsv",
+        "topic\t" + "\t".join(f"c{number}" for number in range(5000)) + "\n",
+        "in.tsv:1",
+        COLUMNS.replace("'id', 'topic'", "'topic', 'c0', 'c1', 'c2', 'c3', 'c4', 'c5', 'c6', 'c7' and 4992 more"),
+    ),
+    "JSON lines": ("in.jsonl", lines([{"vars": {"topic": "tea"}}, {"vars": {"topic": "milk"}}]), "in.jsonl", IN_VARS),
+    "a bad row among them": ("in.jsonl", '{"vars": {"topic": "tea"}}\n{\n', "in.jsonl", IN_VARS),
+    "YAML": ("in.yaml", "vars: {topic: tea}\n---\nquestion: misplaced\nvars: {topic: tea}\n", "in.yaml", IN_VARS),
+}
+
+
+@pytest.mark.parametrize(("name", "text", "place", "fix"), NO_ROW_HAS_IT.values(), ids=NO_ROW_HAS_IT)
+def test_a_value_that_no_row_has(asks, fleet, cwd, *, name, text, place, fix) -> None:
+    """A typo in the template is no fault of every row."""
+    for more in ((), ("--keep-changed",), ("--redo-changed",)):
+        done = asks({name: text, "ask.yaml": FORM}, "-f", "ask.yaml", *more)
+        assert done.code == 2
+        assert done.err == (f"glm: error: {place}: no row has question, which the request file wants\n  fix: {fix}\n")
     assert fleet.asked == []
-    said = {entry["error"]["message"] for entry in entries(cwd / "out.jsonl")}
-    assert said == {f"in.csv:{line}: the row has no question, which the request file wants" for line in (2, 3)}
+    assert not (cwd / "out.jsonl").exists()
+    assert asks({name: text, "ask.yaml": FORM}, "-f", "ask.yaml", "--var", "question=Which").code in {0, 15}
+
+
+ASKS_NOTHING = {
+    "a table": ("in.csv", "id,Prompt,=x\na,Who?,1\n", "in.csv:1", "the columns are 'id', 'Prompt', '=x'; "),
+    "JSON lines": ("in.jsonl", '{"vars":{"question":"Who?"}}\n{\n', "in.jsonl", ""),
+}
+
+
+@pytest.mark.parametrize(("name", "text", "place", "there"), ASKS_NOTHING.values(), ids=ASKS_NOTHING)
+@pytest.mark.parametrize("form", ["system: Be brief.", "temperature: 0.5"])
+def test_rows_none_of_which_asks_anything(asks, fleet, *, form, name, text, place, there) -> None:
+    done = asks({name: text, "ask.yaml": form}, "-f", "ask.yaml")
+    assert done.err == (
+        f"glm: error: {place}: no row asks anything\n"
+        f"  fix: {there}call the question prompt, or ask with -f FILE, as in prompt: '{{{{NAME}}}}?'\n"
+    )
+    assert (done.code, fleet.asked) == (2, [])
+
+
+def test_a_table_beside_what_is_attached(asks, fleet) -> None:
+    files = {"in.csv": "id,topic\na,tea\n", "note": "Who?", "ask.yaml": "system: '{{topic}}'\nattach: [note]\n"}
+    assert asks(files, "-f", "ask.yaml").code == 0
+    assert turns(fleet.bodies[0]) == [("system", "tea"), ("user", "note:\n\nWho?")]
+
+
+def test_a_value_that_no_row_of_a_pipe_has(asks, fleet) -> None:
+    files = {"ask.yaml": FORM}
+    done = asks(files, "-f", "ask.yaml", "--format", "csv", stdin=TABLE.encode(), name="-")
+    assert (done.code, error(done)) == (2, "<stdin>:1: no row has question, which the request file wants")
+    done = asks(files, "-f", "ask.yaml", stdin=b"one\n", name="-")
+    assert (done.code, error(done)) == (2, "<stdin>: no row has topic, which the request file wants")
+    assert "fix: a line of text is a prompt alone; --var topic=" in done.err
+    done = asks(files, "--files0", "-", "-f", "ask.yaml", stdin=b"ask.yaml\0")
+    assert (done.code, error(done)) == (2, "<stdin>: no row has question, topic, which the request file wants")
+    assert "fix: a file has its {{path}} alone; --var question=" in done.err
+    assert fleet.asked == []
+
+
+def test_a_row_that_says_itself_what_others_lack(asks, fleet, cwd) -> None:
+    """What a row says takes the place of a template, which then wants nothing of it."""
+    values = [{"id": "b", "vars": {}}, {"id": "a", "prompt": "own"}, openai("c", messages=[user("body")])]
+    done = asks({"in.jsonl": lines(values), "ask.yaml": "prompt: '{{question}}'"}, "-f", "ask.yaml")
+    assert done.code == 15
+    assert statuses(cwd / "out.jsonl") == {"a": "ok", "b": "invalid", "c": "ok"}
+    assert sorted(fleet.asked) == ["body", "own"]
 
 
 def test_csv_with_a_record_that_is_too_short(asks, cwd) -> None:
@@ -188,6 +349,83 @@ def test_text_on_stdin(asks, fleet, cwd) -> None:
     assert done.code == 0, done.err
     assert sorted(fleet.asked) == ["  two ", "one", "three"]
     assert sorted(entry["line"] for entry in entries(cwd / "out.jsonl")) == [1, 3, 4]
+
+
+@pytest.fixture
+def redirected(home, cwd, fleet):
+    """A script of bash in which `run` is a batch of what stands on stdin."""
+
+    def run(script, **env):
+        given = f'run() {{ "$GLM" batch run - -O out.jsonl {" ".join(flags(fleet))} "$@"; }}\n'
+        done = shell(given + script, home, cwd, **KEY, **env)
+        return Done(done.returncode, done.stdout, done.stderr.decode())
+
+    return run
+
+
+@pytest.mark.parametrize("count", [3, 5000])
+def test_a_file_on_stdin_is_read_from_where_it_stands(redirected, cwd, count) -> None:
+    (cwd / "in").write_text("a header\n" + lines(rows(count)))
+    done = redirected("{ read header; run --ordered; cat; } <in")
+    assert (done.code, done.out) == (0, b""), done.err
+    assert [entry["line"] for entry in entries(cwd / "out.jsonl")] == [*range(1, count + 1)]
+
+
+def test_a_file_on_stdin_is_judged_before_anything_is_sent(redirected, fleet, cwd) -> None:
+    (cwd / "in").write_text(lines([{"id": "a", "prompt": "1"}, {"id": "b", "prompt": "2"}, {"id": "a", "prompt": "3"}]))
+    done = redirected("{ run; echo $?; cat; } <in")
+    assert error(done) == "<stdin>:3: the id 'a' stands on line 1 too"
+    assert done.text == "2\n" + (cwd / "in").read_text()  # nothing was taken either
+    assert fleet.asked == []
+    assert not (cwd / "out.jsonl").exists()
+
+
+def test_a_file_on_stdin_is_not_written_over(redirected, fleet, cwd) -> None:
+    (cwd / "in.csv").write_text("id,prompt\na,one\n")
+    done = redirected("run --format csv --csv in.csv <in.csv")
+    assert (done.code, error(done)) == (2, "INPUT and --csv name the same file: in.csv")
+    assert redirected("run --format csv <in.csv").code == 0
+    done = redirected("run <out.jsonl")
+    assert (done.code, error(done)) == (2, "INPUT and --output name the same file: out.jsonl")
+    (cwd / "list").write_bytes(b"in.csv\0")
+    done = redirected('"$GLM" batch run --files0 - -O list <list')
+    assert (done.code, error(done)) == (2, "--files0 and --output name the same file: list")
+    assert (cwd / "in.csv").read_text() == "id,prompt\na,one\n"
+    assert fleet.asked == ["one"]
+
+
+OVERWRITTEN = {
+    "a table": (
+        "batch run /dev/stdin --format csv -m zai/glm-5 -O out --csv in.csv <in.csv",
+        "INPUT and --csv",
+        "in.csv",
+    ),
+    "missing rows": ("batch merge 1.jsonl --input - --format csv -O in.csv <in.csv", "--input and --output", "in.csv"),
+    "a report": ("batch report - --html 1.jsonl <1.jsonl", "FILE and --html", "1.jsonl"),
+    "lines": ("batch submit in.csv --lines in.csv -m sandbox/glm-4-flash", "INPUT and --lines", "in.csv"),
+    "lines of stdin": ("batch submit - --lines in.csv -m sandbox/glm-4-flash <in.csv", "INPUT and --lines", "in.csv"),
+    "a form": (
+        "batch submit in.csv -f ask.yaml --lines ./ask.yaml -m sandbox/glm-4-flash",
+        "--request and --lines",
+        "./ask.yaml",
+    ),
+}
+
+
+@pytest.mark.parametrize(("command", "flags", "name"), OVERWRITTEN.values(), ids=OVERWRITTEN)
+def test_what_is_read_is_not_written_over(asks, home, cwd, *, command, flags, name) -> None:
+    asks({"in.csv": "id,prompt\na,one\n", "ask.yaml": "temperature: 0.5\n"}, "-O", "1.jsonl")
+    before = {path.name: path.read_bytes() for path in cwd.iterdir()}
+    done = shell(f'"$GLM" {command}', home, cwd, **KEY)
+    assert done.stderr.decode() == f"glm: error: {flags} name the same file: {name}\n  fix: use two files\n"
+    assert done.returncode == 2
+    assert {path.name: path.read_bytes() for path in cwd.iterdir()} == before
+
+
+def test_a_stdin_that_cannot_be_read(redirected) -> None:
+    done = redirected("run 0>in")
+    assert (done.code, error(done)) == (2, "cannot read stdin: Bad file descriptor")
+    assert done.err.endswith("\n  fix: pipe something in, or name a file\n")
 
 
 def test_jsonl_and_csv_on_stdin(asks, fleet) -> None:
@@ -485,6 +723,14 @@ def test_dry_run_opens_nothing(glm, cwd) -> None:
     assert {path.name for path in cwd.iterdir()} == {"in.jsonl"}
 
 
+def test_a_dry_run_names_the_first_rows_that_cannot_be_asked(glm, cwd) -> None:
+    (cwd / "in.jsonl").write_text("[]\n" * 1000)
+    done = glm("batch", "run", "in.jsonl", "--dry-run", "-m", "zai/glm-5")
+    assert (done.code, error(done)) == (2, "in.jsonl has no row that can be asked")
+    assert done.err.count("a row must be a mapping, not a list: left out\n") == 3
+    assert "glm: 1000 rows cannot be asked\n" in done.err
+
+
 # When a run ends early
 
 
@@ -739,6 +985,7 @@ def test_ctrl_c_on_a_terminal(batch, home, cwd) -> None:
     assert code == -signal.SIGINT
     assert asked < 20
     assert len(by_id(batch.output)) == asked
+    assert seen.count("stopping: what is under way has 10 s to end (Ctrl-C again ends it now)") == 1
     assert "Traceback" not in seen
     assert seen.count("\x1b[?25h") >= seen.count("\x1b[?25l")
     assert batch.run().code == 0

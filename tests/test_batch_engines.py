@@ -563,7 +563,7 @@ def test_a_ceiling_on_the_cost_counts_only_what_is_out() -> None:
 
     written, driver = driven(Scripted(ends), 20, ceiling=5.5)
     assert len(written) == 5
-    assert isinstance(driver.why, BudgetError)
+    assert isinstance(driver.halt.why, BudgetError)
 
 
 def test_the_end_of_a_run_is_told_to_the_workers() -> None:
@@ -576,7 +576,7 @@ def test_the_end_of_a_run_is_told_to_the_workers() -> None:
     engine = Scripted(ends)
     written, driver = driven(engine, 20)
     assert (written, engine.hushed) == ([], True)
-    assert isinstance(driver.why, QuotaError)
+    assert isinstance(driver.halt.why, QuotaError)
 
 
 def test_a_share_loses_a_slot_with_each_refusal_and_gets_none_back() -> None:
@@ -606,7 +606,7 @@ def test_a_candidate_that_is_used_up_gets_no_more_rows() -> None:
 
     written, driver = driven(Scripted(ends), 60, fallback="glm-4.6")
     assert len(written) == 60
-    assert driver.why is None
+    assert driver.halt.why is None
     assert models.count("glm-5") <= 20  # the two chunks that were out
     assert models.count("glm-4.6") == 60
 

@@ -1,14 +1,18 @@
 """Batches before providers that allow only so much: nothing is lost, little is refused, and little time is wasted.
 
-The real program asks a fleet; rates are compared with those of the same machine in the same minute.
+The real program asks a fleet; rates are compared with those of the same machine in the same minute. And batches of more
+rows than memory and the temporary folder hold.
 """
 
 from __future__ import annotations
 
+import json
+import resource
 import subprocess
 import time
 from contextlib import ExitStack
 
+import batch_sizes as sizes
 import pytest
 from batches import KEY, Batch, by_id, flags, lines, rows
 from conftest import GLM, environment
@@ -80,3 +84,23 @@ def test_two_shards_on_one_cap(home, cwd) -> None:
         assert fleet.refused < 50
     (cwd / "all.jsonl").write_bytes(b"".join((cwd / f"out{which}.jsonl").read_bytes() for which in (1, 2)))
     assert_all_answered(cwd / "all.jsonl", count)
+
+
+MANY = 300_000
+LIKE = {"id": "", "line": 0, "status": "ok", "answer": "", "calls": 1, "hash": "", "final": True}
+LIKE |= {"provider": "vllm", "model": "glm-5", "finished_at": "2026-11-22T07:40:00.123Z"}
+
+
+@pytest.mark.parametrize("command", [("merge", "-O", "/dev/null"), ("report",)])
+def test_a_temporary_folder_that_is_full(glm, cwd, command) -> None:
+    sizes.write_output(cwd / "out.jsonl", json.dumps(LIKE).encode(), range(MANY))
+    name, *more = command
+    done = glm(
+        *("batch", name, "out.jsonl", *more),
+        env=KEY,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20)),
+        timeout=120,
+    )
+    assert (done.code, done.out) == (14, b"")
+    assert done.err.startswith("glm: error: cannot keep the rows in a temporary file: ")
+    assert "TMPDIR" in done.err

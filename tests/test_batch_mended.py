@@ -159,7 +159,7 @@ def test_a_typo_in_the_template_costs_no_answer(batch, cwd) -> None:
     before = batch.output.read_bytes()
     (cwd / "ask.yaml").write_text("prompt: Is {{y}} even?\n")
     done = batch.run("-f", "ask.yaml")
-    assert (done.code, error(done)) == (2, "3 finished rows answer another request than would be sent now")
+    assert (done.code, error(done)) == (2, "in.jsonl: no row has y, which the request file wants")
     assert batch.output.read_bytes() == before
     (cwd / "ask.yaml").write_text("prompt: Is {{x}} even?\n")
     assert batch.run("-f", "ask.yaml").code == 0

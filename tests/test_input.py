@@ -217,6 +217,22 @@ def test_a_silent_pipe_is_explained(home, cwd, server, flags) -> None:
     assert sent(server) == [("user", "Summarise\n\nlate")]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "owner"),
+    [
+        (("tools", "check", "-"), "the tools"),
+        (("batch", "run", "-", *ZAI, "http://127.0.0.1:9"), "INPUT"),
+        (("batch", "run", "in.jsonl", "-f", "-", *ZAI, "http://127.0.0.1:9"), "--request"),
+        (("ask", "-f", "-", *ZAI, "http://127.0.0.1:9"), "--request"),
+    ],
+)
+def test_a_silent_pipe_that_no_flag_ignores(home, cwd, arguments, owner) -> None:
+    """--no-stdin is about the prompt, and not every command has it."""
+    with running(home, cwd, *arguments, env=KEY, stdin=subprocess.PIPE) as process:
+        line = read_until(process.stderr, b"\n")
+    assert line == f"glm: waiting for {owner} on stdin for 2 s (Ctrl-D ends it)\n".encode()
+
+
 def test_the_deadline_counts_the_wait_for_stdin(home, cwd, server) -> None:
     flags = ("--deadline", "0.5", "hi")
     with running(home, cwd, "ask", *ZAI, server.url, *flags, env=KEY, stdin=subprocess.PIPE) as process:

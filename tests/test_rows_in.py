@@ -4,7 +4,10 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import json
+import lzma
 import math
 import os
 import re
@@ -704,6 +707,9 @@ class Pieces:
     def __init__(self, pieces) -> None:
         self._pieces = pieces
 
+    def again(self, _owner) -> None:
+        """It is no file."""
+
     def chunks(self, _owner):
         return iter(self._pieces)
 
@@ -784,6 +790,34 @@ def test_utf_16_is_refused_as_a_whole(tmp_path) -> None:
         source = written(tmp_path, "a.jsonl", '\ufeff{"prompt":"x"}\n'.encode(codec))
         with pytest.raises(UsageError, match=r"a\.jsonl is UTF-16$"):
             list(source.rows())
+
+
+@pytest.mark.parametrize(
+    ("data", "message", "fix"),
+    [
+        (gzip.compress(b"Who?\n", mtime=0), "is compressed", "gzip -dc FILE | glm batch run -"),
+        (bz2.compress(b"Who?\n"), "is compressed", "bzip2 -dc FILE | glm batch run -"),
+        (lzma.compress(b"Who?\n"), "is compressed", "xz -dc FILE | glm batch run -"),
+        (b"\x28\xb5\x2f\xfd\x04\nWho?\n", "is compressed", "zstd -dc FILE | glm batch run -"),
+        (b"PK\x03\x04\x14\nxl/workbook.xml\n", "is a ZIP archive, as .xlsx and .ods are", "save the table as CSV"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\nx\n", "is an office document, as .xls is", "save the table as CSV"),
+        (b"PAR1\nx\nPAR1", "is Parquet", "write it as JSON lines"),
+        (b"%PDF-1.7\nx\n", "is a PDF", "write its questions as text, one a line"),
+        ("\ufeffWho?".encode("utf-32-le"), "is UTF-32", "convert it with iconv -f UTF-32 -t UTF-8"),
+    ],
+)
+@pytest.mark.parametrize("name", ["in.txt", "in.csv", "in.jsonl", "in"])
+def test_a_file_of_which_no_line_is_a_row(tmp_path, *, name, data, message, fix) -> None:
+    """Some of its lines may be text by chance, and would be sent."""
+    with pytest.raises(UsageError) as caught:
+        list(written(tmp_path, name, data).rows())
+    assert (caught.value.message, caught.value.fix) == (f"{tmp_path / name} {message}", fix)
+
+
+def test_a_text_that_begins_nearly_so(tmp_path) -> None:
+    for text in ("PK\nBZh\n", "%PDF\n", "SQLite format 3 is what?\n", "P"):
+        rows = [Row(at, prompt=line) for at, line in enumerate(text.splitlines(), 1)]
+        assert list(written(tmp_path, "in.txt", text).rows()) == rows
 
 
 def test_what_cannot_be_read(tmp_path) -> None:
@@ -889,7 +923,7 @@ def test_B16_stdin_that_is_a_file_says_which(tmp_path) -> None:
     found = (tmp_path / "a").stat()
     with (tmp_path / "a").open() as file, reading(stdin=file) as process:
         assert process.communicate(timeout=30)[0] == (
-            f'<stdin> False {found.st_dev} {found.st_ino}\n{{"line": 1, "prompt": "x"}}\n'
+            f'<stdin> True {found.st_dev} {found.st_ino}\n{{"line": 1, "prompt": "x"}}\n'
         )
 
 

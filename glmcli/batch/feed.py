@@ -9,26 +9,33 @@ from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from glmcli.batch.intake import Invalid
 from glmcli.batch.row import BadRow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from glmcli.batch.intake import Intake, Invalid
+    from glmcli.batch.intake import Intake
     from glmcli.batch.item import Item
     from glmcli.batch.readers import Source
     from glmcli.batch.row import Row
+    from glmcli.batch.writing import Writing
 
 _AHEAD = 1 << 20  # bytes of a pipe's rows that are read ahead
 _LEAST = 4096  # bytes that a row counts for, however short it is
+_TOGETHER = 64  # rows that may be skipped before the loop looks at its sockets again
 
 
 class Feed:
     """What is still to be done, row by row."""
 
-    def __init__(self, source: Source, intake: Intake, total: int | None) -> None:
-        """Read nothing yet. Of an input that was read before, what came to its `total` of rows since is left out."""
+    def __init__(self, source: Source, intake: Intake, writing: Writing, total: int | None) -> None:
+        """Read nothing yet; rows that cannot be asked go to `writing`.
+
+        Of an input that was read before, what came to its `total` of rows since is left out.
+        """
         self._intake = intake
+        self._writing = writing
         self._rows = islice(source.rows(), total)
         self._pipe = None if source.rereadable else _Pipe(self._rows)
         self._ended = False
@@ -48,17 +55,25 @@ class Feed:
         """A row can be taken now."""
         return bool(self._pipe.rows) if self._pipe else not self._ended
 
-    def take(self) -> Item | Invalid | None:
-        """What is to be done with the next row; None: nothing, or it is not there yet.
+    def take(self) -> Item | None:
+        """The next row that is to be asked; None: it is not there yet, or there was something else to do first.
 
         Raises:
+            OutputError: a row that cannot be asked cannot be written either.
             UsageError: the input as a whole cannot be read, or does not fit the output.
         """
-        row = self._pipe.take() if self._pipe else next(self._rows, None)
-        if row is None:
-            self._ended = not self._pipe
-            return None
-        return self._intake.take(row)
+        for _ in range(_TOGETHER):
+            row = self._pipe.take() if self._pipe else next(self._rows, None)
+            if row is None:
+                self._ended = not self._pipe
+                return None
+            item = self._intake.take(row)
+            if isinstance(item, Invalid):
+                self._writing.invalid(item)
+                return None
+            if item:
+                return item
+        return None
 
 
 class _Pipe:

@@ -1,15 +1,16 @@
 """What is known of each row, by its id: in memory while that is little, in a temporary file when it is a million rows.
 
-A `dict` of a million ids takes 200 MB. SQLite's private database keeps a bounded cache and lets the rest spill; it is
-made anew from the input and the output at every start, so nothing depends on it.
+A `dict` of a million ids takes 200 MB. This is made anew from the input and the output at every start, so nothing
+depends on it.
 """
 
 from __future__ import annotations
 
-import sqlite3
 from collections import Counter
 from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
+
+from glmcli.batch.scratch import Scratch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -23,13 +24,10 @@ _LINE_NOW = "(SELECT line FROM input WHERE input.key = entry.key)"
 OK, FINAL, FAILED, INVALID = "ok", "final", "failed", "invalid"
 
 _TABLES = """
-PRAGMA journal_mode = OFF;
-PRAGMA synchronous = OFF;
-PRAGMA temp_store = FILE;
 CREATE TABLE input (key BLOB PRIMARY KEY, line INTEGER) WITHOUT ROWID;
 CREATE TABLE asked (hash BLOB PRIMARY KEY, times INTEGER) WITHOUT ROWID;
 CREATE TABLE entry (key BLOB PRIMARY KEY, state TEXT, hash TEXT, calls INTEGER, at INTEGER, line INTEGER, own INTEGER)
-    WITHOUT ROWID;
+    WITHOUT ROWID
 """
 # An answer is never taken back by a failure that follows it.
 _NOTE = """
@@ -57,13 +55,16 @@ class Known(NamedTuple):
 
 
 class Index:
-    """The ids of the input, and the rows of the output."""
+    """The ids of the input, and the rows of the output.
+
+    Raises:
+        OutputError: whatever is asked: it does not fit into memory, and the temporary folder is full.
+    """
 
     def __init__(self) -> None:
         """Know nothing."""
-        self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-        self._database.executescript(f"PRAGMA cache_size = -{_CACHE}; {_TABLES} BEGIN;")
-        self._run = self._database.execute
+        self._database = Scratch(_TABLES, _CACHE)
+        self._run = self._database.run
 
     def close(self) -> None:
         """Give back memory and disk; nothing may be asked any more."""
@@ -96,7 +97,7 @@ class Index:
 
     def note_all(self, lines: Iterable[tuple[str, Known]]) -> None:
         """The lines of the output from the first to the last."""
-        self._database.executemany(_NOTE, (_noted(identity, known) for identity, known in lines))
+        self._database.run_all(_NOTE, (_noted(identity, known) for identity, known in lines))
 
     def known(self, identity: str) -> Known | None:
         """The line of the output that counts for this row, if there is one."""
@@ -128,12 +129,12 @@ class Index:
 
     def states(self) -> Counter[str]:
         """How many rows of the output are in which state."""
-        return Counter(dict(self._run("SELECT state, count(*) FROM entry GROUP BY state")))
+        return Counter(dict(self._database.ask("SELECT state, count(*) FROM entry GROUP BY state")))
 
     def places(self, *, ordered: bool) -> Iterator[int]:
         """Where the lines that count begin, in their order or in that of the input as it is now."""
         order = f"coalesce({_LINE_NOW}, line), at" if ordered else "at"
-        return (int(at) for (at,) in self._run(f"SELECT at FROM entry ORDER BY {order}"))  # noqa: S608 - words of ours
+        return (int(at) for (at,) in self._database.ask(f"SELECT at FROM entry ORDER BY {order}"))  # noqa: S608 - words of ours
 
 
 def is_own(identity: str, known: Known) -> bool:

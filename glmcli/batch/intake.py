@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 from glmcli import checks
 from glmcli.batch import index as states
+from glmcli.batch.identities import Identities
 from glmcli.batch.item import Item
 from glmcli.batch.questions import HASH
 from glmcli.batch.row import BadRow, Row
+from glmcli.batch.wanted import Lack
 from glmcli.errors import UsageError
 from glmcli.record import Record
 
@@ -20,26 +22,13 @@ if TYPE_CHECKING:
     from glmcli.batch.index import Index
     from glmcli.batch.questions import Questions
     from glmcli.batch.readers import Source
+    from glmcli.batch.resume import Resume
     from glmcli.batch.shard import Shard
     from glmcli.chat import Request
     from glmcli.providers.row import Provider
 
 _PER_TOKEN = 3  # characters, between Chinese (about 1.6) and English (about 4)
 _UNSAID = 512  # tokens of an answer whose length nobody bounds
-_RESEND = "the same command again with --redo-changed asks them anew, with --keep-changed keeps the old answers"
-_UNNAMED = "; rows without an id are asked anew either way, for they are known by what they ask"
-
-
-class Resume(Record):
-    """What happens to rows that an earlier run has written.
-
-    Attributes:
-        failed: whether failed rows are asked again; None: those that may succeed.
-        changed: what becomes of answers to a request that is another one now; None: the run stops.
-    """
-
-    failed: bool | None = None
-    changed: str | None = None
 
 
 class Invalid(Record):
@@ -83,9 +72,9 @@ class Intake:
         self._resume = resume
         self._provider = provider
         self._force = force
-        self._redact = redact
         self._shard = shard
         self._resumes = index.entries > 0
+        self._identities = Identities(source.name, index, redact)
         self._given = 0
         self.skipped: Counter[str] = Counter()
         self.read = self.elsewhere = 0
@@ -94,26 +83,25 @@ class Intake:
         """Read the whole input once before anything is sent; the number of its rows.
 
         Raises:
-            UsageError: two rows have the same id, or finished rows do not match what they would be asked now.
+            UsageError: two rows have the same id, none has a value that the request file wants, or finished rows do not
+                match what they would be asked now.
         """
         rows = changed = 0
+        lack = Lack(self._questions.wanted)
         for row in self._source.rows():
             rows += 1
             if row.id:
-                self._refuse_twice(row.id, row.line)
+                self._identities.refuse_twice(row.id, row.line)
+            if isinstance(row, Row):
+                lack.see(row)
             if self._resumes:
                 changed += self._is_changed(row)
+        lack.refuse(self._source.name)
         unnamed = self._index.orphans() if self._resumes else 0
         if changed or unnamed:
-            self._refuse_changed(changed + unnamed, unnamed=unnamed > 0)
+            self._resume.refuse_changed(changed + unnamed, unnamed=unnamed > 0)
         self._index.forget_occurrences()
         return rows
-
-    def _refuse_twice(self, identity: str, line: int) -> None:
-        earlier = self._index.see(identity, line)
-        if earlier is not None:
-            where = f"{self._source.name}:{line}"
-            raise UsageError(f"{where}: the id {identity!r} stands on line {earlier} too", fix="give each row its own")
 
     def _is_changed(self, row: Row | BadRow) -> bool:
         """Whether the row is finished, and asks something else now, or nothing that can be asked."""
@@ -122,7 +110,7 @@ class Intake:
             known = self._index.known(row.id)
             return known is not None and known.state == states.OK and known.hash != asked
         if asked:
-            self._index.see(self._named(asked), row.line)
+            self._index.see(self._identities.named(asked), row.line)
         return False
 
     def _asked(self, row: Row | BadRow) -> str | None:
@@ -132,17 +120,6 @@ class Intake:
             return self._questions.digest(self._questions.request(row))
         except UsageError:
             return None
-
-    def _refuse_changed(self, changed: int, *, unnamed: bool = False) -> None:
-        if self._resume.changed:
-            return
-        rows = "a finished row answers" if changed == 1 else f"{changed} finished rows answer"
-        raise UsageError(f"{rows} another request than would be sent now", fix=_RESEND + _UNNAMED * unnamed)
-
-    def _named(self, asked: str) -> str:
-        """The id of a row that has none of its own: what it asks, and how often that was asked before."""
-        times = self._index.occurrence(asked)
-        return asked if times == 1 else f"{asked}#{times}"
 
     def take(self, row: Row | BadRow) -> Item | Invalid | None:
         """What is to be done with the next row of the input; None: it is done.
@@ -157,36 +134,23 @@ class Intake:
 
     def _item(self, row: Row) -> Item | Invalid | None:
         try:
-            self._judge_id(row)
+            self._identities.judge(row)
         except UsageError as error:
             return self._bad(row.replace(id=None), error.message)
         try:
             request = self._checked(self._questions.request(row), row)
             asked = self._questions.digest(request)
-            identity = row.id or self._own_id(asked, row.line)
+            identity = row.id or self._identities.of_asked(asked, row.line)
         except UsageError as error:
             return self._bad(row, error.message, fix=error.fix)
         if self._is_elsewhere(identity):
             return None
         known = self._index.known(identity) if self._resumes else None
-        if known and self._is_done(known, asked):
+        if known and self._resume.is_done(known, asked):
             self.skipped[known.state] += 1
             return None
         calls = known.calls if known else 0
         return Item(self._number(), row, identity, asked, request, _tokens(request), calls)
-
-    def _judge_id(self, row: Row) -> None:
-        """Let no two rows have one id, and none one that would be blanked out in the output."""
-        if row.id and (earlier := self._index.see(row.id, row.line)) not in (None, row.line):
-            raise UsageError(f"the id {row.id!r} stands on line {earlier} too")
-        if row.id and self._redact(row.id) != row.id:
-            raise UsageError("its id holds a key")
-
-    def _own_id(self, asked: str, line: int) -> str:
-        identity = self._named(asked)
-        if self._index.see(identity, line) not in (None, line):
-            raise UsageError("the name that it would have is the id of another row", fix="give it an id")
-        return identity
 
     def _number(self) -> int:
         self._given += 1
@@ -197,15 +161,6 @@ class Intake:
             return False
         self.elsewhere += 1
         return True
-
-    def _is_done(self, known: states.Known, asked: str) -> bool:
-        if known.state == states.OK:
-            if known.hash != asked:
-                self._refuse_changed(1)
-            return known.hash == asked or self._resume.changed == "keep"
-        if self._resume.failed is None:
-            return known.state == states.FINAL and known.hash == asked
-        return not self._resume.failed and known.state in (states.FINAL, states.FAILED)
 
     def _checked(self, request: Request, row: Row) -> Request:
         """The request, if nothing is known against what is the row's own in it."""
@@ -218,22 +173,16 @@ class Intake:
                 raise UsageError(objection.message, fix=objection.fix)
         return request
 
-    def _name_of_bad(self, row: Row | BadRow) -> str:
-        """Its id, or its place, unless another row is called so."""
-        place = f"line-{row.line}"
-        names = (row.id or place, place, f"{place}#bad")
-        return next((name for name in names if self._index.see(name, row.line) in (None, row.line)), names[-1])
-
     def _bad(self, row: Row | BadRow, why: str, asked: str = "", fix: str | None = None) -> Invalid | None:
         """The row as one that cannot be asked, unless the output says the same already."""
-        identity = self._name_of_bad(row)
+        identity = self._identities.of_bad(row)
         if self._is_elsewhere(identity):
             return None
         asked = asked[:HASH] or sha256(why.encode(errors="surrogatepass")).hexdigest()[:HASH]
         known = self._index.known(identity)
         if known and known.state == states.OK:
             # Its answer stays: it was given to what the row said before.
-            self._refuse_changed(1)
+            self._resume.refuse_changed(1)
             self.skipped[states.OK if self._resume.changed == "keep" else states.INVALID] += 1
             return None
         if known and known.state == states.INVALID and known.hash == asked:

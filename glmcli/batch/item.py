@@ -21,7 +21,6 @@ class Item:
         retries: how often it was sent again after a failure that may pass.
         resent: it was sent again once though the first may be billed.
         began: when it was sent first, on the monotonic clock; 0 before.
-        due: when it may be sent again.
         candidate: which of the providers is asked now.
     """
 
@@ -36,5 +35,4 @@ class Item:
     retries: int = 0
     resent: bool = False
     began: float = 0.0
-    due: float = 0.0
     candidate: int = 0

@@ -67,10 +67,10 @@ class Ledger:
 
     def line_at(self, at: int) -> bytes:
         """The line that begins here, without its newline."""
-        line = b""
-        while b"\n" not in line and (piece := os.pread(self._fd, _SHORT, at + len(line))):
+        line, piece = bytearray(), b""
+        while b"\n" not in piece and (piece := os.pread(self._fd, _SHORT, at + len(line))):
             line += piece
-        return line.partition(b"\n")[0]
+        return bytes(line.partition(b"\n")[0])
 
     def write(self, line: bytes) -> int:
         """Append a line that ends in a newline; where it begins, in bytes.
@@ -244,20 +244,24 @@ def sync_folder(path: str) -> None:
 
 def _tail(fd: int, size: int) -> bytes:
     """What follows the last newline."""
-    tail, at = b"", size
-    while at > 0 and b"\n" not in tail:
+    pieces: list[bytes] = []
+    at = size
+    while at > 0 and not (pieces and b"\n" in pieces[-1]):
         step = min(_PIECE, at)
         at -= step
-        tail = os.pread(fd, step, at) + tail
-    return tail.rpartition(b"\n")[2]
+        pieces.append(os.pread(fd, step, at))
+    return b"".join(reversed(pieces)).rpartition(b"\n")[2]
 
 
 def lines_of(fd: int) -> Iterator[tuple[int, bytes]]:
     """Each whole line of a file without its newline, and where it begins, in bytes."""
-    at, read, rest = 0, 0, b""
+    at, read, begun = 0, 0, bytearray()  # bytes added to bytes would be copied with every piece of a long line
     while piece := os.pread(fd, _PIECE, read):
         read += len(piece)
-        *lines, rest = (rest + piece).split(b"\n")
-        for line in lines:
+        *ends, rest = piece.split(b"\n")
+        for end in ends:
+            line = bytes(begun + end) if begun else end
+            begun.clear()
             yield at, line
             at += len(line) + 1
+        begun += rest

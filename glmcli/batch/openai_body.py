@@ -7,11 +7,13 @@ the same lines (docs.bigmodel.cn/cn/guide/tools/batch, help.aliyun.com batch-int
 from __future__ import annotations
 
 from base64 import b64decode
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, cast
 
+from glmcli.batch.readers.wording import refused
 from glmcli.chat import Function, Media, Message, ToolCall
+from glmcli.documents.shown import quoted
 from glmcli.errors import UsageError
 from glmcli.media.sniff import look
 from glmcli.urls import media_url
@@ -19,16 +21,23 @@ from glmcli.urls import media_url
 if TYPE_CHECKING:
     from glmcli.chat import MediaKind, Request, Role
 
-_NUMBERS = ("temperature", "top_p", "top_k", "repetition_penalty", "max_tokens", "seed")
-_NAMED = {
-    **{name: name for name in _NUMBERS},
-    "model": "model",
-    "reasoning_effort": "effort",
-    "thinking_budget": "think_budget",
-    "enable_thinking": "think",
+_WORDS: Mapping[type, str] = {str: "a string", int: "an integer", float: "a number", bool: "true or false"}
+# A field of the body -> ours, and what it holds; an integer is a number too.
+_FIELDS: Mapping[str, tuple[str, type]] = {
+    "model": ("model", str),
+    "temperature": ("temperature", float),
+    "top_p": ("top_p", float),
+    "top_k": ("top_k", int),
+    "repetition_penalty": ("repetition_penalty", float),
+    "max_tokens": ("max_tokens", int),
+    "seed": ("seed", int),
+    "reasoning_effort": ("effort", str),
+    "thinking_budget": ("think_budget", int),
+    "enable_thinking": ("think", bool),
 }
 _ROLES = ("system", "user", "assistant", "tool")
 _PARTS: Mapping[str, MediaKind] = {"image_url": "image", "video_url": "video", "file_url": "file"}
+_OF_TURN = ("role", "content", "reasoning_content", "tool_calls", "tool_call_id")
 _HOW = ("stream", "stream_options")  # how the answer travels is not the row's business
 
 
@@ -52,31 +61,63 @@ def asked(body: Mapping[str, Any], base: Request, flags: Mapping[str, Any]) -> R
 
 def _own(name: str, value: Any) -> dict[str, Any] | None:  # noqa: ANN401 - any JSON
     """The fields of a Request that a field of the body sets; None for one that is passed on."""
-    if name in _NUMBERS and (isinstance(value, bool) or not isinstance(value, int | float)):
-        raise UsageError(f"body.{name} is not a number")
-    if name in _NAMED:
-        return {_NAMED[name]: value}
+    if name in _FIELDS:
+        own, kind = _FIELDS[name]
+        return {own: _checked(f"body.{name}", value, kind)}
     match name, value:
         case "stop", str() | list():
-            return {"stop": (value,) if isinstance(value, str) else tuple(value)}
+            texts = value if isinstance(value, list) else [value]
+            return {"stop": tuple(_checked(f"body.stop[{at}]", text, str) for at, text in enumerate(texts))}
         case "thinking", {"type": "enabled" | "disabled" as kind}:
+            _refuse_others("body.thinking", value, ("type",))
             return {"think": kind == "enabled"}
         case "tool_choice", str() | {"function": {"name": str()}}:
             return {"tool_choice": value if isinstance(value, str) else value["function"]["name"]}
         case "tools", list():
             return _tools(value)
+        case (("stop" | "thinking" | "tool_choice" | "tools"), _):
+            raise UsageError(f"body.{name} is not what a chat completion has there")
     return None
 
 
+def _checked(path: str, value: Any, kind: type) -> Any:  # noqa: ANN401 - any JSON
+    """The value, if it is of this kind and says something."""
+    kinds = (int, float) if kind is float else (kind,)
+    if not isinstance(value, kinds) or (isinstance(value, bool) and kind is not bool):
+        raise UsageError(refused(path, value, _WORDS[kind]))
+    if value == "":
+        raise UsageError(f"{path} must not be empty")
+    return value
+
+
+def _refuse_others(path: str, given: Mapping[str, Any], known: Collection[str]) -> None:
+    """Let nothing that a row says be left out in silence; what is empty says nothing."""
+    for name, value in given.items():
+        if name not in known and value not in (None, False, "", [], {}):
+            raise UsageError(f"{path}: {quoted(name)} cannot be sent", fix="leave it out")
+
+
 def _tools(tools: list[Any]) -> dict[str, Any]:
-    functions = [tool["function"] for tool in tools if isinstance(tool, dict) and tool.get("type") == "function"]
-    try:
-        own = tuple(
-            Function(each["name"], each.get("description", ""), each.get("parameters", {})) for each in functions
-        )
-    except (TypeError, KeyError) as error:
-        raise UsageError("body.tools: not a list of tools") from error
-    return {"tools": own, "server_tools": tuple(tool for tool in tools if tool.get("type") != "function")}
+    own, others = [], []
+    for at, tool in enumerate(tools):
+        match tool:
+            case {"type": "function", "function": {"name": str() as name} as function}:
+                own.append(_function(f"body.tools[{at}]", name, function))
+            case {"type": str() as kind} if kind != "function":
+                others.append(tool)
+            case _:
+                raise UsageError(f"body.tools[{at}] is neither a function nor another kind of tool")
+    return {"tools": tuple(own), "server_tools": tuple(others)}
+
+
+def _function(path: str, name: str, function: Mapping[str, Any]) -> Function:
+    _refuse_others(f"{path}.function", function, ("name", "description", "parameters"))
+    description, parameters = function.get("description") or "", function.get("parameters") or {}
+    if not isinstance(parameters, Mapping):
+        raise UsageError(refused(f"{path}.function.parameters", parameters, "a mapping"))
+    if not isinstance(description, str):
+        raise UsageError(refused(f"{path}.function.description", description, "a string"))
+    return Function(_checked(f"{path}.function.name", name, str), description, parameters)
 
 
 def _messages(turns: Any) -> tuple[Message, ...]:  # noqa: ANN401 - any JSON
@@ -88,18 +129,27 @@ def _messages(turns: Any) -> tuple[Message, ...]:  # noqa: ANN401 - any JSON
 def _message(turn: Any, where: str) -> Message:  # noqa: ANN401 - any JSON
     if not isinstance(turn, dict) or turn.get("role") not in _ROLES:
         raise UsageError(f"{where} has no role of {', '.join(_ROLES)}")
-    text, parts = _content(turn.get("content"), where)
-    calls = tuple(_call(call, where) for call in turn.get("tool_calls") or ())
     role = cast("Role", turn["role"])
-    reasoning = turn.get("reasoning_content")
+    _refuse_others(where, turn, (*_OF_TURN, "name") if role == "tool" else _OF_TURN)  # the id says whose result it is
+    text, parts = _content(turn.get("content"), where)
+    calls = turn.get("tool_calls") or []
+    if not isinstance(calls, list):
+        raise UsageError(refused(f"{where}.tool_calls", calls, "a list"))
     return Message(
         role,
         text,
-        reasoning if isinstance(reasoning, str) else "",
-        calls,
-        str(turn.get("tool_call_id") or ""),
+        _text(turn, "reasoning_content", where),
+        tuple(_call(call, where) for call in calls),
+        _text(turn, "tool_call_id", where),
         parts,
     )
+
+
+def _text(turn: Mapping[str, Any], name: str, where: str) -> str:
+    value = turn.get(name)
+    if value is not None and not isinstance(value, str):
+        raise UsageError(refused(f"{where}.{name}", value, "a string"))
+    return value or ""
 
 
 def _content(content: Any, where: str) -> tuple[str, tuple[str | Media, ...]]:  # noqa: ANN401 - any JSON
@@ -113,9 +163,9 @@ def _content(content: Any, where: str) -> tuple[str, tuple[str | Media, ...]]:  
         if kind == "text" and isinstance(part.get("text"), str):
             parts.append(part["text"])
         elif isinstance(kind, str) and kind in _PARTS:
-            parts.append(_media(kind, part[kind], where))
+            parts.append(_media(kind, part.get(kind), where))
         else:
-            raise UsageError(f"{where}.content has a part of type {kind!r}, which is not known")
+            raise UsageError(f"{where}.content has a part that is no {', '.join(('text', *_PARTS))}")
     text = "".join(part for part in parts if isinstance(part, str))
     return text, tuple(parts) if any(isinstance(part, Media) for part in parts) else ()
 
@@ -124,7 +174,7 @@ def _media(kind: str, value: Any, where: str) -> Media:  # noqa: ANN401 - any JS
     url = value.get("url") if isinstance(value, Mapping) else value
     if not isinstance(url, str):
         raise UsageError(f"{where}.content: {kind} has no url")
-    detail = value.get("detail") if isinstance(value, Mapping) else None
+    detail = _text(value, "detail", f"{where}.content: {kind}") or None if isinstance(value, Mapping) else None
     if url.startswith("data:"):
         return _data(_PARTS[kind], url, where).replace(detail=detail)
     return Media(_PARTS[kind], url=media_url(url, f"{where}.content"), detail=detail, name=url)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from glmcli import prompt as words
 from glmcli.batch.openai_body import asked
+from glmcli.batch.wanted import Wanted, said
 from glmcli.chat import Message, Request
 from glmcli.errors import UsageError
 
@@ -24,7 +25,11 @@ HASH = 32  # hexadecimal digits: 128 bits
 
 
 class Questions:
-    """Makes requests of rows."""
+    """Makes requests of rows.
+
+    Attributes:
+        wanted: what rows fill in.
+    """
 
     def __init__(
         self, options: Options, flags: Mapping[str, Any], form: RowForm | None, stdin: Stdin, terminal: Terminal
@@ -35,7 +40,10 @@ class Questions:
         self._flags = flags
         self._form = form
         self._options = options.replace(prompt=None) if form and "prompt" in form.open else options
-        self._open = {name: names for name, names in (form.open if form else {}).items() if name not in flags}
+        self.wanted = Wanted({name: names for name, names in (form.open if form else {}).items() if name not in flags})
+        if not (self.is_complete or options.attach):
+            self.wanted = self.wanted.replace(question=True)
+        self._names = {name: names for name, names in (form.names if form else {}).items() if name not in flags}
         self._base: Request | None = None
         self._fit: Callable[[Request], Request] | None = None
         self._plain = self._plain_turns()
@@ -44,7 +52,7 @@ class Questions:
     def is_complete(self) -> bool:
         """Whether there is a question without a row's own words."""
         options = self._options
-        return bool(options.prompt or options.messages or self._open.keys() & {"prompt", "messages"})
+        return bool(options.prompt or options.messages or self.wanted.open.keys() & {"prompt", "messages"})
 
     def base(self, request: Request) -> None:
         """Everything but the conversation is as in this request."""
@@ -66,7 +74,7 @@ class Questions:
     def _plain_turns(self) -> tuple[tuple[Message, ...], str] | None:
         """The turns before the user message, and what follows a prompt, where both are the same for all rows."""
         options = self._options
-        if self._open or options.messages or options.media:
+        if self._names or options.messages or options.media:
             return None
         system = words.system_message(options, self._stdin)
         return (system,) if system else (), "".join(f"\n\n{text}" for text in self._attachments(options))
@@ -96,14 +104,17 @@ class Questions:
 
     def _filled(self, row: Row) -> Options:
         """The options as this row has them."""
-        own = {name: value for name in ("prompt", "messages") if (value := getattr(row, name)) is not None}
+        own = said(row)
         options = self._options
-        names = [name for name in self._open if name not in own]
-        if self._form and names:
-            missing = sorted(set().union(*(self._open[name] for name in names)) - row.vars.keys())
-            if missing:
-                raise UsageError(f"the row has no {', '.join(missing)}, which the request file wants")
-            options = options.replace(**self._form.fill(names, row.vars))
+        if missing := self.wanted.missing_of(row):
+            raise UsageError(f"the row has no {', '.join(missing)}, which the request file wants")
+        parts = [
+            part
+            for part, names in self._names.items()
+            if part not in own and (part in self.wanted.open or not names.isdisjoint(row.vars))
+        ]
+        if self._form and parts:
+            options = options.replace(**self._form.fill(parts, row.vars))
         return options.replace(**own) if own else options
 
     def request(self, row: Row) -> Request:

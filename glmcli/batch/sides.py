@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from glmcli.batch.gates.ticket import Ticket
-    from glmcli.batch.intake import Invalid
+    from glmcli.batch.halt import Halt
     from glmcli.batch.item import Item
     from glmcli.errors import GlmError, Retry
     from glmcli.outcome import Outcome
@@ -31,8 +31,8 @@ class Rows(Protocol):
         """A row can be taken now."""
         ...
 
-    def take(self) -> Item | Invalid | None:
-        """What is to be done with the next row; None: nothing, or it is not there yet."""
+    def take(self) -> Item | None:
+        """The next row that is to be asked; None: it is not there yet, or there was something else to do first."""
         ...
 
 
@@ -44,10 +44,6 @@ class Ends(Protocol):
 
     def done(self, item: Item, outcome: Outcome) -> None:
         """A row was asked, and this came of it."""
-        ...
-
-    def invalid(self, row: Invalid) -> None:
-        """A row cannot be asked."""
         ...
 
     @property
@@ -87,10 +83,10 @@ class Run(Protocol):
     """A run as those see it who start it, watch it and stop it: that of one machine, or that of many.
 
     Attributes:
-        why: what stopped it before its end.
+        halt: tells it to stop, and knows why it did.
     """
 
-    why: GlmError | None
+    halt: Halt
 
     @property
     def in_flight(self) -> int:
@@ -109,12 +105,4 @@ class Run(Protocol):
 
     async def run(self) -> None:
         """Return when every row is written, or the run is stopped and what was in flight has ended."""
-        ...
-
-    def drain(self) -> None:
-        """Send nothing more; what is in flight may end within ten seconds."""
-        ...
-
-    def abort(self) -> None:
-        """End at once: what is in flight stays to be asked."""
         ...

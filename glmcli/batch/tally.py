@@ -6,28 +6,18 @@ keeping an index of a million digests up to date.
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import contextmanager
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Self
 
 from glmcli.batch.facts import Facts
-from glmcli.errors import OutputError
+from glmcli.batch.scratch import Scratch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-_AT_ONCE = 1000  # lines
-_MEMORY = -16 * 1024  # KiB of pages that are held, and of what is sorted at once
+_MEMORY = 16 * 1024  # KiB of pages that are held, and of what is sorted at once
 _OK_FIRST = 1 << 53  # added to the place of a line that is ok: no file has so many lines
 
-_BEGIN = (
-    f"PRAGMA cache_size = {_MEMORY}",
-    "PRAGMA journal_mode = OFF",
-    "PRAGMA temp_store = FILE",
-    f"CREATE TABLE lines (seq INTEGER PRIMARY KEY, {', '.join(Facts._fields)})",
-    "BEGIN",  # or every line would be a transaction of its own
-)
+_LINES = f"CREATE TABLE lines (seq INTEGER PRIMARY KEY, {', '.join(Facts._fields)})"
 _ADD = f"INSERT INTO lines VALUES (NULL{', ?' * len(Facts._fields)})"  # noqa: S608 - names of our own
 
 # The line that counts is the last that is ok, else the last. `calls` of a later line includes those before.
@@ -50,24 +40,14 @@ class Tally:
         Raises:
             OutputError: the temporary folder is full.
         """
-        with _on_disk():
-            self._database = sqlite3.connect("", isolation_level=None)  # a file that is gone when it is closed
-            self._run(_BEGIN)
-        source = iter(lines)
-        while some := list(islice(source, _AT_ONCE)):
-            with _on_disk():
-                self._database.executemany(_ADD, some)
-        with _on_disk():
-            self._run(_SETTLE)
-
-    def _run(self, statements: Iterable[str]) -> None:
-        for statement in statements:
-            self._database.execute(statement)
+        self._database = Scratch(_LINES, _MEMORY)
+        self._database.run_all(_ADD, lines)
+        for statement in _SETTLE:
+            self._database.run(statement)
 
     def ask(self, query: str, values: Mapping[str, Any] | None = None) -> Iterator[Any]:
         """The rows of the result, one at a time."""
-        with _on_disk():
-            yield from self._database.execute(query, values or {})
+        return self._database.ask(query, values or {})
 
     def one(self, query: str) -> Any:  # noqa: ANN401 - whatever is asked for
         """The only row of the result."""
@@ -80,12 +60,3 @@ class Tally:
     def __exit__(self, *_: object) -> None:
         """Give the disk back."""
         self._database.close()
-
-
-@contextmanager
-def _on_disk() -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        fix = "TMPDIR names a folder with room: about 200 bytes a line"
-        raise OutputError(message=f"cannot keep the rows in a temporary file: {error}", fix=fix) from error

@@ -45,19 +45,22 @@ class Template:
     Attributes:
         sample: the document as one filling would have it, `x` where a value is still open: what a schema can judge.
         open: the parts that have names without a value yet, and those names.
+        names: the parts that a filling may change, and the names by which: those that are open or have a default.
     """
 
     def __init__(self, document: Document, keys: Collection[str], variables: Mapping[str, str]) -> None:
-        """`keys` are those of the top whose names may stay open; `variables` hold for all fillings.
+        """`keys` are those of the top whose names may stay open; `variables` hold for all fillings, whatever they say.
 
         Raises:
             UsageError: a name has no value in another part, or a variable is used nowhere.
         """
         _check(variables)
         self._document = document
-        self._given = {**_defaults(document.value), **variables}
+        self._defaults = _defaults(document.value)
+        self._variables = variables
         self.open: dict[str, frozenset[str]] = {}
-        filler = _Filler(document, self._given)
+        self.names: dict[str, frozenset[str]] = {}
+        filler = _Filler(document, {**self._defaults, **variables})
         value, below = document.value, document.root.below
         if isinstance(value, dict) and isinstance(below, dict):
             value = {key: self._begun(filler, key, keys) for key in value}
@@ -68,19 +71,23 @@ class Template:
         value = self._document.value[key]
         if key == "vars":
             return value
+        before, filler.used = filler.used, set()
         filler.open = set() if key in keys else None
         filled = filler.walk(value, self._document.node([key]))
         if filler.open:
             self.open[key] = frozenset(filler.open)
+        if key in keys and (names := filler.used.union(filler.open or ()).difference(self._variables)):
+            self.names[key] = frozenset(names)
+        filler.used |= before
         return filled
 
     def fill(self, keys: Iterable[str], variables: Mapping[str, str]) -> Document:
-        """The document with nothing but these parts, filled with these values too.
+        """The document with nothing but these parts, filled with these values, which count before defaults.
 
         Raises:
             UsageError: a name has no value, or the result is huge.
         """
-        whole, filler = self._document, _Filler(self._document, {**self._given, **variables})
+        whole, filler = self._document, _Filler(self._document, {**self._defaults, **variables, **self._variables})
         return replace(whole, value={key: filler.walk(whole.value[key], whole.node([key])) for key in keys})
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from glmcli.errors import OutputError, UsageError
-from glmcli.terminal import Stream, Terminal
+from glmcli.terminal import STDIN, Stream, Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -103,19 +103,35 @@ def _umask() -> int:
     return mask
 
 
-def refuse_shared_file(places: Mapping[str, str | None]) -> None:
+def refuse_shared_file(places: Mapping[str, str | tuple[int, int] | None]) -> None:
     """Let no two flags name the same file: one would write over what the other wrote.
+
+    What is read stands before what is written, and stdin is given as `read_place` does.
 
     Raises:
         UsageError: two of them do.
     """
     owners: dict[object, str] = {}
     for flag, name in places.items():
-        if name in (None, *_WORDS) or name.startswith("fd:") or _fd_of(name) is not None:
+        if isinstance(name, tuple):
+            owners.setdefault(name, flag)
+            continue
+        if name is None or name in _WORDS or name.startswith("fd:") or _fd_of(name) is not None:
             continue
         owner = owners.setdefault(_identity(name), flag)
         if owner != flag:
             raise UsageError(message=f"{owner} and {flag} name the same file: {name}", fix="use two files")
+
+
+def read_place(path: str | None) -> str | tuple[int, int] | None:
+    """What is read there, for `refuse_shared_file`: of `-` and all other names of descriptors, the file behind them."""
+    if path is None or (path != "-" and _fd_of(path) is None):
+        return path
+    try:
+        status = os.fstat(STDIN) if path == "-" else os.stat(path)  # noqa: PTH116 - as below
+    except OSError:
+        return None  # reading it will say what is wrong
+    return (status.st_dev, status.st_ino) if stat.S_ISREG(status.st_mode) else None
 
 
 def _identity(name: str) -> object:

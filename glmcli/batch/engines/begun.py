@@ -62,7 +62,6 @@ class Begun:
     def wait(self, item: Item, now: float) -> None:
         """The row goes with the next chunk."""
         self._holders[item.number] = None
-        item.due = now
         heapq.heappush(self._waiting, (now, item.number, item))
 
     def keep(self, item: Item) -> None:

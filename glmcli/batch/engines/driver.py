@@ -18,8 +18,7 @@ from glmcli.batch.engines.engine import Lost
 from glmcli.batch.engines.grant import Grant, offer
 from glmcli.batch.engines.returns import Returns
 from glmcli.batch.engines.sizing import Sizing
-from glmcli.batch.intake import Invalid
-from glmcli.batch.item import Item
+from glmcli.batch.halt import Halt
 from glmcli.errors import GlmError, NetworkError
 
 if TYPE_CHECKING:
@@ -28,23 +27,22 @@ if TYPE_CHECKING:
     from glmcli.batch.budget import Budget
     from glmcli.batch.engines.engine import Engine, Handle
     from glmcli.batch.gates.gate import Gate
+    from glmcli.batch.item import Item
     from glmcli.batch.sides import Ends, Rows
     from glmcli.plan import Plan
 
 _PER_WORKER = 2  # chunks: one at work, and one that begins while the last rows of the other end
-_DRAIN = 10.0  # seconds in which chunks may still come back after the first signal
 _LOOK = 0.02  # seconds between two looks at what has come back
 _ALONE = 60.0  # seconds without any worker
 _PATIENCE = 2.0  # times its expected duration, after which a chunk begins no other row
 _GRACE = 5.0  # seconds for the way there and back
-_TOGETHER = 1024  # rows that may be skipped before the loop looks elsewhere
 
 
 class Driver:
     """Gives out what the feed gives, and writes how it ended.
 
     Attributes:
-        why: what stopped the run before its end.
+        halt: tells it to stop.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - each is a side of the run
@@ -76,12 +74,11 @@ class Driver:
         self._staffed = time.monotonic()
         self._sizing = Sizing(self._staffed)
         self._begun = Begun()
-        self._returns = Returns(self._begun, plan, writing, budget, say, self.stop)
+        self.halt = Halt(plan, say, lambda: any(self._live()))
+        self._returns = Returns(self._begun, plan, writing, budget, self.halt, say)
         self._outs: dict[Handle, Out] = {}
         self._held: Item | None = None
-        self._stopping = False
-        self._drained_by = float("inf")
-        self.why: GlmError | None = None
+        self._hushed = False
 
     @property
     def in_flight(self) -> int:
@@ -116,46 +113,31 @@ class Driver:
                     raise self._writing.failure
                 await asyncio.sleep(0 if busy else _LOOK)
         finally:
-            if self._outs:
-                self._engine.hush(self._name)
-
-    def stop(self, why: GlmError | None = None) -> None:
-        """Send nothing more; what is out may come back."""
-        if why and not self._stopping and any(self._live()):
-            self._say(f"{why.message}: stopping, when what is under way has ended (Ctrl-C ends it)")
-        self.why = self.why or why
-        if not self._stopping:
-            self._stopping = True
-            self._engine.hush(self._name)
-
-    def drain(self) -> None:
-        """Send nothing more; what is out may come back within ten seconds."""
-        self._drained_by = time.monotonic() + _DRAIN
-        self.stop()
-
-    def abort(self) -> None:
-        """End at once: what is out stays to be asked."""
-        self._drained_by = 0.0
-        self.stop()
+            if self._outs or self.halt.is_on:
+                self._hush()
 
     def _is_over(self) -> bool:
-        if self._stopping:
-            return not any(self._live()) or time.monotonic() >= self._drained_by
-        return not (self._begun or self._held) and self._feed.is_over
+        nothing_left = not (self._begun or self._held) and self._feed.is_over
+        return self.halt.is_over or (nothing_left and not self.halt.is_on)
 
     def _turn(self, now: float) -> bool:
         """Look at all sides once; whether there is more to do at once."""
-        if now >= self._plan.deadline:
-            self.stop(NetworkError(f"the deadline of {self._plan.limits.deadline or 0:g} s has passed"))
-            self.abort()
+        if self.halt.is_late(now):
             return False
+        if self.halt.is_on:
+            self._hush()
         try:
             self._collect(now)
-            return not self._stopping and self._send(now)
+            return not self.halt.is_on and self._send(now)
         except GlmError as error:
-            self.stop(error)
-            self.abort()
+            self.halt.abort(error)
             return False
+
+    def _hush(self) -> None:
+        """Have the workers begin no other row."""
+        if not self._hushed:
+            self._hushed = True
+            self._engine.hush(self._name)
 
     # What goes out.
 
@@ -164,7 +146,7 @@ class Driver:
         workers = self._engine.workers()
         self._staffed = now if workers else self._staffed
         if now - self._staffed > _ALONE:
-            self.stop(NetworkError(f"no worker is left for {_ALONE:.0f} s"))
+            self.halt.stop(NetworkError(f"no worker is left for {_ALONE:.0f} s"))
         chunks = _PER_WORKER * workers
         for _ in range(chunks - sum(1 for _ in self._live())):
             item = self._first()
@@ -176,7 +158,7 @@ class Driver:
             if not share or not items:
                 self._held = self._held or item
                 if self._budget.over:
-                    self.stop(self._budget.over)
+                    self.halt.stop(self._budget.over)
                 return False
             share = share.replace(slots=min(share.slots, len(items)))
             self._submit(items, Grant(gate, share, sum(each.tokens for each in items), now), now)
@@ -215,18 +197,10 @@ class Driver:
     def _next(self) -> Item | None:
         if item := self._begun.next():
             return item
-        for _ in range(_TOGETHER):
-            match self._feed.take():
-                case Invalid() as invalid:
-                    self._writing.invalid(invalid)
-                    if self._writing.too_many:
-                        self.stop(self._writing.too_many)
-                        break
-                case Item() as item:
-                    return item
-                case None if not self._feed.is_ready:
-                    break
-        return None
+        item = self._feed.take()
+        if why := self._writing.too_many:
+            self.halt.stop(why)
+        return item
 
     def _submit(self, items: list[Item], grant: Grant, now: float) -> None:
         candidate, limits = self._plan.candidates[items[0].candidate], self._plan.limits

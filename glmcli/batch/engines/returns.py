@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from glmcli.batch.contact import Contact
 from glmcli.engine import may_fall_back
 from glmcli.errors import BusyError, GlmError, NetworkError, Retry
 from glmcli.outcome import Outcome
@@ -15,12 +16,11 @@ if TYPE_CHECKING:
     from glmcli.batch.budget import Budget
     from glmcli.batch.engines.begun import Begun, Out
     from glmcli.batch.engines.chunk import Ended, Left, Result
+    from glmcli.batch.halt import Halt
     from glmcli.batch.item import Item
     from glmcli.batch.sides import Ends
     from glmcli.plan import Plan
 
-_STARVED = 600.0  # seconds without one answer, while every request is refused
-_UNREACHED = 20  # rows one after the other that no connection could be made for
 _LOSSES = 3  # times that a row may be lost with its worker
 
 
@@ -38,18 +38,17 @@ class Returns:
         plan: Plan,
         writing: Ends,
         budget: Budget,
+        halt: Halt,
         say: Callable[[str], None],
-        stop: Callable[[GlmError], None],
     ) -> None:
-        """`say` tells a person what was lost; `stop` ends the run."""
+        """`say` tells a person what was lost."""
         self._begun = begun
         self._plan = plan
         self._writing = writing
         self._budget = budget
+        self._halt = halt
         self._say = say
-        self._stop = stop
-        self._answered = time.monotonic()
-        self._unreached = 0
+        self._contact = Contact(halt, say, time.monotonic())
         self.refusals = 0
         self.given_up: set[int] = set()
 
@@ -61,9 +60,9 @@ class Returns:
             self._end(out.items[ended.number], ended, now)
         moved = [self._leave(out, left, result.why, now) for left in result.left]
         if result.why and not self._gives_up(out.candidate, result.why) and not any(moved):
-            self._stop(result.why)
-        if result.refused.requests and now - self._answered > _STARVED:
-            self._stop(BusyError(f"every request of the last {_STARVED:.0f} s was refused", retry=Retry.RATE))
+            self._halt.stop(result.why)
+        if result.refused.requests:
+            self._contact.refused(BusyError("the request was refused", retry=Retry.RATE), now)
 
     def _end(self, item: Item, ended: Ended, now: float) -> None:
         """Write how the row ended, unless it was written before, or another provider may do better."""
@@ -72,8 +71,11 @@ class Returns:
         item.calls += ended.calls
         error = ended.outcome.error
         if error is None or not error.retry:
-            self._answered = now
-        if (error and self._falls_back(item, error, now)) or self._is_unreached(item, error):
+            self._contact.answered(now)
+        if error and self._falls_back(item, error, now):
+            return
+        if self._contact.ended(error):
+            self._begun.keep(item)  # it stays to be asked
             return
         self._write(item, ended.outcome.replace(attempts=item.calls))
 
@@ -82,7 +84,7 @@ class Returns:
         self._budget.paid(outcome.cost, outcome.error)
         self._writing.done(item, outcome)
         if why := self._budget.over or self._writing.too_many:
-            self._stop(why)
+            self._halt.stop(why)
 
     def _leave(self, out: Out, left: Left, why: GlmError | None, now: float) -> bool:
         """Have the row wait for its next chunk; whether it is for another provider."""
@@ -127,14 +129,4 @@ class Returns:
         item.candidate += 1
         item.retries, item.resent = 0, False
         self._begun.wait(item, now)
-        return True
-
-    def _is_unreached(self, item: Item, error: GlmError | None) -> bool:
-        """Whether nothing can be reached any more: the rows stay to be asked."""
-        unreached = isinstance(error, NetworkError) and not error.sent
-        self._unreached = self._unreached + 1 if unreached else 0
-        if error is None or self._unreached < _UNREACHED:
-            return False
-        self._begun.keep(item)
-        self._stop(error)
         return True

@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from glmcli.batch.engines.chunk import Asked, Chunk, Share
-    from glmcli.batch.intake import Invalid
     from glmcli.outcome import Outcome
     from glmcli.secrets import Key
 
@@ -102,9 +101,9 @@ class _Worker:
         """Stop where only the driver can go on, and when the time of the chunk is over."""
         late = time.monotonic() - self._began > self._chunk.patience
         if self._chunk.run in _hushed:
-            self._runner.stop()
+            self._runner.halt.stop()
         elif late or self._gate.refused_for:
-            self._runner.rest()
+            self._runner.halt.rest()
 
     # The side of the rows.
 
@@ -125,9 +124,6 @@ class _Worker:
     def done(self, item: Item, outcome: Outcome) -> None:
         self._ended.append(Ended(item.number, _clean(outcome, self._redactor), item.calls))
 
-    def invalid(self, row: Invalid) -> None:
-        raise NotImplementedError  # rows are judged by the driver
-
     def result(self) -> Result:
         """How every row of the chunk ended."""
         if self.failure:
@@ -136,7 +132,7 @@ class _Worker:
         rows = [each for each in self._chunk.rows if each.number not in ended]
         left = tuple(_left(each, item, item.calls) for each in rows if (item := self._items[each.number]))
         seconds = time.monotonic() - self._began
-        return Result(tuple(self._ended), left, self._gate.learnt(), seconds, self._runner.why)
+        return Result(tuple(self._ended), left, self._gate.learnt(), seconds, self._runner.halt.why)
 
 
 def _item(asked: Asked) -> Item:

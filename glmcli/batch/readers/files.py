@@ -23,8 +23,9 @@ def rows(pieces: Iterable[bytes], reading: Reading) -> Iterator[Row | BadRow]:
     """A row for each path, with the text of the file, which is read only now; its line is the place in the list.
 
     Raises:
-        UsageError: newlines end the paths, not NULs.
+        UsageError: newlines end the paths, not NULs; or the request file wants more than a path.
     """
+    reading.wanted.refuse(reading.name, ("path",), ("text",), there="a file has its {{path}} alone")
     for path in lines(pieces, end=b"\0"):
         if not path.ended and path.number == 1 and (isinstance(path, Long) or b"\n" in path.data):
             raise UsageError(

@@ -6,6 +6,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from glmcli.batch.row import BadRow
+from glmcli.batch.wanted import NOTHING, Wanted
 from glmcli.record import Record
 
 if TYPE_CHECKING:
@@ -19,11 +20,13 @@ class Reading(Record):
         name: what messages call it.
         complete: the request file asks something by itself, so a row need not.
         prompted: the request file has a prompt, so a column of that name only fills it.
+        wanted: what the request file wants of rows.
     """
 
     name: str
     complete: bool = False
     prompted: bool = False
+    wanted: Wanted = NOTHING
 
     def bad(self, line: int, data: bytes, why: str, *, column: int | None = None, id: str | None = None) -> BadRow:  # noqa: A002 - as the field is called
         """The row of these bytes, which cannot be asked; `column` is counted from 1, in characters."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from glmcli.batch.readers import files, json_lines, tables, texts, yaml_documents
 from glmcli.batch.readers.pieces import first_byte, without_mark
 from glmcli.batch.readers.reading import Reading
+from glmcli.batch.wanted import NOTHING, Wanted
 from glmcli.errors import InternalError, UsageError
 from glmcli.record import Record
 from glmcli.terminal import STDIN
@@ -46,12 +47,20 @@ FORMS: Mapping[str, Form] = {
 }
 
 
-def open_rows(place: str, form: str | None, stdin: Stdin, *, complete: bool = False, prompted: bool = False) -> Source:
+def open_rows(  # noqa: PLR0913 - each is told by another
+    place: str,
+    form: str | None,
+    stdin: Stdin,
+    *,
+    complete: bool = False,
+    prompted: bool = False,
+    wanted: Wanted = NOTHING,
+) -> Source:
     """The rows of a file, or of stdin for `-`, which is claimed at once; nothing is read yet.
 
     `form` is one of FORMS; None lets the name tell, or else the first byte. `complete` says that the request file asks
     something by itself, so that an id alone is a row; `prompted` that it has a prompt, so that a column `prompt` of a
-    table is only a variable.
+    table is only a variable; `wanted` what it wants of rows.
 
     Raises:
         UsageError: it cannot be read, or is a directory; another has claimed stdin; the form is unknown.
@@ -60,8 +69,17 @@ def open_rows(place: str, form: str | None, stdin: Stdin, *, complete: bool = Fa
         raise UsageError(message=f"{form!r} is no form of rows: {', '.join(FORMS)}")
     if place == "-":
         owner = "--files0" if form == "files" else "INPUT"
-        return Source(place, form, Reading("<stdin>", complete, prompted), stdin.chunks(owner))
-    return Source(place, form or _by_name(place), Reading(place, complete, prompted), None)
+        return Source(place, form, Reading("<stdin>", complete, prompted, wanted), _of_stdin(stdin, owner))
+    return Source(place, form or _by_name(place), Reading(place, complete, prompted, wanted), None)
+
+
+def _of_stdin(stdin: Stdin, owner: str) -> Callable[[], Iterator[bytes]]:
+    """What gives the bytes of stdin: again and again where it is a file."""
+    again = stdin.again(owner)
+    if again is not None:
+        return again
+    chunks = stdin.chunks(owner)
+    return lambda: chunks
 
 
 def _by_name(place: str) -> str | None:
@@ -77,8 +95,10 @@ class Source:
         rereadable: it is a regular file, whose rows may be asked for more than once.
     """
 
-    def __init__(self, place: str, form: str | None, reading: Reading, stdin: Iterator[bytes] | None) -> None:
-        """`stdin` are its bytes; None for a file.
+    def __init__(
+        self, place: str, form: str | None, reading: Reading, stdin: Callable[[], Iterator[bytes]] | None
+    ) -> None:
+        """`stdin` gives its bytes; None for a file that is named.
 
         Raises:
             UsageError: there is no such file, or it is a directory.
@@ -91,7 +111,7 @@ class Source:
         self._is_begun = False
         found = self._look()
         self.identity = (found.st_dev, found.st_ino)
-        self.rereadable = stdin is None and stat.S_ISREG(found.st_mode)
+        self.rereadable = stat.S_ISREG(found.st_mode)
 
     def rows(self) -> Iterator[Row | BadRow]:
         """The rows, in the order of the input; read as they are asked for.
@@ -103,7 +123,7 @@ class Source:
         if self._is_begun and not self.rereadable:
             raise InternalError(f"{self.name} is read twice")
         self._is_begun = True
-        pieces = without_mark(self._file() if self._stdin is None else self._stdin, self.name)
+        pieces = without_mark(self._file() if self._stdin is None else self._stdin(), self.name)
         form = self._form
         if form is None:
             first, pieces = first_byte(pieces)

@@ -9,6 +9,7 @@ from glmcli.batch.readers.faults import NAME, id_fault, prompt_fault, repeated
 from glmcli.batch.readers.lines import LIMIT, Long, lines
 from glmcli.batch.readers.texts import no_text
 from glmcli.batch.row import BadRow, Row
+from glmcli.batch.wanted import columns
 from glmcli.documents.shown import quoted
 from glmcli.errors import UsageError
 
@@ -32,7 +33,8 @@ def _rows(pieces: Iterable[bytes], reading: Reading, delimiter: str) -> Iterator
     """Every column is copied, and is a variable if its name can be one.
 
     Raises:
-        UsageError: there is no header, or none that can be used; or a record is so long that a quote must be open.
+        UsageError: there is no header, or none that can be used, or it lacks a column that the request file wants; or
+            a record is so long that a quote must be open.
     """
     records = _Records(pieces, reading, delimiter)
     header = _header(records, reading)
@@ -53,6 +55,8 @@ def _header(records: _Records, reading: Reading) -> list[str]:
             message=f"{reading.name}:{records.line}: no column has a name that {{{{NAME}}}} can use",
             fix="the first line names the columns, in letters, digits and _, as in id,question",
         )
+    own = ("prompt",) if "prompt" in header and not reading.prompted else ()
+    reading.wanted.refuse(f"{reading.name}:{records.line}", header, own, there=columns(header))
     return header
 
 

@@ -23,7 +23,12 @@ class Text(NamedTuple):
 
 
 def rows(pieces: Iterable[bytes], reading: Reading) -> Iterator[Row | BadRow]:
-    """Each line is a prompt, as it is."""
+    """Each line is a prompt, as it is.
+
+    Raises:
+        UsageError: the request file wants a value beside it.
+    """
+    reading.wanted.refuse(reading.name, (), ("prompt",), there="a line of text is a prompt alone")
     for line in texts(pieces, reading):
         if isinstance(line, BadRow):
             yield line

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 from glmcli import settings, signals
 from glmcli.batch.budget import Budget
 from glmcli.batch.gates.gate import Gate
-from glmcli.batch.intake import Intake, Resume
+from glmcli.batch.halt import heed
+from glmcli.batch.intake import Intake
 from glmcli.batch.outputs import spent
-from glmcli.batch.runner import Runner, signals_of
+from glmcli.batch.resume import Resume
+from glmcli.batch.runner import Runner
 from glmcli.batch.ticker import Ticker
 from glmcli.batch.writing import Writing
 from glmcli.errors import BudgetError, GlmError
@@ -118,7 +120,7 @@ def ask(
         ticker.stop()
         with suppress(GlmError):
             writing.flush()
-    return Asked(runner.why, came[0] if came else None)
+    return Asked(runner.halt.why, came[0] if came else None)
 
 
 def _runner(
@@ -168,7 +170,7 @@ def _loop(runner: Run, came: list[int]) -> None:
     )
 
     async def whole() -> None:
-        signals_of(runner, asyncio.get_running_loop(), heeded, came)
+        heed(runner.halt, asyncio.get_running_loop(), heeded, came)
         await runner.run()
 
     try:

@@ -41,13 +41,14 @@ def _merge(ctx: typer.Context, given: dict[str, Any]) -> None:
     from glmcli import signals
     from glmcli.batch.merging import Merger
     from glmcli.commands.batch.ending import judge
-    from glmcli.output.destination import open_output, refuse_shared_file
+    from glmcli.output.destination import open_output, read_place, refuse_shared_file
 
     signals.heed()
     app: App = ctx.obj
     app.terminal.quiet = given.get("quiet", False)
     paths = list(dict.fromkeys(given["outputs"]))
-    refuse_shared_file({path: path for path in paths} | {name: given.get(name[2:]) for name in ("--output", "--input")})
+    read = {path: path for path in paths} | {"--input": read_place(given.get("input"))}
+    refuse_shared_file({**read, "--output": given.get("output")})
     merger = Merger(keep_changed=given.get("keep_changed", False))
     for path in paths:
         torn = merger.read(path).torn

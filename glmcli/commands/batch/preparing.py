@@ -21,7 +21,7 @@ from glmcli.config import load as load_config
 from glmcli.errors import OutputError, UsageError
 from glmcli.keys import KeyRing
 from glmcli.options import Options
-from glmcli.output.destination import refuse_shared_file
+from glmcli.output.destination import read_place, refuse_shared_file
 from glmcli.record import Record
 
 if TYPE_CHECKING:
@@ -132,8 +132,8 @@ class _Preparing:
 
     def _source(self, own: BatchOptions, questions: Questions) -> Source:
         place, form = (own.files0, "files") if own.files0 else (own.input or "", own.format)
-        prompted = bool(self._options.prompt)
-        return open_rows(place, form, self._stdin, complete=questions.is_complete, prompted=prompted)
+        complete, prompted = questions.is_complete, bool(self._options.prompt)
+        return open_rows(place, form, self._stdin, complete=complete, prompted=prompted, wanted=questions.wanted)
 
     def _candidates(self) -> tuple[Candidate, ...]:
         app, form = self._app, self._form
@@ -163,7 +163,7 @@ def open_ledger(app: App, job: Job, index: Index, stack: ExitStack) -> Ledger | 
     path = _place(job)
     if path is None:
         return None
-    _refuse_shared(job, path)
+    refuse_shared(job, {"--output" if job.options.output else "--text": path, "--csv": job.own.csv})
     ledger = stack.enter_context(Ledger(path))
     lines = load(ledger, index)
     with suppress(OSError):  # what a crash left of a new form of the file
@@ -175,12 +175,16 @@ def open_ledger(app: App, job: Job, index: Index, stack: ExitStack) -> Ledger | 
     return ledger
 
 
-def _refuse_shared(job: Job, ledger: str) -> None:
-    """Let the run write over nothing that it reads, and over nothing else that it writes."""
+def refuse_shared(job: Job, written: Mapping[str, str | None]) -> None:
+    """Let nothing that is `written`, by its flag, be what the rows are read from, or another that is written.
+
+    Raises:
+        UsageError: two are one file.
+    """
     own, options = job.own, job.options
     read = {"INPUT": own.input, "--files0": own.files0, "--request": options.request, "--key-file": options.key_file}
     read |= {f"--attach {path}": path for path in options.attach}
-    refuse_shared_file({**read, "--output" if options.output else "--text": ledger, "--csv": own.csv})
+    refuse_shared_file({flag: read_place(path) for flag, path in read.items()} | dict(written))
 
 
 def _place(job: Job) -> str | None:

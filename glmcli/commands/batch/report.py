@@ -38,12 +38,12 @@ def _report(ctx: typer.Context, given: dict[str, Any]) -> None:
     Ends with 0 whatever became of the rows, and with 2 if FILE is no output of a batch.
     """
     from glmcli import signals
-    from glmcli.output.destination import refuse_shared_file
+    from glmcli.output.destination import read_place, refuse_shared_file
 
     signals.heed()
     app: App = ctx.obj
     app.terminal.stdout.check()
-    refuse_shared_file({"FILE": given["file"], "--html": given.get("html")})
+    refuse_shared_file({"FILE": read_place(given["file"]), "--html": given.get("html")})
     page = _page(app, given["html"]) if "html" in given else None
     try:
         summary = recount(app, given["file"], page)

@@ -13,6 +13,7 @@ from glmcli.batch.outputs import Printed
 from glmcli.batch.standing import Standing
 from glmcli.commands.batch import ending
 from glmcli.commands.batch.asking import Asked, ask, budget_of, intake_of, writing_of
+from glmcli.commands.batch.left_out import LeftOut
 from glmcli.commands.batch.preparing import Job, open_ledger, prepare
 from glmcli.errors import Interrupted, UsageError
 
@@ -66,7 +67,7 @@ def show(app: App, job: Job) -> None:
     from glmcli.providers import dialect_of
 
     first = job.candidates[0]
-    intake = intake_of(app, job, Index())
+    intake, left_out = intake_of(app, job, Index()), LeftOut(app.terminal)
     for row in job.source.rows():
         item = intake.take(row)
         if isinstance(item, Item):
@@ -74,7 +75,8 @@ def show(app: App, job: Job) -> None:
             app.terminal.stdout.write(as_json(first.replace(call=call.replace(key=first.call.key))))
             return
         if item:
-            app.terminal.note(f"{item.why.message}: left out")
+            left_out.add(item)
+    left_out.sum_up()
     raise UsageError(f"{job.source.name} has no row that can be asked")
 
 
@@ -91,7 +93,7 @@ class _Run:
         total = intake.scan() if self._job.source.rereadable else None
         out = self._ledger or Printed(self._app.terminal.stdout)
         writing = writing_of(self._app, self._job, self._index, out)
-        rows = Feed(self._job.source, intake, total)
+        rows = Feed(self._job.source, intake, writing, total)
         standing = Standing(writing, intake, total)
         asked = ask(self._app, self._job, rows, writing, standing=standing, budget=budget, engine=engine)
         self._end(asked, writing, intake, (intake.read if total is None else total) - intake.elsewhere)

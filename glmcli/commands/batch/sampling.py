@@ -14,6 +14,7 @@ from glmcli.batch.standing import Standing
 from glmcli.batch.summary import plain
 from glmcli.commands.batch import ending
 from glmcli.commands.batch.asking import ask, budget_of, intake_of, per_minute, writing_of
+from glmcli.commands.batch.left_out import LeftOut
 from glmcli.commands.batch.preparing import Job, open_ledger, prepare
 from glmcli.commands.batch.running import show
 from glmcli.errors import Interrupted, UsageError
@@ -22,11 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from glmcli.app import App
-    from glmcli.batch.intake import Intake, Invalid
+    from glmcli.batch.intake import Intake
     from glmcli.batch.ledger import Ledger
 
 _COUNT = 5
-_FEW = 3  # rows that cannot be asked and are named
 
 
 def sample(app: App, given: Mapping[str, Any]) -> None:
@@ -69,7 +69,7 @@ class _Few:
     def begin(self, poke: Callable[[], None]) -> None:
         pass
 
-    def take(self) -> Item | Invalid | None:
+    def take(self) -> Item | None:
         return self._items.pop() if self._items else None
 
 
@@ -93,7 +93,7 @@ class _Sample:
         self._ledger = ledger
         self._intake: Intake = intake_of(app, job, index)
         self._open = 0  # rows that a run would ask
-        self._invalid = 0
+        self._left_out = LeftOut(app.terminal)
 
     def run(self, count: int, *, as_json: bool) -> None:
         items = self._chosen(count)
@@ -125,17 +125,11 @@ class _Sample:
                 self._open += 1
                 chosen.offer(item.id, item)
             elif item:
-                self._leave_out(item)
-        if self._invalid > _FEW:
-            self._app.terminal.note(f"{self._invalid} rows cannot be asked")
+                self._left_out.add(item)
+        self._left_out.sum_up()
         if not self._open:
             raise UsageError(f"{self._job.source.name} has no row that is still to be asked")
         return chosen.chosen
-
-    def _leave_out(self, invalid: Invalid) -> None:
-        self._invalid += 1
-        if self._invalid <= _FEW:
-            self._app.terminal.note(f"{invalid.why.message}: left out")
 
     def _estimate(self, entries: list[dict[str, Any]]) -> Estimate:
         """What a run would take now: without an output it asks the sample's rows once more."""
@@ -150,5 +144,5 @@ class _Sample:
         from glmcli.batch.estimate_text import text
         from glmcli.output.json_reply import line
 
-        whole = {"rows": entries, "invalid": self._invalid, "estimate": plain(found)}
+        whole = {"rows": entries, "invalid": self._left_out.count, "estimate": plain(found)}
         self._app.terminal.stdout.write(line(whole) if as_json else text(entries, found))

@@ -19,10 +19,9 @@ from glmcli.batch.jobs.submission import Submission
 from glmcli.commands.batch import lines_only
 from glmcli.commands.batch.admission import admission, agreed
 from glmcli.commands.batch.asking import intake_of, writing_of
-from glmcli.commands.batch.preparing import open_ledger, prepare
+from glmcli.commands.batch.preparing import open_ledger, prepare, refuse_shared
 from glmcli.commands.batch.reach import same_place, service_at
 from glmcli.errors import FailedRowsError, UsageError
-from glmcli.output.destination import refuse_shared_file
 from glmcli.settings import Reached
 
 if TYPE_CHECKING:
@@ -79,10 +78,7 @@ class _Submitting:
 
     def _write(self, form: BatchForm, admit: Callable[[str], None], place: str) -> None:
         """Write the lines of those rows that a submission would hold."""
-        own = self._prepared.own
-        refuse_shared_file(
-            {"INPUT": own.input, "--files0": own.files0, "--output": self._output or None, "--lines": place}
-        )
+        refuse_shared(self._prepared, {"--output": self._output or None, "--lines": place})
         rows = self._rows()
         if self._output not in ("", "-"):
             open_ledger(self._app, self._prepared, self._index, self._stack)

@@ -1,0 +1,115 @@
+"""What becomes of a row when its request has ended: it is written, sent again, or left to whoever comes next."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from glmcli.engine import may_fall_back
+from glmcli.errors import CredentialsError, GlmError, NetworkError, QuotaError
+from glmcli.outcome import Outcome
+from glmcli.patience import pause
+from glmcli.pricing import cost
+
+if TYPE_CHECKING:
+    from glmcli.batch.attempt import Attempted
+    from glmcli.batch.budget import Budget
+    from glmcli.batch.contact import Contact
+    from glmcli.batch.halt import Halt
+    from glmcli.batch.item import Item
+    from glmcli.batch.retries import Retries
+    from glmcli.batch.sides import Ends
+    from glmcli.plan import Candidate, Plan
+
+_NOT_FOUND, _UNAUTHORIZED = 404, 401
+
+
+class Judge:
+    """Decides for one row after the other.
+
+    Attributes:
+        given_up: candidates whose key, balance or model is refused; no row is sent to them any more.
+    """
+
+    def __init__(  # noqa: PLR0913, PLR0917 - each is a side of it
+        self, plan: Plan, retries: Retries, writing: Ends, budget: Budget, contact: Contact, halt: Halt
+    ) -> None:
+        """Rows go to `retries` or `writing`, or are left where the run stops."""
+        self._plan = plan
+        self._retries = retries
+        self._writing = writing
+        self._budget = budget
+        self._contact = contact
+        self._halt = halt
+        self.given_up: set[int] = set()
+
+    def judge(self, item: Item, candidate: Candidate, result: Attempted, before: float) -> None:
+        """This came of the row's last request, which was sent `before` seconds after its first.
+
+        Raises:
+            OutputError: the line cannot be written.
+        """
+        error = result.error
+        if error and not self._is_written(item, error):
+            return
+        if error is None:
+            self._contact.ended(None)
+        self._write(item, candidate, result, before)
+
+    def _is_written(self, item: Item, error: GlmError) -> bool:
+        """Whether this is how the row has ended; if not, it is where it belongs."""
+        if self._is_of_all(item, error):
+            self.given_up.add(item.candidate)
+            if not self._falls_back(item, error):
+                self._halt.stop(error)  # the row stays to be asked
+            return False
+        if self._halt.is_on and not self._halt.rests and error.retry:
+            return False  # the row stays to be asked
+        if isinstance(error, NetworkError) and self._halt.is_late(time.monotonic()):
+            return False  # the row was cut by our own clock, and stays to be asked
+        wait = self._wait(item, error)
+        if wait is not None:
+            item.retries += 1
+            self._retries.add(item, wait)
+            return False
+        return not self._falls_back(item, error) and not self._contact.ended(error)
+
+    def _is_of_all(self, item: Item, error: GlmError) -> bool:
+        """Whether all other rows would be refused for the same reason: key, balance, model, address."""
+        if isinstance(error, QuotaError):
+            return True
+        is_own_model = item.candidate == 0 and item.request.model != self._plan.candidates[0].model
+        nothing_there = error.http_status == _NOT_FOUND and error.provider_code is None
+        about_model = isinstance(error, CredentialsError) or error.model_missing
+        return nothing_there or (about_model and not (is_own_model and error.http_status != _UNAUTHORIZED))
+
+    def _wait(self, item: Item, error: GlmError) -> float | None:
+        """Seconds until the row is sent again, or None if it is not."""
+        wait = pause(error, item.retries, item.began, self._plan)
+        if wait is not None and error.sent:
+            if item.resent:
+                return None
+            item.resent = True
+        return wait
+
+    def _falls_back(self, item: Item, error: GlmError) -> bool:
+        if not may_fall_back(error) or item.candidate + 1 >= len(self._plan.candidates):
+            return False
+        item.candidate += 1
+        item.retries, item.resent = 0, False
+        self._retries.add(item, 0.0)
+        return True
+
+    def _write(self, item: Item, candidate: Candidate, result: Attempted, before: float) -> None:
+        reply = result.reply
+        paid = None if candidate.request.server_tools else cost(candidate.provider, candidate.model, reply.usage)
+        first_event, first_answer = (
+            None if moment is None else moment + before for moment in (result.first_event, result.first_answer)
+        )
+        timing = {"first_event": first_event, "first_answer": first_answer, "total": time.monotonic() - item.began}
+        name, model = candidate.provider.name, candidate.model
+        outcome = Outcome(name, model, reply, result.error, item.calls, timing, paid)
+        self._budget.paid(paid, result.error)
+        self._writing.done(item, outcome)
+        if why := self._budget.over or self._writing.too_many:
+            self._halt.stop(why)
