@@ -471,7 +471,7 @@ def test_no_money_and_then_some(job, status) -> None:
     broke = reply(status, {"error": {"code": "1113", "message": "Insufficient balance"}})
     with served(job, uploaded(), broke, looked(), looked()) as (server, own):
         assert own.submit().code == 4
-        assert own.parts[0]["state"] == "uploaded"
+        assert (own.parts[0]["state"], own.parts[0]["created"]) == ("uploaded", None)
         assert own.submit().code == 0
     assert paths(server) == ["POST /files", "POST /batches", "POST /batches", "GET /batches/batch_1"]
 
@@ -643,6 +643,15 @@ def test_a_run_does_not_pay_for_rows_that_are_under_way(job, glm, places) -> Non
     own.write(rows(3))
     assert glm("batch", "run", "in.jsonl", "-O", "out.jsonl", *BIGMODEL, *place, env=KEYS).code == 0
     assert len(by_id(own.output)) == 3
+
+
+def test_a_name_that_is_too_long_for_a_job_is_none_for_a_run(job, glm, places) -> None:
+    place, name = ("--base-url", places["bigmodel"]), "n" * 248 + ".jsonl"
+    job(*BIGMODEL).write(rows(1))
+    assert glm("batch", "run", "in.jsonl", "-O", name, *BIGMODEL, *place, env=KEYS).code == 0
+    done = glm("batch", "submit", "in.jsonl", "-O", name, *BIGMODEL, *place, env=KEYS)
+    assert done.code == 2
+    assert error(done).endswith(".job.json: File name too long")
 
 
 def test_one_output_has_one_job_by_whatever_name(job, cwd, glm, places) -> None:
@@ -871,6 +880,14 @@ def test_lines_are_those_that_would_be_submitted(job, glm, places, cwd) -> None:
         assert done.code == 2
         assert "name the same file" in error_of(done.err)
         assert (cwd / taken).read_bytes() == before
+
+
+def test_a_batch_that_cannot_be_looked_at_yet_is_there(job) -> None:
+    with served(job, uploaded(), looked(), reply(404, {"error": {"message": "not yet"}})) as (_, own):
+        done = own.submit()
+    assert done.code == 0
+    assert done.text == "part 1 of 1\tbatch_1\tvalidating\tno counts yet\n"
+    assert own.parts[0]["batch"] == "batch_1"
 
 
 # How lines end

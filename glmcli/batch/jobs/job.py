@@ -183,7 +183,8 @@ def refuse_under_way(output: str) -> None:
     Raises:
         UsageError: some are.
     """
-    job = load(output)
+    # A name that is too long for a job file beside it has none.
+    job = load(output) if os.path.exists(job_path(output)) else None  # noqa: PTH110 - Path.exists raises for such a name
     lines = sum(part.lines for part in job.parts if part.is_under_way) if job else 0
     if job and lines:
         raise UsageError(

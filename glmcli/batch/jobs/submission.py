@@ -63,7 +63,7 @@ class Submission:
             if error.sent:
                 error.fix = _LOOK
             else:  # it has said no, so there is none
-                self._saved(part.replace(state=jobs.UPLOADED))
+                self._saved(part.replace(state=jobs.UPLOADED, created=None))
             raise
         self._created(part, state)
 

@@ -21,7 +21,8 @@ from glmcli.commands.batch.admission import admission, agreed
 from glmcli.commands.batch.asking import intake_of, writing_of
 from glmcli.commands.batch.preparing import open_ledger, prepare, refuse_shared
 from glmcli.commands.batch.reach import same_place, service_at
-from glmcli.errors import FailedRowsError, UsageError
+from glmcli.errors import FailedRowsError, GlmError, UsageError
+from glmcli.providers.batches import BatchState
 from glmcli.settings import Reached
 
 if TYPE_CHECKING:
@@ -133,7 +134,12 @@ class _Submitting:
         for part in submission.job.parts:
             if part.batch and not part.fetched:
                 label = f"part {part.number} of {len(job.parts)}"
-                self._app.terminal.stdout.write(line(service.look(part.batch), time.time(), label))
+                try:
+                    state = service.look(part.batch)
+                except GlmError as error:  # it is there, and remembered: that is what was asked for
+                    self._note(f"{label}: {error.message}")
+                    state = BatchState(part.batch, part.state)
+                self._app.terminal.stdout.write(line(state, time.time(), label))
 
     def _packed(
         self, form: BatchForm, known: jobs.Job | None, ledger: Ledger, admit: Callable[[str], None]
