@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from glmcli.providers.batches import BatchState
 
 _CLOCKS = 600.0  # seconds by which two clocks may differ
+_NOT_SERVED = "another model, or glm batch run, which asks for every row itself"
 _LOOK = "the same command again looks whether the batch is there, and asks for it only if it is not"
 
 
@@ -64,6 +65,8 @@ class Submission:
                 error.fix = _LOOK
             else:  # it has said no, so there is none
                 self._saved(part.replace(state=jobs.UPLOADED, created=None))
+                if error.model_missing:
+                    error.fix = _NOT_SERVED
             raise
         self._created(part, state)
 
