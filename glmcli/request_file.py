@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from glmcli import documents
 from glmcli.errors import UsageError
 from glmcli.options import Named
-from glmcli.providers.decoder import text_of
 from glmcli.stdin import Limit, Stdin, read_file
+from glmcli.turns import turn_of
 from glmcli.urls import is_url
 
 if TYPE_CHECKING:
@@ -110,30 +110,11 @@ def _options(document: Document, folder: Path) -> dict[str, Any]:
     return {name: item for name, item in fields.items() if name not in _MEDIA} | _from_file(fields, folder)
 
 
-def _turn(document: Document, at: int, folder: Path) -> dict[str, Any]:
-    """A turn with its text in one piece; where it holds more than text, its parts too, in their order."""
-    turn = document.value["messages"][at]
-    content = turn["content"]
-    if isinstance(content, str) or all(part["type"] == "text" for part in content):
-        return {**turn, "content": text_of(content)}
-    parts = tuple(
-        part["text"] if part["type"] == "text" else _part(part, document, ["messages", at, "content", number], folder)
-        for number, part in enumerate(content)
-    )
-    return {**turn, "content": text_of(content), "parts": parts}
+def _turn(document: Document, at: int, folder: Path) -> Mapping[str, Any]:
+    def source(number: int, field: str) -> str:
+        return f"{document.place(['messages', at, 'content', number, field])}: {field}"
 
-
-def _part(part: Mapping[str, Any], document: Document, place: list[str | int], folder: Path) -> Named:
-    """A picture, video or file of a turn, named by its field and where that stands."""
-    field = "url" if "url" in part else "path"
-    return Named(
-        source=f"{document.place([*place, field])}: {field}",
-        kind=part["type"],
-        path=_path(part["path"], folder) if field == "path" else "",
-        url=part.get("url", ""),
-        type=part.get("media_type"),
-        detail=part.get("detail"),
-    )
+    return turn_of(document.value["messages"][at], source, folder)
 
 
 def _named(document: Document, folder: Path) -> Iterator[Named]:

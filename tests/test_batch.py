@@ -522,6 +522,33 @@ def test_pictures_that_rows_name(asks, fleet, cwd) -> None:
     assert [base64.b64decode(url.rpartition(",")[2]) for url in pictures] == [png(), png(20, 10)]
 
 
+def test_turns_of_several_parts(asks, fleet, cwd) -> None:
+    """In their order; texts alone are one; paths begin at the file that holds the rows."""
+    (cwd / "rows").mkdir()
+    (cwd / "rows" / "a.png").write_bytes(png())
+    a, b = ({"type": "text", "text": text} for text in "ab")
+    pictures = [{"type": "image", "path": path} for path in ("a.png", "none.png", "a\0.png")]
+    turns = {"see": [pictures[0], a], "say": [a, b], "gone": [pictures[1]], "nul": [a, pictures[2]]}
+    values = [{"id": name, "messages": [{"role": "user", "content": parts}]} for name, parts in turns.items()]
+    done = asks({"rows/in.jsonl": lines(values)}, "-m", "zai/glm-4.6v", "-j", "1", "--ordered")
+    assert done.code == 15
+    see, say = (body["messages"][-1]["content"] for body in fleet.bodies)
+    assert [part["type"] for part in see] == ["image_url", "text"]
+    assert base64.b64decode(see[0]["image_url"]["url"].rpartition(",")[2]) == png()
+    assert (see[1], say) == (a, "ab")
+    found = by_id(cwd / "out.jsonl")
+    assert {name: entry["status"] for name, entry in found.items()} == {
+        "see": "ok",
+        "say": "ok",
+        "gone": "invalid",
+        "nul": "invalid",
+    }
+    assert found["gone"]["error"]["message"] == (
+        "rows/in.jsonl:3: messages[0].content[0].path: cannot read rows/none.png: No such file or directory"
+    )
+    assert found["nul"]["error"]["message"] == "rows/in.jsonl:4: messages[0].content[1].path holds a NUL"
+
+
 def test_pictures_that_are_made_to_fit(asks, fleet, cwd) -> None:
     """The provider takes 6000 pixels a side."""
     (cwd / "wide.png").write_bytes(png(8000, 80))
@@ -986,6 +1013,7 @@ def test_ctrl_c_on_a_terminal(batch, home, cwd) -> None:
     assert asked < 20
     assert len(by_id(batch.output)) == asked
     assert seen.count("stopping: what is under way has 10 s to end (Ctrl-C again ends it now)") == 1
+    assert f"{200 - asked} rows still to be asked: the same command again goes on from here" in seen
     assert "Traceback" not in seen
     assert seen.count("\x1b[?25h") >= seen.count("\x1b[?25l")
     assert batch.run().code == 0

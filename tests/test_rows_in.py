@@ -156,7 +156,7 @@ def test_a_bad_row_keeps_its_id() -> None:
         ('{"prompt":"x","vars":{}}', Row(1, prompt="x", columns={"vars": {}})),
         (
             '{"messages":[{"role":"user","content":[{"type":"text","text":"x"}]}],"prompt":"y"}',
-            Row(1, prompt="y", messages=({"role": "user", "content": [{"type": "text", "text": "x"}]},)),
+            Row(1, prompt="y", messages=({"role": "user", "content": "x"},)),
         ),
         (
             '{"custom_id":"c","method":"POST","url":"/v1/chat/completions","body":{"messages":[],"x":1},"tag":"t"}',

@@ -18,7 +18,7 @@ class Row(Record):
         id: the user's own name of it; None where there is none.
         prompt: the user message, which takes the place of that in the request file.
         text: what is added behind the prompt, as stdin is in `glm ask`: the text of a file.
-        messages: turns as a request file has them, which take the place of those in the request file.
+        messages: turns as Options has them, which take the place of those in the request file.
         vars: values of the `{{NAME}}` in the request file.
         body: the body of an OpenAI batch line, which says all that is asked by itself.
         columns: what is copied into the output as it is.

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 from glmcli.batch.readers.faults import faults, id_fault, is_openai
 from glmcli.batch.readers.wording import refused
 from glmcli.batch.row import BadRow, Row
+from glmcli.errors import UsageError
+from glmcli.turns import turn_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
 
     from glmcli.batch.readers.reading import Reading
 
@@ -32,19 +35,26 @@ def row_of(value: object, line: int, data: bytes, reading: Reading) -> Row | Bad
         why = NOTHING
     if why is not None:
         return reading.bad(line, data, why, id=name)
-    return _openai(value, line, name) if openai else _plain(value, line, name)
+    try:
+        return _openai(value, line, name) if openai else _plain(value, line, name, reading.folder)
+    except UsageError as error:
+        return reading.bad(line, data, error.message, id=name)
 
 
-def _plain(value: Mapping[str, Any], line: int, name: str | None) -> Row:
-    turns = value.get("messages")
+def _plain(value: Mapping[str, Any], line: int, name: str | None, folder: Path) -> Row:
     return Row(
         line,
         id=name,
         prompt=value.get("prompt"),
-        messages=None if turns is None else tuple(turns),
+        messages=tuple(_turns(value["messages"], folder)) if "messages" in value else None,
         vars={key: item if isinstance(item, str) else json.dumps(item) for key, item in value.get("vars", {}).items()},
         columns={key: item for key, item in value.items() if key not in _TAKEN},
     )
+
+
+def _turns(turns: Iterable[Mapping[str, Any]], folder: Path) -> Iterator[Mapping[str, Any]]:
+    for at, turn in enumerate(turns):
+        yield turn_of(turn, lambda number, field, at=at: f"messages[{at}].content[{number}].{field}", folder)  # type: ignore[misc]
 
 
 def _openai(value: Mapping[str, Any], line: int, name: str | None) -> Row:

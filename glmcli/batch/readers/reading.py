@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glmcli.batch.row import BadRow
@@ -21,12 +22,14 @@ class Reading(Record):
         complete: the request file asks something by itself, so a row need not.
         prompted: the request file has a prompt, so a column of that name only fills it.
         wanted: what the request file wants of rows.
+        folder: where the paths in rows begin.
     """
 
     name: str
     complete: bool = False
     prompted: bool = False
     wanted: Wanted = NOTHING
+    folder: Path = Path()
 
     def bad(self, line: int, data: bytes, why: str, *, column: int | None = None, id: str | None = None) -> BadRow:  # noqa: A002 - as the field is called
         """The row of these bytes, which cannot be asked; `column` is counted from 1, in characters."""

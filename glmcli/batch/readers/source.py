@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glmcli.batch.readers import files, json_lines, tables, texts, yaml_documents
@@ -70,7 +71,7 @@ def open_rows(  # noqa: PLR0913 - each is told by another
     if place == "-":
         owner = "--files0" if form == "files" else "INPUT"
         return Source(place, form, Reading("<stdin>", complete, prompted, wanted), _of_stdin(stdin, owner))
-    return Source(place, form or _by_name(place), Reading(place, complete, prompted, wanted), None)
+    return Source(place, form or _by_name(place), Reading(place, complete, prompted, wanted, Path(place).parent), None)
 
 
 def _of_stdin(stdin: Stdin, owner: str) -> Callable[[], Iterator[bytes]]:

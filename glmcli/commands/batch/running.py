@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from glmcli import signals
+from glmcli.batch.amounts import plural
 from glmcli.batch.feed import Feed
 from glmcli.batch.index import Index
 from glmcli.batch.jobs.job import refuse_under_way
@@ -111,6 +112,8 @@ class _Run:
             ending.export(self._app, self._job.own, self._ledger)
             ending.sum_up(self._app, self._ledger)
         if asked.signal is not None:
+            if pending and self._job.source.rereadable:  # of a pipe nobody knows how many are left
+                self._app.terminal.note(f"{plural(pending, 'row')} still to be asked: {again}")
             raise Interrupted(asked.signal)
         if asked.why:
             asked.why.fix = f"{asked.why.fix}; {again}" if asked.why.fix else again
