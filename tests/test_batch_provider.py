@@ -639,7 +639,8 @@ def test_a_run_does_not_pay_for_rows_that_are_under_way(job, glm, places) -> Non
     for command in ("run", "sample"):
         done = glm("batch", command, "in.jsonl", "-O", "out.jsonl", *BIGMODEL, *place, env=KEYS)
         assert done.code == 2
-        assert error_of(done.err) == "2 rows of out.jsonl are under way in batches of bigmodel, and would be paid twice"
+        assert error_of(done.err) == "2 rows of out.jsonl are in a job for bigmodel, and would be paid twice"
+        assert "fix: glm batch fetch out.jsonl first" in done.err
     assert own.finish().code == 0
     own.write(rows(3))
     assert glm("batch", "run", "in.jsonl", "-O", "out.jsonl", *BIGMODEL, *place, env=KEYS).code == 0
@@ -703,11 +704,11 @@ def test_a_row_that_asks_another_thing_meanwhile(job, places) -> None:
     assert len(own.parts) == 1
 
 
-def test_a_job_of_which_there_is_no_batch_holds_nobody_up(job) -> None:
+def test_a_job_of_which_there_is_no_batch_holds_nobody_up(job, glm) -> None:
     """The place or the model was wrong: what to do is said, and nothing is lost by it."""
     refused = reply(404, {"error": {"code": "1211", "message": "not in the Batch API"}})
     scripts = (uploaded(), refused, uploaded("file_2"), looked(), looked())
-    fix = "nothing of it is a batch yet: remove out.jsonl.job.json to submit the rows as they are now"
+    fix = "nothing of it is under way: remove out.jsonl.job.json to begin anew with the rows as they are now"
     with served(job, *scripts) as (server, own):
         assert "fix: another model, or glm batch run, which asks for every row itself" in own.submit().err
         assert "the same glm batch submit again brings the rest" in own.ask("fetch").err
@@ -715,6 +716,10 @@ def test_a_job_of_which_there_is_no_batch_holds_nobody_up(job) -> None:
         elsewhere = own.submit("--base-url", "http://127.0.0.1:9/v1")
         assert elsewhere.code == 2
         assert fix in elsewhere.err
+        # Answers of a run would not keep the batch from coming into being.
+        run = glm("batch", "run", "in.jsonl", "-O", "out.jsonl", *BIGMODEL, "--base-url", server.url, env=KEYS)
+        assert run.code == 2
+        assert f"fix: glm batch submit again brings them there; {fix}" in run.err
         assert len(server.requests) == 2
         own.file.unlink()
         assert own.submit("-m", "bigmodel/glm-4-plus").code == 0

@@ -93,6 +93,11 @@ class Job(Record):
     rows_sha256: str
     parts: tuple[Part, ...]
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no batch is under way: without its job file nothing is lost that is paid for."""
+        return not any(part.is_under_way for part in self.parts)
+
     def with_part(self, part: Part) -> Job:
         """The same with this part in the place of that of its number."""
         return self.replace(parts=tuple(part if each.number == part.number else each for each in self.parts))
@@ -116,8 +121,8 @@ def for_output(name: str) -> str:
 
 
 def anew(output: str) -> str:
-    """What to do with a job of which the provider has no batch."""
-    return f"nothing of it is a batch yet: remove {job_path(output)} to submit the rows as they are now"
+    """What to do with a job of which the provider has no batch that we wait for."""
+    return f"nothing of it is under way: remove {job_path(output)} to begin anew with the rows as they are now"
 
 
 def job_path(output: str) -> str:
@@ -185,12 +190,12 @@ def refuse_under_way(output: str) -> None:
     """
     # A name that is too long for a job file beside it has none.
     job = load(output) if os.path.exists(job_path(output)) else None  # noqa: PTH110 - Path.exists raises for such a name
-    lines = sum(part.lines for part in job.parts if part.is_under_way) if job else 0
+    lines = sum(part.lines for part in job.parts if not part.fetched) if job else 0
     if job and lines:
-        raise UsageError(
-            f"{lines} rows of {output} are under way in batches of {job.provider}, and would be paid twice",
-            fix=f"glm batch fetch {output} first (glm batch cancel ends them), or use another -O FILE",
-        )
+        fix = f"glm batch fetch {output} first (glm batch cancel ends them), or use another -O FILE"
+        if job.is_idle:
+            fix = f"glm batch submit again brings them there; {anew(output)}"
+        raise UsageError(f"{lines} rows of {output} are in a job for {job.provider}, and would be paid twice", fix=fix)
 
 
 def save(output: str, job: Job) -> None:

@@ -108,11 +108,10 @@ def same_place(job: Job, provider: Provider, output: str) -> None:
     Raises:
         UsageError: it is elsewhere.
     """
-    is_idle = not any(part.may_be_there for part in job.parts)
     if job.provider != provider.name:
         message = f"{output} was submitted to {job.provider}, not to {provider.name}"
-        raise UsageError(message, fix=jobs.anew(output) if is_idle else "another -O FILE, or that provider")
+        raise UsageError(message, fix=jobs.anew(output) if job.is_idle else "another -O FILE, or that provider")
     if job.base_url != provider.base_url:
         message = f"{output} was submitted at {job.base_url}, and {provider.name} is at {provider.base_url}"
         fix = f"--base-url {job.base_url}, if that is where the key may go"
-        raise UsageError(message, fix=f"{fix}; {jobs.anew(output)}" if is_idle else fix)
+        raise UsageError(message, fix=f"{fix}; {jobs.anew(output)}" if job.is_idle else fix)

@@ -188,7 +188,7 @@ class _Submitting:
             return True
         if not ((part := parts.get(row.part)) and part.fetched):
             if row.hash != item.hash:
-                is_idle = not any(part.may_be_there for part in parts.values())
+                is_idle = not any(part.is_under_way for part in parts.values())
                 fix = "fetch the answers first, or use another -O FILE"
                 raise UsageError(
                     f"the row {item.id!r} asks another thing than when it was submitted",
