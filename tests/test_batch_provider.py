@@ -1084,8 +1084,17 @@ def test_status_shows_what_is_there_beside_what_is_not(job) -> None:
     assert error_of(done.err).startswith("part 1: bigmodel: ")
     assert done.text.splitlines() == [
         "part 1 of 2\tbatch_1\tvalidating\tnot found",
-        "part 2 of 2\tbatch_2\ta b c\tno counts yet",
+        "part 2 of 2\tbatch_2\ta b c\tno counts yet\tglm does not know this state, and takes it for under way",
     ]
+
+
+def test_a_state_that_the_api_does_not_have(job) -> None:
+    with served(job, uploaded(), looked(), looked(), looked("Succeeded", output_file_id="out_1")) as (_, own):
+        own.submit()
+        done = own.ask("fetch")
+    assert done.code == 11
+    assert "part 1 is succeeded: glm does not know this state, and takes it for under way" in done.err
+    assert own.parts[0]["fetched"] is False
 
 
 def test_status_of_what_is_not_a_batch_yet(job) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from glmcli.providers.row import Provider
 
 ENDED = frozenset(("completed", "failed", "expired", "cancelled"))
+_GOING = frozenset(("validating", "in_progress", "finalizing", "cancelling"))
 _PAGE = 100  # batches; what BigModel and Model Studio give at most
 _MILLISECONDS = 10**11  # as seconds this is the year 5138
 
@@ -62,6 +63,11 @@ class BatchState(Record):
     def has_ended(self) -> bool:
         """Nothing more comes of it."""
         return self.state in ENDED
+
+    @property
+    def is_foreign(self) -> bool:
+        """It is called by a word that the API does not have, so nobody here knows whether it has ended."""
+        return self.state not in ENDED | _GOING
 
 
 # The requests

@@ -10,7 +10,7 @@ from glmcli.batch.entry import status_of
 from glmcli.batch.item import Item
 from glmcli.batch.jobs import job as jobs
 from glmcli.batch.jobs.copy import Copy
-from glmcli.batch.jobs.standings import of_part, rows
+from glmcli.batch.jobs.standings import UNKNOWN, of_part, rows
 from glmcli.batch.row import Row
 from glmcli.chat import Request
 from glmcli.errors import GlmError, IncompleteError, ProtocolError, UsageError
@@ -85,6 +85,8 @@ class Collection:
         for part in self.job.parts:
             state = self.states.get(part.number)
             if state is None or not state.has_ended:
+                if state and state.is_foreign:
+                    self._note(f"part {part.number} is {state.state}: {UNKNOWN}")
                 continue
             if state.state == "completed" and not (state.output_file or state.error_file):
                 self._note(f"part {part.number} is completed, but names no file yet")

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from glmcli.batch.jobs.job import Job
     from glmcli.errors import GlmError
 
+UNKNOWN = "glm does not know this state, and takes it for under way"
 _NOT_FOUND = 404
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
@@ -17,7 +18,7 @@ _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 def line(state: BatchState, now: float, label: str = "") -> str:
     """`part 1 of 2  batch_1  in_progress  3 of 9 done, 1 failed  12 min old`, with tabs between."""
     age = "" if state.created is None else f"{_time(now - state.created)} old"
-    fields = [label, state.id, state.state, _counts(state), age]
+    fields = [label, state.id, state.state, _counts(state), UNKNOWN * state.is_foreign, age]
     # What a provider calls things may hold what ends a field here.
     return "\t".join(" ".join(field.split()) for field in fields if field) + "\n"
 
