@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from glmcli.errors import UsageError
 from glmcli.options import Named
-from glmcli.providers.decoder import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,13 +23,15 @@ def turn_of(turn: Mapping[str, Any], source: Callable[[int, str], str], folder: 
     content = turn["content"]
     if isinstance(content, str):
         return turn
-    if all(part["type"] == "text" for part in content):
-        return {**turn, "content": text_of(content)}
+    texts = [part["text"] for part in content if part["type"] == "text"]
+    joined = {**turn, "content": "".join(texts)}
+    if len(texts) == len(content):
+        return joined
     parts = tuple(
         part["text"] if part["type"] == "text" else _part(part, number, source, folder)
         for number, part in enumerate(content)
     )
-    return {**turn, "content": text_of(content), "parts": parts}
+    return {**joined, "parts": parts}
 
 
 def _part(part: Mapping[str, Any], number: int, source: Callable[[int, str], str], folder: Path) -> Named:

@@ -10,8 +10,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -25,6 +23,7 @@ from fleet import IN_FLIGHT, Fleet, Said, answered, refused
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+from zygote import Zygote
 
 JOBS = 4
 IDS = [f"row-{number}" for number in range(6)]
@@ -38,32 +37,10 @@ def asked_of(messages) -> str:
     return sha256(json.dumps(said, separators=(",", ":")).encode()).hexdigest()[:32]
 
 
-class Zygote:
-    """Starts runs of the program, one at a time."""
-
-    def __init__(self) -> None:
-        script = str(Path(__file__).with_name("zygote.py"))
-        pipe = subprocess.PIPE
-        self._process = subprocess.Popen([sys.executable, script], stdin=pipe, stdout=pipe, text=True, bufsize=1)
-
-    def start(self, arguments, cwd, home, most) -> int:
-        order = {"arguments": arguments, "cwd": str(cwd), "env": environment(home, **KEY), "most": most}
-        self._process.stdin.write(json.dumps(order) + "\n")
-        return int(self._process.stdout.readline())
-
-    def end(self) -> int:
-        """Its exit code; until then the process id is its own, whether it has ended or not."""
-        self._process.stdin.write("\n")
-        return int(self._process.stdout.readline())
-
-    def close(self) -> None:
-        self._process.stdin.close()
-        self._process.stdout.close()
-        self._process.wait()
-
-
 class Story(RuleBasedStateMachine):
     """Invariants: rows in = ok + failed + pending; nothing torn; what is finished is not asked again."""
+
+    zygote: Zygote
 
     def __init__(self) -> None:
         super().__init__()
@@ -75,10 +52,8 @@ class Story(RuleBasedStateMachine):
         self.refused: set[str] = set()
         self.fleet = Fleet(self.says, delay=0.002)
         self.fleet.__enter__()
-        self.zygote = Zygote()
 
     def teardown(self) -> None:
-        self.zygote.close()
         self.fleet.__exit__()
         shutil.rmtree(self.folder)
 
@@ -216,7 +191,9 @@ class Story(RuleBasedStateMachine):
         arguments = ["batch", "run", "in.jsonl", "-O", "out.jsonl", "-j", str(JOBS), "--retries", "0", "-q"]
         arguments += ["--request", "request.yaml", *flags(self.fleet), *more]
         self.begun = begun
-        pid = self.zygote.start(arguments, self.folder, self.folder, most)
+        with Path(os.devnull).open() as nothing, (self.folder / "stderr").open("wb") as err:
+            given = (nothing.fileno(), err.fileno(), err.fileno())
+            pid = self.zygote.start(arguments, self.folder, environment(self.folder, **KEY), given, most)
         while_it_runs(pid)
         code = self.zygote.end()
         assert code != 70, self.stderr()
@@ -230,8 +207,7 @@ class Story(RuleBasedStateMachine):
         return self.fleet.asked[self.begun :]
 
     def stderr(self) -> str:
-        path = self.folder / "stderr"
-        return path.read_text() if path.exists() else ""  # a run may be killed before it has one
+        return (self.folder / "stderr").read_text()
 
     @staticmethod
     def lives(pid) -> bool:
@@ -281,6 +257,23 @@ class Story(RuleBasedStateMachine):
         if changed != ("--redo-changed",):
             lost = [name for name in done if kept.get(name, {}).get("status") != "ok"]
             assert not lost, f"answers were lost: {lost}"
+
+
+# All that a run would import, so that it dies at work and not on its way there.
+MODULES = (
+    "glmcli.batch.feed",
+    "glmcli.commands.batch.asking",
+    "glmcli.commands.batch.preparing",
+    "glmcli.commands.batch.running",
+    "glmcli.providers.openai",
+    "glmcli.request_file",
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def zygote():
+    with Zygote(*MODULES) as Story.zygote:
+        yield
 
 
 HEALTHY = (HealthCheck.too_slow, HealthCheck.data_too_large)

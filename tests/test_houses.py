@@ -19,7 +19,7 @@ FLOORS = (
     {"glmcli", "record", "errors", "waiting", "encodings", "guess"},
     {"media"},
     {"chat", "catalogue", "options", "sse", "secrets", "proxies", "tls", "documents", "sandbox", "signals"},
-    {"events", "terminal", "urls"},
+    {"events", "terminal", "turns", "urls"},
     {"app", "outcome", "providers", "stdin"},
     {"media_files"},
     {

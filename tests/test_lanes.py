@@ -927,14 +927,20 @@ def test_certificates_that_cannot_be_read(tmp_path) -> None:
 # Who hangs up
 
 
+async def held(server: Server) -> tuple[Lane, asyncio.Task[Ear]]:
+    """A lane whose request the server has, and the task that waits for the answer."""
+    lane = lane_to(server.url)
+    task = asyncio.create_task(asked(lane, server.url))
+    await until(lambda: server.requests)
+    return lane, task
+
+
 @pytest.mark.parametrize("script", [[Hold()], [head(), chunk(HALF), Hold()]], ids=["before", "in the middle"])
 def test_to_be_cancelled_is_to_hang_up(script) -> None:
     with Server(script, reply(200, "{}")) as server:
 
         async def main():
-            lane = lane_to(server.url)
-            task = asyncio.create_task(asked(lane, server.url))
-            await until(lambda: server.requests)
+            lane, task = await held(server)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
@@ -949,9 +955,7 @@ def test_an_answer_that_comes_while_its_request_is_cancelled() -> None:
     with Server([Hold()], reply(200, "{}")) as server:
 
         async def main():
-            lane = lane_to(server.url)
-            task = asyncio.create_task(asked(lane, server.url))
-            await until(lambda: server.requests)
+            lane, task = await held(server)
             task.cancel()
             lane._wire.data_received(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")  # noqa: SLF001 - no other way
             with pytest.raises(asyncio.CancelledError):
@@ -965,9 +969,7 @@ def test_to_be_closed_is_to_hang_up() -> None:
     with Server([Hold()]) as server:
 
         async def main():
-            lane = lane_to(server.url)
-            task = asyncio.create_task(asked(lane, server.url))
-            await until(lambda: server.requests)
+            lane, task = await held(server)
             lane.close()
             with pytest.raises(asyncio.CancelledError):
                 await task

@@ -213,7 +213,7 @@ def test_a_refusal_is_one_of_our_errors(provider, status, body, headers) -> None
     line(reply_object(Outcome("p", "m", error=error)))
 
 
-@pytest.mark.parametrize("depth", [*range(900, 1000, 7), 5_000, 200_000])
+@pytest.mark.parametrize("depth", [200, *range(930, 1000), 5_000, 200_000])
 @pytest.mark.parametrize("shape", ["[{}]", '{{"a":{}}}'])
 def test_deep_json_is_refused_and_no_bug(depth, shape) -> None:
     before, after = shape.format("|").split("|")

@@ -16,16 +16,24 @@ from pathlib import Path
 from types import MappingProxyType
 
 import pytest
-from conftest import CANARY, GLM
+from conftest import CANARY, GLM, LIBRARIES
 from processes import error_of, running, wait_for
 from servers import Reset, Server, reply
 from tool_programs.scenes import FINAL, KEY, ZAI, all_gone, calling, pids
+from zygote import Zygote
 
 SERVERS = Path(__file__).parent / "mcp_servers"
 TIME = [str(Path(GLM).parent / "mcp-server-time"), "--local-timezone", "UTC"]
 TOKEN = "tok+EN/0987654321=&"  # what over_http.py wants
 SOON = 2.0  # seconds; the aim is half a second, and machines that run tests are busy
 PARIS = '{"timezone": "Europe/Paris"}'
+
+
+@pytest.fixture(scope="module")
+def zygote():
+    """It has the protocol's library too, which takes half a second."""
+    with Zygote(*LIBRARIES, "mcp.client.streamable_http") as process:
+        yield process
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from glmcli.errors import ProtocolError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 
 def _refuse(constant: str) -> NoReturn:
@@ -22,6 +22,7 @@ def _finite(digits: str) -> float:
     return number if isfinite(number) else _refuse(digits)
 
 
+_DEEPEST = 256  # no provider comes near; text near the interpreter's limit could be read, and not be written again
 _DECODER = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite)
 
 
@@ -32,9 +33,11 @@ def decode(text: str) -> Any:  # noqa: ANN401 - any JSON may come
         ProtocolError: it is not JSON, nests too deeply, or holds NaN or a number that is too large.
     """
     try:
-        return _DECODER.decode(text)
+        value = _DECODER.decode(text)
+        _refuse_deep(value, text)
     except (ValueError, RecursionError) as error:
         raise ProtocolError(message="broken JSON", why=text, sent=True) from error
+    return value
 
 
 def decode_all(text: str) -> Iterator[Any]:
@@ -48,11 +51,33 @@ def decode_all(text: str) -> Iterator[Any]:
     start = _past_blanks(text, 0)
     while start < len(text):
         try:
-            value, start = _DECODER.raw_decode(text, start)
+            value, end = _DECODER.raw_decode(text, start)
+            _refuse_deep(value, text)
         except (ValueError, RecursionError) as error:
             raise ProtocolError(message="broken JSON", why=text[start:], sent=True) from error
         yield value
-        start = _past_blanks(text, start)
+        start = _past_blanks(text, end)
+
+
+def _refuse_deep(value: object, text: str) -> None:
+    if text.count("[") + text.count("{") > _DEEPEST and is_deeper(value, _DEEPEST):
+        raise ValueError(f"nested deeper than {_DEEPEST}")
+
+
+def is_deeper(value: object, most: int) -> bool:
+    """Whether lists and objects stand in one another more than `most` deep."""
+    level = [value]
+    for _ in range(most + 1):
+        level = [below for above in level for below in _below(above) if isinstance(below, dict | list)]
+        if not level:
+            return False
+    return True
+
+
+def _below(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def _past_blanks(text: str, start: int) -> int:

@@ -13,6 +13,7 @@ from glmcli.batch.readers.texts import texts
 from glmcli.batch.row import BadRow
 from glmcli.documents.shown import quoted
 from glmcli.errors import UsageError
+from glmcli.providers.json_text import is_deeper
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -87,14 +88,8 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_refuse, p
 
 
 def _refuse_deep(value: object, data: bytes) -> None:
-    if data.count(b"{") + data.count(b"[") <= DEPTH:
-        return
-    level = [value]
-    for _ in range(DEPTH + 1):
-        level = [below for above in level for below in _below(above) if isinstance(below, dict | list)]
-        if not level:
-            return
-    raise ValueError(f"nested deeper than {DEPTH}")
+    if data.count(b"{") + data.count(b"[") > DEPTH and is_deeper(value, DEPTH):
+        raise ValueError(f"nested deeper than {DEPTH}")
 
 
 def _refuse_halves(value: object) -> None:
