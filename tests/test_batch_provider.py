@@ -166,6 +166,23 @@ def test_answers_are_lines_as_a_run_writes_them(job, glm, cwd, places) -> None:
     assert len(entries(own.output)) == 4
 
 
+def test_rows_that_the_input_no_longer_has_become_no_batch(job) -> None:
+    """They were brought as far as a file, and are paid for only when there is a batch."""
+    broke = reply(429, {"error": {"code": "1113", "message": "Insufficient balance"}})
+    with served(job, uploaded(), broke, uploaded("file_2"), looked(), looked(), count=0) as (server, own):
+        own.write([{"prompt": "one"}, {"prompt": "tow"}])
+        assert own.submit().code == 4
+        own.write([{"prompt": "one"}, {"prompt": "two"}])
+        done = own.submit()
+        assert done.code == 2
+        assert error_of(done.err) == "part 1 is no batch yet, and 1 row of it is not asked any more"
+        assert len(server.requests) == 2
+        own.file.unlink()
+        assert own.submit().code == 0
+    assert server.requests[2].body.count(b'"custom_id"') == 2
+    assert b"tow" not in server.requests[2].body
+
+
 def test_the_same_command_submits_nothing_twice(job, glm, places) -> None:
     own = job(*BIGMODEL, "--base-url", places["bigmodel"])
     own.write(rows(3))

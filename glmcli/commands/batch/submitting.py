@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -65,6 +66,7 @@ class _Submitting:
         prepared.questions.base(prepared.candidates[0].request.replace(stream=False))
         self._index = Index()
         self._waiting = self._left = self._invalid = 0
+        self._seen: Counter[int] = Counter()  # rows of each part that are in the input still, and ask the same
 
     def run(self) -> None:
         form, admit = agreed(self._prepared, self._lines, self._address), admission(self._app, self._prepared)
@@ -150,6 +152,7 @@ class _Submitting:
             packing = Packing(self._output, self._provider, form, asked, len(job.parts) + 1, admit)
             try:
                 parts = self._lines_of(packing, self._wanted(job, asked), ledger)
+                self._judge_waiting(job)
                 self._judge_address((*job.parts, *parts))
             except BaseException:
                 packing.abandon()
@@ -158,6 +161,17 @@ class _Submitting:
                 job = job.replace(rows_bytes=asked.size, rows_sha256=asked.digest, parts=(*job.parts, *parts))
                 jobs.save(self._output, job)
         return job
+
+    def _judge_waiting(self, job: jobs.Job) -> None:
+        """Return if each part that would become a batch now holds what the input still asks, and nothing else."""
+        for part in job.parts:
+            gone = part.lines - self._seen[part.number]
+            if gone and not (part.may_be_there or part.fetched):
+                what = (
+                    f"part {part.number} is no batch yet, and {rows(gone, 'of it is', 'of it are')} not asked any more"
+                )
+                fix = "the input as it was when it was submitted"
+                raise UsageError(what, fix=f"{fix}; {jobs.anew(self._output)}" if job.is_idle else fix)
 
     def _judge_address(self, parts: tuple[jobs.Part, ...]) -> None:
         if self._address and sum(part.file is None for part in parts) > 1:
@@ -195,6 +209,7 @@ class _Submitting:
                     fix=jobs.anew(self._output) if is_idle else fix,
                 )
             self._waiting += 1
+            self._seen[row.part] += 1
             return False
         if row.hash != item.hash:
             return True  # --redo-changed: this was never asked
