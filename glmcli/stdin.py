@@ -118,19 +118,16 @@ class Stdin:
         self._claim(owner)
         return self._chunks(owner)
 
-    def again(self, owner: str) -> Callable[[], Iterator[bytes]] | None:
-        """What gives the bytes of a file piece by piece, each time from where it stands now; None if it is no file.
-
-        Who reads it after us finds it at its end, once all has been read. Claimed at once if it is a file.
+    def begin(self, owner: str) -> int | None:
+        """Where it stands, in bytes, if it is a file, which the caller then reads; None if it is none.
 
         Raises:
-            UsageError: another has claimed it; or, later, it cannot be read.
+            UsageError: another has claimed it.
         """
         if self._lost or not stat.S_ISREG(os.fstat(STDIN).st_mode):
             return None
         self._claim(owner)
-        begin = os.lseek(STDIN, 0, os.SEEK_CUR)
-        return lambda: _pieces(begin)
+        return os.lseek(STDIN, 0, os.SEEK_CUR)
 
     def open(self, owner: str) -> IO[bytes]:
         """Its bytes as a file, for what is read in lines, when the first of them are there.
@@ -193,17 +190,6 @@ class Stdin:
         left = max(self._deadline - time.monotonic(), 0.0)
         patience = min(left, _SILENCE) if silent else left
         return min(patience, _LONGEST)
-
-
-def _pieces(at: int) -> Iterator[bytes]:
-    """The bytes of a file from this place, which are read past the place where others stand in it."""
-    try:
-        while piece := os.pread(STDIN, _CHUNK, at):
-            at += len(piece)
-            yield piece
-        os.lseek(STDIN, at, os.SEEK_SET)
-    except OSError as error:
-        raise _unreadable(error, _FEED) from error
 
 
 def _unreadable(error: OSError, fix: str) -> UsageError:

@@ -424,8 +424,7 @@ def test_what_is_read_is_not_written_over(asks, home, cwd, *, command, flags, na
 
 def test_a_stdin_that_cannot_be_read(redirected) -> None:
     done = redirected("run 0>in")
-    assert (done.code, error(done)) == (2, "cannot read stdin: Bad file descriptor")
-    assert done.err.endswith("\n  fix: pipe something in, or name a file\n")
+    assert (done.code, error(done)) == (2, "cannot read <stdin>: Bad file descriptor")
 
 
 def test_jsonl_and_csv_on_stdin(asks, fleet) -> None:
@@ -851,15 +850,18 @@ def test_a_shard_is_the_same_in_another_order(batch) -> None:
     assert before == {identity for identity in after if int(identity[1:]) < 30}
 
 
-SLURM = {"SLURM_ARRAY_TASK_MIN": "4", "SLURM_ARRAY_TASK_COUNT": "3"}
+def slurm(task, first, last, count):
+    names = ("ID", "MIN", "MAX", "COUNT")
+    return {f"SLURM_ARRAY_TASK_{name}": value for name, value in zip(names, (task, first, last, count), strict=True)}
 
 
 @pytest.mark.parametrize(
     ("given", "env", "same"),
     [
-        ("auto", SLURM | {"SLURM_ARRAY_TASK_ID": "5"}, "2/3"),
+        ("auto", slurm("2", "1", "3", "3"), "2/3"),
+        ("auto", slurm("2", "0", "2", "3"), "3/3"),
+        ("auto/3", slurm("3", "1", "3", "3"), "3/3"),
         ("auto/3", {"JOB_COMPLETION_INDEX": "0"}, "1/3"),
-        ("auto/3", SLURM | {"SLURM_ARRAY_TASK_ID": "6"}, "3/3"),
     ],
 )
 def test_the_shard_of_a_scheduler(batch, given, env, same) -> None:
@@ -870,15 +872,29 @@ def test_the_shard_of_a_scheduler(batch, given, env, same) -> None:
     assert found == wanted
 
 
+def test_a_scheduler_is_named_the_part(batch) -> None:
+    batch.write(rows(3))
+    done = batch.glm(*batch.arguments("--shard", "auto"), env=KEY | slurm("1", "1", "1", "1"))
+    assert done.err.startswith("glm: --shard auto: part 1 of 1\n")
+
+
 @pytest.mark.parametrize(
     ("given", "env", "message"),
     [
         ("4/3", {}, "--shard 4/3: part 4 of 3 does not exist"),
         ("0/3", {}, "--shard 0/3: part 0 of 3 does not exist"),
         ("x", {}, "--shard x: not I/N"),
+        ("1", {}, "--shard 1: not I/N"),
         ("auto", {}, "--shard auto: neither SLURM_ARRAY_TASK_ID nor JOB_COMPLETION_INDEX is set"),
-        ("auto", {"JOB_COMPLETION_INDEX": "0"}, "--shard auto: part 1 of 0 does not exist"),
-        ("auto", SLURM | {"SLURM_ARRAY_TASK_ID": "x"}, "--shard auto: the scheduler's variables are no numbers"),
+        (
+            "auto",
+            {"JOB_COMPLETION_INDEX": "0"},
+            "--shard auto: an indexed job does not know how many parts there are",
+        ),
+        ("auto/3", {"JOB_COMPLETION_INDEX": "3"}, "--shard auto/3: part 4 of 3 does not exist"),
+        ("auto/3", {"JOB_COMPLETION_INDEX": ""}, "--shard auto: JOB_COMPLETION_INDEX is not set"),
+        ("auto", slurm("x", "1", "3", "3"), "--shard auto: SLURM_ARRAY_TASK_ID is no number"),
+        ("auto", {"SLURM_ARRAY_TASK_ID": "1"}, "--shard auto: SLURM_ARRAY_TASK_MIN is not set"),
     ],
 )
 def test_a_shard_that_does_not_exist(batch, given, env, message) -> None:
@@ -886,6 +902,25 @@ def test_a_shard_that_does_not_exist(batch, given, env, message) -> None:
     done = batch.glm("batch", "run", "in.jsonl", *flags(batch.fleet), "-O", "o", "--shard", given, env=KEY | env)
     assert (done.code, error(done)) == (2, message)
     assert not batch.output.with_name("o").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "env", "tasks"),
+    [
+        ("auto", slurm("3", "3", "3", "1"), "1 task from 3 to 3"),  # sbatch --array=3
+        ("auto/4", slurm("3", "3", "3", "1"), "1 task from 3 to 3"),
+        ("auto/4", slurm("1", "1", "2", "2"), "2 tasks from 1 to 2"),
+        ("auto", slurm("3", "1", "7", "4"), "4 tasks from 1 to 7"),  # --array=1-7:2
+        ("auto", slurm("2", "2", "4", "3"), "3 tasks from 2 to 4"),
+    ],
+)
+def test_an_array_that_is_not_whole(batch, given, env, tasks) -> None:
+    """Its tasks would ask parts that are others', once more."""
+    batch.write(rows(3))
+    done = batch.glm(*batch.arguments("--shard", given), env=KEY | env)
+    why = f"--shard auto: an array of {tasks} is no whole one, from 0 or 1 and without gaps"
+    assert (done.code, error(done)) == (2, why)
+    assert batch.fleet.asked == []
 
 
 # The same command again, with a difference

@@ -431,6 +431,8 @@ class Scripted:
 class Given:
     """Items, as a feed gives them."""
 
+    why = None
+
     def __init__(self, items) -> None:
         self._items = list(items)
 

@@ -353,6 +353,43 @@ def test_a_failed_row_is_told_although_the_input_grows(batch, home, cwd) -> None
     assert statuses(batch.output) == {"b": "invalid", "r0": "ok", "r1": "ok", "r2": "ok", "late": "ok"}
 
 
+@pytest.mark.parametrize("name", ["in.jsonl", "-"])
+def test_an_input_that_is_changed_during_the_run(batch, home, cwd, name) -> None:
+    """What was sent is answered, nothing is sent that is half of each, and the same command goes on."""
+    values = [{"id": f"r{number}", "prompt": f"question {number} {'x' * 80}"} for number in range(2000)]
+    prompts = {row["prompt"] for row in values}
+    batch.write(values)
+    with Fleet(delay=0.02) as slow, batch.input.open("rb") as file:
+        given = ("batch", "run", name, "-O", "out.jsonl", *flags(slow), "-j", "10")
+        with running(home, cwd, *given, env=KEY, stdin=file) as process:
+            slow.wait_for(20)
+            batch.write([{"id": "new", "prompt": "new"}, *values])
+            err = process.communicate(timeout=30)[1].decode()
+        shown = "<stdin>" if name == "-" else name
+        assert process.returncode == 2
+        assert err.rpartition("glm: error: ")[2] == (
+            f"{shown} was changed while it was read\n  fix: run it again; the same command again goes on from here\n"
+        )
+        assert set(slow.asked) <= prompts
+        assert set(statuses(batch.output).values()) == {"ok"}
+        assert len(by_id(batch.output)) == len(slow.asked)
+    assert batch.run().code == 0
+    assert set(statuses(batch.output)) == {"new", *(row["id"] for row in values)}
+
+
+@pytest.mark.parametrize("more", [(), ("--engine", "local")])
+def test_what_is_under_way_ends_when_the_input_breaks_off(batch, home, cwd, more) -> None:
+    with Fleet(delay=0.5) as slow:
+        given = ("batch", "run", "-", "--format", "csv", "-O", "out.jsonl", *flags(slow), *more)
+        with running(home, cwd, *given, env=KEY, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+            process.stdin.write(b"id,prompt\na,one\n")
+            slow.wait_for(1)
+            err = process.communicate(b'b,"' + b"x" * (17 << 20), timeout=30)[1].decode()
+    assert process.returncode == 2
+    assert "glm: error: <stdin>:3: a record longer than 16 MiB begins here\n" in err
+    assert statuses(batch.output) == {"a": "ok"}
+
+
 def test_a_mended_row_is_asked_again(batch) -> None:
     batch.fleet.says = unless({"bad"}, SENSITIVE)
     batch.write([{"id": "a", "prompt": "bad"}, {"id": "b", "prompt": "2"}])

@@ -250,11 +250,20 @@ def test_no_rows(report, glm) -> None:
     assert glm("batch", "report", "answers.jsonl", "--html", "a.html").code == 0
 
 
-@pytest.mark.parametrize("tail", ['{"id": "row-2", "stat', '{"id": "row-2", "answer": "\udc80', "{", "\x00" * 40])
+@pytest.mark.parametrize(
+    "tail", ['{"id": "row-2", "stat', '{"id": "row-2", "answer": "\udc80', "{", "\x00" * 40, "\x00" * 40 + "\n\n"]
+)
 def test_a_torn_last_line_is_no_row(glm, cwd, tail) -> None:
     (cwd / "a.jsonl").write_bytes((ledger(line(1)) + tail).encode(errors="surrogateescape"))
     said = json.loads(glm("batch", "report", "a.jsonl", "--json").out)
     assert (said["rows"], said["torn_line"]) == (1, 2)
+
+
+@pytest.mark.parametrize("text", ["Once upon a time", "\x00" * 40, '{"name": "row-1"'])
+def test_a_file_of_another_kind_is_not_torn(glm, cwd, text) -> None:
+    (cwd / "a.jsonl").write_text(text)
+    done = glm("batch", "report", "a.jsonl")
+    assert (done.code, error_of(done.err)) == (2, "a.jsonl:1: not a line of a ledger: it is no JSON")
 
 
 def test_a_last_line_that_lacks_only_its_end_is_a_row(report) -> None:

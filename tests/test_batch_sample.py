@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from batches import KEY, by_id, error, flags, lines, rows, statuses
@@ -86,6 +87,13 @@ def test_a_sample_of_a_shard(batch) -> None:
     assert 30 < found["estimate"]["rows"] < 70
 
 
+def test_a_shard_without_rows_is_named(batch) -> None:
+    batch.write(rows(1))
+    said = {error(sample(batch, *more, "--shard", f"{n}/2")) for n in "12" for more in ((), ("--dry-run",))} - {""}
+    assert len(said) == 2
+    assert all(re.match(r"in.jsonl, part [12] of 2, has no row that (is still to|can) be asked", text) for text in said)
+
+
 def test_as_json(batch) -> None:
     batch.write([*rows(50), {"prompt": 1}])
     done = sample(batch, "--json", "-n", "2")
@@ -95,7 +103,36 @@ def test_as_json(batch) -> None:
     assert found["invalid"] == 1
     assert found["estimate"]["input_tokens"] == {"mean": 250, "low": 250, "high": 250}
     assert found["estimate"]["cost"] is None
+    assert found["error"] is None
     assert "in.jsonl:51: prompt must be a string, not a number (1); quote it: left out" in done.err
+
+
+def test_as_json_however_it_ends(batch) -> None:
+    def found(*more, of=sample):
+        done = of(batch, "--json", *more)
+        assert done.text.count("\n") == 1
+        value = json.loads(done.text)
+        assert list(SCHEMA.iter_errors(value)) == []
+        assert value["error"]["exit_code"] == done.code
+        assert value["error"]["message"] == error(done)
+        return (
+            len(value["rows"]),
+            value["invalid"],
+            value["error"]["type"],
+            value["estimate"] and value["estimate"]["of"],
+        )
+
+    assert found() == (0, 0, "usage", None)  # there is no input
+    batch.write([*rows(2), {"prompt": 1}])
+    assert found("--shard", "4/3") == (0, 0, "usage", None)
+    assert found("--max-cost", "1") == (0, 1, "budget", None)
+    assert found(of=lambda batch, *more: batch.glm("batch", "sample", "in.jsonl", *more)) == (0, 0, "credentials", None)
+    batch.fleet.says = lambda _body: Said(401, {"error": {"code": "1000", "message": "no such key"}})
+    assert found() == (0, 1, "credentials", None)
+    batch.fleet.says = lambda body: answered("cut", "length") if prompt_of(body) == "question 1" else None
+    assert found() == (2, 1, "failed_rows", 2)
+    batch.write([{"prompt": 1}])
+    assert found() == (0, 1, "usage", None)
 
 
 def test_rows_that_fail(batch) -> None:

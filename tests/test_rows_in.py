@@ -707,7 +707,7 @@ class Pieces:
     def __init__(self, pieces) -> None:
         self._pieces = pieces
 
-    def again(self, _owner) -> None:
+    def begin(self, _owner) -> None:
         """It is no file."""
 
     def chunks(self, _owner):
@@ -765,11 +765,22 @@ def test_the_longest_line(size, more) -> None:
         ("a", '\n \t{"prompt":"x"}', Row(2, prompt="x")),
         ("a.log", "prompt: x", Row(1, prompt="prompt: x")),
         ("csv", "[x]", Row(1, prompt="[x]")),
+        ("a", "[", Row(1, prompt="[")),
+        ("a", '["x"]', Row(1, prompt='["x"]')),
         ("a.gz", "\ufeff\n" + " " * 200_000 + '{"prompt":"x"}', Row(2, prompt="x")),
     ],
 )
 def test_the_form_follows_the_name_or_the_first_byte(tmp_path, name, data, row) -> None:
     assert list(written(tmp_path, name, data).rows()) == [row]
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3, 100])
+def test_a_list_of_objects_is_not_sent_line_by_line(cut) -> None:
+    """As `jq .` prints it, and without a name that says what it is."""
+    data = b'[\n  {\n    "prompt": "x"\n  }\n]\n'
+    pieces = Pieces([data[at : at + cut] for at in range(0, len(data), cut)])
+    with pytest.raises(UsageError, match=r"^<stdin> is one JSON text over many lines, not one object a line$"):
+        list(open_rows("-", None, pieces).rows())
 
 
 def test_the_form_that_is_said_counts(tmp_path) -> None:
@@ -852,6 +863,30 @@ def test_a_file_that_grows_is_read_to_its_new_end(tmp_path) -> None:
     with (tmp_path / "a.txt").open("a") as file:
         file.write("new\n")
     assert list(rows)[-1] == Row(100_001, prompt="new")
+
+
+def test_the_second_reading_gives_what_the_first_gave(tmp_path) -> None:
+    text = "".join(f"question {number}\n" for number in range(20_000))
+    source = written(tmp_path, "a.txt", text + "cut he")
+    first = list(source.rows())
+    with (tmp_path / "a.txt").open("a") as file:
+        file.write("re\nnew\n")
+    assert list(source.rows()) == first
+    assert first[-1] == Row(20_001, prompt="cut he")
+
+
+@pytest.mark.parametrize("changed", ["", "another\n", "x" * 200_000])
+def test_a_file_that_is_another_text_the_second_time(tmp_path, changed) -> None:
+    """No row is made of half the old and half the new text."""
+    text = "".join(f"question {number}\n" for number in range(20_000))
+    source = written(tmp_path, "a.txt", text)
+    assert len(list(source.rows())) == 20_000
+    rows = source.rows()
+    prompts = [next(rows).prompt]
+    (tmp_path / "a.txt").write_text(changed + text.replace("question", "problem!"))
+    with pytest.raises(UsageError, match=r"a\.txt was changed while it was read$"):
+        prompts += [row.prompt for row in rows]
+    assert prompts == [f"question {number}" for number in range(len(prompts))]
 
 
 @pytest.mark.parametrize(("first", "prompt"), [(b"?\n", "?"), (b'{"prompt":"Who?"}\n', "Who?")])

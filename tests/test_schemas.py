@@ -46,9 +46,10 @@ def test_a_schema_is_sound_closed_and_explained(name: str) -> None:
             assert rule["description"].endswith(".")
 
 
-def test_reply_and_event_tell_the_same_error() -> None:
+def test_a_reply_an_event_and_a_sample_tell_the_same_error() -> None:
     reply, event = documents.load_schema("reply"), documents.load_schema("event")
     assert reply["$defs"]["error"] == event["$defs"]["error"]
+    assert reply["$defs"]["error"] == documents.load_schema("batch-sample")["$defs"]["error"]
     usage = next(one for one in event["oneOf"] if one["properties"]["type"]["const"] == "usage")
     assert reply["properties"]["usage"]["properties"].items() <= usage["properties"].items()
 

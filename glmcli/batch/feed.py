@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from glmcli.batch.intake import Invalid
 from glmcli.batch.row import BadRow
+from glmcli.errors import NetworkError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from glmcli.batch.readers import Source
     from glmcli.batch.row import Row
     from glmcli.batch.writing import Writing
+    from glmcli.errors import GlmError
 
 _AHEAD = 1 << 20  # bytes of a pipe's rows that are read ahead
 _LEAST = 4096  # bytes that a row counts for, however short it is
@@ -27,7 +29,13 @@ _TOGETHER = 64  # rows that may be skipped before the loop looks at its sockets 
 
 
 class Feed:
-    """What is still to be done, row by row."""
+    """What is still to be done, row by row.
+
+    Attributes:
+        why: the input as a whole cannot be read further, or does not fit the output.
+    """
+
+    why: GlmError | None = None
 
     def __init__(self, source: Source, intake: Intake, writing: Writing, total: int | None) -> None:
         """Read nothing yet; rows that cannot be asked go to `writing`.
@@ -60,14 +68,17 @@ class Feed:
 
         Raises:
             OutputError: a row that cannot be asked cannot be written either.
-            UsageError: the input as a whole cannot be read, or does not fit the output.
         """
         for _ in range(_TOGETHER):
-            row = self._pipe.take() if self._pipe else next(self._rows, None)
+            try:
+                row = self._pipe.take() if self._pipe else next(self._rows, None)
+                item = self._intake.take(row) if row else None
+            except (UsageError, NetworkError) as why:  # not raised: what is under way is paid for, and may end
+                self.why = why
+                return None
             if row is None:
                 self._ended = not self._pipe
                 return None
-            item = self._intake.take(row)
             if isinstance(item, Invalid):
                 self._writing.invalid(item)
                 return None

@@ -131,20 +131,26 @@ class Index:
         """How many rows of the output are in which state."""
         return Counter(dict(self._database.ask("SELECT state, count(*) FROM entry GROUP BY state")))
 
+    @property
+    def own(self) -> tuple[int, int]:
+        """How many rows of the output are named by what they ask, and on how many lines of an input they stood."""
+        rows, lines = self._run("SELECT count(*), count(DISTINCT line) FROM entry WHERE own").fetchone()
+        return int(rows), int(lines)
+
     def places(self, *, ordered: bool) -> Iterator[int]:
         """Where the lines that count begin, in their order or in that of the input as it is now."""
         order = f"coalesce({_LINE_NOW}, line), at" if ordered else "at"
         return (int(at) for (at,) in self._database.ask(f"SELECT at FROM entry ORDER BY {order}"))  # noqa: S608 - words of ours
 
 
-def is_own(identity: str, known: Known) -> bool:
+def _is_own(identity: str, known: Known) -> bool:
     """Whether the row is named by what it asks, as it has no id of its own."""
     return identity.partition("#")[0] == known.hash
 
 
 def _noted(identity: str, known: Known) -> tuple[object, ...]:
     """As `entry` has it."""
-    return (_key(identity), *known, is_own(identity, known))
+    return (_key(identity), *known, _is_own(identity, known))
 
 
 def _key(identity: str) -> bytes:

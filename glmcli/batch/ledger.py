@@ -11,7 +11,7 @@ import fcntl
 import os
 import stat
 import threading
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -166,9 +166,7 @@ class Ledger:
 
     def tail(self) -> tuple[int, bytes]:
         """What follows the last newline, and where it begins."""
-        size = os.fstat(self._fd).st_size
-        tail = _tail(self._fd, size)
-        return size - len(tail), tail
+        return tail_of(self._fd)
 
     def end_line(self) -> None:
         """Give the last line its newline.
@@ -216,13 +214,35 @@ def _lock(fd: int, path: str) -> None:
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        holder = _holder(os.fstat(fd))
+        holder = holder_of(os.fstat(fd))
         by = f" (process {holder})" if holder else ""
         fix = "wait for it, or use another file"
         raise UsageError(message=f"--output: {path} is in use by another glm{by}", fix=fix) from error
 
 
-def _holder(status: os.stat_result) -> str | None:
+@contextmanager
+def held(path: str | None) -> Iterator[None]:
+    """Keep runs from writing to this file, which will be replaced; nothing to keep them from if it is none yet.
+
+    Raises:
+        UsageError: one writes to it.
+    """
+    if path in (None, "-") or not os.path.isfile(path):  # noqa: PTH113 - a string is all that is needed
+        yield
+        return
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:  # where we may not write, no run of ours writes
+        yield
+        return
+    try:
+        _lock(fd, path)
+        yield
+    finally:
+        os.close(fd)
+
+
+def holder_of(status: os.stat_result) -> str | None:
     """The process that holds the lock, where the system tells (Linux: proc(5), /proc/locks)."""
     device = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
     with suppress(OSError):
@@ -242,15 +262,16 @@ def sync_folder(path: str) -> None:
         os.close(fd)
 
 
-def _tail(fd: int, size: int) -> bytes:
-    """What follows the last newline."""
+def tail_of(fd: int) -> tuple[int, bytes]:
+    """What follows the last newline of a file, and where it begins, in bytes."""
     pieces: list[bytes] = []
-    at = size
+    at = size = os.fstat(fd).st_size
     while at > 0 and not (pieces and b"\n" in pieces[-1]):
         step = min(_PIECE, at)
         at -= step
         pieces.append(os.pread(fd, step, at))
-    return b"".join(reversed(pieces)).rpartition(b"\n")[2]
+    tail = b"".join(reversed(pieces)).rpartition(b"\n")[2]
+    return size - len(tail), tail
 
 
 def lines_of(fd: int) -> Iterator[tuple[int, bytes]]:

@@ -6,21 +6,22 @@ that count, a second time to copy them.
 
 from __future__ import annotations
 
+import json
 import os
 import stat
-from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from glmcli.batch import index as states
-from glmcli.batch.index import Index, is_own
-from glmcli.batch.ledger import lines_of
-from glmcli.batch.outputs import line_of
+from glmcli.batch.index import Index
+from glmcli.batch.ledger import holder_of, lines_of, tail_of
+from glmcli.batch.outputs import Lines
 from glmcli.batch.row import BadRow
 from glmcli.errors import UsageError
 from glmcli.record import Record
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Iterator
 
     from glmcli.batch.readers import Source
@@ -35,6 +36,7 @@ class Part(Record):
     Attributes:
         base: where its first byte stands among those of all parts.
         torn: the number of a line that was cut while it was written, and is no row; 0: there is none.
+        holder: the process that still writes it, where the system tells.
     """
 
     path: str
@@ -42,6 +44,7 @@ class Part(Record):
     size: int
     identity: tuple[int, int]
     torn: int
+    holder: str | None
 
 
 class Missing(Record):
@@ -52,7 +55,6 @@ class Missing(Record):
         unnamed: how many have none.
     """
 
-    rows: int
     named: int
     first: tuple[str, ...]
     unnamed: int
@@ -66,8 +68,10 @@ class Missing(Record):
 class Merger:
     """Finds the lines that count: of one file the last that is ok, else the last; of several the first that is ok.
 
+    A row that could not be asked is called by its place, as in `line-3`. Those of two inputs are not the same row:
+    the later is given a number, as in `line-3#2`, unless it says the same.
+
     Attributes:
-        counts: rows, by how they ended (glmcli.batch.index).
         parts: the files, in their order.
     """
 
@@ -75,8 +79,8 @@ class Merger:
         """`keep_changed`: the first of two answers counts, even if they answer different requests."""
         self._keep_changed = keep_changed
         self._index = Index()
-        self._own = 0
-        self.counts: Counter[str] = Counter()
+        self._renamed: dict[int, str] = {}  # ids by where their lines begin
+        self._changed: dict[str, tuple[int, int]] = {}  # ids answered to another request: where before, and where now
         self.parts: list[Part] = []
 
     def read(self, path: str) -> Part:
@@ -87,57 +91,62 @@ class Merger:
         """
         base = self.parts[-1].base + self.parts[-1].size if self.parts else 0
         with _opened(path) as (fd, found):
-            end, torn = 0, 0
-            for number, (at, line, ended) in enumerate(_whole_lines(fd), 1):
-                known = line_of(line, base + at)
-                if known is None and (not ended or b"\0" in line):
-                    torn = torn or number
-                    continue
-                if known is None or torn:
-                    raise UsageError(f"{path}:{torn or number}: not a line that glm batch has written")
-                self._note(*known, base, f"{path}:{number}")
-                end = at + len(line) + 1
-        part = Part(path, base, end, (found.st_dev, found.st_ino), torn)
+            lines = Lines(path, lines_of(fd), lambda: tail_of(fd), fix="name the files that batch run -O wrote")
+            for identity, known in lines.known():
+                self._note(identity, known._replace(at=base + known.at), base)
+            size = os.fstat(fd).st_size + 1
+        part = Part(path, base, size, (found.st_dev, found.st_ino), lines.torn, holder_of(found))
         self.parts.append(part)
+        self._refuse_changed()
         return part
 
-    def _note(self, identity: str, new: states.Known, base: int, place: str) -> None:
-        old = self._index.known(identity)
-        if old and old.state == states.OK:
-            if new.state != states.OK:
-                return
-            if old.at < base:
-                if old.hash != new.hash and not self._keep_changed:
-                    raise self._changed(identity, old, place)
-                return
-        if old:
-            self._count(identity, old, -1)
-        self._count(identity, new, 1)
-        self._index.note(identity, new)
+    def _note(self, identity: str, new: states.Known, base: int) -> None:
+        name = self._name(identity, new, base)
+        old = self._index.known(name)
+        if old is None or old.state != states.OK or old.at >= base:
+            self._index.note(name, new)
+        elif new.state == states.OK:
+            self._compare(name, old, new)
 
-    def _count(self, identity: str, known: states.Known, by: int) -> None:
-        self.counts[known.state] += by
-        self._own += by * is_own(identity, known)
+    def _name(self, identity: str, new: states.Known, base: int) -> str:
+        """The id; another if it is a place, and stands for a row of another input."""
+        place, name, times = f"line-{new.line}", identity, 1
+        if new.state != states.INVALID or identity.partition("#")[0] != place:
+            return identity
+        while (old := self._index.known(name)) and old.at < base and old.hash != new.hash:
+            times += 1
+            name = f"{place}#{times}"
+        if name != identity:
+            self._renamed[new.at] = name
+        return name
 
-    def _changed(self, identity: str, old: states.Known, place: str) -> UsageError:
-        return UsageError(
-            f"the id {identity[:_SHOWN]!r} has answers to two requests: {self._place(old.at)} and {place}",
-            fix="--keep-changed keeps the first; else merge outputs of the same rows and the same request",
-        )
+    def _compare(self, identity: str, old: states.Known, new: states.Known) -> None:
+        """Note whether they answer different requests; the last of this file decides."""
+        if old.hash == new.hash:
+            self._changed.pop(identity, None)
+        elif not self._keep_changed:
+            self._changed.setdefault(identity, (old.at, new.at))
+
+    def _refuse_changed(self) -> None:
+        for identity, (old, new) in self._changed.items():
+            raise UsageError(
+                f"the id {identity[:_SHOWN]!r} has answers to two requests: {self._place(old)} and {self._place(new)}",
+                fix="--keep-changed keeps the first; else merge outputs of the same rows and the same request",
+            )
 
     def _place(self, at: int) -> str:
         part = next(part for part in reversed(self.parts) if part.base <= at)
         with _opened(part.path) as (fd, _):
-            number = sum(1 for place, _ in lines_of(fd) if place + part.base <= at)
+            number = sum(1 for place, _ in _all_lines(fd) if place + part.base <= at)
         return f"{part.path}:{number}"
 
     @property
-    def rows(self) -> int:
-        """How many rows there are."""
-        return self.counts.total()
+    def counts(self) -> Counter[str]:
+        """How many rows ended in which way (glmcli.batch.index)."""
+        return self._index.states()
 
     def lines(self) -> Iterator[bytes]:
-        """The lines that count, in the order of the files and as they stand there.
+        """The lines that count, in the order of the files and as they stand there, but for the ids that are new.
 
         Raises:
             UsageError: a file was changed meanwhile.
@@ -146,12 +155,30 @@ class Merger:
         wanted = next(counting, None)
         for part in self.parts:
             with _opened(part.path) as (fd, found):
-                if (found.st_dev, found.st_ino) != part.identity or found.st_size < part.size - 1:
-                    raise UsageError(f"{part.path} was changed while it was read", fix="run it again")
-                for at, line, _ in _whole_lines(fd):
+                if (found.st_dev, found.st_ino) != part.identity:
+                    raise _was_changed(part)
+                for at, line in _all_lines(fd):
                     if wanted == part.base + at:
-                        yield line + b"\n"
+                        yield self._copied(line, wanted)
                         wanted = next(counting, None)
+                if wanted is not None and wanted < part.base + part.size:
+                    raise _was_changed(part)
+
+    def _copied(self, line: bytes, at: int) -> bytes:
+        name = self._renamed.get(at)
+        if name:
+            line = json.dumps(json.loads(line) | {"id": name}).encode()  # in ASCII, as it may hold half a character
+        return line + b"\n"
+
+    def lacks(self, path: str) -> int:
+        """How many answers of another output would be gone if this took its place; 0 if it is none."""
+        answers = 0
+        with suppress(UsageError), _opened(path) as (fd, _):
+            for identity, known in Lines(path, lines_of(fd), lambda: tail_of(fd), fix="").known():
+                if known.state == states.OK:
+                    ours = self._index.known(identity)
+                    answers += ours is None or ours.state != states.OK
+        return answers
 
     def missing(self, source: Source) -> Missing:
         """The rows of an input that have no line. Those without an id can only be counted.
@@ -159,10 +186,9 @@ class Merger:
         Raises:
             UsageError: the input cannot be read.
         """
-        rows = named = unnamed = 0
+        named = unnamed = 0
         first: list[str] = []
         for row in source.rows():
-            rows += 1
             identity = row.id or f"line-{row.line}"
             if self._index.known(identity):
                 continue
@@ -172,7 +198,13 @@ class Merger:
             if self._index.see(identity, row.line) is None:
                 named += 1
                 first += [identity] * (len(first) < _FEW)
-        return Missing(rows, named, tuple(first), max(unnamed - self._own, 0))
+        rows, lines = self._index.own
+        # More answers than questions: of some rows there are several, to different requests.
+        return Missing(named, tuple(first), max(unnamed - (rows if rows <= unnamed else lines), 0))
+
+
+def _was_changed(part: Part) -> UsageError:
+    return UsageError(f"{part.path} was changed while it was read", fix="run it again")
 
 
 @contextmanager
@@ -195,12 +227,7 @@ def _opened(path: str) -> Iterator[tuple[int, os.stat_result]]:
         os.close(fd)
 
 
-def _whole_lines(fd: int) -> Iterator[tuple[int, bytes, bool]]:
-    """Each line and where it begins; the last is also there if nothing ends it, and says so."""
-    end = 0
-    for at, line in lines_of(fd):
-        yield at, line, True
-        end = at + len(line) + 1
-    tail = os.pread(fd, os.fstat(fd).st_size - end, end)
-    if tail:
-        yield end, tail, False
+def _all_lines(fd: int) -> Iterator[tuple[int, bytes]]:
+    """Each line and where it begins, also a last one that nothing ends."""
+    yield from lines_of(fd)
+    yield tail_of(fd)

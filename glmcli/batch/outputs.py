@@ -14,7 +14,7 @@ from glmcli.batch import index as states
 from glmcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from glmcli.batch.index import Index
     from glmcli.batch.ledger import Ledger
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _BEGINNING = b'{"id": '  # of every line that we write
 _MOST = 10**12  # a larger count is none
+_RIGHT_FILE = "is it the right file? -O names the output, which is read to go on from there"
 
 
 class Printed:
@@ -50,7 +51,7 @@ def load(ledger: Ledger, index: Index) -> int:
     Raises:
         UsageError: the file is not the output of a batch; nothing in it was touched.
     """
-    lines = _Lines(ledger)
+    lines = Lines(ledger.path, ledger.lines(), ledger.tail, fix=_RIGHT_FILE)
     index.note_all(lines.known())
     ledger.count = lines.count
     if lines.lost is not None:
@@ -60,56 +61,55 @@ def load(ledger: Ledger, index: Index) -> int:
     return lines.count
 
 
-class _Lines:
-    """The lines of a ledger.
+class Lines:
+    """The lines of an output, whoever reads it.
 
     Attributes:
         count: how many there are.
         lost: where those begin that are no lines: torn, or what a power cut left of blocks that never reached the disk.
+        torn: the number of the first of those; 0: there is none.
         is_whole: the last line lacks nothing but its newline.
     """
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
+    def __init__(
+        self, path: str, lines: Iterable[tuple[int, bytes]], tail: Callable[[], tuple[int, bytes]], *, fix: str
+    ) -> None:
+        """`lines` are those that a newline ends, `tail` is what follows them, each with where it begins, in bytes."""
+        self._path = path
+        self._lines = lines
+        self._read_tail = tail
+        self._fix = fix
         self._number = 0
         self.count = 0
         self.lost: int | None = None
+        self.torn = 0
         self.is_whole = False
 
     def known(self) -> Iterator[tuple[str, states.Known]]:
-        for at, line in self._ledger.lines():
-            self._number += 1
-            if not line.strip():
-                continue
-            known = line_of(line, at)
-            if known is None and b"\0" in line:
-                self.lost = at if self.lost is None else self.lost
-                continue
-            if known is None or self.lost is not None:
-                raise self._foreign()
-            self.count += 1
-            yield known
-        yield from self._tail()
+        """What each says, as line_of does.
 
-    def _tail(self) -> Iterator[tuple[str, states.Known]]:
-        at, line = self._ledger.tail()
+        Raises:
+            UsageError: there is something else among them.
+        """
+        for at, line in self._lines:
+            yield from self._one(at, line, is_ended=True)
+        at, line = self._read_tail()
+        if self.lost is None:
+            yield from self._one(at, line, is_ended=False)
+
+    def _one(self, at: int, line: bytes, *, is_ended: bool) -> Iterator[tuple[str, states.Known]]:
         self._number += 1
-        if not line or self.lost is not None:
+        if not line.strip():
             return
-        if known := line_of(line, at):
-            self.is_whole = True
-            self.count += 1
-            yield known
-        elif not _is_json(line) and (self.count or _BEGINNING.startswith(line[: len(_BEGINNING)])):
-            self.lost = at
-        else:
-            raise self._foreign()
-
-    def _foreign(self) -> UsageError:
-        return UsageError(
-            f"{self._ledger.path}:{self._number}: not a line that glm batch has written",
-            fix="is it the right file? -O names the output, which is read to go on from there",
-        )
+        known = line_of(line, at)
+        if known is None and is_lost(line, is_ended=is_ended, is_first=not self.count):
+            self.lost, self.torn = (at, self._number) if self.lost is None else (self.lost, self.torn)
+            return
+        if known is None or self.lost is not None:
+            raise UsageError(f"{self._path}:{self._number}: not a line that glm batch has written", fix=self._fix)
+        self.is_whole = not is_ended
+        self.count += 1
+        yield known
 
 
 def line_of(line: bytes, at: int) -> tuple[str, states.Known] | None:
@@ -127,6 +127,13 @@ def line_of(line: bytes, at: int) -> tuple[str, states.Known] | None:
     is_whole = is_answered and counts and isinstance(known.hash, str) and known.hash.isascii()
     is_whole = is_whole and isinstance(value.get("columns", {}), dict) and _is_cost(value.get("cost"))
     return (value["id"], known) if is_whole else None
+
+
+def is_lost(line: bytes, *, is_ended: bool, is_first: bool) -> bool:
+    """Whether what is no line was one before a crash: cut, or zeros where blocks never reached the disk."""
+    if is_ended:
+        return b"\0" in line
+    return not _is_json(line) and (not is_first or _BEGINNING.startswith(line[: len(_BEGINNING)]))
 
 
 def _is_json(line: bytes) -> bool:

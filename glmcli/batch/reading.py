@@ -6,6 +6,7 @@ import json
 from typing import IO, TYPE_CHECKING
 
 from glmcli.batch.facts import NotALineError
+from glmcli.batch.outputs import is_lost
 from glmcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ class Reading:
     """The lines of one file.
 
     Attributes:
-        torn: the number of a last line that was cut while it was written, or None; it is no row.
+        torn: the number of a last line that was cut while it was written, or lost to a power cut, or None; it is no
+            row.
     """
 
     def __init__(self, file: IO[bytes], name: str, judge: Judge) -> None:
@@ -37,16 +39,20 @@ class Reading:
         Raises:
             UsageError: a line is no line of a ledger, or the file cannot be read.
         """
+        is_first = True
         for number, line in enumerate(self._lines(), 1):
             if not line.strip():
                 continue
             try:
                 value = json.loads(line.decode())
             except (ValueError, RecursionError) as error:  # also for bytes that are no UTF-8
-                if not line.endswith(b"\n"):  # only the last line can end so
-                    self.torn = number
-                    return
-                raise self._fault(number, "it is no JSON") from error
+                if not is_lost(line, is_ended=line.endswith(b"\n"), is_first=is_first):
+                    raise self._fault(number, "it is no JSON") from error
+                self.torn = self.torn or number
+                continue
+            if self.torn:
+                raise self._fault(self.torn, "it is no JSON")
+            is_first = False
             try:
                 yield self._judge.facts(value)
             except NotALineError as error:

@@ -190,7 +190,7 @@ class Runner:
         if item := self._retries.take(now):
             return item
         item = self._feed.take()
-        if why := self._writing.too_many:
+        if why := self._writing.too_many or self._feed.why:
             self.halt.stop(why)
         return item
 

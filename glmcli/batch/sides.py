@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 class Rows(Protocol):
     """Where rows come from (glmcli.batch.feed)."""
 
+    @property
+    def why(self) -> GlmError | None:
+        """What stops the run: no more can be read."""
+        ...
+
     def begin(self, poke: Callable[[], None]) -> None:
         """Read from now on; `poke` is called in the loop's thread when rows have come."""
         ...

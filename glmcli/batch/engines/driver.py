@@ -198,7 +198,7 @@ class Driver:
         if item := self._begun.next():
             return item
         item = self._feed.take()
-        if why := self._writing.too_many:
+        if why := self._writing.too_many or self._feed.why:
             self.halt.stop(why)
         return item
 

@@ -75,9 +75,13 @@ class RayEngine:
         tasks = {task: handle for handle, (task, _) in self._tasks.items()}
         ready, _ = ray.wait(list(tasks), num_returns=len(tasks), timeout=0) if tasks else ([], [])
         for task in ready:
-            del self._tasks[tasks[task]]
+            _, node = self._tasks.pop(tasks[task])
             result = _got(task, None)
-            yield tasks[task], Lost(type(result).__name__) if isinstance(result, BaseException) else result
+            if isinstance(result, BaseException):
+                # Ray calls a node alive for seconds after its end: it gets no other chunk before it has answered.
+                self._nodes -= {node}
+                result = Lost(type(result).__name__)
+            yield tasks[task], result
 
     def hush(self, run: str) -> None:
         """Chunks end by their own time."""

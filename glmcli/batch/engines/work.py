@@ -72,7 +72,7 @@ class _Worker:
 
     next = 0
     failure: BaseException | None = None
-    too_many = None
+    too_many = why = None
 
     def __init__(self, chunk: Chunk, share: Share, candidate: Candidate, redactor: Redactor, began: float) -> None:
         self._chunk = chunk

@@ -50,14 +50,14 @@ def without_mark(pieces: Iterable[bytes], name: str) -> Iterator[bytes]:
     return chain([head.removeprefix(MARK)], rest)
 
 
-def first_byte(pieces: Iterable[bytes]) -> tuple[bytes, Iterator[bytes]]:
-    """The first byte that is not blank, empty if there is none; and the same bytes once more."""
+def is_json(pieces: Iterable[bytes]) -> tuple[bool, Iterator[bytes]]:
+    """Whether they begin as JSON objects do, or a list of them, blanks aside; and the same bytes once more."""
     rest = iter(pieces)
-    seen = []
-    size = 0
+    seen, begin, size = [], b"", 0
     for piece in rest:
         seen.append(piece)
         size += len(piece)
-        if (found := piece.lstrip()) or size > _BLANKS:
-            return found[:1], chain(seen, rest)
-    return b"", iter(seen)
+        begin = (begin + b"".join(piece.split()))[:2]
+        if begin not in {b"", b"["} or size > _BLANKS:
+            break
+    return begin.startswith((b"{", b"[{")), chain(seen, rest)

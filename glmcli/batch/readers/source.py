@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glmcli.batch.readers import files, json_lines, tables, texts, yaml_documents
-from glmcli.batch.readers.pieces import first_byte, without_mark
+from glmcli.batch.readers.pieces import is_json, without_mark
 from glmcli.batch.readers.reading import Reading
+from glmcli.batch.readers.steady import PIECE, Steady
 from glmcli.batch.wanted import NOTHING, Wanted
 from glmcli.errors import InternalError, UsageError
 from glmcli.record import Record
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from glmcli.stdin import Stdin
 
     Reader = Callable[[Iterator[bytes], Reading], Iterator[Row | BadRow]]
-
-_PIECE = 1 << 16
 
 
 class Form(Record):
@@ -70,17 +69,10 @@ def open_rows(  # noqa: PLR0913 - each is told by another
         raise UsageError(message=f"{form!r} is no form of rows: {', '.join(FORMS)}")
     if place == "-":
         owner = "--files0" if form == "files" else "INPUT"
-        return Source(place, form, Reading("<stdin>", complete, prompted, wanted), _of_stdin(stdin, owner))
-    return Source(place, form or _by_name(place), Reading(place, complete, prompted, wanted, Path(place).parent), None)
-
-
-def _of_stdin(stdin: Stdin, owner: str) -> Callable[[], Iterator[bytes]]:
-    """What gives the bytes of stdin: again and again where it is a file."""
-    again = stdin.again(owner)
-    if again is not None:
-        return again
-    chunks = stdin.chunks(owner)
-    return lambda: chunks
+        begin = stdin.begin(owner)
+        pipe = stdin.chunks(owner) if begin is None else None
+        return Source(place, form, Reading("<stdin>", complete, prompted, wanted), pipe, begin)
+    return Source(place, form or _by_name(place), Reading(place, complete, prompted, wanted, Path(place).parent))
 
 
 def _by_name(place: str) -> str | None:
@@ -97,9 +89,14 @@ class Source:
     """
 
     def __init__(
-        self, place: str, form: str | None, reading: Reading, stdin: Callable[[], Iterator[bytes]] | None
+        self,
+        place: str,
+        form: str | None,
+        reading: Reading,
+        pipe: Iterator[bytes] | None = None,
+        begin: int | None = None,
     ) -> None:
-        """`stdin` gives its bytes; None for a file that is named.
+        """Of stdin, `pipe` are its bytes, or `begin` is where it stands if it is a file; None of a file that is named.
 
         Raises:
             UsageError: there is no such file, or it is a directory.
@@ -108,7 +105,9 @@ class Source:
         self._place = place
         self._form = form
         self._reading = reading
-        self._stdin = stdin
+        self._pipe = pipe
+        self._begin = begin
+        self._steady = Steady(reading.name)
         self._is_begun = False
         found = self._look()
         self.identity = (found.st_dev, found.st_ino)
@@ -124,17 +123,17 @@ class Source:
         if self._is_begun and not self.rereadable:
             raise InternalError(f"{self.name} is read twice")
         self._is_begun = True
-        pieces = without_mark(self._file() if self._stdin is None else self._stdin(), self.name)
+        pieces = without_mark(self._file() if self._pipe is None else self._pipe, self.name)
         form = self._form
         if form is None:
-            first, pieces = first_byte(pieces)
-            form = "jsonl" if first == b"{" else "text"
+            objects, pieces = is_json(pieces)
+            form = "jsonl" if objects else "text"
         yield from FORMS[form].read(pieces, self._reading)
 
     def _look(self) -> os.stat_result:
         try:
             # Path("") would be the working directory.
-            found = os.stat(self._place) if self._stdin is None else os.fstat(STDIN)  # noqa: PTH116
+            found = os.fstat(STDIN) if self._place == "-" else os.stat(self._place)  # noqa: PTH116
         except (OSError, ValueError) as error:  # a NUL in a path is a ValueError
             raise self._unreadable(error) from error
         if stat.S_ISDIR(found.st_mode):
@@ -145,14 +144,24 @@ class Source:
 
     def _file(self) -> Iterator[bytes]:
         try:
-            with open(self._place, "rb", buffering=0) as file:  # noqa: PTH123 - as it comes, without a buffer
-                found = os.fstat(file.fileno())
-                if (found.st_dev, found.st_ino) != self.identity:
-                    raise UsageError(message=f"{self.name} was replaced while it was read", fix="run it again")
-                while piece := file.read(_PIECE):
-                    yield piece
+            if self._begin is not None:
+                end = yield from self._steady.pieces(STDIN, self._begin)
+                os.lseek(STDIN, end, os.SEEK_SET)  # who reads it after us reads nothing again
+            else:
+                yield from self._named()
         except OSError as error:
             raise self._unreadable(error) from error
+
+    def _named(self) -> Iterator[bytes]:
+        with open(self._place, "rb", buffering=0) as file:  # noqa: PTH123 - as it comes, without a buffer
+            found = os.fstat(file.fileno())
+            if (found.st_dev, found.st_ino) != self.identity:
+                raise UsageError(message=f"{self.name} was replaced while it was read", fix="run it again")
+            if self.rereadable:
+                yield from self._steady.pieces(file.fileno(), 0)
+                return
+            while piece := file.read(PIECE):
+                yield piece
 
     def _unreadable(self, error: OSError | ValueError) -> UsageError:
         return UsageError(message=f"cannot read {self.name}: {getattr(error, 'strerror', error)}")

@@ -9,17 +9,24 @@ import typer
 
 from glmcli.commands.options import FLAGS, Flag, declare
 from glmcli.commands.tree import single
+from glmcli.errors import UsageError
 
 if TYPE_CHECKING:
     from glmcli.app import App
     from glmcli.batch.merging import Merger, Missing
-    from glmcli.output.destination import Destination
 
 _MERGE = "Merge"
 _QUIET = next(flag for flag in FLAGS if flag.field == "quiet")
 _FLAGS = (
     Flag("output", ("-O", "--output"), "text", _MERGE, "Write the lines here, all of them or nothing.", "FILE"),
-    Flag("input", ("--input",), "text", _MERGE, "Say which rows of this input are missing.", "INPUT"),
+    Flag(
+        "input",
+        ("--input",),
+        "text",
+        _MERGE,
+        "Say which rows of this input are missing; a list for --files0 is --format files.",
+        "INPUT",
+    ),
     Flag("format", ("--format",), "text", _MERGE, "How its rows are written (by the name).", "jsonl|text|csv|tsv|yaml"),
     Flag("keep_changed", ("--keep-changed",), "switch", _MERGE, "Of answers to different requests keep the first."),
     _QUIET,
@@ -39,9 +46,10 @@ def _merge(ctx: typer.Context, given: dict[str, Any]) -> None:
     15: the rest would only fail again. The merged file is an output too: batch run -O goes on from it.
     """
     from glmcli import signals
+    from glmcli.batch.amounts import plural
     from glmcli.batch.merging import Merger
     from glmcli.commands.batch.ending import judge
-    from glmcli.output.destination import open_output, read_place, refuse_shared_file
+    from glmcli.output.destination import read_place, refuse_shared_file
 
     signals.heed()
     app: App = ctx.obj
@@ -51,14 +59,16 @@ def _merge(ctx: typer.Context, given: dict[str, Any]) -> None:
     refuse_shared_file({**read, "--output": given.get("output")})
     merger = Merger(keep_changed=given.get("keep_changed", False))
     for path in paths:
-        torn = merger.read(path).torn
-        if torn:
-            app.terminal.note(f"{path}: line {torn}, the last, was cut while it was written, and is left out")
+        part = merger.read(path)
+        if part.torn:
+            app.terminal.note(f"{path}: line {part.torn}, the last, was cut while it was written, and is left out")
+        if part.holder:
+            app.terminal.note(f"{path}: process {part.holder} still writes it")
     missing = _missing(app, given, merger) if "input" in given else None
-    _write(open_output(given.get("output"), app.terminal), merger)
-    app.terminal.note(f"{merger.rows} rows of {len(paths)} file{'s' * (len(paths) > 1)}")
-    lacking = missing.count if missing else 0
-    judge(merger.counts, lacking, merger.rows + lacking, _again(given))
+    _write(app, given.get("output"), merger)
+    ended, lacking = merger.counts, missing.count if missing else 0
+    app.terminal.note(f"{plural(ended.total(), 'row')} of {plural(len(paths), 'file')}")
+    judge(ended, lacking, ended.total() + lacking, _again(given))
 
 
 def _again(given: dict[str, Any]) -> str:
@@ -75,8 +85,8 @@ def _missing(app: App, given: dict[str, Any], merger: Merger) -> Missing:
     from glmcli.batch.readers import open_rows
     from glmcli.commands.caller import stdin
 
-    place = given["input"]
-    missing = merger.missing(open_rows(place, given.get("format"), stdin(app), complete=True))
+    source = open_rows(given["input"], given.get("format"), stdin(app), complete=True)
+    place, missing = source.name, merger.missing(source)
     if missing.named:
         more = ", …" if missing.named > len(missing.first) else ""
         app.terminal.note(f"{place}: {plural(missing.named, 'row')} missing: {', '.join(missing.first)}{more}")
@@ -86,14 +96,31 @@ def _missing(app: App, given: dict[str, Any], merger: Merger) -> Missing:
     return missing
 
 
-def _write(out: Destination, merger: Merger) -> None:
-    try:
-        for line in merger.lines():
-            out.write(line.decode())
-        out.commit()
-    except BaseException:
-        out.abandon()
-        raise
+def _write(app: App, path: str | None, merger: Merger) -> None:
+    from glmcli.batch.ledger import held
+    from glmcli.output.destination import ReplacedFile, open_output
+
+    with held(path):
+        out = open_output(path, app.terminal)
+        try:
+            if isinstance(out, ReplacedFile):
+                _keep_answers(path or "", merger)
+            for line in merger.lines():
+                out.write(line.decode())
+            out.commit()
+        except BaseException:
+            out.abandon()
+            raise
+
+
+def _keep_answers(path: str, merger: Merger) -> None:
+    """Write over no answer that was paid and is nowhere else: a run may have gone on from an earlier merge."""
+    from glmcli.batch.amounts import plural
+
+    lacking = merger.lacks(path)
+    if lacking:
+        why = f"{path} has {plural(lacking, 'answer')} that none of these files has"
+        raise UsageError(why, fix="name it before them, and another file with -O; or remove it")
 
 
 command = single("merge", declare(_merge, _FLAGS, [_OUTPUTS]))

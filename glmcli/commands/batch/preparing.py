@@ -98,7 +98,7 @@ class _Preparing:
             why = "--key-file is on this machine, and workers read their own environment"
             raise UsageError(why, fix="leave it out")
         self._set_terminal()
-        shard = shards.read(own.shard, self._app.environment) if own.shard else None
+        shard = self._shard(own.shard) if own.shard else None
         questions = Questions(self._options, self._flags, self._form, self._stdin, self._app.terminal)
         source = self._source(own, questions)
         candidates = self._candidates()
@@ -129,6 +129,12 @@ class _Preparing:
         terminal.quiet = options.quiet
         terminal.verbose = options.verbose and not options.quiet
         terminal.plain |= options.plain
+
+    def _shard(self, text: str) -> Shard:
+        shard = shards.read(text, self._app.environment)
+        if text.startswith("auto"):
+            self._app.terminal.note(f"--shard {text}: part {shard.which} of {shard.of}")
+        return shard
 
     def _source(self, own: BatchOptions, questions: Questions) -> Source:
         place, form = (own.files0, "files") if own.files0 else (own.input or "", own.format)

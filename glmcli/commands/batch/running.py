@@ -78,7 +78,13 @@ def show(app: App, job: Job) -> None:
         if item:
             left_out.add(item)
     left_out.sum_up()
-    raise UsageError(f"{job.source.name} has no row that can be asked")
+    raise UsageError(f"{part_of(job)} has no row that can be asked")
+
+
+def part_of(job: Job) -> str:
+    """What the rows are read from, or the part of it that is asked."""
+    name = job.source.name
+    return f"{name}, part {job.shard.which} of {job.shard.of}," if job.shard else name
 
 
 class _Run:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _SAMPLE = "Sample"
 _FLAGS = (
     Flag("count", ("-n", "--count"), "integer", _SAMPLE, "How many rows (5).", "N", 1),
-    Flag("json", ("--json",), "switch", _SAMPLE, "Print one JSON object, with the rows whole."),
+    Flag("json", ("--json",), "switch", _SAMPLE, "Print one JSON object, with the rows whole, also on failure."),
 )
 # `-n` is taken.
 _SHARED = tuple(flag.replace(written=("--dry-run",)) if flag.field == "dry_run" else flag for flag in SHARED_FLAGS)

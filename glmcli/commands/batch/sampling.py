@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from glmcli.batch.estimate import Estimate, Pace, estimate
+from glmcli.batch.estimate_text import text
 from glmcli.batch.index import Index
 from glmcli.batch.item import Item
 from glmcli.batch.jobs.job import refuse_under_way
@@ -17,8 +18,9 @@ from glmcli.commands.batch import ending
 from glmcli.commands.batch.asking import ask, budget_of, intake_of, per_minute, writing_of
 from glmcli.commands.batch.left_out import LeftOut
 from glmcli.commands.batch.preparing import Job, open_ledger, prepare
-from glmcli.commands.batch.running import show
-from glmcli.errors import Interrupted, UsageError
+from glmcli.commands.batch.running import part_of, show
+from glmcli.errors import GlmError, Interrupted, UsageError
+from glmcli.output.json_reply import error_object, line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -45,20 +47,51 @@ def sample(app: App, given: Mapping[str, Any]) -> None:
         if name not in (*own, "text", "csv", "ordered", "engine", "address")
     }
     app.terminal.stdout.check()
-    with ExitStack() as stack:
-        job = prepare(app, others, stack)
-        if job.options.dry_run:
-            show(app, job)
-            return
-        index = Index()
-        ledger = open_ledger(app, job, index, stack)
-        if ledger:
-            refuse_under_way(ledger.path)
-        _Sample(app, job, index, ledger).run(own.get("count", _COUNT), as_json=own.get("json", False))
+    said = _Said(app, as_json=own.get("json", False))
+    try:
+        with ExitStack() as stack:
+            job = prepare(app, others, stack)
+            if job.options.dry_run:
+                show(app, job)
+                return
+            index = Index()
+            ledger = open_ledger(app, job, index, stack)
+            if ledger:
+                refuse_under_way(ledger.path)
+            _Sample(app, job, index, ledger, said).run(own.get("count", _COUNT))
+    except GlmError as error:
+        said.end(error)
+        raise
+    said.end(None)
+
+
+class _Said:
+    """What is printed of a sample; as JSON one object however it ends: schemas/batch-sample.schema.json."""
+
+    def __init__(self, app: App, *, as_json: bool) -> None:
+        self._out = app.terminal.stdout
+        self._as_json = as_json
+        self.rows: list[dict[str, Any]] = []
+        self.invalid = 0
+        self.estimate: Estimate | None = None
+
+    def show(self, rows: list[dict[str, Any]], found: Estimate) -> None:
+        """The rows that were asked, and what they let expect."""
+        self.rows, self.estimate = rows, found
+        if not self._as_json:
+            self._out.write(text(rows, found))
+
+    def end(self, error: GlmError | None) -> None:
+        if self._as_json:
+            why = error_object(error) if error else None
+            whole = {"rows": self.rows, "invalid": self.invalid, "estimate": plain(self.estimate), "error": why}
+            self._out.write(line(whole))
 
 
 class _Few:
     """The rows of a sample, for the runner."""
+
+    why = None
 
     def __init__(self, items: list[Item]) -> None:
         self._items = items[::-1]
@@ -89,7 +122,7 @@ class _Noted:
 
 
 class _Sample:
-    def __init__(self, app: App, job: Job, index: Index, ledger: Ledger | None) -> None:
+    def __init__(self, app: App, job: Job, index: Index, ledger: Ledger | None, said: _Said) -> None:
         self._app = app
         self._job = job
         self._index = index
@@ -97,8 +130,9 @@ class _Sample:
         self._intake: Intake = intake_of(app, job, index)
         self._open = 0  # rows that a run would ask
         self._left_out = LeftOut(app.terminal)
+        self._said = said
 
-    def run(self, count: int, *, as_json: bool) -> None:
+    def run(self, count: int) -> None:
         items = self._chosen(count)
         noted = _Noted(self._ledger)
         writing = writing_of(self._app, self._job, self._index, noted)
@@ -110,8 +144,10 @@ class _Sample:
             ending.settle(self._ledger, self._index, self._job.own, is_whole=False)
         entries = sorted(noted.entries, key=lambda entry: int(entry["line"]))
         if entries:
-            self._print(entries, self._estimate(entries), as_json=as_json)
+            self._said.show(entries, self._estimate(entries))
         if asked.signal is not None:
+            if entries:
+                self._said.end(None)
             raise Interrupted(asked.signal)
         if asked.why:
             raise asked.why
@@ -130,8 +166,9 @@ class _Sample:
             elif item:
                 self._left_out.add(item)
         self._left_out.sum_up()
+        self._said.invalid = self._left_out.count
         if not self._open:
-            raise UsageError(f"{self._job.source.name} has no row that is still to be asked")
+            raise UsageError(f"{part_of(self._job)} has no row that is still to be asked")
         return chosen.chosen
 
     def _estimate(self, entries: list[dict[str, Any]]) -> Estimate:
@@ -141,11 +178,3 @@ class _Sample:
         rpm, tpm = per_minute(self._job)
         told = counted == "per_minute" and bool(rpm or tpm)
         return estimate(entries, self._open - finished, Pace(self._job.own.jobs, rpm, tpm, None if told else counted))
-
-    def _print(self, entries: list[dict[str, Any]], found: Estimate, *, as_json: bool) -> None:
-        """All of it: schemas/batch-sample.schema.json."""
-        from glmcli.batch.estimate_text import text
-        from glmcli.output.json_reply import line
-
-        whole = {"rows": entries, "invalid": self._left_out.count, "estimate": plain(found)}
-        self._app.terminal.stdout.write(line(whole) if as_json else text(entries, found))
