@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import sqlite3
 from contextlib import suppress
 from hashlib import blake2b, sha256
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from glmcli.batch.jobs.job import rows_path
 from glmcli.batch.ledger import lines_of
+from glmcli.batch.scratch import Scratch
 from glmcli.errors import OutputError, UsageError
 from glmcli.record import EMPTY, Record
 
@@ -23,14 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 _TABLES = """
-PRAGMA journal_mode = OFF;
-PRAGMA synchronous = OFF;
-PRAGMA temp_store = FILE;
-PRAGMA cache_size = -8192;
 CREATE TABLE line (custom BLOB, part INTEGER, at INTEGER, PRIMARY KEY (custom, part)) WITHOUT ROWID;
-CREATE TABLE latest (id BLOB PRIMARY KEY, at INTEGER, part INTEGER) WITHOUT ROWID;
-BEGIN;
+CREATE TABLE latest (id BLOB PRIMARY KEY, at INTEGER, part INTEGER) WITHOUT ROWID
 """
+_CACHE = 8 << 10  # KiB
 _NEW_FILE = 0o666  # the umask takes from it
 _LONGEST = 1 << 24  # bytes of a line; columns are the user's, and seldom long
 
@@ -73,8 +69,7 @@ class Asked:
         self._hash = sha256()
         self._size = self._counts = 0
         self._fd = self._opened(os.O_CREAT * (not size))
-        self._database = sqlite3.connect("", isolation_level=None)
-        self._database.executescript(_TABLES)
+        self._database = Scratch(_TABLES, _CACHE)
         try:
             self._read(size)
         except (ValueError, TypeError, AttributeError, RecursionError) as error:
@@ -149,10 +144,8 @@ class Asked:
         self._counts = self._size
 
     def _note(self, line: bytes, row: AskedRow) -> None:
-        self._database.execute(
-            "INSERT OR REPLACE INTO line VALUES (?, ?, ?)", (_key(row.custom_id), row.part, self._size)
-        )
-        self._database.execute("INSERT OR REPLACE INTO latest VALUES (?, ?, ?)", (_key(row.id), self._size, row.part))
+        self._database.run("INSERT OR REPLACE INTO line VALUES (?, ?, ?)", (_key(row.custom_id), row.part, self._size))
+        self._database.run("INSERT OR REPLACE INTO latest VALUES (?, ?, ?)", (_key(row.id), self._size, row.part))
         self._hash.update(line)
         self._size += len(line)
 
@@ -167,11 +160,11 @@ class Asked:
     def rows(self, part: int | None = None) -> Iterator[AskedRow]:
         """Every row, as it was submitted last; those whose last part is this one."""
         sql = "SELECT at FROM latest WHERE part = ?1 OR ?1 IS NULL ORDER BY at"
-        for (at,) in self._database.execute(sql, (part,)):
+        for (at,) in self._database.ask(sql, (part,)):
             yield self._at(at)
 
     def _one(self, sql: str, values: tuple[Any, ...]) -> AskedRow | None:
-        found = self._database.execute(sql, values).fetchone()
+        found = self._database.run(sql, values).fetchone()
         return self._at(found[0]) if found else None
 
     def _at(self, at: int) -> AskedRow:
