@@ -249,6 +249,13 @@ def test_a_full_temporary_folder(home, cwd) -> None:
     assert error_of(done.stderr.decode()).startswith("cannot keep the rows in a temporary file: ")
 
 
+def test_a_file_that_is_called_like_a_stream(glm, cwd) -> None:
+    (cwd / "stdout").write_text(lines([line("a")]))
+    done = glm("batch", "merge", "stdout", "-O", "./stdout")
+    assert (done.code, error(done)) == (2, "stdout and --output name the same file: ./stdout")
+    assert (cwd / "stdout").read_text() == lines([line("a")])
+
+
 @pytest.mark.parametrize("name", ["1.jsonl", "./1.jsonl", "link.jsonl"])
 def test_the_output_is_one_of_the_inputs(merge, cwd, name) -> None:
     (cwd / "1.jsonl").write_text("")

@@ -17,7 +17,7 @@ from glmcli.errors import GlmError, NetworkError, ReaderGoneError, UsageError, n
 from glmcli.keys import KeyRing
 from glmcli.options import Options
 from glmcli.outcome import Outcome
-from glmcli.output.destination import Destination, open_output, refuse_shared_file, unless_broken
+from glmcli.output.destination import Destination, open_output, refuse_shared_file, side_file, unless_broken
 from glmcli.output.writer import Silent
 from glmcli.plan import Candidate, Plan
 from glmcli.session import Session
@@ -199,8 +199,8 @@ class _Question:
                 {
                     "--session": options.session,
                     "--output": options.output,
-                    "--reasoning": options.reasoning,
-                    "--meta": options.meta,
+                    "--reasoning": side_file(options.reasoning),
+                    "--meta": side_file(options.meta),
                 }
             )
         except UsageError:

@@ -117,11 +117,17 @@ def refuse_shared_file(places: Mapping[str, str | tuple[int, int] | None]) -> No
         if isinstance(name, tuple):
             owners.setdefault(name, flag)
             continue
-        if name is None or name in _WORDS or name.startswith("fd:") or _fd_of(name) is not None:
+        if name is None or _fd_of(name) is not None:
             continue
         owner = owners.setdefault(_identity(name), flag)
         if owner != flag:
             raise UsageError(message=f"{owner} and {flag} name the same file: {name}", fix="use two files")
+
+
+def side_file(destination: str | None) -> str | None:
+    """The file that a DEST names, for `refuse_shared_file`; None where it names a stream."""
+    is_stream = destination is None or destination in _WORDS or destination.startswith("fd:")
+    return None if is_stream else destination
 
 
 def read_place(path: str | None) -> str | tuple[int, int] | None:
