@@ -28,7 +28,10 @@ _MOST = 16 * 1024 * 1024  # bytes of a page
 _PAGES = 100
 _FIRST = 512  # bytes in which a page for people shows itself
 _SUCCESS = range(200, 300)
-_UNKNOWN = range(500, 600)  # statuses after which what was asked for may have been done all the same
+_CLIENT_ERROR = range(400, 500)
+# Statuses after which what was asked for may have been done all the same: a server that failed, one that tired of
+# waiting, a conflict with what is there already, and a client that nginx saw leave.
+_UNKNOWN = frozenset((408, 409, 499, *range(500, 600)))
 
 T = TypeVar("T")
 
@@ -80,7 +83,7 @@ class Calls:
                 return read()
             except GlmError as error:
                 told = self.told(error)
-                may_be_done = once and (told.sent or (told.http_status or 0) in _UNKNOWN)
+                may_be_done = once and _may_be_done(told)
                 wait = None if may_be_done else pause(told, retry, began, self._plan)
                 if wait is None:
                     told.sent = may_be_done
@@ -94,8 +97,8 @@ class Calls:
         return named(error, self.provider, self._terminal.redactor)
 
     def sleep(self, seconds: float) -> None:
-        """Wait."""
-        sleep(seconds, self._tick)
+        """Wait, but not beyond the deadline; what is asked next says that it has passed."""
+        sleep(min(seconds, self._plan.deadline - time.monotonic()), self._tick)
 
     def _read(self, call: HttpCall, what: str) -> Any:  # noqa: ANN401 - any JSON may come
         body = bytearray()
@@ -119,6 +122,12 @@ class Calls:
             raise failure.error from failure
         finally:
             watch.close()
+
+
+def _may_be_done(error: GlmError) -> bool:
+    """Whether what was asked for may have been done: only a clear word, or none sent, says that it was not."""
+    status = error.http_status or 0
+    return error.sent or status in _UNKNOWN or (isinstance(error, ProtocolError) and status not in _CLIENT_ERROR)
 
 
 class Remote:

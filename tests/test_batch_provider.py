@@ -8,10 +8,11 @@ import signal
 import subprocess
 import sys
 from contextlib import contextmanager
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from batches import by_id, entries, lines, rows, statuses
+from batches import by_id, entries, error, lines, rows, statuses
 from conftest import CANARY, GLM, environment
 from processes import error_of, read_until, running, wait_for
 from servers import Hold, Server, reply
@@ -165,6 +166,23 @@ def test_answers_are_lines_as_a_run_writes_them(job, glm, cwd, places) -> None:
     assert len(entries(own.output)) == 4
 
 
+def test_rows_that_the_input_no_longer_has_become_no_batch(job) -> None:
+    """They were brought as far as a file, and are paid for only when there is a batch."""
+    broke = reply(429, {"error": {"code": "1113", "message": "Insufficient balance"}})
+    with served(job, uploaded(), broke, uploaded("file_2"), looked(), looked(), count=0) as (server, own):
+        own.write([{"prompt": "one"}, {"prompt": "tow"}])
+        assert own.submit().code == 4
+        own.write([{"prompt": "one"}, {"prompt": "two"}])
+        done = own.submit()
+        assert done.code == 2
+        assert error_of(done.err) == "part 1 is no batch yet, and 1 row of it is not asked any more"
+        assert len(server.requests) == 2
+        own.file.unlink()
+        assert own.submit().code == 0
+    assert server.requests[2].body.count(b'"custom_id"') == 2
+    assert b"tow" not in server.requests[2].body
+
+
 def test_the_same_command_submits_nothing_twice(job, glm, places) -> None:
     own = job(*BIGMODEL, "--base-url", places["bigmodel"])
     own.write(rows(3))
@@ -294,12 +312,14 @@ def test_fifty_thousand_and_one_rows_are_two_files(job, places) -> None:
 
 def test_ids_that_a_provider_may_not_take_come_back(job, places, cwd) -> None:
     own = job(*BIGMODEL, "--base-url", places["bigmodel"])
-    ids = ["plain", "with a blank", "x" * 65, "报告/一", "a#2"]
+    made = f"row-{sha256(b'with a blank').hexdigest()[:40]}"
+    ids = ["plain", "with a blank", "x" * 65, "报告/一", "a#2", made]
     own.write([{"id": identity, "prompt": identity} for identity in ids])
     assert own.submit().code == 0
     sent = [json.loads(line)["custom_id"] for line in (cwd / "out.jsonl.job.rows.jsonl").read_text().splitlines()]
     assert sent[0] == "plain"
     assert all(re.fullmatch("row-[0-9a-f]{40}", name) for name in sent[1:])
+    assert len(set(sent)) == len(ids)
     assert own.finish().code == 0
     assert by_id(own.output).keys() == set(ids)
 
@@ -372,7 +392,7 @@ def test_killed_while_uploading(home, cwd, job) -> None:
 def test_another_batch_of_the_same_address(home, cwd, job) -> None:
     """An address may have served before: an older batch of it is none of ours."""
     url = "https://cos.example/lines.jsonl"
-    older = {"data": [batch(identity="older", input_file_id=url, created_at=1_000)]}
+    older = {"data": [batch(identity="older", input_file_id=url, created_at=1_000)], "has_more": False}
     scripts = ([Hold()], reply(200, older), looked(), looked())
     with served(job, *scripts, asked=("-m", "tokenhub/glm-5")) as (server, own):
         with running(home, cwd, *own.submit_arguments(), "--input-url", url, env=KEYS) as process:
@@ -394,12 +414,81 @@ def test_a_batch_that_may_have_come_into_being_is_not_asked_for_again(job) -> No
     assert paths(server)[1:] == ["POST /batches", "GET /batches?limit=100", "GET /batches/batch_1"]
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        reply(200, {}),
+        reply(200, {"id": "batch_1"}),
+        reply(200, {"id": 1, "status": "validating"}),
+        reply(200, "[]"),
+        reply(200, "<html>log in</html>", content_type="text/html"),
+        reply(303, "", "Location: /v1/batches/batch_1"),
+        reply(408, {"error": {"message": "too slow"}}),
+        reply(409, {"error": {"message": "there is one already"}}),
+        reply(499, ""),
+    ],
+    ids=["empty", "no-state", "number", "list", "html", "elsewhere", "408", "409", "499"],
+)
+def test_what_is_no_clear_no_may_have_made_a_batch(job, said) -> None:
+    """A batch is asked for once; whether it is there is looked up before it is asked for again."""
+    with served(job, uploaded(), said, reply(200, {"data": [batch()]}), looked("in_progress")) as (server, own):
+        done = own.submit()
+        assert done.code in (2, 5, 13)
+        assert "the same command again looks whether the batch is there" in done.err
+        assert own.parts[0]["state"] == "creating"
+        assert own.submit().code == 0
+    assert paths(server)[1:] == ["POST /batches", "GET /batches?limit=100", "GET /batches/batch_1"]
+
+
+def test_a_list_that_does_not_say_whether_it_goes_on(home, cwd, job) -> None:
+    others = {"data": [batch(identity=f"other_{n}", input_file_id="another") for n in range(20)]}
+    scripts = (uploaded(), [Hold()], reply(200, others), reply(200, {"data": [batch()]}), looked())
+    with served(job, *scripts) as (server, own):
+        with running(home, cwd, *own.submit_arguments(), env=KEYS) as process:
+            wait_for(lambda: len(server.requests) == 2)
+            process.kill()
+            process.wait()
+        assert own.submit().code == 0
+    assert paths(server)[2:] == [
+        "GET /batches?limit=100",
+        "GET /batches?limit=100&after=other_19",
+        "GET /batches/batch_1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        (reply(200, {"data": [batch(input_file_id="https://cos.example/x")], "has_more": False}), 13),
+        (reply(404, {"error": {"message": "no lists here"}}), 2),
+    ],
+    ids=["no-age", "no-list"],
+)
+def test_where_nobody_knows_whether_there_is_a_batch(home, cwd, job, said, code) -> None:
+    """It is not asked for again; a person has to look."""
+    url = "https://cos.example/x"
+    with served(job, [Hold()], said, asked=("-m", "tokenhub/glm-5")) as (server, own):
+        with running(home, cwd, *own.submit_arguments(), "--input-url", url, env=KEYS) as process:
+            wait_for(lambda: server.requests)
+            process.kill()
+            process.wait()
+        done = own.submit("--input-url", url)
+        assert done.code == code
+        assert (
+            f"see at the provider whether there is a batch of {url}; if none is, remove out.jsonl.job.json" in done.err
+        )
+        stopped = own.ask("cancel")
+        assert stopped.code == 11
+        assert error_of(stopped.err) == "nobody knows yet whether there is a batch of part 1: it was asked for"
+    assert paths(server) == ["POST /batches", "GET /batches?limit=100"]
+
+
 @pytest.mark.parametrize("status", [429, 200])
 def test_no_money_and_then_some(job, status) -> None:
     broke = reply(status, {"error": {"code": "1113", "message": "Insufficient balance"}})
     with served(job, uploaded(), broke, looked(), looked()) as (server, own):
         assert own.submit().code == 4
-        assert own.parts[0]["state"] == "uploaded"
+        assert (own.parts[0]["state"], own.parts[0]["created"]) == ("uploaded", None)
         assert own.submit().code == 0
     assert paths(server) == ["POST /files", "POST /batches", "POST /batches", "GET /batches/batch_1"]
 
@@ -439,6 +528,116 @@ def test_fetch_is_killed_and_goes_on(home, cwd, job) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        (reply(200, {"error": {"code": "1302", "message": "slow down"}}), "part-1.output:1 is no line of answers"),
+        (reply(200, {"code": 500, "msg": "404 NOT_FOUND", "success": False}), "part-1.output:1 is no line of answers"),
+        (reply(200, json.dumps([answered("r0"), answered("r1")])), "part-1.output:1 is no line of answers"),
+        (reply(200, lines([answered("r0"), answered("r1")])[:-90]), "part-1.output:2 is no line of answers"),
+        (reply(200, b"\x1f\x8b\x08\x00\x00"), "part-1.output:1 is no line of answers"),
+        (reply(200, "\n"), "it is completed, and its files are empty"),
+    ],
+    ids=["refusal", "flat", "array", "torn", "packed", "empty"],
+)
+def test_what_is_no_file_of_answers_is_fetched_again(job, said, why) -> None:
+    ended = looked("completed", output_file_id="out_1")
+    whole = content(answered("r0"), answered("r1"))
+    with served(job, uploaded(), looked(), looked(), ended, said, ended, whole) as (_, own):
+        own.submit()
+        done = own.ask("fetch")
+        assert done.code == 13
+        assert error(done).endswith(why)
+        assert own.parts[0]["fetched"] is False
+        assert own.ask("fetch").code == 0
+    assert statuses(own.output) == {"r0": "ok", "r1": "ok"}
+
+
+def test_a_line_that_nobody_can_read_stays_on_the_disk(job, cwd) -> None:
+    """It is paid for: the others are written, and the file is left to those who can."""
+    broken = lines([answered("r0"), answered("r1")]).encode().replace(b"to r0", b"to \xff")
+    ended = looked("completed", output_file_id="out_1")
+    with served(job, uploaded(), looked(), looked(), ended, reply(200, broken)) as (_, own):
+        own.submit()
+        done = own.ask("fetch")
+    assert done.code == 11
+    assert "part 1: out.jsonl.job.part-1.output stays: line 1 is no line of answers" in done.err
+    assert (cwd / "out.jsonl.job.part-1.output").read_bytes() == broken
+    assert statuses(own.output) == {"r1": "ok"}
+
+
+def test_ids_that_became_numbers(job) -> None:
+    ended = looked("completed", output_file_id="out_1")
+    numbers = [answered("r0") | {"custom_id": number} for number in (7, 8)]
+    with served(job, uploaded(), looked(), looked(), ended, content(*numbers)) as (_, own):
+        own.write([{"id": "7", "prompt": "a"}, {"id": "8", "prompt": "b"}])
+        own.submit()
+        assert own.ask("fetch").code == 0
+    assert statuses(own.output) == {"7": "ok", "8": "ok"}
+
+
+def two_models() -> list[dict[str, Any]]:
+    """Rows that make two parts: a1 in the first, b1 in the second."""
+    form = {"method": "POST", "url": "/v1/chat/completions"}
+    turns = [{"role": "user", "content": "hi"}]
+    models = {"a1": "glm-4-flash", "b1": "glm-4-plus"}
+    return [{"custom_id": name, **form, "body": {"model": model, "messages": turns}} for name, model in models.items()]
+
+
+GONE = reply(404, {"error": {"message": "no such thing"}})
+BOTH = (
+    uploaded(),
+    looked(),
+    uploaded("file_2"),
+    looked(identity="batch_2", input_file_id="file_2"),
+    looked(),
+    looked(identity="batch_2"),
+)
+
+
+@pytest.mark.parametrize(
+    "scripts",
+    [
+        (GONE, looked("completed", "batch_2", output_file_id="out_2"), content(answered("b1"))),
+        (
+            looked("completed", output_file_id="out_1"),
+            looked("completed", "batch_2", output_file_id="out_2"),
+            GONE,
+            content(answered("b1")),
+        ),
+    ],
+    ids=["batch", "file"],
+)
+def test_one_part_that_is_gone_keeps_no_other_from_the_output(job, scripts) -> None:
+    with served(job, *BOTH, *scripts, asked=("-P", "bigmodel")) as (_, own):
+        own.write(two_models())
+        assert own.submit().code == 0
+        done = own.ask("fetch")
+    assert done.code == 2
+    assert error(done).startswith("part 1: bigmodel: ")
+    assert "is the key that of the account which submitted it?" in done.err
+    assert statuses(own.output) == {"b1": "ok"}
+    assert [part["fetched"] for part in own.parts] == [False, True]
+
+
+def test_an_output_that_is_lost_again_while_it_is_brought_back(home, cwd, job) -> None:
+    ended = looked("completed", output_file_id="out_1"), looked("completed", "batch_2", output_file_id="out_2")
+    files = content(answered("a1")), content(answered("b1"))
+    scripts = (*BOTH, *ended, *files, *ended, files[0], [Hold()], ended[1], files[1])
+    with served(job, *scripts, asked=("-P", "bigmodel")) as (server, own):
+        own.write(two_models())
+        own.submit()
+        assert own.ask("fetch").code == 0
+        own.output.unlink()
+        with running(home, cwd, "batch", "fetch", "out.jsonl", "--base-url", server.url, env=KEYS) as process:
+            wait_for(lambda: len(server.requests) == 14)
+            process.kill()
+            process.wait()
+        assert statuses(own.output) == {"a1": "ok"}
+        assert own.ask("fetch").code == 0
+    assert statuses(own.output) == {"a1": "ok", "b1": "ok"}
+
+
 def test_an_output_that_was_lost_is_fetched_again(job, places) -> None:
     own = job(*BIGMODEL, "--base-url", places["bigmodel"])
     own.write(rows(2))
@@ -447,6 +646,47 @@ def test_an_output_that_was_lost_is_fetched_again(job, places) -> None:
     own.output.unlink()
     assert own.ask("fetch").code == 0
     assert len(by_id(own.output)) == 2
+
+
+def test_a_run_does_not_pay_for_rows_that_are_under_way(job, glm, places) -> None:
+    place = ("--base-url", places["bigmodel"])
+    own = job(*BIGMODEL, *place)
+    own.write(rows(2))
+    own.submit()
+    for command in ("run", "sample"):
+        done = glm("batch", command, "in.jsonl", "-O", "out.jsonl", *BIGMODEL, *place, env=KEYS)
+        assert done.code == 2
+        assert error_of(done.err) == "2 rows of out.jsonl are in a job for bigmodel, and would be paid twice"
+        assert "fix: glm batch fetch out.jsonl first" in done.err
+    assert own.finish().code == 0
+    own.write(rows(3))
+    assert glm("batch", "run", "in.jsonl", "-O", "out.jsonl", *BIGMODEL, *place, env=KEYS).code == 0
+    assert len(by_id(own.output)) == 3
+
+
+def test_a_name_that_is_too_long_for_a_job_is_none_for_a_run(job, glm, places) -> None:
+    place, name = ("--base-url", places["bigmodel"]), "n" * 248 + ".jsonl"
+    job(*BIGMODEL).write(rows(1))
+    assert glm("batch", "run", "in.jsonl", "-O", name, *BIGMODEL, *place, env=KEYS).code == 0
+    done = glm("batch", "submit", "in.jsonl", "-O", name, *BIGMODEL, *place, env=KEYS)
+    assert done.code == 2
+    assert error(done).endswith(".job.json: File name too long")
+
+
+def test_one_output_has_one_job_by_whatever_name(job, cwd, glm, places) -> None:
+    (cwd / "link.jsonl").symlink_to("out.jsonl")
+    own = job(*BIGMODEL, "--base-url", places["bigmodel"])
+    own.write(rows(2))
+    assert own.submit().code == 0
+    arguments = (*BIGMODEL, "--base-url", places["bigmodel"])
+    again = glm("batch", "submit", "in.jsonl", "-O", "link.jsonl", *arguments, env=KEYS)
+    assert again.code == 0
+    assert "2 rows are under way already" in again.err
+    assert (cwd / "link.jsonl").is_symlink()
+    assert own.ask("status", name="link.jsonl").text.count("batch_") == 1
+    other = glm("batch", "submit", "in.jsonl", "-O", "x.job.json", *arguments, env=KEYS)
+    assert other.code == 2
+    assert error_of(other.err) == "--output: x.job.json is called as a job file is"
 
 
 def test_two_commands_do_not_write_one_output(home, cwd, job) -> None:
@@ -481,6 +721,84 @@ def test_a_row_that_asks_another_thing_meanwhile(job, places) -> None:
     assert len(own.parts) == 1
 
 
+def test_a_job_of_which_there_is_no_batch_holds_nobody_up(job, glm) -> None:
+    """The place or the model was wrong: what to do is said, and nothing is lost by it."""
+    refused = reply(404, {"error": {"code": "1211", "message": "not in the Batch API"}})
+    scripts = (uploaded(), refused, uploaded("file_2"), looked(), looked())
+    fix = "nothing of it is under way: remove out.jsonl.job.json to begin anew with the rows as they are now"
+    with served(job, *scripts) as (server, own):
+        assert "fix: another model, or glm batch run, which asks for every row itself" in own.submit().err
+        assert "the same glm batch submit again brings the rest" in own.ask("fetch").err
+        assert fix in own.submit("-m", "bigmodel/glm-4-plus").err
+        elsewhere = own.submit("--base-url", "http://127.0.0.1:9/v1")
+        assert elsewhere.code == 2
+        assert fix in elsewhere.err
+        # Answers of a run would not keep the batch from coming into being.
+        run = glm("batch", "run", "in.jsonl", "-O", "out.jsonl", *BIGMODEL, "--base-url", server.url, env=KEYS)
+        assert run.code == 2
+        assert f"fix: glm batch submit again brings them there; {fix}" in run.err
+        assert len(server.requests) == 2
+        own.file.unlink()
+        assert own.submit("-m", "bigmodel/glm-4-plus").code == 0
+    assert [part["model"] for part in own.parts] == ["glm-4-plus"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"provider": 5},
+        {"rows_bytes": None},
+        {"rows_bytes": "9"},
+        {"parts": {}},
+        {"batch": None},
+        {"batch": 5},
+        {"batch": "\ud800"},
+        {"number": "1"},
+        {"number": 2},
+        {"model": []},
+        {"created": "yesterday"},
+        {"fetched": 0},
+    ],
+    ids=lambda change: json.dumps(change)[1:-1],
+)
+def test_a_job_file_that_somebody_changed(job, change) -> None:
+    with served(job, uploaded(), looked(), looked()) as (server, own):
+        own.submit()
+        value = json.loads(own.file.read_bytes())
+        place = value if change.keys() <= value.keys() else value["parts"][0]
+        place |= change
+        own.file.write_text(json.dumps(value))
+        for done in (own.ask("status"), own.ask("fetch"), own.submit()):
+            assert done.code == 2
+            assert error_of(done.err) == "cannot read out.jsonl.job.json: it is not what glm batch submit writes"
+        assert len(server.requests) == 3
+
+
+def test_nothing_is_left_of_a_job_that_was_not_made(job, cwd) -> None:
+    own = job(*BIGMODEL)
+    own.write([])
+    assert own.submit().code == 0
+    own.write([*rows(2), {"id": "r0", "prompt": "again"}])
+    assert own.submit().code == 2
+    own.write(rows(1))
+    assert own.submit("-m", "modelstudio/glm-5").code == 2
+    assert [path.name for path in cwd.iterdir()] == ["in.jsonl"]
+
+
+def test_a_key_in_columns_or_in_an_address_is_not_remembered(job, cwd) -> None:
+    with served(job, uploaded(), looked(), looked(), count=0) as (_, own):
+        own.write([{"id": "r0", "prompt": "hi", "note": f"mine: {CANARY}"}])
+        assert own.submit(may_hold_key=(own.input,)).code == 0
+        kept = json.loads((cwd / "out.jsonl.job.rows.jsonl").read_bytes())
+        assert kept["columns"] == {"note": "mine: ***"}
+        own.input.unlink()
+    tokenhub = job("-m", "tokenhub/glm-5")
+    tokenhub.write(rows(1))
+    done = tokenhub.submit("--input-url", f"https://cos.example/x?k={CANARY}", "-O", "b.jsonl")
+    assert done.code == 2
+    assert error_of(done.err) == "--input-url: it holds a key, and would be remembered"
+
+
 def test_duplicates_are_refused_before_anything_is_sent(job) -> None:
     with served(job, uploaded()) as (server, own):
         own.write([*rows(2), *rows(1)])
@@ -489,7 +807,7 @@ def test_duplicates_are_refused_before_anything_is_sent(job) -> None:
     assert server.requests == []
 
 
-@pytest.mark.parametrize("damage", ["cut", "changed", "gone"])
+@pytest.mark.parametrize("damage", ["cut", "changed", "gone", "junk", "null"])
 def test_the_rows_are_as_they_were(job, cwd, places, damage) -> None:
     own = job(*BIGMODEL, "--base-url", places["bigmodel"])
     own.write(rows(3))
@@ -499,10 +817,12 @@ def test_the_rows_are_as_they_were(job, cwd, places, damage) -> None:
     if damage == "gone":
         file.unlink()
     else:
-        file.write_bytes(data[:-20] if damage == "cut" else data.replace(b"r1", b"r9"))
+        junk = {"cut": data[:-20], "changed": data.replace(b"r1", b"r9"), "junk": b"\xff\n", "null": b"null\n"}
+        file.write_bytes(junk[damage])
     done = own.ask("fetch")
     assert done.code == 2
     assert "is not as glm batch submit left it" in done.err
+    assert file.exists() == (damage != "gone")
     # What a crash wrote behind it does not count.
     file.write_bytes(data + b'{"part": 2, "cus')
     assert own.finish().code == 0
@@ -566,6 +886,31 @@ def test_tokenhub_reads_the_lines_at_an_address(job, cwd) -> None:
     assert sent == ["https://cos.example/lines.jsonl", "https://cos.example/more.jsonl"]
     bigmodel = job(*BIGMODEL)
     assert bigmodel.submit("--input-url", "https://cos.example/x", "-O", "b.jsonl").code == 2
+
+
+def test_lines_are_those_that_would_be_submitted(job, glm, places, cwd) -> None:
+    """What the output has answers to, and what is under way, is not paid again by way of a file."""
+    place = ("--base-url", places["tokenhub"])
+    own = job("-m", "tokenhub/glm-5", *place)
+    own.write(rows(1))
+    assert glm("batch", "run", "in.jsonl", "-O", "out.jsonl", "-m", "tokenhub/glm-5", *place, env=KEYS).code == 0
+    own.write(rows(3))
+    assert own.submit("--lines", "lines.jsonl").code == 0
+    assert [line["custom_id"] for line in entries(cwd / "lines.jsonl")] == ["r1", "r2"]
+    for taken in ("in.jsonl", "out.jsonl"):
+        before = (cwd / taken).read_bytes()
+        done = own.submit("--lines", taken)
+        assert done.code == 2
+        assert "name the same file" in error_of(done.err)
+        assert (cwd / taken).read_bytes() == before
+
+
+def test_a_batch_that_cannot_be_looked_at_yet_is_there(job) -> None:
+    with served(job, uploaded(), looked(), reply(404, {"error": {"message": "not yet"}})) as (_, own):
+        done = own.submit()
+    assert done.code == 0
+    assert done.text == "part 1 of 1\tbatch_1\tvalidating\tno counts yet\n"
+    assert own.parts[0]["batch"] == "batch_1"
 
 
 # How lines end
@@ -730,6 +1075,83 @@ def test_cancel(job, places) -> None:
     assert "\tcancelling\t" in done.text
     assert own.finish().code == 11
     assert len(by_id(own.output)) == 2, "what was done by then"
+
+
+@pytest.mark.parametrize(("now", "code"), [("completed", 0), ("in_progress", 2)])
+def test_a_part_that_cannot_be_cancelled_stops_no_other(job, now, code) -> None:
+    going = looked("in_progress"), looked("in_progress", "batch_2")
+    refused = reply(400, {"error": {"message": "it cannot be cancelled"}})
+    scripts = (*BOTH, *going, refused, looked(now), looked("cancelling", "batch_2"))
+    with served(job, *scripts, asked=("-P", "bigmodel")) as (server, own):
+        own.write(two_models())
+        own.submit()
+        done = own.ask("cancel")
+    assert done.code == code
+    assert f"part 1 of 2\tbatch_1\t{now}\t" in done.text
+    assert "part 2 of 2\tbatch_2\tcancelling\t" in done.text
+    assert paths(server)[-1] == "POST /batches/batch_2/cancel"
+
+
+def test_status_shows_what_is_there_beside_what_is_not(job) -> None:
+    with served(job, *BOTH, GONE, looked("a\tb\nc", "batch_2"), asked=("-P", "bigmodel")) as (_, own):
+        own.write(two_models())
+        own.submit()
+        done = own.ask("status")
+    assert done.code == 2
+    assert error_of(done.err).startswith("part 1: bigmodel: ")
+    assert done.text.splitlines() == [
+        "part 1 of 2\tbatch_1\tvalidating\tnot found",
+        "part 2 of 2\tbatch_2\ta b c\tno counts yet\tglm does not know this state, and takes it for under way",
+    ]
+
+
+def test_a_state_that_the_api_does_not_have(job) -> None:
+    with served(job, uploaded(), looked(), looked(), looked("Succeeded", output_file_id="out_1")) as (_, own):
+        own.submit()
+        done = own.ask("fetch")
+    assert done.code == 11
+    assert "part 1 is succeeded: glm does not know this state, and takes it for under way" in done.err
+    assert own.parts[0]["fetched"] is False
+
+
+def test_status_of_what_is_not_a_batch_yet(job) -> None:
+    broke = reply(429, {"error": {"code": "1113", "message": "Insufficient balance"}})
+    with served(job, uploaded(), broke) as (_, own):
+        own.submit()
+        done = own.ask("status", "--json")
+    (part,) = json.loads(done.text)["parts"]
+    assert part == {
+        "part": 1,
+        "model": "glm-4-flash",
+        "lines": 2,
+        "fetched": False,
+        "batch_id": None,
+        "state": "uploaded",
+        "ended": False,
+        "total": None,
+        "completed": None,
+        "failed": None,
+        "created": None,
+        "age": None,
+        "input_file_id": "file_1",
+        "output_file_id": None,
+        "error_file_id": None,
+        "errors": [],
+    }
+
+
+def test_waiting_has_a_deadline_and_poll_belongs_to_it(job) -> None:
+    with served(job, uploaded(), looked(), looked(), looked("in_progress")) as (server, own):
+        own.submit()
+        done = own.ask("status", "--wait", "--deadline", "1")  # the second look is due after ten
+        assert done.code == 6
+        assert error(done) == "bigmodel: the deadline of 1 s has passed"
+        asked = len(server.requests)
+        alone = own.ask("status", "--poll", "5")
+        assert alone.code == 2
+        assert error_of(alone.err) == "--poll says how often --wait looks"
+        assert own.ask("status", "-P", "bigmodel", name="").code == 2
+        assert len(server.requests) == asked
 
 
 def test_lists_have_pages(glm) -> None:

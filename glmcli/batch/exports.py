@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from glmcli.errors import OutputError
+from glmcli.output.destination import unless_broken
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,7 +72,7 @@ def table(ledger: Ledger, out: Destination) -> None:
         OutputError: it cannot be written.
     """
     own = list(dict.fromkeys(name for row in _rows(ledger) for name in row.get("columns", ()) if name not in _FIRST))
-    try:
+    with unless_broken(out):
         out.write(_record([*_FIRST, *own]))
         for row in _rows(ledger):
             failure, columns = row.get("error"), row.get("columns", {})
@@ -79,9 +80,6 @@ def table(ledger: Ledger, out: Destination) -> None:
             fixed = [row["id"], row.get("line"), row["status"], answer, failure.get("message") if failure else None]
             out.write(_record([*fixed, *(_cell(columns.get(name)) for name in own)]))
         out.commit()
-    except BaseException:
-        out.abandon()
-        raise
 
 
 def _cell(value: Any) -> Any:  # noqa: ANN401 - any JSON

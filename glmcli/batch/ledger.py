@@ -57,7 +57,7 @@ class Ledger:
         with self._held:
             if self._is_new and not os.fstat(self._fd).st_size and not self._gone():
                 with suppress(OSError):  # a run that could not begin leaves no empty file behind
-                    Path(self.path).unlink()
+                    Path(self.path).resolve().unlink()
             os.close(self._fd)
             self._fd = -1
 

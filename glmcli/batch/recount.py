@@ -54,7 +54,7 @@ def summarise(tally: Tally, redact: Callable[[str], str], *, torn: int | None = 
         tokens=_tokens(tally),
         spent=tuple(_spent(*row) for row in tally.ask(_SPENT)),
         unpriced=unpriced,
-        time=_span(*tally.one("SELECT count(*), min(finished), max(finished) FROM rows")),
+        time=_span(sum(statuses.values()), tally.span()),
         latency=_latency(tally),
         slowest=_named(tally, "took IS NOT NULL ORDER BY took DESC, seq", SLOWEST, redact),
         failed=_named(tally, "status <> 'ok' ORDER BY line, seq", FAILED, redact),
@@ -77,9 +77,10 @@ def _spent(currency: str, as_of: str, rows: int, paid: int, saved: int | None) -
     return Spent(Cost(paid / NANO, currency, as_of), rows, None if saved is None else saved / NANO)
 
 
-def _span(rows: int, first: int | None, last: int | None) -> Span | None:
-    if first is None or last is None:
+def _span(rows: int, span: tuple[int, int] | None) -> Span | None:
+    if span is None:
         return None
+    first, last = span
     seconds = (last - first) / _MILLI
     return Span(_moment(first), _moment(last), seconds, rows / seconds if seconds else None)
 

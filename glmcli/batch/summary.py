@@ -34,7 +34,7 @@ class Spent(Record):
 
 
 class Span(Record):
-    """From the first row that ended to the last; `rate` is rows a second, None for no time at all."""
+    """From when the first row was asked to when the last ended; `rate` is rows a second, None for no time at all."""
 
     first: str
     last: str

@@ -53,6 +53,11 @@ class Tally:
         """The only row of the result."""
         return next(self.ask(query))
 
+    def span(self) -> tuple[int, int] | None:
+        """When the first row was asked and when the last ended, in milliseconds since the epoch; None without rows."""
+        first, last = self.one("SELECT min(finished - ifnull(took, 0)), max(finished) FROM rows")
+        return None if first is None else (first, last)
+
     def __enter__(self) -> Self:
         """Nothing more to do."""
         return self

@@ -37,9 +37,9 @@ class Timeline(Record):
 
 
 def timeline(tally: Tally) -> Timeline:
-    """Cut the time from the first end of a row to the last."""
-    first, last = tally.one("SELECT min(finished), max(finished) FROM rows")
-    if first == last:  # also for no rows at all
+    """Cut the time from when the first row was asked to when the last ended."""
+    first, last = tally.span() or (0, 0)
+    if first == last:
         return Timeline(0.0, ())
     values = {"first": first, "span": last - first, "slices": SLICES}
     slices = [Slice()] * SLICES

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,17 +13,17 @@ from glmcli import settings, signals
 from glmcli.commands import caller
 from glmcli.commands.options import merge
 from glmcli.config import load as load_config
-from glmcli.errors import GlmError, NetworkError, OutputError, ReaderGoneError, UsageError, no_memory
+from glmcli.errors import GlmError, NetworkError, ReaderGoneError, UsageError, no_memory
 from glmcli.keys import KeyRing
 from glmcli.options import Options
 from glmcli.outcome import Outcome
-from glmcli.output.destination import Destination, open_output, refuse_shared_file
+from glmcli.output.destination import Destination, open_output, refuse_shared_file, unless_broken
 from glmcli.output.writer import Silent
 from glmcli.plan import Candidate, Plan
 from glmcli.session import Session
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
     from collections.abc import Set as AbstractSet
     from types import FrameType
 
@@ -295,7 +295,7 @@ class _Question:
         from glmcli.engine import Engine
 
         out = self._destination()
-        with _unless_broken(out):
+        with unless_broken(out):
             writer = writers(self.options, self._terminal, out, keep, live=self._live, toolbox=toolbox)
             self.told = writer.ended
             plan = Plan(
@@ -325,17 +325,6 @@ def _asked(ask: Callable[[], Outcome]) -> Outcome:
     with suppress(MemoryError):
         return ask()
     raise no_memory()
-
-
-@contextmanager
-def _unless_broken(out: Destination) -> Iterator[None]:
-    """Leave no half-written file behind, whatever ends us."""
-    try:
-        yield
-    except BaseException:
-        with suppress(OutputError, ReaderGoneError):  # what ended us is what counts, not a terminal that is gone
-            out.abandon()
-        raise
 
 
 def _report(app: App, options: Options, error: GlmError, told: AbstractSet[type[Writer]]) -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from glmcli.errors import OutputError, UsageError
+from glmcli.errors import OutputError, ReaderGoneError, UsageError
 from glmcli.terminal import STDIN, Stream, Terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 _NEW_FILE = 0o666  # the umask takes from it
 _WORDS = ("stderr", "stdout", "none", "-")
@@ -146,6 +147,17 @@ def _identity(name: str) -> object:
         return os.path.realpath(name)
     except (OSError, ValueError):
         return name  # opening it will say what is wrong
+
+
+@contextmanager
+def unless_broken(out: Destination) -> Iterator[None]:
+    """Leave no half-written file behind, whatever ends us."""
+    try:
+        yield
+    except BaseException:
+        with suppress(OutputError, ReaderGoneError):  # what ended us is what counts, not a terminal that is gone
+            out.abandon()
+        raise
 
 
 def open_output(path: str | None, terminal: Terminal) -> Destination:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from glmcli.providers.row import Provider
 
 ENDED = frozenset(("completed", "failed", "expired", "cancelled"))
+_GOING = frozenset(("validating", "in_progress", "finalizing", "cancelling"))
 _PAGE = 100  # batches; what BigModel and Model Studio give at most
 _MILLISECONDS = 10**11  # as seconds this is the year 5138
 
@@ -62,6 +63,11 @@ class BatchState(Record):
     def has_ended(self) -> bool:
         """Nothing more comes of it."""
         return self.state in ENDED
+
+    @property
+    def is_foreign(self) -> bool:
+        """It is called by a word that the API does not have, so nobody here knows whether it has ended."""
+        return self.state not in ENDED | _GOING
 
 
 # The requests
@@ -158,7 +164,7 @@ def page_of(value: Any) -> tuple[tuple[BatchState, ...], bool]:  # noqa: ANN401 
     if "data" not in page:
         raise _no("a list of batches", value)
     batches = tuple(state_of(each) for each in items(page["data"]))
-    return batches, bool(batches) and page.get("has_more") is True
+    return batches, bool(batches) and page.get("has_more") is not False  # who does not say is asked once more
 
 
 def _fault(fault: Mapping[str, Any]) -> LineFault:

@@ -8,27 +8,25 @@ from __future__ import annotations
 
 import json
 import os
-import sqlite3
+from contextlib import suppress
 from hashlib import blake2b, sha256
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from glmcli.batch.jobs.job import rows_path
 from glmcli.batch.ledger import lines_of
+from glmcli.batch.scratch import Scratch
 from glmcli.errors import OutputError, UsageError
 from glmcli.record import EMPTY, Record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 _TABLES = """
-PRAGMA journal_mode = OFF;
-PRAGMA synchronous = OFF;
-PRAGMA temp_store = FILE;
-PRAGMA cache_size = -8192;
 CREATE TABLE line (custom BLOB, part INTEGER, at INTEGER, PRIMARY KEY (custom, part)) WITHOUT ROWID;
-CREATE TABLE latest (id BLOB PRIMARY KEY, at INTEGER) WITHOUT ROWID;
-BEGIN;
+CREATE TABLE latest (id BLOB PRIMARY KEY, at INTEGER, part INTEGER) WITHOUT ROWID
 """
+_CACHE = 8 << 10  # KiB
 _NEW_FILE = 0o666  # the umask takes from it
 _LONGEST = 1 << 24  # bytes of a line; columns are the user's, and seldom long
 
@@ -55,41 +53,63 @@ class AskedRow(Record):
 class Asked:
     """The rows of a job."""
 
-    def __init__(self, output: str, size: int = 0, digest: str | None = None) -> None:
+    def __init__(
+        self, output: str, size: int = 0, digest: str | None = None, redact: Callable[[str], str] = str
+    ) -> None:
         """Read what counts of the file, `size` bytes of this digest; what a crash left behind that is cut off.
+
+        `redact` blanks out keys, as in the output.
 
         Raises:
             UsageError: it is not the file that the job knows.
             OutputError: it cannot be opened.
         """
         self._path = rows_path(output)
+        self._redact = redact
         self._hash = sha256()
-        self._size = 0
+        self._size = self._counts = 0
+        self._fd = self._opened(os.O_CREAT * (not size))
+        self._database = Scratch(_TABLES, _CACHE)
         try:
-            self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _NEW_FILE)
+            self._read(size)
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
+            raise self._changed() from error
+        if self._size != size or (digest and self.digest != digest):
+            raise self._changed()
+        self._counts = size
+        os.ftruncate(self._fd, size)
+
+    def _opened(self, flags: int) -> int:
+        try:
+            return os.open(self._path, os.O_RDWR | os.O_CLOEXEC | flags, _NEW_FILE)
+        except FileNotFoundError as error:
+            raise self._changed() from error
         except OSError as error:
             raise OutputError(f"cannot write {self._path}: {error.strerror}") from error
-        self._database = sqlite3.connect("", isolation_level=None)
-        self._database.executescript(_TABLES)
+
+    def _changed(self) -> UsageError:
+        return UsageError(
+            f"{self._path} is not as glm batch submit left it",
+            fix="put it back: without it nobody knows which row an answer belongs to",
+        )
+
+    def _read(self, size: int) -> None:
         for _, line in lines_of(self._fd):
             if self._size + len(line) + 1 > size:
                 break
             self._note(line + b"\n", AskedRow(**json.loads(line)))
-        if self._size != size or (digest and self.digest != digest):
-            raise UsageError(
-                f"{self._path} is not as glm batch submit left it",
-                fix="put it back: without it nobody knows which row an answer belongs to",
-            )
-        os.ftruncate(self._fd, size)
 
     def __enter__(self) -> Self:
         """Itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close the file."""
+        """Close the file; one in which nothing counts does not stay."""
         self._database.close()
         os.close(self._fd)
+        if not self._counts:
+            with suppress(OSError):
+                Path(self._path).unlink()
 
     @property
     def size(self) -> int:
@@ -107,7 +127,8 @@ class Asked:
         Raises:
             OutputError: the file cannot be written.
         """
-        line = json.dumps(row.fields(), ensure_ascii=False).encode(errors="surrogatepass") + b"\n"
+        text = self._redact(json.dumps(row.fields(), ensure_ascii=False))
+        line = text.encode(errors="surrogatepass") + b"\n"
         at, left = self._size, memoryview(line)
         try:
             while left:
@@ -120,12 +141,11 @@ class Asked:
     def sync(self) -> None:
         """Return when the file has reached the disk."""
         os.fsync(self._fd)
+        self._counts = self._size
 
     def _note(self, line: bytes, row: AskedRow) -> None:
-        self._database.execute(
-            "INSERT OR REPLACE INTO line VALUES (?, ?, ?)", (_key(row.custom_id), row.part, self._size)
-        )
-        self._database.execute("INSERT OR REPLACE INTO latest VALUES (?, ?)", (_key(row.id), self._size))
+        self._database.run("INSERT OR REPLACE INTO line VALUES (?, ?, ?)", (_key(row.custom_id), row.part, self._size))
+        self._database.run("INSERT OR REPLACE INTO latest VALUES (?, ?, ?)", (_key(row.id), self._size, row.part))
         self._hash.update(line)
         self._size += len(line)
 
@@ -137,13 +157,14 @@ class Asked:
         """How a row was submitted last."""
         return self._one("SELECT at FROM latest WHERE id = ?", (_key(identity),))
 
-    def rows(self) -> Iterator[AskedRow]:
-        """Every row, as it was submitted last."""
-        for (at,) in self._database.execute("SELECT at FROM latest ORDER BY at"):
+    def rows(self, part: int | None = None) -> Iterator[AskedRow]:
+        """Every row, as it was submitted last; those whose last part is this one."""
+        sql = "SELECT at FROM latest WHERE part = ?1 OR ?1 IS NULL ORDER BY at"
+        for (at,) in self._database.ask(sql, (part,)):
             yield self._at(at)
 
     def _one(self, sql: str, values: tuple[Any, ...]) -> AskedRow | None:
-        found = self._database.execute(sql, values).fetchone()
+        found = self._database.run(sql, values).fetchone()
         return self._at(found[0]) if found else None
 
     def _at(self, at: int) -> AskedRow:

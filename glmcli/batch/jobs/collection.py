@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import json
-from contextlib import suppress
-from pathlib import Path
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from glmcli.batch import index as states
 from glmcli.batch.entry import status_of
 from glmcli.batch.item import Item
 from glmcli.batch.jobs import job as jobs
-from glmcli.batch.jobs.standings import rows
+from glmcli.batch.jobs.copy import Copy
+from glmcli.batch.jobs.standings import UNKNOWN, of_part, rows
 from glmcli.batch.row import Row
 from glmcli.chat import Request
-from glmcli.errors import OutputError
+from glmcli.errors import GlmError, IncompleteError, ProtocolError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Mapping
 
     from glmcli.batch.index import Index
     from glmcli.batch.jobs.asked import Asked, AskedRow
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from glmcli.outcome import Outcome
     from glmcli.providers.batches import BatchState
 
-_LONGEST = 256 << 20  # bytes of a line; an answer has at most 64 MiB, and JSON may escape it
 _TOLD = 5  # faults of a refused batch that are told
 
 
@@ -39,6 +37,7 @@ class Collection:
     Attributes:
         job: as its file says at this moment.
         states: where the batches stand that were looked at, by the number of their part.
+        failure: the first thing that was wrong with a part, and with no other.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - each is a side of it
@@ -47,6 +46,7 @@ class Collection:
         """`note` tells a person what happens."""
         self.job = job
         self.states: dict[int, BatchState] = {}
+        self.failure: GlmError | None = None
         self._output = output
         self._service = service
         self._asked = asked
@@ -55,12 +55,26 @@ class Collection:
 
     def look(self, index: Index) -> None:
         """Learn where all batches stand whose answers are not in the output: all of them, if it was lost."""
-        is_lost = not index.entries
+        if not index.entries:
+            # On the disk before the first line is written: after that the output does not look lost any more.
+            self._save(*(part.replace(fetched=False) for part in self.job.parts))
         for part in self.job.parts:
-            if part.batch and (is_lost or not part.fetched):
-                state = self._service.look(part.batch)
-                self.states[part.number] = state
-                self._save(part.replace(state=state.state))
+            if part.batch and not part.fetched:
+                with self._apart(part):
+                    state = self._service.look(part.batch)
+                    self.states[part.number] = state
+                    self._save(part.replace(state=state.state))
+
+    @contextmanager
+    def _apart(self, part: Part) -> Iterator[None]:
+        """What is wrong with one part keeps no other from the output: the first such error is raised at the end."""
+        try:
+            yield
+        except (UsageError, ProtocolError, IncompleteError) as error:
+            of_part(error, part.number)
+            if self.failure:
+                self._note(error.message)
+            self.failure = self.failure or error
 
     def collect(self, ledger: Ledger, index: Index, writing: Writing) -> None:
         """Write the answers of all batches that have ended.
@@ -71,46 +85,53 @@ class Collection:
         for part in self.job.parts:
             state = self.states.get(part.number)
             if state is None or not state.has_ended:
+                if state and state.is_foreign:
+                    self._note(f"part {part.number} is {state.state}: {UNKNOWN}")
                 continue
-            written = self._part(part, state, index, writing)
-            ledger.sync()
-            self._tell(part, state, written, index)
             if state.state == "completed" and not (state.output_file or state.error_file):
                 self._note(f"part {part.number} is completed, but names no file yet")
                 continue
-            self._save(part.replace(state=state.state, fetched=True))
-            for kind in ("output", "errors"):
-                with suppress(OSError):
-                    Path(self._place(part, kind)).unlink()
+            with self._apart(part):
+                self._settle(part, state, ledger, index, writing)
 
-    def _part(self, part: Part, state: BatchState, index: Index, writing: Writing) -> int:
-        """Write what the files of a part say; how many lines were new."""
-        written = 0
-        for kind, file in (("output", state.output_file), ("errors", state.error_file)):
-            if file is None:
-                continue
-            place = self._place(part, kind)
-            try:
-                with open(place, "w+b") as copy:  # noqa: PTH123 - beside the output, whatever it is called
-                    self._service.save(file, copy)
-                    copy.seek(0)
-                    for line in iter(lambda: copy.readline(_LONGEST), b""):
-                        written += self._line(line, part, index, writing)
-            except OSError as error:
-                raise OutputError(f"cannot write {place}: {error.strerror}", fix="make room, then again") from error
-        return written
+    def _settle(self, part: Part, state: BatchState, ledger: Ledger, index: Index, writing: Writing) -> None:
+        """Write what the files of a part say; if they are whole, nothing more comes of it."""
+        files = [(kind, file) for kind, file in (("output", state.output_file), ("errors", state.error_file)) if file]
+        copies, new = [], 0
+        for kind, file in files:
+            copies.append(copy := Copy(self._place(part, kind)))
+            new += sum(self._line(value, part, index, writing) for value in copy.read(self._service, file))
+        ledger.sync()
+        self._judge_copies(part, state, copies)
+        self._tell(part, state, new, index)
+        self._save(part.replace(state=state.state, fetched=True))
+        for copy in copies:
+            copy.remove()
+
+    def _judge_copies(self, part: Part, state: BatchState, copies: list[Copy]) -> None:
+        """Return if the files are such that it makes no sense to fetch them again.
+
+        Raises:
+            ProtocolError: something else answered in their place, or they were cut.
+        """
+        for copy in copies:
+            if copy.broken and (copy.is_torn or not copy.lines):
+                what = f"{copy.place}:{copy.broken} is no line of answers"
+                error = ProtocolError(what, why=copy.why, fix="fetch again: nothing is paid for it")
+                raise self._service.told(error)
+            if copy.broken:
+                self._note(f"part {part.number}: {copy.place} stays: line {copy.broken} is no line of answers")
+        if state.state == "completed" and not any(copy.lines for copy in copies):
+            what = "it is completed, and its files are empty"
+            raise self._service.told(ProtocolError(what, fix="fetch again: nothing is paid for it"))
 
     def _place(self, part: Part, kind: str) -> str:
         return f"{self._output}.job.part-{part.number}.{kind}"
 
-    def _line(self, line: bytes, part: Part, index: Index, writing: Writing) -> bool:
+    def _line(self, value: Mapping[str, Any], part: Part, index: Index, writing: Writing) -> bool:
         """Whether the line was a row's, and not written yet."""
-        if not line.strip():
-            return False
-        value = _object(line)
-        name = value.get("custom_id") if value else None
-        row = self._asked.find(part.number, name) if isinstance(name, str) else None
-        if value is None or row is None:
+        row = self._asked.find(part.number, value["custom_id"])
+        if row is None:
             self._note(f"part {part.number}: left out a line of answers that belongs to no row")
             return False
         outcome = self._judge.outcome(value, part.model, row.calls)
@@ -126,7 +147,7 @@ class Collection:
         for fault in state.faults[:_TOLD]:
             where = f"line {fault.line}: " if fault.line is not None else ""
             self._note(f"part {part.number}: {where}{fault.message or 'refused'} ({fault.code or 'no code'})")
-        missing = sum(1 for row in self._asked.rows() if row.part == part.number and not _has_line(row, index))
+        missing = sum(1 for row in self._asked.rows(part.number) if not _has_line(row, index))
         lacking = f", {rows(missing, 'is', 'are')} missing" if missing else ""
         self._note(f"part {part.number} is {state.state}: {written} new lines of {part.lines}{lacking}")
 
@@ -136,19 +157,13 @@ class Collection:
         lacking = [row.part in over for row in self._asked.rows() if not _has_line(row, index)]
         return lacking.count(False), lacking.count(True)
 
-    def _save(self, part: Part) -> None:
-        changed = self.job.with_part(part)
+    def _save(self, *parts: Part) -> None:
+        changed = self.job
+        for part in parts:
+            changed = changed.with_part(part)
         if changed != self.job:
             self.job = changed
             jobs.save(self._output, changed)
-
-
-def _object(line: bytes) -> dict[str, Any] | None:
-    try:
-        value = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
 
 
 def _has_line(row: AskedRow, index: Index) -> bool:

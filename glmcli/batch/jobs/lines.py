@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glmcli.batch.jobs.asked import AskedRow
@@ -25,11 +27,12 @@ if TYPE_CHECKING:
 # docs.together.ai/docs/inference/batch (2026).
 _SAFE = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 _DIGITS = 40
+_MADE = re.compile(f"row-[0-9a-f]{{{_DIGITS}}}")
 
 
 def custom_id(identity: str) -> str:
     """The row's id, if a provider will take it, else one that is made of it; `asked` knows the way back."""
-    if _SAFE.fullmatch(identity):
+    if _SAFE.fullmatch(identity) and not _MADE.fullmatch(identity):
         return identity
     return f"row-{sha256(identity.encode(errors='surrogatepass')).hexdigest()[:_DIGITS]}"
 
@@ -75,7 +78,7 @@ class Packing:
         self._provider = provider
         self._form = form
         self._asked = asked
-        self._next = first
+        self._first = self._next = first
         self._admit = admit
         self._open: dict[str, _Growing] = {}
         self._parts: list[Part] = []
@@ -125,6 +128,12 @@ class Packing:
             raise self._error(error) from error
         self._open = {}
         return tuple(sorted(self._parts, key=lambda part: part.number))
+
+    def abandon(self) -> None:
+        """Leave nothing behind of files that nobody will upload."""
+        for number in range(self._first, self._next):
+            with suppress(OSError):
+                Path(lines_path(self._output, number)).unlink()
 
     def _error(self, error: OSError) -> OutputError:
         return OutputError(f"cannot write the lines beside {self._output}: {error.strerror}", fix="make room")

@@ -28,6 +28,7 @@ class Service:
         self._calls = calls
         self.provider = calls.provider
         self.sleep = calls.sleep
+        self.told = calls.told
 
     def upload(self, path: str, part: Part) -> str:
         """Upload the lines of a part; what the provider calls the file."""
@@ -37,9 +38,14 @@ class Service:
         return batches.file_of(self._calls.ask(call, "the reply to an upload"))
 
     def create(self, form: BatchForm, file: str) -> BatchState:
-        """Make a batch of a file, which costs money: it is asked for once."""
+        """Make a batch of a file, which costs money: it is asked for once. The error's `sent`: there may be one."""
         call = batches.create(self.provider, form, file)
-        return batches.state_of(self._calls.ask(call, "the new batch", once=True))
+        said = self._calls.ask(call, "the new batch", once=True)
+        try:
+            return batches.state_of(said)
+        except ProtocolError as error:
+            error.sent = True
+            raise self._calls.told(error) from error
 
     def look(self, batch: str) -> BatchState:
         """Where a batch stands."""

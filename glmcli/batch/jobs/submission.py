@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from glmcli.batch.jobs import job as jobs
 from glmcli.batch.writing import now
-from glmcli.errors import GlmError, UsageError
+from glmcli.errors import GlmError, ProtocolError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from glmcli.providers.batches import BatchState
 
 _CLOCKS = 600.0  # seconds by which two clocks may differ
+_NOT_SERVED = "another model, or glm batch run, which asks for every row itself"
 _LOOK = "the same command again looks whether the batch is there, and asks for it only if it is not"
 
 
@@ -63,7 +64,9 @@ class Submission:
             if error.sent:
                 error.fix = _LOOK
             else:  # it has said no, so there is none
-                self._saved(part.replace(state=jobs.UPLOADED))
+                self._saved(part.replace(state=jobs.UPLOADED, created=None))
+                if error.model_missing:
+                    error.fix = _NOT_SERVED
             raise
         self._created(part, state)
 
@@ -84,8 +87,24 @@ class Submission:
     def _find(self, part: Part) -> BatchState | None:
         """The batch that an earlier command may have asked for, without learning of it."""
         known = {each.batch for each in self.job.parts}
-        fresh = (each for each in self._service.all() if each.input_file == part.file and each.id not in known)
-        return next((each for each in fresh if self._form.uploads or _is_younger(each, part)), None)
+        try:
+            for each in self._service.all():
+                if each.input_file == part.file and each.id not in known and self._is_ours(each, part):
+                    return each
+        except (UsageError, ProtocolError) as error:
+            place = jobs.job_path(self._output)
+            error.fix = f"see at the provider whether there is a batch of {part.file}; if none is, remove {place}"
+            raise
+        return None
+
+    def _is_ours(self, state: BatchState, part: Part) -> bool:
+        """Whether it was made for this part: an address, unlike an uploaded file, may have served others before."""
+        if self._form.uploads:
+            return True
+        if state.created is None:
+            raise ProtocolError(f"there is a batch {state.id} of {part.file}, and nobody says since when")
+        asked = datetime.fromisoformat(part.created).timestamp() if part.created else 0.0
+        return state.created > asked - _CLOCKS
 
     def _created(self, part: Part, state: BatchState) -> None:
         self._saved(part.replace(state=state.state, batch=state.id))
@@ -96,9 +115,3 @@ class Submission:
         self.job = self.job.with_part(part)
         jobs.save(self._output, self.job)
         return part
-
-
-def _is_younger(state: BatchState, part: Part) -> bool:
-    """Whether a batch was made for this part: an address, unlike an uploaded file, may have served others before."""
-    asked = datetime.fromisoformat(part.created).timestamp() if part.created else 0.0
-    return state.created is not None and state.created > asked - _CLOCKS

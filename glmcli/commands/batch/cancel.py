@@ -8,6 +8,7 @@ from glmcli.commands.batch.reach import flags
 from glmcli.commands.batch.status import FILE_OR_ID, PROVIDER
 from glmcli.commands.options import declare
 from glmcli.commands.tree import single
+from glmcli.errors import PartialError
 
 if TYPE_CHECKING:
     import typer
@@ -29,6 +30,13 @@ def _cancel(ctx: typer.Context, given: dict[str, Any]) -> None:
     looking.look()
     looking.cancel()
     looking.show(as_json=False)
+    if looking.failure:
+        raise looking.failure
+    if looking.uncertain:
+        raise PartialError(
+            f"nobody knows yet whether there is a batch of part {looking.uncertain[0]}: it was asked for",
+            fix="the same glm batch submit again finds it, or makes it; then cancel again",
+        )
 
 
 command = single("cancel", declare(_cancel, (*PROVIDER, *flags()), [FILE_OR_ID]))

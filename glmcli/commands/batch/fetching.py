@@ -51,6 +51,8 @@ def fetch(app: App, given: Mapping[str, Any]) -> None:
         collection.collect(ledger, index, writing)
         ending.settle(ledger, index, BatchOptions(), is_whole=False)
         ending.sum_up(app, ledger)
+        if collection.failure:
+            raise collection.failure
         _judge(output, collection, index)
 
 
@@ -58,7 +60,9 @@ def _judge(output: str, collection: Collection, index: Index) -> None:
     """How it counts: rows under way and missing ones may still get an answer, as failed ones may."""
     waiting, missing = collection.pending(index)
     again = "glm batch submit … --again submits anew what failed or went missing"
-    if waiting:
+    if not all(part.batch for part in collection.job.parts):
+        again = "the same glm batch submit again brings the rest to the provider"
+    elif waiting:
         again = f"{waiting} are under way: glm batch status {output} --wait, then fetch again"
     ended = index.states()
     ending.judge(ended, waiting + missing, sum(ended.values()) + waiting + missing, again)

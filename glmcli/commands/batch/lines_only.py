@@ -40,10 +40,10 @@ def write(  # noqa: PLR0917 - each is a side of it
         UsageError: a model is not served.
         OutputError: the file cannot be written.
     """
-    from glmcli.output.destination import open_output
+    from glmcli.output.destination import open_output, unless_broken
 
     out, seen = open_output(place, app.terminal), set()
-    try:
+    with unless_broken(out):
         for item in rows:
             if isinstance(item, Item):
                 if item.request.model not in seen:
@@ -53,6 +53,3 @@ def write(  # noqa: PLR0917 - each is a side of it
             elif item:
                 app.terminal.note(f"{item.why.message}: left out")
         out.commit()
-    except BaseException:
-        out.abandon()
-        raise

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from glmcli.batch.jobs import job as jobs
-from glmcli.batch.jobs.standings import line, of_job, plain
+from glmcli.batch.jobs.standings import line, of_job, of_part, plain
 from glmcli.commands.batch import reach
-from glmcli.errors import UsageError
+from glmcli.errors import ProtocolError, UsageError
 from glmcli.output.json_reply import line as json_line
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from glmcli.app import App
     from glmcli.batch.jobs.service import Service
+    from glmcli.errors import GlmError
     from glmcli.providers.batches import BatchState
 
 
@@ -38,6 +40,8 @@ class Looking:
         self._app = app
         reach.set_terminal(app, given)
         options = reach.options_of(given, own)
+        if not given["file"]:
+            raise UsageError("FILE is empty", fix="name the output, or with -P a batch by the provider's id")
         self.output = jobs.output_of(given["file"])
         self.job = None if options.provider else job_of(self.output)
         if self.job:
@@ -47,20 +51,57 @@ class Looking:
             reach.same_place(self.job, self.service.provider, self.output)
         self._ids = {part.number: part.batch for part in self.job.parts} if self.job else {1: given["file"]}
         self.states: dict[int, BatchState] = {}
+        self._failed: dict[int, GlmError] = {}
         self.sleep = self.service.sleep
 
     def look(self) -> None:
         """Ask for those that have not ended, as far as we know."""
+        self._failed.clear()
         for number, identity in self._ids.items():
             known = self.states.get(number)
             if identity and not (known and known.has_ended):
-                self.states[number] = self.service.look(identity)
+                with self._apart(number):
+                    self.states[number] = self.service.look(identity)
+                if number in self._failed:
+                    self.states.pop(number, None)
 
     def cancel(self) -> None:
         """Ask that no more be done of those that have not ended."""
         for number, state in self.states.items():
             if not state.has_ended:
-                self.states[number] = self.service.cancel(state.id)
+                with self._apart(number):
+                    self.states[number] = self._cancelled(state)
+
+    def _cancelled(self, state: BatchState) -> BatchState:
+        try:
+            return self.service.cancel(state.id)
+        except UsageError:
+            now = self.service.look(state.id)
+            if now.has_ended:  # while we asked
+                return now
+            raise
+
+    @contextmanager
+    def _apart(self, number: int) -> Iterator[None]:
+        """What is wrong with one batch says nothing of the others."""
+        try:
+            yield
+        except (UsageError, ProtocolError) as error:
+            if error.retry:
+                raise
+            if self.job:
+                of_part(error, number)
+            self._failed[number] = error
+
+    @property
+    def failure(self) -> GlmError | None:
+        """The first thing that was wrong with one batch, and with no other."""
+        return next(iter(self._failed.values()), None)
+
+    @property
+    def uncertain(self) -> list[int]:
+        """The parts of which there may be a batch that we know nothing of."""
+        return [part.number for part in self.job.parts if part.may_be_there and not part.batch] if self.job else []
 
     @property
     def has_ended(self) -> bool:
@@ -85,13 +126,16 @@ class Looking:
 
     def text(self, now: float) -> list[str]:
         """A line a part, without newlines."""
-        of = len(self._ids)
+        if not self.job:
+            return [line(state, now).removesuffix("\n") for state in self.states.values()]
         lines = []
-        for number, state in sorted(self.states.items()):
-            label = f"part {number} of {of}" if self.job else ""
-            lines.append(line(state, now, label).removesuffix("\n"))
-        parts = self.job.parts if self.job else ()
-        lines += [f"part {part.number} of {of}\t{part.state}\tnot a batch yet" for part in parts if not part.batch]
+        for part in self.job.parts:
+            label = f"part {part.number} of {len(self.job.parts)}"
+            if state := self.states.get(part.number):
+                lines.append(line(state, now, label).removesuffix("\n"))
+            else:
+                known = f"{part.batch}\t{part.state}\tnot found" if part.batch else f"{part.state}\tnot a batch yet"
+                lines.append(f"{label}\t{known}")
         return lines
 
     def show(self, *, as_json: bool) -> None:
@@ -102,7 +146,7 @@ class Looking:
             stdout.write("".join(f"{text}\n" for text in self.text(now)))
         elif self.job:
             stdout.write(json_line(of_job(self.output, self.job, self.states, now)))
-        else:
+        elif self.states:
             stdout.write(json_line(plain(self.states[1], now)))
 
 

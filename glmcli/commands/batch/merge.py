@@ -98,19 +98,16 @@ def _missing(app: App, given: dict[str, Any], merger: Merger) -> Missing:
 
 def _write(app: App, path: str | None, merger: Merger) -> None:
     from glmcli.batch.ledger import held
-    from glmcli.output.destination import ReplacedFile, open_output
+    from glmcli.output.destination import ReplacedFile, open_output, unless_broken
 
     with held(path):
         out = open_output(path, app.terminal)
-        try:
+        with unless_broken(out):
             if isinstance(out, ReplacedFile):
                 _keep_answers(path or "", merger)
             for line in merger.lines():
                 out.write(line.decode())
             out.commit()
-        except BaseException:
-            out.abandon()
-            raise
 
 
 def _keep_answers(path: str, merger: Merger) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from glmcli import settings
+from glmcli.batch.jobs import job as jobs
 from glmcli.batch.jobs.service import Service
 from glmcli.commands import caller
 from glmcli.commands.options import FLAGS, Flag
@@ -109,7 +110,8 @@ def same_place(job: Job, provider: Provider, output: str) -> None:
     """
     if job.provider != provider.name:
         message = f"{output} was submitted to {job.provider}, not to {provider.name}"
-        raise UsageError(message, fix="another -O FILE, or that provider")
+        raise UsageError(message, fix=jobs.anew(output) if job.is_idle else "another -O FILE, or that provider")
     if job.base_url != provider.base_url:
         message = f"{output} was submitted at {job.base_url}, and {provider.name} is at {provider.base_url}"
-        raise UsageError(message, fix=f"--base-url {job.base_url}, if that is where the key may go")
+        fix = f"--base-url {job.base_url}, if that is where the key may go"
+        raise UsageError(message, fix=f"{fix}; {jobs.anew(output)}" if job.is_idle else fix)

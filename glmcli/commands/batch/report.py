@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from contextlib import nullcontext
 from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -38,19 +39,15 @@ def _report(ctx: typer.Context, given: dict[str, Any]) -> None:
     Ends with 0 whatever became of the rows, and with 2 if FILE is no output of a batch.
     """
     from glmcli import signals
-    from glmcli.output.destination import read_place, refuse_shared_file
+    from glmcli.output.destination import read_place, refuse_shared_file, unless_broken
 
     signals.heed()
     app: App = ctx.obj
     app.terminal.stdout.check()
     refuse_shared_file({"FILE": read_place(given["file"]), "--html": given.get("html")})
     page = _page(app, given["html"]) if "html" in given else None
-    try:
+    with unless_broken(page) if page else nullcontext():
         summary = recount(app, given["file"], page)
-    except BaseException:
-        if page:
-            page.abandon()
-        raise
     _print(app, summary, as_json=given.get("json", False))
 
 

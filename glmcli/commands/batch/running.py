@@ -9,6 +9,7 @@ from glmcli import signals
 from glmcli.batch.amounts import plural
 from glmcli.batch.feed import Feed
 from glmcli.batch.index import Index
+from glmcli.batch.jobs.job import refuse_under_way
 from glmcli.batch.outputs import Printed
 from glmcli.batch.standing import Standing
 from glmcli.commands.batch import ending
@@ -43,6 +44,8 @@ def run(app: App, given: Mapping[str, Any]) -> None:
         engine = _engine(job, stack)
         index = Index()
         ledger = open_ledger(app, job, index, stack)
+        if ledger:
+            refuse_under_way(ledger.path)
         _Run(app, job, index, ledger).run(engine)
 
 

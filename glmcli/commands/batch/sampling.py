@@ -10,6 +10,7 @@ from glmcli.batch.estimate import Estimate, Pace, estimate
 from glmcli.batch.estimate_text import text
 from glmcli.batch.index import Index
 from glmcli.batch.item import Item
+from glmcli.batch.jobs.job import refuse_under_way
 from glmcli.batch.spread import Spread
 from glmcli.batch.standing import Standing
 from glmcli.batch.summary import plain
@@ -55,6 +56,8 @@ def sample(app: App, given: Mapping[str, Any]) -> None:
                 return
             index = Index()
             ledger = open_ledger(app, job, index, stack)
+            if ledger:
+                refuse_under_way(ledger.path)
             _Sample(app, job, index, ledger, said).run(own.get("count", _COUNT))
     except GlmError as error:
         said.end(error)

@@ -10,7 +10,7 @@ import typer
 
 from glmcli.commands.options import FLAGS, Flag, declare
 from glmcli.commands.tree import single
-from glmcli.errors import GlmError, PartialError
+from glmcli.errors import GlmError, PartialError, UsageError
 
 if TYPE_CHECKING:
     from glmcli.app import App
@@ -45,11 +45,15 @@ def _status(ctx: typer.Context, given: dict[str, Any]) -> None:
 
     signals.heed()
     app: App = ctx.obj
+    if given.get("poll") and not given.get("wait"):
+        raise UsageError("--poll says how often --wait looks", fix="add --wait")
     looking = Looking(app, given, ("file", "json", "wait", "poll"))
     looking.look()
     if given.get("wait"):
         _wait(app, looking, given.get("poll"))
     looking.show(as_json=given.get("json", False))
+    if looking.failure:
+        raise looking.failure
     if not looking.is_complete:
         raise PartialError("not all of it is completed", fix=looking.advice)
 

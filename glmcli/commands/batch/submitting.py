@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,8 @@ from glmcli.commands.batch.admission import admission, agreed
 from glmcli.commands.batch.asking import intake_of, writing_of
 from glmcli.commands.batch.preparing import open_ledger, prepare, refuse_shared
 from glmcli.commands.batch.reach import same_place, service_at
-from glmcli.errors import FailedRowsError, UsageError
+from glmcli.errors import FailedRowsError, GlmError, UsageError
+from glmcli.providers.batches import BatchState
 from glmcli.settings import Reached
 
 if TYPE_CHECKING:
@@ -59,21 +61,54 @@ class _Submitting:
         self._again = own.get("again", False)
         self._lines: str | None = own.get("lines")
         self._address: str | None = own.get("input_url")
-        self._output = prepared.options.output or ""
+        self._output = jobs.for_output(prepared.options.output or "")
         self._provider = prepared.candidates[0].provider
         prepared.questions.base(prepared.candidates[0].request.replace(stream=False))
         self._index = Index()
         self._waiting = self._left = self._invalid = 0
+        self._seen: Counter[int] = Counter()  # rows of each part that are in the input still, and ask the same
 
     def run(self) -> None:
         form, admit = agreed(self._prepared, self._lines, self._address), admission(self._app, self._prepared)
+        if self._address and self._app.terminal.redactor.text(self._address) != self._address:
+            raise UsageError("--input-url: it holds a key, and would be remembered", fix="an address that needs none")
         if self._prepared.options.dry_run:
             lines_only.show(self._app, self._prepared, form, self._rows())
         elif self._lines:
-            refuse_shared(self._prepared, {"--lines": self._lines})
-            lines_only.write(self._app, self._prepared, form, self._rows(), admit, self._lines)
+            self._write(form, admit, self._lines)
         else:
             self._submit(form, admit)
+
+    def _write(self, form: BatchForm, admit: Callable[[str], None], place: str) -> None:
+        """Write the lines of those rows that a submission would hold."""
+        refuse_shared(self._prepared, {"--output": self._output or None, "--lines": place})
+        rows = self._rows()
+        if self._output not in ("", "-"):
+            open_ledger(self._app, self._prepared, self._index, self._stack)
+            job = self._known() or self._new()
+            rows = self._wanted(job, self._stack.enter_context(self._asked(job)))
+        lines_only.write(self._app, self._prepared, form, rows, admit, place)
+        self._say_left_out()
+
+    def _known(self) -> jobs.Job | None:
+        """What was submitted for this output before, to this very place."""
+        known = jobs.load(self._output)
+        if known:
+            same_place(known, self._provider, self._output)
+        return known
+
+    def _new(self) -> jobs.Job:
+        return jobs.Job(self._provider.name, self._provider.base_url, self._prepared.source.name, 0, "", ())
+
+    def _asked(self, job: jobs.Job) -> Asked:
+        return Asked(self._output, job.rows_bytes, job.rows_sha256, self._app.terminal.redactor.text)
+
+    def _wanted(self, job: jobs.Job, asked: Asked) -> Iterator[Item | Invalid | None]:
+        """The rows that are to be submitted now, and those that cannot be."""
+        parts = {part.number: part for part in job.parts}
+        for item in self._rows():
+            if not isinstance(item, Item) or self._is_wanted(item, asked, parts):
+                yield item
 
     def _rows(self) -> Iterator[Item | Invalid | None]:
         intake = intake_of(self._app, self._prepared, self._index)
@@ -85,9 +120,7 @@ class _Submitting:
     def _submit(self, form: BatchForm, admit: Callable[[str], None]) -> None:
         ledger = open_ledger(self._app, self._prepared, self._index, self._stack)
         assert ledger is not None  # noqa: S101 - there is an output
-        known = jobs.load(self._output)
-        if known:
-            same_place(known, self._provider, self._output)
+        known = self._known()
         job = self._packed(form, known, ledger, admit)
         self._say(job, known)
         if not job.parts:
@@ -103,31 +136,57 @@ class _Submitting:
         for part in submission.job.parts:
             if part.batch and not part.fetched:
                 label = f"part {part.number} of {len(job.parts)}"
-                self._app.terminal.stdout.write(line(service.look(part.batch), time.time(), label))
+                try:
+                    state = service.look(part.batch)
+                except GlmError as error:  # it is there, and remembered: that is what was asked for
+                    self._note(f"{label}: {error.message}")
+                    state = BatchState(part.batch, part.state)
+                self._app.terminal.stdout.write(line(state, time.time(), label))
 
     def _packed(
         self, form: BatchForm, known: jobs.Job | None, ledger: Ledger, admit: Callable[[str], None]
     ) -> jobs.Job:
         """The job with the rows that are not in it yet, written to the disk."""
-        name, place = self._provider.name, self._provider.base_url
-        job = known or jobs.Job(name, place, self._prepared.source.name, 0, "", ())
-        with Asked(self._output, job.rows_bytes, job.rows_sha256) as asked:
+        job = known or self._new()
+        with self._asked(job) as asked:
             packing = Packing(self._output, self._provider, form, asked, len(job.parts) + 1, admit)
-            writing = writing_of(self._app, self._prepared, self._index, ledger)
-            over = {part.number for part in job.parts if part.fetched}
-            for item in self._rows():
-                invalid = item if isinstance(item, Invalid) else None
-                if isinstance(item, Item) and self._is_wanted(item, asked, over):
-                    invalid = _refused(packing, item)
-                if invalid:
-                    self._refuse(invalid, writing)
-            parts = packing.close()
-            if self._address and sum(part.file is None for part in (*job.parts, *parts)) > 1:
-                raise UsageError("these rows make several files, and --input-url names one", fix="cut the input")
+            try:
+                parts = self._lines_of(packing, self._wanted(job, asked), ledger)
+                self._judge_waiting(job)
+                self._judge_address((*job.parts, *parts))
+            except BaseException:
+                packing.abandon()
+                raise
             if parts:
                 job = job.replace(rows_bytes=asked.size, rows_sha256=asked.digest, parts=(*job.parts, *parts))
                 jobs.save(self._output, job)
         return job
+
+    def _judge_waiting(self, job: jobs.Job) -> None:
+        """Return if each part that would become a batch now holds what the input still asks, and nothing else."""
+        for part in job.parts:
+            gone = part.lines - self._seen[part.number]
+            if gone and not (part.may_be_there or part.fetched):
+                what = (
+                    f"part {part.number} is no batch yet, and {rows(gone, 'of it is', 'of it are')} not asked any more"
+                )
+                fix = "the input as it was when it was submitted"
+                raise UsageError(what, fix=f"{fix}; {jobs.anew(self._output)}" if job.is_idle else fix)
+
+    def _judge_address(self, parts: tuple[jobs.Part, ...]) -> None:
+        if self._address and sum(part.file is None for part in parts) > 1:
+            raise UsageError("these rows make several files, and --input-url names one", fix="cut the input")
+
+    def _lines_of(
+        self, packing: Packing, items: Iterator[Item | Invalid | None], ledger: Ledger
+    ) -> tuple[jobs.Part, ...]:
+        """The files of these rows, on the disk; the output says of the others why they have no line."""
+        writing = writing_of(self._app, self._prepared, self._index, ledger)
+        for item in items:
+            invalid = _refused(packing, item) if isinstance(item, Item) else item
+            if invalid:
+                self._refuse(invalid, writing)
+        return packing.close()
 
     def _refuse(self, invalid: Invalid, writing: Writing) -> None:
         """Let the output say why a row cannot be submitted, once."""
@@ -136,18 +195,21 @@ class _Submitting:
         if known is None or (known.state, known.hash) != (states.INVALID, invalid.hash):
             writing.invalid(invalid)
 
-    def _is_wanted(self, item: Item, asked: Asked, over: set[int]) -> bool:
+    def _is_wanted(self, item: Item, asked: Asked, parts: Mapping[int, jobs.Part]) -> bool:
         """Whether the row is to be submitted now."""
         row = asked.latest(item.id)
         if row is None:
             return True
-        if row.part not in over:
+        if not ((part := parts.get(row.part)) and part.fetched):
             if row.hash != item.hash:
+                is_idle = not any(part.is_under_way for part in parts.values())
+                fix = "fetch the answers first, or use another -O FILE"
                 raise UsageError(
                     f"the row {item.id!r} asks another thing than when it was submitted",
-                    fix="fetch the answers first, or use another -O FILE",
+                    fix=jobs.anew(self._output) if is_idle else fix,
                 )
             self._waiting += 1
+            self._seen[row.part] += 1
             return False
         if row.hash != item.hash:
             return True  # --redo-changed: this was never asked
@@ -158,15 +220,18 @@ class _Submitting:
         """Tell what was left out, and why."""
         done = self._index.entries
         new = sum(part.lines for part in job.parts[len(known.parts) if known else 0 :])
+        self._say_left_out()
+        if self._invalid:
+            self._note(f"{rows(self._invalid)} cannot be submitted; {self._output} says why")
+        if not (new or self._waiting):
+            self._note("nothing is left to submit" if done else "there is nothing to submit")
+
+    def _say_left_out(self) -> None:
         if self._waiting:
             self._note(f"{rows(self._waiting, 'is', 'are')} under way already; glm batch status {self._output}")
         if self._left:
             them = "--again submits what may succeed anew, and it is paid again"
             self._note(f"{rows(self._left)} failed or went missing; {them}")
-        if self._invalid:
-            self._note(f"{rows(self._invalid)} cannot be submitted; {self._output} says why")
-        if not (new or self._waiting):
-            self._note("nothing is left to submit" if done else "there is nothing to submit")
 
 
 def _refused(packing: Packing, item: Item) -> Invalid | None:
