@@ -33,7 +33,7 @@ class Cluster:
     def __enter__(self) -> Self:
         with self._stack:
             place = self.folder / "scheduler.json"
-            self._start("scheduler", "--port", "0", "--scheduler-file", str(place))
+            self.scheduler = self._start("scheduler", "--port", "0", "--scheduler-file", str(place))
             _wait_for(lambda: place.exists() and place.stat().st_size)
             self.address = json.loads(place.read_text())["address"]
             for _ in range(self._count):

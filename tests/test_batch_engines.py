@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import pickle
+import resource
 import signal
 import subprocess
 import tempfile
@@ -18,20 +19,24 @@ from urllib.parse import quote
 from urllib.request import urlopen
 
 import pytest
-from batches import KEY, by_id, entries, error, flags, rows, statuses
+from batches import KEY, by_id, entries, error, flags, lines, rows, statuses
 from clusters import Cluster
 from conftest import CANARY, GLM, environment, leaks
-from fleet import Fleet, Said, answered, prompt_of, refused
+from fleet import IN_FLIGHT, OVERLOAD, Fleet, Said, answered, prompt_of, refused
 from processes import running
 from ray_clusters import MISSING, RayCluster, end
 
 from glmcli.batch.budget import Budget
 from glmcli.batch.engines import work
+from glmcli.batch.engines.begun import Begun, Out
 from glmcli.batch.engines.chunk import Asked, Chunk, Ended, Left, Refused, Result, Share
 from glmcli.batch.engines.driver import Driver
 from glmcli.batch.engines.engine import Lost
+from glmcli.batch.engines.grant import Grant, fitted
+from glmcli.batch.engines.returns import Returns
 from glmcli.batch.engines.share_gate import ShareGate
 from glmcli.batch.gates.gate import Gate
+from glmcli.batch.halt import Halt
 from glmcli.batch.index import Index
 from glmcli.batch.item import Item
 from glmcli.batch.row import Row
@@ -211,16 +216,146 @@ def test_a_fallback_takes_what_another_provider_refuses(batch, fleet, home, engi
         assert "question 3" in other.asked
 
 
+@ONE_IS_QUICK
+def test_what_another_provider_cannot_cure_stops_the_run(batch, fleet, home, engine) -> None:
+    """As in one process: a provider that asks to wait for longer than a minute is not passed over for a fallback."""
+    with Fleet() as other:
+        (home / "config.yaml").write_text(f"providers:\n  other:\n    like: vllm\n    base_url: {other.url}\n")
+        fleet.says = lambda _body: Said(
+            503, {"error": {"code": "1234", "message": "down"}}, headers=("Retry-After: 100",)
+        )
+        batch.write(rows(4))
+        env = KEY | {"GLM_CONFIG": str(home / "config.yaml")}
+        done = batch.glm(*batch.arguments("-j", "1", "--fallback", "other/m", *engine), env=env)
+        assert done.code == 5
+        assert error(done).endswith("the server asks to wait 100 s")
+        assert other.asked == []
+    assert entries(batch.output) == []
+
+
+@ONE_IS_QUICK
+@pytest.mark.parametrize(("status", "body"), [(429, IN_FLIGHT), (503, {"error": {"code": "1234", "message": "down"}})])
+def test_what_the_server_asks_to_wait_is_waited(batch, fleet, engine, status, body) -> None:
+    """Longer than a chunk keeps a row that is refused: the wait goes on at the driver."""
+    moments: list[float] = []
+
+    def says(_body):
+        moments.append(time.monotonic())
+        return Said(status, body, headers=("Retry-After: 3",)) if len(moments) == 1 else None
+
+    fleet.says = says
+    batch.write(rows(1))
+    assert batch.run(*engine).code == 0
+    assert moments[1] - moments[0] >= 2.9
+
+
+@ONE_IS_QUICK
+def test_an_overload_is_waited_out(batch, fleet, engine) -> None:
+    """15 seconds, as the provider's own word has it; the deadline comes first."""
+    fleet.says = lambda _body: refused(OVERLOAD)
+    batch.write(rows(1))
+    assert batch.run("--deadline", "3", *engine).code == 6
+    assert len(fleet.asked) == 1
+
+
+@pytest.mark.parametrize("engine", ["local", pytest.param("dask", marks=pytest.mark.slow)], indirect=True)
+def test_ctrl_c_loses_no_answer_to_a_row_that_takes_long(batch, home, cwd, engine) -> None:
+    """What a chunk has answered comes back in time, though another row of it is cut; Ray's tasks cannot be told."""
+    batch.write(rows(100))
+
+    def says(body):
+        return Said(hangs=True) if int(prompt_of(body).split()[1]) % 10 == 5 else None
+
+    with Fleet(says, delay=0.2) as fleet:
+        arguments = ["batch", "run", "in.jsonl", "-O", "out.jsonl", *flags(fleet), *engine]
+        with running(home, cwd, *arguments, env=KEY) as process:
+            fleet.wait_for_answers(10)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(30) == -signal.SIGINT
+        assert by_id(batch.output).keys() == {f"r{prompt.split()[1]}" for prompt in fleet.answers}
+
+
+@ONE_IS_QUICK
+def test_a_deadline_loses_no_answer(batch, fleet, engine) -> None:
+    """The chunks end at the same moment as the run, and are waited for."""
+    fleet.says = lambda _body: Said(hangs=True) if len(fleet.asked) > 30 else None
+    batch.write(rows(100))
+    done = batch.run("--deadline", "5", *engine)
+    assert done.code == 6
+    assert error(done) == "the deadline of 5 s has passed"
+    assert by_id(batch.output).keys() == {f"r{prompt.split()[1]}" for prompt in fleet.answers}
+
+
+@ONE_IS_QUICK
+def test_a_run_stops_soon_after_too_many_failures(batch, fleet, engine) -> None:
+    fleet.says = lambda _body: refused({"error": {"code": "1210", "message": "no such parameter"}}, status=400)
+    batch.write(rows(300))
+    done = batch.run("--max-failures", "5", *engine)
+    assert done.code == 11
+    assert error(done).endswith("failed rows (--max-failures)")
+    assert 5 <= len(by_id(batch.output)) <= 14  # two chunks
+
+
+def test_rows_that_cannot_be_asked_are_failures(batch) -> None:
+    batch.write([{"id": f"r{number}"} for number in range(50)])
+    done = batch.run("--max-failures", "5", "--engine", "local")
+    assert done.code == 11
+    assert error(done) == "stopped after 5 failed rows (--max-failures)"
+    assert list(statuses(batch.output).values()) == ["invalid"] * 5
+
+
+@ONE_IS_QUICK
+def test_a_run_that_stops_says_what_it_waits_for(batch, fleet, engine) -> None:
+    fleet.says = lambda _body: refused(QUOTA) if len(fleet.asked) > 30 else answered("yes", delay=0.3)
+    batch.write(rows(100))
+    done = batch.run(*engine)
+    assert done.code == 4
+    assert done.err.count(": stopping, when what is under way has ended (Ctrl-C ends it)\n") == 1
+
+
+def test_a_fault_of_the_input_is_none_of_the_engine(batch) -> None:
+    """Finished rows that ask something else now, which a pipe shows only as the run goes on: as in one process."""
+    batch.write(rows(3))
+    assert batch.run().code == 0
+    changed = lines([{"id": "r0", "prompt": "another question"}]).encode()
+    told = []
+    for engine in ([], ["--engine", "local"]):
+        done = batch.glm("batch", "run", "-", *batch.arguments(*engine)[3:], env=KEY, stdin=changed)
+        assert done.code == 2
+        assert error(done) == "a finished row answers another request than would be sent now"
+        told.append(done.err)
+    assert told[0] == told[1]
+
+
+def test_a_full_disk_is_said_once(batch, fleet) -> None:
+    fleet.delay = 0.05
+    batch.write(rows(100))
+    limit = (resource.RLIMIT_FSIZE, (10_000, 10_000))
+    done = batch.run("--engine", "local", preexec_fn=lambda: resource.setrlimit(*limit))
+    assert done.code == 14
+    assert done.err.count("cannot write out.jsonl") == 1
+    assert "stopping" not in done.err
+
+
 # --- clusters ---
 
 
 def test_an_answer_that_holds_the_key_of_a_worker(batch, fleet, cluster) -> None:
     """The driver does not know that key, and writes none of it; the fixture looks for it in the output."""
-    fleet.says = lambda _body: answered(f"your key is {CANARY}")
+
+    def says(body):
+        if prompt_of(body) == "question 0":
+            return answered(f"your key is {CANARY}")
+        said = {"error": {"code": CANARY, "message": f"no {CANARY}"}}
+        return refused(said, f"x-request-id: {CANARY}", status=400)
+
+    fleet.says = says
     batch.write(rows(2))
     done = batch.glm(*batch.arguments(*cluster.flags), env={"ZAI_API_KEY": "the-key-of-the-driver"})
-    assert done.code == 0, done.err
+    assert done.code == 15, done.err
     assert by_id(batch.output)["r0"]["answer"] == "your key is ***"
+    failed = by_id(batch.output)["r1"]
+    assert (failed["request_id"], failed["error"]["provider_code"]) == ("***", "***")
 
 
 def test_a_worker_without_a_key(batch, fleet, cluster, tmp_path) -> None:
@@ -230,8 +365,21 @@ def test_a_worker_without_a_key(batch, fleet, cluster, tmp_path) -> None:
     assert done.code == 3
     assert error(done).startswith("on ")
     assert error(done).endswith(": no key for zai")
+    assert "  fix: ZAI_API_KEY in the environment of every worker; the same command again" in done.err
     assert fleet.asked == []
     assert batch.run(*cluster.flags).code == 0
+
+
+def test_a_worker_without_certificates(batch, tmp_path) -> None:
+    """It is not the fault of any row: the run stops, and names the machine."""
+    batch.write(rows(30))
+    nowhere = KEY | {"SSL_CERT_FILE": "/nowhere.pem"}
+    with Cluster(tmp_path / "bare", 1, env=nowhere) as bare:
+        done = batch.run("--base-url", "https://127.0.0.1:1/v1", *bare.flags)
+    assert done.code == 2
+    assert error(done).startswith("on ")
+    assert error(done).endswith(": SSL_CERT_FILE names /nowhere.pem, which is not there")
+    assert entries(batch.output) == []
 
 
 def kill_a_worker(batch, fleet, cluster, *, count: int, after: int) -> None:
@@ -288,17 +436,63 @@ def test_a_ray_node_is_killed(batch, fleet, home, cwd) -> None:
 
 @pytest.mark.slow
 def test_a_worker_falls_silent(batch, fleet, tmp_path) -> None:
-    """It is there and does nothing: its chunks are late, and others get their rows."""
+    """It is there and does nothing: others get its rows, however long a request may take."""
     fleet.delay = 0.05
     with Cluster(tmp_path / "cluster") as cluster:
         batch.write(rows(300))
-        limits = ["--connect-timeout", "1", "--first-timeout", "1", "--idle-timeout", "1"]
         home = batch.input.parent.parent / "home"
-        with running(home, batch.input.parent, *batch.arguments(*cluster.flags, *limits), env=KEY) as process:
+        with running(home, batch.input.parent, *batch.arguments(*cluster.flags), env=KEY) as process:
             fleet.wait_for(60)
             cluster.workers[0].send_signal(signal.SIGSTOP)
-            assert process.wait(60) == 0
+            _, err = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert b"was not heard of for 20 s): they are sent again" in err
     assert len(by_id(batch.output)) == 300
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_silent_from_the_beginning(batch, tmp_path) -> None:
+    """The others go on without it."""
+    batch.write(rows(20))
+    with Cluster(tmp_path / "cluster") as cluster:
+        cluster.workers[0].send_signal(signal.SIGSTOP)
+        assert batch.run(*cluster.flags).code == 0
+        cluster.workers[1].send_signal(signal.SIGSTOP)
+        done = batch.run(*cluster.flags)
+    assert len(by_id(batch.output)) == 20
+    assert done.code == 6
+    assert error(done).startswith("no worker of the Dask scheduler at tcp://127.0.0.1:")
+    assert error(done).endswith(" answers within 10 s")
+
+
+@pytest.mark.slow
+def test_a_worker_that_comes_and_says_nothing(batch, home, cwd, tmp_path) -> None:
+    """It does not look as if the scheduler were lost."""
+    batch.write(rows(3000))
+    with Fleet(delay=0.3) as fleet, Cluster(tmp_path / "cluster", 1) as cluster:
+        arguments = ["batch", "run", "in.jsonl", "-O", "out.jsonl", *flags(fleet), *cluster.flags]
+        with running(home, cwd, *arguments, env=KEY) as process:
+            fleet.wait_for(1)
+            cluster.add(KEY)
+            cluster.workers[1].send_signal(signal.SIGSTOP)
+            _, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err.decode()
+    assert len(by_id(batch.output)) == 3000
+
+
+@pytest.mark.slow
+def test_the_scheduler_falls_silent(batch, fleet, tmp_path) -> None:
+    fleet.delay = 0.05
+    batch.write(rows(3000))
+    with Cluster(tmp_path / "cluster") as cluster:
+        home = batch.input.parent.parent / "home"
+        with running(home, batch.input.parent, *batch.arguments(*cluster.flags), env=KEY) as process:
+            fleet.wait_for(60)
+            cluster.scheduler.send_signal(signal.SIGSTOP)
+            _, err = process.communicate(timeout=60)
+    assert process.returncode == 6
+    assert b"Traceback" not in err
+    assert b"glm: error: the connection to the Dask scheduler at tcp://127.0.0.1:" in err
 
 
 @pytest.mark.slow
@@ -361,17 +555,18 @@ def test_no_key_reaches_the_cluster(batch, fleet, cluster, home, cwd) -> None:
         fleet.wait_for(1)
         with distributed.Client(cluster.address, set_as_default=False) as client:
             tasks, workers, port = client.run_on_scheduler(tasks_of)
+            identity = repr(client.scheduler_info(n_workers=-1)).encode()  # its page fails once a task has ended
         paths = [page.format(quote(each, safe="")) for page in _PAGES_OF_A_WORKER for each in workers]
         paths += [f"info/task/{key}.html" for key in tasks]
         pages = [urlopen(f"http://127.0.0.1:{port}/{path}").read() for path in (*_PAGES, *paths)]
     assert any(b"question" in task for task in tasks.values())
-    assert not any(leaks(each) for each in (*tasks.values(), *pages))
+    assert not any(leaks(each) for each in (*tasks.values(), *pages, identity))
     logs = [path.read_bytes() for path in cluster.folder.rglob("*") if path.is_file()]
     assert len(logs) >= 4
     assert not any(leaks(each) for each in logs)
 
 
-_PAGES = ("info/main/workers.html", "info/main/logs.html", "json/identity.json", "json/counts.json", "metrics")
+_PAGES = ("info/main/workers.html", "info/main/logs.html", "json/counts.json", "metrics")
 _PAGES_OF_A_WORKER = ("info/worker/{}.html", "info/logs/{}.html", "info/call-stacks/{}.html")
 
 
@@ -386,13 +581,28 @@ def test_a_worker_of_another_version(batch, tmp_path) -> None:
     assert batch.fleet.asked == []
 
 
+@pytest.mark.slow
+def test_a_worker_without_glm(batch, tmp_path) -> None:
+    """It is named, and goes on with what it does for others."""
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['glmcli'] = None\n")
+    batch.write(rows(2))
+    with Cluster(tmp_path / "other", 1, env=KEY | {"PYTHONPATH": str(tmp_path)}) as other:
+        done = batch.run(*other.flags)
+        assert done.code == 2
+        assert "has no glm that can be used, this is glm " in error(done)
+        assert batch.run(*other.flags).code == 2
+    assert batch.fleet.asked == []
+
+
 # --- the driver alone, before engines that do what a test says ---
 
 
 class Scripted:
     """An engine of one worker, which keeps what it is given as bytes, and ends it as `ends` says; None: not at all."""
 
-    def __init__(self, ends) -> None:
+    def __init__(self, ends, *, hears: bool = False) -> None:
+        self.hears = hears
+        self.looks = 0
         self._ends = ends
         self._back: list = []
         self.tasks: list[bytes] = []
@@ -418,10 +628,11 @@ class Scripted:
         self._back.append((handle, result))
 
     def done(self):
+        self.looks += 1
         back, self._back = self._back, []
         return iter(back)
 
-    def hush(self, _run) -> None:
+    def hush(self, _run, _seconds) -> None:
         self.hushed = True
 
     def stop(self) -> None:
@@ -462,9 +673,9 @@ class Written:
         return 0
 
 
-def driven(engine, number: int, *, ceiling: float | None = None, fallback: str | None = None, **limits):
+def driven(engine, number: int, *, ceiling=None, fallback=None, question="question", say=lambda _: None, **limits):
     """The lines of a run of so many rows, and the driver."""
-    request = Request("glm-5", (Message("user", "question"),))
+    request = Request("glm-5", (Message("user", question),))
     call = dialect_of(PROVIDERS["zai"]).encode(request, PROVIDERS["zai"])
     candidate = Candidate(PROVIDERS["zai"], "glm-5", call.replace(key=Key(CANARY, "ZAI_API_KEY")), request)
     limits = {"connect": 10, "first": 300, "idle": 300, "deadline": None} | limits
@@ -482,7 +693,7 @@ def driven(engine, number: int, *, ceiling: float | None = None, fallback: str |
         tpm=None,
         window=None,
         watch=lambda: None,
-        say=lambda _: None,
+        say=say,
     )
     asyncio.run(driver.run())
     return out.rows, driver
@@ -535,6 +746,102 @@ def test_of_two_results_of_a_row_the_second_is_dropped() -> None:
     assert sorted(row["id"] for row in written) == [f"r{number}" for number in range(10)]
     assert {row["answer"] for row in written} == {"the first"}
     assert {row["calls"] for row in written} == {2}
+
+
+def test_a_chunk_takes_its_time_where_the_engine_hears_its_worker() -> None:
+    """Its rows may be long streams, each of which is well within the limits of a request."""
+    kept: list = []
+
+    class Slow(Scripted):
+        def done(self):
+            if kept and self.looks > 30:  # more than half a second
+                self.come_back("1", answer_of(kept.pop()))
+            return super().done()
+
+    engine = Slow(lambda chunk, _which: kept.append(chunk), hears=True)
+    written, _ = driven(engine, 5, connect=-7.0, first=0.1, idle=0.1)
+    assert len(written) == 5
+    assert len(engine.tasks) == 1
+
+
+def test_rows_that_are_lost_are_said_once() -> None:
+    """Late first, and then the engine knows that the worker has gone: it has lost nothing any more."""
+    said: list[str] = []
+
+    def ends(chunk, which):
+        if which == 1:
+            return None
+        engine.come_back("1", Lost("it has gone"))
+        return answer_of(chunk)
+
+    engine = Scripted(ends)
+    written, _ = driven(engine, 1, connect=-7.0, first=0.1, idle=0.1, say=said.append)
+    assert len(written) == 1
+    assert said == [
+        "1 row lost with a worker (it did not come back in time): they are sent again, and some may be paid twice"
+    ]
+
+
+def test_a_ceiling_on_the_cost_counts_rows_that_are_lost() -> None:
+    """Each may have been paid: it counts as the dearest so far."""
+    paid = Outcome("zai", "glm-5", Reply(answer="yes", finish_reason="stop"), cost=Cost(1.0, "CNY", "2026-11-22"))
+
+    def ends(chunk, which):
+        if which == 2:
+            return Lost("it has gone")
+        return Result(tuple(Ended(row.number, paid, 1) for row in chunk.rows), (), Refused(), 0.1)
+
+    written, driver = driven(Scripted(ends), 20, ceiling=6.5)
+    assert isinstance(driver.halt.why, BudgetError)
+    assert len(written) == 1  # then five were lost
+
+
+def test_heavy_rows_go_in_small_chunks() -> None:
+    """As many as are in flight at once, and no more: memory holds them all."""
+    sizes: list[int] = []
+
+    def ends(chunk, _which):
+        sizes.append(len(chunk.rows))
+        return answer_of(chunk)
+
+    written, _ = driven(Scripted(ends), 20, question="x" * (3 << 20))
+    assert len(written) == 20
+    assert sizes == [4] * 5
+
+
+def test_a_pace_counts_the_first_row_of_each_chunk() -> None:
+    """Which goes at once: the others take the time of all."""
+    assert fitted(Share(8, rpm=60.0), 4) == Share(4, rpm=45.0)
+    assert fitted(Share(8, rpm=60.0), 1) == Share(1, rpm=60.0)
+    assert fitted(Share(2), 10) == Share(2)
+
+
+def test_a_run_stops_when_nobody_was_reached_for_a_minute() -> None:
+    """Chunks are shorter than that: what they say counts together."""
+    said: list[str] = []
+    limits = Limits(connect=10, first=300, idle=300, deadline=None, retries=3, retry_max_time=180)
+    plan = Plan((), 0.0, limits)
+    halt = Halt(plan, said.append, lambda: False)
+    writing = Writing(Written(), Index(), Redactor(), ordered=False, keep_partial=False, max_failures=None)
+    returns = Returns(Begun(), plan, writing, Budget(None, 0.0), halt, said.append)
+    request = Request("glm-5", (Message("user", "question"),))
+    item = Item(0, Row(line=0), "r0", "h", request, 10)
+
+    def come_back(now: float, refused: Refused) -> None:
+        gate = Gate(8, None, rpm=None, tpm=None, now=0.0)
+        out = Out([item], Grant(gate, Share(1), 10, now), now + 600)
+        returns.take(out, Result((), (), refused, 1.0), now)
+
+    for now in (0.0, 50.0, 60.0):
+        come_back(now, Refused(unreached=NetworkError("Connection refused")))
+    assert halt.why is None
+    come_back(70.0, Refused(requests=1))  # somebody was reached
+    come_back(80.0, Refused(unreached=NetworkError("Connection refused")))
+    come_back(140.0, Refused(unreached=NetworkError("Connection refused")))
+    assert halt.why is None
+    come_back(140.5, Refused(unreached=NetworkError("Connection refused")))
+    assert str(halt.why.message) == "Connection refused; so it was for 60 s"
+    assert said == ["Connection refused; trying again"] * 2
 
 
 def test_shares_are_never_more_than_the_slots() -> None:
@@ -623,7 +930,9 @@ def test_what_fails_after_a_chunk_has_ended_is_counted(fleet, monkeypatch) -> No
     asked = Asked(0, "r0", request, 10)
     chunk = Chunk("run", provider, "glm-5", (asked,), limits, elapsed=0.0, patience=0.1)
     done = work.work(chunk, Share(1))
-    assert (done.ended, done.left) == ((), (Left(0, 1, 0, 1, resent=True),))
+    assert done.ended == ()
+    assert [left.replace(wait=0.0) for left in done.left] == [Left(0, 1, 0, 1, resent=True)]
+    assert 0.5 < done.left[0].wait <= 1.25  # what is left of the wait goes on at the driver
     again = work.work(chunk.replace(rows=(asked.replace(retries=1, resent=True),)), Share(1))
     assert again.left == ()
     assert isinstance(again.ended[0].outcome.error, NetworkError)
@@ -658,6 +967,7 @@ def test_refusals_of_a_worker_take_slots_from_all() -> None:
         (["--engine", "local", "--address", "h:1"], "--address: the local engine has none"),
         (["--address", "h:1"], "--address is where an engine's cluster is, and there is no engine"),
         (["--engine", "dask", "--address", "http://h"], "--address http://h: unknown address scheme 'http'"),
+        (["--engine", "dask", "--address", "tls://h:1"], "--address tls://h:1: TLS expects a `ssl_context` argument"),
         (["--engine", "local", "--key-file", "k"], "--key-file is on this machine, and workers read their own"),
     ],
 )

@@ -18,23 +18,33 @@ _LOST = 20  # rows one after the other that no connection could be made for
 
 
 class Contact:
-    """What the last requests say of the provider as a whole."""
+    """What the last requests say of the provider as a whole.
+
+    Attributes:
+        unreached: why the last request could not be sent; None where it was.
+    """
 
     def __init__(self, halt: Halt, say: Callable[[str], None], now: float) -> None:
         """Nothing was asked yet; `say` tells a person that nobody can be reached, on a line."""
         self._halt = halt
         self._say = say
         self._answered = now
-        self._unreached: float | None = None  # since when
+        self.unreached: GlmError | None = None
+        self._since = now  # when nobody could be reached any more
         self._lost = 0
 
     def answered(self, now: float) -> None:
         """An answer has come, good or bad."""
         self._answered = now
-        self._unreached = None
+        self.unreached = None
 
     def refused(self, error: GlmError, now: float) -> None:
-        """There was no room for a request, or it failed in a way that may pass."""
+        """There was no room for a request."""
+        self.unreached = None
+        self._weigh(error, now)
+
+    def _weigh(self, error: GlmError, now: float) -> None:
+        """Stop the run where waiting is no use any more."""
         if (error.retry_after or 0) > _LONGEST_ASKED:
             error.message += f"; the server asks to wait {error.retry_after:.0f} s"
             self._halt.stop(error)
@@ -44,13 +54,12 @@ class Contact:
 
     def failed(self, error: GlmError, now: float) -> None:
         """A request failed in a way that may pass; perhaps it reached nobody."""
-        self.refused(error, now)
-        if not is_unreached(error):
-            self._unreached = None
-        elif self._unreached is None:
-            self._unreached = now
+        self._weigh(error, now)
+        before, self.unreached = self.unreached, error if is_unreached(error) else None
+        if before is None and self.unreached:
+            self._since = now
             self._say(f"{error.message}; trying again")
-        elif now - self._unreached > _UNREACHED:
+        elif self.unreached and now - self._since > _UNREACHED:
             error.message += f"; so it was for {_UNREACHED:.0f} s"
             self._halt.stop(error)
 

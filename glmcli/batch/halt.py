@@ -52,12 +52,12 @@ class Halt:
         self.rests = self.rests or not self.is_on
         self.is_on = True
 
-    def drain(self) -> None:
-        """Send nothing more; what is under way may end within ten seconds."""
+    def drain(self, seconds: float = _DRAIN) -> None:
+        """Send nothing more; what is under way may end within so many seconds."""
         if not self.is_on and self._is_busy():
-            self._say(f"stopping: what is under way has {_DRAIN:g} s to end (Ctrl-C again ends it now)")
+            self._say(f"stopping: what is under way has {seconds:g} s to end (Ctrl-C again ends it now)")
         self.stop()
-        self.by = min(self.by, time.monotonic() + _DRAIN)
+        self.by = min(self.by, time.monotonic() + seconds)
 
     def abort(self, why: GlmError | None = None) -> None:
         """End at once: what is under way stays to be asked."""

@@ -29,6 +29,10 @@ class Retries:
         """A row whose time has come."""
         return heapq.heappop(self._waiting)[2] if self._waiting and self._waiting[0][0] <= now else None
 
+    def waits(self, now: float) -> dict[int, float]:
+        """Seconds until each row may be sent, by its number."""
+        return {number: max(due - now, 0.0) for due, number, _ in self._waiting}
+
     def delay(self, now: float) -> float:
         """Seconds until the next one may be sent; inf where none waits."""
         return self._waiting[0][0] - now if self._waiting else float("inf")

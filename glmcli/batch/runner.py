@@ -51,6 +51,7 @@ class Runner:
 
     Attributes:
         halt: tells it to stop.
+        contact: what the last requests say of the provider.
     """
 
     def __init__(  # noqa: PLR0913 - each is a side of the run
@@ -89,8 +90,8 @@ class Runner:
         self._alarm: asyncio.Future[None] | None = None
         self.halt = Halt(plan, say, lambda: bool(self._flying))
         self._retries = Retries()
-        self._contact = Contact(self.halt, say, time.monotonic())
-        self._judge = Judge(plan, self._retries, writing, budget, self._contact, self.halt)
+        self.contact = Contact(self.halt, say, time.monotonic())
+        self._judge = Judge(plan, self._retries, writing, budget, self.contact, self.halt)
 
     @property
     def in_flight(self) -> int:
@@ -106,6 +107,11 @@ class Runner:
     def slots(self) -> int:
         """How many may be under way now."""
         return self._gates[0].slots
+
+    @property
+    def waits(self) -> dict[int, float]:
+        """Seconds until each row that is to be sent again may be sent, by its number."""
+        return self._retries.waits(time.monotonic())
 
     async def run(self) -> None:
         """Return when every row is written, or the run is stopped and what was in flight has ended.
@@ -237,16 +243,16 @@ class Runner:
         if error and _is_refused(error):
             item.refusals += 1
             self._retries.add(item, gate.refused(now, ticket, error.retry or Retry.RATE, error.retry_after))
-            self._contact.refused(error, now)
+            self.contact.refused(error, now)
             return
         if error and error.retry:
             # One more sign that the provider may be down.
             gate.refused(now, ticket, Retry.NETWORK, error.retry_after)
-            self._contact.failed(error, now)
+            self.contact.failed(error, now)
         else:
             usage = result.reply.usage
             gate.ended(now, ticket, usage.total_tokens if usage else None)
-            self._contact.answered(now)
+            self.contact.answered(now)
         self._judge.judge(item, candidate, result, began - item.began)
 
     def _encoded(self, item: Item) -> Candidate:

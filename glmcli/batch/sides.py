@@ -52,6 +52,11 @@ class Ends(Protocol):
         ...
 
     @property
+    def spare(self) -> int | None:
+        """How many more rows may fail before the run stops; None: any number."""
+        ...
+
+    @property
     def too_many(self) -> GlmError | None:
         """Why the run stops, if more rows have failed than are allowed."""
         ...

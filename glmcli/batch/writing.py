@@ -133,9 +133,18 @@ class Writing:
         self.counts[state] += 1
 
     @property
+    def _failed(self) -> int:
+        return sum(self.counts.values()) - self.counts[states.OK]
+
+    @property
+    def spare(self) -> int | None:
+        """How many more rows may fail before the run stops; None: any number."""
+        return None if self._max_failures is None else max(self._max_failures - self._failed, 0)
+
+    @property
     def too_many(self) -> GlmError | None:
         """Why the run stops, if more rows have failed than are allowed."""
-        failed = sum(self.counts.values()) - self.counts[states.OK]
+        failed = self._failed
         if self._max_failures is None or failed < self._max_failures:
             return None
         return PartialError(f"stopped after {failed} failed row{'s' * (failed > 1)} (--max-failures)")

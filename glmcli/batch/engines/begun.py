@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import heapq
 from collections import Counter
 from typing import TYPE_CHECKING
+
+from glmcli.batch.retries import Retries
 
 if TYPE_CHECKING:
     from glmcli.batch.engines.grant import Grant
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Out:
-    """A chunk that is out; `due` is when it is late, on the monotonic clock."""
+    """A chunk that is out; `due` is when it is late, on the monotonic clock: inf, where its engine sees to that."""
 
     def __init__(self, items: list[Item], grant: Grant, due: float) -> None:
         """These rows go, with this part of the limits."""
@@ -29,7 +30,7 @@ class Begun:
     def __init__(self) -> None:
         """Nothing was begun."""
         self._holders: dict[int, Out | None] = {}  # None: the row waits
-        self._waiting: list[tuple[float, int, Item]] = []
+        self._waiting = Retries()
         self._losses: Counter[int] = Counter()
 
     def __bool__(self) -> bool:
@@ -59,10 +60,10 @@ class Begun:
         """Whether this chunk is the last that the row went with, and it has not been written."""
         return self._holders.get(item.number) is out
 
-    def wait(self, item: Item, now: float) -> None:
-        """The row goes with the next chunk."""
+    def wait(self, item: Item, seconds: float = 0.0) -> None:
+        """The row goes with the next chunk after so long."""
         self._holders[item.number] = None
-        heapq.heappush(self._waiting, (now, item.number, item))
+        self._waiting.add(item, seconds)
 
     def keep(self, item: Item) -> None:
         """The row stays to be asked, by another run."""
@@ -72,10 +73,9 @@ class Begun:
         """The row is done with."""
         del self._holders[item.number]
 
-    def next(self) -> Item | None:
-        """A row that waits."""
-        while self._waiting:
-            item = heapq.heappop(self._waiting)[2]
+    def next(self, now: float) -> Item | None:
+        """A row that has waited for long enough."""
+        while item := self._waiting.take(now):
             if self.may_go(item):
                 return item
         return None

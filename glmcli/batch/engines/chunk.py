@@ -36,6 +36,7 @@ class Chunk(Record):
         run: the name of the run that they belong to.
         elapsed: seconds since that began; its deadline counts from there.
         patience: seconds after which no other row is begun.
+        failures: rows that may fail before none is begun any more; None: any number.
     """
 
     run: str
@@ -47,6 +48,7 @@ class Chunk(Record):
     patience: float
     exact: bool = False
     allow_empty: bool = False
+    failures: int | None = None
 
 
 class Share(Record):
@@ -70,6 +72,7 @@ class Left(Record):
 
     Attributes:
         blamed: it is for this row that the worker stopped (`Result.why`).
+        wait: seconds before it may be sent again.
     """
 
     number: int
@@ -78,6 +81,7 @@ class Left(Record):
     retries: int
     resent: bool
     blamed: bool = False
+    wait: float = 0.0
 
 
 class Refused(Record):
@@ -89,6 +93,7 @@ class Refused(Record):
         kind: what it counts, where the whole run must learn of it.
         retry_after: seconds that it asked for.
         failures: requests that failed without a word about rates.
+        unreached: why the last of all requests could not be sent.
     """
 
     requests: int = 0
@@ -96,6 +101,7 @@ class Refused(Record):
     kind: Retry | None = None
     retry_after: float | None = None
     failures: int = 0
+    unreached: GlmError | None = None
 
 
 class Result(Record):

@@ -7,6 +7,7 @@ import threading
 import time
 import warnings
 from collections import Counter, deque
+from concurrent.futures import CancelledError
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -15,7 +16,7 @@ import distributed
 
 from glmcli.batch.engines import work
 from glmcli.batch.engines.engine import Lost
-from glmcli.batch.engines.kinds import same_kind
+from glmcli.batch.engines.kinds import is_same_kind, require_same_kind
 from glmcli.errors import NetworkError, UsageError
 
 if TYPE_CHECKING:
@@ -24,24 +25,41 @@ if TYPE_CHECKING:
     from glmcli.batch.engines.chunk import Chunk, Result, Share
     from glmcli.batch.engines.engine import Handle
 
-_PATIENCE = 10.0  # seconds for the scheduler,
-_FIRST = 3.0  # for a first worker,
-_SILENCE = 20.0  # and for the scheduler while the run goes on
+_PATIENCE = 10.0  # seconds for the scheduler, and for a first worker to say what it is;
+_FIRST = 3.0  # for a first worker to be there, and for the others to say what they are;
+_SILENCE = 20.0  # and in which something is heard of the scheduler, and of each worker
 _LOOK = 1.0  # seconds between two looks at who is there
-_GONE = (OSError, RuntimeError, distributed.client.ClosedClientError)  # what is raised when nobody is there any more
+_BRIEFLY = 0.02  # seconds between two while the run waits for it
+_TELLING = 1.0  # seconds to tell the workers something
+# What is raised when nobody is there any more.
+_GONE = (OSError, RuntimeError, CancelledError, distributed.client.ClosedClientError)
+
+
+class _Worker:
+    """What is known of a worker: `kind` once it has said so, `beat` as the scheduler heard it last."""
+
+    def __init__(self) -> None:
+        self.kind: object = None
+        self.beat: object = None
+        self.heard = 0.0
 
 
 class DaskEngine:
     """The workers of a scheduler."""
 
+    hears = True
+
     def __init__(self, address: str) -> None:
         """Reach nobody yet."""
         self._address = address
-        self._workers: frozenset[str] = frozenset()
+        self._known: dict[str, _Worker] = {}
+        self._workers: frozenset[str] = frozenset()  # those of our kind that were heard of lately
         self._futures: dict[Handle, tuple[Any, str]] = {}
         self._back: deque[tuple[Handle, Result | Lost]] = deque()
         self._client: Any = None
         self._seen = 0.0  # when the scheduler answered last
+        self._over = threading.Event()
+        self._telling: threading.Thread | None = None
 
     def start(self) -> None:
         """Connect, and look at the workers."""
@@ -52,37 +70,72 @@ class DaskEngine:
         thread.start()
         thread.join(_PATIENCE)  # what listens there and says nothing would hold us up for ever
         for error in failures:
-            if isinstance(error, ValueError):
-                raise UsageError(f"--address {self._address}: {error}", fix="--address tcp://HOST:8786") from error
+            if not isinstance(error, OSError):
+                why = " ".join(str(error).split())
+                raise UsageError(f"--address {self._address}: {why}", fix="--address tcp://HOST:8786") from error
         if self._client is None:
             raise NetworkError(f"no Dask scheduler answers at {self._address} within {_PATIENCE:.0f} s")
         with suppress(TimeoutError):
             self._client.wait_for_workers(1, timeout=_FIRST)
-        self._look()
-        if not self._workers:
-            raise NetworkError(f"the Dask scheduler at {self._address} has no workers")
+        self._meet()
         threading.Thread(target=self._watch, daemon=True).start()
 
     def _connect(self, failures: list[Exception]) -> None:
         try:
             self._client = distributed.Client(self._address, timeout=_PATIENCE, set_as_default=False)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, TypeError, ImportError) as error:  # TypeError: a certificate is wanted
             failures.append(error)
 
-    def _look(self, *, strict: bool = True) -> None:
-        """Who is there; a worker of another kind is an error, or left alone."""
-        there = frozenset(self._client.scheduler_info(n_workers=-1)["workers"])
-        new = sorted(there - self._workers)
-        kinds = self._client.run(work.kind, workers=new, on_error="return") if new else {}
-        fit = {address for address, kind in kinds.items() if same_kind(address, kind, strict=strict)}
-        self._workers = there & self._workers | fit
-        self._seen = time.monotonic()
+    def _meet(self) -> None:
+        """Have those that are there say what they are; one that says nothing is left alone."""
+        began = time.monotonic()
+        self._look()
+        if not self._known:
+            raise NetworkError(f"the Dask scheduler at {self._address} has no workers")
+        while (waited := time.monotonic() - began) < _PATIENCE and not all(self._kinds()):
+            if any(self._kinds()) and waited > _FIRST:
+                break
+            time.sleep(_BRIEFLY)
+        for address, worker in self._known.items():
+            if worker.kind:
+                require_same_kind(address, worker.kind)
+        self._look()
+        if not self._workers:
+            raise NetworkError(f"no worker of the Dask scheduler at {self._address} answers within {_PATIENCE:.0f} s")
+
+    def _kinds(self) -> list[object]:
+        return [worker.kind for worker in self._known.values()]
+
+    def _look(self) -> None:
+        """Who is there, and was heard of lately; those that are new are asked what they are."""
+        there = self._client.scheduler_info(n_workers=-1).get("workers")
+        if there is None:
+            return  # the client has none of it any more
+        now = self._seen = time.monotonic()
+        known = {address: self._known.get(address) or self._ask(address) for address in there}
+        for address, worker in known.items():
+            if worker.beat != there[address]["last_seen"]:
+                worker.beat, worker.heard = there[address]["last_seen"], now
+        self._known = known
+        self._workers = frozenset(
+            address for address, each in known.items() if now - each.heard < _SILENCE and is_same_kind(each.kind)
+        )
+
+    def _ask(self, address: str) -> _Worker:
+        """Aside: one that is silent must not hold us up. Not as a task, for that would end a worker that has no glm."""
+        worker = _Worker()
+        threading.Thread(target=self._listen, args=(address, worker), daemon=True).start()
+        return worker
+
+    def _listen(self, address: str, worker: _Worker) -> None:
+        with suppress(*_GONE):
+            said = self._client.run(work.kind, workers=[address], on_error="return") or {}
+            worker.kind = said.get(address)
 
     def _watch(self) -> None:
-        while True:
-            time.sleep(_LOOK)
+        while not self._over.wait(_LOOK):
             with suppress(*_GONE):  # a look that came to nothing
-                self._look(strict=False)
+                self._look()
 
     def workers(self) -> int:
         """Those of our kind."""
@@ -121,21 +174,26 @@ class DaskEngine:
             if address not in self._workers:
                 del self._futures[handle]
                 future.cancel()
-                yield handle, Lost(f"{address} has gone")
+                silent = f"was not heard of for {_SILENCE:.0f} s"
+                yield handle, Lost(f"{address} {silent if address in self._known else 'has gone'}")
 
     def _lost(self) -> NetworkError:
         return NetworkError(f"the connection to the Dask scheduler at {self._address} is lost")
 
-    def hush(self, run: str) -> None:
+    def hush(self, run: str, seconds: float) -> None:
         """Tell all workers, aside: one that is gone must not hold us up."""
-        threading.Thread(target=self._tell, args=(run,), daemon=True).start()
+        self._telling = threading.Thread(target=self._tell, args=(run, seconds, list(self._workers)), daemon=True)
+        self._telling.start()
 
-    def _tell(self, run: str) -> None:
+    def _tell(self, run: str, seconds: float, workers: list[str]) -> None:
         with suppress(*_GONE):
-            self._client.run(work.hush, run, on_error="ignore")
+            self._client.run(work.hush, run, seconds, workers=workers, on_error="ignore")
 
     def stop(self) -> None:
         """Hang up; the scheduler forgets what was ours."""
+        self._over.set()
+        if self._telling:
+            self._telling.join(_TELLING)
         if self._client:
             with suppress(*_GONE):
                 self._client.close(timeout=1)

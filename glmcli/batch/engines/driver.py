@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from math import inf
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from glmcli.batch.engines.begun import Begun, Out
 from glmcli.batch.engines.chunk import Asked, Chunk
 from glmcli.batch.engines.engine import Lost
-from glmcli.batch.engines.grant import Grant, offer
+from glmcli.batch.engines.grant import Grant, fitted, offer
 from glmcli.batch.engines.returns import Returns
 from glmcli.batch.engines.sizing import Sizing
 from glmcli.batch.halt import Halt
@@ -35,7 +36,9 @@ _PER_WORKER = 2  # chunks: one at work, and one that begins while the last rows 
 _LOOK = 0.02  # seconds between two looks at what has come back
 _ALONE = 60.0  # seconds without any worker
 _PATIENCE = 2.0  # times its expected duration, after which a chunk begins no other row
-_GRACE = 5.0  # seconds for the way there and back
+_GRACE = 5.0  # seconds for the way there and back,
+_BACK = 1.0  # and in which a chunk that was told to end is back
+_HEAVY = 8 << 20  # bytes of rows beyond which a chunk has no more of them than slots
 
 
 class Driver:
@@ -78,7 +81,7 @@ class Driver:
         self._returns = Returns(self._begun, plan, writing, budget, self.halt, say)
         self._outs: dict[Handle, Out] = {}
         self._held: Item | None = None
-        self._hushed = False
+        self._told: tuple[float, float] | None = None  # by when the workers are to end, and when they were told
 
     @property
     def in_flight(self) -> int:
@@ -107,37 +110,39 @@ class Driver:
         self._feed.begin(_nothing)
         try:
             while not self._is_over():
-                busy = self._turn(time.monotonic())
+                now = time.monotonic()
+                busy = self._turn(now)
+                if self.halt.is_on:
+                    self._hush(now)
                 self._watch()
                 if self._writing.failure:
                     raise self._writing.failure
                 await asyncio.sleep(0 if busy else _LOOK)
         finally:
-            if self._outs or self.halt.is_on:
-                self._hush()
+            if self._outs:
+                self._engine.hush(self._name, 0.0)
 
     def _is_over(self) -> bool:
-        nothing_left = not (self._begun or self._held) and self._feed.is_over
-        return self.halt.is_over or (nothing_left and not self.halt.is_on)
+        if not self.halt.is_on:
+            return not (self._begun or self._held) and self._feed.is_over
+        _, told = self._told or (0.0, time.monotonic())
+        return not any(self._live()) or time.monotonic() >= max(self.halt.by, told + _BACK)
 
     def _turn(self, now: float) -> bool:
         """Look at all sides once; whether there is more to do at once."""
-        if self.halt.is_late(now):
-            return False
-        if self.halt.is_on:
-            self._hush()
-        try:
-            self._collect(now)
-            return not self.halt.is_on and self._send(now)
-        except GlmError as error:
-            self.halt.abort(error)
-            return False
+        self._collect(now)
+        return not self.halt.is_late(now) and not self.halt.is_on and self._send(now)
 
-    def _hush(self) -> None:
-        """Have the workers begin no other row."""
-        if not self._hushed:
-            self._hushed = True
-            self._engine.hush(self._name)
+    def _hush(self, now: float) -> None:
+        """Have the workers begin no other row, and bring what they have in time."""
+        if self._told is None or self._told[0] != self.halt.by:
+            self._told = self.halt.by, now
+            self._engine.hush(self._name, max(self.halt.by - now - _BACK, 0.0))
+
+    def _part(self, error: GlmError) -> None:
+        """The engine is lost, and what is out with it."""
+        self.halt.abort(error)
+        self._outs.clear()
 
     # What goes out.
 
@@ -154,23 +159,27 @@ class Driver:
                 return self._feed.is_ready
             gate = self._gates[item.candidate]
             share = None if gate.may_start(now, item.tokens) else offer(gate, chunks, self._tpm)
-            items = self._gathered(item, self._sizing.rows(now, share.slots, share.rpm)) if share else []
+            items = self._gathered(item, share.slots, self._sizing.rows(now, share.slots, share.rpm)) if share else []
             if not share or not items:
                 self._held = self._held or item
                 if self._budget.over:
                     self.halt.stop(self._budget.over)
                 return False
-            share = share.replace(slots=min(share.slots, len(items)))
+            share = fitted(share, len(items))
             self._submit(items, Grant(gate, share, sum(each.tokens for each in items), now), now)
+            if self.halt.is_on:
+                return False
         return False
 
-    def _gathered(self, item: Item | None, most: int) -> list[Item]:
+    def _gathered(self, item: Item | None, slots: int, most: int) -> list[Item]:
         """This row and those that go with it; what comes next and does not is held."""
         items: list[Item] = []
         out = self._begun.out
+        weight = 0
         while item and len(items) < most:
-            alike = not items or item.candidate == items[0].candidate
-            if not alike or self._budget.may_start(out + len(items)) or self._is_ahead(item):
+            weight += _weight(item)
+            fits = not items or (item.candidate == items[0].candidate and (weight <= _HEAVY or len(items) < slots))
+            if not fits or self._budget.may_start(out + len(items)) or self._is_ahead(item):
                 self._held = item
                 break
             items.append(item)
@@ -195,7 +204,7 @@ class Driver:
         return item
 
     def _next(self) -> Item | None:
-        if item := self._begun.next():
+        if item := self._begun.next(time.monotonic()):
             return item
         item = self._feed.take()
         if why := self._writing.too_many or self._feed.why:
@@ -215,15 +224,25 @@ class Driver:
             patience=patience,
             exact=self._plan.exact,
             allow_empty=self._plan.allow_empty,
+            failures=self._writing.spare,
         )
-        out = Out(items, grant, now + patience + limits.connect + limits.first + limits.idle + _GRACE)
+        longest = patience + limits.connect + limits.first + limits.idle + _GRACE
+        out = Out(items, grant, inf if self._engine.hears else now + longest)
         self._begun.go(out, now)
-        self._outs[self._engine.submit(chunk, grant.share)] = out
+        try:
+            self._outs[self._engine.submit(chunk, grant.share)] = out
+        except GlmError as error:
+            self._part(error)
 
     # What comes back.
 
     def _collect(self, now: float) -> None:
-        for handle, result in self._engine.done():
+        try:
+            back = list(self._engine.done())
+        except GlmError as error:
+            self._part(error)
+            return
+        for handle, result in back:
             out = self._outs.pop(handle)
             if isinstance(result, Lost):
                 self._returns.lose(out, result.why, now)
@@ -240,6 +259,12 @@ def _asked(item: Item, model: str) -> Asked:
     """The row as it travels; a fallback is asked for its own model."""
     request = item.request if item.candidate == 0 else item.request.replace(model=model)
     return Asked(item.number, item.id, request, item.tokens, item.refusals, item.retries, item.resent)
+
+
+def _weight(item: Item) -> int:
+    """About how many bytes it is on its way."""
+    turns = item.request.messages
+    return sum(len(turn.text) + sum(len(each.data) + len(each.url) for each in turn.media) for turn in turns)
 
 
 def _nothing() -> None:

@@ -25,7 +25,14 @@ class Lost(Record):
 
 
 class Engine(Protocol):
-    """Carries chunks. Everything but `start` returns at once."""
+    """Carries chunks. Everything but `start` and `stop` returns at once.
+
+    Attributes:
+        hears: it knows which workers are alive, and their chunks may take what time they need; if not, a chunk that
+            takes too long is lost.
+    """
+
+    hears: bool
 
     def start(self) -> None:
         """Reach the workers, and see that they are of our kind.
@@ -55,8 +62,11 @@ class Engine(Protocol):
         """
         ...
 
-    def hush(self, run: str) -> None:
-        """Tell the workers, as far as they can be told, to begin no other row of this run."""
+    def hush(self, run: str, seconds: float) -> None:
+        """Tell the workers, as far as they can be told, to begin no other row of this run.
+
+        What is under way may end within so many seconds; then it is cut, and the chunk comes back.
+        """
         ...
 
     def stop(self) -> None:

@@ -28,6 +28,15 @@ def offer(gate: Gate, chunks: int, tpm: float | None) -> Share | None:
     return Share(slots, rpm, None if tpm is None else tpm / chunks)
 
 
+def fitted(share: Share, rows: int) -> Share:
+    """The same for so many rows: no more slots than rows, and a pace that is a little slower.
+
+    The first row goes at once, so that at the full pace n rows would take the time of n - 1.
+    """
+    slower = (rows - 1) / rows if rows > 1 else 1.0
+    return share.replace(slots=min(share.slots, rows), rpm=None if share.rpm is None else share.rpm * slower)
+
+
 class Grant:
     """What one chunk holds."""
 

@@ -6,17 +6,19 @@ from glmcli.batch.engines import work
 from glmcli.errors import UsageError
 
 
-def same_kind(where: str, theirs: object, *, strict: bool = True) -> bool:
-    """Whether a worker that says this of itself can be given work; an exception is one that has no glm.
+def is_same_kind(theirs: object) -> bool:
+    """Whether a worker that says this of itself can be given work."""
+    return theirs == work.kind()
+
+
+def require_same_kind(where: str, theirs: object) -> None:
+    """Let a worker pass that says this of itself; an exception is one that has no glm.
 
     Raises:
-        UsageError: it cannot, and that is not to be passed over.
+        UsageError: it cannot be given work.
     """
-    ours = work.kind()
-    if theirs == ours:
-        return True
-    if not strict:
-        return False
+    if is_same_kind(theirs):
+        return
     said = "no glm that can be used" if isinstance(theirs, BaseException) else "glm {} on Python {}".format(*theirs)  # type: ignore[misc]
-    wanted = "glm {} on Python {}".format(*ours)
+    wanted = "glm {} on Python {}".format(*work.kind())
     raise UsageError(f"the worker {where} has {said}, this is {wanted}", fix="the same versions everywhere")

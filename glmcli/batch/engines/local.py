@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 class LocalEngine:
     """One worker, which carries out each chunk in a thread."""
 
+    hears = True
+
     def __init__(self) -> None:
         """Start nothing yet."""
         self._numbers = count()
@@ -54,9 +56,9 @@ class LocalEngine:
         while self._done:
             yield self._done.popleft()
 
-    def hush(self, run: str) -> None:
+    def hush(self, run: str, seconds: float) -> None:
         """Tell our own process."""
-        work.hush(run)
+        work.hush(run, seconds)
 
     def stop(self) -> None:
         """The threads end with the program."""

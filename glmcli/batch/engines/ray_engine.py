@@ -12,7 +12,7 @@ import ray
 
 from glmcli.batch.engines import work
 from glmcli.batch.engines.engine import Lost
-from glmcli.batch.engines.kinds import same_kind
+from glmcli.batch.engines.kinds import is_same_kind, require_same_kind
 from glmcli.errors import NetworkError, UsageError
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ _LOOK = 2.0  # seconds between two looks at which nodes are there
 
 class RayEngine:
     """The nodes of a cluster. Tasks cannot be told anything: `hush` does nothing."""
+
+    hears = False
 
     def __init__(self, address: str) -> None:
         """Reach nobody yet."""
@@ -52,8 +54,10 @@ class RayEngine:
         """Which nodes are there; one of another kind is an error, or left alone."""
         there = {node["NodeID"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")}
         kinds = {node: _task(work.kind, node).remote() for node in there - self._nodes}
-        fit = {node for node, asked in kinds.items() if same_kind(node, _got(asked, _PATIENCE), strict=strict)}
-        self._nodes = frozenset(there & self._nodes | fit)
+        said = {node: _got(asked, _PATIENCE) for node, asked in kinds.items()}
+        for node, kind in said.items() if strict else ():
+            require_same_kind(node, kind)
+        self._nodes = frozenset(there & self._nodes | {node for node, kind in said.items() if is_same_kind(kind)})
         self._looked = time.monotonic()
 
     def workers(self) -> int:
@@ -83,7 +87,7 @@ class RayEngine:
                 result = Lost(type(result).__name__)
             yield tasks[task], result
 
-    def hush(self, run: str) -> None:
+    def hush(self, run: str, seconds: float) -> None:
         """Chunks end by their own time."""
 
     def stop(self) -> None:

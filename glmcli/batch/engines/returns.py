@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from glmcli.batch.amounts import plural
 from glmcli.batch.contact import Contact
 from glmcli.engine import may_fall_back
 from glmcli.errors import BusyError, GlmError, NetworkError, Retry
@@ -58,21 +59,28 @@ class Returns:
         self.refusals += result.refused.requests
         for ended in result.ended:
             self._end(out.items[ended.number], ended, now)
-        moved = [self._leave(out, left, result.why, now) for left in result.left]
-        if result.why and not self._gives_up(out.candidate, result.why) and not any(moved):
+        moves = result.why is not None and self._gives_up(out.candidate, result.why)
+        if not moves and result.why:
             self._halt.stop(result.why)
+        for left in result.left:
+            self._leave(out, left, moves=moves and left.blamed)
         if result.refused.requests:
             self._contact.refused(BusyError("the request was refused", retry=Retry.RATE), now)
+        if result.refused.unreached:
+            self._contact.failed(result.refused.unreached, now)
 
     def _end(self, item: Item, ended: Ended, now: float) -> None:
         """Write how the row ended, unless it was written before, or another provider may do better."""
+        error = ended.outcome.error
         if item not in self._begun:
+            self._budget.paid(ended.outcome.cost, error)  # twice
             return
         item.calls += ended.calls
-        error = ended.outcome.error
-        if error is None or not error.retry:
+        if error and error.retry:
+            self._contact.failed(error, now)
+        else:
             self._contact.answered(now)
-        if error and self._falls_back(item, error, now):
+        if error and may_fall_back(error) and self._falls_back(item):
             return
         if self._contact.ended(error):
             self._begun.keep(item)  # it stays to be asked
@@ -86,26 +94,27 @@ class Returns:
         if why := self._budget.over or self._writing.too_many:
             self._halt.stop(why)
 
-    def _leave(self, out: Out, left: Left, why: GlmError | None, now: float) -> bool:
-        """Have the row wait for its next chunk; whether it is for another provider."""
+    def _leave(self, out: Out, left: Left, *, moves: bool) -> None:
+        """Have the row wait for its next chunk, or for another provider."""
         item = out.items[left.number]
         item.calls += left.calls
         if not self._begun.is_with(item, out):
-            return False
+            return
         item.refusals, item.retries, item.resent = left.refusals, left.retries, left.resent
-        if why and left.blamed and self._falls_back(item, why, now):
-            return True
-        self._begun.wait(item, now)
-        return False
+        if not (moves and self._falls_back(item)):
+            self._begun.wait(item, left.wait)
 
     def lose(self, out: Out, why: str, now: float) -> None:
         """Send the rows of a chunk again; those that were lost too often have failed."""
         out.grant.release(now)
         lost = [item for item in out.items.values() if self._begun.is_with(item, out)]
-        self._say(f"{len(lost)} rows were lost ({why}): they are sent again, and some may be paid twice")
+        if lost:
+            each = "they stay to be asked" if self._halt.is_on else "they are sent again"
+            self._say(f"{plural(len(lost), 'row')} lost with a worker ({why}): {each}, and some may be paid twice")
         for item in lost:
             if self._begun.lose(item) <= _LOSSES:
-                self._begun.wait(item, now)
+                self._budget.paid(None, NetworkError(why, sent=True))
+                self._begun.wait(item)
             else:
                 self._give_up(item, why)
 
@@ -123,10 +132,10 @@ class Returns:
             return True
         return False
 
-    def _falls_back(self, item: Item, error: GlmError, now: float) -> bool:
-        if not may_fall_back(error) or item.candidate + 1 >= len(self._plan.candidates):
+    def _falls_back(self, item: Item) -> bool:
+        if item.candidate + 1 >= len(self._plan.candidates):
             return False
         item.candidate += 1
         item.retries, item.resent = 0, False
-        self._begun.wait(item, now)
+        self._begun.wait(item)
         return True

@@ -10,6 +10,7 @@ import os
 import platform
 import socket
 import time
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from glmcli import __version__
@@ -19,8 +20,8 @@ from glmcli.batch.engines.share_gate import ShareGate
 from glmcli.batch.item import Item
 from glmcli.batch.row import Row
 from glmcli.batch.runner import Runner
-from glmcli.errors import GlmError
-from glmcli.keys import KeyRing
+from glmcli.errors import CredentialsError, GlmError
+from glmcli.keys import KeyRing, key_name
 from glmcli.plan import Candidate, Plan
 from glmcli.providers import dialect_of
 from glmcli.proxies import choose as choose_proxy
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from glmcli.outcome import Outcome
     from glmcli.secrets import Key
 
-_hushed: set[str] = set()  # runs that have been told to begin nothing more
+_hushed: dict[str, float] = {}  # runs that are to begin nothing more, and when what they have under way is cut
 
 
 def kind() -> tuple[str, str]:
@@ -47,9 +48,9 @@ def kind() -> tuple[str, str]:
     return __version__, ".".join(platform.python_version_tuple()[:2])
 
 
-def hush(run: str) -> None:
-    """Begin no other row of this run, in this process."""
-    _hushed.add(run)
+def hush(run: str, seconds: float) -> None:
+    """Begin no other row of this run in this process; what is under way may end within so many seconds."""
+    _hushed[run] = min(_hushed.get(run, inf), time.monotonic() + seconds)
 
 
 def work(chunk: Chunk, share: Share) -> Result:
@@ -59,10 +60,13 @@ def work(chunk: Chunk, share: Share) -> Result:
     redactor.add_variables(VARIABLES, os.environ)
     try:
         candidate = _candidate(chunk, redactor)
+        tls = Tls(os.environ) if candidate.call.url.startswith("https:") else None
     except GlmError as error:
-        error.message = redactor.text(f"on {socket.gethostname()}: {error.message}")
-        return Result((), tuple(_left(each, each, 0) for each in chunk.rows), Refused(), 0.0, error)
-    worker = _Worker(chunk, share, candidate, redactor, began)
+        error.message = f"on {socket.gethostname()}: {error.message}"
+        if isinstance(error, CredentialsError):
+            error.fix = f"{key_name(chunk.provider, os.environ)} in the environment of every worker"
+        return Result((), tuple(_left(each, each, 0) for each in chunk.rows), Refused(), 0.0, _clean(error, redactor))
+    worker = _Worker(chunk, share, candidate, tls, redactor, began)
     aside.run(worker.run())
     return worker.result()
 
@@ -72,9 +76,11 @@ class _Worker:
 
     next = 0
     failure: BaseException | None = None
-    too_many = why = None
+    spare = too_many = why = None
 
-    def __init__(self, chunk: Chunk, share: Share, candidate: Candidate, redactor: Redactor, began: float) -> None:
+    def __init__(  # noqa: PLR0913, PLR0917 - each is a side of it
+        self, chunk: Chunk, share: Share, candidate: Candidate, tls: Tls | None, redactor: Redactor, began: float
+    ) -> None:
         self._chunk = chunk
         self._began = began
         self._redactor = redactor
@@ -82,6 +88,7 @@ class _Worker:
         self._items = {each.number: _item(each) for each in chunk.rows}
         self._untaken = iter(self._items.values())
         self._ended: list[Ended] = []
+        self._failed = 0
         self._plan = Plan(
             candidates=(candidate,),
             started=began - chunk.elapsed,
@@ -90,7 +97,6 @@ class _Worker:
             allow_empty=chunk.allow_empty,
         )
         self.is_over = False
-        tls = Tls(os.environ) if candidate.call.url.startswith("https:") else None
         sides = (self, (self._gate,), self._plan, self, Budget(None, 0.0))
         self._runner = Runner(*sides, redactor=redactor, tls=tls, window=None, watch=self._look, say=_nothing)
 
@@ -101,7 +107,7 @@ class _Worker:
         """Stop where only the driver can go on, and when the time of the chunk is over."""
         late = time.monotonic() - self._began > self._chunk.patience
         if self._chunk.run in _hushed:
-            self._runner.halt.stop()
+            self._runner.halt.drain(_hushed[self._chunk.run] - time.monotonic())
         elif late or self._gate.refused_for:
             self._runner.halt.rest()
 
@@ -122,7 +128,10 @@ class _Worker:
     # The side of the ends.
 
     def done(self, item: Item, outcome: Outcome) -> None:
+        self._failed += outcome.error is not None
         self._ended.append(Ended(item.number, _clean(outcome, self._redactor), item.calls))
+        if outcome.error and self._failed == self._chunk.failures:
+            self._runner.halt.rest()  # only the driver knows how many have failed elsewhere
 
     def result(self) -> Result:
         """How every row of the chunk ended."""
@@ -130,9 +139,15 @@ class _Worker:
             raise self.failure
         ended = {each.number for each in self._ended}
         rows = [each for each in self._chunk.rows if each.number not in ended]
-        left = tuple(_left(each, item, item.calls) for each in rows if (item := self._items[each.number]))
+        waits = self._runner.waits
+        left = tuple(
+            _left(each, item, item.calls, waits.get(each.number, 0.0))
+            for each in rows
+            if (item := self._items[each.number])
+        )
         seconds = time.monotonic() - self._began
-        return Result(tuple(self._ended), left, self._gate.learnt(), seconds, self._runner.halt.why)
+        refused = self._gate.learnt().replace(unreached=_clean(self._runner.contact.unreached, self._redactor))
+        return Result(tuple(self._ended), left, refused, seconds, _clean(self._runner.halt.why, self._redactor))
 
 
 def _item(asked: Asked) -> Item:
@@ -143,10 +158,10 @@ def _item(asked: Asked) -> Item:
     return item
 
 
-def _left(asked: Asked, now: Asked | Item, calls: int) -> Left:
+def _left(asked: Asked, now: Asked | Item, calls: int, wait: float = 0.0) -> Left:
     """The row as it comes back; blamed, if its last request was neither refused nor is to be sent again."""
     blamed = calls > now.refusals - asked.refusals + now.retries - asked.retries
-    return Left(asked.number, calls, now.refusals, now.retries, now.resent, blamed)
+    return Left(asked.number, calls, now.refusals, now.retries, now.resent, blamed, wait)
 
 
 def _candidate(chunk: Chunk, redactor: Redactor) -> Candidate:
@@ -175,13 +190,17 @@ def _nothing(_: str) -> None:
     pass
 
 
-def _clean(value: Any, redactor: Redactor) -> Any:  # noqa: ANN401 - any part of an outcome
+def _clean(value: Any, redactor: Redactor) -> Any:  # noqa: ANN401 - an outcome or an error, or any part of them
     """The same without the keys of this machine, which the driver need not know."""
     match value:
         case str():
             return redactor.text(value)
         case tuple():
             return tuple(_clean(each, redactor) for each in value)
+        case GlmError():
+            vars(value).update({name: _clean(each, redactor) for name, each in vars(value).items()})
+            value.args = (value.message,)
+            return value
         case Record():
             return value.replace(**{name: _clean(each, redactor) for name, each in value.fields().items()})
         case _:
