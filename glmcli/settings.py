@@ -83,14 +83,16 @@ class Resolver:
         terminal: Terminal,
         keys: KeyRing,
         embedded: Callable[[Provider], str],
+        *,
+        dry: bool = False,
     ) -> None:
-        """`embedded` gives the address of the provider that is part of the program."""
+        """`embedded` gives the address of the provider that is part of the program; `dry`: nothing is sent."""
         self._options = options
         self._layers = layers
         self._terminal = terminal
         self._keys = keys
         self._embedded = embedded
-        self._dry = options.dry_run or options.curl
+        self._dry = dry or options.dry_run or options.curl
 
     def candidates(
         self, messages: tuple[Message, ...], tools: tuple[Function, ...] = (), *, stream: bool, vision: bool = False

@@ -867,6 +867,14 @@ def test_a_model_that_the_provider_does_not_serve_after_all(job, places) -> None
     assert "no source says whether the Batch API of modelstudio serves glm-4.7" in unknown.submit("-O", "c.jsonl").err
 
 
+def test_lines_are_written_without_a_key(glm, cwd) -> None:
+    (cwd / "in.jsonl").write_text(lines(rows(2)))
+    done = glm("batch", "submit", "in.jsonl", "-m", "tokenhub/glm-5", "-O", "out.jsonl", "--lines", "lines.jsonl")
+    assert (done.code, done.err) == (0, "")
+    assert [json.loads(line)["custom_id"] for line in (cwd / "lines.jsonl").read_text().splitlines()] == ["r0", "r1"]
+    assert {path.name for path in cwd.iterdir()} == {"in.jsonl", "lines.jsonl"}
+
+
 def test_tokenhub_reads_the_lines_at_an_address(job, cwd) -> None:
     model = ("-m", "tokenhub/glm-5")
     with served(job, looked(), looked("completed", output_file_id="cos-1"), asked=model) as (server, own):

@@ -60,15 +60,17 @@ class Job(Record):
     candidates: tuple[Candidate, ...]
 
 
-def prepare(app: App, given: Mapping[str, Any], stack: ExitStack) -> Job:
+def prepare(app: App, given: Mapping[str, Any], stack: ExitStack, *, dry: bool = False) -> Job:
     """Read the flags and the request file, and find keys; nothing is opened for writing, and nothing sent.
+
+    `dry`: nothing will be sent, so no key is needed.
 
     Raises:
         GlmError: it cannot begin.
     """
     own = BatchOptions(**{name: value for name, value in given.items() if name in _OWN})
     _agree(own)
-    return _Preparing(app, {name: value for name, value in given.items() if name not in _OWN}, stack).job(own)
+    return _Preparing(app, {name: value for name, value in given.items() if name not in _OWN}, stack, dry=dry).job(own)
 
 
 def _agree(own: BatchOptions) -> None:
@@ -82,8 +84,9 @@ def _agree(own: BatchOptions) -> None:
 
 
 class _Preparing:
-    def __init__(self, app: App, flags: Mapping[str, Any], stack: ExitStack) -> None:
+    def __init__(self, app: App, flags: Mapping[str, Any], stack: ExitStack, *, dry: bool) -> None:
         self._app = app
+        self._dry = dry
         self._flags = flags
         self._stack = stack
         self._options = Options(**flags)
@@ -148,7 +151,7 @@ class _Preparing:
             app.terminal.redactor.add_variables(row.key_variables, app.environment)
         layers = settings.Layers(Options(**self._flags), form.fields if form else {}, app.environment, config)
         keys = KeyRing(app.environment, self._stdin, app.terminal.note)
-        resolver = settings.Resolver(self._options, layers, app.terminal, keys, self._embedded)
+        resolver = settings.Resolver(self._options, layers, app.terminal, keys, self._embedded, dry=self._dry)
         return resolver.candidates(_ANY, stream=not self._options.no_stream)
 
     def _embedded(self, provider: Provider) -> str:

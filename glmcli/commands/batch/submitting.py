@@ -48,7 +48,7 @@ def submit(app: App, given: Mapping[str, Any]) -> None:
     asking = {name: value for name, value in given.items() if name not in _OWN}
     with ExitStack() as stack:
         signals.heed()
-        prepared = prepare(app, asking, stack)
+        prepared = prepare(app, asking, stack, dry="lines" in own)
         _Submitting(app, prepared, own, stack).run()
 
 
