@@ -76,7 +76,7 @@ class Reached(Record):
 class Resolver:
     """Makes candidates of options."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is told by another
         self,
         options: Options,
         layers: Layers,

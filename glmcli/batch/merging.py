@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from glmcli.batch import index as states
 from glmcli.batch.index import Index
-from glmcli.batch.ledger import holder_of, lines_of, tail_of
+from glmcli.batch.ledger import lines_of, tail_of
+from glmcli.batch.lock import holder_of
 from glmcli.batch.outputs import Lines
 from glmcli.batch.row import BadRow
 from glmcli.errors import UsageError

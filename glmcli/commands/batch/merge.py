@@ -97,7 +97,7 @@ def _missing(app: App, given: dict[str, Any], merger: Merger) -> Missing:
 
 
 def _write(app: App, path: str | None, merger: Merger) -> None:
-    from glmcli.batch.ledger import held
+    from glmcli.batch.lock import held
     from glmcli.output.destination import ReplacedFile, open_output, unless_broken
 
     with held(path):
