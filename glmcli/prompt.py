@@ -42,7 +42,7 @@ def turns_of(options: Options, stdin: Stdin, terminal: Terminal, said: Callable[
         for turn, of_turn in zip(options.messages, of_turns, strict=True)
     )
     if any(turn.role == "user" and not (turn.text.strip() or turn.media) for turn in turns):
-        raise UsageError(message="a user message in the request file is empty", fix="give it text, or leave it out")
+        raise UsageError(message="a user message is empty", fix="give it text, or leave it out")
     text = said()
     if text.strip():
         return (*turns, Message("user", text, parts=media))

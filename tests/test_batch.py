@@ -546,6 +546,10 @@ def test_turns_of_several_parts(asks, fleet, cwd) -> None:
         "rows/in.jsonl:3: messages[0].content[0].path: cannot read rows/none.png: No such file or directory"
     )
     assert found["nul"]["error"]["message"] == "rows/in.jsonl:4: messages[0].content[1].path holds a NUL"
+    (cwd / "rows" / "a.png").unlink()
+    done = asks({"rows/in.jsonl": lines(values)}, "-m", "zai/glm-4.6v")
+    assert (done.code, error(done)) == (2, "a finished row answers another request than would be sent now")
+    assert "why: rows/in.jsonl:1: messages[0].content[0].path: cannot read rows/a.png: No such file" in done.err
 
 
 def test_pictures_that_are_made_to_fit(asks, fleet, cwd) -> None:
@@ -610,6 +614,39 @@ def test_a_fallback(glm, cwd, fleet) -> None:
     }
     assert fleet.asked == ["question 1"]
     assert found["r1"]["calls"] == 2
+
+
+DOWN = {
+    "an hour": (refused({"error": {"code": "1302"}}, "Retry-After: 3600"), "the server asks to wait 3600 s"),
+    "down": (Said(503, {"error": {"message": "down"}}), "nothing else came for 10 s"),
+}
+
+
+@pytest.mark.parametrize("how", ["an hour", pytest.param("down", marks=pytest.mark.slow)])
+def test_a_provider_that_is_no_use_hands_over(glm, cwd, fleet, how) -> None:
+    """Rows go to the next one, also those that wait, and were never sent."""
+    said, why = DOWN[how]
+    (cwd / "config.yaml").write_text(f"providers:\n  other: {{like: vllm, base_url: '{fleet.url}'}}\n")
+    (cwd / "in.jsonl").write_text(lines(rows(40)))
+    with Fleet(lambda _body: said) as first:
+        given = ("batch", "run", "in.jsonl", "-O", "out.jsonl", *flags(first), "--fallback", "other/m", "-j", "8")
+        done = glm(*given, env=KEY | {"GLM_CONFIG": "config.yaml"}, timeout=90)
+    assert done.code == 0, done.err
+    assert f"{why}: rows go to other/m from now on\n" in done.err
+    assert {entry["provider"] for entry in by_id(cwd / "out.jsonl").values()} == {"other"}
+    assert len(fleet.asked) == 40
+
+
+@pytest.mark.slow
+def test_a_provider_that_is_not_there_hands_over(glm, cwd, fleet) -> None:
+    (cwd / "config.yaml").write_text(f"providers:\n  other: {{like: vllm, base_url: '{fleet.url}'}}\n")
+    (cwd / "in.jsonl").write_text(lines(rows(40)))
+    nobody = ("-m", "zai/glm-5", "--base-url", "http://127.0.0.1:9")
+    given = ("batch", "run", "in.jsonl", "-O", "out.jsonl", *nobody, "--fallback", "other/m")
+    done = glm(*given, env=KEY | {"GLM_CONFIG": "config.yaml"}, timeout=90)
+    assert done.code == 0, done.err
+    assert "nothing else came for 10 s: rows go to other/m from now on\n" in done.err
+    assert len(fleet.asked) == 40
 
 
 def test_no_key(glm, cwd) -> None:

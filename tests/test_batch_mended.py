@@ -368,7 +368,8 @@ def test_an_input_that_is_changed_during_the_run(batch, home, cwd, name) -> None
         shown = "<stdin>" if name == "-" else name
         assert process.returncode == 2
         assert err.rpartition("glm: error: ")[2] == (
-            f"{shown} was changed while it was read\n  fix: run it again; the same command again goes on from here\n"
+            f"{shown} was changed while it was read\n"
+            "  fix: let nobody write it meanwhile; the same command again goes on from here\n"
         )
         assert set(slow.asked) <= prompts
         assert set(statuses(batch.output).values()) == {"ok"}

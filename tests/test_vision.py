@@ -827,7 +827,7 @@ def test_a_turn_of_pictures_alone(glm, cwd) -> None:
         ("prompt: a\nfiles: [pdf]", "request.yaml:2:9: files pdf: file_url takes a URL, not a local file"),
         (
             'messages: [{role: user, content: [{type: image, path: "a\\0b"}]}]',
-            "the request file names a path that holds a NUL",
+            "request.yaml:1:55: path holds a NUL",
         ),
         (
             "messages: [{role: user, content: [{type: video, url: mp4}]}]",

@@ -78,11 +78,14 @@ class Halt:
 
 
 def heed(halt: Halt, loop: asyncio.AbstractEventLoop, numbers: tuple[int, ...], came: list[int]) -> None:
-    """The first signal ends the sending, the second the waiting; `came` takes down which."""
+    """The first signal ends the sending, the second the waiting, or the first where that had begun.
+
+    `came` takes down which came.
+    """
 
     def note(number: int) -> None:
         came.append(number)
-        (halt.drain if len(came) == 1 else halt.abort)()
+        (halt.abort if halt.is_on else halt.drain)()
 
     for number in numbers:
         with suppress(RuntimeError):  # not the main thread

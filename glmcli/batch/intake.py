@@ -75,6 +75,7 @@ class Intake:
         self._shard = shard
         self._resumes = index.entries > 0
         self._identities = Identities(source.name, index, redact)
+        self._unasked: str | None = None  # what is wrong with a finished row that asks nothing any more
         self._given = 0
         self.skipped: Counter[str] = Counter()
         self.read = self.elsewhere = 0
@@ -99,27 +100,25 @@ class Intake:
         lack.refuse(self._source.name)
         unnamed = self._index.orphans() if self._resumes else 0
         if changed or unnamed:
-            self._resume.refuse_changed(changed + unnamed, unnamed=unnamed > 0)
+            self._resume.refuse_changed(changed + unnamed, unnamed=unnamed > 0, why=self._unasked)
         self._index.forget_occurrences()
         return rows
 
     def _is_changed(self, row: Row | BadRow) -> bool:
         """Whether the row is finished, and asks something else now, or nothing that can be asked."""
-        asked = self._asked(row)
+        try:
+            asked = None if isinstance(row, BadRow) else self._questions.digest(self._questions.request(row))
+            why = row.why if isinstance(row, BadRow) else None
+        except UsageError as error:
+            asked, why = None, f"{self._source.name}:{row.line}: {error.message}"
         if row.id:
             known = self._index.known(row.id)
-            return known is not None and known.state == states.OK and known.hash != asked
+            is_changed = known is not None and known.state == states.OK and known.hash != asked
+            self._unasked = self._unasked or (why if is_changed else None)
+            return is_changed
         if asked:
             self._index.see(self._identities.named(asked), row.line)
         return False
-
-    def _asked(self, row: Row | BadRow) -> str | None:
-        if isinstance(row, BadRow):
-            return None
-        try:
-            return self._questions.digest(self._questions.request(row))
-        except UsageError:
-            return None
 
     def take(self, row: Row | BadRow) -> Item | Invalid | None:
         """What is to be done with the next row of the input; None: it is done.

@@ -14,34 +14,29 @@ from glmcli.pricing import cost
 if TYPE_CHECKING:
     from glmcli.batch.attempt import Attempted
     from glmcli.batch.budget import Budget
-    from glmcli.batch.contact import Contact
     from glmcli.batch.halt import Halt
     from glmcli.batch.item import Item
     from glmcli.batch.retries import Retries
     from glmcli.batch.sides import Ends
+    from glmcli.batch.standbys import Standbys
     from glmcli.plan import Candidate, Plan
 
 _NOT_FOUND, _UNAUTHORIZED = 404, 401
 
 
 class Judge:
-    """Decides for one row after the other.
-
-    Attributes:
-        given_up: candidates whose key, balance or model is refused; no row is sent to them any more.
-    """
+    """Decides for one row after the other."""
 
     def __init__(  # noqa: PLR0913, PLR0917 - each is a side of it
-        self, plan: Plan, retries: Retries, writing: Ends, budget: Budget, contact: Contact, halt: Halt
+        self, plan: Plan, retries: Retries, writing: Ends, budget: Budget, standbys: Standbys, halt: Halt
     ) -> None:
         """Rows go to `retries` or `writing`, or are left where the run stops."""
         self._plan = plan
         self._retries = retries
         self._writing = writing
         self._budget = budget
-        self._contact = contact
+        self._standbys = standbys
         self._halt = halt
-        self.given_up: set[int] = set()
 
     def judge(self, item: Item, candidate: Candidate, result: Attempted, before: float) -> None:
         """This came of the row's last request, which was sent `before` seconds after its first.
@@ -53,16 +48,16 @@ class Judge:
         if error and not self._is_written(item, error):
             return
         if error is None:
-            self._contact.ended(None)
+            self._standbys.contacts[item.candidate].is_lost(None)
         self._write(item, candidate, result, before)
 
     def _is_written(self, item: Item, error: GlmError) -> bool:
         """Whether this is how the row has ended; if not, it is where it belongs."""
         if self._is_of_all(item, error):
-            self.given_up.add(item.candidate)
-            if not self._falls_back(item, error):
-                self._halt.stop(error)  # the row stays to be asked
-            return False
+            self._standbys.give_up(item.candidate, error)
+            if self._standbys.is_given_up(item.candidate):
+                self._falls_back(item, error)
+            return False  # where the run stops, the row stays to be asked
         if self._halt.is_on and not self._halt.rests and error.retry:
             return False  # the row stays to be asked
         if isinstance(error, NetworkError) and self._halt.is_late(time.monotonic()):
@@ -72,7 +67,7 @@ class Judge:
             item.retries += 1
             self._retries.add(item, wait)
             return False
-        return not self._falls_back(item, error) and not self._contact.ended(error)
+        return not self._falls_back(item, error) and not self._standbys.contacts[item.candidate].is_lost(error)
 
     def _is_of_all(self, item: Item, error: GlmError) -> bool:
         """Whether all other rows would be refused for the same reason: key, balance, model, address."""
@@ -93,10 +88,8 @@ class Judge:
         return wait
 
     def _falls_back(self, item: Item, error: GlmError) -> bool:
-        if not may_fall_back(error) or item.candidate + 1 >= len(self._plan.candidates):
+        if not may_fall_back(error) or not self._standbys.move(item):
             return False
-        item.candidate += 1
-        item.retries, item.resent = 0, False
         self._retries.add(item, 0.0)
         return True
 

@@ -40,8 +40,10 @@ class Resume(Record):
             return known.state == states.FINAL and known.hash == asked
         return not self.failed and known.state in (states.FINAL, states.FAILED)
 
-    def refuse_changed(self, changed: int, *, unnamed: bool = False) -> None:
+    def refuse_changed(self, changed: int, *, unnamed: bool = False, why: str | None = None) -> None:
         """Stop for so many answers to another request; `unnamed`: some are of rows without an id.
+
+        `why` says what is wrong with a row that asks nothing any more.
 
         Raises:
             UsageError: nobody said what becomes of them.
@@ -49,4 +51,4 @@ class Resume(Record):
         if self.changed:
             return
         rows = "a finished row answers" if changed == 1 else f"{changed} finished rows answer"
-        raise UsageError(f"{rows} another request than would be sent now", fix=_RESEND + _UNNAMED * unnamed)
+        raise UsageError(f"{rows} another request than would be sent now", why=why, fix=_RESEND + _UNNAMED * unnamed)

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from glmcli.batch.attempt import Rules, attempt
-from glmcli.batch.contact import Contact
 from glmcli.batch.halt import Halt
 from glmcli.batch.judge import Judge
 from glmcli.batch.retries import Retries
+from glmcli.batch.standbys import Standbys
 from glmcli.errors import BusyError, GlmError, Retry
 from glmcli.providers import dialect_of
 from glmcli.transport.lane import Lane, Route
@@ -51,7 +51,7 @@ class Runner:
 
     Attributes:
         halt: tells it to stop.
-        contact: what the last requests say of the provider.
+        standbys: who is asked.
     """
 
     def __init__(  # noqa: PLR0913 - each is a side of the run
@@ -90,8 +90,8 @@ class Runner:
         self._alarm: asyncio.Future[None] | None = None
         self.halt = Halt(plan, say, lambda: bool(self._flying))
         self._retries = Retries()
-        self.contact = Contact(self.halt, say, time.monotonic())
-        self._judge = Judge(plan, self._retries, writing, budget, self.contact, self.halt)
+        self.standbys = Standbys(plan, self.halt, say, time.monotonic())
+        self._judge = Judge(plan, self._retries, writing, budget, self.standbys, self.halt)
 
     @property
     def in_flight(self) -> int:
@@ -177,9 +177,7 @@ class Runner:
             return 0.0  # there was much to skip: look at the sockets first
         if item is None:
             return self._retries.delay(now)
-        while item.candidate in self._judge.given_up and item.candidate + 1 < len(self._gates):
-            item.candidate += 1
-        gate = self._gates[item.candidate]
+        gate = self._gates[self.standbys.settle(item).candidate]
         delay = self._budget.may_start(self._in_flight) or gate.may_start(now, item.tokens)
         if delay > 0 or self._is_ahead(item):
             self._held = item
@@ -239,20 +237,21 @@ class Runner:
         result = await attempt(candidate, lane, self._rules, self._redactor)
         idle.append(lane)
         now = time.monotonic()
-        error = result.error
+        error, contact = result.error, self.standbys.contacts[item.candidate]
         if error and _is_refused(error):
             item.refusals += 1
-            self._retries.add(item, gate.refused(now, ticket, error.retry or Retry.RATE, error.retry_after))
-            self.contact.refused(error, now)
+            wait = gate.refused(now, ticket, error.retry or Retry.RATE, error.retry_after)
+            contact.refused(error, now)
+            self._retries.add(item, 0.0 if self.standbys.is_given_up(item.candidate) else wait)
             return
         if error and error.retry:
             # One more sign that the provider may be down.
             gate.refused(now, ticket, Retry.NETWORK, error.retry_after)
-            self.contact.failed(error, now)
+            contact.failed(error, now)
         else:
             usage = result.reply.usage
             gate.ended(now, ticket, usage.total_tokens if usage else None)
-            self.contact.answered(now)
+            contact.answered(now)
         self._judge.judge(item, candidate, result, began - item.began)
 
     def _encoded(self, item: Item) -> Candidate:

@@ -183,7 +183,8 @@ class Driver:
                 self._held = item
                 break
             items.append(item)
-            item = self._moved(self._next()) if len(items) < most else None
+            following = self._next() if len(items) < most else None
+            item = following and self._returns.standbys.settle(following)
         return items
 
     def _is_ahead(self, item: Item) -> bool:
@@ -194,14 +195,7 @@ class Driver:
         """What was held, or what comes next."""
         item, self._held = self._held, None
         item = item if item and self._begun.may_go(item) else self._next()
-        return self._moved(item)
-
-    def _moved(self, item: Item | None) -> Item | None:
-        """The row, for a provider that was not given up, as long as there is one."""
-        given_up = self._returns.given_up
-        while item and item.candidate in given_up and item.candidate + 1 < len(self._gates):
-            item.candidate += 1
-        return item
+        return item and self._returns.standbys.settle(item)
 
     def _next(self) -> Item | None:
         if item := self._begun.next(time.monotonic()):

@@ -6,15 +6,16 @@ import time
 from typing import TYPE_CHECKING
 
 from glmcli.batch.amounts import plural
-from glmcli.batch.contact import Contact
+from glmcli.batch.standbys import Standbys
 from glmcli.engine import may_fall_back
-from glmcli.errors import BusyError, GlmError, NetworkError, Retry
+from glmcli.errors import BusyError, NetworkError, Retry
 from glmcli.outcome import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from glmcli.batch.budget import Budget
+    from glmcli.batch.contact import Contact
     from glmcli.batch.engines.begun import Begun, Out
     from glmcli.batch.engines.chunk import Ended, Left, Result
     from glmcli.batch.halt import Halt
@@ -30,7 +31,7 @@ class Returns:
 
     Attributes:
         refusals: requests that were refused.
-        given_up: candidates whose balance or model is refused; no row is sent to them any more.
+        standbys: who is asked.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - each is a side of it
@@ -49,27 +50,27 @@ class Returns:
         self._budget = budget
         self._halt = halt
         self._say = say
-        self._contact = Contact(halt, say, time.monotonic())
+        self.standbys = Standbys(plan, halt, say, time.monotonic())
         self.refusals = 0
-        self.given_up: set[int] = set()
 
     def take(self, out: Out, result: Result, now: float) -> None:
         """A chunk has come back."""
         out.grant.settle(result, now)
         self.refusals += result.refused.requests
         for ended in result.ended:
-            self._end(out.items[ended.number], ended, now)
-        moves = result.why is not None and self._gives_up(out.candidate, result.why)
-        if not moves and result.why:
-            self._halt.stop(result.why)
+            self._end(out.items[ended.number], ended, self.standbys.contacts[out.candidate], now)
+        if result.why:
+            self.standbys.give_up(out.candidate, result.why)
+        moves = self.standbys.is_given_up(out.candidate)
         for left in result.left:
             self._leave(out, left, moves=moves and left.blamed)
+        contact = self.standbys.contacts[out.candidate]
         if result.refused.requests:
-            self._contact.refused(BusyError("the request was refused", retry=Retry.RATE), now)
+            contact.refused(BusyError("the request was refused", retry=Retry.RATE), now)
         if result.refused.unreached:
-            self._contact.failed(result.refused.unreached, now)
+            contact.failed(result.refused.unreached, now)
 
-    def _end(self, item: Item, ended: Ended, now: float) -> None:
+    def _end(self, item: Item, ended: Ended, contact: Contact, now: float) -> None:
         """Write how the row ended, unless it was written before, or another provider may do better."""
         error = ended.outcome.error
         if item not in self._begun:
@@ -77,12 +78,12 @@ class Returns:
             return
         item.calls += ended.calls
         if error and error.retry:
-            self._contact.failed(error, now)
+            contact.failed(error, now)
         else:
-            self._contact.answered(now)
+            contact.answered(now)
         if error and may_fall_back(error) and self._falls_back(item):
             return
-        if self._contact.ended(error):
+        if contact.is_lost(error):
             self._begun.keep(item)  # it stays to be asked
             return
         self._write(item, ended.outcome.replace(attempts=item.calls))
@@ -124,18 +125,8 @@ class Returns:
         error = NetworkError(f"lost {_LOSSES + 1} times with its worker: {why}", retry=Retry.NETWORK, sent=True)
         self._write(item, Outcome(candidate.provider.name, candidate.model, error=error, attempts=item.calls))
 
-    def _gives_up(self, candidate: int, why: GlmError) -> bool:
-        """Whether this holds of all rows that go there, and another provider takes them."""
-        is_of_all = may_fall_back(why) and not isinstance(why, BusyError | NetworkError)
-        if is_of_all and candidate + 1 < len(self._plan.candidates):
-            self.given_up.add(candidate)
-            return True
-        return False
-
     def _falls_back(self, item: Item) -> bool:
-        if item.candidate + 1 >= len(self._plan.candidates):
+        if not self.standbys.move(item):
             return False
-        item.candidate += 1
-        item.retries, item.resent = 0, False
         self._begun.wait(item)
         return True

@@ -146,7 +146,9 @@ class _Worker:
             if (item := self._items[each.number])
         )
         seconds = time.monotonic() - self._began
-        refused = self._gate.learnt().replace(unreached=_clean(self._runner.contact.unreached, self._redactor))
+        refused = self._gate.learnt().replace(
+            unreached=_clean(self._runner.standbys.contacts[0].unreached, self._redactor)
+        )
         return Result(tuple(self._ended), left, refused, seconds, _clean(self._runner.halt.why, self._redactor))
 
 

@@ -37,7 +37,7 @@ class Steady:
         for size, before in zip(self._sizes[:], self._sums[:], strict=True):
             piece = _exactly(fd, size, at)
             if crc32(piece) != before:
-                raise UsageError(f"{self._name} was changed while it was read", fix="run it again")
+                raise UsageError(f"{self._name} was changed while it was read", fix="let nobody write it meanwhile")
             at += size
             yield piece
         while not self._ended and (piece := os.pread(fd, PIECE, at)):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from glmcli import settings
 from glmcli.batch import shard as shards
+from glmcli.batch.amounts import plural
 from glmcli.batch.ledger import Ledger
 from glmcli.batch.options import BatchOptions
 from glmcli.batch.outputs import beside_of, load
@@ -180,7 +181,7 @@ def open_ledger(app: App, job: Job, index: Index, stack: ExitStack) -> Ledger | 
     if ledger.torn:
         app.terminal.note(f"{path}: {ledger.torn} bytes of a torn line were moved to {path}.torn")
     if lines:
-        app.terminal.note(f"{path}: going on after {index.entries} rows")
+        app.terminal.note(f"{path}: going on after {plural(index.entries, 'row')}")
     return ledger
 
 

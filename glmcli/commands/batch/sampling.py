@@ -146,8 +146,7 @@ class _Sample:
         if entries:
             self._said.show(entries, self._estimate(entries))
         if asked.signal is not None:
-            if entries:
-                self._said.end(None)
+            self._said.end(None)
             raise Interrupted(asked.signal)
         if asked.why:
             raise asked.why
