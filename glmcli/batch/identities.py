@@ -68,4 +68,5 @@ class Identities:
 
     def _is_taken(self, identity: str, line: int) -> bool:
         """Whether a row on another line is called so; if not, this one is from now on."""
-        return self._index.see(identity, line) not in (None, line)
+        known = self._index.line_of(identity)  # as a rule: the input was read before
+        return (self._index.see(identity, line) if known is None else known) not in (None, line)

@@ -72,11 +72,13 @@ class Index:
 
     def see(self, identity: str, line: int) -> int | None:
         """Note a row of the input; the line of the row that has this id already, or None."""
-        key = _key(identity)
-        if found := self._run("SELECT line FROM input WHERE key = ?", (key,)).fetchone():
-            return int(found[0])
-        self._run("INSERT INTO input VALUES (?, ?)", (key, line))
-        return None
+        noted = self._run("INSERT OR IGNORE INTO input VALUES (?, ?)", (_key(identity), line))
+        return None if noted.rowcount else self.line_of(identity)
+
+    def line_of(self, identity: str) -> int | None:
+        """The line of the row of the input that has this id, or None."""
+        found = self._run("SELECT line FROM input WHERE key = ?", (_key(identity),)).fetchone()
+        return int(found[0]) if found else None
 
     def sees(self, identity: str) -> bool:
         """Whether the input has a row of this id."""
