@@ -66,6 +66,8 @@ class Lack:
 
     def see(self, row: Row) -> None:
         """Another row."""
+        if self._asks and not self._wanted.open:
+            return
         self._asks = self._asks or row.body is not None or row.text is not None or _asks(said(row))
         if self._missing is None:
             self._missing = frozenset(self._wanted.missing_of(row))
