@@ -18,6 +18,7 @@ import signal
 import subprocess
 import threading
 import time
+from collections import Counter
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -543,6 +544,19 @@ def test_B25_the_order_of_rows(glm, cwd) -> None:
         assert {entry["id"]: entry["line"] for entry in entries(batch.output)} == {
             f"r{number}": number + 1 for number in range(60)
         }
+
+
+def test_B25_no_answer_waits_for_its_turn(batch, home, cwd) -> None:
+    """Of an ordered run that is killed only the row in flight is asked again."""
+    batch.fleet.says = lambda body: Said(hangs=True) if prompt_of(body) == "question 0" else None
+    batch.write(rows(20))
+    with running(home, cwd, *batch.arguments("--ordered", "-j", "4"), env=KEY) as process:
+        wait_for(lambda: sum(batch.fleet.answers.values()) == 19 and len(by_id(batch.output)) == 19)
+        process.kill()
+    batch.fleet.says = lambda _body: None
+    assert batch.run("--ordered").code == 0
+    assert [entry["id"] for entry in entries(batch.output)] == [f"r{number}" for number in range(20)]
+    assert Counter(batch.fleet.asked) == {"question 0": 2} | {f"question {number}": 1 for number in range(1, 20)}
 
 
 def test_B26_a_row_that_was_cut(batch) -> None:

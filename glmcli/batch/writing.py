@@ -41,7 +41,8 @@ class Writing:
         counts: lines written by this run, by state (glmcli.batch.index).
         tokens: what the providers have counted in this run; None where none did.
         costs: what this run has cost, by currency and day of the price list.
-        next: the number of the row whose line comes next, where the order is that of the input.
+        ordered: lines are written in the order of the input.
+        next: the number of the row whose line comes next, where that is so.
         failure: why nothing can be written any more.
     """
 
@@ -59,7 +60,7 @@ class Writing:
         self._out = out
         self._index = index
         self._redactor = redactor
-        self._ordered = ordered
+        self.ordered = ordered
         self._keep_partial = keep_partial
         self._max_failures = max_failures
         self._early: dict[int, Entry] = {}
@@ -106,7 +107,7 @@ class Writing:
         self._add(row.number, entry)
 
     def _add(self, number: int, entry: Entry) -> None:
-        if not self._ordered:
+        if not self.ordered:
             self._write(entry)
             return
         self._early[number] = entry

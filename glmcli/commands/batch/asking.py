@@ -14,7 +14,7 @@ from glmcli.batch.budget import Budget
 from glmcli.batch.gates.gate import Gate
 from glmcli.batch.halt import heed
 from glmcli.batch.intake import Intake
-from glmcli.batch.outputs import spent
+from glmcli.batch.outputs import Printed, spent
 from glmcli.batch.resume import Resume
 from glmcli.batch.runner import Runner
 from glmcli.batch.ticker import Ticker
@@ -72,7 +72,9 @@ def writing_of(app: App, job: Job, index: Index, out: Lines) -> Writing:
     """What makes lines of how rows end."""
     own, redactor = job.own, app.terminal.redactor
     keep_partial = job.options.keep_partial
-    return Writing(out, index, redactor, ordered=own.ordered, keep_partial=keep_partial, max_failures=own.max_failures)
+    # A file is brought into order when the run ends: an answer that waits for its turn would be lost in a crash.
+    ordered = own.ordered and isinstance(out, Printed)
+    return Writing(out, index, redactor, ordered=ordered, keep_partial=keep_partial, max_failures=own.max_failures)
 
 
 def budget_of(job: Job, ledger: Ledger | None) -> Budget:
@@ -131,7 +133,7 @@ def _runner(
     limits = settings.limits(options)
     plan = Plan(job.candidates, app.started, limits, exact=options.exact, allow_empty=options.allow_empty)
     gates = tuple(_gate(job, each.provider, jobs) for each in job.candidates)
-    window = max(_AHEAD * jobs, 256) if own.ordered else None
+    window = max(_AHEAD * jobs, 256) if writing.ordered else None
     say = app.terminal.note
     if engine:
         from glmcli.batch.engines.driver import Driver

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from glmcli.batch.options import BatchOptions
 
 
-def settle(ledger: Ledger, index: Index, own: BatchOptions, *, is_whole: bool) -> None:
-    """Leave one line a row; if the whole input was seen, none for rows that it no longer has.
+def settle(app: App, ledger: Ledger, index: Index, own: BatchOptions, *, is_whole: bool) -> None:
+    """Leave one line a row, in the order that was asked for; of a whole input none for rows that it no longer has.
 
     Raises:
         OutputError: the lines do not reach the disk.
@@ -30,8 +30,11 @@ def settle(ledger: Ledger, index: Index, own: BatchOptions, *, is_whole: bool) -
         if own.redo_changed:
             index.forget_orphans()
     if ledger.count > index.entries or own.ordered:
-        with suppress(OSError):  # without it the file is longer, and as good
+        try:
             compact(ledger, index, ordered=own.ordered)
+        except OSError as error:  # the file is longer than it need be, and holds the same
+            if own.ordered:
+                app.terminal.note(f"{ledger.path} stays in the order in which rows ended: {error.strerror}")
 
 
 def export(app: App, own: BatchOptions, ledger: Ledger) -> None:

@@ -49,7 +49,7 @@ def fetch(app: App, given: Mapping[str, Any]) -> None:
         keep = options.keep_partial
         writing = Writing(ledger, index, redactor, ordered=False, keep_partial=keep, max_failures=None)
         collection.collect(ledger, index, writing)
-        ending.settle(ledger, index, BatchOptions(), is_whole=False)
+        ending.settle(app, ledger, index, BatchOptions(), is_whole=False)
         ending.sum_up(app, ledger)
         if collection.failure:
             raise collection.failure

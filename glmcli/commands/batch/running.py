@@ -113,7 +113,7 @@ class _Run:
         if self._ledger:
             is_whole = not pending and asked.signal is None
             is_known = is_whole and self._job.source.rereadable  # a pipe that broke looks like one that ended
-            ending.settle(self._ledger, self._index, self._job.own, is_whole=is_known)
+            ending.settle(self._app, self._ledger, self._index, self._job.own, is_whole=is_known)
             self._index.close()  # what counts the lines next takes as much memory
             ending.export(self._app, self._job.own, self._ledger)
             ending.sum_up(self._app, self._ledger)

@@ -141,7 +141,7 @@ class _Sample:
         budget = budget_of(self._job, self._ledger)
         asked = ask(self._app, self._job, _Few(items), writing, standing=standing, budget=budget)
         if self._ledger:
-            ending.settle(self._ledger, self._index, self._job.own, is_whole=False)
+            ending.settle(self._app, self._ledger, self._index, self._job.own, is_whole=False)
         entries = sorted(noted.entries, key=lambda entry: int(entry["line"]))
         if entries:
             self._said.show(entries, self._estimate(entries))
