@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
-from glmcli.errors import GlmError, IncompleteError, ProtocolError, Retry
+from glmcli.errors import GlmError, IncompleteError, NetworkError, ProtocolError, Retry
 from glmcli.patience import pause, sleep
 from glmcli.providers import dialect_of
 from glmcli.providers.json_text import decode
@@ -97,8 +97,16 @@ class Calls:
         return named(error, self.provider, self._terminal.redactor)
 
     def sleep(self, seconds: float) -> None:
-        """Wait, but not beyond the deadline; what is asked next says that it has passed."""
-        sleep(min(seconds, self._plan.deadline - time.monotonic()), self._tick)
+        """Wait, but not beyond the deadline.
+
+        Raises:
+            NetworkError: it has passed.
+        """
+        left = self._plan.deadline - time.monotonic()
+        sleep(min(seconds, left), self._tick)
+        if seconds >= left:
+            limit = self._plan.limits.deadline or 0.0
+            raise self.told(NetworkError(message=f"the deadline of {limit:g} s has passed"))
 
     def _read(self, call: HttpCall, what: str) -> Any:  # noqa: ANN401 - any JSON may come
         body = bytearray()
