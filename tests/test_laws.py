@@ -228,6 +228,23 @@ def test_deep_json_is_refused_and_no_bug(depth, shape) -> None:
         assert from_body(400, {}, text.encode(), PROVIDERS["zai"], 0.0).exit_code == 2
 
 
+def test_wide_json_is_not_deep() -> None:
+    events = [
+        {"extra": [[]] * 1_000, "choices": [{"index": 0, "delta": {"content": "hi"}}]},
+        {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]},
+    ]
+    reply, error = read(PROVIDERS["zai"], "", [f"data: {json.dumps(event)}\n\n".encode() for event in events])
+    assert (reply.answer, reply.finish_reason, error) == ("hi", "stop", None)
+
+
+def test_a_second_choice_is_nobodys() -> None:
+    said = [{"index": index, "message": {"content": text}, "finish_reason": "stop"} for index, text in enumerate("ab")]
+    reply, error = read(
+        PROVIDERS["dashscope"], "application/json", [json.dumps({"output": {"choices": said}}).encode()]
+    )
+    assert (reply.answer, error) == ("a", None)
+
+
 # --- text ---
 
 TEXTS = st.text(st.characters(codec=None), max_size=40)  # lone halves of characters included
