@@ -80,10 +80,6 @@ class Index:
         found = self._run("SELECT line FROM input WHERE key = ?", (_key(identity),)).fetchone()
         return int(found[0]) if found else None
 
-    def sees(self, identity: str) -> bool:
-        """Whether the input has a row of this id."""
-        return self._run("SELECT 1 FROM input WHERE key = ?", (_key(identity),)).fetchone() is not None
-
     def occurrence(self, digest: str) -> int:
         """How often this has been asked, this time included."""
         sql = "INSERT INTO asked VALUES (?, 1) ON CONFLICT DO UPDATE SET times = times + 1 RETURNING times"
