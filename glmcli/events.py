@@ -14,7 +14,7 @@ from glmcli.errors import BusyError, FilteredError, GlmError, IncompleteError, P
 from glmcli.record import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 # Bytes, in UTF-8, of answer, reasoning and tool calls together. The largest model writes 131,072 tokens; a server that
 # repeats one chunk for ever must end somewhere.
@@ -75,6 +75,35 @@ class Done(Record):
 
 
 Event = Reasoning | Answer | ToolCallPart | Usage | Finish | RequestId | Damaged | Done
+
+
+def joined(events: Iterable[Event]) -> list[Event]:
+    """The same with adjoining pieces of text as one; what stands for itself, wherever it is, parts no text."""
+    out: list[Event] = []
+    kind: type[Reasoning | Answer] | None = None
+    texts: list[str] = []
+    for event in events:
+        if isinstance(event, Reasoning | Answer):
+            if texts and kind is not type(event):
+                out.append(_text_event(kind, texts))
+                texts = []
+            kind = type(event)
+            texts.append(event.text)
+        elif isinstance(event, RequestId | Usage):
+            if event not in out[-1:]:
+                out.append(event)
+        else:
+            if texts:
+                out.append(_text_event(kind, texts))
+                texts = []
+            out.append(event)
+    return [*out, _text_event(kind, texts)] if texts else out
+
+
+def _text_event(kind: type[Reasoning | Answer] | None, texts: list[str]) -> Event:
+    assert kind is not None  # noqa: S101 - there are no texts without a kind
+    return kind(texts[0] if len(texts) == 1 else "".join(texts))
+
 
 Ending = Literal["complete", "tools", "length", "context", "filter", "server"]
 

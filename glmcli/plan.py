@@ -8,20 +8,10 @@ from glmcli.record import Record
 
 if TYPE_CHECKING:
     from glmcli.chat import Request
-    from glmcli.providers.dialect import HttpCall
+    from glmcli.http.call import HttpCall
+    from glmcli.http.proxies import Proxy
+    from glmcli.http.timeouts import Limits
     from glmcli.providers.row import Provider
-    from glmcli.proxies import Proxy
-
-
-class Limits(Record):
-    """How long and how often. Units: seconds; None is for ever."""
-
-    retries: int
-    retry_max_time: float
-    connect: float
-    first: float
-    idle: float
-    deadline: float | None
 
 
 class Candidate(Record):

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from glmcli import checks, choice
 from glmcli.chat import Function, Message, Request
 from glmcli.errors import UsageError
+from glmcli.http.proxies import choose as choose_proxy
+from glmcli.http.timeouts import Limits
 from glmcli.keys import KeyRing, has_key, key_name
-from glmcli.plan import Candidate, Limits
+from glmcli.plan import Candidate
 from glmcli.providers import dialect_of
-from glmcli.proxies import choose as choose_proxy
 from glmcli.record import Record
 from glmcli.secrets import Key, Redactor
 from glmcli.urls import base_url, place
@@ -20,10 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from glmcli.config import Config
+    from glmcli.http.call import HttpCall
+    from glmcli.http.proxies import Proxy
     from glmcli.options import Options
-    from glmcli.providers.dialect import HttpCall
     from glmcli.providers.row import Provider
-    from glmcli.proxies import Proxy
     from glmcli.terminal import Terminal
     from glmcli.urls import Place
 

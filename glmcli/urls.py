@@ -6,7 +6,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from glmcli.errors import UsageError
-from glmcli.proxies import is_loopback
+from glmcli.http.proxies import is_loopback
 
 _PORTS = {"http": 80, "https": 443}
 _LONGEST_LABEL = 63  # characters; RFC 1035 section 2.3.4

@@ -5,20 +5,19 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from glmcli.engine import may_fall_back
+from glmcli.engine.retry import may_fall_back, pause
 from glmcli.errors import CredentialsError, GlmError, NetworkError, QuotaError
 from glmcli.outcome import Outcome
-from glmcli.patience import pause
 from glmcli.pricing import cost
 
 if TYPE_CHECKING:
-    from glmcli.batch.attempt import Attempted
     from glmcli.batch.budget import Budget
     from glmcli.batch.halt import Halt
     from glmcli.batch.item import Item
     from glmcli.batch.retries import Retries
     from glmcli.batch.sides import Ends
     from glmcli.batch.standbys import Standbys
+    from glmcli.engine.attempt import Attempted
     from glmcli.plan import Candidate, Plan
 
 _NOT_FOUND, _UNAUTHORIZED = 404, 401
@@ -38,8 +37,8 @@ class Judge:
         self._standbys = standbys
         self._halt = halt
 
-    def judge(self, item: Item, candidate: Candidate, result: Attempted, before: float) -> None:
-        """This came of the row's last request, which was sent `before` seconds after its first.
+    def judge(self, item: Item, candidate: Candidate, result: Attempted) -> None:
+        """This came of the row's last request.
 
         Raises:
             OutputError: the line cannot be written.
@@ -49,7 +48,7 @@ class Judge:
             return
         if error is None:
             self._standbys.contacts[item.candidate].is_lost(None)
-        self._write(item, candidate, result, before)
+        self._write(item, candidate, result)
 
     def _is_written(self, item: Item, error: GlmError) -> bool:
         """Whether this is how the row has ended; if not, it is where it belongs."""
@@ -93,11 +92,11 @@ class Judge:
         self._retries.add(item, 0.0)
         return True
 
-    def _write(self, item: Item, candidate: Candidate, result: Attempted, before: float) -> None:
+    def _write(self, item: Item, candidate: Candidate, result: Attempted) -> None:
         reply = result.reply
         paid = None if candidate.request.server_tools else cost(candidate.provider, candidate.model, reply.usage)
         first_event, first_answer = (
-            None if moment is None else moment + before for moment in (result.first_event, result.first_answer)
+            None if moment is None else moment - item.began for moment in (result.first_event, result.first_answer)
         )
         timing = {"first_event": first_event, "first_answer": first_answer, "total": time.monotonic() - item.began}
         name, model = candidate.provider.name, candidate.model

@@ -12,14 +12,14 @@ from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
-from glmcli.batch.attempt import Rules, attempt
 from glmcli.batch.halt import Halt
 from glmcli.batch.judge import Judge
 from glmcli.batch.retries import Retries
 from glmcli.batch.standbys import Standbys
+from glmcli.engine.attempt import Attempt
 from glmcli.errors import BusyError, GlmError, Retry
+from glmcli.http.bulk import Pool, Route
 from glmcli.providers import dialect_of
-from glmcli.transport.lane import Lane, Route
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,9 +28,10 @@ if TYPE_CHECKING:
     from glmcli.batch.gates.ticket import Ticket
     from glmcli.batch.item import Item
     from glmcli.batch.sides import Ends, Rows, Turnstile
+    from glmcli.http.bulk import Connection, SocksConnection
+    from glmcli.http.tls import Tls
     from glmcli.plan import Candidate, Plan
     from glmcli.secrets import Redactor
-    from glmcli.tls import Tls
 
 _REFUSED = (Retry.RATE, Retry.IN_FLIGHT, Retry.MINUTE, Retry.OVERLOAD)
 _LOOK = 0.1  # seconds between two looks at how it goes on
@@ -80,9 +81,8 @@ class Runner:
         self._redactor = redactor
         self._window = window
         self._watch = watch
-        self._rules = Rules(plan.limits, plan.deadline, plan.exact, plan.allow_empty)
-        self._idle: tuple[deque[Lane], ...] = tuple(deque() for _ in plan.candidates)
-        self._routes = tuple(Route.to(urlsplit(each.call.url), each.proxy, tls) for each in plan.candidates)
+        self._pools = tuple(Pool(Route.to(urlsplit(each.call.url), each.proxy, tls)) for each in plan.candidates)
+        self._idle: tuple[deque[Connection | SocksConnection], ...] = tuple(deque() for _ in plan.candidates)
         self._held: Item | None = None
         self._flying: set[asyncio.Task[None]] = set()
         self._in_flight = 0
@@ -132,11 +132,15 @@ class Runner:
                 if failure := self._writing.failure or self._failure:
                     raise failure
         finally:
-            for task in self._flying:
-                task.cancel()
-            for lanes in self._idle:
-                for lane in lanes:
-                    lane.close()
+            await self._hang_up()
+
+    async def _hang_up(self) -> None:
+        for task in self._flying:
+            task.cancel()
+        await asyncio.gather(*self._flying, return_exceptions=True)
+        for connections in self._idle:
+            for connection in connections:
+                await connection.close()
 
     def _is_over(self) -> bool:
         nothing_left = not (self._flying or self._held or self._retries) and self._feed.is_over
@@ -232,10 +236,13 @@ class Runner:
     async def _send(self, item: Item, gate: Turnstile, ticket: Ticket) -> None:
         candidate = self._encoded(item)
         idle = self._idle[item.candidate]
-        lane = idle.pop() if idle else Lane(self._routes[item.candidate])
-        began = time.monotonic()
-        result = await attempt(candidate, lane, self._rules, self._redactor)
-        idle.append(lane)
+        connection = idle.popleft() if idle else self._pools[item.candidate].connection()
+        attempt = Attempt(candidate, self._plan, self._redactor)
+        try:
+            await connection.send(candidate.call, attempt)
+        finally:
+            idle.append(connection)
+        result = attempt.result()
         now = time.monotonic()
         error, contact = result.error, self.standbys.contacts[item.candidate]
         if error and _is_refused(error):
@@ -252,7 +259,7 @@ class Runner:
             usage = result.reply.usage
             gate.ended(now, ticket, usage.total_tokens if usage else None)
             contact.answered(now)
-        self._judge.judge(item, candidate, result, began - item.began)
+        self._judge.judge(item, candidate, result)
 
     def _encoded(self, item: Item) -> Candidate:
         """What goes out: the provider and key of the plan, and the row's own words."""

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from glmcli.batch.contact import Contact
-from glmcli.engine import may_fall_back
+from glmcli.engine.retry import may_fall_back
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -287,12 +287,12 @@ class _Question:
     def _run(self, candidates: tuple[Candidate, ...], keep: Writer, toolbox: Toolbox | None) -> Outcome:
         tls = None
         if any(candidate.call.url.startswith("https:") for candidate in candidates):
-            from glmcli.tls import Tls
+            from glmcli.http.tls import Tls
 
             tls = Tls(self._app.environment)
         # The HTTP library is imported while the certificates load, and before a file is begun: a signal would leave it.
         from glmcli.commands.writers import writers
-        from glmcli.engine import Engine
+        from glmcli.engine.ask import Engine
 
         out = self._destination()
         with unless_broken(out):
@@ -311,7 +311,7 @@ class _Question:
             engine = Engine(plan, writer, self._terminal.redactor, tls, tick)
             if toolbox is None or self.options.plan:
                 return _asked(engine.ask)
-            from glmcli.converse import Conversation
+            from glmcli.engine.tool_loop import Conversation
             from glmcli.tools.approval import Approvals
 
             approvals = Approvals(self._terminal, everything=self.options.yes, named=self.options.approve)

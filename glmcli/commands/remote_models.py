@@ -9,11 +9,11 @@ from glmcli import compare as compared
 from glmcli import settings
 from glmcli.commands import caller
 from glmcli.commands.models import OF_REMOTE, print_json
+from glmcli.engine.api_calls import Calls, Remote
 from glmcli.keys import KeyRing
 from glmcli.options import Options
 from glmcli.plan import Plan
 from glmcli.providers import dialect_of
-from glmcli.remote import Calls, Remote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,7 +64,7 @@ def _asked(app: App, given: Mapping[str, Any], config: Config, stack: ExitStack)
     reached = resolver.alone(lambda row: dialect_of(row).ask_models(row, 1), "models")
     tls = None
     if reached.call.url.startswith("https:"):
-        from glmcli.tls import Tls
+        from glmcli.http.tls import Tls
 
         tls = Tls(app.environment)
     plan = Plan(candidates=(), limits=settings.limits(options), started=app.started)

@@ -14,11 +14,14 @@ if TYPE_CHECKING:
 
 
 class JsonLines:
-    """One event a line; the last line is `end`."""
+    """One event a line, those that came together in one write; the last line is `end`."""
+
+    wants_deltas = True
 
     def __init__(self, out: Destination) -> None:
         """Write to this destination."""
         self._out = out
+        self._lines: list[str] = []
 
     def start(self, provider: str, model: str) -> None:
         """An attempt begins."""
@@ -28,11 +31,17 @@ class JsonLines:
         """Reasoning and answer as they come; calls are told when they are whole, usage at the end."""
         match event:
             case Reasoning(text):
-                self._write({"type": "reasoning", "text": text})
+                self._lines.append(line({"type": "reasoning", "text": text}))
             case Answer(text):
-                self._write({"type": "answer", "text": text})
+                self._lines.append(line({"type": "answer", "text": text}))
             case _:
                 pass
+
+    def flush(self) -> None:
+        """Write the lines that wait."""
+        text = "".join(self._lines)
+        self._lines.clear()
+        self._out.write(text)
 
     def tool_call(self, call: ToolCall) -> None:
         """A whole call."""
@@ -63,4 +72,5 @@ class JsonLines:
             self._out.commit()
 
     def _write(self, value: dict[str, Any]) -> None:
-        self._out.write(line(value))
+        self._lines.append(line(value))
+        self.flush()

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from glmcli.terminal import Stream
 
 _TEXTS = ("reasoning", "answer", "partial")
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
 _PLACES = 3  # decimals of a second
 
 
@@ -66,7 +67,7 @@ def error_object(error: GlmError) -> dict[str, Any]:
 
 def line(value: dict[str, Any]) -> str:
     """One line of JSON."""
-    return json.dumps(value, ensure_ascii=False) + "\n"
+    return _ENCODER.encode(value) + "\n"
 
 
 class JsonReply(Silent):

@@ -13,7 +13,16 @@ if TYPE_CHECKING:
 
 
 class Writer(Protocol):
-    """Told of every attempt, every event, and the end."""
+    """Told of every attempt, every event, and the end.
+
+    Attributes:
+        wants_deltas: it is told of each delta, not only of the text that came together.
+    """
+
+    @property
+    def wants_deltas(self) -> bool:
+        """Whether it is."""
+        ...
 
     def start(self, provider: str, model: str) -> None:
         """An attempt begins."""
@@ -21,6 +30,10 @@ class Writer(Protocol):
 
     def event(self, event: Event) -> None:
         """A piece of the reply came."""
+        ...
+
+    def flush(self) -> None:
+        """That was all that came together: nothing of it may wait any longer."""
         ...
 
     def tool_call(self, call: ToolCall) -> None:
@@ -43,10 +56,15 @@ class Writer(Protocol):
 class Silent:
     """Writes nothing: what a writer is that has no interest in some of the calls."""
 
+    wants_deltas = False
+
     def start(self, provider: str, model: str) -> None:
         """Nothing."""
 
     def event(self, event: Event) -> None:
+        """Nothing."""
+
+    def flush(self) -> None:
         """Nothing."""
 
     def tool_call(self, call: ToolCall) -> None:
@@ -68,6 +86,7 @@ class Together:
     def __init__(self, writers: Iterable[Writer]) -> None:
         """Order matters where two of them share a stream."""
         self._writers = tuple(writers)
+        self.wants_deltas = any(writer.wants_deltas for writer in self._writers)
         self.ended: set[type[Writer]] = set()
 
     def start(self, provider: str, model: str) -> None:
@@ -79,6 +98,11 @@ class Together:
         """A piece of the reply came."""
         for writer in self._writers:
             writer.event(event)
+
+    def flush(self) -> None:
+        """That was all that came together."""
+        for writer in self._writers:
+            writer.flush()
 
     def tool_call(self, call: ToolCall) -> None:
         """The model called a tool."""

@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from glmcli.errors import ProtocolError
+from glmcli.http.call import HttpCall
 from glmcli.providers.decoder import count, items, mapping
-from glmcli.providers.dialect import HttpCall, headers, headers_to_list
+from glmcli.providers.dialect import headers, headers_to_list
 from glmcli.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from glmcli.http.call import Content
     from glmcli.providers.batch_form import BatchForm
-    from glmcli.providers.dialect import Content
     from glmcli.providers.row import Provider
 
 ENDED = frozenset(("completed", "failed", "expired", "cancelled"))

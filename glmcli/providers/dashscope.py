@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from glmcli.events import Answer, Event, Finish, Reasoning, RequestId, Usage
+from glmcli.http.call import HttpCall
 from glmcli.providers import fields
 from glmcli.providers.decoder import Chunk, JsonDecoder, count, finish, items, mapping, text_of, tool_calls
-from glmcli.providers.dialect import HttpCall, Listing, headers, headers_to_list
+from glmcli.providers.dialect import Listing, headers, headers_to_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from glmcli.errors import ProtocolError
 from glmcli.events import Damaged, Done, Event, ToolCallPart
-from glmcli.providers.json_text import decode, decode_all, encode
+from glmcli.http.json_body import encode
+from glmcli.providers.json_text import decode, decode_all
 from glmcli.providers.refusals import Fault, fault_in, find_fault, html_page, is_html, refusal
 from glmcli.providers.text_filter import TextFilter
 

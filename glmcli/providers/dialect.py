@@ -5,58 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from glmcli import __version__
-from glmcli.providers.json_text import encode
+from glmcli.http.call import HttpCall
 from glmcli.record import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from glmcli.chat import Request
     from glmcli.events import Event
     from glmcli.providers.row import Provider
-    from glmcli.secrets import Key
     from glmcli.sse import Frame
-
-
-class Content(Protocol):
-    """Bytes whose length is known and that come a little at a time, any number of times."""
-
-    def __len__(self) -> int:
-        """Bytes on the wire."""
-        ...
-
-    def __iter__(self) -> Iterator[bytes]:
-        """The bytes."""
-        ...
-
-
-class HttpCall(Record):
-    """One HTTP request as a value, so that --dry-run can print what would be sent.
-
-    Shape: `headers` in the order sent, without Authorization, which the transport makes of `key`; `body` is JSON, where
-    `has_data` with a Media in the place of each data URL, or None where there is none; `upload` takes its place where
-    what is sent is no JSON.
-    """
-
-    url: str
-    headers: tuple[tuple[str, str], ...]
-    body: Mapping[str, Any] | None
-    key: Key | None = None
-    method: str = "POST"
-    has_data: bool = False
-    upload: Content | None = None
-
-    def content(self) -> bytes | Content:
-        """The bytes of the body; where they are many, as something that yields them, any number of times."""
-        if self.upload is not None:
-            return self.upload
-        if self.body is None:
-            return b""
-        if self.has_data:
-            from glmcli.providers.media_body import Body
-
-            return Body(self.body)
-        return encode(self.body).encode()
 
 
 class Listed(Record):

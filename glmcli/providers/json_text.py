@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from glmcli.errors import ProtocolError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
 
 def _refuse(constant: str) -> NoReturn:
@@ -84,8 +84,3 @@ def _past_blanks(text: str, start: int) -> int:
     while start < len(text) and text[start] in " \t\r\n":
         start += 1
     return start
-
-
-def encode(value: Any, other: Callable[[Any], str] | None = None) -> str:  # noqa: ANN401 - any JSON value
-    """Compact JSON; characters stand as they are. `other` gives the text for what is no JSON value."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=other)

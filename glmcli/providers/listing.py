@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from glmcli.errors import ProtocolError
+from glmcli.http.json_body import encode
 from glmcli.providers.decoder import mapping
 from glmcli.providers.dialect import Listed
-from glmcli.providers.json_text import encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

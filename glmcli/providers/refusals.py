@@ -6,10 +6,11 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from glmcli.errors import CredentialsError, GlmError, ProtocolError, QuotaError
+from glmcli.http.json_body import encode
+from glmcli.http.retry_after import retry_after
 from glmcli.providers.codes import BY_STATUS, BY_TYPE, UNKNOWN_FAILURE, UNKNOWN_REFUSAL, UNKNOWN_SERVER_ERROR
-from glmcli.providers.json_text import decode, encode
+from glmcli.providers.json_text import decode
 from glmcli.record import Record
-from glmcli.waiting import retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,8 +12,8 @@ from glmcli.record import Record
 if TYPE_CHECKING:
     from glmcli.chat import Request
     from glmcli.errors import GlmError, Retry
+    from glmcli.http.timeouts import Limits
     from glmcli.outcome import Outcome
-    from glmcli.plan import Limits
     from glmcli.providers.row import Provider
 
 

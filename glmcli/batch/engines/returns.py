@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from glmcli.batch.amounts import plural
 from glmcli.batch.standbys import Standbys
-from glmcli.engine import may_fall_back
+from glmcli.engine.retry import may_fall_back
 from glmcli.errors import BusyError, NetworkError, Retry
 from glmcli.outcome import Outcome
 

@@ -21,16 +21,16 @@ from glmcli.batch.item import Item
 from glmcli.batch.row import Row
 from glmcli.batch.runner import Runner
 from glmcli.errors import CredentialsError, GlmError
+from glmcli.http import event_loop
+from glmcli.http.proxies import choose as choose_proxy
+from glmcli.http.tls import Tls
 from glmcli.keys import KeyRing, key_name
 from glmcli.plan import Candidate, Plan
 from glmcli.providers import dialect_of
-from glmcli.proxies import choose as choose_proxy
 from glmcli.record import Record
 from glmcli.secrets import VARIABLES, Redactor
 from glmcli.settings import refuse_plain_http
 from glmcli.stdin import Stdin
-from glmcli.tls import Tls
-from glmcli.transport import aside
 from glmcli.urls import place
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def work(chunk: Chunk, share: Share) -> Result:
             error.fix = f"{key_name(chunk.provider, os.environ)} in the environment of every worker"
         return Result((), tuple(_left(each, each, 0) for each in chunk.rows), Refused(), 0.0, _clean(error, redactor))
     worker = _Worker(chunk, share, candidate, tls, redactor, began)
-    aside.run(worker.run())
+    event_loop.run(worker.run())
     return worker.result()
 
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from glmcli.batch.jobs.asked import AskedRow
 from glmcli.batch.jobs.job import Part, lines_path
 from glmcli.errors import OutputError, UsageError
+from glmcli.http.json_body import encode
 from glmcli.providers import dialect_of
-from glmcli.providers.json_text import encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

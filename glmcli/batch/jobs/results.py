@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from glmcli.engine.response import named
 from glmcli.errors import GlmError, ProtocolError
 from glmcli.events import Fold, Reply, verdict
+from glmcli.http.json_body import encode
 from glmcli.outcome import Outcome
 from glmcli.pricing import batch_cost
 from glmcli.providers import dialect_of
 from glmcli.providers.decoder import mapping
-from glmcli.providers.json_text import encode
 from glmcli.providers.refusals import Fault, from_body, refusal
 from glmcli.record import Record
-from glmcli.watch import named
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

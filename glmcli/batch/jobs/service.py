@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import IO, TYPE_CHECKING
 
 from glmcli.errors import ProtocolError
+from glmcli.http.multipart import Multipart
 from glmcli.providers import batches
-from glmcli.transport.multipart import Multipart
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from glmcli.batch.jobs.job import Part
+    from glmcli.engine.api_calls import Calls
     from glmcli.providers.batch_form import BatchForm
     from glmcli.providers.batches import BatchState
-    from glmcli.remote import Calls
 
 _PAGES = 100
 _MARK = 32  # hexadecimal digits of a file's digest: no file holds its own

@@ -20,10 +20,10 @@ from glmcli.batch.runner import Runner
 from glmcli.batch.ticker import Ticker
 from glmcli.batch.writing import Writing
 from glmcli.errors import BudgetError, GlmError
+from glmcli.http import event_loop
 from glmcli.plan import Candidate, Plan
 from glmcli.pricing import listed
 from glmcli.record import Record
-from glmcli.transport import aside
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -159,7 +159,7 @@ def _gate(job: Job, provider: Provider, jobs: int) -> Gate:
 def _tls(app: App, candidates: tuple[Candidate, ...]) -> Any:  # noqa: ANN401 - imported only where it is needed
     if not any(each.call.url.startswith("https:") for each in candidates):
         return None
-    from glmcli.tls import Tls
+    from glmcli.http.tls import Tls
 
     return Tls(app.environment)
 
@@ -176,7 +176,7 @@ def _loop(runner: Run, came: list[int]) -> None:
         await runner.run()
 
     try:
-        aside.run(whole())
+        event_loop.run(whole())
     finally:
         signals.heed()  # asyncio leaves the system's way behind; what follows clears away after itself
 

@@ -10,19 +10,19 @@ from glmcli.batch.jobs.service import Service
 from glmcli.commands import caller
 from glmcli.commands.options import FLAGS, Flag
 from glmcli.config import load as load_config
+from glmcli.engine.api_calls import Calls
 from glmcli.errors import UsageError
 from glmcli.keys import KeyRing
 from glmcli.options import Options
 from glmcli.plan import Plan
 from glmcli.providers import batches
-from glmcli.remote import Calls
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from glmcli.app import App
     from glmcli.batch.jobs.job import Job
-    from glmcli.providers.dialect import HttpCall
+    from glmcli.http.call import HttpCall
     from glmcli.providers.row import Provider
 
 _TIME = ("retries", "retry_max_time", "connect_timeout", "first_timeout", "idle_timeout", "deadline")
@@ -93,7 +93,7 @@ def service_at(app: App, reached: settings.Reached, options: Options) -> Service
     """The provider that was found."""
     tls = None
     if reached.call.url.startswith("https:"):
-        from glmcli.tls import Tls
+        from glmcli.http.tls import Tls
 
         tls = Tls(app.environment)
     plan = Plan(candidates=(), limits=settings.limits(options), started=app.started)

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import httpx2
 from mcp.client.streamable_http import streamable_http_client
 
-from glmcli import proxies
+from glmcli.http import proxies
 from glmcli.errors import ToolError
+from glmcli.http.tls import Tls
 from glmcli.secrets import illegal_character
-from glmcli.tls import Tls
 from glmcli.urls import place
 
 if TYPE_CHECKING:

@@ -1,17 +1,18 @@
-"""How long to wait before the same request is sent again, and the waiting."""
+"""When the same request is sent again, and when another provider is asked instead."""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING
 
+from glmcli.errors import BusyError, GlmError, IncompleteError, NetworkError, ProtocolError, QuotaError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from glmcli.errors import GlmError
     from glmcli.plan import Plan
 
-TICK = 0.2  # seconds between looks at whether anybody still reads
+_TICK = 0.2  # seconds between looks at whether anybody still reads
 _LONGEST_OBEYED = 60.0  # seconds of Retry-After
 _JITTER = 0.25  # waits grow by up to this share, so that many clients do not come back at once
 
@@ -40,4 +41,11 @@ def sleep(seconds: float, tick: Callable[[], None]) -> None:
     until = time.monotonic() + seconds
     while (left := until - time.monotonic()) > 0:
         tick()
-        time.sleep(min(left, TICK))
+        time.sleep(min(left, _TICK))
+
+
+def may_fall_back(error: GlmError) -> bool:
+    """Whether another provider may do better: quota, busy, network, no API, no such model, a broken stream."""
+    if isinstance(error, IncompleteError):
+        return error.broken
+    return error.model_missing or isinstance(error, QuotaError | BusyError | NetworkError | ProtocolError)

@@ -9,20 +9,21 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from glmcli.attempt import Attempt
-from glmcli.errors import BusyError, GlmError, IncompleteError, NetworkError, ProtocolError, QuotaError
+from glmcli.engine.attempt import Attempt, Attempted
+from glmcli.engine.retry import may_fall_back, pause, sleep
+from glmcli.http.client import Exchange
 from glmcli.outcome import Again, Outcome, no_timing
-from glmcli.patience import pause, sleep
 from glmcli.pricing import cost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from glmcli.errors import GlmError
     from glmcli.events import Reply
+    from glmcli.http.tls import Tls
     from glmcli.output.writer import Writer
     from glmcli.plan import Candidate, Plan
     from glmcli.secrets import Redactor
-    from glmcli.tls import Tls
 
 
 class Engine:
@@ -75,17 +76,31 @@ class Engine:
         while True:
             self._writer.start(candidate.provider.name, candidate.model)
             self._attempts += 1
-            attempt = Attempt(candidate, self._plan, self._writer, self._redactor, self._timing)
-            error = attempt.run(self._tls, self._tick)
-            self._printed |= self._plan.live and attempt.had_events
+            attempted = self._attempt(candidate)
+            reply, error = attempted.reply, attempted.error
             if error is None:
-                return attempt.fold.reply(), None
+                return reply, None
             wait = self._wait(error, retry, began)
             if wait is None:
-                return attempt.fold.reply(), error
+                return reply, error
             retry += 1
             self._writer.retry(Again(error, wait, self._attempts + 1))
             sleep(wait, self._tick)
+
+    def _attempt(self, candidate: Candidate) -> Attempted:
+        attempt = Attempt(candidate, self._plan, self._redactor, self._writer)
+        exchange = Exchange(candidate.call, candidate.proxy, self._tls)
+        try:
+            exchange.tell(attempt, self._tick)
+        finally:
+            exchange.close()
+            self._printed |= self._plan.live and attempt.had_events
+        result = attempt.result()
+        for moment in ("first_event", "first_answer"):
+            when: float | None = getattr(result, moment)
+            if when is not None and self._timing[moment] is None:
+                self._timing[moment] = when - self._plan.started
+        return result
 
     def _wait(self, error: GlmError, retry: int, began: float) -> float | None:
         """Seconds until the request is sent again, or None if it is not."""
@@ -95,10 +110,3 @@ class Engine:
                 return None
             self._resent = True
         return wait
-
-
-def may_fall_back(error: GlmError) -> bool:
-    """Whether another provider may do better: quota, busy, network, no API, no such model, a broken stream."""
-    if isinstance(error, IncompleteError):
-        return error.broken
-    return error.model_missing or isinstance(error, QuotaError | BusyError | NetworkError | ProtocolError)

@@ -6,6 +6,7 @@ github.com/encode/httpx/issues/3574), do not know CIDR or `*.x`, and send loopba
 
 from __future__ import annotations
 
+from base64 import b64encode
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes, urlsplit
@@ -16,7 +17,8 @@ from glmcli.record import Record
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_SCHEMES = ("http", "https", "socks5", "socks5h")
+SOCKS = ("socks5", "socks5h")
+_SCHEMES = ("http", "https", *SOCKS)
 _PORT_DIGITS = 5  # more are no port, and Python refuses to read some thousands
 _DEFAULT_PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 
@@ -34,6 +36,13 @@ class Proxy(Record):
     def __str__(self) -> str:
         """The proxy as a URL without credentials."""
         return f"{self.scheme}://{self.host}:{self.port}"
+
+
+def authorization(proxy: Proxy) -> dict[str, str]:
+    """The header that an HTTP proxy wants, where there are credentials."""
+    if not proxy.user:
+        return {}
+    return {"Proxy-Authorization": "Basic " + b64encode(proxy.user + b":" + (proxy.password or b"")).decode()}
 
 
 def is_loopback(host: str) -> bool:

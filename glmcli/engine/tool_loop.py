@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from collections.abc import Set as AbstractSet
 
-    from glmcli.engine import Engine
+    from glmcli.engine.ask import Engine
     from glmcli.events import Reply
     from glmcli.output.writer import Writer
     from glmcli.plan import Candidate, Plan

@@ -5,29 +5,30 @@ from __future__ import annotations
 import time
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
-from glmcli.errors import GlmError, IncompleteError, NetworkError, ProtocolError, Retry
-from glmcli.patience import pause, sleep
+from glmcli.engine.response import Heard, Response, named
+from glmcli.engine.retry import pause, sleep
+from glmcli.errors import GlmError, ProtocolError
+from glmcli.http.call import SUCCESS
+from glmcli.http.client import Exchange
+from glmcli.http.timeouts import passed
 from glmcli.providers import dialect_of
 from glmcli.providers.json_text import decode
 from glmcli.providers.refusals import find_fault, html_page, is_html, refusal
-from glmcli.transport.exchange import End, Exchange
-from glmcli.transport.message import Head
-from glmcli.watch import Refusal, TransportError, Watch, named
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
+    from glmcli.http.call import Head, HttpCall
+    from glmcli.http.tls import Tls
     from glmcli.plan import Plan
-    from glmcli.providers.dialect import HttpCall, Listed
+    from glmcli.providers.dialect import Listed
     from glmcli.providers.row import Provider
     from glmcli.settings import Reached
     from glmcli.terminal import Terminal
-    from glmcli.tls import Tls
 
 _MOST = 16 * 1024 * 1024  # bytes of a page
 _PAGES = 100
 _FIRST = 512  # bytes in which a page for people shows itself
-_SUCCESS = range(200, 300)
 _CLIENT_ERROR = range(400, 500)
 # Statuses after which what was asked for may have been done all the same: a server that failed, one that tired of
 # waiting, a conflict with what is there already, and a client that nginx saw leave.
@@ -71,8 +72,7 @@ class Calls:
         def once() -> None:
             file.seek(0)
             file.truncate()
-            for piece in self._pieces(call, "the file"):
-                file.write(piece)
+            self._fetch(call, file.write)
 
         self._patient(once, once=False)
 
@@ -105,31 +105,58 @@ class Calls:
         left = self._plan.deadline - time.monotonic()
         sleep(min(seconds, left), self._tick)
         if seconds >= left:
-            limit = self._plan.limits.deadline or 0.0
-            raise self.told(NetworkError(message=f"the deadline of {limit:g} s has passed"))
+            raise self.told(passed(self._plan.limits))
 
     def _read(self, call: HttpCall, what: str) -> Any:  # noqa: ANN401 - any JSON may come
         body = bytearray()
-        for piece in self._pieces(call, what):
-            body += piece
+
+        def add(piece: bytes) -> None:
+            body.extend(piece)
             if len(body) > _MOST:
                 raise ProtocolError(message=f"{what} is larger than {_MOST >> 20} MiB")
+
+        self._fetch(call, add)
         value = decode(body.decode(errors="replace"))
         fault = find_fault(value)
         if fault:
             raise refusal(fault, self.provider)
         return value
 
-    def _pieces(self, call: HttpCall, what: str) -> Iterator[bytes]:
-        """The body of a successful response."""
+    def _fetch(self, call: HttpCall, sink: Callable[[bytes], object]) -> None:
+        """Hand the body of a successful response to `sink`, as it comes."""
         call = call.replace(key=self._reached.call.key)
-        watch = Watch(Exchange(call, self._reached.proxy, self._tls), self._plan, self.provider.name, self._tick)
+        body = _Body(self.provider, sink)
+        response = Response(self.provider, body, self._plan.limits, self._plan.deadline)
+        exchange = Exchange(call, self._reached.proxy, self._tls)
         try:
-            yield from _pieces(watch, self.provider, what)
-        except TransportError as failure:
-            raise failure.error from failure
+            exchange.tell(response, self._tick)
         finally:
-            watch.close()
+            exchange.close()
+        if response.error:
+            raise response.error
+
+
+class _Body:
+    """A body that is no page for people."""
+
+    def __init__(self, provider: Provider, sink: Callable[[bytes], object]) -> None:
+        self._provider = provider
+        self._sink = sink
+        self._kind = ""
+        self._begun = False
+
+    def head(self, head: Head) -> None:
+        self._kind = head.headers.get("content-type", "")
+
+    def data(self, chunk: bytes) -> Heard:
+        if not self._begun and is_html(self._kind, chunk[:_FIRST].decode(errors="replace")):
+            raise html_page(chunk.decode(errors="replace"), self._provider, min(SUCCESS))
+        self._begun = True
+        self._sink(chunk)
+        return Heard.DATA
+
+    def end(self) -> None:
+        """Nothing is held back."""
 
 
 def _may_be_done(error: GlmError) -> bool:
@@ -165,22 +192,3 @@ class Remote:
             if not fresh or len(found) >= listing.total:
                 break
         return tuple(found.values())
-
-
-def _pieces(watch: Watch, provider: Provider, what: str) -> Iterator[bytes]:
-    """What comes of a body that is no page for people."""
-    kind, begun = "", False
-    for happening in watch:
-        if isinstance(happening, Head):
-            if happening.status not in _SUCCESS:
-                raise Refusal(happening, watch, provider).error
-            kind = happening.headers.get("content-type", "")
-        elif isinstance(happening, bytes) and happening:
-            if not begun and is_html(kind, happening[:_FIRST].decode(errors="replace")):
-                raise html_page(happening.decode(errors="replace"), provider, min(_SUCCESS))
-            begun = True
-            watch.saw_data(finished=False)
-            yield happening
-        elif isinstance(happening, End):
-            return
-    raise IncompleteError(message=f"{what} has no end", retry=Retry.NETWORK)

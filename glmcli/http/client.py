@@ -1,0 +1,241 @@
+"""One request and its response, on httpx: what `ask`, `stream`, the list of models and jobs use.
+
+Each exchange runs in a daemon thread of its own, so that the main thread can keep every time limit and obey every signal
+at once, even while the system's resolver hangs (urllib3 issue 1334 calls that impossible to interrupt). It is told what
+has happened since it looked last, the bytes of that time joined: 100,000 chunks cost some hundred hand-overs.
+
+The transport of httpx is used without its client: redirects, cookies, proxies of the environment and headers of its own
+are what must not happen here.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+import time
+from collections import deque
+from contextlib import suppress
+from itertools import groupby
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit
+
+import httpx
+
+from glmcli.errors import GlmError
+from glmcli.http.call import End, Head, Sent, decoder, headers, is_large, pieces
+from glmcli.http.exceptions import Place, of_httpx, translated
+from glmcli.http.proxies import SOCKS, authorization
+from glmcli.http.upload import UploadSocket, is_answered
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from glmcli.http.call import Content, Happening, HttpCall, Receiver
+    from glmcli.http.proxies import Proxy
+    from glmcli.http.tls import Tls
+
+TICK = 0.2  # seconds between looks at whether anybody still reads
+_AHEAD = 1 << 20  # bytes that may wait for a slow reader of stdout
+_NO_LIMIT = {"connect": None, "read": None, "write": None, "pool": None}  # the receiver keeps the time
+
+
+class Exchange:
+    """One request and its response, under way."""
+
+    def __init__(self, call: HttpCall, proxy: Proxy | None, tls: Tls | None) -> None:
+        """Send the call from a thread of its own."""
+        self._call = call
+        self._proxy = proxy
+        self._tls = tls
+        self._place = Place(urlsplit(call.url).netloc, proxy)
+        # All of these are written in C: a signal in the middle of a wait leaves no lock in a state that nobody expects.
+        self._happened: deque[Happening] = deque()
+        self._news: SimpleQueue[None] = SimpleQueue()  # wakes the main thread, if it sleeps
+        self._room: SimpleQueue[None] = SimpleQueue()  # wakes the other one
+        self._is_asleep = self._is_full = False
+        self._put, self._taken = 0, 0  # bytes, counted by one thread each
+        self._socket: socket.socket | None = None
+        self._closed = self._uploads = self._sent = self._begun = False
+        threading.Thread(target=self._run, daemon=True).start()
+
+    # The main thread
+
+    def tell(self, receiver: Receiver, tick: Callable[[], None]) -> None:
+        """Tell all that happens until the receiver is over; `tick` is called several times a second, and may raise."""
+        while not receiver.over:
+            tick()
+            left = receiver.due - time.monotonic()
+            happenings = self._next(min(left, TICK))
+            if self._uploads:
+                self._end_refused_upload()
+            for happening in happenings:
+                if not receiver.over:
+                    receiver.take(happening)
+            if left <= 0 and not happenings:
+                receiver.late()
+
+    def close(self) -> None:
+        """Hang up at once, so that the provider stops and no longer bills."""
+        self._closed = True
+        if self._socket is not None:
+            with suppress(OSError):  # it may be gone already
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+        self._make_room()
+
+    def _next(self, timeout: float) -> list[Happening]:
+        """What happened since, or within `timeout` seconds; adjoining bytes are one."""
+        if not self._happened:
+            self._is_asleep = True
+            if not self._happened:  # or it came before we said so
+                with suppress(Empty):
+                    self._news.get(timeout=max(timeout, 0))
+            self._is_asleep = False
+        happened = [self._happened.popleft() for _ in range(len(self._happened))]
+        joined: list[Happening] = []
+        for is_body, run in groupby(happened, _is_bytes):
+            joined += [b"".join(run)] if is_body else run  # type: ignore[arg-type]
+        self._taken += sum(len(each) for each in joined if isinstance(each, bytes))
+        self._make_room()
+        return joined
+
+    def _make_room(self) -> None:
+        if self._is_full:
+            self._is_full = False
+            self._room.put(None)
+
+    def _end_refused_upload(self) -> None:
+        """Stop sending when the answer is there: httpx looks for it only when the body is out, or cannot be written."""
+        if self._socket is not None and is_answered(self._socket):
+            self._uploads = False
+            with suppress(OSError):
+                self._socket.shutdown(socket.SHUT_WR)
+
+    # The other thread
+
+    def _tell(self, happening: Happening) -> None:
+        if isinstance(happening, bytes):
+            self._wait_for_room()
+            self._put += len(happening)
+        if self._closed:
+            return
+        self._happened.append(happening)
+        if self._is_asleep:
+            self._is_asleep = False
+            self._news.put(None)
+
+    def _wait_for_room(self) -> None:
+        while self._put - self._taken > _AHEAD and not self._closed:
+            self._is_full = True
+            if self._put - self._taken > _AHEAD and not self._closed:  # or there was some before we said so
+                self._room.get()
+
+    def _run(self) -> None:
+        try:
+            for happening in self._exchange():
+                self._tell(happening)
+        except GlmError as error:
+            self._tell(error)
+        except Exception as error:  # noqa: BLE001 - a thread has no caller: what it meets is told to the main thread
+            self._tell(translated(of_httpx(error), self._place, sent=self._sent, begun=self._begun))
+        finally:
+            if self._socket is not None:  # httpx leaves it open where a proxy refuses
+                self._socket.close()
+
+    def _exchange(self) -> Iterator[Happening]:
+        with _transport(self._proxy, self._tls) as transport:
+            response = transport.handle_request(self._request())
+            self._uploads = False
+            head = Head.of(response.status_code, response.headers.raw)
+            self._begun = True
+            self._place.check(head)
+            yield head
+            unpack = decoder(head)
+            for chunk in cast("httpx.SyncByteStream", response.stream):
+                yield unpack(chunk)
+            yield End()
+
+    def _request(self) -> httpx.Request:
+        call, content = self._call, self._call.content()
+        pairs = [
+            (name.encode(), value.encode("latin-1")) for name, value in headers(call, urlsplit(call.url), len(content))
+        ]
+        return httpx.Request(
+            call.method,
+            call.url,
+            headers=pairs,
+            stream=_Stream(self._pieces(content)) if is_large(content) else httpx.ByteStream(content),  # type: ignore[arg-type]
+            extensions={"trace": self._trace, "timeout": _NO_LIMIT},
+        )
+
+    def _pieces(self, content: bytes | Content) -> Iterator[bytes]:
+        """A large body, told of as it goes: the wait for a response begins when the last of it is on its way."""
+        if isinstance(self._socket, UploadSocket):
+            self._socket.is_watched = not (self._proxy and self._proxy.scheme == "https")
+        else:
+            self._uploads = True
+        for piece in pieces(content):
+            yield piece
+            self._tell(Sent())
+
+    def _trace(self, name: str, info: dict[str, Any]) -> None:
+        """What happens below httpx, by the names of httpcore: python-httpx.org/advanced/extensions (2026)."""
+        event = name.partition(".")[2]
+        if event in ("connect_tcp.complete", "start_tls.complete"):
+            self._socket = info["return_value"].get_extra_info("socket")
+        # A tunnel's CONNECT passes here too; only our own request counts as sent.
+        elif event == "send_request_headers.started" and info["request"].method == self._call.method.encode():
+            self._sent = True
+            self._tell(Sent())
+        else:
+            return
+        if self._closed and self._socket is not None:
+            # The connection came too late: a request that nobody waits for would be billed all the same.
+            self._socket.close()
+            raise ConnectionAbortedError
+
+
+class _Stream(httpx.SyncByteStream):
+    """A body that is sent once."""
+
+    def __init__(self, body: Iterator[bytes]) -> None:
+        self._body = body
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._body
+
+
+class ProxyUrl(httpx.Proxy):
+    """A proxy, with credentials that are bytes: httpx would encode text."""
+
+    def __init__(self, proxy: Proxy, secure: ssl.SSLContext) -> None:
+        """`secure` is for a proxy that is reached by TLS itself."""
+        host = f"[{proxy.host}]" if ":" in proxy.host else proxy.host
+        is_socks = proxy.scheme in SOCKS
+        super().__init__(
+            f"{proxy.scheme}://{host}:{proxy.port}",
+            ssl_context=secure if proxy.scheme == "https" else None,
+            headers=None if is_socks else authorization(proxy),
+        )
+        self._credentials = (proxy.user, proxy.password or b"") if proxy.user and is_socks else None
+
+    @property
+    def raw_auth(self) -> tuple[bytes, bytes] | None:
+        """User and password, for SOCKS."""
+        return self._credentials
+
+
+def context(tls: Tls | None) -> ssl.SSLContext:
+    """That of TLS; without it one that trusts nobody."""
+    return tls.context() if tls else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def _transport(proxy: Proxy | None, tls: Tls | None) -> httpx.HTTPTransport:
+    secure = context(tls)
+    secure.sslsocket_class = UploadSocket
+    return httpx.HTTPTransport(verify=secure, trust_env=False, proxy=ProxyUrl(proxy, secure) if proxy else None)
+
+
+def _is_bytes(happening: Happening) -> bool:
+    return isinstance(happening, bytes)
