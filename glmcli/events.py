@@ -80,29 +80,23 @@ Event = Reasoning | Answer | ToolCallPart | Usage | Finish | RequestId | Damaged
 def joined(events: Iterable[Event]) -> list[Event]:
     """The same with adjoining pieces of text as one; what stands for itself, wherever it is, parts no text."""
     out: list[Event] = []
-    kind: type[Reasoning | Answer] | None = None
+    kind: type[Reasoning | Answer] = Answer
     texts: list[str] = []
     for event in events:
-        if isinstance(event, Reasoning | Answer):
-            if texts and kind is not type(event):
-                out.append(_text_event(kind, texts))
-                texts = []
-            kind = type(event)
+        if type(event) is kind:
             texts.append(event.text)
         elif isinstance(event, RequestId | Usage):
-            if event not in out[-1:]:
-                out.append(event)
+            out.append(event)
         else:
             if texts:
-                out.append(_text_event(kind, texts))
+                out.append(kind("".join(texts)))
                 texts = []
-            out.append(event)
-    return [*out, _text_event(kind, texts)] if texts else out
-
-
-def _text_event(kind: type[Reasoning | Answer] | None, texts: list[str]) -> Event:
-    assert kind is not None  # noqa: S101 - there are no texts without a kind
-    return kind(texts[0] if len(texts) == 1 else "".join(texts))
+            if isinstance(event, Reasoning | Answer):
+                kind = type(event)
+                texts.append(event.text)
+            else:
+                out.append(event)
+    return [*out, kind("".join(texts))] if texts else out
 
 
 Ending = Literal["complete", "tools", "length", "context", "filter", "server"]
@@ -335,6 +329,11 @@ class SurrogateJoiner:
     def __init__(self) -> None:
         """Hold nothing back yet."""
         self._held = ""
+
+    @property
+    def holds(self) -> bool:
+        """Whether half a character waits."""
+        return bool(self._held)
 
     def push(self, text: str) -> str:
         """The text with pairs joined; a high surrogate at its end waits for the next piece."""

@@ -62,6 +62,31 @@ class Parser:
         self._damaged = False
         self._offset: int | None = None
 
+    @property
+    def is_between_frames(self) -> bool:
+        """Whether nothing of a frame is held: what comes next begins one."""
+        held = self._rest or self._data or self._event or self._damaged
+        return not (held or self._at_start or self._skip_newline or self._status)
+
+    def skip(self, size: int) -> None:
+        """So many bytes, whole frames, were read by another."""
+        self._line_start += size
+
+    def whole_frame(self, data: bytes) -> Frame | None:
+        """The frame, if these bytes are one `data:` line and a blank one, and stand between frames; as `feed` has it."""
+        is_one = data.startswith(b"data:") and data.endswith(b"\n\n") and data.find(b"\n") == len(data) - 2
+        if not is_one or b"\r" in data or len(data) > MAX_EVENT:
+            return None
+        try:
+            text = data[len("data:") : -2].decode().removeprefix(" ")
+        except UnicodeDecodeError:
+            return None
+        if not text:
+            return None
+        frame = Frame(text, offset=self._line_start)
+        self._line_start += len(data)
+        return frame
+
     def feed(self, chunk: bytes) -> Iterator[Frame]:
         """Frames that are complete with these bytes.
 

@@ -64,10 +64,10 @@ def usage(i, o, reasoning, cached, total):
 
 
 def each(identity, *events):
-    """The events of chunks that name their request first; a tuple is a chunk with several events."""
-    found = []
+    """The events of chunks that name their request; a tuple is a chunk with several events."""
+    found = [RequestId(identity)]
     for event in events:
-        found += [RequestId(identity), *(event if isinstance(event, tuple) else [event])]
+        found += event if isinstance(event, tuple) else [event]
     return found
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from glmcli.errors import ProtocolError
-from glmcli.events import Damaged, Done, Event, ToolCallPart
+from glmcli.errors import GlmError, ProtocolError
+from glmcli.events import Damaged, Done, Event, RequestId, ToolCallPart
 from glmcli.http.json_body import encode
 from glmcli.providers.json_text import decode, decode_all
 from glmcli.providers.refusals import Fault, fault_in, find_fault, html_page, is_html, refusal
@@ -40,6 +40,7 @@ class JsonDecoder:
         self._events = events
         self._errors = errors
         self._filter = TextFilter(provider.wire)
+        self._request_id: RequestId | None = None
         self._count = 0
 
     def frame(self, frame: Frame) -> Iterator[Event]:
@@ -85,7 +86,31 @@ class JsonDecoder:
             if error and (fault := find_fault({"error": error})):
                 raise refusal(fault, self._provider, status)
         for event in self._events(value):
-            yield from self._filter.push(event)
+            if not isinstance(event, RequestId):
+                yield from self._filter.push(event)
+            elif event != self._request_id:  # most providers say it in each frame
+                self._request_id = event
+                yield event
+
+    # The short way: glmcli.providers.template
+
+    @property
+    def keeps_text(self) -> bool:
+        """Whether text passes as it is, however it is cut, with nothing held back."""
+        return self._filter.keeps_text
+
+    def skip(self, count: int) -> None:
+        """So many frames were read in the short way."""
+        self._count += count
+
+    def without_memory(self, frame: Frame) -> list[Event]:
+        """The events of a frame, if it had been the first; a refusal is an event that nobody expects."""
+        try:
+            fresh = JsonDecoder(self._provider, self._events, self._errors)
+            events = list(fresh.frame(frame))
+        except GlmError:
+            return [Damaged()]
+        return [event for event in events if event != self._request_id]
 
     def whole(self, body: str) -> Iterator[Event]:
         """The events of a reply in one piece.

@@ -39,6 +39,19 @@ class Decoder(Protocol):
         """The events of one frame of a stream."""
         ...
 
+    @property
+    def keeps_text(self) -> bool:
+        """Whether text passes as it is, however it is cut, with nothing held back."""
+        ...
+
+    def skip(self, count: int) -> None:
+        """So many frames were read in the short way (glmcli.providers.template)."""
+        ...
+
+    def without_memory(self, frame: Frame) -> list[Event]:
+        """The events of a frame, if it had been the first, without the request's id that is known."""
+        ...
+
     def whole(self, body: str) -> Iterator[Event]:
         """The events of an answer that came in one piece: they fold to the same reply as a stream."""
         ...

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Literal
 
 from glmcli.errors import ProtocolError
-from glmcli.events import Damaged, Done, Event
+from glmcli.events import Damaged, Done, Event, RequestId
 from glmcli.providers import dialect_of
 from glmcli.providers.refusals import excerpt, html_page
+from glmcli.providers.template import Template, template_of
 from glmcli.sse import MAX_EVENT, Frame, Parser
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from glmcli.providers.row import Provider
 
@@ -19,6 +21,9 @@ _OK = 200
 _BLANK = b" \t\r\n"
 _BOM = b"\xef\xbb\xbf"
 _KEPT = 512  # bytes of a body that turns out to be no API answer
+_FRAME_END = re.compile(rb"\n\r?\n")
+_SERVES = 4  # frames read by a template that was worth its making
+_RARELY = 256  # frames between two looks for one
 _MOST_BLANKS = 16 * 1024  # bytes; a body that begins with more of them is read as a stream, which skips them
 
 
@@ -30,11 +35,16 @@ class ReplyReader:
         dialect = dialect_of(provider)
         self._provider = provider
         self._decoder = dialect.decoder(provider)
+        self._line_framed = dialect.line_framed
         self._parser = Parser(line_framed=dialect.line_framed)
+        self._template: Template | None = None
+        self._uses = self._until = 0  # frames that took the short way by it; and those before the next is looked for
+        self._interval = 1
         self._content_type = content_type.lower()
         self._form: Literal["unknown", "stream", "whole"] = "whole" if self._is_whole_type() else "unknown"
         self._bytes = bytearray()
         self.frames = 0  # events of the stream so far, with or without text
+        self.short_frames = 0  # of them, those that took the short way
         self.done = False
 
     def _is_whole_type(self) -> bool:
@@ -51,7 +61,7 @@ class ReplyReader:
             chunk = self._sniff(chunk)
         if self._form == "stream":
             self._keep(chunk)
-            yield from self._frames_of(self._parser.feed(chunk))
+            yield from self._stream(chunk)
         elif self._form == "whole":
             self._bytes += chunk
             if len(self._bytes) > MAX_EVENT:
@@ -74,7 +84,54 @@ class ReplyReader:
         if not self.frames and "event-stream" not in self._content_type:
             self._bytes += chunk[: _KEPT - len(self._bytes)]
 
-    def _frames_of(self, frames: Iterator[Frame]) -> Iterator[Event]:
+    def _stream(self, chunk: bytes) -> Iterator[Event]:
+        """The events of a piece of a stream: the short way as far as it goes, then a frame the long way, and so on."""
+        at = 0
+        while at < len(chunk) and not self.done:
+            begins = self._parser.is_between_frames and self._decoder.keeps_text
+            if begins and self._template:
+                texts, end = self._template.read(chunk, at)
+                yield from map(self._template.kind, texts)
+                self._note_short(len(texts), end - at)
+                at = end
+            found = _FRAME_END.search(chunk, at)
+            frame = chunk[at : found.end()] if found else chunk[at:]
+            at += len(frame)
+            yield from self._frame(frame, may_learn=begins and found is not None)
+
+    def _note_short(self, count: int, size: int) -> None:
+        self.frames += count
+        self.short_frames += count
+        self._uses += count
+        self._parser.skip(size)
+        self._decoder.skip(count)
+
+    def _frame(self, data: bytes, *, may_learn: bool) -> Iterator[Event]:
+        """The long way, for a frame or what came of it; those like it may take the short one from now on."""
+        count, events = self.frames, []
+        whole = self._parser.whole_frame(data) if may_learn else None
+        for event in self._frames_of([whole] if whole else self._parser.feed(data)):
+            events.append(event)
+            yield event
+        if may_learn and self.frames == count + 1 and self._parser.is_between_frames and self._is_worth_it():
+            events = [event for event in events if not isinstance(event, RequestId)]
+            self._template = template_of(data, events, self._probed)
+
+    def _is_worth_it(self) -> bool:
+        """Whether to look for a template: less and less often, where those that were found did not serve."""
+        if self._until:
+            self._until -= 1
+            return False
+        self._interval = 1 if self._uses >= _SERVES else min(2 * self._interval, _RARELY)
+        self._until, self._uses = self._interval - 1, 0
+        return True
+
+    def _probed(self, data: bytes) -> list[Event]:
+        """The long way, without a memory."""
+        frames = list(Parser(line_framed=self._line_framed).feed(data))
+        return self._decoder.without_memory(frames[0]) if len(frames) == 1 else []
+
+    def _frames_of(self, frames: Iterable[Frame]) -> Iterator[Event]:
         for frame in frames:
             self.frames += 1
             for event in self._decoder.frame(frame):

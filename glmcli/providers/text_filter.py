@@ -29,6 +29,12 @@ class TextFilter:
         self._tags = None if wire.think_tags == "none" else ThinkTags(wire.think_tags)
         self._boxes = BoxTags() if wire.box_tags else None
 
+    @property
+    def keeps_text(self) -> bool:
+        """Whether text passes as it is, and none is held back."""
+        looks_for_nothing = self._boxes is None and (self._tags is None or self._tags.are_past)
+        return looks_for_nothing and self._reasoning.keeps_text and self._answer.keeps_text
+
     def push(self, event: Event) -> Iterator[Event]:
         """The event as it was meant; text may be held back."""
         match event:
@@ -75,6 +81,10 @@ class _Pieces:
         self._joiner = SurrogateJoiner()
         self.flush = self._joiner.flush
 
+    @property
+    def keeps_text(self) -> bool:
+        return self._so_far is None and not self._joiner.holds
+
     def push(self, text: str) -> str:
         if self._so_far is not None:
             if not text.startswith(self._so_far):
@@ -97,6 +107,11 @@ class ThinkTags:
         self._before: list[str] = []  # what stands before a bare closing tag, so far
         self._size = 0
         self._state: Callable[[str], Iterator[Event]] = self._start if form == "open" else self._until_close
+
+    @property
+    def are_past(self) -> bool:
+        """Whether all that comes is the answer."""
+        return self._state == self._answer and not self._held
 
     def push(self, text: str) -> Iterator[Event]:
         """Thinking and answer that are certain with this text."""
