@@ -73,7 +73,7 @@ class Parser:
         self._line_start += size
 
     def whole_frame(self, data: bytes) -> Frame | None:
-        """The frame, if these bytes are one `data:` line and a blank one, and stand between frames; as `feed` has it."""
+        """The frame of these bytes, if they are one `data:` line and a blank one, between frames; as `feed` has it."""
         is_one = data.startswith(b"data:") and data.endswith(b"\n\n") and data.find(b"\n") == len(data) - 2
         if not is_one or b"\r" in data or len(data) > MAX_EVENT:
             return None

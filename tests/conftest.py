@@ -31,7 +31,18 @@ FORMS = tuple(
 )
 
 # What runs of the program import that is not ours, as far as it reads nothing of the environment: see `zygote`.
-LIBRARIES = ("aiohttp", "certifi", "difflib", "httpx", "jsonschema", "sqlite3", "typer.main", "uuid", "yaml", "encodings.idna")
+LIBRARIES = (
+    "aiohttp",
+    "certifi",
+    "difflib",
+    "httpx",
+    "jsonschema",
+    "sqlite3",
+    "typer.main",
+    "uuid",
+    "yaml",
+    "encodings.idna",
+)
 
 KEY_VARIABLES = ("BIGMODEL_API_KEY", "ZAI_API_KEY", "DASHSCOPE_API_KEY", "TOKENHUB_API_KEY", "OPENAI_API_KEY")
 

@@ -163,7 +163,7 @@ def test_K07_a_crash_holds_none(home, cwd) -> None:
         "import builtins, os\n"
         "real = builtins.__import__\n"
         "def broken(name, *rest):\n"
-        "    if name == 'httpcore': raise ValueError('Bearer ' + os.environ['ZAI_API_KEY'])\n"
+        "    if name == 'httpx': raise ValueError('Bearer ' + os.environ['ZAI_API_KEY'])\n"
         "    return real(name, *rest)\n"
         "builtins.__import__ = broken\n"
     )
@@ -202,7 +202,7 @@ HOSTILE = {
     "glm/config.yaml": "model: vllm/evil\n",
     ".config/glm/config.yaml": "model: vllm/evil\n",
     "request.yaml": "prompt: evil\n",
-    "httpcore.py": "raise SystemExit(99)\n",
+    "httpx.py": "raise SystemExit(99)\n",
     "sitecustomize.py": "raise SystemExit(99)\n",
 }
 

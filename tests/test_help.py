@@ -260,7 +260,20 @@ def tops(modules: set[str]) -> set[str]:
 def test_help_loads_nothing_heavy(home, cwd, arguments) -> None:
     modules = loaded(home, cwd, *arguments)
     assert "typer" in modules
-    heavy = {"httpcore", "h11", "ssl", "jsonschema", "yaml", "rich", "pydantic", "dataclasses", "certifi", "asyncio"}
+    heavy = {
+        "httpx",
+        "httpcore",
+        "h11",
+        "aiohttp",
+        "ssl",
+        "jsonschema",
+        "yaml",
+        "rich",
+        "pydantic",
+        "dataclasses",
+        "certifi",
+        "asyncio",
+    }
     assert tops(modules) & heavy <= {"dataclasses"}
     assert not {module for module in modules if module.startswith(("glmcli.sandbox", "glmcli.providers"))}
 
@@ -268,13 +281,13 @@ def test_help_loads_nothing_heavy(home, cwd, arguments) -> None:
 @pytest.mark.parametrize("command", ["ask", "stream"])
 def test_a_question_from_flags_loads_no_parser_of_files(home, cwd, command) -> None:
     modules = loaded(home, cwd, command, "-m", "sandbox/glm-5", "hi", ZAI_API_KEY=CANARY)
-    assert "httpcore" in modules
-    assert tops(modules) & {"yaml", "jsonschema", "pydantic", "rich", "asyncio"} == set()
+    assert "httpx" in modules
+    assert tops(modules) & {"yaml", "jsonschema", "pydantic", "rich", "asyncio", "aiohttp"} == set()
     assert "glmcli.documents" not in modules
     assert not {module for module in modules if "media" in module}
 
 
 def test_dry_run_loads_no_network(home, cwd) -> None:
     modules = loaded(home, cwd, "ask", "-P", "zai", "-n", "hi")
-    assert tops(modules) & {"httpcore", "yaml", "jsonschema", "pydantic", "rich", "certifi"} == set()
-    assert "glmcli.transport" not in modules
+    assert tops(modules) & {"httpx", "yaml", "jsonschema", "pydantic", "rich", "certifi"} == set()
+    assert "glmcli.http.client" not in modules

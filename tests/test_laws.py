@@ -17,17 +17,17 @@ from hypothesis import strategies as st
 
 from glmcli.errors import GlmError, UsageError
 from glmcli.events import Answer, Fold, Reasoning, SurrogateJoiner, verdict
+from glmcli.http.proxies import Proxy, choose
+from glmcli.http.retry_after import retry_after
 from glmcli.outcome import Outcome
 from glmcli.output.json_reply import line, reply_object
 from glmcli.providers import PROVIDERS
 from glmcli.providers.reader import ReplyReader
 from glmcli.providers.refusals import from_body
 from glmcli.providers.text_filter import BoxTags, ThinkTags
-from glmcli.http.proxies import Proxy, choose
 from glmcli.secrets import Redactor, StreamRedactor
 from glmcli.sse import Parser
 from glmcli.terminal import Stream
-from glmcli.http.retry_after import retry_after
 
 # The database would write into the working directory of whoever runs the tests.
 settings.register_profile("glm", deadline=None, database=None, max_examples=150, derandomize=True)

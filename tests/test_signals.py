@@ -164,7 +164,7 @@ def test_while_the_program_is_imported(home, cwd, name, number) -> None:
 @pytest.mark.parametrize("then", ["come()", "Callback()", "Library().wait()", "Library().ignore()"])
 def test_whatever_becomes_of_the_exception(home, cwd, then, number) -> None:
     """It is dropped in a callback, or a library makes another one of it: the signal ends the program all the same."""
-    code, *rest = hooked(home, cwd, "httpcore", then, number)
+    code, *rest = hooked(home, cwd, "httpx", then, number)
     assert (code, *rest[:2]) == (-getattr(signal, number), b"", b"")
 
 

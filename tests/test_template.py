@@ -93,7 +93,25 @@ def test_recordings(name, cuts, times) -> None:
 
 
 TEXTS = st.sampled_from(
-    ["a", "Hello", " world", "\n", '"', "\\", "\\n", "/", "<think>", "</think>", "中文", "😀", "", "6fZ", "content", "\x7f", "\u2028"]
+    [
+        "a",
+        "Hello",
+        " world",
+        "\n",
+        '"',
+        "\\",
+        "\\n",
+        "/",
+        "<think>",
+        "</think>",
+        "中文",
+        "😀",
+        "",
+        "6fZ",
+        "content",
+        "\x7f",
+        "\u2028",
+    ]
 ) | st.text(max_size=8)
 NAMES = st.sampled_from(["content", "reasoning_content", "reasoning", "role", "other"])
 DELTAS = st.dictionaries(NAMES, TEXTS, max_size=2)
@@ -107,7 +125,9 @@ VALUES = st.builds(
     chunk,
     DELTAS,
     st.sampled_from([{}, {}, {}, {"finish_reason": None}, {"finish_reason": "stop"}, {"error": None}]),
-) | st.sampled_from([{"error": {"code": "1302", "message": "m"}}, {"choices": []}, {"usage": {"prompt_tokens": 1}}, {"id": "r2"}])
+) | st.sampled_from(
+    [{"error": {"code": "1302", "message": "m"}}, {"choices": []}, {"usage": {"prompt_tokens": 1}}, {"id": "r2"}]
+)
 SPELLED = st.builds(
     lambda value, is_ascii, spaced: json.dumps(
         value, ensure_ascii=is_ascii, separators=(", ", ": ") if spaced else (",", ":")
@@ -132,7 +152,9 @@ RAW = st.sampled_from(
 )
 LIKE = st.builds(lambda frame, times: [frame] * times, SPELLED, st.integers(1, 4))
 RUNS = st.builds(
-    lambda texts: [json.dumps(chunk({"content": text}, {}), ensure_ascii=False).encode(errors="replace") for text in texts],
+    lambda texts: [
+        json.dumps(chunk({"content": text}, {}), ensure_ascii=False).encode(errors="replace") for text in texts
+    ],
     st.lists(TEXTS, min_size=1, max_size=6),
 )
 FRAMES = st.lists(LIKE | RUNS | RAW.map(lambda frame: [frame]), max_size=8)

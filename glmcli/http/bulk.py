@@ -1,8 +1,8 @@
 """Thousands of requests, on aiohttp: what a batch and the workers of a cluster use.
 
-Hundreds of connections share an event loop (`event_loop.run`), each with a session of its own, which carries one request
-after another: a shared pool could not say whether a connection is fresh, and so whether a request that nobody answered
-may be sent again. aiohttp knows no SOCKS; such a request goes out as one of `client`, in threads of its own.
+Hundreds of connections share an event loop (`event_loop.run`), each with a session of its own, which carries one
+request after another: a shared pool could not say whether a connection is fresh, and so whether a request that nobody
+answered may be sent again. aiohttp knows no SOCKS; such a request goes out as one of `client`, in threads of its own.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """One request and its response, on httpx: what `ask`, `stream`, the list of models and jobs use.
 
-Each exchange runs in a daemon thread of its own, so that the main thread can keep every time limit and obey every signal
-at once, even while the system's resolver hangs (urllib3 issue 1334 calls that impossible to interrupt). It is told what
-has happened since it looked last, the bytes of that time joined: 100,000 chunks cost some hundred hand-overs.
+Each exchange runs in a daemon thread of its own, so that the main thread can keep every time limit and obey every
+signal at once, even while the system's resolver hangs (urllib3 issue 1334 calls that impossible to interrupt). It is
+told what has happened since it looked last, the bytes of that time joined: 100,000 chunks are some hundred hand-overs.
 
 The transport of httpx is used without its client: redirects, cookies, proxies of the environment and headers of its own
 are what must not happen here.
@@ -16,16 +16,14 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
-from itertools import groupby
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
-import httpx
-
 from glmcli.errors import GlmError
 from glmcli.http.call import End, Head, Sent, decoder, headers, is_large, pieces
 from glmcli.http.exceptions import Place, of_httpx, translated
+from glmcli.http.httpx_library import httpx
 from glmcli.http.proxies import SOCKS, authorization
 from glmcli.http.upload import UploadSocket, is_answered
 
@@ -92,10 +90,17 @@ class Exchange:
                 with suppress(Empty):
                     self._news.get(timeout=max(timeout, 0))
             self._is_asleep = False
-        happened = [self._happened.popleft() for _ in range(len(self._happened))]
         joined: list[Happening] = []
-        for is_body, run in groupby(happened, _is_bytes):
-            joined += [b"".join(run)] if is_body else run  # type: ignore[arg-type]
+        body: list[bytes] = []
+        for _ in range(len(self._happened)):
+            happening = self._happened.popleft()
+            if isinstance(happening, bytes):
+                body.append(happening)
+            else:
+                joined += [b"".join(body), happening] if body else [happening]
+                body = []
+        if body:
+            joined.append(b"".join(body))
         self._taken += sum(len(each) for each in joined if isinstance(each, bytes))
         self._make_room()
         return joined
@@ -235,7 +240,3 @@ def _transport(proxy: Proxy | None, tls: Tls | None) -> httpx.HTTPTransport:
     secure = context(tls)
     secure.sslsocket_class = UploadSocket
     return httpx.HTTPTransport(verify=secure, trust_env=False, proxy=ProxyUrl(proxy, secure) if proxy else None)
-
-
-def _is_bytes(happening: Happening) -> bool:
-    return isinstance(happening, bytes)

@@ -60,7 +60,7 @@ class Failure(NamedTuple):
     words: str = ""
 
 
-def translated(failure: Failure, place: Place, *, sent: bool, begun: bool) -> GlmError:
+def translated(failure: Failure, place: Place, *, sent: bool, begun: bool) -> GlmError:  # noqa: PLR0911 - one row a kind
     """One of our errors.
 
     Args:
@@ -104,7 +104,7 @@ def _other(error: BaseException, place: Place, *, sent: bool) -> GlmError:
 
 def of_httpx(error: BaseException) -> Failure:
     """An error that httpx raised. It keeps what it wrapped as the cause, and httpcore as the argument of that."""
-    import httpx
+    from glmcli.http.httpx_library import httpx
 
     inner = error.__cause__
     wrapped = inner.args[0] if inner is not None and inner.args else None

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from glmcli import __version__
-from glmcli.http.call import HttpCall
 from glmcli.record import Record
 
 if TYPE_CHECKING:
@@ -13,6 +12,7 @@ if TYPE_CHECKING:
 
     from glmcli.chat import Request
     from glmcli.events import Event
+    from glmcli.http.call import HttpCall
     from glmcli.providers.row import Provider
     from glmcli.sse import Frame
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import httpx2
 from mcp.client.streamable_http import streamable_http_client
 
-from glmcli.http import proxies
 from glmcli.errors import ToolError
+from glmcli.http import proxies
 from glmcli.http.tls import Tls
 from glmcli.secrets import illegal_character
 from glmcli.urls import place
