@@ -23,7 +23,7 @@ from servers import END, Hold, Reset, Server, Wait, answer, chunk, delta, event,
 from glmcli.chat import Media
 from glmcli.errors import GlmError, IncompleteError, NetworkError, ProtocolError, Retry, UsageError
 from glmcli.http import event_loop
-from glmcli.http.bulk import Pool, Route
+from glmcli.http.bulk import Pool
 from glmcli.http.call import End, Head, HttpCall, Sent
 from glmcli.http.proxies import choose
 from glmcli.http.timeouts import Limits, Timer
@@ -116,7 +116,7 @@ def lane_to(url: str, environment: dict[str, str] | None = None):
     port = parts.port or {"http": 80, "https": 443}[parts.scheme]
     proxy = choose(parts.scheme, parts.hostname, port, environment)
     secure = Tls(environment) if parts.scheme == "https" or (proxy and proxy.scheme == "https") else None
-    LANES.append(Pool(Route.to(parts, proxy, secure)).connection())
+    LANES.append(Pool(proxy, secure))
     return LANES[-1]
 
 
@@ -601,9 +601,8 @@ def test_a_connection_that_never_stands(deaf) -> None:
 
 RESOLVER = """
 import asyncio, socket, time
-from urllib.parse import urlsplit
 from glmcli.engine.response import Response
-from glmcli.http.bulk import Pool, Route
+from glmcli.http.bulk import Pool
 from glmcli.http.call import HttpCall
 from glmcli.http.event_loop import run
 from glmcli.http.timeouts import Limits
@@ -621,14 +620,14 @@ LIMITS = Limits(retries=0, retry_max_time=1, connect=0.4, first=9, idle=9, deadl
 
 async def one(pool):
     response = Response(None, None, LIMITS, 1e9)
-    connection = pool.connection()
-    await connection.send(HttpCall(URL, (), {}), response)
-    await connection.close()
+    await pool.send(HttpCall(URL, (), {}), response)
     return response.error.message
 
 async def main():
-    pool = Pool(Route.to(urlsplit(URL), None, None))
-    return set(await asyncio.gather(*(one(pool) for _ in range(100))))
+    pool = Pool(None, None)
+    said = set(await asyncio.gather(*(one(pool) for _ in range(100))))
+    await pool.close()
+    return said
 
 print(run(main()), asked)
 """
@@ -1007,8 +1006,8 @@ def test_an_answer_that_comes_while_its_request_is_cancelled() -> None:
         async def main():
             lane, task = await held(server)
             task.cancel()
-            protocol = lane._connector._last  # noqa: SLF001 - no other way
-            protocol.data_received(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            (exchange,) = lane._exchanges  # noqa: SLF001 - no other way
+            exchange._protocol.data_received(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")  # noqa: SLF001
             with pytest.raises(asyncio.CancelledError):
                 await task
             return await asked(lane, server.url)

@@ -29,7 +29,8 @@ def joined(events: list) -> list:
     """Texts of one kind that follow one another as one."""
     found = []
     for kind, run in groupby(events, type):
-        found += [kind("".join(each.text for each in run))] if kind in (Answer, Reasoning) else run
+        pieces = list(run)
+        found += [kind("".join(each.text for each in pieces))] if kind in (Answer, Reasoning) else pieces
     return found
 
 
@@ -62,11 +63,11 @@ def as_read(provider, data: bytes, cuts) -> list:
     try:
         for start, end in zip([0, *places], [*places, len(data)], strict=True):
             for event in reader.feed(data[start:end]):
-                events.append(event)
+                events.append(event)  # noqa: PERF402 - what came before an error is kept
             if reader.done:
                 break
         for event in reader.close():
-            events.append(event)
+            events.append(event)  # noqa: PERF402
     except GlmError as error:
         return [*joined(events), fault(error)]
     return joined(events)

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import urlsplit
 
 from glmcli.batch.halt import Halt
 from glmcli.batch.judge import Judge
@@ -18,7 +16,7 @@ from glmcli.batch.retries import Retries
 from glmcli.batch.standbys import Standbys
 from glmcli.engine.attempt import Attempt
 from glmcli.errors import BusyError, GlmError, Retry
-from glmcli.http.bulk import Pool, Route
+from glmcli.http.bulk import Pool
 from glmcli.providers import dialect_of
 
 if TYPE_CHECKING:
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
     from glmcli.batch.gates.ticket import Ticket
     from glmcli.batch.item import Item
     from glmcli.batch.sides import Ends, Rows, Turnstile
-    from glmcli.http.bulk import Connection, SocksConnection
     from glmcli.http.tls import Tls
     from glmcli.plan import Candidate, Plan
     from glmcli.secrets import Redactor
@@ -81,8 +78,7 @@ class Runner:
         self._redactor = redactor
         self._window = window
         self._watch = watch
-        self._pools = tuple(Pool(Route.to(urlsplit(each.call.url), each.proxy, tls)) for each in plan.candidates)
-        self._idle: tuple[deque[Connection | SocksConnection], ...] = tuple(deque() for _ in plan.candidates)
+        self._pools = tuple(Pool(each.proxy, tls) for each in plan.candidates)
         self._held: Item | None = None
         self._flying: set[asyncio.Task[None]] = set()
         self._in_flight = 0
@@ -138,9 +134,8 @@ class Runner:
         for task in self._flying:
             task.cancel()
         await asyncio.gather(*self._flying, return_exceptions=True)
-        for connections in self._idle:
-            for connection in connections:
-                await connection.close()
+        for pool in self._pools:
+            await pool.close()
 
     def _is_over(self) -> bool:
         nothing_left = not (self._flying or self._held or self._retries) and self._feed.is_over
@@ -235,13 +230,8 @@ class Runner:
 
     async def _send(self, item: Item, gate: Turnstile, ticket: Ticket) -> None:
         candidate = self._encoded(item)
-        idle = self._idle[item.candidate]
-        connection = idle.popleft() if idle else self._pools[item.candidate].connection()
         attempt = Attempt(candidate, self._plan, self._redactor)
-        try:
-            await connection.send(candidate.call, attempt)
-        finally:
-            idle.append(connection)
+        await self._pools[item.candidate].send(candidate.call, attempt.response)
         result = attempt.result()
         now = time.monotonic()
         error, contact = result.error, self.standbys.contacts[item.candidate]

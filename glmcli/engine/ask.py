@@ -91,7 +91,7 @@ class Engine:
         attempt = Attempt(candidate, self._plan, self._redactor, self._writer)
         exchange = Exchange(candidate.call, candidate.proxy, self._tls)
         try:
-            exchange.tell(attempt, self._tick)
+            exchange.tell(attempt.response, self._tick)
         finally:
             exchange.close()
             self._printed |= self._plan.live and attempt.had_events

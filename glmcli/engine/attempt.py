@@ -16,10 +16,9 @@ from glmcli.secrets import Redactor, StreamRedactor
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from glmcli.http.call import Happening, Head
+    from glmcli.http.call import Head
     from glmcli.output.writer import Writer
     from glmcli.plan import Candidate, Plan
-    from glmcli.providers.row import Provider
 
 
 class Attempted(Record):
@@ -39,78 +38,37 @@ class Attempted(Record):
 
 
 class Attempt:
-    """A `Receiver` that decodes, redacts, tells a writer what comes, and judges at the end.
+    """Decodes, redacts and shows a reply, all of one read together, and judges it at the end.
 
     Attributes:
-        over: nothing more is awaited.
+        response: its `Receiver`, which is told what happens.
     """
 
     def __init__(self, candidate: Candidate, plan: Plan, redactor: Redactor, writer: Writer | None = None) -> None:
         """Without a `writer` nothing is shown before the end, so keys are looked for then."""
+        provider = candidate.provider
+        self._provider = provider
         self._plan = plan
         self._redactor = redactor
-        trims = not plan.exact and candidate.provider.wire.sends_leading_newlines
-        shown = _Shown(writer, redactor, trims=trims) if writer else None
-        self._reply = _ReplyBody(candidate.provider, shown, trims=trims)
-        self._response = Response(candidate.provider, self._reply, plan.limits, plan.deadline)
-        self.over = False
-
-    @property
-    def due(self) -> float:
-        """The monotonic time at which it is late."""
-        return self._response.due
+        self._trims = not plan.exact and provider.wire.sends_leading_newlines
+        self._shown = _Shown(writer, redactor, trims=self._trims) if writer else None
+        self._reader: ReplyReader | None = None
+        self._fold = Fold()
+        self._first_event: float | None = None
+        self._first_answer: float | None = None
+        self.response = Response(provider, self, plan.limits, plan.deadline)
 
     @property
     def had_events(self) -> bool:
         """Whether text or a call came, which may have been shown."""
-        return self._reply.first_event is not None
-
-    def take(self, happening: Happening) -> None:
-        """This happened."""
-        self._response.take(happening)
-        self.over = self._response.over
-
-    def late(self) -> None:
-        """The time is up."""
-        self._response.late()
-        self.over = True
-
-    def result(self) -> Attempted:
-        """How it ended.
-
-        Raises:
-            OutputError: what was held back until now cannot be written.
-        """
-        body, error = self._reply, self._response.error
-        if error and not isinstance(error, OutputError):
-            body.salvage()
-        reply = body.reply(self._redactor)
-        if error is None:
-            error = verdict(reply, allow_empty=self._plan.allow_empty, runs_tools=self._plan.runs_tools)
-        elif self.had_events:
-            error.sent = error.broken = True
-        if error:
-            error.request_id = error.request_id or reply.request_id
-            self._response.named(error, self._redactor)
-        return Attempted(reply, error, body.first_event, body.first_answer)
-
-
-class _ReplyBody:
-    """Bytes of a reply to its fold, and to who is shown it; all of one read together."""
-
-    def __init__(self, provider: Provider, shown: _Shown | None, *, trims: bool) -> None:
-        self._provider = provider
-        self._trims = trims
-        self._shown = shown
-        self._reader: ReplyReader | None = None
-        self._fold = Fold()
-        self.first_event: float | None = None
-        self.first_answer: float | None = None
+        return self._first_event is not None
 
     def head(self, head: Head) -> None:
+        """A success begins."""
         self._reader = ReplyReader(self._provider, head.headers.get("content-type", ""))
 
     def data(self, chunk: bytes) -> Heard:
+        """All that came in one read."""
         reader = self._reader
         if reader is None:
             return Heard.NOTHING
@@ -123,15 +81,9 @@ class _ReplyBody:
         return Heard.FINISHED if self._fold.finished else Heard.DATA
 
     def end(self) -> None:
+        """Nothing follows."""
         if self._reader:
             self._take(self._reader.close())
-        self._flush()
-
-    def salvage(self) -> None:
-        """Let go of the text that was held back when the reply broke off."""
-        if self._reader:
-            with suppress(GlmError):  # the first failure is the one to tell
-                self._take(self._reader.salvage())
         self._flush()
 
     def _take(self, events: Iterable[Event]) -> None:
@@ -143,8 +95,7 @@ class _ReplyBody:
                 came.append(event)  # noqa: PERF402 - what came before a fault is kept
         except GlmError as error:
             failure = error
-        shown = self._shown
-        self._add(shown.show(came) if shown else joined(came))
+        self._add(self._shown.show(came) if self._shown else joined(came))
         if failure:
             raise failure
 
@@ -155,22 +106,45 @@ class _ReplyBody:
     def _add(self, events: Iterable[Event]) -> None:
         for event in events:
             if isinstance(event, Answer | Reasoning | ToolCallPart):
-                self._note_time(answer=isinstance(event, Answer))
+                now = time.monotonic()
+                self._first_event = self._first_event or now
+                if isinstance(event, Answer):
+                    self._first_answer = self._first_answer or now
             self._fold.add(event)
 
-    def _note_time(self, *, answer: bool) -> None:
-        if self.first_event is None:
-            self.first_event = time.monotonic()
-        if answer and self.first_answer is None:
-            self.first_answer = time.monotonic()
+    def result(self) -> Attempted:
+        """How it ended.
 
-    def reply(self, redactor: Redactor) -> Reply:
+        Raises:
+            OutputError: what was held back until now cannot be written.
+        """
+        error = self.response.error
+        if error and not isinstance(error, OutputError):
+            self._salvage()
+        reply = self._reply()
+        if error is None:
+            error = verdict(reply, allow_empty=self._plan.allow_empty, runs_tools=self._plan.runs_tools)
+        elif self.had_events:
+            error.sent = error.broken = True
+        if error:
+            error.request_id = error.request_id or reply.request_id
+            self.response.named(error, self._redactor)
+        return Attempted(reply, error, self._first_event, self._first_answer)
+
+    def _salvage(self) -> None:
+        """Let go of the text that was held back when the reply broke off."""
+        if self._reader:
+            with suppress(GlmError):  # the first failure is the one to tell
+                self._take(self._reader.salvage())
+        self._flush()
+
+    def _reply(self) -> Reply:
         """All that came, as it may be told."""
         reply = self._fold.reply()
         if self._shown:
             return reply
         answer = reply.answer.lstrip("\n") if self._trims else reply.answer
-        return reply.replace(answer=redactor.text(answer), reasoning=redactor.text(reply.reasoning))
+        return reply.replace(answer=self._redactor.text(answer), reasoning=self._redactor.text(reply.reasoning))
 
 
 class _Shown:

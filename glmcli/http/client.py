@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 
 from glmcli.errors import GlmError
 from glmcli.http.call import End, Head, Sent, decoder, headers, is_large, pieces
-from glmcli.http.exceptions import Place, of_httpx, translated
+from glmcli.http.exceptions import Failed, of_httpx
 from glmcli.http.httpx_library import httpx
 from glmcli.http.proxies import SOCKS, authorization
 from glmcli.http.upload import UploadSocket, is_answered
@@ -47,7 +47,7 @@ class Exchange:
         self._call = call
         self._proxy = proxy
         self._tls = tls
-        self._place = Place(urlsplit(call.url).netloc, proxy)
+        self._failed = Failed(urlsplit(call.url).netloc, proxy)
         # All of these are written in C: a signal in the middle of a wait leaves no lock in a state that nobody expects.
         self._happened: deque[Happening] = deque()
         self._news: SimpleQueue[None] = SimpleQueue()  # wakes the main thread, if it sleeps
@@ -55,7 +55,7 @@ class Exchange:
         self._is_asleep = self._is_full = False
         self._put, self._taken = 0, 0  # bytes, counted by one thread each
         self._socket: socket.socket | None = None
-        self._closed = self._uploads = self._sent = self._begun = False
+        self._closed = self._uploads = False
         threading.Thread(target=self._run, daemon=True).start()
 
     # The main thread
@@ -143,7 +143,7 @@ class Exchange:
         except GlmError as error:
             self._tell(error)
         except Exception as error:  # noqa: BLE001 - a thread has no caller: what it meets is told to the main thread
-            self._tell(translated(of_httpx(error), self._place, sent=self._sent, begun=self._begun))
+            self._tell(of_httpx(error, self._failed))
         finally:
             if self._socket is not None:  # httpx leaves it open where a proxy refuses
                 self._socket.close()
@@ -153,8 +153,8 @@ class Exchange:
             response = transport.handle_request(self._request())
             self._uploads = False
             head = Head.of(response.status_code, response.headers.raw)
-            self._begun = True
-            self._place.check(head)
+            self._failed = self._failed.replace(begun=True)
+            self._failed.check(head)
             yield head
             unpack = decoder(head)
             for chunk in cast("httpx.SyncByteStream", response.stream):
@@ -191,7 +191,7 @@ class Exchange:
             self._socket = info["return_value"].get_extra_info("socket")
         # A tunnel's CONNECT passes here too; only our own request counts as sent.
         elif event == "send_request_headers.started" and info["request"].method == self._call.method.encode():
-            self._sent = True
+            self._failed = self._failed.replace(sent=True)
             self._tell(Sent())
         else:
             return

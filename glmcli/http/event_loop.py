@@ -1,4 +1,4 @@
-"""The event loop of a batch: that of uvloop where it is installed, and a resolver that holds nothing up."""
+"""The event loop of a batch, on uvloop where that is installed, and what would block it, done aside."""
 
 from __future__ import annotations
 
@@ -26,73 +26,50 @@ def run(main: Coroutine[Any, Any, T]) -> T:
         finally:
             await asyncio.sleep(0)  # connections that were hung up last are closed in the next round
 
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    factory: Callable[[], asyncio.AbstractEventLoop] = asyncio.SelectorEventLoop
+    if importlib.util.find_spec("uvloop"):
+        import uvloop
+
+        factory = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
         return runner.run(whole())
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
-    if importlib.util.find_spec("uvloop") is None:
-        return asyncio.SelectorEventLoop
-    import uvloop
-
-    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
-    return factory
 
 
 async def aside(call: Callable[[], T]) -> T:
     """What the call returns or raises, in a daemon thread: those of asyncio are waited for when its loop closes."""
-    future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-    threading.Thread(target=_run, args=(call, future), daemon=True).start()
-    return await future
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
 
-
-def _run(call: Callable[[], T], future: asyncio.Future[T]) -> None:
-    try:
-        result = call()
-    except Exception as error:  # noqa: BLE001 - a thread has no caller: who waits is told
-        _tell(future, future.set_exception, error)
-    else:
-        _tell(future, future.set_result, result)
-
-
-def _tell(future: asyncio.Future[T], how: Callable[[Any], None], what: object) -> None:
-    def tell() -> None:
+    def tell(how: Callable[[Any], None], what: object) -> None:
         if not future.done():  # who waited may have been cancelled
             how(what)
 
-    with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-        future.get_loop().call_soon_threadsafe(tell)
+    def work() -> None:
+        try:
+            end: tuple[Callable[[Any], None], object] = future.set_result, call()
+        except Exception as error:  # noqa: BLE001 - a thread has no caller: who waits is told
+            end = future.set_exception, error
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(tell, *end)
+
+    threading.Thread(target=work, daemon=True).start()
+    return await future
 
 
 class Resolver(AbstractResolver):
-    """Looks names up aside, by the system: once for all who ask while a look-up is under way."""
+    """Looks names up aside, by the system: a resolver that hangs holds up nothing but its own request."""
 
-    def __init__(self) -> None:
-        """Ask for nothing yet."""
-        self._asked: dict[tuple[str, int, int], asyncio.Task[list[ResolveResult]]] = {}
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
+    async def resolve(self, host: str, port: int = 0, family: int = socket.AF_UNSPEC) -> list[ResolveResult]:
         """The addresses of a host.
 
         Raises:
             OSError: there is none.
         """
-        key = (host, port, family)
-        if key not in self._asked:
-            task = asyncio.get_running_loop().create_task(_resolved(host, port, family))
-            task.add_done_callback(lambda _: self._asked.pop(key))
-            self._asked[key] = task
-        return await asyncio.shield(self._asked[key])
+        found = await aside(lambda: socket.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM))
+        return [
+            ResolveResult(hostname=host, host=str(place[0]), port=int(place[1]), family=kind, proto=protocol, flags=0)
+            for kind, _, protocol, _, place in found
+        ]
 
     async def close(self) -> None:
         """Nothing is held."""
-
-
-async def _resolved(host: str, port: int, family: int) -> list[ResolveResult]:
-    found = await aside(lambda: socket.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM))
-    return [
-        ResolveResult(hostname=host, host=str(place[0]), port=int(place[1]), family=kind, proto=protocol, flags=0)
-        for kind, _, protocol, _, place in found
-    ]
