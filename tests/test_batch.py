@@ -600,7 +600,7 @@ def test_a_fallback(glm, cwd, fleet) -> None:
     (cwd / "config.yaml").write_text(config)
     no_money = refused({"error": {"code": "1113", "message": "no balance"}})
     with Fleet(lambda body: no_money if prompt_of(body) == "question 1" else None) as first:
-        (cwd / "in.jsonl").write_text(lines(rows(3)))
+        (cwd / "in.jsonl").write_text(lines(rows(2)))
         more = ("--fallback", "other/glm-5-fp8")
         done = glm(
             "batch", "run", "in.jsonl", "-O", "out.jsonl", *flags(first), *more, env=KEY | {"GLM_CONFIG": "config.yaml"}
@@ -610,7 +610,6 @@ def test_a_fallback(glm, cwd, fleet) -> None:
     assert {identity: (entry["provider"], entry["model"]) for identity, entry in found.items()} == {
         "r0": ("zai", "glm-5"),
         "r1": ("other", "glm-5-fp8"),
-        "r2": ("zai", "glm-5"),
     }
     assert fleet.asked == ["question 1"]
     assert found["r1"]["calls"] == 2

@@ -36,6 +36,7 @@ _STALE = 5.0  # seconds after which a connection that ends did not end because i
 _LONGEST_HEAD = 100 * 1024  # bytes; what httpx allows
 _MOST_HEADERS = 1024
 _READ = 1 << 18  # bytes read at a time
+_SENT = Sent()
 _OWN_HEADERS = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")  # that aiohttp would add
 
 
@@ -175,7 +176,7 @@ class _Exchange:
         self.receiver = receiver
         self._call = call
         self._pool = pool
-        self._failed = Failed(urlsplit(call.url).netloc, proxy)
+        self._proxy = proxy
         self._protocol: Any = None
         self._transport: asyncio.Transport | None = None
         self._response: aiohttp.ClientResponse | None = None
@@ -207,12 +208,11 @@ class _Exchange:
         self._is_reused = protocol in self._pool.idle
         self._pool.idle.discard(protocol)
         self._protocol, self._transport = protocol, protocol.transport
-        self._failed = self._failed.replace(sent=True)
-        self.receiver.take(Sent())
+        self.receiver.take(_SENT)
 
     async def _begin(self, session: aiohttp.ClientSession) -> Happening | None:
         """Send the request; the head of the response."""
-        call, url, proxy = self._call, urlsplit(self._call.url), self._failed.proxy
+        call, url, proxy = self._call, urlsplit(self._call.url), self._proxy
         try:
             content = call.content()
             self._uploads = is_large(content)
@@ -237,18 +237,20 @@ class _Exchange:
             return self._meant(error)
 
     def _head(self, response: aiohttp.ClientResponse) -> Head:
-        head = Head.of(response.status, response.raw_headers)
-        self._failed.check(head)
+        head, failed = Head.of(response.status, response.raw_headers), self._failed(begun=False)
+        failed.check(head)
         encoding = head.headers.get("transfer-encoding", "chunked").lower()
         # What httpx does not let pass either.
         if response.status < min(SUCCESS):
-            raise self._failed.framing(f"status {response.status}")
+            raise failed.framing(f"status {response.status}")
         if encoding != "chunked":
-            raise self._failed.framing(f"Transfer-Encoding: {encoding}")
+            raise failed.framing(f"Transfer-Encoding: {encoding}")
         if sum(len(name) + len(value) for name, value in response.raw_headers) > _LONGEST_HEAD:
-            raise self._failed.framing("the head is too large")
-        self._failed = self._failed.replace(begun=True)
+            raise failed.framing("the head is too large")
         return head
+
+    def _failed(self, *, begun: bool) -> Failed:
+        return Failed(urlsplit(self._call.url).netloc, self._proxy, self._protocol is not None, begun)
 
     async def _next(self) -> Happening | None:
         """All that came in one read, or the end; None: nothing more comes."""
@@ -262,7 +264,7 @@ class _Exchange:
                 return self._unpack(chunk)  # type: ignore[no-any-return]
             # Where the end of the connection is that of the body, aiohttp takes a broken one for an end, too.
             lost = self._protocol.exception()
-            return self._failed.reading(lost) if isinstance(lost, OSError) else End()
+            return self._failed(begun=True).reading(lost) if isinstance(lost, OSError) else End()
         except GlmError as error:
             return error
         except Exception as error:  # noqa: BLE001 - as above
@@ -277,7 +279,7 @@ class _Exchange:
                 if self._response and self._response.status not in SUCCESS:
                     return
                 yield piece
-                self.receiver.take(Sent())
+                self.receiver.take(_SENT)
             self._uploads = False
         except GlmError as error:
             self._error = error
@@ -292,7 +294,7 @@ class _Exchange:
             self._stale = True
             return None
         lost = None if self._protocol is None else self._protocol.exception()
-        return self._error or of_aiohttp(error, self._failed, lost)
+        return self._error or of_aiohttp(error, self._failed(begun=self._response is not None), lost)
 
     def look(self) -> None:
         """End what is late; and a wait for bytes that cannot come, for aiohttp tells nobody of a broken chunk."""
