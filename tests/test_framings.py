@@ -13,6 +13,7 @@ from servers import END, Hold, Reset, Server, Wait, chunk, delta, event
 
 WHOLE = event(delta(content="Hi")) + event(delta(content="", finish_reason="stop")) + event("[DONE]")
 CHUNKED = chunk(WHOLE)
+LENGTH = f"Content-Length: {len(WHOLE)}"
 HALF = chunk(event(delta(content="Hi")))
 
 
@@ -26,23 +27,23 @@ FRAMINGS = {
     "long line 9000": ([opened("Transfer-Encoding: chunked", "X: " + "y" * 9000) + CHUNKED + END], 0, 0),
     "long line 90000": ([opened("Transfer-Encoding: chunked", "X: " + "y" * 90000) + CHUNKED + END], 0, 0),
     "head 120 KiB": (
-        [opened("Transfer-Encoding: chunked", *["X%d: " % i + "y" * 1000 for i in range(120)]) + CHUNKED + END],
+        [opened("Transfer-Encoding: chunked", *[f"X{i}: " + "y" * 1000 for i in range(120)]) + CHUNKED + END],
         0,
         13,
     ),
-    "200 headers": ([opened("Transfer-Encoding: chunked", *["X%d: y" % i for i in range(200)]) + CHUNKED + END], 0, 0),
+    "200 headers": ([opened("Transfer-Encoding: chunked", *[f"X{i}: y" for i in range(200)]) + CHUNKED + END], 0, 0),
     "1500 headers": (
-        [opened("Transfer-Encoding: chunked", *["X%d: y" % i for i in range(1500)]) + CHUNKED + END],
+        [opened("Transfer-Encoding: chunked", *[f"X{i}: y" for i in range(1500)]) + CHUNKED + END],
         0,
         13,
     ),
     "same length twice": (
-        [opened("Content-Length: %d" % len(WHOLE), "Content-Length: %d" % len(WHOLE)) + WHOLE],
+        [opened(LENGTH, LENGTH) + WHOLE],
         0,
         13,
     ),
-    "two lengths": ([opened("Content-Length: %d" % len(WHOLE), "Content-Length: 5") + WHOLE, Hold()], 13, 13),
-    "length list": ([opened("Content-Length: %d, %d" % (len(WHOLE), len(WHOLE))) + WHOLE], 0, 13),
+    "two lengths": ([opened(LENGTH, "Content-Length: 5") + WHOLE, Hold()], 13, 13),
+    "length list": ([opened(f"{LENGTH}, {len(WHOLE)}") + WHOLE], 0, 13),
     "length and chunked": ([opened("Content-Length: 5", "Transfer-Encoding: chunked") + CHUNKED + END], 0, 13),
     "negative length": ([opened("Content-Length: -1") + WHOLE], 13, 13),
     "length +5": ([opened("Content-Length: +5") + WHOLE], 13, 13),
@@ -86,7 +87,7 @@ FRAMINGS = {
     "RST after finish": ([opened() + event(delta(content="Hi", finish_reason="stop")), Reset()], 0, 0),
     "until close, RST in the middle": ([opened() + event(delta(content="Hi")), Wait(0.2), Reset()], 6, 6),
     "until close, end in the middle": ([opened() + event(delta(content="Hi"))], 7, 7),
-    "by length, RST after the end": ([opened("Content-Length: %d" % len(WHOLE)) + WHOLE, Reset()], 0, 0),
+    "by length, RST after the end": ([opened(LENGTH) + WHOLE, Reset()], 0, 0),
 }
 
 
