@@ -1,6 +1,6 @@
 """What a row of `glm batch run` costs while many answers are streamed: CPU, as Markdown tables.
 
-python benchmarks/batch_streams.py [--peers] [--uvloop] [--rounds 3] [--cpus 0,1]
+python benchmarks/batch_streams.py [--peers] [--uvloop] [--rows 500] [--rounds 3] [--cpus 0,1]
 
 A server of our own on another CPU streams 200 deltas to each of 500 rows, 50 a second, all in flight at once; and then
 2,000 deltas to each of 64 rows, as fast as they are taken. The program that is measured is the one beside this Python;
@@ -63,7 +63,7 @@ class Run(NamedTuple):
     server: float
 
 
-_PACED, _SATURATED, _START = Load(500, 200, 0.02), Load(64, 2000), Load(1, 2)
+_SATURATED, _START = Load(64, 2000), Load(1, 2)
 
 
 def main() -> int:
@@ -71,6 +71,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peers", action="store_true", help="and the others; installs them for this run")
     parser.add_argument("--uvloop", action="store_true", help="and on uvloop; installs it for this run")
+    parser.add_argument("--rows", type=int, default=500, help="with 50 deltas a second each")
     parser.add_argument("--rounds", type=int, default=3, help="of which the median counts")
     parser.add_argument("--cpus", default="0,1", help="of the server and of the programs")
     given = parser.parse_args()
@@ -83,10 +84,11 @@ def main() -> int:
         uvloop = str(places.library(home / "uvloop", "uvloop")) if given.uvloop else ""
         programs = [*_glm(uvloop), *_peers(peers, uvloop)]
         pin(ours)
-        paced = _runs(programs, _PACED, home, theirs, given.rounds)
+        load = Load(given.rows, 200, 0.02)
+        paced = _runs(programs, load, home, theirs, given.rounds)
         saturated = _runs(programs, _SATURATED, home, theirs, given.rounds)
     print(f"{dt.datetime.now(tz=dt.UTC).date()}, Python {platform.python_version()}, {platform.machine()}\n")
-    exceeded = _print_paced(programs, paced)
+    exceeded = _print_paced(programs, load, paced)
     _print_saturated(programs, saturated)
     return 1 if exceeded else 0
 
@@ -115,7 +117,7 @@ def _runs(programs: list[Program], load: Load, home: Path, cpu: int, rounds: int
     with _server(cpu, load) as server, _server(cpu, _START) as starting:
         for number in range(rounds):
             for program in programs:
-                if runs[program.name] and runs[program.name][0].whole > LONG:
+                if runs[program.name] and runs[program.name][0].cpu > LONG:
                     continue
                 print(f"round {number + 1}, {load.rows} rows: {program.name}", file=sys.stderr)
                 start = _run(program, _START, starting, home)
@@ -151,15 +153,13 @@ def _check(program: Program, out: Path, load: Load) -> None:
         sys.exit(f"{program.name}: the answers are not those that were sent")
 
 
-def _print_paced(programs: list[Program], runs: dict[str, list[Run]]) -> bool:
+def _print_paced(programs: list[Program], load: Load, runs: dict[str, list[Run]]) -> bool:
     """Whether a limit is exceeded."""
     cpu = {program.name: median(run.cpu for run in runs[program.name]) for program in programs}
     whole = {program.name: median(run.whole for run in runs[program.name]) for program in programs}
     reference = cpu.get(_REFERENCE)
     server = median(run.server for each in runs.values() for run in each)
-    print(
-        f"{_PACED.rows} rows in flight, {_PACED.deltas} deltas each, 50 a second; the server itself: {server:.1f} s\n"
-    )
+    print(f"{load.rows} rows in flight, {load.deltas} deltas each, 50 a second; the server itself: {server:.1f} s\n")
     print(f"| process | seconds | CPU ms a row | times the {_REFERENCE} | limit |\n|---|---:|---:|---:|---:|")
     exceeded = False
     for program in sorted(programs, key=lambda program: cpu[program.name]):
@@ -168,7 +168,7 @@ def _print_paced(programs: list[Program], runs: dict[str, list[Run]]) -> bool:
         exceeded |= is_too_much
         shown = "" if times is None else f"{times:.2f}"
         limit = "" if program.limit is None else f"{program.limit}{' **exceeded**' * is_too_much}"
-        per_row = cpu[program.name] / _PACED.rows * 1000
+        per_row = cpu[program.name] / load.rows * 1000
         print(f"| {program.name} | {whole[program.name]:.1f} | {per_row:.2f} | {shown} | {limit} |")
     if reference is None:
         print(f"nothing is judged without the {_REFERENCE}", file=sys.stderr)

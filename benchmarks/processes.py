@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 # As long as a key of Z.ai, and of the same form: what is printed is searched for its beginning.
 KEY = "d0c5" * 8 + ".not-a-real-key-1"
-LONG = 8.0  # seconds: a process that takes longer is measured once, not in every round
+LONG = 5.0  # CPU seconds: a process that takes more is measured once, not in every round
 
 
 class Spent(NamedTuple):
