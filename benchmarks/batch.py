@@ -9,7 +9,6 @@ that of aiohttp in the same run, or else beside what the server allows. --limits
 
 from __future__ import annotations
 
-import argparse
 import datetime as dt
 import json
 import os
@@ -25,6 +24,7 @@ from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
 import answering
+import arguments
 import batch_limits
 import batch_peers
 import places
@@ -77,16 +77,13 @@ class Result(NamedTuple):
 
 def main() -> int:
     """The exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--peers", action="store_true", help="and the others; installs what is missing, for this run")
+    parser = arguments.parser(__doc__)
     parser.add_argument("--limits", action="store_true", help="servers that refuse, instead")
-    parser.add_argument("--rows", type=int, default=2000)
-    parser.add_argument("--rounds", type=int, default=3, help="of which the median counts")
-    parser.add_argument("--cpus", default="0,1", help="of the server and of the programs")
+    parser.add_argument("--rows", type=arguments.positive, default=2000)
     given = parser.parse_args()
     if given.limits:
         return batch_limits.main(_GLM)
-    theirs, ours = (int(cpu) for cpu in given.cpus.split(","))
+    theirs, ours = given.cpus
     with tempfile.TemporaryDirectory() as name, ServerProcess(theirs, answering.Answering) as server:
         folder = Path(name)
         peers = _peers(places.venv(folder / "peers", *_LIBRARIES)) if given.peers else ()

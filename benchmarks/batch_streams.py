@@ -10,7 +10,6 @@ Exit 1 where a row of `glm` costs more than its limit, in times the aiohttp scri
 
 from __future__ import annotations
 
-import argparse
 import datetime as dt
 import importlib.util
 import json
@@ -23,6 +22,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
+import arguments
 import frames
 import places
 from processes import LONG, environment, spent
@@ -68,16 +68,13 @@ _SATURATED, _START = Load(64, 2000), Load(1, 2)
 
 def main() -> int:
     """The exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--peers", action="store_true", help="and the others; installs them for this run")
+    parser = arguments.parser(__doc__)
     parser.add_argument("--uvloop", action="store_true", help="and on uvloop; installs it for this run")
-    parser.add_argument("--rows", type=int, default=500, help="with 50 deltas a second each")
-    parser.add_argument("--rounds", type=int, default=3, help="of which the median counts")
-    parser.add_argument("--cpus", default="0,1", help="of the server and of the programs")
+    parser.add_argument("--rows", type=arguments.positive, default=500, help="with 50 deltas a second each")
     given = parser.parse_args()
     if given.uvloop and importlib.util.find_spec("uvloop"):
         parser.error("uvloop is installed beside this Python: run it in an environment without, to compare")
-    theirs, ours = (int(cpu) for cpu in given.cpus.split(","))
+    theirs, ours = given.cpus
     with tempfile.TemporaryDirectory() as name:
         home = Path(name)
         peers = places.venv(home / "peers", "aiohttp", "openai") if given.peers else None
@@ -86,10 +83,9 @@ def main() -> int:
         pin(ours)
         load = Load(given.rows, 200, 0.02)
         paced = _runs(programs, load, home, theirs, given.rounds)
-        saturated = _runs(programs, _SATURATED, home, theirs, given.rounds)
-    print(f"{dt.datetime.now(tz=dt.UTC).date()}, Python {platform.python_version()}, {platform.machine()}\n")
-    exceeded = _print_paced(programs, load, paced)
-    _print_saturated(programs, saturated)
+        print(f"{dt.datetime.now(tz=dt.UTC).date()}, Python {platform.python_version()}, {platform.machine()}\n")
+        exceeded = _print_paced(programs, load, paced)
+        _print_saturated(programs, _runs(programs, _SATURATED, home, theirs, given.rounds))
     return 1 if exceeded else 0
 
 
@@ -172,6 +168,7 @@ def _print_paced(programs: list[Program], load: Load, runs: dict[str, list[Run]]
         print(f"| {program.name} | {whole[program.name]:.1f} | {per_row:.2f} | {shown} | {limit} |")
     if reference is None:
         print(f"nothing is judged without the {_REFERENCE}", file=sys.stderr)
+    sys.stdout.flush()  # the rest takes another minute
     return exceeded
 
 

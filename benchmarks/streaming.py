@@ -10,7 +10,6 @@ Exit 1 where `glm` costs more than its limit, in times the bare httpx loop, or w
 
 from __future__ import annotations
 
-import argparse
 import datetime as dt
 import json
 import platform
@@ -22,6 +21,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
+import arguments
 import frames
 import places
 import streaming_delay
@@ -31,6 +31,7 @@ from streaming_peers import REFERENCE, Case, cases, plain
 from streams import Seen, Streams
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Iterator, Sequence
 
 _GLM = str(Path(sysconfig.get_path("scripts")) / "glm")
@@ -39,15 +40,12 @@ _TEXT_LIMIT, _EVENTS_LIMIT = 1.2, 2.0  # times the bare httpx loop; --jsonl prin
 
 def main() -> int:
     """The exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--peers", action="store_true", help="and the others; installs what is missing, for this run")
+    parser = arguments.parser(__doc__)
     parser.add_argument("--delay", action="store_true", help="of each delta of a slow stream, instead")
     parser.add_argument("--frames", choices=("plain", "varied", "escaped"), default="plain")
-    parser.add_argument("--deltas", type=int, default=100_000)
-    parser.add_argument("--rounds", type=int, default=3, help="of which the median counts")
-    parser.add_argument("--cpus", default="0,1", help="of the server and of the programs")
+    parser.add_argument("--deltas", type=arguments.positive, default=100_000)
     given = parser.parse_args()
-    theirs, ours = (int(cpu) for cpu in given.cpus.split(","))
+    theirs, ours = given.cpus
     with tempfile.TemporaryDirectory() as name:
         home = Path(name)
         peers = places.venv(home / "peers", "httpx", "openai", "llm") if given.peers else None
