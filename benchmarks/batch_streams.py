@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 _HERE = Path(__file__).parent
 _GLM = str(Path(sysconfig.get_path("scripts")) / "glm")
 _REFERENCE = "aiohttp script"
+_BEHIND = 1.5  # times the server's seconds: who takes longer reads several deltas at once, and each is cheaper
 _LIMIT, _UVLOOP_LIMIT = 1.15, 0.7  # CPU of a row, in times the aiohttp script on the event loop of asyncio
 
 
@@ -52,7 +53,12 @@ class Load(NamedTuple):
 
     rows: int
     deltas: int
-    interval: float | None = None
+    interval: float = 0.0  # none at all: as fast as they are taken
+
+    @property
+    def seconds(self) -> float:
+        """How long the server takes for a reply."""
+        return self.deltas * self.interval
 
 
 class Run(NamedTuple):
@@ -123,7 +129,7 @@ def _runs(programs: list[Program], load: Load, home: Path, cpu: int, rounds: int
 
 
 def _server(cpu: int, load: Load) -> ServerProcess[Seen]:
-    return ServerProcess(cpu, partial(Streams, "plain", load.deltas, load.interval))
+    return ServerProcess(cpu, partial(Streams, "plain", load.deltas, load.interval or None))
 
 
 def _run(program: Program, load: Load, server: ServerProcess[Seen], home: Path) -> Run:
@@ -165,7 +171,8 @@ def _print_paced(programs: list[Program], load: Load, runs: dict[str, list[Run]]
         shown = "" if times is None else f"{times:.2f}"
         limit = "" if program.limit is None else f"{program.limit}{' **exceeded**' * is_too_much}"
         per_row = cpu[program.name] / load.rows * 1000
-        print(f"| {program.name} | {whole[program.name]:.1f} | {per_row:.2f} | {shown} | {limit} |")
+        late = ", behind" * (whole[program.name] > _BEHIND * load.seconds)
+        print(f"| {program.name} | {whole[program.name]:.1f}{late} | {per_row:.2f} | {shown} | {limit} |")
     if reference is None:
         print(f"nothing is judged without the {_REFERENCE}", file=sys.stderr)
     sys.stdout.flush()  # the rest takes another minute
