@@ -28,7 +28,7 @@ import arguments
 import batch_limits
 import batch_peers
 import places
-import processes
+import process_cost
 from server_process import ServerProcess, pin
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def _results(
         starts = {program.name: _measured(program, server, folder, 1, in_flight).cpu for program in programs}
         for number in range(rounds):
             for program in programs:
-                if runs[program.name] and runs[program.name][0].cpu > processes.LONG:
+                if runs[program.name] and runs[program.name][0].cpu > process_cost.LONG:
                     continue
                 print(f"round {number + 1}, {in_flight} in flight: {program.name}", file=sys.stderr)
                 runs[program.name].append(_measured(program, server, folder, rows, in_flight))
@@ -167,7 +167,7 @@ def _measured(program: Program, server: ServerProcess[answering.Seen], folder: P
     server.seen()
     began = time.monotonic()
     process = subprocess.Popen(
-        command, env=processes.environment(folder), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        command, env=process_cost.environment(folder), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
     )
     memory, usage = _wait(process)
     whole = time.monotonic() - began

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import arguments
 import frames
 import places
-from processes import LONG, environment, spent
+from process_cost import LONG, environment, spent
 from server_process import ServerProcess, pin
 from streams import Seen, Streams
 

@@ -25,7 +25,7 @@ import arguments
 import frames
 import places
 import streaming_delay
-from processes import KEY, LONG, Spent, environment, spent
+from process_cost import KEY, LONG, Spent, environment, spent
 from server_process import ServerProcess, pin
 from streaming_peers import REFERENCE, Case, cases, plain
 from streams import Seen, Streams

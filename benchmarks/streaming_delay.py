@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import frames
 import places
-from processes import KEY, environment
+from process_cost import KEY, environment
 from server_process import ServerProcess, pin
 from streaming_peers import HTTPX_FLUSHED, REFERENCE
 from streams import Streams
