@@ -1,20 +1,11 @@
-"""A server in a process of its own, on a CPU of its own: it answers after 50 ms, and knows when it was asked.
-
-What it says is about 350 bytes of JSON, or the same as a stream. It is an asyncio protocol and parses no more than it
-must, so that whoever asks it is slower.
-"""
+"""A server that answers after 50 ms and knows when it was asked. It says 350 bytes of JSON, or the same as a stream."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import multiprocessing
-import os
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
-
-if TYPE_CHECKING:
-    from multiprocessing.connection import Connection
+from typing import NamedTuple
 
 LATENCY = 0.05  # seconds
 _TEXT = "y" * 150
@@ -48,90 +39,26 @@ _ONE = _HEAD % len(_WHOLE) + _WHOLE
 _STREAMED = _CHUNKED + b"%x\r\n%s\r\n0\r\n\r\n" % (len(_stream()), _stream())
 
 
-class _Clock:
+class Answering:
     """When it was asked first, and answered last."""
 
     def __init__(self) -> None:
-        self.requests, self.first, self.last = 0, 0.0, 0.0
+        self._requests, self._first, self._last = 0, 0.0, 0.0
+
+    def answer(self, transport: asyncio.Transport, body: bytes) -> None:
+        """Write the reply when its time has come."""
+        if self._requests == 0:
+            self._first = time.monotonic()
+        self._requests += 1
+        reply = _STREAMED if b'"stream":true' in body.replace(b" ", b"") else _ONE
+        asyncio.get_running_loop().call_later(LATENCY, self._write, transport, reply)
+
+    def _write(self, transport: asyncio.Transport, reply: bytes) -> None:
+        transport.write(reply)
+        self._last = time.monotonic()
 
     def seen(self) -> Seen:
         """Since the last look."""
-        seen = Seen(self.requests, self.last - self.first)
-        self.requests = 0
-        return seen
-
-
-class _Client(asyncio.Protocol):
-    def __init__(self, clock: _Clock) -> None:
-        self._clock = clock
-        self._data = b""
-
-    def connection_made(self, transport: Any) -> None:  # noqa: ANN401 - asyncio's
-        self._transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        self._data += data
-        head, blank, body = self._data.partition(b"\r\n\r\n")
-        if not blank or len(body) < int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]):
-            return
-        self._data = b""
-        if self._clock.requests == 0:
-            self._clock.first = time.monotonic()
-        self._clock.requests += 1
-        reply = _STREAMED if b'"stream":true' in body.replace(b" ", b"") else _ONE
-        asyncio.get_running_loop().call_later(LATENCY, self._answer, reply)
-
-    def _answer(self, reply: bytes) -> None:
-        self._transport.write(reply)
-        self._clock.last = time.monotonic()
-
-
-def _serve(cpu: int, told: Connection) -> None:
-    pin(cpu)
-    clock = _Clock()
-
-    async def main() -> None:
-        loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: _Client(clock), "127.0.0.1", 0, backlog=4096)
-        told.send(server.sockets[0].getsockname()[1])
-        loop.add_reader(told.fileno(), tell)
-        await server.serve_forever()
-
-    def tell() -> None:
-        told.recv()
-        told.send(clock.seen())
-
-    asyncio.run(main())
-
-
-def pin(cpu: int) -> None:
-    """Stay on this CPU, where the system lets us choose."""
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {cpu})
-
-
-class Answering:
-    """The server, while it is entered."""
-
-    def __init__(self, cpu: int) -> None:
-        """Run on this CPU."""
-        self._here, there = multiprocessing.Pipe()
-        context = multiprocessing.get_context("spawn")
-        self._process = context.Process(target=_serve, args=(cpu, there), daemon=True)
-
-    def __enter__(self) -> Self:
-        """Ready to be asked."""
-        self._process.start()
-        self.url = f"http://127.0.0.1:{self._here.recv()}/v1"
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """End it."""
-        self._process.terminate()
-        self._process.join()
-
-    def seen(self) -> Seen:
-        """What was asked since the last look."""
-        self._here.send(None)
-        seen: Seen = self._here.recv()
+        seen = Seen(self._requests, self._last - self._first)
+        self._requests = 0
         return seen

@@ -17,14 +17,21 @@ from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
+    from contextlib import AbstractAsyncContextManager
 
-    Ask = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
+    Ask = Callable[[dict[str, Any]], Awaitable[str]]  # a request, its answer
+    Library = Callable[[str, int], AbstractAsyncContextManager[Ask]]  # the address, and how many at once
 
 _HEADERS = {"Content-Type": "application/json"}
 
 
 def _request(prompt: str) -> dict[str, Any]:
     return {"model": "glm-5", "messages": [{"role": "user", "content": prompt}], "stream": False}
+
+
+def _answer(reply: dict[str, Any]) -> str:
+    answer: str = reply["choices"][0]["message"]["content"]
+    return answer
 
 
 @asynccontextmanager
@@ -35,9 +42,9 @@ async def httpx(url: str, most: int) -> AsyncIterator[Ask]:
     limits = library.Limits(max_connections=most, max_keepalive_connections=most)
     async with library.AsyncClient(limits=limits, timeout=600, trust_env=False) as client:
 
-        async def ask(body: dict[str, Any]) -> dict[str, Any]:
+        async def ask(body: dict[str, Any]) -> str:
             reply = await client.post(f"{url}/chat/completions", json=body)
-            return reply.json()  # type: ignore[no-any-return,unused-ignore]
+            return _answer(reply.json())
 
         yield ask
 
@@ -50,9 +57,9 @@ async def openai(url: str, most: int) -> AsyncIterator[Ask]:
     del most  # its pool has a thousand connections
     async with library.AsyncOpenAI(base_url=url, api_key="none", timeout=600, max_retries=0) as client:
 
-        async def ask(body: dict[str, Any]) -> dict[str, Any]:
+        async def ask(body: dict[str, Any]) -> str:
             reply = await client.chat.completions.create(**body)
-            return reply.model_dump()  # type: ignore[no-any-return,unused-ignore]
+            return reply.choices[0].message.content or ""
 
         yield ask
 
@@ -64,9 +71,9 @@ async def aiohttp(url: str, most: int) -> AsyncIterator[Ask]:
 
     async with library.ClientSession(connector=library.TCPConnector(limit=most)) as session:
 
-        async def ask(body: dict[str, Any]) -> dict[str, Any]:
+        async def ask(body: dict[str, Any]) -> str:
             async with session.post(f"{url}/chat/completions", json=body) as reply:
-                return await reply.json()  # type: ignore[no-any-return,unused-ignore]
+                return _answer(await reply.json())
 
         yield ask
 
@@ -79,14 +86,14 @@ async def raw(url: str, most: int) -> AsyncIterator[Ask]:
     idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
     head = f"POST {parts.path}/chat/completions HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: application/json\r\n"
 
-    async def ask(body: dict[str, Any]) -> dict[str, Any]:
+    async def ask(body: dict[str, Any]) -> str:
         reader, writer = idle.pop() if idle else await asyncio.open_connection(parts.hostname, parts.port)
         data = json.dumps(body).encode()
         writer.write(f"{head}Content-Length: {len(data)}\r\n\r\n".encode() + data)
         said = await reader.readuntil(b"\r\n\r\n")
         reply = await reader.readexactly(int(said.partition(b"Content-Length: ")[2].partition(b"\r\n")[0]))
         idle.append((reader, writer))
-        return json.loads(reply)  # type: ignore[no-any-return]
+        return _answer(json.loads(reply))
 
     yield ask
     for _, writer in idle:
@@ -96,16 +103,15 @@ async def raw(url: str, most: int) -> AsyncIterator[Ask]:
 LIBRARIES = {each.__name__: each for each in (raw, aiohttp, httpx, openai)}
 
 
-async def main(library: str, url: str, rows: str, out: str, most: str) -> None:
+async def run(library: Library, url: str, rows: str, out: str, most: str) -> None:
     """So many workers take one row after the other."""
     with open(rows, encoding="utf-8") as lines, open(out, "w", encoding="utf-8") as written:  # noqa: ASYNC230, PTH123
-        async with LIBRARIES[library](url, int(most)) as ask:
+        async with library(url, int(most)) as ask:
 
             async def worker() -> None:
                 for line in lines:
                     row = json.loads(line)
-                    reply = await ask(_request(row["prompt"]))
-                    answer = reply["choices"][0]["message"]["content"]
+                    answer = await ask(_request(row["prompt"]))
                     written.write(json.dumps({"id": row["id"], "answer": answer}) + "\n")
                     written.flush()
 
@@ -113,4 +119,4 @@ async def main(library: str, url: str, rows: str, out: str, most: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))
+    asyncio.run(run(LIBRARIES[sys.argv[1]], *sys.argv[2:]))

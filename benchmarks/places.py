@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -39,3 +40,24 @@ def version(programs: Path, package: str) -> str:
     """The installed version of a package."""
     code = f"import importlib.metadata as m; print(m.version({package!r}))"
     return run([str(programs / "python"), "-c", code], installing()).strip()
+
+
+def has(python: str, module: str) -> bool:
+    """Whether this Python can import the module."""
+    code = f"import importlib.util, sys; sys.exit(importlib.util.find_spec({module!r}) is None)"
+    return subprocess.run([python, "-c", code], check=False).returncode == 0
+
+
+def python_with(module: str, programs: Path | None) -> str | None:
+    """A Python that can import the module: this one, or that among these programs."""
+    pythons = [sys.executable, *([str(programs / "python")] if programs else [])]
+    return next((python for python in pythons if has(python, module)), None)
+
+
+def library(place: Path, *packages: str) -> Path:
+    """A folder with these packages and no others, for PYTHONPATH."""
+    run(
+        [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(place), *packages],
+        installing(),
+    )
+    return place

@@ -30,14 +30,6 @@ _QUESTION = "Who are you"
 _BODY = '{"model":"glm-5","messages":[{"role":"user","content":"Who are you"}],"stream":true}'
 
 # The least that a program can do to print a streamed answer, with the HTTP library alone.
-_HTTPCORE = """
-import sys, httpcore
-url, body = sys.argv[1] + "/chat/completions", sys.argv[2].encode()
-with httpcore.ConnectionPool() as pool:
-    with pool.stream("POST", url, headers={"Content-Type": "application/json"}, content=body) as response:
-        for piece in response.iter_stream():
-            sys.stdout.write(piece.decode())
-"""
 # verify=False: httpx would load the certificates for http:// as well, which glm does for https:// only.
 _HTTPX = """
 import sys, httpx
@@ -81,7 +73,8 @@ def main() -> int:
         ours = places.venv(folder / "ours", places.wheel(folder))
         peers = places.venv(folder / "peers", "httpx", "llm") if wanted.peers else None
         with _sandbox(ours) as url:
-            cases = [*_ours(ours, url), *_curl(url), *(_peers(peers, url, folder) if peers else ())]
+            cases = [*_ours(ours, url), *_httpx(ours, peers, url), *_curl(url)]
+            cases += _llm(peers, url, folder) if peers else ()
             results = [_measured(case, folder) for case in cases]
         _print_about(ours, peers)
     _print_table(results)
@@ -104,7 +97,6 @@ def _ours(programs: Path, url: str) -> Iterator[Case]:
     python, glm = str(programs / "python"), str(programs / "glm")
     yield Case("`python -c pass`", [python, "-c", "pass"])
     yield Case("`import typer`", [python, "-c", "import typer"])
-    yield Case("bare httpcore script, streamed answer", [python, "-c", _HTTPCORE, url, _BODY])
     yield Case("**`glm --version`**", [python, glm, "--version"], limit=300)
     yield Case("**`glm --help`**", [python, glm, "--help"])
     ask = [python, glm, "ask", "-m", "vllm/glm-5", "--base-url", url, _QUESTION]
@@ -118,11 +110,21 @@ def _curl(url: str) -> Iterator[Case]:
         yield Case("`curl`, the same stream, unread", command)
 
 
-def _peers(programs: Path, url: str, folder: Path) -> Iterator[Case]:
+def _httpx(ours: Path, peers: Path | None, url: str) -> Iterator[Case]:
+    if programs := _with_httpx(ours, peers):
+        python = str(programs / "python")
+        yield Case("`import httpx`", [python, "-c", "import httpx"])
+        yield Case("bare httpx script, streamed answer", [python, "-c", _HTTPX, url, _BODY])
+
+
+def _with_httpx(ours: Path, peers: Path | None) -> Path | None:
+    """The environment of glm, where httpx is one of its libraries, or else that of the peers."""
+    return next((each for each in (ours, peers) if each and places.has(str(each / "python"), "httpx")), None)
+
+
+def _llm(programs: Path, url: str, folder: Path) -> Iterator[Case]:
     python, llm = str(programs / "python"), str(programs / "llm")
     (folder / "extra-openai-models.yaml").write_text(_LLM_MODEL.format(url=url))
-    yield Case("`import httpx`", [python, "-c", "import httpx"])
-    yield Case("bare httpx script, streamed answer", [python, "-c", _HTTPX, url, _BODY])
     yield Case("`llm --version`", [python, llm, "--version"])
     yield Case("`llm --no-log`, streamed answer", [python, llm, "--no-log", "-m", "bench", _QUESTION])
 
@@ -135,8 +137,9 @@ def _measured(case: Case, home: Path) -> Result:
 
 
 def _print_about(ours: Path, peers: Path | None) -> None:
-    packages = [(ours, "glmcli"), (ours, "typer"), (ours, "httpcore")]
-    packages += [(peers, "httpx"), (peers, "llm"), (peers, "openai")] if peers else []
+    packages = [(ours, "glmcli"), (ours, "typer")]
+    packages += [(programs, "httpx")] if (programs := _with_httpx(ours, peers)) else []
+    packages += [(peers, "llm"), (peers, "openai")] if peers else []
     versions = [f"{package} {places.version(programs, package)}" for programs, package in packages]
     today = dt.datetime.now(tz=dt.UTC).date()
     print(f"{today}, Python {platform.python_version()}, {platform.machine()}, {', '.join(versions)}\n")
