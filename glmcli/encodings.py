@@ -57,7 +57,7 @@ def escaped(character: str) -> tuple[str, ...]:
 
 
 @cache
-def _by_sign(character: str, *, is_escaped: bool) -> dict[str, list[str]]:
+def _by_sign(character: str, is_escaped: bool) -> dict[str, list[str]]:
     """All forms that may stand behind no backslash, or behind some, by their first character."""
     by_sign: dict[str, list[str]] = {}
     for form in (*encoded(character), *(escaped(character) if is_escaped else ())):
@@ -92,7 +92,7 @@ def read_character(text: str, place: int, character: str) -> tuple[set[int], boo
     if behind == len(text):
         return ends, True
     left, is_cut = len(text) - behind, False
-    for form in _by_sign(character, is_escaped=behind > place).get(text[behind], ()):
+    for form in _by_sign(character, behind > place).get(text[behind], ()):
         if text.startswith(form, behind):
             ends.add(behind + len(form))
         elif left < len(form) and form.startswith(text[behind:]):

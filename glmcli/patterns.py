@@ -1,7 +1,7 @@
 """Many texts looked for at once, at a small part of the price of looking for each. Pure.
 
-A text of length n that stands anywhere covers one of the places 0, s, 2s, ... with the next few characters, if s is small
-enough. So only what stands at these places is looked up in a set; a hit is looked at more closely.
+Wherever a text of some length stands, it covers one of the places 0, s, 2s, ... together with the few characters that
+follow, if s is small enough. So only what stands at these places is looked up in a set; a hit is looked at more closely.
 """
 
 from __future__ import annotations
@@ -34,22 +34,22 @@ class Patterns:
         self._index = None
 
     def _indexed(self) -> _Index:
-        if self._index is None:
-            self._index = _Index(self._short, self._long)
-        return self._index
+        index = self._index
+        if index is None:
+            index = self._index = _Index(self._short, self._long)
+        return index
 
     def find(self, text: str) -> list[Span]:
         """Where each of them stands, in no order; occurrences may overlap."""
         spans = [span for pattern in self._short for span in _occurrences(text, pattern, 0, len(text))]
         if not self._long:
             return spans
-        blocks, step = self._indexed().blocks, self._indexed().step
-        for place in range(0, len(text) - _BLOCK + 1, step):
-            if text[place : place + _BLOCK] in blocks:
-                # Those that begin before belong to the place before.
-                begin = max(place - step + 1, 0)
-                for pattern in self._long:
-                    spans += _occurrences(text, pattern, begin, place + len(pattern))
+        index = self._indexed()
+        blocks, step = index.blocks, index.step
+        for place in [at for at in range(0, len(text) - _BLOCK + 1, step) if text[at : at + _BLOCK] in blocks]:
+            begin = max(place - step + 1, 0)  # what begins earlier is found from the place before
+            for pattern in self._long:
+                spans += _occurrences(text, pattern, begin, place + len(pattern))
         return spans
 
     def overlap(self, text: str) -> int:
@@ -76,9 +76,7 @@ class _Index:
         self.step = min(map(len, long), default=_BLOCK) - _BLOCK + 1
         self.blocks = {pattern[at : at + _BLOCK] for pattern in long for at in range(self.step)}
         patterns = [*short, *long]
-        self.endings = {
-            pattern[at : at + _ENDING] for pattern in patterns for at in range(len(pattern) - _ENDING)
-        }
+        self.endings = {pattern[at : at + _ENDING] for pattern in patterns for at in range(len(pattern) - _ENDING)}
         self.pairs = {pattern[:2] for pattern in patterns if len(pattern) > 2}  # noqa: PLR2004 - a pair
         self.firsts = {pattern[:1] for pattern in patterns if len(pattern) > 1}
 

@@ -1,7 +1,7 @@
 """Words to be found however their characters are encoded, at a small part of the price of reading each at each place.
 
-A word that is not as it is has a first character that is encoded: before it stands a plain beginning of the word, and it
-begins with one of a few signs. So reading starts only where such a sign and what is around it fit. Pure.
+In a word that is not written as it is, some character is the first that is encoded: before it stands a plain beginning
+of the word, and it begins with one of a few signs. So reading starts only where such a sign fits what is around it. Pure.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ class Spellings:
         """Look for nothing yet."""
         self._words: list[str] = []
         self._signs = ""
-        self._reach = 0  # so many characters before the end of a text, at the most, is the last sign of a word that is cut
+        # So many characters before the end of a text, at the most, stands the last sign of a word that is cut there.
+        self._reach = 0
         self._index: _Index | None = None
 
     def add(self, words: Iterable[str]) -> None:
@@ -42,20 +43,22 @@ class Spellings:
         self._index = None
 
     def _indexed(self) -> _Index:
-        if self._index is None:
-            self._index = _Index(self._words, self._signs)
-        return self._index
+        index = self._index
+        if index is None:
+            index = self._index = _Index(self._words, self._signs)
+        return index
 
     def find(self, text: str) -> Iterator[Span]:
         """Where they stand with a character encoded: begin and end."""
-        if not any(sign in text for sign in self._signs):
-            return
-        index = self._indexed()
-        for match in index.encoded.finditer(text):
-            for begin, word in index.begins(text, match.start()):
-                end, _ = read(text, begin, word)
-                if end:
-                    yield begin, end
+        for sign in self._signs:
+            if sign not in text:
+                continue
+            index = self._indexed()
+            for match in index.encoded[sign].finditer(text):
+                for begin, word in index.begins(text, match.start(), is_first=match.lastindex is not None):
+                    end, _ = read(text, begin, word)
+                    if end:
+                        yield begin, end
 
     def begun(self, text: str) -> list[Span]:
         """Where one may begin, with a character encoded, that `text` ends within; and how much of it is read then."""
@@ -72,7 +75,7 @@ class Spellings:
         if last < 0 or not index.may_end(text[last], text[last + 1 :]):
             return
         for match in index.sign.finditer(text, start):
-            for begin, word in index.begins(text, match.start()):
+            for begin, word in index.begins(text, match.start(), is_first=True):
                 _, count = read(text, begin, word)
                 if count is not None:
                     yield begin, count
@@ -84,14 +87,17 @@ class _Index:
     Attributes:
         farthest: so many characters before the end of a text may such a word begin.
         alphabet: every character of every form of a word.
-        encoded: matches a sign where a character of a word may stand encoded, behind what may be the part before it.
+        encoded: by sign, matches it where a character of a word may stand encoded, behind what may be the part before
+            it; with a group where it may be the first character.
         sign: the same, in a text that may end anywhere.
     """
 
     def __init__(self, words: list[str], signs: str) -> None:
         self.farthest = max(map(len, words)) * (DEEPEST + LONGEST)
-        self.alphabet = "".join({*ascii_letters, *digits, *signs, "#", ";", *('"' if "'" in signs else ""), *"".join(words)})
-        self.encoded = re.compile(_encoded(words), re.DOTALL)
+        self.alphabet = "".join(
+            {*ascii_letters, *digits, *signs, "#", ";", *('"' if "'" in signs else ""), *"".join(words)}
+        )
+        self.encoded = {sign: re.compile(pattern, re.DOTALL) for sign, pattern in _encoded(words).items()}
         self.sign = re.compile(_sign(words, signs))
         self._joined = "\n".join(words)
         self._firsts: dict[str, list[str]] = {}
@@ -105,16 +111,21 @@ class _Index:
         """Whether a text may end within a word if this is its last sign and what follows it."""
         return behind in self._joined or behind[0] in _BEHIND[sign]
 
-    def begins(self, text: str, place: int) -> Iterator[tuple[int, str]]:
-        """Where a word may begin whose first encoded character stands at this place, and which."""
-        for character, words in self._firsts.items():
-            if any(read_character(text, place, character)):
-                for word in words:
-                    yield place, word
-        for size in (1, 2):
-            for word, count in self._before.get(text[max(place - size, 0) : place], ()):
-                if text.endswith(word[:count], 0, place) and any(read_character(text, place, word[count])):
-                    yield place - count, word
+    def begins(self, text: str, place: int, *, is_first: bool) -> list[tuple[int, str]]:
+        """Where a word may begin whose first encoded character stands at this place, and which.
+
+        With `is_first`, that may be the first character of the word too.
+        """
+        found: list[tuple[int, str]] = []
+        if is_first:
+            for character, words in self._firsts.items():
+                if any(read_character(text, place, character)):
+                    found += [(place, word) for word in words]
+        before = text[max(place - 2, 0) : place]
+        for word, count in (*self._before.get(before, ()), *self._before.get(before[-1:], ())):
+            if text.endswith(word[:count], 0, place) and any(read_character(text, place, word[count])):
+                found.append((place - count, word))
+        return found
 
 
 def _sign(words: list[str], signs: str) -> str:
@@ -124,12 +135,12 @@ def _sign(words: list[str], signs: str) -> str:
     return rf"\\(?=\\{{0,{DEEPEST - 1}}}+(?:[^\\]|\Z))|{_one_of(signs.replace(chr(92), ''))}"
 
 
-def _encoded(words: list[str]) -> str:
-    """All signs that `_Index.begins` can use, and few more: what is around them is looked at too."""
+def _encoded(words: list[str]) -> dict[str, str]:
+    """All places that `_Index.begins` can use, and few more: what is around a sign is looked at too."""
     first, later = _Forms({word[0] for word in words}, words), _Forms(set().union(*(word[1:] for word in words)), words)
     before = _one_of(set().union(*(word[:-1] for word in words)))
-    kinds = zip(_SIGNS + "'", later.behind, first.behind, strict=True)
-    return "|".join(rf"{re.escape(sign)}(?:(?<={before}.)(?={late})|(?={early}))" for sign, late, early in kinds)
+    kinds = zip(_SIGNS + "'", first.behind, later.behind, strict=True)
+    return {sign: rf"{re.escape(sign)}(?:(?=({early}))|(?<={before}.)(?={late}))" for sign, early, late in kinds}
 
 
 class _Forms:
@@ -160,7 +171,8 @@ class _Forms:
         following = _one_of({*_SIGNS, "'"}.union(*(word[1:] for word in words)))
         plain = f"{_one_of(self._characters)}(?={following})"
         if last := {word[-1] for word in words} & self._characters:
-            plain += f"|{_one_of(last)}"
+            # Behind a single backslash, it follows the one before it; longer runs are rare.
+            plain += rf"|(?<={_one_of({chr(92), *(word[-2] for word in words)})}\\){_one_of(last)}"
         code = f"u00{self._code}|x{self._code}" if self._is_ascii else "u|x"
         return rf"\\{{0,{DEEPEST - 1}}}+(?:{plain}|{code}|{others})"
 
@@ -169,8 +181,7 @@ def _hex(codes: list[int]) -> str:
     """Matches one of these bytes as two digits."""
     by_first: dict[str, set[str]] = {}
     for code in codes:
-        digit, other = f"{code:02x}"
-        by_first.setdefault(digit, set()).update((other, other.upper()))
+        by_first.setdefault(f"{code >> 4:x}", set()).update((f"{code & 15:x}", f"{code & 15:X}"))
     return f"(?:{'|'.join(digit + _one_of(others) for digit, others in by_first.items())})"
 
 

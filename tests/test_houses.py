@@ -16,7 +16,7 @@ TOP = Path(__file__).parent.parent / "glmcli"
 
 # Bottom first. A module imports lower floors only, its own floor only inside its folder; imports for types count too.
 FLOORS = (
-    {"glmcli", "record", "errors", "waiting", "encodings", "guess"},
+    {"glmcli", "record", "errors", "waiting", "encodings", "patterns", "spellings", "guess"},
     {"media"},
     {"chat", "catalogue", "options", "sse", "secrets", "proxies", "tls", "documents", "sandbox", "signals"},
     {"events", "terminal", "turns", "urls"},
@@ -64,6 +64,8 @@ PURE = {
     "cards",
     "compare",
     "encodings",
+    "patterns",
+    "spellings",
     "guess",
     "media",
 }
