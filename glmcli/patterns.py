@@ -1,7 +1,7 @@
 """Many texts looked for at once, at a small part of the price of looking for each. Pure.
 
-Wherever a text of some length stands, it covers one of the places 0, s, 2s, ... together with the few characters that
-follow, if s is small enough. So only what stands at these places is looked up in a set; a hit is looked at more closely.
+Wherever a text of some length stands, it covers one of the places 0, s, 2s, ... and the few characters that follow, if
+s is small enough. So only what stands at these places is looked up in a set; a hit is looked at more closely.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Words to be found however their characters are encoded, at a small part of the price of reading each at each place.
 
 In a word that is not written as it is, some character is the first that is encoded: before it stands a plain beginning
-of the word, and it begins with one of a few signs. So reading starts only where such a sign fits what is around it. Pure.
+of the word, and it begins with one of a few signs. So it is read only where such a sign fits what is around it. Pure.
 """
 
 from __future__ import annotations

@@ -16,8 +16,8 @@ TOP = Path(__file__).parent.parent / "glmcli"
 
 # Bottom first. A module imports lower floors only, its own floor only inside its folder; imports for types count too.
 FLOORS = (
-    {"glmcli", "record", "errors", "waiting", "encodings", "patterns", "spellings", "guess"},
-    {"media"},
+    {"glmcli", "record", "errors", "waiting", "encodings", "patterns", "guess"},
+    {"media", "spellings"},
     {"chat", "catalogue", "options", "sse", "secrets", "proxies", "tls", "documents", "sandbox", "signals"},
     {"events", "terminal", "turns", "urls"},
     {"app", "outcome", "providers", "stdin"},
