@@ -181,6 +181,7 @@ def cut(text, cuts):
 @example((["key+/=&\"'<1~\\"], "\\" * 40 + "key\\"))
 @example((["\\" * 9 + "a"], "\\" * 30))
 @example((["abcdefgh'"], "abcdefgh'\"'\""))
+@example((["@bcdefghij"], "&commat;bcdefghi"))
 @example((["abcdefgh\udcff", "%%;#;%%%&&#\\"], "%%;#;%%%&amp;&amp;#\\"))
 def test_the_quick_search_is_the_plain_one(case) -> None:
     keys, text = case
@@ -188,6 +189,15 @@ def test_the_quick_search_is_the_plain_one(case) -> None:
     assert quick.text(text) == plain.text(text)
     assert quick.settled(text) == plain.settled(text)
     assert quick.begun(text) == plain.begun(text)
+
+
+@pytest.mark.parametrize("length", [15, 16, 17, 40])
+def test_a_key_is_found_wherever_it_stands(length) -> None:
+    key = "".join(chr(ord("A") + place) for place in range(length))
+    redactor = known([key])
+    for before in range(2 * length):
+        for after in range(7):
+            assert redactor.text("." * before + key + "." * after) == "." * before + "***" + "." * after
 
 
 @given(cases(), CUTS)
