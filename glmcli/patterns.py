@@ -15,6 +15,11 @@ _BLOCK = 6  # characters that are looked up: fewer would hit ordinary words, and
 _LONG = 16  # characters; for shorter texts the places would be too close to each other
 _ENDING = 3  # characters at the end of a text that decide whether a pattern may have begun there
 
+# Looking for one pattern costs, for each character, a thousandth of a look at a place, and something for each call: in a
+# long text, a few patterns are found sooner one by one.
+_LOOK = 1000
+_LONG_TEXT = 1024
+
 Span = tuple[int, int]
 
 
@@ -45,6 +50,8 @@ class Patterns:
         if not self._long:
             return spans
         index = self._indexed()
+        if index.is_small and len(text) > _LONG_TEXT:
+            return spans + [span for pattern in self._long for span in _occurrences(text, pattern, 0, len(text))]
         blocks, step = index.blocks, index.step
         for place in [at for at in range(0, len(text) - _BLOCK + 1, step) if text[at : at + _BLOCK] in blocks]:
             begin = max(place - step + 1, 0)  # what begins earlier is found from the place before
@@ -66,6 +73,7 @@ class _Index:
     """What is looked up.
 
     Attributes:
+        is_small: in a long text, the patterns are looked for one by one.
         step: so far apart are the places that are looked at.
         blocks: what stands there if a long pattern covers the place.
         endings: what a text ends with if it ends within a pattern.
@@ -74,6 +82,7 @@ class _Index:
 
     def __init__(self, short: list[str], long: list[str]) -> None:
         self.step = min(map(len, long), default=_BLOCK) - _BLOCK + 1
+        self.is_small = len(long) * self.step < _LOOK
         self.blocks = {pattern[at : at + _BLOCK] for pattern in long for at in range(self.step)}
         patterns = [*short, *long]
         self.endings = {pattern[at : at + _ENDING] for pattern in patterns for at in range(len(pattern) - _ENDING)}

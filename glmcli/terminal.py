@@ -114,8 +114,8 @@ class Stream:
 
     def visible(self, text: str) -> str:
         """The text with its control characters made visible, if this is a terminal."""
-        # None of what the table replaces is printable; to ask that costs a small part of replacing nothing.
-        if not self._table or text.replace("\n", "").isprintable():
+        # None of what the table replaces is printable. Where all is ASCII, Python replaces as fast as it asks.
+        if not self._table or text.isprintable() or (not text.isascii() and text.replace("\n", "").isprintable()):
             return text
         return text.translate(self._table)
 

@@ -160,6 +160,7 @@ def cases(draw):
     return keys, "".join(parts)
 
 
+REAL = "sk-abcT1Bq7Zx0KpW9sLm3NvR5yHd8GjF2uEa6CiOoQwXzPbV4t"
 CUTS = st.lists(st.integers(0, 300), max_size=8)
 
 
@@ -200,6 +201,14 @@ def test_a_key_is_found_wherever_it_stands(length) -> None:
             assert redactor.text("." * before + key + "." * after) == "." * before + "***" + "." * after
 
 
+@pytest.mark.parametrize("count", [1, 5])
+@pytest.mark.parametrize("size", [1000, 1023, 1024, 1025, 5000])
+def test_keys_are_found_in_long_texts(count, size) -> None:
+    keys = [f"{number}{REAL}" for number in range(count)]
+    text = "".join(key + "." * size for key in keys)
+    assert known(keys).text(text) == ("***" + "." * size) * count
+
+
 @given(cases(), CUTS)
 @law(LAW, max_examples=80)
 def test_a_stream_shows_what_the_plain_search_would(case, cuts) -> None:
@@ -224,7 +233,6 @@ def test_no_key_passes_however_it_is_cut(case, cuts) -> None:
     assert not any(plain.spans(piece) for piece in hidden)
 
 
-REAL = "sk-abcT1Bq7Zx0KpW9sLm3NvR5yHd8GjF2uEa6CiOoQwXzPbV4t"
 SHAPES = {
     "most of a key": REAL[:48],
     "a first character": "s",
