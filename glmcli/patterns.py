@@ -15,8 +15,8 @@ _BLOCK = 6  # characters that are looked up: fewer would hit ordinary words, and
 _LONG = 16  # characters; for shorter texts the places would be too close to each other
 _ENDING = 3  # characters at the end of a text that decide whether a pattern may have begun there
 
-# Looking for one pattern costs, for each character, a thousandth of a look at a place, and something for each call: in a
-# long text, a few patterns are found sooner one by one.
+# Looking for one pattern costs, for each character, a thousandth of a look at a place, and something for each call: in
+# a long text, a few patterns are found sooner one by one.
 _LOOK = 1000
 _LONG_TEXT = 1024
 
