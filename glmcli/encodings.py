@@ -6,15 +6,10 @@ is read in whatever form it stands.
 
 from __future__ import annotations
 
-import re
 from functools import cache
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-_DEEPEST = 15  # backslashes before a character: JSON in JSON, four times over
-_LONGEST = 20  # characters of a form, without those backslashes
+DEEPEST = 15  # backslashes before a character: JSON in JSON, four times over
+LONGEST = 20  # characters of a form, without those backslashes
 _ASCII, _PLANE = 0x80, 0x10000
 # The names of HTML 5 for what is neither letter nor digit.
 _NAMED = {
@@ -29,29 +24,28 @@ _SYNONYMS = {
 }  # fmt: skip
 
 
-def may_encode(text: str) -> bool:
-    """Whether the text holds anything by which a character can be encoded."""
-    return any(sign in text for sign in "%&\\'")
+def names(character: str) -> list[str]:
+    """What HTML calls the character."""
+    return [named[character] for named in (_NAMED, _SYNONYMS) if character in named]
 
 
 @cache
-def _forms(character: str) -> tuple[str, ...]:
+def encoded(character: str) -> tuple[str, ...]:
     """The character as it is, in a URL (once or twice encoded), in HTML, and inside quotes of a shell."""
-    forms = {character}
+    forms = {character, *(f"&{name};" for name in names(character))}
     data = character.encode(errors="surrogateescape")
     for sign in ("%", "%25"):
         forms |= {"".join(f"{sign}{byte:02{case}}" for byte in data) for case in "xX"}
     code = ord(character)
     forms |= {f"&#{code};", f"&#{code:03};", f"&#{code:04};"}
     forms |= {f"&#{x}{code:{width}{case}};" for x in "xX" for width in ("", "04") for case in "xX"}
-    forms |= {f"&{names[character]};" for names in (_NAMED, _SYNONYMS) if character in names}
     if character == "'":
         forms |= {"'\\''", "'\"'\"'"}
     return tuple(sorted(forms))
 
 
 @cache
-def _escaped(character: str) -> tuple[str, ...]:
+def escaped(character: str) -> tuple[str, ...]:
     """What may stand behind a backslash, besides the forms that need none."""
     code = ord(character)
     # JSON cuts what lies beyond the first plane in two.
@@ -62,61 +56,43 @@ def _escaped(character: str) -> tuple[str, ...]:
     return tuple(sorted(forms))
 
 
-def _pattern(character: str) -> str:
-    r"""Matches at least what `_ends` reads: the run of backslashes is never given back, unless one is the character."""
-    forms = "|".join(map(re.escape, (*_forms(character), *_escaped(character))))
-    return rf"\\{{0,{_DEEPEST}}}{'' if character == chr(92) else '+'}(?:{forms})"
+@cache
+def _by_sign(character: str, is_escaped: bool) -> dict[str, list[str]]:
+    """All forms that may stand behind no backslash, or behind some, by their first character."""
+    by_sign: dict[str, list[str]] = {}
+    for form in (*encoded(character), *(escaped(character) if is_escaped else ())):
+        by_sign.setdefault(form[0], []).append(form)
+    return by_sign
 
 
-class Spelling:
-    """A text to be found however its characters are encoded."""
+def read(text: str, begin: int, word: str) -> tuple[int | None, int | None]:
+    """Where the word ends, if it begins here, in whatever forms its characters stand.
 
-    def __init__(self, text: str) -> None:
-        """Find this text, of two characters at least."""
-        self._text = text
-        self._begin: re.Pattern[str] | None = None
-        self._first = re.compile(f"[%&'{re.escape(chr(92) + text[0])}]")
-
-    def find(self, text: str) -> Iterator[tuple[int, int]]:
-        """Where it stands: begin and end."""
-        if self._begin is None:
-            self._begin = re.compile(f"(?={_pattern(self._text[0])}{_pattern(self._text[1])})")
-        for match in self._begin.finditer(text):
-            end, _ = self._read(text, match.start())
-            if end:
-                yield match.start(), end
-
-    def begun(self, text: str) -> Iterator[tuple[int, int]]:
-        """Each place where it may begin and `text` ends too soon, and how much of it is read until then."""
-        farthest = len(self._text) * (_DEEPEST + _LONGEST)
-        for match in self._first.finditer(text, max(len(text) - farthest, 0)):
-            _, count = self._read(text, match.start())
-            if count is not None:
-                yield match.start(), count
-
-    def _read(self, text: str, begin: int) -> tuple[int | None, int | None]:
-        """Where it ends, if it begins here; and how much of it is read when `text` ends, if that may be too soon."""
-        places, cut = {begin}, None
-        for count, character in enumerate(self._text):
-            behind: set[int] = set()
-            for place in places:
-                ends, is_cut = _ends(text, place, character)
-                behind |= ends
-                cut = count if is_cut else cut
-            places = behind
-            if not places:
-                return None, cut
-        return max(places), cut
+    And how many of its characters are read when `text` ends, if that may be too soon.
+    """
+    places, cut = {begin}, None
+    for count, character in enumerate(word):
+        behind: set[int] = set()
+        for place in places:
+            ends, is_cut = read_character(text, place, character)
+            behind |= ends
+            cut = count if is_cut else cut
+        places = behind
+        if not places:
+            return None, cut
+    return max(places), cut
 
 
-def _ends(text: str, place: int, character: str) -> tuple[set[int], bool]:
+def read_character(text: str, place: int, character: str) -> tuple[set[int], bool]:
     """Where the character ends, in every reading, if it stands at this place; and whether `text` ends within it."""
     behind = place
-    while behind < len(text) and text[behind] == "\\" and behind < place + _DEEPEST:
+    while text.startswith("\\", behind) and behind < place + DEEPEST:
         behind += 1
     ends = set(range(place + 1, behind + 1)) if character == "\\" else set()
+    if behind == len(text):
+        return ends, True
     left, is_cut = len(text) - behind, False
-    for form in (*_forms(character), *(_escaped(character) if behind > place else ())):
+    for form in _by_sign(character, behind > place).get(text[behind], ()):
         if text.startswith(form, behind):
             ends.add(behind + len(form))
         elif left < len(form) and form.startswith(text[behind:]):

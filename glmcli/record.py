@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, dataclass_transform
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_set = object.__setattr__
+
 
 @dataclass_transform(frozen_default=True)
 class Record:
@@ -25,6 +27,7 @@ class Record:
     __match_args__: ClassVar[tuple[str, ...]] = ()
     _names: ClassVar[frozenset[str]] = frozenset()
     _required: ClassVar[frozenset[str]] = frozenset()
+    _least: ClassVar[int] = 0  # so many values by position hold all that are required
     _defaults: ClassVar[dict[str, Any]] = {}  # of all fields, in order; None of those that are required
     _hidden: ClassVar[tuple[str, ...]] = ()  # fields that the repr leaves out
 
@@ -34,6 +37,7 @@ class Record:
         cls.__match_args__ = names  # type: ignore[misc]
         cls._names = frozenset(names)
         cls._required = frozenset(name for name in names if not hasattr(cls, name))
+        cls._least = max((at for at, name in enumerate(names, 1) if name in cls._required), default=0)
         cls._defaults = {name: getattr(cls, name, None) for name in names}
 
     def __init__(self, *values: Any, **named: Any) -> None:  # noqa: ANN401 - each class types its own fields
@@ -42,12 +46,26 @@ class Record:
         Raises:
             TypeError: one is missing, or there is none of that name.
         """
-        given = {**dict(zip(self.__match_args__, values, strict=False)), **named} if values else named
-        if not self._required <= given.keys() or len(given) != len(values) + len(named):
+        # Every event is a record: the two ways in which they are made are looked at first.
+        names = self.__match_args__
+        if not named and self._least <= len(values) <= len(names):
+            for name, value in zip(names, values):  # noqa: B905 - to say so costs as much as to set one
+                _set(self, name, value)
+        elif not values and named.keys() <= self._names and (len(named) == len(names) or self._has_required(named)):
+            self.__dict__.update(named)
+        else:
+            self.__dict__.update(self._checked(values, named))
+
+    def _has_required(self, given: Mapping[str, Any]) -> bool:
+        return self._required <= given.keys()
+
+    def _checked(self, values: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]:
+        given = {**dict(zip(self.__match_args__, values, strict=False)), **named}
+        if not self._has_required(given) or len(given) != len(values) + len(named):
             raise TypeError(f"{type(self).__name__} needs {sorted(self._required)}, got {sorted(given)}")
         if not given.keys() <= self._names:
             raise self._unknown(given)
-        self.__dict__.update(given)
+        return given
 
     def _unknown(self, given: Mapping[str, Any]) -> TypeError:
         return TypeError(f"{type(self).__name__} has no {sorted(given.keys() - self._names)}")

@@ -7,14 +7,18 @@ written, as it is, in base64 and hex, and with any of its characters encoded (gl
 from __future__ import annotations
 
 import re
+import sys
 from base64 import b64encode, urlsafe_b64encode
 from typing import TYPE_CHECKING
 
-from glmcli.encodings import Spelling, may_encode
+from glmcli.patterns import Patterns
 from glmcli.record import Record
+from glmcli.spellings import Spellings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
+
+    from glmcli.patterns import Span
 
 MASK = "***"
 # Where the rows of the program look for keys, and the one that belongs to GLM_PROVIDER. To import the rows would cost
@@ -32,8 +36,6 @@ VARIABLES = (
 _SHORTEST = 8  # characters; a shorter "key" would blank out ordinary words
 _SHOWN = 40  # characters; see glmcli.documents.shown
 _LEGAL = re.compile(r"[\x21-\x7e]+")
-
-Span = tuple[int, int]
 
 
 class Key(Record):
@@ -74,9 +76,9 @@ class Redactor:
     def __init__(self) -> None:
         """Know no key yet: they are added as they are read."""
         self._keys: set[str] = set()
-        self._forms: list[str] = []
-        self._spellings: list[Spelling] = []
-        self._shortest = 0
+        self._forms = Patterns()
+        self._spellings = Spellings()
+        self._shortest = sys.maxsize
 
     def add(self, key: str) -> None:
         """Look for this key from now on, in all its forms, and for what is left of it where we cut words ourselves.
@@ -90,9 +92,9 @@ class Redactor:
     def _add(self, key: str) -> None:
         self._keys.add(key)
         forms = _forms(key)
-        self._forms += forms
+        self._forms.add(forms)
         # Of the others, those in letters and digits alone are encoded by nobody.
-        self._spellings += [Spelling(form) for form in forms if form == key or not form.isalnum()]
+        self._spellings.add(form for form in forms if form == key or not form.isalnum())
         self._shortest = min(map(len, self._keys))
 
     def add_variables(self, names: Iterable[str], environment: Mapping[str, str]) -> None:
@@ -111,52 +113,30 @@ class Redactor:
     def _spans(self, text: str) -> list[Span]:
         """Where keys stand, in order; those that overlap are one."""
         merged: list[Span] = []
-        for begin, end in sorted(self._found(text)):
+        if len(text) < self._shortest:
+            return merged  # no form is shorter than its key
+        for begin, end in sorted([*self._forms.find(text), *self._spellings.find(text)]):
             if merged and begin < merged[-1][1]:
                 merged[-1] = merged[-1][0], max(end, merged[-1][1])
             else:
                 merged.append((begin, end))
         return merged
 
-    def _found(self, text: str) -> Iterator[Span]:
-        if len(text) < self._shortest:
-            return  # no form is shorter than its key
-        for form in self._forms:
-            begin = text.find(form)
-            while begin >= 0:
-                yield begin, begin + len(form)
-                begin = text.find(form, begin + 1)
-        if may_encode(text):
-            for spelling in self._spellings:
-                yield from spelling.find(text)
-
     def settled(self, text: str) -> int:
         """How many characters of `text` stay what they are, whatever follows: the rest may begin a key.
 
         A form may be the beginning of a longer one, and the end of a form the beginning of another.
         """
-        settled = min((begin for begin, _ in self._begun(text)), default=len(text))
+        settled = len(text) - self._forms.overlap(text)
+        for begin, _ in self._spellings.begun(text):
+            settled = min(settled, begin)
+        if settled == len(text):
+            return settled
         return next((end for begin, end in self._spans(text) if begin < settled < end), settled)
 
     def begun(self, text: str) -> int:
         """How many characters of a key, at the most, the end of `text` begins."""
-        return max((count for _, count in self._begun(text)), default=0)
-
-    def _begun(self, text: str) -> Iterator[Span]:
-        """Each place where a form begins that `text` ends within, and how many of its characters are there."""
-        for form in self._forms:
-            if count := overlap(text, form):
-                yield len(text) - count, count
-        for spelling in self._spellings:
-            yield from spelling.begun(text)
-
-
-def overlap(text: str, form: str) -> int:
-    """How many characters at the end of `text` may begin `form`; a whole form is not counted."""
-    for length in range(min(len(form) - 1, len(text)), 0, -1):
-        if text.endswith(form[:length]):
-            return length
-    return 0
+        return max(self._forms.overlap(text), *(count for _, count in self._spellings.begun(text)), 0)
 
 
 class StreamRedactor:

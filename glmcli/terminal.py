@@ -45,6 +45,23 @@ class _WorkflowGuard:
         self._last = ""
 
     def push(self, text: str) -> str:
+        # A command begins with `::` or `##[`: where neither is, only the state is kept.
+        joined = self._last + text
+        if "::" not in joined and "##[" not in joined:
+            self._pass(text)
+            return text
+        return self._broken(text)
+
+    def _pass(self, text: str) -> None:
+        self._last = (self._last + text[-2:])[-2:]
+        # The line that the text ends in: of the one before, only its beginning counts.
+        line = text[max(text.rfind("\r"), text.rfind("\n")) + 1 :]
+        if len(line) < len(text):
+            self._begun = ""
+        if len(self._begun) < 2:  # noqa: PLR2004 - as many as are kept
+            self._begun = (self._begun + line if self._begun else line.lstrip())[:2]
+
+    def _broken(self, text: str) -> str:
         out: list[str] = []
         for character in text:
             if (character == ":" and self._begun == ":") or (character == "[" and self._last == "##"):
@@ -97,7 +114,10 @@ class Stream:
 
     def visible(self, text: str) -> str:
         """The text with its control characters made visible, if this is a terminal."""
-        return text.translate(self._table) if self._table else text
+        # None of what the table replaces is printable. Where all is ASCII, Python replaces as fast as it asks.
+        if not self._table or text.isprintable() or (not text.isascii() and text.replace("\n", "").isprintable()):
+            return text
+        return text.translate(self._table)
 
     def control(self, sequence: str) -> None:
         """Write text whose escape sequences are our own."""

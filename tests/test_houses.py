@@ -16,8 +16,8 @@ TOP = Path(__file__).parent.parent / "glmcli"
 
 # Bottom first. A module imports lower floors only, its own floor only inside its folder; imports for types count too.
 FLOORS = (
-    {"glmcli", "record", "errors", "encodings", "guess"},
-    {"media"},
+    {"glmcli", "record", "errors", "encodings", "patterns", "guess"},
+    {"media", "spellings"},
     {"chat", "catalogue", "options", "sse", "secrets", "documents", "sandbox", "signals"},
     {"http"},
     {"events", "terminal", "turns", "urls"},
@@ -62,6 +62,8 @@ PURE = {
     "cards",
     "compare",
     "encodings",
+    "patterns",
+    "spellings",
     "guess",
     "media",
 }

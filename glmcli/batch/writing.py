@@ -6,6 +6,7 @@ import json
 import time
 from collections import Counter
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 from glmcli.batch import index as states
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from glmcli.outcome import Cost
     from glmcli.secrets import Redactor
 
-_JSON = json.JSONEncoder(ensure_ascii=False)
+_JSON = json.JSONEncoder(ensure_ascii=False, check_circular=False)  # what was read from JSON holds no circles
 
 
 class Lines(Protocol):
@@ -161,4 +162,10 @@ def _state(entry: Entry) -> str:
 
 def now() -> str:
     """UTC, as in `2026-11-22T07:40:00.123Z`."""
-    return datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    second, millisecond = divmod(time.time_ns() // 1_000_000, 1000)
+    return f"{_date(second)}.{millisecond:03}Z"
+
+
+@lru_cache(maxsize=1)
+def _date(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")

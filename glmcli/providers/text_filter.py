@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from glmcli.errors import ProtocolError
 from glmcli.events import Answer, Event, Reasoning, SurrogateJoiner, check_size, size_of
-from glmcli.secrets import overlap
+from glmcli.patterns import overlap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
