@@ -14,7 +14,7 @@ from glmcli.errors import BusyError, FilteredError, GlmError, IncompleteError, P
 from glmcli.record import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
 # Bytes, in UTF-8, of answer, reasoning and tool calls together. The largest model writes 131,072 tokens; a server that
 # repeats one chunk for ever must end somewhere.
@@ -77,8 +77,10 @@ class Done(Record):
 Event = Reasoning | Answer | ToolCallPart | Usage | Finish | RequestId | Damaged | Done
 
 
-def joined(events: Iterable[Event]) -> list[Event]:
+def joined(events: list[Event]) -> list[Event]:
     """The same with adjoining pieces of text as one; what stands for itself, wherever it is, parts no text."""
+    if len(events) == 1:
+        return events
     out: list[Event] = []
     kind: type[Reasoning | Answer] = Answer
     texts: list[str] = []

@@ -14,7 +14,7 @@ from glmcli.record import Record
 from glmcli.secrets import Redactor, StreamRedactor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from glmcli.http.call import Head
     from glmcli.output.writer import Writer
@@ -156,7 +156,7 @@ class _Shown:
         self._reasoning = StreamRedactor(redactor)
         self._answer = StreamRedactor(redactor)
 
-    def show(self, events: Sequence[Event]) -> list[Event]:
+    def show(self, events: list[Event]) -> list[Event]:
         """The events as they were shown."""
         shown: list[Event] = []
         for event in events if self._writer.wants_deltas else joined(events):

@@ -40,6 +40,7 @@ class ReplyReader:
         self._template: Template | None = None
         self._uses = self._until = 0  # frames that took the short way by it; and those before the next is looked for
         self._interval = 1
+        self._is_short = False  # the last frame was read by it, whole
         self._content_type = content_type.lower()
         self._form: Literal["unknown", "stream", "whole"] = "whole" if self._is_whole_type() else "unknown"
         self._bytes = bytearray()
@@ -88,12 +89,17 @@ class ReplyReader:
         """The events of a piece of a stream: the short way as far as it goes, then a frame the long way, and so on."""
         at = 0
         while at < len(chunk) and not self.done:
-            begins = self._parser.is_between_frames and self._decoder.keeps_text
+            # Between frames of the short way there is nothing that could be held back.
+            begins = self._is_short or (self._parser.is_between_frames and self._decoder.keeps_text)
             if begins and self._template:
                 texts, end = self._template.read(chunk, at)
                 yield from map(self._template.kind, texts)
                 self._note_short(len(texts), end - at)
                 at = end
+                self._is_short = True
+                if at == len(chunk):
+                    return
+            self._is_short = False
             found = _FRAME_END.search(chunk, at)
             frame = chunk[at : found.end()] if found else chunk[at:]
             at += len(frame)

@@ -50,8 +50,10 @@ class Template:
 
 
 def _decoded(strings: Sequence[bytes]) -> list[str]:
+    if not strings:
+        return []
     texts = _BETWEEN.join(strings).decode()
-    found = texts.split(_BETWEEN.decode()) if strings else []
+    found = texts.split(_BETWEEN.decode()) if len(strings) > 1 else [texts]
     if "\\" in texts:
         return [json.loads(f'"{text}"') if "\\" in text else text for text in found]
     return found
