@@ -2,8 +2,10 @@
 
 python benchmarks/batch.py [--peers] [--rows 2000] [--rounds 3] [--cpus 0,1]
 python benchmarks/batch.py --limits
+python benchmarks/batch.py --ramp
 
-A server of our own on another CPU answers each request after 50 ms. --limits plays providers that allow only so much.
+A server of our own on another CPU answers each request after 50 ms. --limits plays providers that allow only so much,
+--ramp one that takes its time.
 Exit 1 where `glm` misses a limit.
 """
 
@@ -29,6 +31,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import answering
 import batch_limits
 import batch_peers
+import batch_ramp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -80,12 +83,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peers", action="store_true", help="and the others, as far as they are installed")
     parser.add_argument("--limits", action="store_true", help="servers that refuse, instead")
+    parser.add_argument("--ramp", action="store_true", help="a server that streams for seconds, instead")
     parser.add_argument("--rows", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=3, help="of which the median counts")
     parser.add_argument("--cpus", default="0,1", help="of the server and of the programs")
     given = parser.parse_args()
     if given.limits:
         return batch_limits.main(_GLM)
+    if given.ramp:
+        return batch_ramp.main(_GLM)
     theirs, ours = (int(cpu) for cpu in given.cpus.split(","))
     programs = [*_glm(), *(_peers() if given.peers else ())]
     with tempfile.TemporaryDirectory() as folder, answering.Answering(theirs) as server:
