@@ -462,6 +462,15 @@ def test_a_failure_breaks_the_silence() -> None:
     assert [len(fill(one, now)) for now in (16.8, 17.8, 17.83)] == [1, 0, 4]
 
 
+def test_while_answers_are_quick_they_lead() -> None:
+    """Where this machine or the server stands still for seconds, neither answers nor refusals are heard."""
+    one = gate(64)
+    first, _ = fill(one, 0.0)
+    one.ended(0.1, first, None)
+    assert one.slots == 2
+    assert [len(fill(one, now)) for now in (0.1, 3.0, 6.1, 6.13)] == [1, 0, 0, 2]
+
+
 def test_in_an_outage_silence_says_nothing() -> None:
     one = gate(64)
     while not one.paused_until:

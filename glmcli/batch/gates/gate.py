@@ -114,6 +114,8 @@ class Gate:
         self.in_flight -= 1
         if self._tokens and tokens_used is not None:
             self._tokens.settle(now, ticket.tokens, ticket.reserved, tokens_used)
+        if self._silence:
+            self._silence.answered(now, now - ticket.sent)
         self._held_rows -= 1
         self._outage.answered(fresh=ticket.era >= self._event)
         if ticket.era == self._era:

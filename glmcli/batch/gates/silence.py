@@ -6,6 +6,7 @@ from collections import deque
 from math import inf
 
 _SECONDS = 1.02  # Z.ai refuses after 0.38 s (measured on a free key, 2026-08), and connecting comes on top
+_LED = 5.0  # seconds after an answer that came before a refusal must: answers tell more, while they are so quick
 _NOW = 1e-6  # seconds: no timer is that exact
 
 
@@ -17,12 +18,13 @@ class Silence:
         self._seconds = _SECONDS
         self._sent: deque[tuple[float, int]] = deque()  # each at a higher level than all before
         self._highest = 0
+        self._begins = -inf
 
     def sent(self, now: float, level: int) -> None:
         """A row is sent at this level."""
         if level > self._highest:
             self._highest = level
-            self._sent.append((now, level))
+            self._sent.append((max(now, self._begins), level))
 
     def allowed(self, now: float) -> int:
         """The highest level that is known to be allowed since the last look; 0: none."""
@@ -35,8 +37,17 @@ class Silence:
         """Seconds until the next level is known to be allowed; inf: no row was sent at a new one."""
         return self._sent[0][0] + self._seconds - now if self._sent else inf
 
+    def answered(self, now: float, took: float) -> None:
+        """A row was answered after so many seconds: quick ones lead, for silence may be a machine that stands still."""
+        if took < self._seconds:
+            self._begins = now + _LED
+            self._forget()
+
     def broken(self, took: float) -> None:
         """A request was refused after so many seconds: all that is in flight may be, and it may take as long."""
         self._seconds = max(self._seconds, took)
+        self._forget()
+
+    def _forget(self) -> None:
         self._sent.clear()
         self._highest = 0
