@@ -30,7 +30,7 @@ class Case(NamedTuple):
 
     Attributes:
         cap: how many may be in flight.
-        most: seconds, and requests that are refused, that we allow ourselves.
+        most: seconds from the first request on, and requests that are refused, that we allow ourselves.
     """
 
     name: str
@@ -61,7 +61,8 @@ class Result(NamedTuple):
     @property
     def misses(self) -> bool:
         """Whether it took longer, or more was refused, than we allow ourselves."""
-        return (self.seconds, self.refused) != tuple(map(min, (self.seconds, self.refused), self.case.most))
+        seconds, refused = self.case.most
+        return self.steady > seconds or self.refused > refused
 
 
 def main(glm: str) -> int:
@@ -75,7 +76,7 @@ def main(glm: str) -> int:
     print("| limit | rows | seconds | steady | ideal | refused |\n|---|---:|---:|---:|---:|---:|")
     for result in results:
         case, missed = result.case, " **missed**" * result.misses
-        times = f"{result.seconds:.1f}{missed} | {result.steady:.1f} | {case.ideal:.1f}"
+        times = f"{result.seconds:.1f} | {result.steady:.1f}{missed} | {case.ideal:.1f}"
         print(f"| {case.name} | {case.rows} | {times} | {result.refused} |")
     return 1 if any(result.misses for result in results) else 0
 
