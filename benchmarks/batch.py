@@ -2,9 +2,11 @@
 
 python benchmarks/batch.py [--peers] [--rows 2000] [--rounds 3] [--cpus 0,1]
 python benchmarks/batch.py --limits
+python benchmarks/batch.py --ramp
 
 A server of our own on another CPU answers each request after 50 ms. Exit 1 where the rate of `glm` is too low, beside
-that of aiohttp in the same run, or else beside what the server allows. --limits plays providers that allow less.
+that of aiohttp in the same run, or else beside what the server allows. --limits plays providers that allow less, --ramp
+one that takes its time.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ import answering
 import arguments
 import batch_limits
 import batch_peers
+import batch_ramp
 import places
 import process_cost
 from server_process import ServerProcess, pin
@@ -79,10 +82,13 @@ def main() -> int:
     """The exit code."""
     parser = arguments.parser(__doc__)
     parser.add_argument("--limits", action="store_true", help="servers that refuse, instead")
+    parser.add_argument("--ramp", action="store_true", help="a server that streams for seconds, instead")
     parser.add_argument("--rows", type=arguments.positive, default=2000)
     given = parser.parse_args()
     if given.limits:
         return batch_limits.main(_GLM)
+    if given.ramp:
+        return batch_ramp.main(_GLM)
     theirs, ours = given.cpus
     with tempfile.TemporaryDirectory() as name, ServerProcess(theirs, answering.Answering) as server:
         folder = Path(name)

@@ -69,6 +69,17 @@ def test_two_in_flight(glm, cwd) -> None:
     assert refused < LIMITED["two"].refusals
 
 
+def test_slow_answers_are_not_waited_for(glm, cwd) -> None:
+    """All rows are in flight before the first is answered: two at first, and more as long as none is refused."""
+    with Fleet(delay=8) as fleet:
+        batch = Batch(glm, cwd, fleet)
+        batch.write(rows(8))
+        done = batch.run("-j", "8", timeout=60)
+        assert done.code == 0, done.err
+        assert_all_answered(batch.output, 8)
+        assert fleet.most_in_flight == 8
+
+
 def test_two_shards_on_one_cap(home, cwd) -> None:
     count = 5000
     (cwd / "in.jsonl").write_text(lines(rows(count)))

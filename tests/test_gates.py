@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from glmcli.batch.gates.gate import Gate
 from glmcli.batch.gates.outage import Outage
 from glmcli.batch.gates.recent import Recent
+from glmcli.batch.gates.silence import Silence
 from glmcli.errors import Retry
 
 MINUTE = 60.0
@@ -182,11 +183,14 @@ class World:
 
     def run(self, until=1e5):
         while self.events:
-            when, _, what = heapq.heappop(self.events)
-            assert when >= self.now
-            assert when < until, "it does not come to an end"
-            self.now = when
-            what()
+            assert self.now < until, "it does not come to an end"
+            self.step()
+
+    def step(self):
+        when, _, what = heapq.heappop(self.events)
+        assert when >= self.now
+        self.now = when
+        what()
 
 
 class Client:
@@ -363,6 +367,133 @@ def test_slots_never_fall_below_one() -> None:
     assert one.refused(0.1, one.start(0.0, 1), Retry.IN_FLIGHT, None) == 0
     assert one.slots == 1
     assert one.may_start(0.1, 1) == 0
+
+
+# --- what is not refused in a second is allowed ---
+
+
+def test_500_rows_of_six_seconds_are_under_way_in_ten() -> None:
+    run = simulate(Free(), 500, gate(500), latency=6)
+    assert run.flights == {0: 2, 1: 4, 2: 8, 3: 16, 4: 28, 5: 46, 6: 74, 7: 119, 8: 191, 9: 306, 10: 472}  # 28 are done
+    assert run.seconds == pytest.approx(16.2)
+
+
+# Refusals after 0.05, 0.4 and 1 s, of so many rows that the cap is full ten times, where slots multiplied by answers
+# alone, as they did until 2026-11; (cap, seconds of an answer).
+BY_ANSWERS = {
+    (1, 0.05): (2, 28, 48),
+    (1, 1): (5, 5, 5),
+    (1, 6): (5, 5, 5),
+    (1, 30): (5, 5, 5),
+    (2, 0.05): (3, 44, 44),
+    (2, 1): (6, 6, 6),
+    (2, 6): (6, 6, 6),
+    (2, 30): (6, 6, 6),
+    (7, 0.05): (7, 34, 34),
+    (7, 1): (3, 3, 9),
+    (7, 6): (4, 4, 4),
+    (7, 30): (4, 4, 4),
+    (40, 0.05): (24, 161, 161),
+    (40, 1): (8, 8, 26),
+    (40, 6): (10, 10, 10),
+    (40, 30): (10, 10, 10),
+    (400, 0.05): (102, 100, 100),
+    (400, 1): (102, 102, 102),
+    (400, 6): (103, 103, 103),
+    (400, 30): (103, 103, 103),
+}
+
+
+@pytest.mark.parametrize(("case", "bounds"), BY_ANSWERS.items(), ids=str)
+def test_no_more_is_refused_than_where_each_step_waits_for_answers(case, bounds) -> None:
+    cap, latency = case
+    for refusal, bound in zip((0.05, 0.4, 1), bounds, strict=True):
+        run = simulate(InFlight(cap), max(60, 10 * cap), gate(500), latency=latency, refusal=refusal)
+        assert len(run.refused) <= bound, refusal
+
+
+@pytest.mark.parametrize("refusal", [0.05, 1.0])
+def test_a_step_beyond_the_cap_is_the_last(refusal) -> None:
+    """The worst caps are those at which a step has just ended: all of the next is refused, and none of one more."""
+    overshoot = {}
+    for cap in (1, 2, 4, 8, 16, 28, 46, 74, 119, 191, 306):
+        world = World(InFlight(cap), latency=30, refusal=refusal)
+        client = Client(world, gate(1000), 1000)
+        while world.now < 29:
+            world.step()
+        overshoot[cap] = len(client.run.refused)
+    assert overshoot == {1: 1, 2: 2, 4: 4, 8: 8, 16: 12, 28: 18, 46: 28, 74: 45, 119: 72, 191: 115, 306: 184}
+
+
+def fill(the_gate, now):
+    """Send as many as may be sent, and say how many that is."""
+    tickets = []
+    while the_gate.may_start(now, 1) == 0:
+        tickets.append(the_gate.start(now, 1))
+    return tickets
+
+
+@pytest.mark.parametrize("limits", ["per_minute", None])
+def test_silence_is_no_consent_where_nothing_counts_what_is_in_flight(limits) -> None:
+    one = gate(16, limits)
+    while not one.paused_until:
+        one.refused(0.0, one.start(0.0, 1), Retry.NETWORK, None)
+    assert one.slots == 1
+    one.ended(1.0, one.start(1.0, 1), None)
+    for now in (1.0, 9.0, 20.0, 30.0):
+        fill(one, now)
+    assert (one.in_flight, one.slots) == (2, 2)
+
+
+def test_silence_is_no_consent_where_refusals_come_with_a_chunk() -> None:
+    far = Gate(16, "in_flight", rpm=None, tpm=None, now=0.0, is_told_at_once=False)
+    assert [len(fill(far, now)) for now in (0.0, 9.0)] == [2, 0]
+    assert far.may_start(9.0, 1) == math.inf
+
+
+def test_a_failure_breaks_the_silence() -> None:
+    one = gate(64)
+    first, second = fill(one, 0.0)
+    one.refused(0.9, first, Retry.NETWORK, None)
+    assert [len(fill(one, now)) for now in (0.9, 1.1, 15.8)] == [1, 0, 0]  # 15 s without growth
+    assert one.may_start(1.1, 1) == pytest.approx(14.8)
+    assert [len(fill(one, now)) for now in (15.9, 16.8)] == [2, 0]
+    one.refused(16.8, second, Retry.NETWORK, None)
+    assert [len(fill(one, now)) for now in (16.8, 17.8, 17.83)] == [1, 0, 4]
+
+
+def test_while_answers_are_quick_they_lead() -> None:
+    """Where this machine or the server stands still for seconds, neither answers nor refusals are heard."""
+    one = gate(64)
+    first, _ = fill(one, 0.0)
+    one.ended(0.1, first, None)
+    assert one.slots == 2
+    assert [len(fill(one, now)) for now in (0.1, 3.0, 6.1, 6.13)] == [1, 0, 0, 2]
+
+
+def test_in_an_outage_silence_says_nothing() -> None:
+    one = gate(64)
+    while not one.paused_until:
+        one.refused(0.0, one.start(0.0, 1), Retry.NETWORK, None)
+    (trial,) = fill(one, 20.0)
+    assert one.may_start(50.0, 1) == math.inf
+    one.ended(50.0, trial, None)
+    assert [len(fill(one, now)) for now in (50.0, 51.1, 52.2)] == [2, 2, 4]
+
+
+def test_silence_lasts_as_long_as_refusals_took() -> None:
+    silence = Silence()
+    assert silence.wait(0.0) == math.inf
+    for level in (1, 2, 1):
+        silence.sent(0.0, level)
+    silence.sent(0.5, 3)
+    assert [silence.allowed(now) for now in (1.0, 1.02, 1.5, 1.53)] == [0, 2, 0, 3]
+    silence.sent(2.0, 4)
+    silence.broken(3.0)
+    assert silence.wait(2.0) == math.inf
+    silence.sent(4.0, 2)
+    assert silence.wait(4.0) == 3.0
+    assert [silence.allowed(now) for now in (6.9, 7.0)] == [0, 2]
 
 
 # --- limits per minute ---
@@ -673,9 +804,10 @@ def test_what_is_shown() -> None:
     one = gate(16)
     first, second = one.start(0.0, 1), one.start(0.0, 1)
     assert (one.in_flight, one.slots, one.started, one.refusals) == (2, 2, 2, 0)
-    assert one.may_start(0.0, 1) == math.inf
+    assert one.may_start(0.0, 1) == 1.02
     one.refused(0.1, second, Retry.IN_FLIGHT, None)
     assert (one.in_flight, one.slots, one.started, one.refusals) == (1, 1, 2, 1)
+    assert one.may_start(0.1, 1) == math.inf
     one.ended(0.2, first, None)
     assert (one.in_flight, one.slots, one.started, one.refusals) == (0, 1, 2, 1)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from glmcli.batch.gates.outage import Outage
 from glmcli.batch.gates.pace import Pace
+from glmcli.batch.gates.silence import Silence
 from glmcli.batch.gates.slots import Slots
 from glmcli.batch.gates.ticket import Ticket
 from glmcli.batch.gates.tokens import Tokens
@@ -37,8 +38,21 @@ class Gate:
         paused_until: nothing is sent before, in the gate's seconds.
     """
 
-    def __init__(self, ceiling: int, limits: Limits, *, rpm: float | None, tpm: float | None, now: float) -> None:
-        """Take what is known: the most rows in flight, what the provider counts, and its limits per minute."""
+    def __init__(  # noqa: PLR0913 - all that is known
+        self,
+        ceiling: int,
+        limits: Limits,
+        *,
+        rpm: float | None,
+        tpm: float | None,
+        now: float,
+        is_told_at_once: bool = True,
+    ) -> None:
+        """Take what is known: the most rows in flight, what the provider counts, and its limits per minute.
+
+        `is_told_at_once` says whether `refused` is called when the refusal comes, and not only when a chunk is back:
+        then silence is consent, where what is in flight is counted. A server of one's own lets all of it queue.
+        """
         self._ceiling = max(ceiling, 1)
         self._per_minute = limits == "per_minute"
         opening = min(_OPENING, self._ceiling) if limits == "in_flight" else self._ceiling
@@ -46,6 +60,7 @@ class Gate:
         self._pace = Pace(rpm, now, ramp=self._per_minute or rpm is not None or tpm is not None)
         self._tokens = Tokens(tpm, now) if tpm else None
         self._outage = Outage(self._ceiling)
+        self._silence = Silence() if limits == "in_flight" and is_told_at_once else None
         self.in_flight = self.started = self.refusals = 0
         self.paused_until = now
         self._era = 0
@@ -66,12 +81,21 @@ class Gate:
 
     def may_start(self, now: float, tokens: int) -> float:
         """Seconds until it is worth asking again; 0.0: send it now; inf: only the end of another row can help."""
-        if self.in_flight >= self._slots.limit:
-            return inf
+        if self.in_flight >= self._slots.limit and (wait := self._listen(now)) > 0:
+            return wait
         wait = max(self.paused_until - now, self._pace.wait(now))
         if self._tokens and tokens:
             wait = max(wait, self._tokens.wait(now))
         return wait if wait > _NOW else 0.0
+
+    def _listen(self, now: float) -> float:
+        """Take more slots, if what is in flight was not refused; seconds until it makes sense to ask again."""
+        if self._silence is None or not self._slots.are_opening or self._outage.lasts:
+            return inf
+        if not self._may_grow(now):
+            return self._held_until - now
+        self._slots.unrefused(self._silence.allowed(now))
+        return 0.0 if self.in_flight < self._slots.limit else self._silence.wait(now)
 
     def start(self, now: float, tokens: int, refusals: int = 0) -> Ticket:
         """Count a row as in flight, with the tokens that it is thought to use, and how often it was refused before."""
@@ -80,6 +104,8 @@ class Gate:
         self._pace.take(now)
         reserved = self._tokens.reserve(now, tokens) if self._tokens else 0.0
         self._outage.sent(self.started)
+        if self._silence and self._slots.are_opening:
+            self._silence.sent(now, self.in_flight)
         proven = self._slots.proves(self.in_flight)
         return Ticket(self.started, now, tokens, reserved, self.in_flight, proven, self._era, refusals)
 
@@ -88,11 +114,15 @@ class Gate:
         self.in_flight -= 1
         if self._tokens and tokens_used is not None:
             self._tokens.settle(now, ticket.tokens, ticket.reserved, tokens_used)
+        if self._silence:
+            self._silence.answered(now, now - ticket.sent)
         self._held_rows -= 1
         self._outage.answered(fresh=ticket.era >= self._event)
         if ticket.era == self._era:
-            may_grow = now >= self._held_until or self._held_rows <= 0
-            self._slots.answered(now, ticket.level, may_grow=may_grow)
+            self._slots.answered(now, ticket.level, may_grow=self._may_grow(now))
+
+    def _may_grow(self, now: float) -> bool:
+        return now >= self._held_until or self._held_rows <= 0
 
     def refused(self, now: float, ticket: Ticket, kind: Retry, retry_after: float | None) -> float:
         """The row was refused; seconds for which it must wait itself.
@@ -103,6 +133,8 @@ class Gate:
         asked = _obeyed(retry_after)
         if self._tokens:
             self._tokens.release(now, ticket.reserved)
+        if self._silence:
+            self._silence.broken(0.0 if kind is Retry.NETWORK else now - ticket.sent)
         self._pace.recent.refused(ticket.sent)
         self._learn(now, ticket, kind, asked)
         self.in_flight -= 1

@@ -132,7 +132,7 @@ def _runner(
     jobs = _allowed(own.jobs, app.terminal) if own.engine in _HERE else own.jobs
     limits = settings.limits(options)
     plan = Plan(job.candidates, app.started, limits, exact=options.exact, allow_empty=options.allow_empty)
-    gates = tuple(_gate(job, each.provider, jobs) for each in job.candidates)
+    gates = tuple(_gate(job, each.provider, jobs, is_told_at_once=engine is None) for each in job.candidates)
     window = max(_AHEAD * jobs, 256) if writing.ordered else None
     say = app.terminal.note
     if engine:
@@ -151,9 +151,10 @@ def per_minute(job: Job) -> tuple[float | None, float | None]:
     return rpm, tpm
 
 
-def _gate(job: Job, provider: Provider, jobs: int) -> Gate:
+def _gate(job: Job, provider: Provider, jobs: int, *, is_told_at_once: bool) -> Gate:
     rpm, tpm = per_minute(job)
-    return Gate(jobs, provider.wire.limits, rpm=rpm, tpm=tpm, now=time.monotonic())
+    now = time.monotonic()
+    return Gate(jobs, provider.wire.limits, rpm=rpm, tpm=tpm, now=now, is_told_at_once=is_told_at_once)
 
 
 def _tls(app: App, candidates: tuple[Candidate, ...]) -> Any:  # noqa: ANN401 - imported only where it is needed
