@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from glmcli.output.writer import Writer
     from glmcli.plan import Candidate, Plan
 
+_MOST_WAITING = 256  # frames
+
 
 class Attempted(Record):
     """How a request ended.
@@ -53,6 +55,7 @@ class Attempt:
         self._trims = not plan.exact and provider.wire.sends_leading_newlines
         self._shown = _Shown(writer, redactor, trims=self._trims) if writer else None
         self._reader: ReplyReader | None = None
+        self._waiting: list[bytes] = []
         self._fold = Fold()
         self._first_event: float | None = None
         self._first_answer: float | None = None
@@ -72,7 +75,12 @@ class Attempt:
         reader = self._reader
         if reader is None:
             return Heard.NOTHING
+        if self._shown is None and len(self._waiting) < _MOST_WAITING and reader.may_wait(chunk):
+            self._waiting.append(chunk)
+            return Heard.DATA
         frames = reader.frames
+        if self._waiting:
+            chunk = self._waited() + chunk
         self._take(reader.feed(chunk))
         if reader.done:
             return Heard.OVER
@@ -80,9 +88,16 @@ class Attempt:
             return Heard.NOTHING
         return Heard.FINISHED if self._fold.finished else Heard.DATA
 
+    def _waited(self) -> bytes:
+        """What nobody is shown before the end: a piece of text costs a tenth when it is read with others."""
+        waited = b"".join(self._waiting)
+        self._waiting.clear()
+        return waited
+
     def end(self) -> None:
         """Nothing follows."""
         if self._reader:
+            self._take(self._reader.feed(self._waited()))
             self._take(self._reader.close())
         self._flush()
 
@@ -135,6 +150,8 @@ class Attempt:
         """Let go of the text that was held back when the reply broke off."""
         if self._reader:
             with suppress(GlmError):  # the first failure is the one to tell
+                self._take(self._reader.feed(self._waited()))
+            with suppress(GlmError):
                 self._take(self._reader.salvage())
         self._flush()
 

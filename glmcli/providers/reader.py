@@ -105,6 +105,10 @@ class ReplyReader:
             at += len(frame)
             yield from self._frame(frame, may_learn=begins and found is not None)
 
+    def may_wait(self, chunk: bytes) -> bool:
+        """Whether nothing but text can be in it, so that it may be fed later, together with what follows."""
+        return self._is_short and self._template is not None and self._template.is_like(chunk)
+
     def _note_short(self, count: int, size: int) -> None:
         self.frames += count
         self.short_frames += count

@@ -31,7 +31,12 @@ class Template:
         """Frames are `before`, what a JSON string holds, `after`; that is text of this kind."""
         self._before = before
         self._after = after
+        self._lines = (before + after).count(b"\n")
         self.kind = kind
+
+    def is_like(self, data: bytes) -> bool:
+        """Whether this is one frame that begins and ends as they do; only `read` knows whether it is one of them."""
+        return data.startswith(self._before) and data.endswith(self._after) and data.count(b"\n") == self._lines
 
     def read(self, data: bytes, start: int) -> tuple[list[str], int]:
         """The texts of the frames that follow one another from here, and where they end."""
