@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Mapping
-from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from jsonschema import Draft202012Validator, ValidationError
@@ -14,6 +12,7 @@ from referencing import Registry
 
 from glmcli.documents.fault import Fault, suggestion
 from glmcli.documents.patterns import compiled
+from glmcli.documents.valid import load_schema
 from glmcli.documents.words import explain
 from glmcli.errors import UsageError
 
@@ -27,13 +26,6 @@ if TYPE_CHECKING:
 # More than a person reads; beyond it, looking for similar words would take minutes in a hostile file.
 _GUESSES = 100
 _MOST = 1000  # errors of one document that are looked at
-
-
-def load_schema(name: str) -> dict[str, Any]:
-    """One of our schemas, as the wheel ships it."""
-    text = resources.files("glmcli.schemas").joinpath(f"{name}.schema.json").read_text(encoding="utf-8")
-    schema: dict[str, Any] = json.loads(text)
-    return schema
 
 
 def check(document: Document, schema: str) -> None:
