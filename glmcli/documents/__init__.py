@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from glmcli.documents.template import Template
+    from glmcli.documents.tree import Tree
 
 __all__ = ["Document", "check", "faults", "fill", "form", "load_schema", "parse", "parse_value"]
 
@@ -108,11 +109,18 @@ def _is_valid(document: Document, schema: str) -> bool:
 
 
 def _document(source: Source) -> Document:
-    from glmcli.documents import json_text
-
-    tree = json_text.read(source)
+    tree = _json(source)
     if tree is None:
         from glmcli.documents import yaml_text
 
         tree = yaml_text.read(source)
     return Document(name=source.name, value=tree.value, source=source, root=tree.root)
+
+
+def _json(source: Source) -> Tree | None:
+    """What the text holds if it is JSON; None if it is not, which its first character mostly tells."""
+    if not source.text.lstrip(" \t\n\r").startswith(('"', "[", "{")):
+        return None
+    from glmcli.documents import json_text
+
+    return json_text.read(source)
