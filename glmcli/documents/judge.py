@@ -28,6 +28,13 @@ _GUESSES = 100
 _MOST = 1000  # errors of one document that are looked at
 
 
+def validator(schema: Mapping[str, Any]) -> Validator:
+    """Who judges by this schema; `valid` says the same, but not why."""
+    # A registry of nothing: without it jsonschema fetches any `$ref`, from the net and from the disk.
+    made: Validator = _Validator(schema, registry=Registry())
+    return made
+
+
 def check(document: Document, schema: str) -> None:
     """Return if the document satisfies the schema.
 
@@ -47,9 +54,7 @@ def faults(document: Document, schema: str) -> list[str]:
 
 
 def _faults(document: Document, schema: str) -> list[Fault]:
-    # A registry of nothing: without it jsonschema fetches any `$ref`, from the net and from the disk.
-    validator = _Validator(load_schema(schema), registry=Registry())
-    errors = itertools.islice(validator.iter_errors(document.value), _MOST)
+    errors = itertools.islice(validator(load_schema(schema)).iter_errors(document.value), _MOST)
     found = dict.fromkeys(fault for error in errors for fault in explain(error, schema))
     return sorted(found, key=lambda fault: document.index(fault.path, key=fault.key))
 
