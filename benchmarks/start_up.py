@@ -23,7 +23,7 @@ import places
 from callgrind import instructions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 _MILLION = 1_000_000
 _QUESTION = "Who are you"
@@ -42,11 +42,12 @@ _LLM_MODEL = "- model_id: bench\n  model_name: glm-5\n  api_base: {url}\n"
 
 
 class Case(NamedTuple):
-    """One measured command; `limit` in millions of instructions."""
+    """One measured command; `limit` in millions of instructions, `env` beside what all have."""
 
     name: str
     command: Sequence[str]
     limit: int | None = None
+    env: Mapping[str, str] | None = None
 
 
 class Result(NamedTuple):
@@ -73,7 +74,7 @@ def main() -> int:
         ours = places.venv(folder / "ours", places.wheel(folder))
         peers = places.venv(folder / "peers", "httpx", "llm") if wanted.peers else None
         with _sandbox(ours) as url:
-            cases = [*_ours(ours, url), *_httpx(ours, peers, url), *_curl(url)]
+            cases = [*_ours(ours, url), *_files(ours, url, folder), *_httpx(ours, peers, url), *_curl(url)]
             cases += _llm(peers, url, folder) if peers else ()
             results = [_measured(case, folder) for case in cases]
         _print_about(ours, peers)
@@ -101,6 +102,16 @@ def _ours(programs: Path, url: str) -> Iterator[Case]:
     yield Case("**`glm --help`**", [python, glm, "--help"])
     ask = [python, glm, "ask", "-m", "vllm/glm-5", "--base-url", url, _QUESTION]
     yield Case("**`glm ask`**, streamed answer", ask, limit=620)
+
+
+def _files(programs: Path, url: str, folder: Path) -> Iterator[Case]:
+    """The same question with a file to read: PyYAML is loaded, and jsonschema is not, for the file is right."""
+    ask = [str(programs / "python"), str(programs / "glm"), "ask", "--base-url", url]
+    (folder / "config.yaml").write_text("model: vllm/glm-5\n")
+    (folder / "request.yaml").write_text(f"model: vllm/glm-5\nprompt: {_QUESTION}\n")
+    config = {"GLM_CONFIG": str(folder / "config.yaml")}
+    yield Case("**`glm ask`** with a configuration file", [*ask, _QUESTION], limit=760, env=config)
+    yield Case("**`glm ask -f`**, a request file", [*ask, "-f", str(folder / "request.yaml")], limit=760)
 
 
 def _curl(url: str) -> Iterator[Case]:
@@ -133,7 +144,8 @@ def _measured(case: Case, home: Path) -> Result:
     """Measured with an environment of its own: no key, no proxy, and the same hashes each time."""
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(home), "LANG": "C.UTF-8", "PYTHONHASHSEED": "0"}
     print(f"measuring {case.name}", file=sys.stderr)
-    return Result(case, instructions(case.command, environment | {"LLM_USER_PATH": str(home)}))
+    environment |= {"LLM_USER_PATH": str(home), **(case.env or {})}
+    return Result(case, instructions(case.command, environment))
 
 
 def _print_about(ours: Path, peers: Path | None) -> None:

@@ -237,8 +237,8 @@ def test_run_as_a_module_it_is_the_same(glm, home, cwd) -> None:
 # What is loaded: Python itself tells, on stderr, of every module that it imports.
 
 
-def loaded(home: Path, cwd: Path, *arguments: str, **env: str) -> set[str]:
-    done = subprocess.run(
+def traced(home: Path, cwd: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "glmcli", *arguments],
         cwd=cwd,
         env=environment(home, **env),
@@ -246,8 +246,16 @@ def loaded(home: Path, cwd: Path, *arguments: str, **env: str) -> set[str]:
         capture_output=True,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
+
+
+def modules_of(done: subprocess.CompletedProcess[bytes]) -> set[str]:
     return set(re.findall(r"^import time:.*\| +(\S+)$", done.stderr.decode(), re.MULTILINE))
+
+
+def loaded(home: Path, cwd: Path, *arguments: str, **env: str) -> set[str]:
+    done = traced(home, cwd, *arguments, **env)
+    assert done.returncode == 0, done.stderr
+    return modules_of(done)
 
 
 def tops(modules: set[str]) -> set[str]:
@@ -285,6 +293,38 @@ def test_a_question_from_flags_loads_no_parser_of_files(home, cwd, command) -> N
     assert tops(modules) & {"yaml", "jsonschema", "pydantic", "rich", "asyncio", "aiohttp"} == set()
     assert "glmcli.documents" not in modules
     assert not {module for module in modules if "media" in module}
+
+
+REQUEST_YAML = "model: sandbox/glm-5\nprompt: hi {{A}}\nvars: {A: x}\ntemperature: 1\n"
+REQUEST_JSON = '{"model": "sandbox/glm-5", "messages": [{"role": "user", "content": "hi"}]}'
+CONFIG = "model: sandbox/glm-5\nproviders: {office: {like: vllm, base_url: 'http://10.0.0.7/v1', key_env: [A]}}\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "parsers"),
+    [
+        ("request.yaml", REQUEST_YAML, {"yaml"}),
+        ("request.json", REQUEST_JSON, set()),
+        ("config.yaml", "model: sandbox/glm-5\n", {"yaml"}),
+        ("config.yaml", CONFIG, {"yaml"}),
+    ],
+)
+def test_a_file_that_is_right_loads_no_more_than_its_parser(home, cwd, name, text, parsers) -> None:
+    (cwd / name).write_text(text)
+    if name.startswith("request"):
+        modules = loaded(home, cwd, "ask", "-f", name)
+    else:
+        modules = loaded(home, cwd, "ask", "hi", GLM_CONFIG=name)
+    assert "glmcli.documents.valid" in modules
+    assert tops(modules) & {"yaml", "jsonschema", "referencing", "pydantic", "rich", "asyncio"} == parsers
+
+
+def test_a_file_that_is_wrong_is_judged_by_jsonschema(home, cwd) -> None:
+    (cwd / "request.yaml").write_text("prompt: hi\nseed: 1.0\n")
+    done = traced(home, cwd, "ask", "-f", "request.yaml")
+    assert done.returncode == 2
+    assert b"request.yaml:2:7: seed must be an integer, not a number (1.0)" in done.stderr
+    assert "jsonschema" in tops(modules_of(done))
 
 
 def test_dry_run_loads_no_network(home, cwd) -> None:

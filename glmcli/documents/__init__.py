@@ -1,7 +1,7 @@
 """YAML and JSON text as validated values, or an error that names file, line and column.
 
 The only imports of yaml and of jsonschema stand in this folder, and both are loaded by the calls that need them: a
-command without a file pays for neither.
+command without a file pays for neither, and jsonschema is for files that are wrong, whose faults it finds.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from glmcli.documents.template import Template
+    from glmcli.documents.tree import Tree
 
 __all__ = ["Document", "check", "faults", "fill", "form", "load_schema", "parse", "parse_value"]
 
@@ -53,6 +54,8 @@ def check(document: Document, schema: str) -> None:
     Raises:
         UsageError: the first fault in the order of the file, and how many more there are.
     """
+    if _is_valid(document, schema):
+        return
     from glmcli.documents import judge
 
     judge.check(document, schema)
@@ -60,6 +63,8 @@ def check(document: Document, schema: str) -> None:
 
 def faults(document: Document, schema: str) -> list[str]:
     """Every fault, each "file:line:col: text", in the order of the file."""
+    if _is_valid(document, schema):
+        return []
     from glmcli.documents import judge
 
     return judge.faults(document, schema)
@@ -92,17 +97,30 @@ def form(document: Document, keys: Collection[str], variables: Mapping[str, str]
 
 def load_schema(name: str) -> dict[str, Any]:
     """One of our schemas, as the wheel ships it."""
-    from glmcli.documents import judge
+    from glmcli.documents.valid import load_schema as loaded
 
-    return judge.load_schema(name)
+    return loaded(name)
+
+
+def _is_valid(document: Document, schema: str) -> bool:
+    from glmcli.documents.valid import is_valid
+
+    return is_valid(document.value, load_schema(schema))
 
 
 def _document(source: Source) -> Document:
-    from glmcli.documents import json_text
-
-    tree = json_text.read(source)
+    tree = _json(source)
     if tree is None:
         from glmcli.documents import yaml_text
 
         tree = yaml_text.read(source)
     return Document(name=source.name, value=tree.value, source=source, root=tree.root)
+
+
+def _json(source: Source) -> Tree | None:
+    """What the text holds if it is JSON; None if it is not, which its first character mostly tells."""
+    if not source.text.lstrip(" \t\n\r").startswith(('"', "[", "{")):
+        return None
+    from glmcli.documents import json_text
+
+    return json_text.read(source)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from glmcli.record import Record
 
 if TYPE_CHECKING:
     from glmcli.documents.source import Source
@@ -12,8 +13,7 @@ if TYPE_CHECKING:
 Path = Sequence[str | int]
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(NamedTuple):
     """Where a value and its key begin, as indices into the text; `end` is after the value, for scalars only."""
 
     at: int
@@ -22,14 +22,15 @@ class Node:
     below: dict[str, Node] | list[Node] | None = None
 
 
-@dataclass(frozen=True)
-class Document:
+class Document(Record):
     """The value of a file, under the name that messages give it ("request.yaml", "<stdin>")."""
 
     name: str
     value: Any
-    source: Source = field(repr=False, compare=False)
-    root: Node = field(repr=False, compare=False)
+    source: Source
+    root: Node
+
+    _hidden: ClassVar[tuple[str, ...]] = ("source", "root")
 
     def index(self, path: Path, *, key: bool = False) -> int:
         """The index in the text of a value, or of its key; of the nearest known ancestor if there is none."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from glmcli.documents.scalars import core
@@ -26,8 +25,7 @@ _TOKEN = re.compile(
     )""",
     re.VERBOSE,
 )
-_BEGINS = re.compile(r'[ \t\n\r]*["\[{]')
-_SURROGATE = re.compile("[\ud800-\udfff]")
+_SURROGATE = "[\ud800-\udfff]"  # compiled when it is needed: that is seldom, and costs two million instructions
 _HALF = re.compile(
     r"\\u(?:d[89ab][0-9a-f]{2}(?!\\ud[c-f])|(?<!\\ud[89ab][0-9a-f]{2}\\u)d[c-f][0-9a-f]{2})", re.IGNORECASE
 )
@@ -43,9 +41,7 @@ def read(source: Source) -> Tree | None:
     Raises:
         UsageError: it is JSON, but holds what we refuse: see `parse`.
     """
-    if _BEGINS.match(source.text) is None:
-        return None
-    reader = _Reader(source, Tree(source))
+    reader = _Reader(source)
     try:
         reader.value(reader.take())
         reader.take("end")
@@ -54,13 +50,13 @@ def read(source: Source) -> Tree | None:
     return reader.tree
 
 
-@dataclass
 class _Reader:
     """A recursive descent; the tree ends it at a depth that no stack minds."""
 
-    source: Source
-    tree: Tree
-    position: int = 0
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.tree = Tree(source)
+        self.position = 0
 
     def take(self, *kinds: str) -> re.Match[str]:
         """The next token, of one of these kinds if any are given; a sign is its own kind."""
@@ -112,7 +108,7 @@ class _Reader:
 
     def _string(self, token: re.Match[str]) -> str:
         text: str = json.loads(token["string"])
-        if _SURROGATE.search(text):
+        if not text.isascii() and re.search(_SURROGATE, text):
             at, end = token.span("string")
             found = _HALF.search(self.source.text, at, end)
             problem = r"a \u escape of half a character, without its other half"

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Mapping
-from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from jsonschema import Draft202012Validator, ValidationError
@@ -14,6 +12,7 @@ from referencing import Registry
 
 from glmcli.documents.fault import Fault, suggestion
 from glmcli.documents.patterns import compiled
+from glmcli.documents.valid import load_schema
 from glmcli.documents.words import explain
 from glmcli.errors import UsageError
 
@@ -29,11 +28,11 @@ _GUESSES = 100
 _MOST = 1000  # errors of one document that are looked at
 
 
-def load_schema(name: str) -> dict[str, Any]:
-    """One of our schemas, as the wheel ships it."""
-    text = resources.files("glmcli.schemas").joinpath(f"{name}.schema.json").read_text(encoding="utf-8")
-    schema: dict[str, Any] = json.loads(text)
-    return schema
+def validator(schema: Mapping[str, Any]) -> Validator:
+    """Who judges by this schema; `valid` says the same, but not why."""
+    # A registry of nothing: without it jsonschema fetches any `$ref`, from the net and from the disk.
+    made: Validator = _Validator(schema, registry=Registry())
+    return made
 
 
 def check(document: Document, schema: str) -> None:
@@ -55,9 +54,7 @@ def faults(document: Document, schema: str) -> list[str]:
 
 
 def _faults(document: Document, schema: str) -> list[Fault]:
-    # A registry of nothing: without it jsonschema fetches any `$ref`, from the net and from the disk.
-    validator = _Validator(load_schema(schema), registry=Registry())
-    errors = itertools.islice(validator.iter_errors(document.value), _MOST)
+    errors = itertools.islice(validator(load_schema(schema)).iter_errors(document.value), _MOST)
     found = dict.fromkeys(fault for error in errors for fault in explain(error, schema))
     return sorted(found, key=lambda fault: document.index(fault.path, key=fault.key))
 

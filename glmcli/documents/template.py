@@ -3,7 +3,6 @@ r"""`{{NAME}}` in the strings of a document; see `glmcli.documents.fill`."""
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from glmcli.documents.shown import visible
@@ -30,7 +29,7 @@ def fill(document: Document, variables: Mapping[str, str]) -> Document:
     filler = _Filler(document, {**_defaults(document.value), **variables})
     value = filler.top()
     filler.refuse_unused(variables)
-    return replace(document, value=value)
+    return document.replace(value=value)
 
 
 def _check(variables: Mapping[str, str]) -> None:
@@ -65,7 +64,7 @@ class Template:
         if isinstance(value, dict) and isinstance(below, dict):
             value = {key: self._begun(filler, key, keys) for key in value}
         filler.refuse_unused(variables)
-        self.sample = replace(document, value=value)
+        self.sample = document.replace(value=value)
 
     def _begun(self, filler: _Filler, key: str, keys: Collection[str]) -> object:
         value = self._document.value[key]
@@ -88,7 +87,7 @@ class Template:
             UsageError: a name has no value, or the result is huge.
         """
         whole, filler = self._document, _Filler(self._document, {**self._defaults, **variables, **self._variables})
-        return replace(whole, value={key: filler.walk(whole.value[key], whole.node([key])) for key in keys})
+        return whole.replace(value={key: filler.walk(whole.value[key], whole.node([key])) for key in keys})
 
 
 def _defaults(value: object) -> dict[str, str]:
@@ -97,13 +96,13 @@ def _defaults(value: object) -> dict[str, str]:
     return {name: text for name, text in given.items() if isinstance(text, str)} if isinstance(given, dict) else {}
 
 
-@dataclass
 class _Filler:
-    document: Document
-    variables: Mapping[str, str]
-    used: set[str] = field(default_factory=set)
-    size: int = 0
-    open: set[str] | None = None  # names that are not known yet, where that is allowed
+    def __init__(self, document: Document, variables: Mapping[str, str]) -> None:
+        self.document = document
+        self.variables = variables
+        self.used: set[str] = set()
+        self.size = 0
+        self.open: set[str] | None = None  # names that are not known yet, where that is allowed
 
     def refuse_unused(self, variables: Mapping[str, str]) -> None:
         for name in variables:

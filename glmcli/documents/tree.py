@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from glmcli.documents.document import Node
@@ -14,24 +13,27 @@ if TYPE_CHECKING:
 DEPTH = 64
 
 
-@dataclass(slots=True)
 class _Frame:
     """A mapping or list that is still open; `key` is the one that waits for its value."""
 
-    value: dict[str, Any] | list[Any]
-    node: Node
-    key: str | None = None
-    key_at: int = 0
+    __slots__ = ("key", "key_at", "node", "value")
+
+    def __init__(self, value: dict[str, Any] | list[Any], node: Node) -> None:
+        self.value = value
+        self.node = node
+        self.key: str | None = None
+        self.key_at = 0
 
 
-@dataclass
 class Tree:
     """One value with its positions. Readers open, add and close; when they are done, `value` and `root` stand."""
 
-    source: Source
-    value: Any = None
-    root: Node = Node(0, 0, None)  # noqa: RUF009 - frozen; an empty document stands at its beginning
-    _open: list[_Frame] = field(default_factory=list)
+    def __init__(self, source: Source) -> None:
+        """Begin with nothing: an empty document stands at its beginning."""
+        self.source = source
+        self.value: Any = None
+        self.root = Node(0, 0, None)
+        self._open: list[_Frame] = []
 
     @property
     def wants_key(self) -> bool:

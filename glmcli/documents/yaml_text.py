@@ -7,7 +7,6 @@ before anyone can look. libyaml does the parsing where PyYAML was built with it.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Protocol
 
@@ -27,7 +26,6 @@ from yaml.events import (
 from glmcli.documents.scalars import core
 from glmcli.documents.shown import visible
 from glmcli.documents.tree import Tree
-from glmcli.documents.yaml_plain import PlainParser
 from glmcli.documents.yaml_words import HALF, SURROGATE_ESCAPE, complaint
 
 if TYPE_CHECKING:
@@ -40,10 +38,10 @@ try:
     # The least of the classes around libyaml's parser; what it adds to the parser is never called.
     from yaml.cyaml import CBaseLoader as QuickParser
 except ImportError:  # PyYAML was built without libyaml
-    QuickParser = PlainParser  # type: ignore[assignment,misc]
+    from glmcli.documents.yaml_plain import PlainParser as QuickParser  # type: ignore[assignment]
 
 _TEMPLATE = re.compile(r"\{\{[ ]*([A-Za-z_][A-Za-z0-9_]*)[ ]*\}\}")
-_SURROGATE = re.compile("[\ud800-\udfff]")
+_SURROGATE = "[\ud800-\udfff]"  # as in json_text
 _ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})|\\U([0-9a-fA-F]{8})")
 # Line breaks and a mark of YAML 1.1; ordinary characters in YAML 1.2.
 _BREAKS = "\x85\u2028\u2029\ufeff"
@@ -73,7 +71,7 @@ def read(source: Source, parser: Callable[[str], Parser] = QuickParser) -> Tree:
     stand_ins = _stand_ins(source.text)
     here = {ord(original): stand_in for original, stand_in in stand_ins.items()}
     there = {ord(stand_in): original for original, stand_in in stand_ins.items()}
-    reader = _Reader(source, Tree(source), there)
+    reader = _Reader(source, there)
     try:
         for event in _events(parser(source.text.translate(here))):
             reader.take(event)
@@ -107,14 +105,14 @@ def _stand_ins(text: str) -> dict[str, str]:
     return dict(zip(odd, free, strict=False))
 
 
-@dataclass
 class _Reader:
     """Feeds events to a tree, and refuses those that a data file has no use for."""
 
-    source: Source
-    tree: Tree
-    originals: Mapping[int, str]
-    documents: int = field(default=0, init=False)
+    def __init__(self, source: Source, originals: Mapping[int, str]) -> None:
+        self.source = source
+        self.tree = Tree(source)
+        self.originals = originals
+        self.documents = 0
 
     def take(self, event: Event) -> None:
         """Add what the event says.
@@ -179,7 +177,7 @@ class _Reader:
 
     def _text(self, event: ScalarEvent) -> str:
         text: str = event.value.translate(self.originals) if self.originals else event.value
-        if _SURROGATE.search(text):
+        if not text.isascii() and re.search(_SURROGATE, text):
             at, end = _span(event)
             found = SURROGATE_ESCAPE.search(self.source.text, at, end)
             raise self.source.refuse(found.start() if found else at, HALF)
