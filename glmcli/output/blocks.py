@@ -12,6 +12,8 @@ FENCE = re.compile(r"\s*(`{3,}(?=[^`]*$)|~{3,})")
 _FENCE_BEGINS = re.compile(r"\s*(?:`+|~+)$")
 _ITEM = re.compile(r"( {0,3})(?:[-+*]|(\d{1,9})[.)])( +|$)")
 
+_INTERRUPTS = re.compile(r" {0,3}(?:[-+*]|1[.)]) +\S")  # begins a list, even after a line of text
+
 
 class Block(NamedTuple):
     """A paragraph, a heading, an item of a list, a table, or several of them that no blank line parts."""
@@ -71,22 +73,30 @@ class Blocks:
 
     def _take_line(self, line: str) -> Iterator[Piece]:
         if found := FENCE.match(line):
-            yield from self._end_block()
-            self._fence = found[1]
-            self._indent = len(line) - len(line.lstrip(" "))
-            yield Opener(line)
+            yield from self._begin_code(line, found[1])
             return
         self._indent = min(self._indent, len(line) - len(line.lstrip(" "))) if line.strip() else self._indent
         line = line[self._indent :] if line.strip() else line
         item = _ITEM.match(line)
         if item and self._margin is not None and len(item[1]) < self._margin:
             yield from self._next_item()
+        elif item and self._lines and self._margin is None and _INTERRUPTS.match(line):
+            yield from self._end_block()
         if item and not self._lines:
             self._margin = len(item[0].rstrip()) + 1
             self._number = int(item[2]) if item[2] and self._number is None else self._number
         self._lines.append(f"{line}\n")
         if not line.strip():
             yield from self._end_block()
+
+    def _begin_code(self, line: str, fence: str) -> Iterator[Piece]:
+        margin, number = self._margin, self._number
+        yield from self._end_block()
+        self._fence = fence
+        self._indent = len(line) - len(line.lstrip(" "))
+        if self._indent:  # it stands in an item, and the list goes on after it
+            self._margin, self._number = margin, number
+        yield Opener(line)
 
     def _next_item(self) -> Iterator[Piece]:
         number = self._number

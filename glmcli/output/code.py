@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _OPENER = re.compile(r"(\s*)(?:`{3,}|~{3,})\s*(.*?)\s*$")
 _LANGUAGE = re.compile(r"[\w+#.-]*")
 _NARROWEST = 8  # cells; with fewer, code is printed as it was written
-_MOST = 3.0  # characters printed for one of code; colours come last in value and first in cost
+_MOST = 2.9  # characters printed for one of code; colours come last in value and first in cost
 _SHORT = 4000  # characters more that a block may cost: a short one is always coloured
 _PLAIN = Style.null()
 

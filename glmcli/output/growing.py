@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from glmcli.output.blocks import Block
     from glmcli.output.markdown import Renderer
 
-_SHARE = 0.5  # of the time that all the rest takes may be spent on rendering what is rendered again later
+_SHARE = 0.35  # of the time that all the rest takes may be spent on rendering what is rendered again later
 _FRAME = 0.1  # seconds between two renderings
 _WORDS = re.compile(r"[\w ,.?'\"%/()-]*")  # after a letter, they are no markup
+_KEPT = 3  # of a picture that no longer fits, a third stays
 _LONG = 200  # characters that are rendered, not added
-_TABLE = re.compile(r"[^\n]*\|[^\n]*\n[ |:-]*-[ |:-]*\n")
+_DELIMITER = re.compile(r"[ |:-]*-[ |:-]*")
 _BULLET = re.compile(r" *(?:• |\d+ )?")
 
 
@@ -45,7 +46,9 @@ class Growing:
         self._flows = False
 
     def rows(self, block: Block, width: int, most: int) -> list[str]:
-        """At most so many rows of it."""
+        """At most so many rows of it; of a table, those that have ended."""
+        if _head(block.text):
+            block = block._replace(text=block.text[: block.text.rfind("\n") + 1])
         if len(block.text) == self._seen:
             return self._rows
         added = block.text[self._seen :]
@@ -72,7 +75,7 @@ class Growing:
     def _rendered(self, block: Block, width: int, most: int) -> list[str]:
         began = time.process_time()
         if len(block.text) - self._begin > width * most:  # more than fits for certain
-            self._begin = _place(block.text, len(block.text) - width * most // 2)
+            self._begin = _place(block.text, len(block.text) - width * most // _KEPT)
         rows = self._render(block)
         self._flows = self._renderer.flows
         self._gap = " " * (len(block.text) - len(block.text.rstrip(" ")))
@@ -83,15 +86,13 @@ class Growing:
     def _render(self, block: Block) -> list[str]:
         if not self._begin:
             return self._renderer.rows(block.text, block.number)
-        table = _TABLE.match(block.text)
-        head = table[0] if table else ""
-        return self._renderer.rows(head + block.text[self._begin :].lstrip(" "))
+        return self._renderer.rows(_head(block.text) + block.text[self._begin :].lstrip(" "))
 
     def _cut(self, rows: list[str], text: str, most: int) -> list[str]:
-        """The last of the rows; what does not fit is left behind by half a screen, or all would move with every row."""
+        """The last of the rows; what does not fit is left behind together, or all would move with every row."""
         if len(rows) <= most:
             return rows
-        keep = max(most // 2, 1)
+        keep = max(most // _KEPT, 1)
         self._begin = _place(text, len(text) - (len(text) - self._begin) * keep // len(rows))
         return rows[-keep:]
 
@@ -110,6 +111,13 @@ class Growing:
                 rows[-1:] = [row, margin + part + word]
         self._gap = ""
         return rows
+
+
+def _head(text: str) -> str:
+    """The first two lines of a table; of anything else, nothing."""
+    first, _, rest = text[:2000].partition("\n")
+    second, end, _ = rest.partition("\n")
+    return f"{first}\n{second}\n" if end and "|" in first and _DELIMITER.fullmatch(second) else ""
 
 
 def _place(text: str, near: int) -> int:

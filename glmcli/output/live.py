@@ -8,6 +8,7 @@ written.
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING
 
@@ -24,9 +25,22 @@ if TYPE_CHECKING:
     from glmcli.terminal import Stream
 
 _FRAME = 0.03  # seconds between two changes of the picture
-_MOST = 1.6  # characters drawn for one of the answer, besides those that are printed for good
+_MOST = 1.8  # characters drawn for one of the answer, besides those that are printed for good
 _FREE = 4000  # which are drawn in any case: two screens
 _NARROWEST = 8  # cells; on less, nothing is drawn that is not whole
+# Terminals that break rows anew when they become narrower, and others cut them off. To believe the wrong of the two
+# leaves a row too many in one case, and erases the answer in the other: so those count that are known.
+_REFLOWING = (
+    "ALACRITTY_WINDOW_ID",
+    "GHOSTTY_RESOURCES_DIR",
+    "ITERM_SESSION_ID",
+    "KITTY_WINDOW_ID",
+    "KONSOLE_VERSION",
+    "TMUX",
+    "VTE_VERSION",
+    "WEZTERM_PANE",
+    "WT_SESSION",
+)
 
 
 class RenderedStream:
@@ -48,7 +62,13 @@ class RenderedStream:
         self._taken = self._drawn = 0
         self._next_frame = 0.0
         self._size = self._console.size
-        self.check_reader = stream.check_reader
+        self._reflows = any(name in os.environ for name in _REFLOWING)
+
+    def check_reader(self) -> None:
+        """Raise ReaderGoneError if nobody reads it any more. While we wait, draw what came too soon after a change."""
+        self._stream.check_reader()
+        if time.monotonic() >= self._next_frame:
+            self._put(self._draw())
 
     def write(self, text: str) -> None:
         """Take a piece of the answer; print what is whole, and draw the rest."""
@@ -65,6 +85,8 @@ class RenderedStream:
     def _print(self, piece: Piece) -> str:
         """What prints a piece for good, in place of the picture."""
         self._growing.forget()
+        if self._picture.rows:
+            self._heed_size()
         match piece:
             case Block(text, number, joined):
                 shown = self._set_apart(joined=joined) + self._picture.settle(self._renderer.whole(text, number))
@@ -88,9 +110,7 @@ class RenderedStream:
     def _draw(self) -> str:
         """What makes the picture that of what grows now."""
         self._next_frame = time.monotonic() + _FRAME
-        size, self._size = self._size, self._console.size
-        if size != self._size:
-            self._growing.forget()
+        self._heed_size()
         growing = self._blocks.growing()
         if growing is None or self._size.width < _NARROWEST:
             return ""
@@ -104,11 +124,22 @@ class RenderedStream:
         self._drawn += len(change)
         return change
 
+    def _heed_size(self) -> None:
+        before, self._size = self._size, self._console.size
+        if before != self._size:
+            self._growing.forget()
+        if self._size.width < before.width and self._reflows:
+            self._picture.reflow(self._size.width)
+
     def _growing_rows(self, growing: Block | CodeLine) -> list[str]:
         most = max(self._size.height - 1, 1)
         if isinstance(growing, Block):
             return self._growing.rows(growing, self._size.width, most)
         return self._code.growing(growing.text, most) if self._code else []
+
+    def make_room(self) -> None:
+        """Take the picture away, because something else is said; the next piece draws it again."""
+        self._put(self._picture.show([]))
 
     def commit(self) -> None:
         """Print what is left."""

@@ -44,7 +44,7 @@ class Renderer:
         self.flows = all(token.type.removesuffix("_open").removesuffix("_close") in _FLOWING for token in tokens)
         self._markdown.parsed = tokens
         lines = self._console.render_lines(self._markdown, pad=False)
-        return [self._rows.row(line) for line in lines]
+        return _trimmed([self._rows.row(line) for line in lines])
 
     def whole(self, text: str, number: int | None = None) -> list[str]:
         """The rows of a block that has ended: as it was written if it would lose words."""
@@ -59,6 +59,12 @@ def _parser() -> MarkdownIt:
     # The text of <http://example.com/%1B> stays as it is: decoded, it would hold an escape.
     parser.normalizeLinkText = str  # type: ignore[method-assign,assignment]
     return parser
+
+
+def _trimmed(rows: list[str]) -> list[str]:
+    """The rows without the empty ones around them: how far blocks stand apart is not theirs to say."""
+    full = [index for index, row in enumerate(rows) if row]
+    return rows[full[0] : full[-1] + 1] if full else []
 
 
 def _make_visible(tokens: Iterable[Token], visible: Callable[[str], str]) -> None:

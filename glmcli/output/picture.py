@@ -34,6 +34,11 @@ class Picture:
         up = len(old) - 1 - keep
         return "\r" + (f"\x1b[{up}A" if up else "") + "\x1b[J" + "\n".join(rows[keep:])
 
+    def reflow(self, width: int) -> None:
+        """The terminal is narrower now, and broke the rows anew: count them as it does."""
+        more = sum(max(cell_len(OWN.sub("", row)) - 1, 0) // width for row in self.rows)
+        self.rows = ["\0"] * more + self.rows  # what no row is equal to
+
     def settle(self, rows: Sequence[str]) -> str:
         """What makes these rows final in place of the picture, of which nothing is left."""
         change = self.show(rows)
