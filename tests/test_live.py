@@ -240,7 +240,11 @@ word** and \\* an &amp; <b>tag</b> [link](http://a.example) with 中文字符 an
 > quoted
 > more
 
-~~~
+``` words
+that are no language
+```
+
+~~~ python
 not closed ```
  x
 """
@@ -281,6 +285,11 @@ A bold word and * an & <b>tag</b> link
 code at the end of a line that is broken
 
 ▌ quoted more
+
+words
+
+ that are no language
+
 
 
  not closed ```

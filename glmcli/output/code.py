@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from glmcli.output.ansi import Rows
 
-_OPENER = re.compile(r"(\s*)(?:`{3,}|~{3,})\s*(.*?)\s*$")
+_OPENER = re.compile(r"(\s*)(?:`{3,}|~{3,})(\s*)(.*?)\s*$")
 _LANGUAGE = re.compile(r"[\w+#.-]*")
 _NARROWEST = 8  # cells; with fewer, code is printed as it was written
 _MOST = 2.9  # characters printed for one of code; colours come last in value and first in cost
@@ -33,10 +33,13 @@ class Code:
     def __init__(self, opener: str, console: Console, rows: Rows) -> None:
         """Begin with the line that opens the fence."""
         found = _OPENER.match(opener)
-        indent, self._info = (found[1], found[2]) if found else ("", "")
+        indent, blank, self._info = found.groups() if found else ("", "", "")
         self._strip = len(indent.expandtabs(4))
         self._console, self._rows = console, rows
         self._highlighter = Highlighter(self._info.partition(" ")[0])
+        # A word that stands apart and names no language is the answer's own.
+        is_language = not blank or self._highlighter.knows
+        self._is_known = is_language and _LANGUAGE.fullmatch(self._info) is not None
         self._spent, self._budget = 0, float(_SHORT)
         self._boxed = self._coloured = True
         self._blank: list[str] = []  # lines that are printed if another follows
@@ -47,8 +50,8 @@ class Code:
 
     def begin(self) -> list[str]:
         """The rows before the first line; what was said of the code besides its language is shown as it was written."""
-        known = _LANGUAGE.fullmatch(self._info) is not None
-        return [*([] if known else [" " * self._strip + line for line in self._chopped(self._info)]), *self.end()]
+        said = [] if self._is_known else [" " * self._strip + row for row in self._chopped(self._info)]
+        return [*said, *self.end()]
 
     def end(self) -> list[str]:
         """The rows after the last line."""

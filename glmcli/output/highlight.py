@@ -39,6 +39,11 @@ class Highlighter:
         self._kind: tuple[str, ...] = ()  # and what that is
 
     @property
+    def knows(self) -> bool:
+        """Whether the language is known."""
+        return self._lexer is not None
+
+    @property
     def base(self) -> Style:
         """What text has that is nothing in particular."""
         return self._theme.get_background_style()
