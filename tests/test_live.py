@@ -195,7 +195,7 @@ def test_a_line_of_code_is_shown_before_the_next_is_sent(home, cwd) -> None:
             yield head()
             yield from sent("```python\n")
             for number, gate in enumerate(gates):
-                yield from sent(f"line_{number} = {number}\n")
+                yield from sent(f"line_{number} = {number}\n", 100)
                 gate.wait(PATIENCE)
             yield from [*sent("```\n"), *LAST]
 
