@@ -83,7 +83,7 @@ class Gated(list):
 
     def __iter__(self):
         yield from self._parts[0]
-        self.gate.wait(PATIENCE)
+        self.gate.wait(2 * PATIENCE)  # longer than we wait to see it: to end is not to move
         yield from self._parts[1]
 
 
@@ -196,7 +196,7 @@ def test_a_line_of_code_is_shown_before_the_next_is_sent(home, cwd) -> None:
             yield from sent("```python\n")
             for number, gate in enumerate(gates):
                 yield from sent(f"line_{number} = {number}\n", 100)
-                gate.wait(PATIENCE)
+                gate.wait(2 * PATIENCE)  # longer than we wait to see it: to end is not to move
             yield from [*sent("```\n"), *LAST]
 
     with Server(Lines([END])) as server, Watched(home, cwd, server.url, size=(10, 40)) as watched:
