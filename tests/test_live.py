@@ -169,7 +169,7 @@ def test_a_block_that_comes_slowly_costs_few_bytes_too(home, cwd, kind) -> None:
     ("text", "shown"),
     [
         ("```python\n" + "".join(f"line_{n} = {n}\n" for n in range(40)), "line_39 = 39"),
-        ("```\n" + "x " * 2_000 + "unbroken", "unbroken"),
+        ("```\n" + "x " * 2_001 + "unbroken", "unbroken"),
         ("word " * 500 + "newest", "newest"),
         ("- word\n" * 40 + "- newest", "newest"),
         ("- all\n" + "  - word\n" * 40 + "  - newest", "newest"),
