@@ -281,7 +281,9 @@ class _Question:
         if self._live and options.output is None and terminal.stdout.is_terminal and not as_text:
             from glmcli.output.live import RenderedStream
 
-            return RenderedStream(terminal.stdout)
+            rendered = RenderedStream(terminal.stdout)
+            terminal.make_room = rendered.make_room
+            return rendered
         return open_output(options.output, terminal)
 
     def _run(self, candidates: tuple[Candidate, ...], keep: Writer, toolbox: Toolbox | None) -> Outcome:

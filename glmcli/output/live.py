@@ -1,37 +1,46 @@
 """The answer on a terminal, rendered as Markdown while it arrives.
 
-A block (paragraph, list, table, fenced code) is drawn again with every piece while it grows, and printed for good when
-it is whole: so a long answer costs no more than its blocks, and what has scrolled away is never touched again. A block
-that would lose words when it is rendered (a table on a narrow terminal, a link's title) is printed as it was written.
+What is whole is printed for good: a paragraph, an item of a list, a table, a line of fenced code. What still grows is a
+picture at the end of it, of which only that is drawn again what changes, and which never fills more than the screen. A
+block that would lose words when it is rendered (a table on a narrow terminal, a link's title) is printed as it was
+written.
 """
 
 from __future__ import annotations
 
-import html
-import re
+import os
 import time
-from collections import Counter
 from typing import TYPE_CHECKING
 
-from markdown_it import MarkdownIt
-from rich.live import Live
-from rich.markdown import Markdown
-
+from glmcli.output.ansi import Rows
+from glmcli.output.blocks import Block, Blocks, Closer, CodeLine, Opener
+from glmcli.output.code import Code
 from glmcli.output.drawing import console
+from glmcli.output.growing import Growing
+from glmcli.output.markdown import Renderer
+from glmcli.output.picture import Picture
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from markdown_it.token import Token
-
+    from glmcli.output.blocks import Piece
     from glmcli.terminal import Stream
 
-_FRAME = 0.1  # seconds between two drawings of a growing block
-_SHARE = 10  # a drawing that takes long is followed by a pause this many times as long
-_FENCE = re.compile(r"\s*(`{3,}(?=[^`]*$)|~{3,})")
-_OWN = re.compile(r"\x1b\[[0-9;]*m")
-# What a renderer may drop: the numbers of a list, which it counts itself, and the language of fenced code.
-_MARKUP = re.compile(r"^[ \t>]*(?:\d+[.)](?=\s)|(?:`{3,}|~{3,})[\w+#.-]*)", re.MULTILINE)
+_FRAME = 0.03  # seconds between two changes of the picture
+_MOST = 1.8  # characters drawn for one of the answer, besides those that are printed for good
+_FREE = 4000  # which are drawn in any case: two screens
+_NARROWEST = 8  # cells; on less, nothing is drawn that is not whole
+# Terminals that break rows anew when they become narrower, and others cut them off. To believe the wrong of the two
+# leaves a row too many in one case, and erases the answer in the other: so those count that are known.
+_REFLOWING = (
+    "ALACRITTY_WINDOW_ID",
+    "GHOSTTY_RESOURCES_DIR",
+    "ITERM_SESSION_ID",
+    "KITTY_WINDOW_ID",
+    "KONSOLE_VERSION",
+    "TMUX",
+    "VTE_VERSION",
+    "WEZTERM_PANE",
+    "WT_SESSION",
+)
 
 
 class RenderedStream:
@@ -42,125 +51,100 @@ class RenderedStream:
         stream.check()
         self._stream = stream
         self._console = console(stream)
-        self._live: Live | None = None
-        self._blocks = _Blocks()
+        self._rows = Rows(self._console)
+        self._renderer = Renderer(self._console, self._rows, stream.visible)
+        self._growing = Growing(self._renderer)
+        self._picture = Picture()
+        self._blocks = Blocks()
+        self._code: Code | None = None
+        self._begun = False  # something is printed, and what follows stands apart from it
+        self._apart = False  # the block that grows does so already
+        self._taken = self._drawn = 0
         self._next_frame = 0.0
-        self.check_reader = stream.check_reader
+        self._size = self._console.size
+        self._reflows = any(name in os.environ for name in _REFLOWING)
+
+    def check_reader(self) -> None:
+        """Raise ReaderGoneError if nobody reads it any more. While we wait, draw what came too soon after a change."""
+        self._stream.check_reader()
+        if time.monotonic() >= self._next_frame:
+            self._put(self._draw())
 
     def write(self, text: str) -> None:
-        """Take a piece of the answer; draw it, at most ten times a second."""
+        """Take a piece of the answer; print what is whole, and draw the rest."""
         # Our own controls are added after this: what the model wrote can only be read.
-        whole = self._blocks.push(self._stream.visible(text))
-        if whole:
-            self._print(whole)
-        if time.monotonic() >= self._next_frame and (growing := self._blocks.growing()):
-            self._draw(growing)
+        self._taken += len(text)
+        printed = [self._print(piece) for piece in self._blocks.push(self._stream.visible(text))]
+        self._put("".join(printed) + (self._draw() if time.monotonic() >= self._next_frame else ""))
 
-    def _draw(self, text: str) -> None:
-        began = time.monotonic()
-        if self._live is None:
-            self._live = Live(console=self._console, auto_refresh=False, transient=True)
-            self._live.start()
-        self._live.update(_markdown(text, self._stream.visible), refresh=True)
-        ended = time.monotonic()
-        self._next_frame = ended + max(_FRAME, _SHARE * (ended - began))
+    def _put(self, text: str) -> None:
+        if text:
+            self._stream.control(text)
+            self._stream.at_line_start = not self._picture.rows
 
-    def _print(self, text: str) -> None:
-        self._stop()
-        if not text.strip():
-            return
-        with self._console.capture() as capture:
-            self._console.print(_markdown(text, self._stream.visible), end="")
-        shown = capture.get() if _keeps_words(text, capture.get()) else text.strip("\n") + "\n"
-        self._stream.control(shown + ("\n" if self._blocks.growing() else ""))
+    def _print(self, piece: Piece) -> str:
+        """What prints a piece for good, in place of the picture."""
+        self._growing.forget()
+        if self._picture.rows:
+            self._heed_size()
+        match piece:
+            case Block(text, number, joined):
+                shown = self._set_apart(joined=joined) + self._picture.settle(self._renderer.whole(text, number))
+            case Opener(text):
+                self._code = Code(text, self._console, self._rows)
+                return self._picture.settle([]) + self._set_apart() + self._picture.settle(self._code.begin())
+            case CodeLine(text) if self._code:
+                return self._picture.settle(self._code.line(text))
+            case Closer() | CodeLine():
+                shown = self._picture.settle(self._code.end() if self._code else [])
+                self._code = None
+        self._apart = False
+        return shown
 
-    def _stop(self) -> None:
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
+    def _set_apart(self, *, joined: bool = False) -> str:
+        """The blank line before a block, once."""
+        blank = "\n" if self._begun and not self._apart and not joined else ""
+        self._begun = self._apart = True
+        return blank
+
+    def _draw(self) -> str:
+        """What makes the picture that of what grows now."""
+        self._next_frame = time.monotonic() + _FRAME
+        self._heed_size()
+        growing = self._blocks.growing()
+        if growing is None or self._size.width < _NARROWEST:
+            return ""
+        rows = self._growing_rows(growing)
+        before = self._picture.rows
+        apart = self._set_apart(joined=growing.joined) if isinstance(growing, Block) and rows else ""
+        change = apart + self._picture.show(rows)
+        if self._drawn + len(change) > _MOST * self._taken + _FREE and not apart:
+            self._picture.rows = before
+            return ""
+        self._drawn += len(change)
+        return change
+
+    def _heed_size(self) -> None:
+        before, self._size = self._size, self._console.size
+        if before != self._size:
+            self._growing.forget()
+        if self._size.width < before.width and self._reflows:
+            self._picture.reflow(self._size.width)
+
+    def _growing_rows(self, growing: Block | CodeLine) -> list[str]:
+        most = max(self._size.height - 1, 1)
+        if isinstance(growing, Block):
+            return self._growing.rows(growing, self._size.width, most)
+        return self._code.growing(growing.text, most) if self._code else []
+
+    def make_room(self) -> None:
+        """Take the picture away, because something else is said; the next piece draws it again."""
+        self._put(self._picture.show([]))
 
     def commit(self) -> None:
-        """Print the last block."""
-        self._print(self._blocks.take())
+        """Print what is left."""
+        self._put("".join([self._print(piece) for piece in self._blocks.end()]))
 
     def abandon(self) -> None:
-        """Print what came, and give the cursor back."""
+        """Print what came, and give the cursor back at the beginning of a line."""
         self.commit()
-
-
-class _Blocks:
-    """Cuts text that comes in pieces into blocks: blank lines end a block, but not inside a fence."""
-
-    def __init__(self) -> None:
-        self._lines: list[str] = []  # of the block that grows
-        self._line: list[str] = []  # pieces of the line that grows
-        self._fence = ""
-
-    def push(self, text: str) -> str:
-        """The blocks that are whole now. Each character is looked at once."""
-        self._line.append(text)
-        if "\n" not in text:
-            return ""
-        *lines, rest = "".join(self._line).split("\n")
-        self._line = [rest]
-        whole: list[str] = []
-        for line in lines:
-            self._lines.append(f"{line}\n")
-            self._follow_fence(line)
-            if not line.strip() and not self._fence:
-                whole += self._lines
-                self._lines = []
-        return "".join(whole)
-
-    def _follow_fence(self, line: str) -> None:
-        if not self._fence:
-            found = _FENCE.match(line)
-            self._fence = found[1] if found else ""
-        elif line.strip().startswith(self._fence) and not line.strip().strip(self._fence[0]):
-            self._fence = ""
-
-    def growing(self) -> str:
-        """The block that is not whole yet."""
-        return "".join([*self._lines, *self._line])
-
-    def take(self) -> str:
-        """The block that is not whole, which is now the last."""
-        text = self.growing()
-        self._lines, self._line, self._fence = [], [], ""
-        return text
-
-
-def _markdown(text: str, visible: Callable[[str], str]) -> Markdown:
-    # A hidden target behind a link's text would be a way to deceive: targets are printed.
-    markdown = Markdown("", hyperlinks=False)
-    markdown.parsed = _parser().parse(text)
-    # References such as &#x202E; have become characters only now.
-    _make_visible(markdown.parsed, visible)
-    return markdown
-
-
-def _parser() -> MarkdownIt:
-    # HTML is shown as it was written, like what else the terminal has no form for: images, and definitions of links.
-    parser = MarkdownIt("commonmark", {"html": False}).enable(["strikethrough", "table"])
-    parser.disable(["image", "reference"])
-    # The text of <http://example.com/%1B> stays as it is: decoded, it would hold an escape.
-    parser.normalizeLinkText = str  # type: ignore[method-assign,assignment]
-    return parser
-
-
-def _make_visible(tokens: Iterable[Token], visible: Callable[[str], str]) -> None:
-    for token in tokens:
-        token.content = visible(token.content)
-        token.attrs = {name: visible(value) if isinstance(value, str) else value for name, value in token.attrs.items()}
-        _make_visible(token.children or (), visible)
-
-
-def _keeps_words(text: str, shown: str) -> bool:
-    """Whether every letter, digit and symbol of the text is shown; markup is ASCII punctuation."""
-    wanted = _MARKUP.sub("", text)
-    there = _count(_OWN.sub("", shown))
-    return not _count(wanted) - there or not _count(html.unescape(wanted)) - there
-
-
-def _count(text: str) -> Counter[str]:
-    return Counter(character for character in text if character.isalnum() or not character.isascii())

@@ -1,0 +1,99 @@
+"""A terminal that is no more than a test needs: what a person sees, and what has scrolled away."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_NEXT = re.compile(r"\x1b\[(\??[0-9;]*)([A-Za-z])|[\r\n]|[^\x1b\r\n]")
+
+
+class Screen:
+    """Fed with what a program wrote to a terminal. A control that it does not know fails the test."""
+
+    def __init__(self, lines: int = 24, columns: int = 80) -> None:
+        self.lines, self.columns = lines, columns
+        self.gone: list[str] = []  # rows that have scrolled away; nothing can change them
+        self._rows: list[list[str]] = [[] for _ in range(lines)]
+        self._row = self._column = 0
+        self._left = ""
+
+    def feed(self, data: bytes) -> None:
+        text = self._left + data.decode()
+        place = 0
+        while found := _NEXT.match(text, place):
+            place = found.end()
+            if found[2]:
+                self._control(found[1], found[2])
+            elif found[0] == "\r":
+                self._column = 0
+            elif found[0] == "\n":
+                self._down()
+            else:
+                self._put(found[0])
+        self._left = text[place:]
+        assert len(self._left) < 20, f"no control of a terminal: {self._left!r}"
+
+    @property
+    def shown(self) -> list[str]:
+        """The rows that are seen."""
+        return [_text(row) for row in self._rows]
+
+    @property
+    def text(self) -> str:
+        """All that can be scrolled to, without blanks at the ends of its rows."""
+        return "\n".join([*self.gone, *self.shown]).rstrip("\n")
+
+    @property
+    def cursor(self) -> tuple[int, int]:
+        return self._row, self._column
+
+    def resize(self, lines: int, columns: int) -> None:
+        """As xterm does it: rows are cut, and those that no longer fit scroll away."""
+        while len(self._rows) > lines and self._row >= lines:
+            self.gone.append(_text(self._rows.pop(0)))
+            self._row -= 1
+        self._rows = [row[:columns] for row in self._rows[:lines]]
+        self._rows += [[] for _ in range(lines - len(self._rows))]
+        self.lines, self.columns = lines, columns
+
+    def _control(self, argument: str, name: str) -> None:
+        number = int(argument) if argument.isdecimal() else 1
+        match name:
+            case "A":
+                self._row = max(self._row - number, 0)
+            case "C":
+                self._column = min(self._column + number, self.columns - 1)
+            case "K" if not argument:
+                del self._rows[self._row][self._column :]
+            case "J" if not argument:
+                del self._rows[self._row][self._column :]
+                for row in self._rows[self._row + 1 :]:
+                    row.clear()
+            case "m":
+                pass
+            case _:
+                raise AssertionError(f"the program wrote ESC [ {argument} {name}")
+
+    def _down(self) -> None:
+        if self._row < self.lines - 1:
+            self._row += 1
+        else:
+            self.gone.append(_text(self._rows.pop(0)))
+            self._rows.append([])
+
+    def _put(self, character: str) -> None:
+        cells = 0 if unicodedata.combining(character) else 2 if unicodedata.east_asian_width(character) in "WF" else 1
+        if self._column + cells > self.columns:
+            self._column = 0
+            self._down()
+        row = self._rows[self._row]
+        row += [" "] * (self._column - len(row))
+        row[self._column : self._column + cells] = [character, *[""] * (cells - 1)] if cells else []
+        if not cells and self._column:
+            row[self._column - 1] += character
+        self._column += cells
+
+
+def _text(row: list[str]) -> str:
+    return "".join(row).rstrip()
