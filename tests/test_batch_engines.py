@@ -44,8 +44,9 @@ from glmcli.batch.writing import Writing
 from glmcli.chat import Message, Request
 from glmcli.errors import BudgetError, NetworkError, QuotaError, Retry
 from glmcli.events import Reply
+from glmcli.http.timeouts import Limits
 from glmcli.outcome import Cost, Outcome
-from glmcli.plan import Candidate, Limits, Plan
+from glmcli.plan import Candidate, Plan
 from glmcli.providers import PROVIDERS, dialect_of
 from glmcli.secrets import Key, Redactor
 

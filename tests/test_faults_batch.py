@@ -463,7 +463,7 @@ def test_B20_a_rate_and_a_concurrency_are_told_apart(glm, cwd) -> None:
 
 
 def test_B21_a_limit_on_how_fast_the_rate_grows(glm, cwd) -> None:
-    """A run begins with one or two requests, not with all that it may have in flight."""
+    """A run begins with two requests, and has four after a second in which nothing was refused: not all at once."""
     first = threading.Event()
 
     def says(_body):
@@ -473,7 +473,7 @@ def test_B21_a_limit_on_how_fast_the_rate_grows(glm, cwd) -> None:
         batch = Batch(glm, cwd, fleet)
         batch.write(rows(40))
         batch.run("-j", "40", "--deadline", "2")
-        assert fleet.most_in_flight <= 2
+        assert fleet.most_in_flight <= 4
 
 
 @pytest.mark.parametrize(

@@ -81,16 +81,18 @@ class Pool:
             exchange.close()
 
     async def _send(self, exchange: _Exchange) -> None:
-        self._watch(exchange)
         try:
             session = await self._session()
+        except GlmError as error:  # the certificates cannot be read
+            exchange.receiver.take(error)
+            return
+        self._watch(exchange)
+        try:
             if await exchange.is_stale(session):
                 # Nobody read the request, so it may be sent again, over a connection that is new.
                 if session is self._sessions[-1]:
                     self._open()
-                await exchange.is_stale(await self._session())
-        except GlmError as error:
-            exchange.receiver.take(error)
+                await exchange.is_stale(self._sessions[-1])
         except BaseException:
             exchange.hang_up()
             raise

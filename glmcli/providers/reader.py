@@ -123,6 +123,8 @@ class ReplyReader:
         for event in self._frames_of([whole] if whole else self._parser.feed(data)):
             events.append(event)
             yield event
+            if isinstance(event, RequestId):
+                self._template = None  # its frames say another id
         if may_learn and self.frames == count + 1 and self._parser.is_between_frames and self._is_worth_it():
             events = [event for event in events if not isinstance(event, RequestId)]
             self._template = template_of(data, events, self._probed)
