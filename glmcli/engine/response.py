@@ -73,15 +73,16 @@ class Response:
     def take(self, happening: Happening) -> None:
         """This happened."""
         try:
-            self._take(happening)
+            if isinstance(happening, bytes):
+                self._data(happening)
+            else:
+                self._take(happening)
         except GlmError as error:
             self.over = True
             self.error = error
 
-    def _take(self, happening: Happening) -> None:
+    def _take(self, happening: Sent | Head | End | GlmError) -> None:
         match happening:
-            case bytes():
-                self._data(happening)
             case Sent():
                 self._timer.sent()
             case Head() if happening.status in SUCCESS:

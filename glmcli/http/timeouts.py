@@ -22,7 +22,7 @@ class Limits(Record):
 
 
 class Timer:
-    """When a request is late: `due` on the monotonic clock, for the stage that it has reached.
+    """When a request is late, by the stage that it has reached.
 
     Attributes:
         is_sent: it may have reached the provider.
@@ -38,8 +38,12 @@ class Timer:
         self._expect(limits.connect, f"cannot connect within {limits.connect:g} s")
 
     def _expect(self, seconds: float, otherwise: str) -> None:
-        self.due = min(time.monotonic() + seconds, self._deadline)
-        self._otherwise = otherwise
+        self._since, self._seconds, self._otherwise = time.monotonic(), seconds, otherwise
+
+    @property
+    def due(self) -> float:
+        """The monotonic time at which it is late."""
+        return min(self._since + self._seconds, self._deadline)
 
     def sent(self) -> None:
         """The request, or a piece of it, is on its way: the wait for a response begins anew."""
@@ -50,8 +54,7 @@ class Timer:
         """Data came; comments and keep-alives are none, and buy no time."""
         self.has_data = True
         if not self._lingers:
-            self.due = min(time.monotonic() + self._limits.idle, self._deadline)
-            self._otherwise = ""
+            self._since, self._seconds, self._otherwise = time.monotonic(), self._limits.idle, ""
 
     def linger(self) -> None:
         """The end is known: wait only a little for what may follow, however much does."""
