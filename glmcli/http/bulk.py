@@ -182,6 +182,7 @@ class _Exchange:
         self._protocol: Any = None
         self._transport: asyncio.Transport | None = None
         self._response: aiohttp.ClientResponse | None = None
+        self._received = Head(0, {})
         self._unpack: Any = None
         self._error: GlmError | None = None
         self._is_reused = self._is_late = self._uploads = self._stale = False
@@ -219,17 +220,14 @@ class _Exchange:
             content = call.content()
             self._uploads = is_large(content)
             pairs = headers(call, url, len(content))
-            to_proxy = authorization(proxy) if proxy else {}
-            if url.scheme == "http":  # aiohttp sends the headers for a proxy to tunnels only
-                pairs += to_proxy.items()
+            through = self._through(proxy, url.scheme, pairs) if proxy else {}
             response = await session.request(
                 call.method,
                 URL(call.url, encoded=True),
                 headers=pairs,
                 data=self._pieces(content) if self._uploads else content or None,
                 allow_redirects=False,
-                proxy=str(proxy) if proxy else None,
-                proxy_headers=to_proxy | {name: value for name, value in call.headers if name == "User-Agent"},
+                **through,
             )
             self._response = response
             return self._head(response)
@@ -238,17 +236,27 @@ class _Exchange:
         except Exception as error:  # noqa: BLE001 - the border: every error of the library is one of ours
             return self._meant(error)
 
+    def _through(self, proxy: Proxy, scheme: str, pairs: list[tuple[str, str]]) -> dict[str, Any]:
+        to_proxy = authorization(proxy)
+        if scheme == "http":  # aiohttp sends the headers for a proxy to tunnels only
+            pairs += to_proxy.items()
+        to_proxy |= {name: value for name, value in self._call.headers if name == "User-Agent"}
+        return {"proxy": str(proxy), "proxy_headers": to_proxy}
+
     def _head(self, response: aiohttp.ClientResponse) -> Head:
-        head, failed = Head.of(response.status, response.raw_headers), self._failed(begun=False)
-        failed.check(head)
+        head, size = Head.of(response.status, response.raw_headers), 0
+        if self._proxy:
+            self._failed(begun=False).check(head)
         encoding = head.headers.get("transfer-encoding", "chunked").lower()
+        for name, value in response.raw_headers:
+            size += len(name) + len(value)
         # What httpx does not let pass either.
-        if response.status < min(SUCCESS):
-            raise failed.framing(f"status {response.status}")
-        if encoding != "chunked":
-            raise failed.framing(f"Transfer-Encoding: {encoding}")
-        if sum(len(name) + len(value) for name, value in response.raw_headers) > _LONGEST_HEAD:
-            raise failed.framing("the head is too large")
+        wrong = f"status {response.status}" if response.status < min(SUCCESS) else ""
+        wrong = wrong or (f"Transfer-Encoding: {encoding}" if encoding != "chunked" else "")
+        wrong = wrong or ("the head is too large" if size > _LONGEST_HEAD else "")
+        if wrong:
+            raise self._failed(begun=False).framing(wrong)
+        self._received = head
         return head
 
     def _failed(self, *, begun: bool) -> Failed:
@@ -261,7 +269,7 @@ class _Exchange:
             return None
         try:
             if self._unpack is None:
-                self._unpack = decoder(Head.of(response.status, response.raw_headers))
+                self._unpack = decoder(self._received)
             if chunk := await response.content.readany():
                 return self._unpack(chunk)  # type: ignore[no-any-return]
             # Where the end of the connection is that of the body, aiohttp takes a broken one for an end, too.
