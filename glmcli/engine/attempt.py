@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from glmcli.engine.response import Heard, Response
@@ -47,7 +48,7 @@ class Attempt:
     """
 
     def __init__(self, candidate: Candidate, plan: Plan, redactor: Redactor, writer: Writer | None = None) -> None:
-        """Without a `writer` nothing is shown before the end, so keys are looked for then."""
+        """Without a `writer` nothing is shown before the end."""
         provider = candidate.provider
         self._provider = provider
         self._plan = plan
@@ -97,8 +98,7 @@ class Attempt:
     def end(self) -> None:
         """Nothing follows."""
         if self._reader:
-            self._take(self._reader.feed(self._waited()))
-            self._take(self._reader.close())
+            self._take(chain(self._reader.feed(self._waited()), self._reader.close()))
         self._flush()
 
     def _take(self, events: Iterable[Event]) -> None:
@@ -156,12 +156,10 @@ class Attempt:
         self._flush()
 
     def _reply(self) -> Reply:
-        """All that came, as it may be told."""
+        """All that came; what was not shown may hold keys, which are looked for in the line that is written."""
         reply = self._fold.reply()
-        if self._shown:
-            return reply
-        answer = reply.answer.lstrip("\n") if self._trims else reply.answer
-        return reply.replace(answer=self._redactor.text(answer), reasoning=self._redactor.text(reply.reasoning))
+        trims = self._trims and not self._shown
+        return reply.replace(answer=reply.answer.lstrip("\n")) if trims else reply
 
 
 class _Shown:

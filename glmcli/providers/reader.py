@@ -58,6 +58,8 @@ class ReplyReader:
         Raises:
             GlmError: the reply holds an error, or is no API answer.
         """
+        if not chunk:
+            return
         if self._form == "unknown":
             chunk = self._sniff(chunk)
         if self._form == "stream":
