@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -198,5 +199,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_configure() -> None:
+    # A shell starts what it runs in the background with SIGINT ignored, and the program would inherit that from us.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     if not Path(GLM).exists():
         pytest.exit(f"the program is not installed beside {sys.executable}: pip install -e '.[test]'", returncode=2)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import select
-import signal
 import subprocess
 import time
 from contextlib import contextmanager
@@ -27,7 +26,6 @@ def running(
     home: Path, cwd: Path, *arguments: str, env: dict[str, str] | None = None, program: tuple[str, ...] = (GLM,), **more
 ) -> Iterator[subprocess.Popen[bytes]]:
     """The program, started; killed if the test leaves it behind."""
-    _heed_signals()
     given: dict[str, Any] = {
         "stdin": subprocess.DEVNULL,
         "stdout": subprocess.PIPE,
@@ -41,13 +39,6 @@ def running(
             yield process
         finally:
             process.kill()
-
-
-def _heed_signals() -> None:
-    """A shell starts what it runs in the background with SIGINT ignored, and the program would inherit that from us."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is signal.SIG_IGN:
-            signal.signal(number, signal.SIG_DFL)
 
 
 def shell(script: str, home: Path, cwd: Path, **env: str) -> subprocess.CompletedProcess[bytes]:

@@ -151,7 +151,7 @@ def test_no_proxy(glm, no_proxy, direct) -> None:
 def test_no_proxy_for_addresses(glm, host, no_proxy, direct) -> None:
     """Nobody answers at these addresses, so a direct way ends in a time-out or an unreachable network."""
     with Server(answer("Hi")) as proxy:
-        flags = ("-m", "vllm/x", "--base-url", f"http://{host}/v1", "--retries", "0", "--connect-timeout", "0.2")
+        flags = ("-m", "vllm/x", "--base-url", f"http://{host}/v1", "--retries", "0", "--connect-timeout", "1")
         done = glm("ask", *flags, "hi", env={"http_proxy": at(proxy), "no_proxy": no_proxy})
     assert (done.code, len(proxy.requests)) == ((6, 0) if direct else (0, 1))
 

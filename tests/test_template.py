@@ -83,7 +83,7 @@ CUTS = st.lists(st.integers(0, 3000), max_size=8)
 
 @pytest.mark.parametrize("name", STREAMS)
 @given(cuts=CUTS, times=st.integers(1, 3))
-@settings(max_examples=12)
+@settings(max_examples=6)
 def test_recordings(name, cuts, times) -> None:
     entry = STREAMS[name]
     data = (FOLDER / entry["file"]).read_bytes()
@@ -173,10 +173,17 @@ ALIKE = b"".join(b'data: {"choices":[{"index":0,"delta":{"content":"%d"}}]}\n\n'
 
 
 @given(ROWS, BODIES, CUTS)
-@settings(max_examples=1500)
+@settings(max_examples=300)
 @example(PLAIN, ALIKE + b'data: {"choices":[{"index":0,"delta":{"content":"\\ud83d"}}]}\n\n' + ALIKE, [])
 @example(PLAIN, ALIKE + b"data: {broken\n\n", [5, 70, 200])
 def test_random_frames(provider, data, cuts) -> None:
+    as_long(provider, data, cuts)
+
+
+@pytest.mark.slow
+@given(ROWS, BODIES, CUTS)
+@settings(max_examples=5000)
+def test_many_more_random_frames(provider, data, cuts) -> None:
     as_long(provider, data, cuts)
 
 

@@ -59,6 +59,7 @@ def front(request, authority):
     return make
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("reads", [False, True], ids=["reads no more", "reads on"])
 def test_a_refusal_ends_the_upload(put, front, reads) -> None:
     over, came = threading.Event(), []
@@ -90,6 +91,7 @@ def test_a_refusal_that_comes_in_pieces(put, front) -> None:
         assert put(url) == (2, SAID)
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize(
     "first", [b"", b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"]
 )
