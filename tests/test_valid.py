@@ -328,13 +328,13 @@ class Author:
         return []
 
 
-@pytest.mark.parametrize("examples", [60, pytest.param(3_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [100, pytest.param(3_000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", NAMES)
 def test_they_agree_about_any_document(name, examples) -> None:
     schema, judged = load(name), jsonschema(name)
     seen = Counter[bool]()
 
-    @settings(deadline=None, max_examples=examples, database=None)
+    @settings(deadline=None, max_examples=examples, database=None, derandomize=True)
     @given(st.integers(0, 2**64))
     def agree(number: int) -> None:
         value = Author(schema, number).document()
@@ -343,7 +343,7 @@ def test_they_agree_about_any_document(name, examples) -> None:
         seen[verdict] += 1
 
     agree()
-    assert min(seen[True], seen[False]) > 10, "documents of one kind alone show little"
+    assert min(seen[True], seen[False]) >= examples // 20, "documents of one kind alone show little"
 
 
 @pytest.mark.sampled(4)
