@@ -207,6 +207,14 @@ def test_a_line_of_code_is_shown_before_the_next_is_sent(home, cwd) -> None:
     assert re.findall(r"line_\d+ = \d+", watched.screen.text) == [f"line_{n} = {n}" for n in range(30)]
 
 
+@pytest.mark.parametrize("mark", ["-", "*", "1.", ">", "#", "```", "|"])
+def test_a_block_may_begin_with_its_mark_alone(home, cwd, mark) -> None:
+    script = [head(), *(data for word in (mark, " one", " two", "\n", mark, " three") for data in sent(word)), *LAST]
+    with Server(script) as server, Watched(home, cwd, server.url) as watched:
+        assert watched.finish() == 0
+    assert words(watched.screen.text.replace(mark, ""))[:2] == ["one", "two"]
+
+
 MIXED = """\
 Before:
 ```python title="a.py"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -149,10 +148,13 @@ class Attempt:
     def _salvage(self) -> None:
         """Let go of the text that was held back when the reply broke off."""
         if self._reader:
-            with suppress(GlmError):  # the first failure is the one to tell
-                self._take(self._reader.feed(self._waited()))
-            with suppress(GlmError):
-                self._take(self._reader.salvage())
+            for events in (self._reader.feed(self._waited()), self._reader.salvage()):
+                try:
+                    self._take(events)
+                except OutputError:
+                    raise
+                except GlmError:
+                    pass  # the first failure is the one to tell
         self._flush()
 
     def _reply(self) -> Reply:

@@ -8,8 +8,9 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from glmcli.chat import Message, ToolCall, ToolResult
-from glmcli.errors import GlmError, NetworkError, ToolError
+from glmcli.errors import GlmError, ToolError
 from glmcli.events import Usage
+from glmcli.http.timeouts import passed
 from glmcli.outcome import Cost, Outcome
 from glmcli.pricing import total
 from glmcli.providers import dialect_of
@@ -169,7 +170,7 @@ class Conversation:
     def _tick(self) -> None:
         self._tick_outside()
         if time.monotonic() >= self._plan.deadline:
-            raise NetworkError(message=f"the deadline of {self._plan.limits.deadline or 0:g} s has passed")
+            raise passed(self._plan.limits)
 
     def _go_on(self, outcome: Outcome, calls: Iterable[ToolCall], results: Iterable[ToolResult]) -> None:
         """Make the next request: the same conversation with this turn, at the provider that answered, or after it."""

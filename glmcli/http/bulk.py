@@ -1,43 +1,44 @@
 """Thousands of requests, on aiohttp: what a batch and the workers of a cluster use, in one event loop.
 
-A connection carries one request after another. aiohttp knows no SOCKS: such a request goes out as one of `client`, in
-threads of its own, and on a connection of its own.
+A connection carries one request after another. aiohttp knows no SOCKS: such a request is sent with `client.Exchange` in
+a thread, on a connection of its own.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import aclosing
 from contextvars import ContextVar
 from math import inf
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+from weakref import WeakSet
 
 import aiohttp
 from yarl import URL
 
 from glmcli.errors import GlmError
 from glmcli.http.call import SUCCESS, End, Head, Sent, decoder, headers, is_large, pieces
-from glmcli.http.event_loop import Resolver, aside
+from glmcli.http.event_loop import Resolver, in_thread
 from glmcli.http.exceptions import Failed, of_aiohttp
 from glmcli.http.proxies import SOCKS, authorization
 
 if TYPE_CHECKING:
-    import ssl
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator
 
     from glmcli.http.call import Content, Happening, HttpCall, Receiver
     from glmcli.http.proxies import Proxy
     from glmcli.http.tls import Tls
 
-_LOOK = 0.25  # seconds between two looks at what is late: a timer a request costs more than its parsing
-_TAIL = 0.25  # seconds that the last chunk of a body may take after a stream's own end
-_STALE = 5.0  # seconds after which a connection that ends did not end because it was idle
+_SWEEP = 0.25  # seconds between two looks at what is late: a timer a request costs more than its parsing
+_DRAIN = 0.25  # seconds that the last chunk of a body may take after a stream's own end
+_STALE = 1.0  # seconds in which the end of a connection that was used before means that it was idle for too long
 _LONGEST_HEAD = 100 * 1024  # bytes; what httpx allows
 _MOST_HEADERS = 1024
 _READ = 1 << 18  # bytes read at a time
-_SENT = Sent()
 _OWN_HEADERS = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")  # that aiohttp would add
+_SENT = Sent()
 
 
 class Pool:
@@ -47,12 +48,9 @@ class Pool:
         """Connect nothing yet."""
         self._proxy = proxy
         self._tls = tls
-        self._secure: ssl.SSLContext | None = None
-        self._sessions: list[aiohttp.ClientSession] = []  # the last one is used; those before held stale connections
+        self._session: aiohttp.ClientSession | None = None
         self._exchanges: set[_Exchange] = set()
-        self._looks = False
-        self.tails: set[asyncio.Task[None]] = set()  # connections whose last response is about to end
-        self.idle: set[Any] = set()  # aiohttp's protocols of connections that carry nothing
+        self._sweeps = False
 
     async def send(self, call: HttpCall, receiver: Receiver) -> None:
         """Send the call; returns when the receiver is over. To be cancelled is to hang up.
@@ -65,52 +63,41 @@ class Pool:
         if receiver.due <= time.monotonic():
             receiver.late()
         elif self._proxy and self._proxy.scheme in SOCKS:
-            await self._send_aside(call, receiver)
+            await self._send_in_thread(call, receiver)
         else:
-            if self.tails and not self.idle:
-                await asyncio.wait(self.tails, return_when=asyncio.FIRST_COMPLETED)
-            await self._send(_Exchange(call, receiver, self._proxy, self))
+            await self._send(_Exchange(call, receiver, self._proxy))
 
-    async def _send_aside(self, call: HttpCall, receiver: Receiver) -> None:
+    async def _send_in_thread(self, call: HttpCall, receiver: Receiver) -> None:
         from glmcli.http.client import Exchange
 
         exchange = Exchange(call, self._proxy, self._tls)
         try:
-            await aside(lambda: exchange.tell(receiver, lambda: None))
+            await in_thread(lambda: exchange.tell(receiver, lambda: None))
         finally:
             exchange.close()
 
     async def _send(self, exchange: _Exchange) -> None:
-        try:
-            session = await self._session()
-        except GlmError as error:  # the certificates cannot be read
-            exchange.receiver.take(error)
-            return
         self._watch(exchange)
         try:
-            if await exchange.is_stale(session):
-                # Nobody read the request, so it may be sent again, over a connection that is new.
-                if session is self._sessions[-1]:
-                    self._open()
-                await exchange.is_stale(self._sessions[-1])
-        except BaseException:
-            exchange.hang_up()
-            raise
+            # Nobody read the request on a connection that was stale, so it is sent again: twice at most.
+            for _ in range(2):
+                if not await exchange.is_stale(self._open()):
+                    break
+        except GlmError as error:  # the certificates cannot be read
+            if exchange.was_begun:
+                raise
+            exchange.receiver.take(error)
         finally:
+            exchange.hang_up_unless_over()
             self._exchanges.discard(exchange)
 
-    async def _session(self) -> aiohttp.ClientSession:
-        if self._tls and self._secure is None:
-            self._secure = await aside(self._tls.context)
-            self._secure.set_alpn_protocols(["http/1.1"])
-        if not self._sessions:
-            self._open()
-        return self._sessions[-1]
-
-    def _open(self) -> None:
-        self._sessions.append(
-            aiohttp.ClientSession(
-                connector=_Connector(ssl=self._secure or True, limit=0, resolver=Resolver(), keepalive_timeout=None),
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            secure = self._tls.context() if self._tls else None  # they have been loading since the program began
+            if secure:
+                secure.set_alpn_protocols(["http/1.1"])
+            self._session = aiohttp.ClientSession(
+                connector=_Connector(ssl=secure or True, limit=0, resolver=Resolver(), keepalive_timeout=None),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 skip_auto_headers=_OWN_HEADERS,
                 timeout=aiohttp.ClientTimeout(total=None),  # the receiver keeps the time
@@ -121,33 +108,27 @@ class Pool:
                 max_field_size=_LONGEST_HEAD,
                 max_headers=_MOST_HEADERS,
             )
-        )
+        return self._session
 
     def _watch(self, exchange: _Exchange) -> None:
         self._exchanges.add(exchange)
-        if not self._looks:
-            self._looks = True
-            asyncio.get_running_loop().call_later(_LOOK, self._look)
+        if not self._sweeps:
+            self._sweeps = True
+            asyncio.get_running_loop().call_later(_SWEEP, self._sweep)
 
-    def _look(self) -> None:
-        """End what is late, and what waits for nothing; close connections that say what nobody asked for."""
+    def _sweep(self) -> None:
+        """End what is late, and what waits for nothing."""
+        self._sweeps = bool(self._exchanges)
+        if self._sweeps:
+            asyncio.get_running_loop().call_later(_SWEEP, self._sweep)
         for exchange in tuple(self._exchanges):
-            exchange.look()
-        for protocol in [each for each in self.idle if each.should_close]:
-            self.idle.discard(protocol)
-            protocol.abort()
-        self._looks = bool(self._exchanges or self.idle)
-        if self._looks:
-            asyncio.get_running_loop().call_later(_LOOK, self._look)
+            exchange.sweep()
 
     async def close(self) -> None:
         """Hang up all connections."""
-        for tail in self.tails:
-            tail.cancel()
-        for session in self._sessions:
-            await session.close()
-        self.idle.clear()
-        self._sessions.clear()
+        if self._session:
+            await self._session.close()
+        self._session = None
 
 
 _current: ContextVar[_Exchange] = ContextVar("exchange")
@@ -156,85 +137,107 @@ _current: ContextVar[_Exchange] = ContextVar("exchange")
 class _Connector(aiohttp.TCPConnector):
     """Tells the exchange of this task when its connection stands, and whether it is new."""
 
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - as in aiohttp
+        super().__init__(**options)
+        self._used: WeakSet[Any] = WeakSet()
+
     async def connect(self, req: Any, traces: Any, timeout: Any) -> Any:  # noqa: ANN401, ASYNC109 - as in aiohttp
         exchange = _current.get()
         try:
             async with asyncio.timeout_at(exchange.loop_due()):
                 connection: Any = await super().connect(req, traces, timeout)
-                while connection.protocol.should_close:  # it would take what came meanwhile for the answer
+                while connection.protocol.should_close:  # what came while it was idle would pass for the answer
                     connection.close()
                     connection = await super().connect(req, traces, timeout)
         except TimeoutError:
             exchange.end_late()
             raise
-        exchange.connected(connection.protocol)
+        exchange.connected(connection.protocol, is_reused=connection.protocol in self._used)
+        self._used.add(connection.protocol)
         return connection
 
 
 class _Exchange:
     """One request and its response."""
 
-    def __init__(self, call: HttpCall, receiver: Receiver, proxy: Proxy | None, pool: Pool) -> None:
+    def __init__(self, call: HttpCall, receiver: Receiver, proxy: Proxy | None) -> None:
         self.receiver = receiver
+        self.was_begun = False
         self._call = call
-        self._pool = pool
         self._proxy = proxy
         self._protocol: Any = None
         self._transport: asyncio.Transport | None = None
         self._response: aiohttp.ClientResponse | None = None
-        self._received = Head(0, {})
-        self._unpack: Any = None
-        self._error: GlmError | None = None
-        self._is_reused = self._is_late = self._uploads = self._stale = False
-        self._began = time.monotonic()
+        self._error: GlmError | None = None  # of the request itself
+        self._is_reused = self._stale = self._uploads = self._is_over = False
+        self._began = 0.0
 
     async def is_stale(self, session: aiohttp.ClientSession) -> bool:
-        """Tell the receiver all that happens; whether nobody read the request."""
-        was_stale = self._stale
+        """Send the request and deliver all that happens; whether the connection was stale instead."""
+        was_stale, self._stale, self.was_begun = self._stale, False, True
+        self._protocol, self._began = None, time.monotonic()
         _current.set(self)
-        happening = await self._begin(session)
-        while happening is not None:
-            self.receiver.take(happening)
-            if self.receiver.over:
-                self._end()
-                return False
-            happening = await self._next()
-        return self._stale and not was_stale
+        async with aclosing(self._happenings(session, may_be_stale=not was_stale)) as happenings:
+            async for happening in happenings:
+                self.receiver.take(happening)
+                if self.receiver.over:
+                    await self._drain()
+                    break
+        return self._stale
 
     def loop_due(self) -> float | None:
         """When the receiver is late, on the clock of the event loop."""
         due = self.receiver.due
         return None if due == inf else asyncio.get_running_loop().time() + due - time.monotonic()
 
-    def connected(self, protocol: Any) -> None:  # noqa: ANN401 - aiohttp's
+    def connected(self, protocol: Any, *, is_reused: bool) -> None:  # noqa: ANN401 - aiohttp's
         """The connection stands, and the request goes out."""
-        self._is_reused = protocol in self._pool.idle
-        self._pool.idle.discard(protocol)
+        self._is_reused = is_reused
         self._protocol, self._transport = protocol, protocol.transport
         self.receiver.take(_SENT)
 
-    async def _begin(self, session: aiohttp.ClientSession) -> Happening | None:
-        """Send the request; the head of the response."""
-        call, url, proxy = self._call, urlsplit(self._call.url), self._proxy
+    async def _happenings(
+        self, session: aiohttp.ClientSession, *, may_be_stale: bool
+    ) -> AsyncGenerator[Happening, None]:
+        """The head, all that comes in each read, and the end; or an error."""
         try:
-            content = call.content()
-            self._uploads = is_large(content)
-            pairs = headers(call, url, len(content))
-            through = self._through(proxy, url.scheme, pairs) if proxy else {}
-            response = await session.request(
-                call.method,
-                URL(call.url, encoded=True),
-                headers=pairs,
-                data=self._pieces(content) if self._uploads else content or None,
-                allow_redirects=False,
-                **through,
-            )
+            response = await self._request(session)
+            head = self._head(response)
             self._response = response
-            return self._head(response)
+            yield head
+            unpack = decoder(head)
+            while chunk := await response.content.readany():
+                yield unpack(chunk)
+            # Where the end of the connection is that of the body, aiohttp takes a broken one for an end, too.
+            lost = self._protocol.exception()
+            yield self._failed().reading(lost) if isinstance(lost, OSError) else End()
         except GlmError as error:
-            return error
+            yield error
         except Exception as error:  # noqa: BLE001 - the border: every error of the library is one of ours
-            return self._meant(error)
+            self._stale = may_be_stale and self._looks_stale(error)
+            if not (self._stale or self.receiver.over):
+                lost = None if self._protocol is None else self._protocol.exception()
+                yield self._error or of_aiohttp(error, self._failed(), lost)
+
+    def _looks_stale(self, error: Exception) -> bool:
+        """Whether the connection had ended while it was idle, so that nobody read the request."""
+        is_end = isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError)
+        quick = time.monotonic() - self._began < _STALE
+        return is_end and self._is_reused and quick and self._response is None and not self._error
+
+    async def _request(self, session: aiohttp.ClientSession) -> aiohttp.ClientResponse:
+        call, url, proxy = self._call, urlsplit(self._call.url), self._proxy
+        content = call.content()
+        self._uploads = is_large(content)
+        pairs = headers(call, url, len(content))
+        return await session.request(
+            call.method,
+            URL(call.url, encoded=True),
+            headers=pairs,
+            data=self._pieces(content) if self._uploads else content or None,
+            allow_redirects=False,
+            **(self._through(proxy, url.scheme, pairs) if proxy else {}),
+        )
 
     def _through(self, proxy: Proxy, scheme: str, pairs: list[tuple[str, str]]) -> dict[str, Any]:
         to_proxy = authorization(proxy)
@@ -245,40 +248,22 @@ class _Exchange:
 
     def _head(self, response: aiohttp.ClientResponse) -> Head:
         head, size = Head.of(response.status, response.raw_headers), 0
-        if self._proxy:
-            self._failed(begun=False).check(head)
-        encoding = head.headers.get("transfer-encoding", "chunked").lower()
+        self._failed().check(head)
         for name, value in response.raw_headers:
             size += len(name) + len(value)
+        encoding = head.headers.get("transfer-encoding", "chunked").lower()
         # What httpx does not let pass either.
         wrong = f"status {response.status}" if response.status < min(SUCCESS) else ""
         wrong = wrong or (f"Transfer-Encoding: {encoding}" if encoding != "chunked" else "")
         wrong = wrong or ("the head is too large" if size > _LONGEST_HEAD else "")
         if wrong:
-            raise self._failed(begun=False).framing(wrong)
-        self._received = head
+            response.close()
+            raise self._failed().framing(wrong)
         return head
 
-    def _failed(self, *, begun: bool) -> Failed:
+    def _failed(self) -> Failed:
+        begun = self._response is not None
         return Failed(urlsplit(self._call.url).netloc, self._proxy, self._protocol is not None, begun)
-
-    async def _next(self) -> Happening | None:
-        """All that came in one read, or the end; None: nothing more comes."""
-        response = self._response
-        if response is None or self._is_late:
-            return None
-        try:
-            if self._unpack is None:
-                self._unpack = decoder(self._received)
-            if chunk := await response.content.readany():
-                return self._unpack(chunk)  # type: ignore[no-any-return]
-            # Where the end of the connection is that of the body, aiohttp takes a broken one for an end, too.
-            lost = self._protocol.exception()
-            return self._failed(begun=True).reading(lost) if isinstance(lost, OSError) else End()
-        except GlmError as error:
-            return error
-        except Exception as error:  # noqa: BLE001 - as above
-            return self._meant(error)
 
     async def _pieces(self, content: bytes | Content) -> AsyncIterator[bytes]:
         """A large body, told of as it goes, until a refusal comes."""
@@ -295,24 +280,11 @@ class _Exchange:
             self._error = error
             self.hang_up()
 
-    def _meant(self, error: Exception) -> GlmError | None:
-        """What an error of the library means; None if the receiver knows already, or the connection was stale."""
-        if self._is_late:
-            return None
-        quick = time.monotonic() - self._began < _STALE
-        if self._is_reused and self._response is None and quick and not (self._error or self._stale):
-            self._stale = True
-            return None
-        lost = None if self._protocol is None else self._protocol.exception()
-        return self._error or of_aiohttp(error, self._failed(begun=self._response is not None), lost)
-
-    def look(self) -> None:
+    def sweep(self) -> None:
         """End what is late; and a wait for bytes that cannot come, for aiohttp tells nobody of a broken chunk."""
         response = self._response
         if self.receiver.due <= time.monotonic():
-            self._is_late = True
-            self.receiver.late()
-            self.hang_up()
+            self.end_late()
         elif (
             response and self._protocol.exception() and not (response.content.is_eof() or response.content.exception())
         ):
@@ -320,9 +292,11 @@ class _Exchange:
 
     def end_late(self) -> None:
         """The time is up."""
-        self._is_late = True
-        self.receiver.late()
-        self.hang_up()
+        if not self.receiver.over:
+            try:
+                self.receiver.late()
+            finally:
+                self.hang_up()
 
     def hang_up(self) -> None:
         """At once: to close only would wait for TLS to say good-bye, and the server would go on."""
@@ -331,25 +305,18 @@ class _Exchange:
         if self._response:
             self._response.close()
 
-    def _end(self) -> None:
-        """Nothing more is wanted: keep the connection if the response has ended, or ends now."""
-        response = self._response
-        if response is None or self._uploads or self._is_late or response.content.exception():
+    def hang_up_unless_over(self) -> None:
+        """Hang up where the response has not come to its end, and the connection cannot be used again."""
+        if not self._is_over:
             self.hang_up()
-        elif response.content.is_eof():
-            self._pool.idle.add(self._protocol)
-        else:
-            tail = asyncio.get_running_loop().create_task(self._see_end(response))
-            self._pool.tails.add(tail)
-            tail.add_done_callback(self._ended)
 
-    async def _see_end(self, response: aiohttp.ClientResponse) -> None:
+    async def _drain(self) -> None:
         """A stream says its own end first, and the last chunk follows at once, as a rule in a packet of its own."""
-        async with asyncio.timeout(_TAIL):
-            if not await response.content.readany():
-                self._pool.idle.add(self._protocol)
-
-    def _ended(self, tail: asyncio.Task[None]) -> None:
-        self._pool.tails.discard(tail)
-        if tail.cancelled() or tail.exception() or self._protocol not in self._pool.idle:
-            self.hang_up()
+        response = self._response
+        if response is None or self._uploads or response.content.exception():
+            return
+        try:
+            async with asyncio.timeout(_DRAIN):
+                self._is_over = response.content.is_eof() or not await response.content.readany()
+        except (aiohttp.ClientError, OSError):
+            return

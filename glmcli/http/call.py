@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 SUCCESS = range(200, 300)
 _WBITS_ANY = 47  # zlib: gzip or zlib, told apart by the header
 _BREAKS = re.compile(r"[\r\n\0]")
+_MOST_UNPACKED = 64 << 20  # bytes, of what comes in one read
 _PIECE = 1 << 16  # bytes; larger bodies go out in pieces, so that a refusal can end them
 
 
@@ -107,11 +108,6 @@ class Receiver(Protocol):
         ...
 
 
-def target(url: SplitResult) -> str:
-    """What the request line asks the origin for."""
-    return (url.path or "/") + (f"?{url.query}" if url.query else "")
-
-
 def headers(call: HttpCall, url: SplitResult, length: int) -> list[tuple[str, str]]:
     """The headers of a request, in the order sent. The key stands here, and nowhere else.
 
@@ -178,7 +174,9 @@ class _Inflate:
         unpacked = bytearray()
         try:
             while data:
-                unpacked += self._member.decompress(data)
+                unpacked += self._member.decompress(data, _MOST_UNPACKED)
+                if len(unpacked) >= _MOST_UNPACKED:
+                    raise ProtocolError(message=f"the reply unpacks to more than {_MOST_UNPACKED >> 20} MiB", sent=True)
                 data = self._member.unused_data
                 if self._member.eof:
                     self._member = zlib.decompressobj(_WBITS_ANY)

@@ -1,8 +1,8 @@
 """One request and its response, on httpx: what `ask`, `stream`, the list of models and jobs use.
 
 Each exchange runs in a daemon thread of its own, so that the main thread can keep every time limit and obey every
-signal at once, even while the system's resolver hangs (urllib3 issue 1334 calls that impossible to interrupt). It is
-told what has happened since it looked last, the bytes of that time joined: 100,000 chunks are some hundred hand-overs.
+signal at once, even while the system's resolver hangs (urllib3 issue 1334 calls that impossible to interrupt). It
+empties a queue, and adjoining chunks of the body arrive joined: 100,000 chunks are some hundred hand-overs.
 
 The transport of httpx is used without its client: redirects, cookies, proxies of the environment and headers of its own
 are what must not happen here.
@@ -14,7 +14,6 @@ import socket
 import ssl
 import threading
 import time
-from collections import deque
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, cast
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
 
 TICK = 0.2  # seconds between looks at whether anybody still reads
 _AHEAD = 1 << 20  # bytes that may wait for a slow reader of stdout
+_FULL = 0.01  # seconds between two looks at whether they have been taken
 _NO_LIMIT = {"connect": None, "read": None, "write": None, "pool": None}  # the receiver keeps the time
 
 
@@ -48,11 +48,8 @@ class Exchange:
         self._proxy = proxy
         self._tls = tls
         self._failed = Failed(urlsplit(call.url).netloc, proxy)
-        # All of these are written in C: a signal in the middle of a wait leaves no lock in a state that nobody expects.
-        self._happened: deque[Happening] = deque()
-        self._news: SimpleQueue[None] = SimpleQueue()  # wakes the main thread, if it sleeps
-        self._room: SimpleQueue[None] = SimpleQueue()  # wakes the other one
-        self._is_asleep = self._is_full = False
+        # Written in C: a signal in the middle of a wait leaves no lock in a state that nobody expects.
+        self._happened: SimpleQueue[Happening] = SimpleQueue()
         self._put, self._taken = 0, 0  # bytes, counted by one thread each
         self._socket: socket.socket | None = None
         self._closed = self._uploads = False
@@ -62,7 +59,7 @@ class Exchange:
 
     def tell(self, receiver: Receiver, tick: Callable[[], None]) -> None:
         """Tell all that happens until the receiver is over; `tick` is called several times a second, and may raise."""
-        while not receiver.over:
+        while not (receiver.over or self._closed):
             tick()
             left = receiver.due - time.monotonic()
             happenings = self._next(min(left, TICK))
@@ -80,35 +77,24 @@ class Exchange:
         if self._socket is not None:
             with suppress(OSError):  # it may be gone already
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
-        self._make_room()
 
     def _next(self, timeout: float) -> list[Happening]:
         """What happened since, or within `timeout` seconds; adjoining bytes are one."""
-        if not self._happened:
-            self._is_asleep = True
-            if not self._happened:  # or it came before we said so
-                with suppress(Empty):
-                    self._news.get(timeout=max(timeout, 0))
-            self._is_asleep = False
         joined: list[Happening] = []
         body: list[bytes] = []
-        for _ in range(len(self._happened)):
-            happening = self._happened.popleft()
-            if isinstance(happening, bytes):
-                body.append(happening)
-            else:
-                joined += [b"".join(body), happening] if body else [happening]
-                body = []
+        with suppress(Empty):
+            happening: Happening | None = self._happened.get(timeout=max(timeout, 0))
+            for left in range(self._happened.qsize(), -1, -1):
+                if isinstance(happening, bytes):
+                    body.append(happening)
+                elif happening is not None:
+                    joined += [b"".join(body), happening] if body else [happening]
+                    body = []
+                happening = self._happened.get_nowait() if left else None
         if body:
             joined.append(b"".join(body))
         self._taken += sum(len(each) for each in joined if isinstance(each, bytes))
-        self._make_room()
         return joined
-
-    def _make_room(self) -> None:
-        if self._is_full:
-            self._is_full = False
-            self._room.put(None)
 
     def _end_refused_upload(self) -> None:
         """Stop sending when the answer is there: httpx looks for it only when the body is out, or cannot be written."""
@@ -121,20 +107,11 @@ class Exchange:
 
     def _tell(self, happening: Happening) -> None:
         if isinstance(happening, bytes):
-            self._wait_for_room()
+            while self._put - self._taken > _AHEAD and not self._closed:
+                time.sleep(_FULL)
             self._put += len(happening)
-        if self._closed:
-            return
-        self._happened.append(happening)
-        if self._is_asleep:
-            self._is_asleep = False
-            self._news.put(None)
-
-    def _wait_for_room(self) -> None:
-        while self._put - self._taken > _AHEAD and not self._closed:
-            self._is_full = True
-            if self._put - self._taken > _AHEAD and not self._closed:  # or there was some before we said so
-                self._room.get()
+        if not self._closed:
+            self._happened.put(happening)
 
     def _run(self) -> None:
         try:
@@ -183,6 +160,7 @@ class Exchange:
         for piece in pieces(content):
             yield piece
             self._tell(Sent())
+        self._uploads = False
 
     def _trace(self, name: str, info: dict[str, Any]) -> None:
         """What happens below httpx, by the names of httpcore: python-httpx.org/advanced/extensions (2026)."""
@@ -216,10 +194,9 @@ class ProxyUrl(httpx.Proxy):
 
     def __init__(self, proxy: Proxy, secure: ssl.SSLContext) -> None:
         """`secure` is for a proxy that is reached by TLS itself."""
-        host = f"[{proxy.host}]" if ":" in proxy.host else proxy.host
         is_socks = proxy.scheme in SOCKS
         super().__init__(
-            f"{proxy.scheme}://{host}:{proxy.port}",
+            str(proxy),
             ssl_context=secure if proxy.scheme == "https" else None,
             headers=None if is_socks else authorization(proxy),
         )
@@ -232,7 +209,7 @@ class ProxyUrl(httpx.Proxy):
 
 
 def context(tls: Tls | None) -> ssl.SSLContext:
-    """That of TLS; without it one that trusts nobody."""
+    """The TLS context; for plain http:// one that trusts nobody, so that httpx loads no certificates."""
     return tls.context() if tls else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 

@@ -1,4 +1,4 @@
-"""The event loop of a batch, on uvloop where that is installed, and what would block it, done aside."""
+"""The event loop of a batch, uvloop where that is installed, and a way to run what would block it in daemon threads."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
 T = TypeVar("T")
-_OBJECTS = 50_000  # between two looks for circles
+_OBJECTS = 50_000  # between two collections of reference cycles
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
@@ -28,18 +28,22 @@ def run(main: Coroutine[Any, Any, T]) -> T:
         finally:
             await asyncio.sleep(0)  # connections that were hung up last are closed in the next round
 
-    # What a row makes is gone with it: to look for circles after every 700 objects costs a tenth of a batch.
-    gc.set_threshold(_OBJECTS)
+    # A row leaves next to no reference cycles: to collect them after every 700 objects costs a tenth of a batch.
+    thresholds = gc.get_threshold()
+    gc.set_threshold(_OBJECTS, *thresholds[1:])
     factory: Callable[[], asyncio.AbstractEventLoop] = asyncio.SelectorEventLoop
     if importlib.util.find_spec("uvloop"):
         import uvloop
 
         factory = uvloop.new_event_loop
-    with asyncio.Runner(loop_factory=factory) as runner:
-        return runner.run(whole())
+    try:
+        with asyncio.Runner(loop_factory=factory) as runner:
+            return runner.run(whole())
+    finally:
+        gc.set_threshold(*thresholds)
 
 
-async def aside(call: Callable[[], T]) -> T:
+async def in_thread(call: Callable[[], T]) -> T:
     """What the call returns or raises, in a daemon thread: those of asyncio are waited for when its loop closes."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
@@ -61,7 +65,7 @@ async def aside(call: Callable[[], T]) -> T:
 
 
 class Resolver(AbstractResolver):
-    """Looks names up aside, by the system: a resolver that hangs holds up nothing but its own request."""
+    """Looks names up in daemon threads, by the system: one that hangs holds up nothing but its own request."""
 
     async def resolve(self, host: str, port: int = 0, family: int = socket.AF_UNSPEC) -> list[ResolveResult]:
         """The addresses of a host.
@@ -69,7 +73,7 @@ class Resolver(AbstractResolver):
         Raises:
             OSError: there is none.
         """
-        found = await aside(lambda: socket.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM))
+        found = await in_thread(lambda: socket.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM))
         return [
             ResolveResult(hostname=host, host=str(place[0]), port=int(place[1]), family=kind, proto=protocol, flags=0)
             for kind, _, protocol, _, place in found

@@ -92,7 +92,8 @@ class Failed(Record):
         if isinstance(error, MemoryError):
             return no_memory()
         if isinstance(error, OSError):
-            return NetworkError(message=f"the connection to {self} failed: {_reason(error)}", sent=self.sent)
+            what = f"the connection to {self} failed: {_reason(error)}"
+            return NetworkError(what, retry=Retry.NETWORK, sent=self.sent)
         if self.proxy and self.proxy.scheme in SOCKS and not self.sent:
             # The errors of the SOCKS library, which httpx lets through; nothing else can fail before our request.
             return NetworkError(f"the proxy {self.proxy} does not speak SOCKS 5", fix="check the proxy's address")
@@ -128,8 +129,8 @@ def of_aiohttp(error: BaseException, failed: Failed, lost: BaseException | None)
             return failed.refused(f"{error.status} {error.message}")
         case aiohttp.ClientConnectorCertificateError():
             return failed.connecting(error.certificate_error)
-        case aiohttp.ClientConnectorError() if error.os_error.errno is None and error.ssl:
-            return failed.securing()
+        case aiohttp.ClientConnectorError(os_error=ConnectionError(errno=None)):
+            return failed.securing()  # of a connection that stood; to connect fails by number
         case aiohttp.ClientConnectorError():
             return failed.connecting(error.os_error)
         case aiohttp.ClientPayloadError() if isinstance(lost, OSError):
@@ -140,6 +141,8 @@ def of_aiohttp(error: BaseException, failed: Failed, lost: BaseException | None)
             return failed.framing(" ".join(error.message.split()))
         case aiohttp.ClientOSError():
             return failed.reading(error)
+        case aiohttp.ClientConnectionError():
+            return failed.ended()
         case _:
             return failed.otherwise(error)
 

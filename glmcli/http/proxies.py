@@ -35,7 +35,8 @@ class Proxy(Record):
 
     def __str__(self) -> str:
         """The proxy as a URL without credentials."""
-        return f"{self.scheme}://{self.host}:{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}"
 
 
 def authorization(proxy: Proxy) -> dict[str, str]:

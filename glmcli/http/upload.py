@@ -7,19 +7,27 @@ import socket
 import ssl
 from typing import Any
 
-_STATUS = len(b"HTTP/1.1 1")
 _SOME = 1 << 14  # bytes of a TLS record
+_FIRST = len(b"HTTP/1.1 ")  # the place of the first digit of the status
 
 
 def _is_final(answer: bytes) -> bool:
-    """Whether this begins an answer, and not only an informational one, which says: go on. Nothing is the end."""
-    return not answer or (len(answer) >= _STATUS and answer[_STATUS - 1 : _STATUS] != b"1")
+    """Whether these first bytes refuse the request; empty bytes are the end of the connection.
+
+    An informational answer says: go on. A success may come early, from a server that still reads.
+    """
+    if not answer:
+        return True
+    while answer[_FIRST : _FIRST + 1] == b"1" and b"\r\n\r\n" in answer:
+        answer = answer.partition(b"\r\n\r\n")[2]
+    is_http = b"HTTP/".startswith(answer[:5]) or answer.startswith(b"HTTP/")
+    return not is_http or answer[_FIRST : _FIRST + 1] in {b"3", b"4", b"5"}
 
 
 def is_answered(connection: socket.socket) -> bool:
     """Whether an answer, or the end, can be read from a connection without TLS."""
     try:
-        return _is_final(connection.recv(_STATUS, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+        return _is_final(connection.recv(_SOME, socket.MSG_PEEK | socket.MSG_DONTWAIT))
     except BlockingIOError:
         return False
     except OSError:
@@ -27,9 +35,9 @@ def is_answered(connection: socket.socket) -> bool:
 
 
 class UploadSocket(ssl.SSLSocket):
-    """A TLS connection that breaks a write off when the answer has come, if `is_watched`.
+    """A TLS connection that aborts a write when a refusal has arrived, if `is_watched`.
 
-    Only who reads can tell an answer from what TLS itself sends, so what is read too early is kept for `recv`.
+    Only by reading can an answer be told from what TLS itself sends, so what was read too early is kept for `recv`.
     """
 
     is_watched = False
@@ -43,19 +51,20 @@ class UploadSocket(ssl.SSLSocket):
         """
         if not self.is_watched:
             return super().send(data, flags)
-        timeout = self.gettimeout()
+        timeout, poll = self.gettimeout(), select.poll()
+        poll.register(self, select.POLLIN | select.POLLOUT)
         self.settimeout(0)
         try:
             while True:
-                self._hear()
+                self._poll_answer()
                 try:
                     return super().send(data, flags)
                 except (ssl.SSLWantWriteError, ssl.SSLWantReadError):
-                    select.select([self], [self], [])
+                    poll.poll()
         finally:
             self.settimeout(timeout)
 
-    def _hear(self) -> None:
+    def _poll_answer(self) -> None:
         try:
             more = super().recv(_SOME)
         except ssl.SSLWantReadError:

@@ -58,7 +58,8 @@ class Growing:
             rows = self._rendered(block, width, most)
         else:
             # There is no time to see whether it is markup; a later rendering will.
-            rows = self._typed(added, width) if self._flows and "\n" not in added else None
+            is_line = self._rows and self._flows and "\n" not in added
+            rows = self._typed(added, width) if is_line else None
         if rows is not None:
             self._rows, self._seen = self._cut(rows, block.text, most), len(block.text)
         return self._rows

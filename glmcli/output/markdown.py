@@ -41,7 +41,8 @@ class Renderer:
         _make_visible(tokens, self._visible)
         if number is not None and tokens and tokens[0].type == "ordered_list_open":
             tokens[0].attrs["start"] = number
-        self.flows = all(token.type.removesuffix("_open").removesuffix("_close") in _FLOWING for token in tokens)
+        kinds = {token.type.removesuffix("_open").removesuffix("_close") for token in tokens}
+        self.flows = bool(kinds) and kinds <= _FLOWING
         self._markdown.parsed = tokens
         lines = self._console.render_lines(self._markdown, pad=False)
         return _trimmed([self._rows.row(line) for line in lines])
