@@ -7,6 +7,7 @@ threads of its own, and on a connection of its own.
 from __future__ import annotations
 
 import asyncio
+import select
 import time
 from contextvars import ContextVar
 from math import inf
@@ -18,7 +19,7 @@ from yarl import URL
 
 from glmcli.errors import GlmError
 from glmcli.http.call import SUCCESS, End, Head, Sent, decoder, headers, is_large, pieces
-from glmcli.http.event_loop import Resolver, aside
+from glmcli.http.event_loop import Resolver, Stalls, aside
 from glmcli.http.exceptions import Failed, of_aiohttp
 from glmcli.http.proxies import SOCKS, authorization
 
@@ -51,8 +52,12 @@ class Pool:
         self._sessions: list[aiohttp.ClientSession] = []  # the last one is used; those before held stale connections
         self._exchanges: set[_Exchange] = set()
         self._looks = False
+        self.stalls = Stalls()
         self.tails: set[asyncio.Task[None]] = set()  # connections whose last response is about to end
-        self.idle: set[Any] = set()  # aiohttp's protocols of connections that carry nothing
+        # aiohttp's protocols of connections that carry nothing; and who has the others, for aiohttp gives a connection
+        # to the next as soon as a response has come, when who waits for it has not read its end yet.
+        self.idle: set[Any] = set()
+        self.carried: dict[Any, _Exchange] = {}
 
     async def send(self, call: HttpCall, receiver: Receiver) -> None:
         """Send the call; returns when the receiver is over. To be cancelled is to hang up.
@@ -126,19 +131,24 @@ class Pool:
     def _watch(self, exchange: _Exchange) -> None:
         self._exchanges.add(exchange)
         if not self._looks:
-            self._looks = True
-            asyncio.get_running_loop().call_later(_LOOK, self._look)
+            self._look_again()
 
     def _look(self) -> None:
         """End what is late, and what waits for nothing; close connections that say what nobody asked for."""
+        self.stalls.looked()
         for exchange in tuple(self._exchanges):
             exchange.look()
         for protocol in [each for each in self.idle if each.should_close]:
             self.idle.discard(protocol)
             protocol.abort()
-        self._looks = bool(self._exchanges or self.idle)
-        if self._looks:
-            asyncio.get_running_loop().call_later(_LOOK, self._look)
+        self._looks = False
+        if self._exchanges or self.idle:
+            self._look_again()
+
+    def _look_again(self) -> None:
+        self._looks = True
+        self.stalls.next_look(_LOOK)
+        asyncio.get_running_loop().call_later(_LOOK, self._look)
 
     async def close(self) -> None:
         """Hang up all connections."""
@@ -158,17 +168,24 @@ class _Connector(aiohttp.TCPConnector):
 
     async def connect(self, req: Any, traces: Any, timeout: Any) -> Any:  # noqa: ANN401, ASYNC109 - as in aiohttp
         exchange = _current.get()
-        try:
-            async with asyncio.timeout_at(exchange.loop_due()):
-                connection: Any = await super().connect(req, traces, timeout)
-                while connection.protocol.should_close:  # it would take what came meanwhile for the answer
-                    connection.close()
-                    connection = await super().connect(req, traces, timeout)
-        except TimeoutError:
-            exchange.end_late()
-            raise
+        async with asyncio.timeout(None) as exchange.connecting:
+            connection: Any = await super().connect(req, traces, timeout)
+            while exchange.cannot_use(connection.protocol):
+                connection.close()
+                connection = await super().connect(req, traces, timeout)
+        exchange.connecting = None
+        if exchange.is_late:  # since a moment ago
+            connection.close()
+            raise TimeoutError
         exchange.connected(connection.protocol)
         return connection
+
+
+def _is_readable(protocol: Any) -> bool:  # noqa: ANN401 - aiohttp's
+    """Whether there is something that the loop has not read yet: bytes, or the end."""
+    poll = select.poll()
+    poll.register(protocol.transport.get_extra_info("socket").fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 class _Exchange:
@@ -185,8 +202,10 @@ class _Exchange:
         self._received = Head(0, {})
         self._unpack: Any = None
         self._error: GlmError | None = None
-        self._is_reused = self._is_late = self._uploads = self._stale = False
+        self._is_reused = self.is_late = self._uploads = self._stale = False
+        self._due, self._stalled = inf, 0.0  # when it is late, and how long the loop had stalled when that was set
         self._began = time.monotonic()
+        self.connecting: asyncio.Timeout | None = None
 
     async def is_stale(self, session: aiohttp.ClientSession) -> bool:
         """Tell the receiver all that happens; whether nobody read the request."""
@@ -201,15 +220,18 @@ class _Exchange:
             happening = await self._next()
         return self._stale and not was_stale
 
-    def loop_due(self) -> float | None:
-        """When the receiver is late, on the clock of the event loop."""
-        due = self.receiver.due
-        return None if due == inf else asyncio.get_running_loop().time() + due - time.monotonic()
+    def cannot_use(self, protocol: Any) -> bool:  # noqa: ANN401 - aiohttp's
+        """Whether a connection would take for the answer what came before the request, or is about to end."""
+        return protocol.should_close or (self._is_used(protocol) and _is_readable(protocol))
+
+    def _is_used(self, protocol: Any) -> bool:  # noqa: ANN401 - aiohttp's
+        return protocol in self._pool.idle or protocol in self._pool.carried
 
     def connected(self, protocol: Any) -> None:  # noqa: ANN401 - aiohttp's
         """The connection stands, and the request goes out."""
-        self._is_reused = protocol in self._pool.idle
+        self._is_reused = self._is_used(protocol)
         self._pool.idle.discard(protocol)
+        self._pool.carried[protocol] = self
         self._protocol, self._transport = protocol, protocol.transport
         self.receiver.take(_SENT)
 
@@ -265,7 +287,7 @@ class _Exchange:
     async def _next(self) -> Happening | None:
         """All that came in one read, or the end; None: nothing more comes."""
         response = self._response
-        if response is None or self._is_late:
+        if response is None or self.is_late:
             return None
         try:
             if self._unpack is None:
@@ -297,47 +319,56 @@ class _Exchange:
 
     def _meant(self, error: Exception) -> GlmError | None:
         """What an error of the library means; None if the receiver knows already, or the connection was stale."""
-        if self._is_late:
+        if self.is_late:
             return None
         quick = time.monotonic() - self._began < _STALE
         if self._is_reused and self._response is None and quick and not (self._error or self._stale):
             self._stale = True
+            self.hang_up()
             return None
         lost = None if self._protocol is None else self._protocol.exception()
         return self._error or of_aiohttp(error, self._failed(begun=self._response is not None), lost)
 
     def look(self) -> None:
         """End what is late; and a wait for bytes that cannot come, for aiohttp tells nobody of a broken chunk."""
-        response = self._response
-        if self.receiver.due <= time.monotonic():
-            self._is_late = True
-            self.receiver.late()
-            self.hang_up()
+        response, due, stalls = self._response, self.receiver.due, self._pool.stalls
+        if due != self._due:
+            self._due, self._stalled = due, stalls.before
+        if stalls.is_late(due, self._stalled):
+            self._end_late()
         elif (
             response and self._protocol.exception() and not (response.content.is_eof() or response.content.exception())
         ):
             response.content.set_exception(aiohttp.ClientPayloadError())
 
-    def end_late(self) -> None:
-        """The time is up."""
-        self._is_late = True
+    def _end_late(self) -> None:
+        self.is_late = True
         self.receiver.late()
         self.hang_up()
+        if self.connecting:
+            self.connecting.reschedule(0)
 
     def hang_up(self) -> None:
         """At once: to close only would wait for TLS to say good-bye, and the server would go on."""
-        if self._transport:
+        if self._let_go() and self._transport:
             self._transport.abort()
         if self._response:
             self._response.close()
 
+    def _let_go(self) -> bool:
+        """Whether it had the connection until now."""
+        has_it = self._protocol is not None and self._pool.carried.get(self._protocol) is self
+        if has_it:
+            del self._pool.carried[self._protocol]
+        return has_it
+
     def _end(self) -> None:
         """Nothing more is wanted: keep the connection if the response has ended, or ends now."""
         response = self._response
-        if response is None or self._uploads or self._is_late or response.content.exception():
+        if response is None or self._uploads or self.is_late or response.content.exception():
             self.hang_up()
         elif response.content.is_eof():
-            self._pool.idle.add(self._protocol)
+            self._keep()
         else:
             tail = asyncio.get_running_loop().create_task(self._see_end(response))
             self._pool.tails.add(tail)
@@ -347,9 +378,15 @@ class _Exchange:
         """A stream says its own end first, and the last chunk follows at once, as a rule in a packet of its own."""
         async with asyncio.timeout(_TAIL):
             if not await response.content.readany():
-                self._pool.idle.add(self._protocol)
+                self._keep()
+
+    def _keep(self) -> None:
+        """The connection is free, unless another has it already."""
+        if self._let_go():
+            self._pool.idle.add(self._protocol)
 
     def _ended(self, tail: asyncio.Task[None]) -> None:
         self._pool.tails.discard(tail)
-        if tail.cancelled() or tail.exception() or self._protocol not in self._pool.idle:
-            self.hang_up()
+        if not tail.cancelled():
+            tail.exception()  # it is of no interest, and asyncio would say that nobody asked
+        self.hang_up()

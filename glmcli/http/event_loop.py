@@ -7,6 +7,7 @@ import gc
 import importlib.util
 import socket
 import threading
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _OBJECTS = 50_000  # between two looks for circles
+_STALL = 0.05  # seconds; a busy loop is as late as that
+_ENOUGH = 5.0  # seconds in which all that came during a stall has been heard
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
@@ -77,3 +80,33 @@ class Resolver(AbstractResolver):
 
     async def close(self) -> None:
         """Nothing is held."""
+
+
+class Stalls:
+    """Time in which the loop heard nobody, as while nobody reads stdout: it counts against no time limit.
+
+    Attributes:
+        before: seconds of all stalls but the last.
+    """
+
+    def __init__(self) -> None:
+        """There was none yet."""
+        self._total = self.before = self._next = 0.0
+        self._over = float("-inf")
+
+    def next_look(self, seconds: float) -> None:
+        """The loop is to look again after so many seconds."""
+        self._next = time.monotonic() + seconds
+
+    def looked(self) -> None:
+        """It looks: if late, it stalled."""
+        now = time.monotonic()
+        self.before = self._total
+        if now - self._next > _STALL:
+            self._total += now - self._next
+            self._over = now
+
+    def is_late(self, due: float, stalled: float) -> bool:
+        """Whether a time limit has passed that was set when the loop had stalled for so many seconds."""
+        now = time.monotonic()
+        return due <= now and (due + self._total - stalled <= now or self._over + _ENOUGH <= now)
