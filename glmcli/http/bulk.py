@@ -49,11 +49,12 @@ class Pool:
         self._proxy = proxy
         self._tls = tls
         self._secure: ssl.SSLContext | None = None
-        self._sessions: list[aiohttp.ClientSession] = []  # the last one is used; those before held stale connections
+        self._session: aiohttp.ClientSession | None = None
         self._exchanges: set[_Exchange] = set()
         self._looks = False
         self.stalls = Stalls()
         self.tails: set[asyncio.Task[None]] = set()  # connections whose last response is about to end
+        self.unclaimed: set[asyncio.Task[None]] = set()  # of them, those for which no request waits
         # aiohttp's protocols of connections that carry nothing; and who has the others, for aiohttp gives a connection
         # to the next as soon as a response has come, when who waits for it has not read its end yet.
         self.idle: set[Any] = set()
@@ -72,8 +73,9 @@ class Pool:
         elif self._proxy and self._proxy.scheme in SOCKS:
             await self._send_aside(call, receiver)
         else:
-            if self.tails and not self.idle:
-                await asyncio.wait(self.tails, return_when=asyncio.FIRST_COMPLETED)
+            if self.unclaimed and not self.idle:
+                # One request for each: so there are never more connections than requests at a time.
+                await asyncio.wait((self.unclaimed.pop(),))
             await self._send(_Exchange(call, receiver, self._proxy, self))
 
     async def _send_aside(self, call: HttpCall, receiver: Receiver) -> None:
@@ -87,7 +89,7 @@ class Pool:
 
     async def _send(self, exchange: _Exchange) -> None:
         try:
-            session = await self._session()
+            session = await self._opened()
         except GlmError as error:  # the certificates cannot be read
             exchange.receiver.take(error)
             return
@@ -95,26 +97,19 @@ class Pool:
         try:
             if await exchange.is_stale(session):
                 # Nobody read the request, so it may be sent again, over a connection that is new.
-                if session is self._sessions[-1]:
-                    self._open()
-                await exchange.is_stale(self._sessions[-1])
+                await exchange.is_stale(session)
         except BaseException:
             exchange.hang_up()
             raise
         finally:
             self._exchanges.discard(exchange)
 
-    async def _session(self) -> aiohttp.ClientSession:
+    async def _opened(self) -> aiohttp.ClientSession:
         if self._tls and self._secure is None:
             self._secure = await aside(self._tls.context)
             self._secure.set_alpn_protocols(["http/1.1"])
-        if not self._sessions:
-            self._open()
-        return self._sessions[-1]
-
-    def _open(self) -> None:
-        self._sessions.append(
-            aiohttp.ClientSession(
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
                 connector=_Connector(ssl=self._secure or True, limit=0, resolver=Resolver(), keepalive_timeout=None),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 skip_auto_headers=_OWN_HEADERS,
@@ -126,7 +121,7 @@ class Pool:
                 max_field_size=_LONGEST_HEAD,
                 max_headers=_MOST_HEADERS,
             )
-        )
+        return self._session
 
     def _watch(self, exchange: _Exchange) -> None:
         self._exchanges.add(exchange)
@@ -154,10 +149,10 @@ class Pool:
         """Hang up all connections."""
         for tail in self.tails:
             tail.cancel()
-        for session in self._sessions:
-            await session.close()
+        if self._session:
+            await self._session.close()
         self.idle.clear()
-        self._sessions.clear()
+        self._session = None
 
 
 _current: ContextVar[_Exchange] = ContextVar("exchange")
@@ -221,8 +216,8 @@ class _Exchange:
         return self._stale and not was_stale
 
     def cannot_use(self, protocol: Any) -> bool:  # noqa: ANN401 - aiohttp's
-        """Whether a connection would take for the answer what came before the request, or is about to end."""
-        return protocol.should_close or (self._is_used(protocol) and _is_readable(protocol))
+        """Whether a used connection may be about to end, or would take for the answer what came before the request."""
+        return self._is_used(protocol) and (self._stale or protocol.should_close or _is_readable(protocol))
 
     def _is_used(self, protocol: Any) -> bool:  # noqa: ANN401 - aiohttp's
         return protocol in self._pool.idle or protocol in self._pool.carried
@@ -372,6 +367,7 @@ class _Exchange:
         else:
             tail = asyncio.get_running_loop().create_task(self._see_end(response))
             self._pool.tails.add(tail)
+            self._pool.unclaimed.add(tail)
             tail.add_done_callback(self._ended)
 
     async def _see_end(self, response: aiohttp.ClientResponse) -> None:
@@ -387,6 +383,7 @@ class _Exchange:
 
     def _ended(self, tail: asyncio.Task[None]) -> None:
         self._pool.tails.discard(tail)
+        self._pool.unclaimed.discard(tail)
         if not tail.cancelled():
             tail.exception()  # it is of no interest, and asyncio would say that nobody asked
         self.hang_up()
