@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from servers import Hold, Server, Wait, chunk, head
+from servers import Hold, Server, Wait, head
+from servers import chunk as piece
 
 from glmcli.errors import GlmError
 from glmcli.events import Answer, Done, Reasoning
@@ -200,8 +201,8 @@ MORE = {
 def test_a_frame_that_only_looks_like_others_is_read_at_once(name, glm, cwd) -> None:
     (cwd / "rows.txt").write_text("hi\n")
     frame, kind = MORE[name]
-    texts = [step for text in "abcd" for step in (chunk(ALIKE % text), Wait(0.05))]
-    with Server([head(), *texts, chunk(frame), Hold()]) as server:
+    texts = [step for text in "abcd" for step in (piece(ALIKE % text), Wait(0.05))]
+    with Server([head(), *texts, piece(frame), Hold()]) as server:
         flags = ("-m", "vllm/x", "--base-url", server.url, "--retries", "0", "--idle-timeout", "2", "--keep-partial")
         done = glm("batch", "run", "rows.txt", *flags)
     entry = json.loads(done.out)
