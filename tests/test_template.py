@@ -189,11 +189,11 @@ def test_the_short_way_is_taken() -> None:
     assert (reader.frames, reader.short_frames) == (9, 7)
 
 
-ALIKE = 'data: {"id":"r","choices":[{"index":0,"delta":{"content":"%s"}}]}\n\n'
+FRAME = 'data: {"id":"r","choices":[{"index":0,"delta":{"content":"%s"}}]}\n\n'
 # Each begins and ends as those before it, and holds more than text.
 MORE = {
-    "an error": (ALIKE % 'hi"}}],"error":{"code":"1301","message":"m"},"x":[{"a":{"b":"c', "busy"),
-    "no JSON": (ALIKE % "hi\\", "protocol"),
+    "an error": (FRAME % 'hi"}}],"error":{"code":"1301","message":"m"},"x":[{"a":{"b":"c', "busy"),
+    "no JSON": (FRAME % "hi\\", "protocol"),
 }
 
 
@@ -201,7 +201,7 @@ MORE = {
 def test_a_frame_that_only_looks_like_others_is_read_at_once(name, glm, cwd) -> None:
     (cwd / "rows.txt").write_text("hi\n")
     frame, kind = MORE[name]
-    texts = [step for text in "abcd" for step in (piece(ALIKE % text), Wait(0.05))]
+    texts = [step for text in "abcd" for step in (piece(FRAME % text), Wait(0.05))]
     with Server([head(), *texts, piece(frame), Hold()]) as server:
         flags = ("-m", "vllm/x", "--base-url", server.url, "--retries", "0", "--idle-timeout", "2", "--keep-partial")
         done = glm("batch", "run", "rows.txt", *flags)
