@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import pytest
 from conftest import CANARY
 from fronts import Front, Socks, Tunnels, at, tls
-from processes import PATIENCE, error_of
+from processes import PATIENCE, error_of, shell
 from servers import END, Hold, Reset, Server, Wait, answer, chunk, delta, event, head, reply
 
 from glmcli.chat import Media
@@ -1042,3 +1042,71 @@ def test_lanes_do_not_wait_for_each_other() -> None:
         assert [ear.body for ear in run(main())] == [b'{"n": 1}'] * 20
         assert time.monotonic() - began < 3
     assert front.connections == 20
+
+
+# Connections, and who has them
+
+
+def test_a_connection_that_another_request_has_is_not_idle() -> None:
+    # Whoever asks in the moment in which a response comes gets its connection before that response is read. That is one
+    # of these two: a loop reads its sockets before it goes on with its tasks, the other one after.
+    slowly = [head(), chunk(HALF), Wait(0.6), chunk(event("[DONE]")), END]
+    with Server([head(), chunk("{}"), Wait(0.1), END], slowly) as server, through(server) as front:
+
+        async def main():
+            lane = lane_to(at(front))
+            ear = Ear()
+            first = asyncio.create_task(sent(lane, call(at(front)), ear))
+            await until(lambda: ear.body)
+            time.sleep(0.2)  # noqa: ASYNC251 - the end of the response is there when the loop looks
+            second = asyncio.create_task(asked(lane, at(front)))
+            await asyncio.sleep(0)
+            third = asyncio.create_task(asked(lane, at(front)))
+            return [ear.body[-8:] for ear in await asyncio.gather(first, second, third)]
+
+        assert run(main()) == [b"{}", b"[DONE]\n\n", b"[DONE]\n\n"]
+    assert (front.connections, len(server.requests)) == (2, 3)
+
+
+def test_what_came_while_the_loop_stalled_is_not_late() -> None:
+    # As when nobody reads stdout: the responses wait in the sockets, and one was asked for just before.
+    with Server([head(), chunk(HALF), Wait(0.2), chunk(event("[DONE]")), END], reply(200, "{}")) as server:
+
+        async def main():
+            lane = lane_to(server.url)
+            limits = {"first": 0.5, "idle": 0.5, "connect": 0.5}
+            first = asyncio.create_task(asked(lane, server.url, LIMITS.replace(**limits)))
+            await until(lambda: server.requests)
+            second = asyncio.create_task(asked(lane, server.url, LIMITS.replace(**limits)))
+            for _ in range(4):
+                await asyncio.sleep(0)
+            time.sleep(1.2)  # noqa: ASYNC251 - nobody reads stdout
+            return [ear.body[-8:] for ear in await asyncio.gather(first, second)]
+
+        assert run(main()) == [b"[DONE]\n\n", b"{}"]
+    assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize("more", [joined(reply(200, {"smuggled": 1})), b""])
+def test_what_waits_in_the_socket_of_an_idle_connection_costs_the_connection(more) -> None:
+    # Bytes would be taken for the answer; after the end the request would go out twice.
+    with Server([*reply(200, {"a": 1}), Wait(0.1), more, *[Hold()] * bool(more)], reply(200, {"b": 1})) as server:
+
+        async def main():
+            lane = lane_to(server.url)
+            first = await asked(lane, server.url)
+            time.sleep(0.3)  # noqa: ASYNC251 - the loop reads nothing meanwhile
+            return [first.body, (await asked(lane, server.url)).body]
+
+        assert run(main()) == [b'{"a": 1}', b'{"b": 1}']
+    assert len(server.requests) == 2
+
+
+def test_there_are_never_more_connections_than_requests_at_a_time(home, cwd) -> None:
+    # The end of each stream never comes, and the next request waits for it a little.
+    (cwd / "rows.txt").write_text("".join(f"row {n}\n" for n in range(100)))
+    with Server([*answer("a")[:-1], Hold()]) as server:
+        flags = f"-m vllm/x --base-url {server.url} -j 32 -q -O out.jsonl"
+        done = shell(f"ulimit -n 64; $GLM batch run rows.txt {flags}", home, cwd)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    assert len(server.requests) == 100

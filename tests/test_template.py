@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from servers import Hold, Server, Wait, head
+from servers import chunk as piece
 
 from glmcli.errors import GlmError
 from glmcli.events import Answer, Done, Reasoning
@@ -192,3 +194,23 @@ def test_the_short_way_is_taken() -> None:
     reader = ReplyReader(PLAIN, "text/event-stream")
     list(reader.feed(ALIKE))
     assert (reader.frames, reader.short_frames) == (9, 7)
+
+
+FRAME = 'data: {"id":"r","choices":[{"index":0,"delta":{"content":"%s"}}]}\n\n'
+# Each begins and ends as those before it, and holds more than text.
+MORE = {
+    "an error": (FRAME % 'hi"}}],"error":{"code":"1301","message":"m"},"x":[{"a":{"b":"c', "busy"),
+    "no JSON": (FRAME % "hi\\", "protocol"),
+}
+
+
+@pytest.mark.parametrize("name", MORE)
+def test_a_frame_that_only_looks_like_others_is_read_at_once(name, glm, cwd) -> None:
+    (cwd / "rows.txt").write_text("hi\n")
+    frame, kind = MORE[name]
+    texts = [step for text in "abcd" for step in (piece(FRAME % text), Wait(0.05))]
+    with Server([head(), *texts, piece(frame), Hold()]) as server:
+        flags = ("-m", "vllm/x", "--base-url", server.url, "--retries", "0", "--idle-timeout", "2", "--keep-partial")
+        done = glm("batch", "run", "rows.txt", *flags)
+    entry = json.loads(done.out)
+    assert (entry["error"]["type"], entry["partial"]) == (kind, "abcd")

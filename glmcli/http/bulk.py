@@ -7,20 +7,21 @@ a thread, on a connection of its own.
 from __future__ import annotations
 
 import asyncio
+import select
 import time
 from contextlib import aclosing
 from contextvars import ContextVar
 from math import inf
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 import aiohttp
 from yarl import URL
 
 from glmcli.errors import GlmError
 from glmcli.http.call import SUCCESS, End, Head, Sent, decoder, headers, is_large, pieces
-from glmcli.http.event_loop import Resolver, in_thread
+from glmcli.http.event_loop import Resolver, Stalls, in_thread
 from glmcli.http.exceptions import Failed, of_aiohttp
 from glmcli.http.proxies import SOCKS, authorization
 
@@ -51,6 +52,7 @@ class Pool:
         self._session: aiohttp.ClientSession | None = None
         self._exchanges: set[_Exchange] = set()
         self._sweeps = False
+        self._stalls = Stalls()
 
     async def send(self, call: HttpCall, receiver: Receiver) -> None:
         """Send the call; returns when the receiver is over. To be cancelled is to hang up.
@@ -113,16 +115,21 @@ class Pool:
     def _watch(self, exchange: _Exchange) -> None:
         self._exchanges.add(exchange)
         if not self._sweeps:
-            self._sweeps = True
-            asyncio.get_running_loop().call_later(_SWEEP, self._sweep)
+            self._sweep_later()
+
+    def _sweep_later(self) -> None:
+        self._sweeps = True
+        self._stalls.expect(_SWEEP)
+        asyncio.get_running_loop().call_later(_SWEEP, self._sweep)
 
     def _sweep(self) -> None:
         """End what is late, and what waits for nothing."""
-        self._sweeps = bool(self._exchanges)
-        if self._sweeps:
-            asyncio.get_running_loop().call_later(_SWEEP, self._sweep)
+        self._stalls.arrived()
+        self._sweeps = False
+        if self._exchanges:
+            self._sweep_later()
         for exchange in tuple(self._exchanges):
-            exchange.sweep()
+            exchange.sweep(self._stalls)
 
     async def close(self) -> None:
         """Hang up all connections."""
@@ -135,26 +142,36 @@ _current: ContextVar[_Exchange] = ContextVar("exchange")
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Tells the exchange of this task when its connection stands, and whether it is new."""
+    """Tells the exchange of this task when its connection stands, and which of its requests this one is."""
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - as in aiohttp
         super().__init__(**options)
-        self._used: WeakSet[Any] = WeakSet()
+        self.carried: WeakKeyDictionary[Any, int] = WeakKeyDictionary()  # requests by connection (its protocol)
 
     async def connect(self, req: Any, traces: Any, timeout: Any) -> Any:  # noqa: ANN401, ASYNC109 - as in aiohttp
         exchange = _current.get()
         try:
-            async with asyncio.timeout_at(exchange.loop_due()):
+            async with asyncio.timeout(None) as exchange.connecting:
                 connection: Any = await super().connect(req, traces, timeout)
-                while connection.protocol.should_close:  # what came while it was idle would pass for the answer
+                while connection.protocol in self.carried and not exchange.may_use(connection.protocol):
                     connection.close()
                     connection = await super().connect(req, traces, timeout)
-        except TimeoutError:
-            exchange.end_late()
-            raise
-        exchange.connected(connection.protocol, is_reused=connection.protocol in self._used)
-        self._used.add(connection.protocol)
+        finally:
+            exchange.connecting = None
+        if exchange.receiver.over:  # it was late a moment ago
+            connection.close()
+            raise TimeoutError
+        number = self.carried.get(connection.protocol, 0) + 1
+        self.carried[connection.protocol] = number
+        exchange.connected(connection.protocol, number, self.carried)
         return connection
+
+
+def _is_readable(protocol: Any) -> bool:  # noqa: ANN401 - aiohttp's
+    """Whether there is something that the loop has not read yet: bytes, or the end."""
+    poll = select.poll()
+    poll.register(protocol.transport.get_extra_info("socket").fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 class _Exchange:
@@ -169,15 +186,19 @@ class _Exchange:
         self._transport: asyncio.Transport | None = None
         self._response: aiohttp.ClientResponse | None = None
         self._error: GlmError | None = None  # of the request itself
-        self._is_reused = self._stale = self._uploads = self._is_over = False
+        self._stale = self._is_again = self._uploads = self._is_over = False
+        self._number = 0  # among the requests of its connection
+        self._carried: WeakKeyDictionary[Any, int] | None = None
         self._began = 0.0
+        self._due, self._stalled = inf, 0.0  # when it is late, and how long the loop had stalled when that was set
+        self.connecting: asyncio.Timeout | None = None
 
     async def is_stale(self, session: aiohttp.ClientSession) -> bool:
         """Send the request and deliver all that happens; whether the connection was stale instead."""
-        was_stale, self._stale, self.was_begun = self._stale, False, True
+        self._is_again, self._stale, self.was_begun = self._stale, False, True
         self._protocol, self._began = None, time.monotonic()
         _current.set(self)
-        async with aclosing(self._happenings(session, may_be_stale=not was_stale)) as happenings:
+        async with aclosing(self._happenings(session)) as happenings:
             async for happening in happenings:
                 self.receiver.take(happening)
                 if self.receiver.over:
@@ -185,20 +206,17 @@ class _Exchange:
                     break
         return self._stale
 
-    def loop_due(self) -> float | None:
-        """When the receiver is late, on the clock of the event loop."""
-        due = self.receiver.due
-        return None if due == inf else asyncio.get_running_loop().time() + due - time.monotonic()
+    def may_use(self, protocol: Any) -> bool:  # noqa: ANN401 - aiohttp's
+        """Whether an old connection will do: what came before the request would pass for the answer."""
+        return not (self._is_again or protocol.should_close or _is_readable(protocol))
 
-    def connected(self, protocol: Any, *, is_reused: bool) -> None:  # noqa: ANN401 - aiohttp's
-        """The connection stands, and the request goes out."""
-        self._is_reused = is_reused
+    def connected(self, protocol: Any, number: int, carried: WeakKeyDictionary[Any, int]) -> None:  # noqa: ANN401
+        """The connection stands, and its request of this number goes out."""
+        self._number, self._carried = number, carried
         self._protocol, self._transport = protocol, protocol.transport
         self.receiver.take(_SENT)
 
-    async def _happenings(
-        self, session: aiohttp.ClientSession, *, may_be_stale: bool
-    ) -> AsyncGenerator[Happening, None]:
+    async def _happenings(self, session: aiohttp.ClientSession) -> AsyncGenerator[Happening, None]:
         """The head, all that comes in each read, and the end; or an error."""
         try:
             response = await self._request(session)
@@ -214,7 +232,7 @@ class _Exchange:
         except GlmError as error:
             yield error
         except Exception as error:  # noqa: BLE001 - the border: every error of the library is one of ours
-            self._stale = may_be_stale and self._looks_stale(error)
+            self._stale = not self._is_again and self._looks_stale(error)
             if not (self._stale or self.receiver.over):
                 lost = None if self._protocol is None else self._protocol.exception()
                 yield self._error or of_aiohttp(error, self._failed(), lost)
@@ -223,7 +241,7 @@ class _Exchange:
         """Whether the connection had ended while it was idle, so that nobody read the request."""
         is_end = isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError)
         quick = time.monotonic() - self._began < _STALE
-        return is_end and self._is_reused and quick and self._response is None and not self._error
+        return is_end and self._number > 1 and quick and self._response is None and not self._error
 
     async def _request(self, session: aiohttp.ClientSession) -> aiohttp.ClientResponse:
         call, url, proxy = self._call, urlsplit(self._call.url), self._proxy
@@ -280,18 +298,19 @@ class _Exchange:
             self._error = error
             self.hang_up()
 
-    def sweep(self) -> None:
+    def sweep(self, stalls: Stalls) -> None:
         """End what is late; and a wait for bytes that cannot come, for aiohttp tells nobody of a broken chunk."""
-        response = self._response
-        if self.receiver.due <= time.monotonic():
-            self.end_late()
+        response, due = self._response, self.receiver.due
+        if due != self._due:
+            self._due, self._stalled = due, stalls.before
+        if stalls.is_late(due, self._stalled):
+            self._end_late()
         elif (
             response and self._protocol.exception() and not (response.content.is_eof() or response.content.exception())
         ):
             response.content.set_exception(aiohttp.ClientPayloadError())
 
-    def end_late(self) -> None:
-        """The time is up."""
+    def _end_late(self) -> None:
         if not self.receiver.over:
             try:
                 self.receiver.late()
@@ -300,7 +319,10 @@ class _Exchange:
 
     def hang_up(self) -> None:
         """At once: to close only would wait for TLS to say good-bye, and the server would go on."""
-        if self._transport:
+        if self.connecting:
+            self.connecting.reschedule(0)
+        # aiohttp gives a connection to the next as soon as a response has come, when its end may not be read here yet.
+        if self._transport and self._carried and self._carried.get(self._protocol) == self._number:
             self._transport.abort()
         if self._response:
             self._response.close()
@@ -319,4 +341,5 @@ class _Exchange:
             async with asyncio.timeout(_DRAIN):
                 self._is_over = response.content.is_eof() or not await response.content.readany()
         except (aiohttp.ClientError, OSError):
-            return
+            self.hang_up()
+            await asyncio.sleep(0)  # the socket is closed in the next round: before another connection stands

@@ -7,6 +7,7 @@ import gc
 import importlib.util
 import socket
 import threading
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _OBJECTS = 50_000  # between two collections of reference cycles
+_STALL = 0.05  # seconds; a busy loop is as late as that
+_CAUGHT_UP = 5.0  # seconds after a stall in which all that came during it has been read
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
@@ -81,3 +84,33 @@ class Resolver(AbstractResolver):
 
     async def close(self) -> None:
         """Nothing is held."""
+
+
+class Stalls:
+    """Time in which the loop did not run, as while nobody reads stdout: it counts against no time limit.
+
+    Attributes:
+        before: seconds of all stalls but the last.
+    """
+
+    def __init__(self) -> None:
+        """There was none yet."""
+        self._total = self.before = self._next = 0.0
+        self._over = float("-inf")
+
+    def expect(self, seconds: float) -> None:
+        """The loop is to call `arrived` after so many seconds."""
+        self._next = time.monotonic() + seconds
+
+    def arrived(self) -> None:
+        """It does: if late, it has stalled."""
+        now = time.monotonic()
+        self.before = self._total
+        if now - self._next > _STALL:
+            self._total += now - self._next
+            self._over = now
+
+    def is_late(self, due: float, stalled: float) -> bool:
+        """Whether a time limit has passed that was set when the loop had stalled for so many seconds."""
+        now = time.monotonic()
+        return due <= now and (due + self._total - stalled <= now or self._over + _CAUGHT_UP <= now)

@@ -31,12 +31,15 @@ class Template:
         """Frames are `before`, what a JSON string holds, `after`; that is text of this kind."""
         self._before = before
         self._after = after
-        self._lines = (before + after).count(b"\n")
         self.kind = kind
 
     def is_like(self, data: bytes) -> bool:
-        """Whether this is one frame that begins and ends as they do; only `read` knows whether it is one of them."""
-        return data.startswith(self._before) and data.endswith(self._after) and data.count(b"\n") == self._lines
+        """Whether this is one of them, whole, and nothing else; only `read` knows whether it is UTF-8."""
+        before, after = self._before, self._after
+        if not (data.startswith(before) and data.endswith(after)):
+            return False
+        found = _STRING.match(data, len(before))
+        return found is not None and found.end() == len(data) - len(after)
 
     def read(self, data: bytes, start: int) -> tuple[list[str], int]:
         """The texts of the frames that follow one another from here, and where they end."""
