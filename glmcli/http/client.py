@@ -56,6 +56,8 @@ class Exchange:
         self._put, self._taken = 0, 0  # bytes, counted by one thread each
         self._socket: socket.socket | None = None
         self._closed = self._uploads = False
+        # Until then nothing is late: who was stopped (Ctrl-Z) has yet to hear what came meanwhile.
+        self._spared = 0.0
         threading.Thread(target=self._run, daemon=True).start()
 
     # The main thread
@@ -64,15 +66,23 @@ class Exchange:
         """Tell all that happens until the receiver is over; `tick` is called several times a second, and may raise."""
         while not receiver.over:
             tick()
-            left = receiver.due - time.monotonic()
-            happenings = self._next(min(left, TICK))
-            if self._uploads:
-                self._end_refused_upload()
-            for happening in happenings:
-                if not receiver.over:
-                    receiver.take(happening)
-            if left <= 0 and not happenings:
+            left = max(receiver.due, self._spared) - time.monotonic()
+            self._hear(receiver, min(left, TICK))
+            # What came in time is heard first. It may be no data, and never end: a flood of comments buys no time.
+            if left <= 0 and receiver.due <= time.monotonic():
                 receiver.late()
+
+    def _hear(self, receiver: Receiver, timeout: float) -> None:
+        until = time.monotonic() + timeout
+        happenings = self._next(timeout)
+        now = time.monotonic()
+        if now - until > TICK:
+            self._spared = now + TICK
+        if self._uploads:
+            self._end_refused_upload()
+        for happening in happenings:
+            if not receiver.over:
+                receiver.take(happening)
 
     def close(self) -> None:
         """Hang up at once, so that the provider stops and no longer bills."""
@@ -216,10 +226,9 @@ class ProxyUrl(httpx.Proxy):
 
     def __init__(self, proxy: Proxy, secure: ssl.SSLContext) -> None:
         """`secure` is for a proxy that is reached by TLS itself."""
-        host = f"[{proxy.host}]" if ":" in proxy.host else proxy.host
         is_socks = proxy.scheme in SOCKS
         super().__init__(
-            f"{proxy.scheme}://{host}:{proxy.port}",
+            str(proxy),
             ssl_context=secure if proxy.scheme == "https" else None,
             headers=None if is_socks else authorization(proxy),
         )
