@@ -6,10 +6,9 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from glmcli.errors import UsageError
-from glmcli.http.proxies import is_loopback
+from glmcli.http.proxies import ascii_name, is_loopback
 
 _PORTS = {"http": 80, "https": 443}
-_LONGEST_LABEL = 63  # characters; RFC 1035 section 2.3.4
 _ENDPOINTS = ("/chat/completions", "/generation")
 
 
@@ -96,12 +95,8 @@ def media_url(url: str, source: str) -> str:
 
 def _ascii(host: str, port: int | None) -> str | None:
     """Host and port as they are sent, or None if a resolver could not even be asked for them."""
-    try:
-        name = host if host.isascii() else host.encode("idna").decode()
-    except UnicodeError:
-        return None
-    labels = name.removesuffix(".").split(".")
-    if ":" not in name and not all(0 < len(label) <= _LONGEST_LABEL for label in labels):
+    name = ascii_name(host)
+    if name is None:
         return None
     name = f"[{name}]" if ":" in name else name
     return name if port is None else f"{name}:{port}"

@@ -280,6 +280,16 @@ def test_N09_pings_before_the_first_data(once, command) -> None:
     assert once(command, [head(), *pings()], *flags) == (6, "", "zai: no response within 0.8 s")
 
 
+@pytest.mark.parametrize("text", [":\n", ": ping\n\n", "data:\n\n"])
+def test_N09_more_pings_than_can_be_read(once, command, text) -> None:
+    """However fast they come, so that there is no moment at which none waits to be read."""
+    flood = chunk(text * (60_000 // len(text)))
+    script = [head(), chunk(event(HALF)), *[flood] * 5000]
+    printed = "Hal\n" if command == "stream" else ""
+    said = "zai: nothing came for 0.8 s"
+    assert once(command, script, "--idle-timeout", "0.8", "--retries", "0") == (6, printed, said)
+
+
 @pytest.mark.sampled(4)
 @pytest.mark.parametrize("last", [event(HALF), event(HALF) + b'data: {"choices":[{"del', event(HALF) + b"\xe4"])
 def test_N10_silence_in_the_middle(once, command, last) -> None:

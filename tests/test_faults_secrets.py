@@ -121,6 +121,12 @@ def test_K05_nothing_that_is_said_holds_it(glm, echo, form) -> None:
     assert server.requests[0].header("Authorization") == f"Bearer {CANARY}"
 
 
+def test_K05_nor_in_small_letters(glm) -> None:
+    with Server(reply(200, "{}", f"Content-Encoding: {CANARY}")) as server:
+        done = glm("ask", *ZAI, server.url, "hi", env=KEY)
+    assert (done.code, error_of(done.err)) == (13, "zai: the reply is encoded as ***, which was not asked for")
+
+
 def test_K05_no_password_of_a_proxy_either(glm) -> None:
     env = KEY | {"https_proxy": "http://me:hunter2secret@127.0.0.1:1"}
     done = glm("ask", *ZAI, "https://gate.invalid/v1", "--retries", "0", "-v", "hi", env=env)

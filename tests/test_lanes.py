@@ -812,6 +812,12 @@ def test_plain_http_through_a_proxy(user) -> None:
     assert proxy.requests[0].header("Proxy-Authorization") == wanted
 
 
+def test_a_proxy_by_an_address_of_ipv6() -> None:
+    with pytest.raises(NetworkError) as caught:
+        ask(GATE, environment={"http_proxy": "http://[::1]:1"})
+    assert caught.value.message.startswith("cannot connect to gate.invalid (through the proxy http://[::1]:1): ")
+
+
 @pytest.mark.parametrize("proxy_is_secure", [False, True])
 def test_a_tunnel(authority, proxy_is_secure) -> None:
     tunnels = Tunnels()

@@ -158,7 +158,18 @@ def test_no_proxy_for_addresses(glm, host, no_proxy, direct) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["socks://127.0.0.1:1", "socks4://127.0.0.1:1", "ftp://127.0.0.1:1", "http://", "http://x:y", "http://[::1"],
+    [
+        "socks://127.0.0.1:1",
+        "socks4://127.0.0.1:1",
+        "ftp://127.0.0.1:1",
+        "http://",
+        "http://x:y",
+        "http://[::1",
+        "http://127.0.0.1:0",
+        "http://a..b:1",
+        "http://" + "a" * 64 + ".example:1",
+        "http://xn--\u00e4.example:1",
+    ],
 )
 @pytest.mark.parametrize("variable", ["http_proxy", "ALL_PROXY"])
 def test_a_proxy_that_is_none(glm, variable, value) -> None:
@@ -233,6 +244,12 @@ def test_a_proxy_that_is_not_there(glm, scheme, variable) -> None:
     done = glm("ask", *GATE, env={variable: f"{scheme}://127.0.0.1:1"})
     assert done.code == 6
     assert f"through the proxy {scheme}://127.0.0.1:1" in error_of(done.err)
+
+
+def test_a_proxy_by_an_address_of_ipv6(glm) -> None:
+    done = glm("ask", *GATE, env={"http_proxy": "http://[::1]:1"})
+    assert done.code == 6
+    assert "through the proxy http://[::1]:1" in error_of(done.err)
 
 
 def test_a_proxy_that_wants_a_password(glm) -> None:

@@ -428,6 +428,16 @@ def test_output_into_a_fifo(glm, cwd) -> None:
     assert stat.S_ISFIFO((cwd / "fifo").stat().st_mode)
 
 
+@pytest.mark.parametrize("flags", [(), ("--jsonl",), ("--meta", "fd:1")])
+def test_a_pipe_that_nobody_reads_ends_at_the_deadline(home, cwd, flags) -> None:
+    """Nor is the end of the answer waited for, which goes to the same pipe."""
+    script = stream(*[delta(content="x" * 10_000)] * 100)
+    more = ("--deadline", "2", *flags, "hi")
+    with Server(script) as server, running(home, cwd, "stream", *ZAI, server.url, *more, env=KEY) as process:
+        assert process.wait(30) == 6
+        assert error_of(process.stderr.read().decode()).endswith("has passed")
+
+
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize("flag", ["-O", "--reasoning", "--meta"])
 def test_a_fifo_that_nobody_reads_ends_at_the_deadline(glm, cwd, flag) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from conftest import CANARY, GLM
 from processes import error_of, held, names, read_until, running, shell, wait_for
-from servers import Hold, Server, answer, delta, reply, stream
+from servers import Hold, Server, Wait, answer, delta, head, reply, stream
 
 ZAI = ("-P", "zai", "--base-url")
 KEY = {"ZAI_API_KEY": CANARY}
@@ -183,6 +183,18 @@ def test_what_others_drop_in_a_callback_is_told_as_ever(home, cwd) -> None:
     assert code == 0
     assert err.startswith(b"Exception ignored in: ")
     assert b"ZeroDivisionError" in err
+
+
+def test_what_comes_while_it_is_stopped_is_heard(home, cwd) -> None:
+    """By Ctrl-Z, say: no time limit passes over what stands in the connection, though it takes a moment to read."""
+    script = [Wait(0.3), head(*["X-Long: head"] * 2000), *answer("Hello")[1:]]
+    flags = ("--first-timeout", "1", "--retries", "0", "hi")
+    with Server(script) as server, running(home, cwd, "ask", *ZAI, server.url, *flags, env=KEY) as process:
+        wait_for(lambda: server.requests)
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(1.5)  # longer than the limit
+        process.send_signal(signal.SIGCONT)
+        assert (process.stdout.read(), process.wait(30), process.stderr.read()) == (b"Hello\n", 0, b"")
 
 
 def test_a_signal_that_the_parent_ignores_stays_ignored(home, cwd) -> None:

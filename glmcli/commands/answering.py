@@ -65,7 +65,7 @@ _GRACE = 0.5  # seconds in which the limits that know what they wait for come fi
 
 def _too_late(_number: int, _frame: FrameType | None) -> None:
     if signals.is_held():
-        signal.setitimer(signal.ITIMER_REAL, _SOON)
+        signal.setitimer(signal.ITIMER_REAL, _SOON, _GRACE)
         return
     raise NetworkError(message="the deadline has passed")
 
@@ -212,7 +212,8 @@ class _Question:
         if deadline := self.options.deadline:
             signal.signal(signal.SIGALRM, _too_late)
             left = self._app.started + deadline + _GRACE - time.monotonic()
-            signal.setitimer(signal.ITIMER_REAL, min(max(left, _GRACE), _LONGEST_ALARM))
+            # Again and again: what is told of the end may go to a pipe that nobody reads, too.
+            signal.setitimer(signal.ITIMER_REAL, min(max(left, _GRACE), _LONGEST_ALARM), _GRACE)
             self._stack.callback(signal.setitimer, signal.ITIMER_REAL, 0)
 
     def _load_file(self) -> dict[str, Any]:

@@ -155,13 +155,15 @@ def decoder(head: Head) -> Callable[[bytes], bytes]:
     Raises:
         ProtocolError: it is one that we do not know; the decoder itself: the bytes are not in it.
     """
-    match head.headers.get("content-encoding", "identity").strip().lower():
+    encoding = head.headers.get("content-encoding", "identity").strip()
+    match encoding.lower():
         case "" | "identity":
             return bytes
         case "gzip" | "x-gzip" | "deflate":
             return _Inflate().push
-        case other:
-            raise ProtocolError(message=f"the reply is encoded as {other}, which was not asked for", sent=True)
+        case _:
+            # As it was sent: a key in other letters would not be found.
+            raise ProtocolError(message=f"the reply is encoded as {encoding}, which was not asked for", sent=True)
 
 
 class _Inflate:

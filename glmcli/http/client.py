@@ -53,6 +53,8 @@ class Exchange:
         self._put, self._taken = 0, 0  # bytes, counted by one thread each
         self._socket: socket.socket | None = None
         self._closed = self._uploads = False
+        # Until then nothing is late: who was stopped (Ctrl-Z) has yet to hear what came meanwhile.
+        self._spared = 0.0
         threading.Thread(target=self._run, daemon=True).start()
 
     # The main thread
@@ -61,15 +63,23 @@ class Exchange:
         """Tell all that happens until the receiver is over; `tick` is called several times a second, and may raise."""
         while not (receiver.over or self._closed):
             tick()
-            left = receiver.due - time.monotonic()
-            happenings = self._next(min(left, TICK))
-            if self._uploads:
-                self._end_refused_upload()
-            for happening in happenings:
-                if not receiver.over:
-                    receiver.take(happening)
-            if left <= 0 and not happenings:
+            left = max(receiver.due, self._spared) - time.monotonic()
+            self._hear(receiver, min(left, TICK))
+            # What came in time is heard first. It may be no data, and never end: a flood of comments buys no time.
+            if left <= 0 and receiver.due <= time.monotonic():
                 receiver.late()
+
+    def _hear(self, receiver: Receiver, timeout: float) -> None:
+        until = time.monotonic() + timeout
+        happenings = self._next(timeout)
+        now = time.monotonic()
+        if now - until > TICK:
+            self._spared = now + TICK
+        if self._uploads:
+            self._end_refused_upload()
+        for happening in happenings:
+            if not receiver.over:
+                receiver.take(happening)
 
     def close(self) -> None:
         """Hang up at once, so that the provider stops and no longer bills."""

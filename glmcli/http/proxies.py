@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 SOCKS = ("socks5", "socks5h")
 _SCHEMES = ("http", "https", *SOCKS)
+_LONGEST_LABEL = 63  # characters; RFC 1035 section 2.3.4
 _PORT_DIGITS = 5  # more are no port, and Python refuses to read some thousands
 _DEFAULT_PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 
@@ -56,6 +57,16 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def ascii_name(host: str) -> str | None:
+    """The host as it is sent, or None if a resolver could not even be asked for it."""
+    try:
+        name = host if host.isascii() else host.encode("idna").decode()
+    except UnicodeError:
+        return None
+    labels = name.removesuffix(".").split(".")
+    return name if ":" in name or all(0 < len(label) <= _LONGEST_LABEL for label in labels) else None
+
+
 def choose(scheme: str, host: str, port: int, environment: Mapping[str, str]) -> Proxy | None:
     """The proxy for a request to this place, or None.
 
@@ -91,9 +102,12 @@ def _parse(value: str, variable: str) -> Proxy:
             message=f"{variable} names a proxy that cannot be used ({parts.scheme or 'no'} scheme)",
             fix=f"one of {', '.join(_SCHEMES)}, as in socks5://127.0.0.1:1080",
         )
+    host = ascii_name(parts.hostname)
+    if host is None or port == 0:
+        raise UsageError(message=f"{variable} names a proxy that is no host and port", fix="http://HOST:PORT")
     return Proxy(
         parts.scheme,
-        parts.hostname,
+        host,
         port or _DEFAULT_PORTS[parts.scheme],
         _unquoted(parts.username),
         _unquoted(parts.password),
