@@ -13,9 +13,10 @@ from servers import Hold, Server, Wait, head
 from servers import chunk as piece
 
 from glmcli.errors import GlmError
-from glmcli.events import Answer, Done, Reasoning
+from glmcli.events import Answer, Damaged, Done, Reasoning
 from glmcli.providers import PROVIDERS, dialect_of
 from glmcli.providers.reader import ReplyReader
+from glmcli.providers.template import Template, template_of
 from glmcli.sandbox import recordings
 from glmcli.sse import Parser
 
@@ -194,6 +195,28 @@ def test_the_short_way_is_taken() -> None:
     reader = ReplyReader(PLAIN, "text/event-stream")
     list(reader.feed(ALIKE))
     assert (reader.frames, reader.short_frames) == (9, 7)
+
+
+def test_a_template_knows_its_own_frames_only() -> None:
+    template = Template(b'data: {"c":"', b'"}\n\n', Answer)
+    frame = b'data: {"c":"word"}\n\n'
+    others = [
+        b'data: {"d":"word"}\n\n',
+        frame + frame,
+        frame[:-1],
+        b'data: {"c":"wo\nrd"}\n\n',
+        b'data: {"c":"a","b":"c"}\n\n',
+    ]
+    assert [template.is_like(data) for data in (frame, *others)] == [True, False, False, False, False, False]
+    assert template.read(b'data: {"c":"a"}\n\ndata: {"c":"\\n"}\n\ndata: {"d":', 0) == (["a", "\n"], 35)
+    assert template.read(b'data: {"c":"\xff"}\n\n', 0) == ([], 0)  # no UTF-8: the long way says so
+
+
+def test_a_refusal_makes_no_template() -> None:
+    assert template_of(b'data: {"c":"a"}\n\n', [Answer("a")], lambda _: [Damaged()]) is None
+    decoder = dialect_of(PLAIN).decoder(PLAIN)
+    frames = list(Parser().feed(b'data: {"error":{"code":"1301","message":"m"}}\n\n'))
+    assert [decoder.without_memory(frame) for frame in frames] == [[Damaged()]]
 
 
 FRAME = 'data: {"id":"r","choices":[{"index":0,"delta":{"content":"%s"}}]}\n\n'
