@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 import unicodedata
 
@@ -17,9 +18,10 @@ class Screen:
         self._rows: list[list[str]] = [[] for _ in range(lines)]
         self._row = self._column = 0
         self._left = ""
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
 
     def feed(self, data: bytes) -> None:
-        text = self._left + data.decode()
+        text = self._left + self._decoder.decode(data)
         place = 0
         while found := _NEXT.match(text, place):
             place = found.end()
