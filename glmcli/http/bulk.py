@@ -196,7 +196,7 @@ class _Exchange:
     async def is_stale(self, session: aiohttp.ClientSession) -> bool:
         """Send the request and deliver all that happens; whether the connection was stale instead."""
         self._is_again, self._stale, self.was_begun = self._stale, False, True
-        self._protocol, self._began = None, time.monotonic()
+        self._protocol, self._transport, self._began = None, None, time.monotonic()
         _current.set(self)
         async with aclosing(self._happenings(session)) as happenings:
             async for happening in happenings:
@@ -232,8 +232,10 @@ class _Exchange:
         except GlmError as error:
             yield error
         except Exception as error:  # noqa: BLE001 - the border: every error of the library is one of ours
+            if self.receiver.over:  # it was late, and this is our own hanging up
+                return
             self._stale = not self._is_again and self._looks_stale(error)
-            if not (self._stale or self.receiver.over):
+            if not self._stale:
                 lost = None if self._protocol is None else self._protocol.exception()
                 yield self._error or of_aiohttp(error, self._failed(), lost)
 
