@@ -34,7 +34,7 @@ class Screen:
             else:
                 self._put(found[0])
         self._left = text[place:]
-        assert len(self._left) < 20, f"no control of a terminal: {self._left!r}"
+        assert len(self._left) < 64, f"no control of a terminal: {self._left!r}"
 
     @property
     def shown(self) -> list[str]:
