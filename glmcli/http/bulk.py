@@ -79,16 +79,17 @@ class Pool:
             exchange.close()
 
     async def _send(self, exchange: _Exchange) -> None:
+        try:
+            session = self._open()
+        except GlmError as error:  # the certificates cannot be read
+            exchange.receiver.take(error)
+            return
         self._watch(exchange)
         try:
             # Nobody read the request on a connection that was stale, so it is sent again: twice at most.
             for _ in range(2):
-                if not await exchange.is_stale(self._open()):
+                if not await exchange.is_stale(session):
                     break
-        except GlmError as error:  # the certificates cannot be read
-            if exchange.was_begun:
-                raise
-            exchange.receiver.take(error)
         finally:
             exchange.hang_up_unless_over()
             self._exchanges.discard(exchange)
@@ -179,7 +180,6 @@ class _Exchange:
 
     def __init__(self, call: HttpCall, receiver: Receiver, proxy: Proxy | None) -> None:
         self.receiver = receiver
-        self.was_begun = False
         self._call = call
         self._proxy = proxy
         self._protocol: Any = None
@@ -195,7 +195,7 @@ class _Exchange:
 
     async def is_stale(self, session: aiohttp.ClientSession) -> bool:
         """Send the request and deliver all that happens; whether the connection was stale instead."""
-        self._is_again, self._stale, self.was_begun = self._stale, False, True
+        self._is_again, self._stale = self._stale, False
         self._protocol, self._transport, self._began = None, None, time.monotonic()
         _current.set(self)
         async with aclosing(self._happenings(session)) as happenings:
@@ -306,18 +306,14 @@ class _Exchange:
         if due != self._due:
             self._due, self._stalled = due, stalls.before
         if stalls.is_late(due, self._stalled):
-            self._end_late()
-        elif (
-            response and self._protocol.exception() and not (response.content.is_eof() or response.content.exception())
-        ):
-            response.content.set_exception(aiohttp.ClientPayloadError())
-
-    def _end_late(self) -> None:
-        if not self.receiver.over:
             try:
                 self.receiver.late()
             finally:
                 self.hang_up()
+        elif (
+            response and self._protocol.exception() and not (response.content.is_eof() or response.content.exception())
+        ):
+            response.content.set_exception(aiohttp.ClientPayloadError())
 
     def hang_up(self) -> None:
         """At once: to close only would wait for TLS to say good-bye, and the server would go on."""
