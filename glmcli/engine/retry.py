@@ -6,13 +6,13 @@ import time
 from typing import TYPE_CHECKING
 
 from glmcli.errors import BusyError, GlmError, IncompleteError, NetworkError, ProtocolError, QuotaError
+from glmcli.http.timeouts import TICK
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from glmcli.plan import Plan
 
-_TICK = 0.2  # seconds between looks at whether anybody still reads
 _LONGEST_OBEYED = 60.0  # seconds of Retry-After
 _JITTER = 0.25  # waits grow by up to this share, so that many clients do not come back at once
 
@@ -41,7 +41,7 @@ def sleep(seconds: float, tick: Callable[[], None]) -> None:
     until = time.monotonic() + seconds
     while (left := until - time.monotonic()) > 0:
         tick()
-        time.sleep(min(left, _TICK))
+        time.sleep(min(left, TICK))
 
 
 def may_fall_back(error: GlmError) -> bool:

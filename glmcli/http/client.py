@@ -24,6 +24,7 @@ from glmcli.http.call import End, Head, Sent, decoder, headers, is_large, pieces
 from glmcli.http.exceptions import Failed, of_httpx
 from glmcli.http.httpx_library import httpx
 from glmcli.http.proxies import SOCKS, authorization
+from glmcli.http.timeouts import TICK
 from glmcli.http.upload import UploadSocket, is_answered
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from glmcli.http.proxies import Proxy
     from glmcli.http.tls import Tls
 
-TICK = 0.2  # seconds between looks at whether anybody still reads
 _AHEAD = 1 << 20  # bytes that may wait for a slow reader of stdout
 _FULL = 0.01  # seconds between two looks at whether they have been taken
 _NO_LIMIT = {"connect": None, "read": None, "write": None, "pool": None}  # the receiver keeps the time

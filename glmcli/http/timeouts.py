@@ -7,6 +7,7 @@ import time
 from glmcli.errors import NetworkError, Retry
 from glmcli.record import Record
 
+TICK = 0.2  # seconds between looks at whether anybody still reads, while we wait
 LINGER = 5.0  # seconds for which usage and an error may still follow a finish, and a body the head of a refusal
 
 
