@@ -12,7 +12,7 @@ from referencing import Registry
 
 from glmcli.documents.fault import Fault, suggestion
 from glmcli.documents.patterns import compiled
-from glmcli.documents.valid import load_schema
+from glmcli.documents.valid import is_integer, load_schema
 from glmcli.documents.words import explain
 from glmcli.errors import UsageError
 
@@ -64,11 +64,6 @@ def _line(document: Document, fault: Fault, *, guess: bool) -> str:
     return f"{document.place(fault.path, key=fault.key)}: {fault.text}{meant}"
 
 
-def _is_integer(_checker: object, value: object) -> bool:
-    """As everywhere else in the house, 1.0 is no integer, and true is no number."""
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
 def our_pattern(_validator: Validator, pattern: str, value: object, _schema: object) -> Iterator[ValidationError]:
     """Like the keyword, but `$` is the end of the text, not a place before a last newline, as in ECMA 262."""
     if isinstance(value, str) and not compiled(pattern).search(value):
@@ -99,7 +94,7 @@ def all_closed(
         yield ValidationError("unknown keys", validator="additionalProperties", schema=rule)
 
 
-OUR_TYPES = {"integer": _is_integer}
+OUR_TYPES = {"integer": lambda _checker, value: is_integer(value)}
 
 _Validator = extend(  # type: ignore[no-untyped-call]
     Draft202012Validator,
