@@ -10,11 +10,11 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-import threading
 import time
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple
 
-from batch_limits import seconds_of
+from batch_limits import seconds_of  # which finds tests/, too
+from loop_thread import LoopThread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,7 +81,7 @@ def main(glm: str) -> int:
     return 1 if any(result.misses for result in results) else 0
 
 
-class Hosted:
+class Hosted(LoopThread):
     """Streams each answer, slowly, and refuses one more than may be in flight with 1302.
 
     Attributes:
@@ -91,29 +91,13 @@ class Hosted:
 
     def __init__(self, cap: float) -> None:
         """Allow so many at once."""
+        super().__init__()
         self._cap = cap
         self._in_flight = self.refused = 0
         self.began = self.ended = 0.0
-        self._loop = asyncio.new_event_loop()
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
 
-    def __enter__(self) -> Self:
-        """Ready to be asked."""
-        self._thread.start()
-        self._ready.wait()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """End it."""
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-
-    def _run(self) -> None:
-        server = self._loop.run_until_complete(asyncio.start_server(self._serve, "127.0.0.1", 0, backlog=_LINE))
-        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
-        self._ready.set()
-        self._loop.run_forever()
+    async def _listen(self) -> asyncio.Server:
+        return await asyncio.start_server(self._serve, "127.0.0.1", 0, backlog=_LINE)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer one request after the other, until the client goes."""

@@ -9,7 +9,9 @@ import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
+
+from loop_thread import LoopThread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +50,7 @@ def prompt_of(body: dict[str, Any]) -> str:
     return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
 
 
-class Fleet:
+class Fleet(LoopThread):
     """Answers each prompt with `Re: PROMPT` after `delay` seconds, unless `says` has another word for it.
 
     `cap` is how many may be in flight: one more is refused at once with 1302. It may be changed while it runs.
@@ -62,6 +64,7 @@ class Fleet:
         cap: float = float("inf"),
         refusal: Said | None = None,
     ) -> None:
+        super().__init__()
         self.says = says
         self.delay = delay
         self.cap = cap
@@ -75,29 +78,13 @@ class Fleet:
         self.most_in_flight = 0
         self.connections = 0
         self.came = threading.Condition()
-        self._loop = asyncio.new_event_loop()
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
         self.open: set[asyncio.Transport] = set()
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        self._ready.wait()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
+    async def _listen(self) -> asyncio.Server:
+        return await self._loop.create_server(lambda: _Client(self), "127.0.0.1", 0, backlog=1024)
 
     def _run(self) -> None:
-        server = self._loop.run_until_complete(
-            self._loop.create_server(lambda: _Client(self), "127.0.0.1", 0, backlog=1024)
-        )
-        self.port = server.sockets[0].getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}/v1"
-        self._ready.set()
-        self._loop.run_forever()
-        server.close()
+        super()._run()
         for transport in list(self.open):
             transport.abort()
         self._loop.run_until_complete(asyncio.sleep(0))  # which lets them close

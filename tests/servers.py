@@ -102,6 +102,20 @@ def answer(text: str = "Hello", reasoning: str = "") -> Script:
     return stream(*first, delta(content=text), delta(content="", finish_reason="stop"))
 
 
+class Gated(list):
+    """A script whose second part is played when `gate` is set."""
+
+    def __init__(self, first: list, second: list) -> None:
+        super().__init__([*first, *second])
+        self._parts = (first, second)
+        self.gate = threading.Event()
+
+    def __iter__(self):
+        yield from self._parts[0]
+        self.gate.wait(60)  # longer than a test waits to see the first part: to end is not to move
+        yield from self._parts[1]
+
+
 class Server:
     """Plays one script a request, in order; the last one repeats."""
 

@@ -27,7 +27,7 @@ import pytest
 from conftest import CANARY, GLM, leaks
 from processes import PATIENCE, error_of, held, names, read_until, running, shell, wait_for
 from screens import Screen
-from servers import END, Hold, Reset, Server, answer, chunk, delta, event, head, reply, stream
+from servers import END, Gated, Hold, Reset, Server, answer, chunk, delta, event, head, reply, stream
 
 UNTESTABLE = {"P18": "needs Windows: its code pages and consoles exist nowhere else, and glm supports POSIX only"}
 
@@ -37,20 +37,6 @@ SOON = 5.0  # seconds; the aim is half a second, and machines that run tests are
 LAST = b"<the program has ended>"
 FINISH = delta(content="", finish_reason="stop")
 MODES = {"ask": ("ask",), "live": ("stream",), "plain": ("stream", "--plain")}
-
-
-class Gated(list):
-    """A script whose second part is played when `gate` is set."""
-
-    def __init__(self, first: list, second: list) -> None:
-        super().__init__([*first, *second])
-        self._parts = (first, second)
-        self.gate = threading.Event()
-
-    def __iter__(self):
-        yield from self._parts[0]
-        self.gate.wait(PATIENCE)
-        yield from self._parts[1]
 
 
 class Console:

@@ -16,7 +16,7 @@ import pytest
 from conftest import CANARY
 from processes import PATIENCE, running
 from screens import Screen
-from servers import END, Hold, Server, Wait, chunk, delta, event, head, stream
+from servers import END, Gated, Hold, Server, Wait, chunk, delta, event, head, stream
 
 KEY = {"ZAI_API_KEY": CANARY, "TERM": "xterm-256color"}
 FINISH = delta(content="", finish_reason="stop")
@@ -71,20 +71,6 @@ class Watched:
         while self._read():
             pass
         return self.process.wait(PATIENCE)
-
-
-class Gated(list):
-    """A script whose second part is played when `gate` is set."""
-
-    def __init__(self, first: list, second: list) -> None:
-        super().__init__([*first, *second])
-        self._parts = (first, second)
-        self.gate = threading.Event()
-
-    def __iter__(self):
-        yield from self._parts[0]
-        self.gate.wait(2 * PATIENCE)  # longer than we wait to see it: to end is not to move
-        yield from self._parts[1]
 
 
 def pieces(text: str, size: int) -> list[str]:
