@@ -1,7 +1,7 @@
 """`glm batch run` before providers that allow only so much: the time against the ideal, and what was refused.
 
-The providers are those of tests/limited.py. The ideal is what a client needs that knows the limits and has no costs of
-its own; time is that of the whole process.
+The providers are those of tests/support/limited.py. The ideal is what a client needs that knows the limits and has no
+costs of its own; time is that of the whole process.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "support"))
 
 import limited
 

@@ -3,7 +3,7 @@
 python benchmarks/promises.py [--peers]
 
 Installs the working tree, as a wheel, into a fresh virtual environment; with --peers also llm into another. The broken
-replies are those of tests/broken_replies.py. Ends with 1 when a broken reply is called a success.
+replies are those of tests/support/broken_replies.py. Ends with 1 when a broken reply is called a success.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import places
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "support"))
 
 import broken_replies
 import servers

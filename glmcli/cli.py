@@ -8,14 +8,14 @@ import time
 from signal import SIGPIPE
 from typing import TYPE_CHECKING, NoReturn
 
-from glmcli import signals
+from glmcli.console import signals
 from glmcli.errors import GlmError, Interrupted, ReaderGoneError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from glmcli.app import App
-    from glmcli.terminal import Terminal
+    from glmcli.commands.app import App
+    from glmcli.console.terminal import Terminal
 
 
 def run() -> NoReturn:
@@ -39,9 +39,9 @@ def main(argv: Sequence[str]) -> int:
         Interrupted: a signal came.
         ReaderGoneError: nobody reads stdout.
     """
-    from glmcli.app import App
-    from glmcli.secrets import VARIABLES
-    from glmcli.terminal import Terminal
+    from glmcli.commands.app import App
+    from glmcli.console.redaction import VARIABLES
+    from glmcli.console.terminal import Terminal
 
     started = time.monotonic()
     lost = _hold_descriptors()

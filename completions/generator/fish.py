@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from glmcli.providers import PROVIDERS
+from glmcli.providers.table import PROVIDERS
 
 from .tree import Flag, Place, Value, all_ids, ids, worded
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from glmcli import catalogue
 from glmcli.commands.root import root
-from glmcli.providers import PROVIDERS
+from glmcli.providers.table import PROVIDERS
 from glmcli.sandbox.faults import KINDS
 
 if TYPE_CHECKING:

@@ -8,29 +8,30 @@ from contextlib import ExitStack, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from glmcli import prompt as words
-from glmcli import settings, signals
+from glmcli.chat.outcome import Outcome
 from glmcli.commands import caller
 from glmcli.commands.options import merge
-from glmcli.config import load as load_config
+from glmcli.config import prompt as words
+from glmcli.config import resolve
+from glmcli.config.config_file import load as load_config
+from glmcli.config.keys import KeyRing
+from glmcli.config.options import Options
+from glmcli.config.plan import Candidate, Plan
+from glmcli.config.session import Session
+from glmcli.console import signals
 from glmcli.errors import GlmError, NetworkError, ReaderGoneError, UsageError, no_memory
-from glmcli.keys import KeyRing
-from glmcli.options import Options
-from glmcli.outcome import Outcome
 from glmcli.output.destination import Destination, open_output, refuse_shared_file, side_file, unless_broken
 from glmcli.output.writer import Silent
-from glmcli.plan import Candidate, Plan
-from glmcli.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from collections.abc import Set as AbstractSet
     from types import FrameType
 
-    from glmcli.app import App
-    from glmcli.chat import Message
+    from glmcli.chat.messages import Message
+    from glmcli.commands.app import App
     from glmcli.commands.tools.offer import Offer
-    from glmcli.config import Config
+    from glmcli.config.config_file import Config
     from glmcli.output.writer import Writer
     from glmcli.providers.row import Provider
     from glmcli.tools.toolbox import Toolbox
@@ -219,7 +220,7 @@ class _Question:
     def _load_file(self) -> dict[str, Any]:
         if self.options.request is None:
             return {}
-        from glmcli import request_file
+        from glmcli.config import request_file
 
         file = request_file.load(self.options.request, self.options.var, self._stdin)
         self.options = merge(file, self._flags)
@@ -254,9 +255,9 @@ class _Question:
         self, file: Mapping[str, Any], config: Config, messages: tuple[Message, ...], toolbox: Toolbox | None
     ) -> tuple[Candidate, ...]:
         environment = self._app.environment
-        layers = settings.Layers(Options(**self._flags), file, environment, config)
+        layers = resolve.Layers(Options(**self._flags), file, environment, config)
         keys = KeyRing(environment, self._stdin, self._terminal.note)
-        resolver = settings.Resolver(self.options, layers, self._terminal, keys, self._embedded)
+        resolver = resolve.Resolver(self.options, layers, self._terminal, keys, self._embedded)
         tools = toolbox.functions() if toolbox else ()
         return resolver.candidates(messages, tools, stream=not self.options.no_stream, vision=self._vision)
 
@@ -303,7 +304,7 @@ class _Question:
             self.told = writer.ended
             plan = Plan(
                 candidates=candidates,
-                limits=settings.limits(self.options),
+                limits=resolve.limits(self.options),
                 live=self._live,
                 exact=self.options.exact,
                 allow_empty=self.options.allow_empty,

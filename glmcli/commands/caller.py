@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from glmcli import signals
-from glmcli.stdin import Stdin
-from glmcli.terminal import STDIN
+from glmcli.console import signals
+from glmcli.console.stdin import Stdin
+from glmcli.console.terminal import STDIN
 
 if TYPE_CHECKING:
-    from glmcli.app import App
+    from glmcli.commands.app import App
+    from glmcli.console.terminal import Stream
     from glmcli.output.destination import Destination
-    from glmcli.terminal import Stream
 
 
 def stdin(app: App, deadline: float | None = None) -> Stdin:

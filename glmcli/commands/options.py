@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from glmcli.config.options import Options
 from glmcli.errors import UsageError
-from glmcli.options import Options
 from glmcli.record import Record
 
 Kind = Literal["text", "list", "pairs", "switch", "choice", "integer", "number", "seconds"]

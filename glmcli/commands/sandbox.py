@@ -35,7 +35,7 @@ def _sandbox(ctx: typer.Context, given: dict[str, Any]) -> None:
     BigModel, Model Studio and OpenAI's form also run batches, which go one state further whenever somebody looks. There
     a fault hits a line: 429 refuses it, 500 puts it among the errors, cut loses it, and hang lets the batch expire.
     """
-    from glmcli import signals
+    from glmcli.console import signals
     from glmcli.sandbox import PREFIXES, Sandbox
 
     signals.heed()

@@ -123,7 +123,7 @@ class Group(_AsGiven, typer.core.TyperGroup):
             UsageError: there is none.
         """
         if cmd_name not in self.listed:
-            from glmcli.guess import closest
+            from glmcli.console.suggestions import closest
 
             close = closest(cmd_name, self.listed)
             guess = f", did you mean {close!r}?" if close else ""

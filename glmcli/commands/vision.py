@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from glmcli.commands.options import ORDER, VISION_FLAGS, asking
 from glmcli.commands.tree import single
-from glmcli.options import Named
-from glmcli.urls import is_url
+from glmcli.config.options import Named
+from glmcli.http.urls import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     import typer
 
-    from glmcli.chat import MediaKind
+    from glmcli.chat.messages import MediaKind
 
 _KINDS: Mapping[str, MediaKind | None] = {"image": "image", "at": None, "video": "video", "file": "file"}
 

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from collections.abc import Set as AbstractSet
 
-    from glmcli.chat import Message
-    from glmcli.options import Options
-    from glmcli.outcome import Outcome
-    from glmcli.secrets import Redactor
-    from glmcli.session import Session
-    from glmcli.terminal import Terminal
+    from glmcli.chat.messages import Message
+    from glmcli.chat.outcome import Outcome
+    from glmcli.config.options import Options
+    from glmcli.config.session import Session
+    from glmcli.console.redaction import Redactor
+    from glmcli.console.terminal import Terminal
     from glmcli.tools.toolbox import Toolbox
 
 

@@ -11,20 +11,20 @@ from glmcli.errors import GlmError, ProtocolError
 from glmcli.http.call import SUCCESS
 from glmcli.http.client import Exchange
 from glmcli.http.timeouts import passed
-from glmcli.providers import dialect_of
-from glmcli.providers.json_text import decode
+from glmcli.providers.decoder import decode
 from glmcli.providers.refusals import find_fault, html_page, is_html, refusal
+from glmcli.providers.table import dialect_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from glmcli.config.plan import Plan
+    from glmcli.config.resolve import Reached
+    from glmcli.console.terminal import Terminal
     from glmcli.http.call import Head, HttpCall
     from glmcli.http.tls import Tls
-    from glmcli.plan import Plan
     from glmcli.providers.dialect import Listed
     from glmcli.providers.row import Provider
-    from glmcli.settings import Reached
-    from glmcli.terminal import Terminal
 
 _MOST = 16 * 1024 * 1024  # bytes of a page
 _PAGES = 100

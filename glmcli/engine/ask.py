@@ -9,21 +9,21 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from glmcli.chat.outcome import Again, Outcome, no_timing
 from glmcli.engine.attempt import Attempt, Attempted
 from glmcli.engine.retry import may_fall_back, pause, sleep
 from glmcli.http.client import Exchange
-from glmcli.outcome import Again, Outcome, no_timing
-from glmcli.pricing import cost
+from glmcli.providers.pricing import cost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from glmcli.chat.events import Reply
+    from glmcli.config.plan import Candidate, Plan
+    from glmcli.console.redaction import Redactor
     from glmcli.errors import GlmError
-    from glmcli.events import Reply
     from glmcli.http.tls import Tls
     from glmcli.output.writer import Writer
-    from glmcli.plan import Candidate, Plan
-    from glmcli.secrets import Redactor
 
 
 class Engine:

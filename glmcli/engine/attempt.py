@@ -6,19 +6,19 @@ import time
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from glmcli.chat.events import Answer, Event, Fold, Reasoning, Reply, ToolCallPart, joined, verdict
+from glmcli.console.redaction import Redactor, StreamRedactor
 from glmcli.engine.response import Heard, Response
 from glmcli.errors import GlmError, OutputError
-from glmcli.events import Answer, Event, Fold, Reasoning, Reply, ToolCallPart, joined, verdict
 from glmcli.providers.reader import ReplyReader
 from glmcli.record import Record
-from glmcli.secrets import Redactor, StreamRedactor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from glmcli.config.plan import Candidate, Plan
     from glmcli.http.call import Head
     from glmcli.output.writer import Writer
-    from glmcli.plan import Candidate, Plan
 
 _MOST_WAITING = 256  # frames
 

@@ -13,9 +13,9 @@ from glmcli.http.timeouts import Limits, Timer
 from glmcli.providers.refusals import MAX_BODY, from_body
 
 if TYPE_CHECKING:
+    from glmcli.console.redaction import Redactor
     from glmcli.http.call import Happening
     from glmcli.providers.row import Provider
-    from glmcli.secrets import Redactor
 
 _LONGEST_WHY = 500  # characters of the provider's words
 _EXCERPT = 200  # characters of what is no API answer
@@ -157,6 +157,6 @@ def named(error: GlmError, provider: Provider, redactor: Redactor, remark: str =
 
 def _clean(text: str, redactor: Redactor) -> str:
     """Foreign words without keys, and without the pictures that were sent."""
-    from glmcli.providers.media_echo import masked
+    from glmcli.providers.refusals import masked
 
     return masked(redactor.text(text))

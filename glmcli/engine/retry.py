@@ -11,7 +11,7 @@ from glmcli.http.timeouts import TICK
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from glmcli.plan import Plan
+    from glmcli.config.plan import Plan
 
 _LONGEST_OBEYED = 60.0  # seconds of Retry-After
 _JITTER = 0.25  # waits grow by up to this share, so that many clients do not come back at once

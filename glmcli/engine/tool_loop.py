@@ -7,13 +7,13 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from glmcli.chat import Message, ToolCall, ToolResult
+from glmcli.chat.events import Usage
+from glmcli.chat.messages import Message, ToolCall, ToolResult
+from glmcli.chat.outcome import Cost, Outcome
 from glmcli.errors import GlmError, ToolError
-from glmcli.events import Usage
 from glmcli.http.timeouts import passed
-from glmcli.outcome import Cost, Outcome
-from glmcli.pricing import total
-from glmcli.providers import dialect_of
+from glmcli.providers.pricing import total
+from glmcli.providers.table import dialect_of
 from glmcli.tools import arguments, running
 from glmcli.tools.arguments import BadArgumentsError
 from glmcli.tools.masking import mapped
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from collections.abc import Set as AbstractSet
 
+    from glmcli.chat.events import Reply
+    from glmcli.config.plan import Candidate, Plan
+    from glmcli.console.redaction import Redactor
     from glmcli.engine.ask import Engine
-    from glmcli.events import Reply
     from glmcli.output.writer import Writer
-    from glmcli.plan import Candidate, Plan
-    from glmcli.secrets import Redactor
     from glmcli.tools.approval import Approvals
     from glmcli.tools.tool import Ended
     from glmcli.tools.toolbox import Judged, Toolbox

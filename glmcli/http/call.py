@@ -7,14 +7,14 @@ import zlib
 from typing import TYPE_CHECKING, Any, Protocol
 
 from glmcli.errors import GlmError, ProtocolError
-from glmcli.http.json_body import encode
+from glmcli.http.bodies import encode
 from glmcli.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from urllib.parse import SplitResult
 
-    from glmcli.secrets import Key
+    from glmcli.console.redaction import Key
 
 SUCCESS = range(200, 300)
 _WBITS_ANY = 47  # zlib: gzip or zlib, told apart by the header
@@ -58,7 +58,7 @@ class HttpCall(Record):
         if self.body is None:
             return b""
         if self.has_data:
-            from glmcli.http.json_body import Body
+            from glmcli.http.bodies import Body
 
             return Body(self.body)
         return encode(self.body).encode()

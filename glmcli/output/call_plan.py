@@ -10,10 +10,10 @@ from glmcli.output.writer import Silent
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from glmcli.chat import ToolCall
-    from glmcli.outcome import Outcome
+    from glmcli.chat.messages import ToolCall
+    from glmcli.chat.outcome import Outcome
+    from glmcli.console.terminal import Terminal
     from glmcli.output.destination import Destination
-    from glmcli.terminal import Terminal
 
 
 class CallPlan(Silent):

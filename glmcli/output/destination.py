@@ -8,8 +8,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from glmcli.console.terminal import STDIN, Stream, Terminal
 from glmcli.errors import OutputError, ReaderGoneError, UsageError
-from glmcli.terminal import STDIN, Stream, Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

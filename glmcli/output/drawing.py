@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING, cast
 from rich.console import Console
 
 if TYPE_CHECKING:
-    from glmcli.terminal import Stream
+    from glmcli.console.terminal import Stream
 
 
 class _Out(io.TextIOBase):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from glmcli.events import Answer, Event, Reasoning
+from glmcli.chat.events import Answer, Event, Reasoning
 from glmcli.output.json_reply import error_object, line, usage_object
 
 if TYPE_CHECKING:
-    from glmcli.chat import ToolCall, ToolResult
-    from glmcli.outcome import Again, Outcome
+    from glmcli.chat.messages import ToolCall, ToolResult
+    from glmcli.chat.outcome import Again, Outcome
     from glmcli.output.destination import Destination
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from glmcli.chat.outcome import Outcome, no_timing
+from glmcli.console.terminal import STDERR
 from glmcli.errors import OutputError, ReaderGoneError
-from glmcli.outcome import Outcome, no_timing
 from glmcli.output.writer import Silent
-from glmcli.terminal import STDERR
 
 if TYPE_CHECKING:
+    from glmcli.chat.events import Usage
+    from glmcli.console.terminal import Stream
     from glmcli.errors import GlmError
-    from glmcli.events import Usage
     from glmcli.output.destination import Destination
-    from glmcli.terminal import Stream
 
 _TEXTS = ("reasoning", "answer", "partial")
 _ENCODER = json.JSONEncoder(ensure_ascii=False)

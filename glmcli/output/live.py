@@ -21,8 +21,8 @@ from glmcli.output.markdown import Renderer
 from glmcli.output.picture import Picture
 
 if TYPE_CHECKING:
+    from glmcli.console.terminal import Stream
     from glmcli.output.blocks import Piece
-    from glmcli.terminal import Stream
 
 _FRAME = 0.03  # seconds between two changes of the picture
 _MOST = 1.8  # characters drawn for one of the answer, besides those that are printed for good

@@ -10,7 +10,7 @@ from rich.text import Text
 from glmcli.output.drawing import console
 
 if TYPE_CHECKING:
-    from glmcli.terminal import Stream
+    from glmcli.console.terminal import Stream
 
 
 class LiveLine:

@@ -11,7 +11,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from glmcli.terminal import Stream
+    from glmcli.console.terminal import Stream
 
 
 _NAMES = ("model", "context", "output", "takes", "thinks", "price of input, output")  # what counts most comes first

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from glmcli.chat.events import Answer as AnswerText
+from glmcli.chat.events import Damaged, Event, Reasoning, ToolCallPart
+from glmcli.chat.outcome import no_timing
 from glmcli.errors import OutputError, ReaderGoneError
-from glmcli.events import Answer as AnswerText
-from glmcli.events import Damaged, Event, Reasoning, ToolCallPart
-from glmcli.outcome import no_timing
 from glmcli.output.writer import Silent
 
 if TYPE_CHECKING:
-    from glmcli.chat import ToolCall
-    from glmcli.outcome import Again, Outcome
+    from glmcli.chat.messages import ToolCall
+    from glmcli.chat.outcome import Again, Outcome
+    from glmcli.console.terminal import Stream, Terminal
     from glmcli.output.destination import Destination
-    from glmcli.terminal import Stream, Terminal
 
 
 class WholeAnswer(Silent):

@@ -7,12 +7,12 @@ import shlex
 from typing import TYPE_CHECKING, cast
 
 from glmcli.errors import UsageError
-from glmcli.http.json_body import encode
+from glmcli.http.bodies import encode
 
 if TYPE_CHECKING:
-    from glmcli.chat import Media
-    from glmcli.http.json_body import Body
-    from glmcli.plan import Candidate
+    from glmcli.chat.messages import Media
+    from glmcli.config.plan import Candidate
+    from glmcli.http.bodies import Body
 
 
 _LONGEST_WORD = 100_000  # bytes; Linux refuses a word of 128 KiB

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from glmcli.events import Answer, Event
+from glmcli.chat.events import Answer, Event
 from glmcli.output.writer import Silent
 
 if TYPE_CHECKING:
-    from glmcli.chat import ToolCall, ToolResult
-    from glmcli.terminal import Terminal
+    from glmcli.chat.messages import ToolCall, ToolResult
+    from glmcli.console.terminal import Terminal
 
 _LONGEST = 200  # characters of a call's arguments
 

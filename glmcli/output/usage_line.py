@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from glmcli.events import Usage
+from glmcli.chat.events import Usage
 from glmcli.output.writer import Silent
 
 if TYPE_CHECKING:
-    from glmcli.outcome import Cost, Outcome
-    from glmcli.terminal import Terminal
+    from glmcli.chat.outcome import Cost, Outcome
+    from glmcli.console.terminal import Terminal
 
 
 class UsageLine(Silent):

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from glmcli.chat import ToolCall, ToolResult
-    from glmcli.events import Event
-    from glmcli.outcome import Again, Outcome
+    from glmcli.chat.events import Event
+    from glmcli.chat.messages import ToolCall, ToolResult
+    from glmcli.chat.outcome import Again, Outcome
 
 
 class Writer(Protocol):

@@ -14,7 +14,7 @@ from glmcli.providers.fields import CHOICES
 
 if TYPE_CHECKING:
     from glmcli.catalogue import Model
-    from glmcli.chat import Request
+    from glmcli.chat.messages import Request
     from glmcli.providers.row import Provider
 
 _FEW = 3  # models that a fix names

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from glmcli.events import Answer, Event, Finish, Reasoning, RequestId, Usage
+from glmcli.chat.events import Answer, Event, Finish, Reasoning, RequestId, Usage
 from glmcli.http.call import HttpCall
 from glmcli.providers import fields
 from glmcli.providers.decoder import Chunk, JsonDecoder, count, finish, items, mapping, text_of, tool_calls
@@ -17,7 +17,7 @@ from glmcli.providers.dialect import Listing, headers, headers_to_list
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from glmcli.chat import Request
+    from glmcli.chat.messages import Request
     from glmcli.providers.row import Provider
 
 # In 6 of 20 recorded streams no blank line stands between the frames.

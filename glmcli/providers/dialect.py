@@ -10,11 +10,11 @@ from glmcli.record import Record
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from glmcli.chat import Request
-    from glmcli.events import Event
+    from glmcli.chat.events import Event
+    from glmcli.chat.messages import Request
     from glmcli.http.call import HttpCall
     from glmcli.providers.row import Provider
-    from glmcli.sse import Frame
+    from glmcli.providers.sse import Frame
 
 
 class Listed(Record):
@@ -45,7 +45,7 @@ class Decoder(Protocol):
         ...
 
     def skip(self, count: int) -> None:
-        """So many frames were read in the short way (glmcli.providers.template)."""
+        """So many frames were read in the short way (glmcli.providers.reader)."""
         ...
 
     def without_memory(self, frame: Frame) -> list[Event]:

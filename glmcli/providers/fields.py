@@ -1,4 +1,4 @@
-"""Fields of a request body that the dialects share. Pure."""
+"""Media as parts of a turn's content; how their bytes are sent is for glmcli.http.bodies. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,34 @@ from glmcli.catalogue import find
 from glmcli.providers.row import Provider, Thinking
 
 if TYPE_CHECKING:
-    from glmcli.chat import Message, Request, ToolCall
+    from glmcli.chat.messages import Media, Message, Request, ToolCall
+
+
+def parts(message: Message, *, text_first: bool) -> list[dict[str, Any]]:
+    """The content of a turn with media. Bytes stand as their Media.
+
+    The order is the user's: no provider has a rule against one, and a model reads the words beside a picture as
+    words about it. Where the user gave none, it is that of the provider's own examples.
+    """
+    given: tuple[str | Media, ...] = message.parts
+    if not message.is_ordered:
+        given = (message.text, *given) if text_first else (*given, message.text)
+    return [_part(part) for part in given if part]
+
+
+def _part(part: str | Media) -> dict[str, Any]:
+    return {"type": "text", "text": part} if isinstance(part, str) else _medium(part)
+
+
+def _medium(media: Media) -> dict[str, Any]:
+    place: dict[str, Any] = {"url": media if media.data else media.url}
+    if media.detail:
+        place["detail"] = media.detail
+    name = f"{media.kind}_url"
+    return {"type": name, name: place}
+
+
+# Fields of a request body that the dialects share. Pure.
 
 SAMPLING = ("temperature", "top_p", "top_k", "repetition_penalty", "max_tokens", "seed")
 _OWN = frozenset({"model", "messages", "stream", "stop", "tools", "tool_choice", *SAMPLING})
@@ -25,8 +52,7 @@ def messages(request: Request, provider: Provider) -> list[dict[str, Any]]:
     back = provider.wire.reasoning_back == "tool_turn"
     sent = [_message(message, reasons=back and at > asked) for at, message in enumerate(request.messages)]
     if any(message.media for message in request.messages):
-        from glmcli.providers.media_body import parts
-        from glmcli.providers.media_check import rules_of
+        from glmcli.providers.media_rules import rules_of
 
         text_first = rules_of(request.model, provider).text_first
         for fields, message in zip(sent, request.messages, strict=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from glmcli.errors import ProtocolError
-from glmcli.http.json_body import encode
+from glmcli.http.bodies import encode
 from glmcli.providers.decoder import mapping
 from glmcli.providers.dialect import Listed
 

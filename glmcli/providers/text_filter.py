@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from glmcli.chat.events import Answer, Event, Reasoning, SurrogateJoiner, check_size, size_of
+from glmcli.console.patterns import overlap
 from glmcli.errors import ProtocolError
-from glmcli.events import Answer, Event, Reasoning, SurrogateJoiner, check_size, size_of
-from glmcli.patterns import overlap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

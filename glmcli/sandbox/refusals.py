@@ -5,15 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from glmcli.sandbox.refusals_alibaba import DASHSCOPE, MODELSTUDIO, malformed_alibaba
-from glmcli.sandbox.refusals_servers import (
-    LLAMACPP,
-    OLLAMA,
-    OPENAI,
-    SGLANG,
-    TOKENHUB,
-    VLLM,
-    malformed_server,
-)
+from glmcli.sandbox.refusals_servers import LLAMACPP, OLLAMA, OPENAI, SGLANG, TOKENHUB, VLLM, malformed_server
 from glmcli.sandbox.refusals_zhipu import ZHIPU, malformed_zhipu
 
 if TYPE_CHECKING:

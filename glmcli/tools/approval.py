@@ -9,13 +9,13 @@ import unicodedata
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from glmcli.console.terminal import Stream
 from glmcli.errors import ToolError
-from glmcli.terminal import Stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from glmcli.terminal import Terminal
+    from glmcli.console.terminal import Terminal
     from glmcli.tools.tool import Tool
     from glmcli.tools.toolbox import Judged
 

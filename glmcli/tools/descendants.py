@@ -17,7 +17,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from glmcli import signals
+from glmcli.console import signals
 
 if TYPE_CHECKING:
     import subprocess

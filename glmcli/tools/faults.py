@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from glmcli import documents
 from glmcli.errors import UsageError
+from glmcli.http.urls import base_url, place
 from glmcli.tools.command import mentioned, placeholder, program
 from glmcli.tools.source import NO_PARAMETERS, ToolSource
-from glmcli.urls import base_url, place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

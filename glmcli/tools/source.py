@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from glmcli import documents
+from glmcli.console.redaction import VARIABLES
 from glmcli.errors import UsageError
 from glmcli.record import Record
-from glmcli.secrets import VARIABLES
 
 if TYPE_CHECKING:
+    from glmcli.console.stdin import Stdin
     from glmcli.documents import Document
     from glmcli.documents.document import Path
-    from glmcli.stdin import Stdin
 
 _MOST = 1024 * 1024 + 1  # bytes; the one that is too many lets the parser say so
 NO_PARAMETERS: Mapping[str, Any] = {"type": "object", "properties": {}}

@@ -9,7 +9,7 @@ from glmcli.record import Record
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from glmcli.chat import Function
+    from glmcli.chat.messages import Function
 
 Approval = Literal["ask", "auto", "deny"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from glmcli.chat import Function
+from glmcli.chat.messages import Function
 from glmcli.errors import UsageError
 from glmcli.record import EMPTY, Record
 from glmcli.tools.command import ALWAYS, Command, program

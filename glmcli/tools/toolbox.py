@@ -13,7 +13,7 @@ from glmcli.tools.masking import mapped
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from glmcli.chat import Function, ToolCall
+    from glmcli.chat.messages import Function, ToolCall
     from glmcli.documents.foreign import Judge
     from glmcli.tools.tool import Tool
 

@@ -1,32 +1,101 @@
-"""From a provider's files of answers to lines of the output: each row once, however often this is begun."""
+"""A provider's file of answers, on this disk while it is read. What cannot be read of it is lost to nobody."""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import json
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from glmcli.batch import index as states
-from glmcli.batch.entry import status_of
-from glmcli.batch.item import Item
-from glmcli.batch.jobs import job as jobs
-from glmcli.batch.jobs.copy import Copy
-from glmcli.batch.jobs.standings import UNKNOWN, of_part, rows
-from glmcli.batch.row import Row
-from glmcli.chat import Request
-from glmcli.errors import GlmError, IncompleteError, ProtocolError, UsageError
+from glmcli.batch.jobs import job_file as jobs
+from glmcli.batch.jobs.states import UNKNOWN, of_part, rows
+from glmcli.batch.ledger import index as states
+from glmcli.batch.ledger.record import status_of
+from glmcli.batch.rows.row import Item, Row
+from glmcli.chat.messages import Request
+from glmcli.errors import GlmError, IncompleteError, OutputError, ProtocolError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from glmcli.batch.index import Index
-    from glmcli.batch.jobs.asked import Asked, AskedRow
-    from glmcli.batch.jobs.job import Job, Part
+    from glmcli.batch.jobs.job_file import Job, Part
     from glmcli.batch.jobs.results import Judge
+    from glmcli.batch.jobs.rows_file import Asked, AskedRow
     from glmcli.batch.jobs.service import Service
-    from glmcli.batch.ledger import Ledger
-    from glmcli.batch.writing import Writing
-    from glmcli.outcome import Outcome
+    from glmcli.batch.ledger.file import Ledger
+    from glmcli.batch.ledger.index import Index
+    from glmcli.batch.ledger.writer import Writing
+    from glmcli.chat.outcome import Outcome
     from glmcli.providers.batches import BatchState
+
+_LONGEST = 256 << 20  # bytes of a line; an answer has at most 64 MiB, and JSON may escape it
+_SHOWN = 1 << 12  # bytes of a broken line; what is told of them is cut once more
+
+
+class Copy:
+    """The file.
+
+    Attributes:
+        lines: how many lines of answers were read.
+        broken: the number of the first line that is none; 0 while there is none.
+        why: how that line begins.
+        is_torn: the file ends in the middle of a line.
+    """
+
+    def __init__(self, place: str) -> None:
+        """It stands at this place."""
+        self.place = place
+        self.lines = self.broken = 0
+        self.why = ""
+        self.is_torn = False
+
+    def read(self, service: Service, file: str) -> Iterator[dict[str, Any]]:
+        """Fetch the file that the provider calls so; each line of answers, with a `custom_id` that is text.
+
+        Raises:
+            GlmError: it cannot be had, or not be written.
+        """
+        try:
+            with open(self.place, "w+b") as copy:  # noqa: PTH123 - beside the output, whatever it is called
+                service.save(file, copy)
+                copy.seek(0)
+                for number, line in enumerate(iter(lambda: copy.readline(_LONGEST), b""), 1):
+                    yield from self._values(number, line)
+        except OSError as error:
+            raise OutputError(f"cannot write {self.place}: {error.strerror}", fix="make room, then again") from error
+
+    def _values(self, number: int, line: bytes) -> Iterator[dict[str, Any]]:
+        if not line.strip():
+            return
+        value = _object(line)
+        if value is not None:
+            self.lines += 1
+            yield value
+            return
+        if not self.broken:
+            self.broken, self.why = number, line[:_SHOWN].decode(errors="replace")
+        self.is_torn = not line.endswith(b"\n")
+
+    def remove(self) -> None:
+        """Leave it only if it has lines that nobody could read."""
+        if not self.broken:
+            with suppress(OSError):
+                Path(self.place).unlink()
+
+
+def _object(line: bytes) -> dict[str, Any] | None:
+    """The line, if it is one of answers: an object that says whose it is."""
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    name = value.get("custom_id") if isinstance(value, dict) else None
+    if isinstance(name, int) and not isinstance(name, bool):  # an id that looks like a number has become one
+        value["custom_id"] = name = str(name)
+    return value if isinstance(name, str) else None
+
+
+# From a provider's files of answers to lines of the output: each row once, however often this is begun.
 
 _TOLD = 5  # faults of a refused batch that are told
 

@@ -9,22 +9,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from glmcli.chat.events import Fold, Reply, verdict
+from glmcli.chat.outcome import Outcome
 from glmcli.engine.response import named
 from glmcli.errors import GlmError, ProtocolError
-from glmcli.events import Fold, Reply, verdict
-from glmcli.http.json_body import encode
-from glmcli.outcome import Outcome
-from glmcli.pricing import batch_cost
-from glmcli.providers import dialect_of
+from glmcli.http.bodies import encode
 from glmcli.providers.decoder import mapping
+from glmcli.providers.pricing import batch_cost
 from glmcli.providers.refusals import Fault, from_body, refusal
+from glmcli.providers.table import dialect_of
 from glmcli.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from glmcli.console.redaction import Redactor
     from glmcli.providers.row import Provider
-    from glmcli.secrets import Redactor
 
 _SUCCESS = range(200, 300)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import IO, TYPE_CHECKING
 
 from glmcli.errors import ProtocolError
-from glmcli.http.multipart import Multipart
+from glmcli.http.bodies import Multipart
 from glmcli.providers import batches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from glmcli.batch.jobs.job import Part
+    from glmcli.batch.jobs.job_file import Part
     from glmcli.engine.api_calls import Calls
     from glmcli.providers.batch_form import BatchForm
     from glmcli.providers.batches import BatchState

@@ -7,14 +7,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from glmcli.batch.jobs import job as jobs
-from glmcli.batch.writing import now
+from glmcli.batch.jobs import job_file as jobs
+from glmcli.batch.ledger.writer import now
 from glmcli.errors import GlmError, ProtocolError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from glmcli.batch.jobs.job import Job, Part
+    from glmcli.batch.jobs.job_file import Job, Part
     from glmcli.batch.jobs.service import Service
     from glmcli.providers.batch_form import BatchForm
     from glmcli.providers.batches import BatchState

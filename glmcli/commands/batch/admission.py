@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from glmcli.catalogue import find
 from glmcli.commands.batch.reach import check
 from glmcli.errors import InternalError, UsageError
-from glmcli.urls import media_url
+from glmcli.http.urls import media_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from glmcli.app import App
+    from glmcli.commands.app import App
     from glmcli.commands.batch.preparing import Job
     from glmcli.providers.batch_form import BatchForm
 

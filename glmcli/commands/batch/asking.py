@@ -9,35 +9,35 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from glmcli import settings, signals
-from glmcli.batch.budget import Budget
-from glmcli.batch.gates.gate import Gate
-from glmcli.batch.halt import heed
-from glmcli.batch.intake import Intake
-from glmcli.batch.outputs import Printed, spent
-from glmcli.batch.resume import Resume
-from glmcli.batch.runner import Runner
-from glmcli.batch.ticker import Ticker
-from glmcli.batch.writing import Writing
+from glmcli.batch.ledger.output import Printed, spent
+from glmcli.batch.ledger.writer import Writing
+from glmcli.batch.rate.limiter import Gate
+from glmcli.batch.rows.pending import Intake, Resume
+from glmcli.batch.run.budget import Budget
+from glmcli.batch.run.progress import Ticker
+from glmcli.batch.run.scheduler import Runner
+from glmcli.batch.run.shutdown import heed
+from glmcli.config import resolve
+from glmcli.config.plan import Candidate, Plan
+from glmcli.console import signals
 from glmcli.errors import BudgetError, GlmError
 from glmcli.http import event_loop
-from glmcli.plan import Candidate, Plan
-from glmcli.pricing import listed
+from glmcli.providers.pricing import listed
 from glmcli.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from glmcli.app import App
-    from glmcli.batch.engines.engine import Engine
-    from glmcli.batch.index import Index
-    from glmcli.batch.ledger import Ledger
-    from glmcli.batch.sides import Rows, Run
-    from glmcli.batch.standing import Standing
-    from glmcli.batch.writing import Lines
+    from glmcli.batch.cluster.engine import Engine
+    from glmcli.batch.ledger.file import Ledger
+    from glmcli.batch.ledger.index import Index
+    from glmcli.batch.ledger.writer import Lines
+    from glmcli.batch.run.interfaces import Rows, Run
+    from glmcli.batch.run.progress import Standing
+    from glmcli.commands.app import App
     from glmcli.commands.batch.preparing import Job
+    from glmcli.console.terminal import Terminal
     from glmcli.providers.row import Provider
-    from glmcli.terminal import Terminal
 
 _SPARE = 32  # descriptors beside one for each request in flight
 _HERE = (None, "local")  # engines whose connections this process holds
@@ -130,13 +130,13 @@ def _runner(
 ) -> Run:
     own, options, (rows, writing, budget) = job.own, job.options, sides
     jobs = _allowed(own.jobs, app.terminal) if own.engine in _HERE else own.jobs
-    limits = settings.limits(options)
+    limits = resolve.limits(options)
     plan = Plan(job.candidates, app.started, limits, exact=options.exact, allow_empty=options.allow_empty)
     gates = tuple(_gate(job, each.provider, jobs, is_told_at_once=engine is None) for each in job.candidates)
     window = max(_AHEAD * jobs, 256) if writing.ordered else None
     say = app.terminal.note
     if engine:
-        from glmcli.batch.engines.driver import Driver
+        from glmcli.batch.cluster.driver import Driver
 
         _, tpm = per_minute(job)
         return Driver(engine, rows, gates, plan, writing, budget, tpm=tpm, window=window, watch=watch, say=say)

@@ -13,7 +13,7 @@ from glmcli.errors import PartialError
 if TYPE_CHECKING:
     import typer
 
-    from glmcli.app import App
+    from glmcli.commands.app import App
 
 
 def _cancel(ctx: typer.Context, given: dict[str, Any]) -> None:
@@ -21,8 +21,8 @@ def _cancel(ctx: typer.Context, given: dict[str, Any]) -> None:
 
     What was done by then is paid; glm batch fetch brings it when the batches are cancelled, which takes some minutes.
     """
-    from glmcli import signals
     from glmcli.commands.batch.looking import Looking
+    from glmcli.console import signals
 
     signals.heed()
     app: App = ctx.obj

@@ -5,17 +5,17 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from glmcli.batch import index as states
-from glmcli.batch.outputs import compact
+from glmcli.batch.ledger import index as states
+from glmcli.batch.ledger.output import compact
 from glmcli.errors import FailedRowsError, PartialError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from glmcli.app import App
-    from glmcli.batch.index import Index
-    from glmcli.batch.ledger import Ledger
+    from glmcli.batch.ledger.file import Ledger
+    from glmcli.batch.ledger.index import Index
     from glmcli.batch.options import BatchOptions
+    from glmcli.commands.app import App
 
 
 def settle(app: App, ledger: Ledger, index: Index, own: BatchOptions, *, is_whole: bool) -> None:
@@ -43,20 +43,20 @@ def export(app: App, own: BatchOptions, ledger: Ledger) -> None:
     Raises:
         OutputError: they cannot be written.
     """
-    from glmcli.batch import exports
+    from glmcli.batch.ledger import export
     from glmcli.output.destination import open_output
 
     if own.text:
-        exports.texts(ledger, own.text)
+        export.texts(ledger, own.text)
     if own.csv:
-        exports.table(ledger, open_output(own.csv, app.terminal))
+        export.table(ledger, open_output(own.csv, app.terminal))
 
 
 def sum_up(app: App, ledger: Ledger) -> None:
     """Say on stderr how all of it went, recounted from the file."""
     if app.terminal.quiet:
         return
-    from glmcli.batch.summary_text import text
+    from glmcli.batch.report.text import text
     from glmcli.commands.batch.report import recount
 
     with suppress(UsageError):  # the file is not what it was: it is no longer ours

@@ -5,23 +5,23 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from glmcli import signals
-from glmcli.batch.index import Index
-from glmcli.batch.jobs import job as jobs
-from glmcli.batch.jobs.asked import Asked
+from glmcli.batch.jobs import job_file as jobs
 from glmcli.batch.jobs.collection import Collection
 from glmcli.batch.jobs.results import Judge
-from glmcli.batch.ledger import Ledger
+from glmcli.batch.jobs.rows_file import Asked
+from glmcli.batch.ledger.file import Ledger
+from glmcli.batch.ledger.index import Index
+from glmcli.batch.ledger.output import load
+from glmcli.batch.ledger.writer import Writing
 from glmcli.batch.options import BatchOptions
-from glmcli.batch.outputs import load
-from glmcli.batch.writing import Writing
 from glmcli.commands.batch import ending, reach
 from glmcli.commands.batch.looking import job_of
+from glmcli.console import signals
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from glmcli.app import App
+    from glmcli.commands.app import App
 
 
 def fetch(app: App, given: Mapping[str, Any]) -> None:

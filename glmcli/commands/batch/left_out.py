@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from glmcli.batch.intake import Invalid
-    from glmcli.terminal import Terminal
+    from glmcli.batch.rows.pending import Invalid
+    from glmcli.console.terminal import Terminal
 
 _FEW = 3  # that are named
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from glmcli.batch.item import Item
-from glmcli.batch.jobs.lines import line_of
+from glmcli.batch.jobs.request_lines import line_of
+from glmcli.batch.rows.row import Item
 from glmcli.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from glmcli.app import App
-    from glmcli.batch.intake import Invalid
+    from glmcli.batch.rows.pending import Invalid
+    from glmcli.commands.app import App
     from glmcli.commands.batch.preparing import Job
     from glmcli.providers.batch_form import BatchForm
 

@@ -14,16 +14,16 @@ from glmcli.errors import UsageError
 if TYPE_CHECKING:
     import typer
 
-    from glmcli.app import App
+    from glmcli.commands.app import App
 
 _FLAGS = (*PROVIDER, Flag("json", ("--json",), "switch", "List", "Print one JSON object a line."), *flags())
 
 
 def _list(ctx: typer.Context, given: dict[str, Any]) -> None:
     """List the batches of the account at a provider, as it orders them: the id, the state, counts, and the age."""
-    from glmcli import signals
-    from glmcli.batch.jobs.standings import line, plain
+    from glmcli.batch.jobs.states import line, plain
     from glmcli.commands.batch import reach
+    from glmcli.console import signals
     from glmcli.output.json_reply import line as json_line
 
     signals.heed()

@@ -6,8 +6,8 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from glmcli.batch.jobs import job as jobs
-from glmcli.batch.jobs.standings import line, of_job, of_part, plain
+from glmcli.batch.jobs import job_file as jobs
+from glmcli.batch.jobs.states import line, of_job, of_part, plain
 from glmcli.commands.batch import reach
 from glmcli.errors import ProtocolError, UsageError
 from glmcli.output.json_reply import line as json_line
@@ -15,8 +15,8 @@ from glmcli.output.json_reply import line as json_line
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from glmcli.app import App
     from glmcli.batch.jobs.service import Service
+    from glmcli.commands.app import App
     from glmcli.errors import GlmError
     from glmcli.providers.batches import BatchState
 

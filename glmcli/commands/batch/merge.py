@@ -12,8 +12,8 @@ from glmcli.commands.tree import single
 from glmcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from glmcli.app import App
-    from glmcli.batch.merging import Merger, Missing
+    from glmcli.batch.ledger.merge import Merger, Missing
+    from glmcli.commands.app import App
 
 _MERGE = "Merge"
 _QUIET = next(flag for flag in FLAGS if flag.field == "quiet")
@@ -45,10 +45,10 @@ def _merge(ctx: typer.Context, given: dict[str, Any]) -> None:
     requests are exit 2. Exit 0: every row has a complete answer; 11: rows are missing (--input), or may still get one;
     15: the rest would only fail again. The merged file is an output too: batch run -O goes on from it.
     """
-    from glmcli import signals
-    from glmcli.batch.amounts import plural
-    from glmcli.batch.merging import Merger
+    from glmcli.batch.ledger.merge import Merger
     from glmcli.commands.batch.ending import judge
+    from glmcli.console import signals
+    from glmcli.output.amounts import plural
     from glmcli.output.destination import read_place, refuse_shared_file
 
     signals.heed()
@@ -81,9 +81,9 @@ def _again(given: dict[str, Any]) -> str:
 
 
 def _missing(app: App, given: dict[str, Any], merger: Merger) -> Missing:
-    from glmcli.batch.amounts import plural
-    from glmcli.batch.readers import open_rows
+    from glmcli.batch.rows.source import open_rows
     from glmcli.commands.caller import stdin
+    from glmcli.output.amounts import plural
 
     source = open_rows(given["input"], given.get("format"), stdin(app), complete=True)
     place, missing = source.name, merger.missing(source)
@@ -97,7 +97,7 @@ def _missing(app: App, given: dict[str, Any], merger: Merger) -> Missing:
 
 
 def _write(app: App, path: str | None, merger: Merger) -> None:
-    from glmcli.batch.lock import held
+    from glmcli.batch.ledger.lock import held
     from glmcli.output.destination import ReplacedFile, open_output, unless_broken
 
     with held(path):
@@ -112,7 +112,7 @@ def _write(app: App, path: str | None, merger: Merger) -> None:
 
 def _keep_answers(path: str, merger: Merger) -> None:
     """Write over no answer that was paid and is nowhere else: a run may have gone on from an earlier merge."""
-    from glmcli.batch.amounts import plural
+    from glmcli.output.amounts import plural
 
     lacking = merger.lacks(path)
     if lacking:

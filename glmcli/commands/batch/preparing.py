@@ -7,21 +7,21 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from glmcli import settings
-from glmcli.batch import shard as shards
-from glmcli.batch.amounts import plural
-from glmcli.batch.ledger import Ledger
+from glmcli.batch.ledger.file import Ledger
+from glmcli.batch.ledger.output import beside_of, load
 from glmcli.batch.options import BatchOptions
-from glmcli.batch.outputs import beside_of, load
-from glmcli.batch.questions import Questions
-from glmcli.batch.readers import Source, open_rows
-from glmcli.chat import Message
+from glmcli.batch.rows.requests import Questions
+from glmcli.batch.rows.source import Source, open_rows
+from glmcli.batch.run import shard as shards
+from glmcli.chat.messages import Message
 from glmcli.commands import caller
 from glmcli.commands.options import merge
-from glmcli.config import load as load_config
+from glmcli.config import resolve
+from glmcli.config.config_file import load as load_config
+from glmcli.config.keys import KeyRing
+from glmcli.config.options import Options
 from glmcli.errors import OutputError, UsageError
-from glmcli.keys import KeyRing
-from glmcli.options import Options
+from glmcli.output.amounts import plural
 from glmcli.output.destination import read_place, refuse_shared_file
 from glmcli.record import Record
 
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import ExitStack
 
-    from glmcli.app import App
-    from glmcli.batch.index import Index
-    from glmcli.batch.shard import Shard
-    from glmcli.plan import Candidate
+    from glmcli.batch.ledger.index import Index
+    from glmcli.batch.run.shard import Shard
+    from glmcli.commands.app import App
+    from glmcli.config.plan import Candidate
+    from glmcli.config.request_file import RowForm
     from glmcli.providers.row import Provider
-    from glmcli.request_file import RowForm
 
 _OWN = frozenset(BatchOptions.__match_args__)
 _LEDGER = "rows.jsonl"  # in the folder of --text, where no --output is given
@@ -108,7 +108,7 @@ class _Preparing:
         candidates = self._candidates()
         questions.base(candidates[0].request)
         if self._options.resize:
-            from glmcli.resize import resized
+            from glmcli.config.resizing import resized
 
             provider, terminal = candidates[0].provider, self._app.terminal
             questions.fit(lambda request: resized(request, provider, terminal))
@@ -120,7 +120,7 @@ class _Preparing:
             if options.var:
                 raise UsageError("--var fills a request file, and there is none", fix="add --request FILE")
             return
-        from glmcli.request_file import RowForm
+        from glmcli.config.request_file import RowForm
 
         self._form = RowForm(options.request, options.var, self._stdin)
         self._options = merge(self._form.fields, self._flags)
@@ -150,9 +150,9 @@ class _Preparing:
         config = load_config(app.environment)
         for row in config.providers.values():
             app.terminal.redactor.add_variables(row.key_variables, app.environment)
-        layers = settings.Layers(Options(**self._flags), form.fields if form else {}, app.environment, config)
+        layers = resolve.Layers(Options(**self._flags), form.fields if form else {}, app.environment, config)
         keys = KeyRing(app.environment, self._stdin, app.terminal.note)
-        resolver = settings.Resolver(self._options, layers, app.terminal, keys, self._embedded, dry=self._dry)
+        resolver = resolve.Resolver(self._options, layers, app.terminal, keys, self._embedded, dry=self._dry)
         return resolver.candidates(_ANY, stream=not self._options.no_stream)
 
     def _embedded(self, provider: Provider) -> str:

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from glmcli import settings
-from glmcli.batch.jobs import job as jobs
+from glmcli.batch.jobs import job_file as jobs
 from glmcli.batch.jobs.service import Service
 from glmcli.commands import caller
 from glmcli.commands.options import FLAGS, Flag
-from glmcli.config import load as load_config
+from glmcli.config import resolve
+from glmcli.config.config_file import load as load_config
+from glmcli.config.keys import KeyRing
+from glmcli.config.options import Options
+from glmcli.config.plan import Plan
 from glmcli.engine.api_calls import Calls
 from glmcli.errors import UsageError
-from glmcli.keys import KeyRing
-from glmcli.options import Options
-from glmcli.plan import Plan
 from glmcli.providers import batches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from glmcli.app import App
-    from glmcli.batch.jobs.job import Job
+    from glmcli.batch.jobs.job_file import Job
+    from glmcli.commands.app import App
     from glmcli.http.call import HttpCall
     from glmcli.providers.row import Provider
 
@@ -58,8 +58,8 @@ def service(app: App, options: Options) -> Service:
     for row in config.providers.values():
         app.terminal.redactor.add_variables(row.key_variables, app.environment)
     keys = KeyRing(app.environment, stdin, app.terminal.note)
-    layers = settings.Layers(options, {}, app.environment, config)
-    resolver = settings.Resolver(options, layers, app.terminal, keys, refuse_embedded)
+    layers = resolve.Layers(options, {}, app.environment, config)
+    resolver = resolve.Resolver(options, layers, app.terminal, keys, refuse_embedded)
     return service_at(app, resolver.alone(_first, "batches"), options)
 
 
@@ -89,14 +89,14 @@ def refuse_embedded(*_: object) -> str:
     )
 
 
-def service_at(app: App, reached: settings.Reached, options: Options) -> Service:
+def service_at(app: App, reached: resolve.Reached, options: Options) -> Service:
     """The provider that was found."""
     tls = None
     if reached.call.url.startswith("https:"):
         from glmcli.http.tls import Tls
 
         tls = Tls(app.environment)
-    plan = Plan(candidates=(), limits=settings.limits(options), started=app.started)
+    plan = Plan(candidates=(), limits=resolve.limits(options), started=app.started)
     return Service(Calls(reached, plan, app.terminal, tls, lambda: caller.check(app.terminal.stdout)))
 
 

@@ -15,10 +15,10 @@ from glmcli.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from glmcli.app import App
-    from glmcli.batch.summary import Summary
-    from glmcli.events import Usage
-    from glmcli.outcome import Cost
+    from glmcli.batch.report.summary import Summary
+    from glmcli.chat.events import Usage
+    from glmcli.chat.outcome import Cost
+    from glmcli.commands.app import App
     from glmcli.output.destination import Destination
 
 _REPORT = "Report"
@@ -38,7 +38,7 @@ def _report(ctx: typer.Context, given: dict[str, Any]) -> None:
 
     Ends with 0 whatever became of the rows, and with 2 if FILE is no output of a batch.
     """
-    from glmcli import signals
+    from glmcli.console import signals
     from glmcli.output.destination import read_place, refuse_shared_file, unless_broken
 
     signals.heed()
@@ -63,10 +63,10 @@ def _page(app: App, path: str) -> Destination:
 
 def recount(app: App, path: str, page: Destination | None) -> Summary:
     """The summary; the page too, put into its place when it is whole."""
-    from glmcli.batch.facts import Judge
-    from glmcli.batch.reading import Reading
-    from glmcli.batch.recount import summarise
-    from glmcli.batch.tally import Tally
+    from glmcli.batch.ledger.lines import Reading
+    from glmcli.batch.report.facts import Judge
+    from glmcli.batch.report.recount import summarise
+    from glmcli.batch.report.tally import Tally
 
     redact = app.terminal.redactor.text
     name = "stdin" if path == "-" else path
@@ -75,8 +75,8 @@ def recount(app: App, path: str, page: Destination | None) -> Summary:
         with Tally(reading.facts()) as tally:
             summary = summarise(tally, redact, torn=reading.torn)
             if page:
-                from glmcli.batch.report_page import page_of
-                from glmcli.batch.timeline import timeline
+                from glmcli.batch.report.page import page_of
+                from glmcli.batch.report.timeline import timeline
 
                 page.write(page_of(name, summary, timeline(tally)))
                 page.commit()
@@ -96,8 +96,8 @@ def _open(app: App, path: str) -> IO[bytes]:
 
 def _savings(app: App) -> Callable[[str, str, Usage], Cost | None]:
     """What a provider's cache took off, by the prices of the catalogue."""
-    from glmcli import pricing
-    from glmcli.config import load
+    from glmcli.config.config_file import load
+    from glmcli.providers import pricing
 
     rows = load(app.environment).providers
 
@@ -108,8 +108,8 @@ def _savings(app: App) -> Callable[[str, str, Usage], Cost | None]:
 
 
 def _print(app: App, summary: Summary, *, as_json: bool) -> None:
-    from glmcli.batch.summary import plain
-    from glmcli.batch.summary_text import text
+    from glmcli.batch.report.summary import plain
+    from glmcli.batch.report.text import text
     from glmcli.output.json_reply import line
 
     app.terminal.stdout.write(line(plain(summary)) if as_json else text(summary))

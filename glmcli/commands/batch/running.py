@@ -5,27 +5,27 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from glmcli import signals
-from glmcli.batch.amounts import plural
-from glmcli.batch.feed import Feed
-from glmcli.batch.index import Index
-from glmcli.batch.jobs.job import refuse_under_way
-from glmcli.batch.outputs import Printed
-from glmcli.batch.standing import Standing
+from glmcli.batch.jobs.job_file import refuse_under_way
+from glmcli.batch.ledger.index import Index
+from glmcli.batch.ledger.output import Printed
+from glmcli.batch.rows.queue import Feed
+from glmcli.batch.run.progress import Standing
 from glmcli.commands.batch import ending
 from glmcli.commands.batch.asking import Asked, ask, budget_of, intake_of, writing_of
 from glmcli.commands.batch.left_out import LeftOut
 from glmcli.commands.batch.preparing import Job, open_ledger, prepare
+from glmcli.console import signals
 from glmcli.errors import Interrupted, UsageError
+from glmcli.output.amounts import plural
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from glmcli.app import App
-    from glmcli.batch.engines.engine import Engine
-    from glmcli.batch.intake import Intake
-    from glmcli.batch.ledger import Ledger
-    from glmcli.batch.writing import Writing
+    from glmcli.batch.cluster.engine import Engine
+    from glmcli.batch.ledger.file import Ledger
+    from glmcli.batch.ledger.writer import Writing
+    from glmcli.batch.rows.pending import Intake
+    from glmcli.commands.app import App
 
 
 def run(app: App, given: Mapping[str, Any]) -> None:
@@ -53,7 +53,7 @@ def _engine(job: Job, stack: ExitStack) -> Engine | None:
     """The engine, if there is to be one, with its workers."""
     if not job.own.engine:
         return None
-    from glmcli.batch.engines import open_engine
+    from glmcli.batch.cluster import open_engine
 
     engine = open_engine(job.own.engine, job.own.address)
     stack.callback(engine.stop)
@@ -63,9 +63,9 @@ def _engine(job: Job, stack: ExitStack) -> Engine | None:
 
 def show(app: App, job: Job) -> None:
     """Print what the first row that can be asked would send."""
-    from glmcli.batch.item import Item
+    from glmcli.batch.rows.row import Item
     from glmcli.output.requests import as_json
-    from glmcli.providers import dialect_of
+    from glmcli.providers.table import dialect_of
 
     first = job.candidates[0]
     intake, left_out = intake_of(app, job, Index()), LeftOut(app.terminal)

@@ -6,14 +6,13 @@ import json
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from glmcli.batch.estimate import Estimate, Pace, estimate
-from glmcli.batch.estimate_text import text
-from glmcli.batch.index import Index
-from glmcli.batch.item import Item
-from glmcli.batch.jobs.job import refuse_under_way
-from glmcli.batch.spread import Spread
-from glmcli.batch.standing import Standing
-from glmcli.batch.summary import plain
+from glmcli.batch.jobs.job_file import refuse_under_way
+from glmcli.batch.ledger.index import Index
+from glmcli.batch.report.estimate import Estimate, Pace, estimate, text
+from glmcli.batch.report.sampling import Spread
+from glmcli.batch.report.summary import plain
+from glmcli.batch.rows.row import Item
+from glmcli.batch.run.progress import Standing
 from glmcli.commands.batch import ending
 from glmcli.commands.batch.asking import ask, budget_of, intake_of, per_minute, writing_of
 from glmcli.commands.batch.left_out import LeftOut
@@ -25,9 +24,9 @@ from glmcli.output.json_reply import error_object, line
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from glmcli.app import App
-    from glmcli.batch.intake import Intake
-    from glmcli.batch.ledger import Ledger
+    from glmcli.batch.ledger.file import Ledger
+    from glmcli.batch.rows.pending import Intake
+    from glmcli.commands.app import App
 
 _COUNT = 5
 

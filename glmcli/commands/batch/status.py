@@ -13,7 +13,7 @@ from glmcli.commands.tree import single
 from glmcli.errors import GlmError, PartialError, UsageError
 
 if TYPE_CHECKING:
-    from glmcli.app import App
+    from glmcli.commands.app import App
     from glmcli.commands.batch.looking import Looking
 
 _STATUS = "Status"
@@ -40,8 +40,8 @@ def _status(ctx: typer.Context, given: dict[str, Any]) -> None:
     Exit 0: all are completed, and no request failed; 11: some are under way, or ended otherwise. A batch may stand
     still for half an hour (measured by Qwen Code, 2026); --wait looks every 10 seconds at first, then every 60.
     """
-    from glmcli import signals
     from glmcli.commands.batch.looking import Looking
+    from glmcli.console import signals
 
     signals.heed()
     app: App = ctx.obj

@@ -7,31 +7,31 @@ from collections import Counter
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from glmcli import signals
-from glmcli.batch import index as states
-from glmcli.batch.index import Index
-from glmcli.batch.intake import Invalid
-from glmcli.batch.item import Item
-from glmcli.batch.jobs import job as jobs
-from glmcli.batch.jobs.asked import Asked
-from glmcli.batch.jobs.lines import Packing
-from glmcli.batch.jobs.standings import line, rows
+from glmcli.batch.jobs import job_file as jobs
+from glmcli.batch.jobs.request_lines import Packing
+from glmcli.batch.jobs.rows_file import Asked
+from glmcli.batch.jobs.states import line, rows
 from glmcli.batch.jobs.submission import Submission
+from glmcli.batch.ledger import index as states
+from glmcli.batch.ledger.index import Index
+from glmcli.batch.rows.pending import Invalid
+from glmcli.batch.rows.row import Item
 from glmcli.commands.batch import lines_only
 from glmcli.commands.batch.admission import admission, agreed
 from glmcli.commands.batch.asking import intake_of, writing_of
 from glmcli.commands.batch.preparing import open_ledger, prepare, refuse_shared
 from glmcli.commands.batch.reach import same_place, service_at
+from glmcli.config.resolve import Reached
+from glmcli.console import signals
 from glmcli.errors import FailedRowsError, GlmError, UsageError
 from glmcli.providers.batches import BatchState
-from glmcli.settings import Reached
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from glmcli.app import App
-    from glmcli.batch.ledger import Ledger
-    from glmcli.batch.writing import Writing
+    from glmcli.batch.ledger.file import Ledger
+    from glmcli.batch.ledger.writer import Writing
+    from glmcli.commands.app import App
     from glmcli.commands.batch.preparing import Job as Prepared
     from glmcli.providers.batch_form import BatchForm
 

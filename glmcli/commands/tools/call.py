@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from glmcli import signals
 from glmcli.commands.options import TOOL_FILES, Flag, declare
 from glmcli.commands.tree import single
+from glmcli.config.options import Options
+from glmcli.console import signals
 from glmcli.errors import ToolError, UsageError
-from glmcli.options import Options
 
 if TYPE_CHECKING:
-    from glmcli.app import App
-    from glmcli.stdin import Stdin
+    from glmcli.commands.app import App
+    from glmcli.console.stdin import Stdin
 
 _FLAGS = (
     TOOL_FILES,
@@ -35,10 +35,10 @@ def _call(ctx: typer.Context, given: dict[str, Any]) -> None:
 
     Arguments that the tool's schema refuses are 2; a tool that fails is 10, and its result is printed all the same.
     """
-    from glmcli.chat import ToolCall
+    from glmcli.chat.messages import ToolCall
     from glmcli.commands import caller
     from glmcli.commands.tools.offer import Offer
-    from glmcli.config import load
+    from glmcli.config.config_file import load
     from glmcli.tools import running
     from glmcli.tools.approval import Approvals
 
@@ -65,7 +65,7 @@ def _call(ctx: typer.Context, given: dict[str, Any]) -> None:
 
 
 def _arguments(given: str, stdin: Stdin) -> str:
-    from glmcli.stdin import decode
+    from glmcli.console.stdin import decode
 
     return decode(stdin.read("--args"), "stdin") if given == "-" else given
 

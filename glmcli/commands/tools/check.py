@@ -14,7 +14,7 @@ from glmcli.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from glmcli.app import App
+    from glmcli.commands.app import App
     from glmcli.providers.row import Provider
     from glmcli.tools.source import ToolSource
 
@@ -34,16 +34,16 @@ def _check(ctx: typer.Context, given: dict[str, Any]) -> None:
     Prints one line a fault, "file:line:col: …", and ends with 2 if there is any. Starts and sends nothing. What only
     some providers refuse is a remark on stderr; with -P it is a fault.
     """
-    from glmcli import choice
     from glmcli.commands import caller
     from glmcli.commands.tools.offer import read
-    from glmcli.config import load
+    from glmcli.config import provider_choice
+    from glmcli.config.config_file import load
     from glmcli.tools.faults import faults
 
     app: App = ctx.obj
     config = load(app.environment)
     name = given.get("provider")
-    row = choice.known(name, "--provider", config.providers) if name is not None else None
+    row = provider_choice.known(name, "--provider", config.providers) if name is not None else None
     stdin = caller.stdin(app)
     found: list[str] = []
     shown: list[str] = []

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from glmcli import signals
 from glmcli.commands.options import Flag, declare
 from glmcli.commands.tree import single
-from glmcli.options import Options
+from glmcli.config.options import Options
+from glmcli.console import signals
 
 if TYPE_CHECKING:
-    from glmcli.app import App
+    from glmcli.commands.app import App
     from glmcli.tools.tool import Tool
 
 _LIST = "List"
@@ -34,7 +34,7 @@ def _list(ctx: typer.Context, given: dict[str, Any]) -> None:
     """Print one line a tool: its name, a tab, how it is approved, a tab, and what it does. Starts nothing by itself."""
     from glmcli.commands import caller
     from glmcli.commands.tools.offer import Offer
-    from glmcli.config import load
+    from glmcli.config.config_file import load
 
     signals.heed()
     app: App = ctx.obj

@@ -11,10 +11,10 @@ from glmcli.tools.toolbox import Toolbox
 if TYPE_CHECKING:
     from contextlib import ExitStack
 
-    from glmcli.app import App
-    from glmcli.config import Config
-    from glmcli.options import Options
-    from glmcli.stdin import Stdin
+    from glmcli.commands.app import App
+    from glmcli.config.config_file import Config
+    from glmcli.config.options import Options
+    from glmcli.console.stdin import Stdin
     from glmcli.tools.source import ToolSource
     from glmcli.tools.tool_file import ToolFile
 

@@ -9,7 +9,7 @@ import re
 import time
 from typing import TYPE_CHECKING, Any
 
-from glmcli.chat import Function
+from glmcli.chat.messages import Function
 from glmcli.documents.shown import path_text, quoted
 from glmcli.errors import UsageError
 from glmcli.record import EMPTY
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Sequence
     from contextlib import ExitStack
 
-    from glmcli.secrets import Redactor
-    from glmcli.terminal import Terminal
+    from glmcli.console.redaction import Redactor
+    from glmcli.console.terminal import Terminal
     from glmcli.tools.mcp.link import Link, Offered
     from glmcli.tools.mcp.links import Links
     from glmcli.tools.tool_file import Server

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 import httpx2
 from mcp.client.streamable_http import streamable_http_client
 
+from glmcli.console.redaction import illegal_character
 from glmcli.errors import ToolError
 from glmcli.http import proxies
 from glmcli.http.tls import Tls
-from glmcli.secrets import illegal_character
-from glmcli.urls import place
+from glmcli.http.urls import place
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from glmcli.terminal import Terminal
+    from glmcli.console.terminal import Terminal
     from glmcli.tools.mcp.wire import Streams
     from glmcli.tools.tool_file import Server
 

@@ -21,7 +21,7 @@ from glmcli.tools.mcp.patience import Patience, Reading, Writing
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from glmcli.secrets import Redactor
+    from glmcli.console.redaction import Redactor
     from glmcli.tools.mcp.wire import Wire
     from glmcli.tools.tool_file import Server
 

@@ -21,7 +21,7 @@ from glmcli.tools.mcp.link import Link
 from glmcli.tools.mcp.process import ServerProcess
 
 if TYPE_CHECKING:
-    from glmcli.terminal import Terminal
+    from glmcli.console.terminal import Terminal
     from glmcli.tools.mcp.wire import Wire
     from glmcli.tools.tool_file import Server
 

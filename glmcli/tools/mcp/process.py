@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
-    from glmcli.secrets import Redactor
+    from glmcli.console.redaction import Redactor
     from glmcli.tools.mcp.wire import Streams
     from glmcli.tools.tool_file import Server
 

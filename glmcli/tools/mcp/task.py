@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from mcp.types import CallToolResult, ContentBlock, EmbeddedResource
 
-    from glmcli.secrets import Redactor
+    from glmcli.console.redaction import Redactor
     from glmcli.tools.mcp.link import Link
 
 _OUTPUT = 256 * 1024  # bytes of a result that the model may see

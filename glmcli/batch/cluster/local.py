@@ -1,0 +1,64 @@
+"""The engine that has this machine only: threads, each with an event loop of its own.
+
+What it carries is pickled on the way there and back, as if it travelled: what works here works on a cluster.
+"""
+
+from __future__ import annotations
+
+import pickle
+import threading
+from collections import deque
+from itertools import count
+from typing import TYPE_CHECKING
+
+from glmcli.batch.cluster import worker
+from glmcli.batch.cluster.engine import Lost
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from glmcli.batch.cluster.engine import Handle
+    from glmcli.batch.cluster.messages import Chunk, Result, Share
+
+
+class LocalEngine:
+    """One worker, which carries out each chunk in a thread."""
+
+    hears = True
+
+    def __init__(self) -> None:
+        """Start nothing yet."""
+        self._numbers = count()
+        self._done: deque[tuple[Handle, Result | Lost]] = deque()
+
+    def start(self) -> None:
+        """Nothing is needed."""
+
+    def workers(self) -> int:
+        """This machine."""
+        return 1
+
+    def submit(self, chunk: Chunk, share: Share) -> Handle:
+        """Begin a thread."""
+        handle = f"chunk-{next(self._numbers)}"
+        threading.Thread(target=self._run, args=(handle, pickle.dumps((chunk, share))), daemon=True).start()
+        return handle
+
+    def _run(self, handle: Handle, task: bytes) -> None:
+        try:
+            result: Result | Lost = pickle.loads(pickle.dumps(worker.work(*pickle.loads(task))))  # noqa: S301 - our own
+        except Exception as error:  # noqa: BLE001 - a thread has no caller: it is told to the driver
+            result = Lost(f"{type(error).__name__}: {error}")
+        self._done.append((handle, result))
+
+    def done(self) -> Iterator[tuple[Handle, Result | Lost]]:
+        """What has ended since the last call."""
+        while self._done:
+            yield self._done.popleft()
+
+    def hush(self, run: str, seconds: float) -> None:
+        """Tell our own process."""
+        worker.hush(run, seconds)
+
+    def stop(self) -> None:
+        """The threads end with the program."""

@@ -1,0 +1,160 @@
+"""A summary as a person wants to read it after a run: few lines, each with its name. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from glmcli.output.amounts import count, duration, money, plain, plural
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from glmcli.batch.report.summary import Kind, Latency, Named, Span, Spent, Summary, Tokens
+
+_WIDTH = 11
+_SLOWEST, _FAILED = 3, 10  # rows; the page and --json name more
+_SHOWN = 100  # characters of a message
+
+
+def text(summary: Summary) -> str:
+    """All of it; a line without a name belongs to the one above."""
+    return "".join(f"{name:{_WIDTH}}{line}".rstrip() + "\n" for name, line in _lines(summary))
+
+
+def _lines(summary: Summary) -> Iterator[tuple[str, str]]:
+    yield "rows", rows_line(summary)
+    if open_line := _open(summary):
+        yield "not ok", open_line
+    if summary.rows:
+        yield "calls", calls_line(summary)
+        yield "tokens", tokens_line(summary.tokens)
+        yield from _under("cost", cost_lines(summary))
+    if summary.time:
+        yield "time", span_line(summary.time)
+    if summary.latency:
+        yield "a row took", latency_line(summary.latency)
+        yield from _under("slowest", _aligned(map(_slow, summary.slowest[:_SLOWEST])))
+    yield from _under("errors", kind_lines(summary))
+    yield from _under("failed", _aligned(map(_failed, summary.failed[:_FAILED])))
+    unnamed = summary.rows - summary.statuses["ok"] - _FAILED
+    if unnamed > 0:
+        yield "", f"and {plural(unnamed, 'other')}"
+    if summary.superseded.lines:
+        yield "superseded", superseded_line(summary)
+    if summary.torn_line:
+        yield "torn", torn_line(summary.torn_line)
+
+
+def _under(name: str, lines: Iterator[str]) -> Iterator[tuple[str, str]]:
+    for line in lines:
+        yield name, line
+        name = ""
+
+
+def rows_line(summary: Summary) -> str:
+    """As in `5: 3 ok, 2 failed`."""
+    some = [f"{count(rows)} {status}" for status, rows in summary.statuses.items() if rows]
+    return f"{count(summary.rows)}: {', '.join(some)}" if some else "0"
+
+
+def _open(summary: Summary) -> str:
+    wrong = summary.rows - summary.statuses["ok"]
+    again = wrong - summary.final
+    parts = [f"{count(summary.final)} for good"] * bool(summary.final)
+    parts += [f"{count(again)} may still succeed: the same command asks them again"] * bool(again)
+    return f"{count(wrong)}: {', '.join(parts)}" if wrong else ""
+
+
+def calls_line(summary: Summary) -> str:
+    """How many requests were sent, and how many of them more than once a row."""
+    again = summary.calls - summary.asked
+    return f"{count(summary.calls)} for {plural(summary.asked, 'row')}" + f", {count(again)} of them again" * bool(
+        again
+    )
+
+
+def tokens_line(tokens: Tokens) -> str:
+    """The sums that are known, and how many rows they leave out."""
+    said = {name: "unknown" if number is None else count(number) for name, number in tokens.sums.items()}
+    line = (
+        f"{said['input_tokens']} in ({said['cached_tokens']} cached), "
+        f"{said['output_tokens']} out ({said['reasoning_tokens']} reasoning), {said['total_tokens']} in all"
+    )
+    return line + f"; of {plural(tokens.unknown, 'row')} not known" * bool(tokens.unknown)
+
+
+def cost_lines(summary: Summary) -> Iterator[str]:
+    """A line for each price list, and one for what is not known."""
+    yield from map(_spent, summary.spent)
+    if summary.unpriced:
+        yield f"not known of {plural(summary.unpriced, 'row')}"
+
+
+def _spent(spent: Spent) -> str:
+    cost = spent.cost
+    line = f"{money(cost.amount, cost.currency)} for {plural(spent.rows, 'row')} (prices of {cost.as_of})"
+    return line + (f", {money(spent.saved, cost.currency)} saved by the cache" if spent.saved else "")
+
+
+def span_line(span: Span) -> str:
+    """From when to when, and how fast."""
+    rate = f", {plain(span.rate)} rows/s" if span.rate else ""
+    return f"{span.first[:19]}Z to {span.last[:19]}Z, {duration(span.seconds)}{rate}"
+
+
+def latency_line(latency: Latency) -> str:
+    """As in `p50 1.2 s, p90 3.0 s`."""
+    return ", ".join(f"{name} {duration(seconds)}" for name, seconds in latency.percentiles.items())
+
+
+def kind_lines(summary: Summary) -> Iterator[str]:
+    """The errors by how often they came."""
+    yield from _aligned(map(_kind, summary.errors))
+    if summary.other_errors:
+        yield f"{count(summary.other_errors)} of other kinds"
+
+
+def _kind(kind: Kind) -> tuple[str, ...]:
+    return count(kind.rows), one_line(kind.type or "no error said"), one_line(kind.provider_code or "")
+
+
+def _slow(row: Named) -> tuple[str, ...]:
+    return duration(row.seconds or 0), f"line {row.line}", one_line(row.id)
+
+
+def _failed(row: Named) -> tuple[str, ...]:
+    why = " ".join(filter(None, (row.error_type or row.status, row.provider_code)))
+    message = one_line(row.message or "")
+    return (
+        f"line {row.line}",
+        one_line(row.id),
+        one_line(why),
+        message if len(message) <= _SHOWN else message[:_SHOWN] + "…",
+    )
+
+
+def superseded_line(summary: Summary) -> str:
+    """What was paid for lines that do not count."""
+    gone = summary.superseded
+    paid = [money(cost.amount, cost.currency) for cost in gone.costs]
+    tokens = [plural(gone.total_tokens, "token")] if gone.total_tokens else []
+    more = f", which took {' and '.join([*tokens, *paid])} more" if tokens or paid else ""
+    return f"{plural(gone.lines, 'line')} that a later one of the same row took the place of{more}"
+
+
+def torn_line(number: int) -> str:
+    """Why there is a line more than is counted."""
+    return f"line {number}, the last, was cut while it was written: it is no row"
+
+
+def one_line(text: str) -> str:
+    """Foreign text that begins no line of its own."""
+    return " ".join(text.split())
+
+
+def _aligned(rows: Iterator[tuple[str, ...]]) -> Iterator[str]:
+    """Columns of equal width, but for the last."""
+    cells = list(rows)
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        yield "  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()

@@ -1,0 +1,133 @@
+"""CSV and TSV (RFC 4180): a header that names the columns, and a row for each record."""
+
+from __future__ import annotations
+
+import csv
+from typing import TYPE_CHECKING
+
+from glmcli.batch.rows.formats.lines import LIMIT, Long, lines, no_text
+from glmcli.batch.rows.placeholders import columns
+from glmcli.batch.rows.row import BadRow, Row
+from glmcli.batch.rows.validation import NAME, id_fault, prompt_fault, repeated
+from glmcli.documents.shown import quoted
+from glmcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from glmcli.batch.rows.formats.reader import Reading
+
+
+def comma(pieces: Iterable[bytes], reading: Reading) -> Iterator[Row | BadRow]:
+    """The rows of a CSV file; see `_rows`."""
+    return _rows(pieces, reading, ",")
+
+
+def tab(pieces: Iterable[bytes], reading: Reading) -> Iterator[Row | BadRow]:
+    """The rows of a TSV file; see `_rows`."""
+    return _rows(pieces, reading, "\t")
+
+
+def _rows(pieces: Iterable[bytes], reading: Reading, delimiter: str) -> Iterator[Row | BadRow]:
+    """Every column is copied, and is a variable if its name can be one.
+
+    Raises:
+        UsageError: there is no header, or none that can be used, or it lacks a column that the request file wants; or
+            a record is so long that a quote must be open.
+    """
+    records = _Records(pieces, reading, delimiter)
+    header = _header(records, reading)
+    for fields in records:
+        yield fields if isinstance(fields, BadRow) else _row(header, fields, records, reading)
+
+
+def _header(records: _Records, reading: Reading) -> list[str]:
+    header = next(records, None)
+    if header is None:
+        raise UsageError(message=f"{reading.name} is empty: it needs a header that names the columns")
+    if isinstance(header, BadRow):
+        raise UsageError(message=f"{header.why} (in the header)")
+    if (name := repeated(header)) is not None:
+        raise UsageError(message=f"{reading.name}:{records.line}: two columns are called {quoted(name)}")
+    if not reading.complete and not any(map(NAME.fullmatch, header)):
+        raise UsageError(
+            message=f"{reading.name}:{records.line}: no column has a name that {{{{NAME}}}} can use",
+            fix="the first line names the columns, in letters, digits and _, as in id,question",
+        )
+    own = ("prompt",) if "prompt" in header and not reading.prompted else ()
+    reading.wanted.refuse(f"{reading.name}:{records.line}", header, own, there=columns(header))
+    return header
+
+
+def _row(header: list[str], fields: list[str], records: _Records, reading: Reading) -> Row | BadRow:
+    if len(fields) != len(header):
+        return records.bad(f"{len(fields)} fields, but the header has {len(header)}")
+    columns = dict(zip(header, fields, strict=True))
+    prompt = None if reading.prompted else columns.get("prompt")
+    if "id" in columns and (why := id_fault("id", columns["id"])):
+        return records.bad(why)
+    if prompt is not None and (why := prompt_fault(prompt)):
+        return records.bad(why, id=columns.get("id"))
+    usable = {name: text for name, text in columns.items() if NAME.fullmatch(name)}
+    return Row(records.line, id=columns.get("id"), prompt=prompt, vars=usable, columns=columns)
+
+
+class _Records:
+    """The records that are not blank, each with the lines it came from."""
+
+    def __init__(self, pieces: Iterable[bytes], reading: Reading, delimiter: str) -> None:
+        self.line = 0
+        self._reading = reading
+        self._seen: list[bytes] = []
+        csv.field_size_limit(LIMIT)  # one for the whole program; a record is never longer
+        self._reader = csv.reader(self._lines(pieces), delimiter=delimiter, strict=True)
+
+    def __iter__(self) -> Iterator[list[str] | BadRow]:
+        return self
+
+    def __next__(self) -> list[str] | BadRow:
+        while True:
+            self._seen.clear()
+            try:
+                fields = next(self._reader)
+            except csv.Error as error:
+                return self.bad(_complaint(error))
+            if why := no_text(self._data()):
+                return self.bad(why)
+            if not self._data().isspace() and self._data():
+                return fields
+
+    def bad(self, why: str, *, id: str | None = None) -> BadRow:  # noqa: A002 - as the field is called
+        """The record that was read last cannot be asked."""
+        last = self.line + len(self._seen) - 1
+        to = f" (it ends on line {last})" if last > self.line else ""
+        return self._reading.bad(self.line, self._data(), why + to, id=id)
+
+    def _data(self) -> bytes:
+        """Its bytes, with each line's end as a newline alone."""
+        return b"\n".join(self._seen)
+
+    def _lines(self, pieces: Iterable[bytes]) -> Iterator[str]:
+        """What csv reads: it asks for as many lines as a record has. Bytes that are no text go through it unharmed."""
+        size = 0
+        for line in lines(pieces):
+            size = size + 1 if self._seen else 0
+            self.line = self.line if self._seen else line.number
+            size += line.size if isinstance(line, Long) else len(line.data)
+            if isinstance(line, Long) or size > LIMIT:
+                raise UsageError(
+                    message=f"{self._reading.name}:{self.line}: a record longer than {LIMIT >> 20} MiB begins here",
+                    fix='look for a quote that is never closed; inside quotes a quote is written twice ("")',
+                )
+            self._seen.append(line.data)
+            yield line.data.decode("utf-8", "surrogateescape") + "\n"
+
+
+def _complaint(error: csv.Error) -> str:
+    """What csv says, in words of files. Source: Modules/_csv.c of Python 3.11 to 3.13, whose three errors these are."""
+    text = str(error)
+    if "unexpected end" in text:
+        return "a quote is never closed"
+    if "new-line" in text:
+        return "a carriage return outside quotes"
+    return 'text behind a closing quote; inside quotes a quote is written twice ("")'

@@ -1,0 +1,109 @@
+"""One JSON object a line, read strictly: what two readers could take for two things is refused."""
+
+from __future__ import annotations
+
+import json
+import re
+from math import isfinite
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from glmcli.batch.rows.formats.lines import texts
+from glmcli.batch.rows.row import BadRow
+from glmcli.batch.rows.validation import repeated, row_of
+from glmcli.documents.shown import quoted
+from glmcli.errors import UsageError
+from glmcli.providers.decoder import is_deeper
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from glmcli.batch.rows.formats.lines import Text
+    from glmcli.batch.rows.formats.reader import Reading
+    from glmcli.batch.rows.row import Row
+
+DEPTH = 64  # as in documents: no stack minds it, neither here nor where a row is written again
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def rows(pieces: Iterable[bytes], reading: Reading) -> Iterator[Row | BadRow]:
+    """A row for each line.
+
+    Raises:
+        UsageError: the first line is a lone bracket: this is one JSON text over many lines.
+    """
+    is_first = True
+    for line in texts(pieces, reading):
+        if is_first and isinstance(line, tuple) and line.text.strip() in {"[", "{"}:
+            raise UsageError(
+                message=f"{reading.name} is one JSON text over many lines, not one object a line",
+                fix="jq -c '.[]' makes lines of a list, and jq -c . of objects",
+            )
+        is_first = False
+        yield line if isinstance(line, BadRow) else _row(line, reading)
+
+
+def _row(line: Text, reading: Reading) -> Row | BadRow:
+    try:
+        value = _DECODER.decode(line.text)
+        _refuse_deep(value, line.data)
+        if b"\\u" in line.data:
+            _refuse_halves(value)
+    except json.JSONDecodeError as error:
+        why = f"not valid JSON: {error.msg[:1].lower()}{error.msg[1:]}"
+        return reading.bad(line.number, line.data, why, column=error.pos + 1)
+    except RecursionError:
+        return reading.bad(line.number, line.data, f"nested deeper than {DEPTH}")
+    except ValueError as error:
+        return reading.bad(line.number, line.data, str(error))
+    return row_of(value, line.number, line.data, reading)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise ValueError(f"key {quoted(repeated(key for key, _ in pairs) or '')} is set twice")
+    return made
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"JSON has no number {constant}; quote it if it is text")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not isfinite(number):
+        raise ValueError("a number is too large; quote it if it is text")
+    return number
+
+
+def _whole(digits: str) -> int:
+    try:
+        return int(digits)
+    except ValueError as error:  # more digits than Python reads in a time that is linear
+        raise ValueError(f"a number of {len(digits)} characters; quote it if it is text") from error
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_refuse, parse_float=_finite, parse_int=_whole)
+
+
+def _refuse_deep(value: object, data: bytes) -> None:
+    if data.count(b"{") + data.count(b"[") > DEPTH and is_deeper(value, DEPTH):
+        raise ValueError(f"nested deeper than {DEPTH}")
+
+
+def _refuse_halves(value: object) -> None:
+    """An escape may name half of a character, which no text in UTF-8 can hold."""
+    waiting = [value]
+    while waiting:
+        here = waiting.pop()
+        if isinstance(here, str) and _SURROGATE.search(here):
+            raise ValueError(r"a \u escape of half a character, without its other half")
+        waiting += _below(here)
+        if isinstance(here, dict):
+            waiting += here
+
+
+def _below(value: object) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()

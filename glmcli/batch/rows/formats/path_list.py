@@ -1,0 +1,66 @@
+"""Files as rows: a list of paths, each ended by a NUL, as `find -print0` writes it."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from glmcli.batch.rows.formats.lines import LIMIT, Long, lines
+from glmcli.batch.rows.row import BadRow, Row
+from glmcli.batch.rows.validation import id_fault
+from glmcli.console.stdin import TEXT, decode
+from glmcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from glmcli.batch.rows.formats.lines import Line
+    from glmcli.batch.rows.formats.reader import Reading
+
+
+def rows(pieces: Iterable[bytes], reading: Reading) -> Iterator[Row | BadRow]:
+    """A row for each path, with the text of the file, which is read only now; its line is the place in the list.
+
+    Raises:
+        UsageError: newlines end the paths, not NULs; or the request file wants more than a path.
+    """
+    reading.wanted.refuse(reading.name, ("path",), ("text",), there="a file has its {{path}} alone")
+    for path in lines(pieces, end=b"\0"):
+        if not path.ended and path.number == 1 and (isinstance(path, Long) or b"\n" in path.data):
+            raise UsageError(
+                message=f"{reading.name}: no NUL between the paths, only newlines, which a path may hold itself",
+                fix="write it with find -print0, git ls-files -z or grep -Z",
+            )
+        if isinstance(path, Long):
+            yield reading.too_long(path, LIMIT)
+        elif path.data:
+            yield _row(path, reading)
+
+
+def _row(line: Line, reading: Reading) -> Row | BadRow:
+    path = None
+    try:
+        path = decode(line.data, "the path")
+        if why := id_fault("the path", path):
+            return reading.bad(line.number, line.data, why)
+        text = _text(path)
+    except UsageError as error:
+        return reading.bad(line.number, line.data, error.message, id=path)
+    if not text.strip():
+        return reading.bad(line.number, line.data, f"{path} is empty", id=path)
+    return Row(line.number, id=path, text=text, vars={"path": path}, columns={"path": path})
+
+
+def _text(path: str) -> str:
+    try:
+        # A FIFO that nobody writes to would be waited for at the door.
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise UsageError(message=f"{path} is no regular file")
+            data = file.read(TEXT.size + 1)
+    except OSError as error:
+        raise UsageError(message=f"cannot read {path}: {error.strerror}") from error
+    if len(data) > TEXT.size:
+        raise UsageError(message=f"{path} is larger than {TEXT.size >> 20} MiB")
+    return decode(data, path)

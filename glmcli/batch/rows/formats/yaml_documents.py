@@ -1,0 +1,86 @@
+"""YAML: one document a row, cut at the markers, so that none is larger than a document may be."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from glmcli import documents
+from glmcli.batch.rows.formats.lines import LIMIT, Line, Long, lines
+from glmcli.batch.rows.row import BadRow, Row
+from glmcli.batch.rows.validation import row_of
+from glmcli.documents.source import LIMIT as MOST
+from glmcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from glmcli.batch.rows.formats.reader import Reading
+
+
+def rows(pieces: Iterable[bytes], reading: Reading) -> Iterator[Row | BadRow]:
+    """A row for each document that is not empty."""
+    for document in _documents(pieces, reading):
+        row = document if isinstance(document, BadRow) else document.row(reading)
+        if row is not None:
+            yield row
+
+
+def _documents(pieces: Iterable[bytes], reading: Reading) -> Iterator[_Document | BadRow]:
+    here = _Document()
+    for line in lines(pieces):
+        if isinstance(line, Long):
+            # What it belongs to is lost with it, up to the next marker.
+            yield reading.too_long(line, LIMIT)
+            here.is_lost = True
+        elif _is_marker(line.data, b"...") or (_is_marker(line.data, b"---") and not here.is_prologue):
+            yield here
+            here = _Document()
+        if isinstance(line, Line) and not _is_marker(line.data, b"..."):
+            here.add(line)
+    yield here
+
+
+def _is_marker(line: bytes, marker: bytes) -> bool:
+    return line.startswith(marker) and line[3:4] in b" \t"
+
+
+class _Document:
+    """The lines of a document from the first that is not blank; what is above a megabyte is only hashed."""
+
+    def __init__(self) -> None:
+        self.is_prologue = True  # nothing yet but directives and comments, which belong to the `---` behind them
+        self.is_lost = False
+        self._first = 0
+        self._lines: list[bytes] = []
+        self._size = 0
+        self._hash = sha256()
+
+    def add(self, line: Line) -> None:
+        """Another line of it."""
+        self.is_prologue = self.is_prologue and line.data.strip()[:1] in (b"", b"#", b"%")
+        if not self._first and not line.data.strip():
+            return
+        self._first = self._first or line.number
+        self._size += len(line.data) + 1
+        self._hash.update(line.data + b"\n")
+        if self._size <= MOST:
+            self._lines.append(line.data + b"\n")
+
+    def row(self, reading: Reading) -> Row | BadRow | None:
+        """What it says; None if it says nothing, or is lost."""
+        if self.is_lost or not self._first:
+            return None
+        if self._size > MOST:
+            return self._bad(f"{reading.name}:{self._first}: larger than {MOST >> 20} MiB ({self._size} bytes)")
+        data = b"".join(self._lines)
+        try:
+            document = documents.parse(data, reading.name, self._first)
+        except UsageError as error:
+            return self._bad(error.message)
+        if document.value is None and document.root.at == document.root.end:
+            return None
+        return row_of(document.value, self._first, data, reading)
+
+    def _bad(self, why: str) -> BadRow:
+        return BadRow(self._first, why, self._hash.hexdigest())

@@ -1,0 +1,320 @@
+"""The words of the schema judge (documents/words.py), for checks that are quicker than it. Pure.
+
+They differ in one thing: of a string in the wrong place they say only that it is one, for a row holds what others
+wrote.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from glmcli.batch.rows.row import BadRow, Row
+from glmcli.config.request_file import turn_of
+from glmcli.documents.shown import described, path_text, quoted, value_text
+from glmcli.errors import UsageError
+from glmcli.record import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from glmcli.batch.rows.formats.reader import Reading
+
+
+def refused(path: str, value: object, *wanted: str) -> str:
+    """The value is of another kind than those wanted, which are given in words, as `a string`."""
+    hint = "; quote it" if "a string" in wanted and isinstance(value, bool | int | float) else ""
+    return f"{path} must be {joined(wanted, 'or')}, not {described(value, secret=isinstance(value, str))}{hint}"
+
+
+def choice(path: str, value: object, known: Collection[str]) -> str:
+    """The value is none of those that are known."""
+    wanted = f"one of {', '.join(known)}" if len(known) > 1 else value_text(*known)
+    return f"{path} must be {wanted}, not {value_text(value)}{_meant(value, known)}"
+
+
+def missing(path: str, needed: Collection[str], given: Collection[str]) -> Iterator[str]:
+    """One text for all keys that are needed and not there; `path` is empty at the top."""
+    names = [quoted(key) for key in needed if key not in given]
+    if names:
+        yield f"{path}: needs {joined(names, 'and')}" if path else f"needs {joined(names, 'and')}"
+
+
+def unknown(path: str, known: Collection[str], given: Collection[str]) -> Iterator[str]:
+    """A text for each key that is not known."""
+    for key in given:
+        if key not in known:
+            yield f"{path}: unknown key {quoted(key)}{_meant(key, known)}"
+
+
+def joined(words: Collection[str], last: str) -> str:
+    """As in `a, b or c`."""
+    *first, end = words
+    return f"{', '.join(first)} {last} {end}" if first else end
+
+
+def _meant(word: object, known: Collection[str]) -> str:
+    from glmcli.documents.fault import suggestion  # difflib is for those who err
+
+    return suggestion(word, known) if isinstance(word, str) else ""
+
+
+# What is wrong with the turns of a row, which have the form of a request file's. Pure.
+
+_ROLES = ("system", "user", "assistant")
+_FIELDS = ("role", "content", "reasoning")
+_PLAIN = {"role", "content"}
+
+
+class _Part(Record):
+    """The fields of a kind of part, all of them strings."""
+
+    needed: tuple[str, ...]
+    other: tuple[str, ...] = ()
+
+
+_PARTS: Mapping[str, _Part] = {
+    "text": _Part(("text",)),
+    "image": _Part((), ("path", "url", "media_type", "detail")),
+    "video": _Part(("url",)),
+    "file": _Part(("url",)),
+}
+_DETAILS = ("auto", "low", "high")
+
+
+def turn_faults(turns: object) -> Iterator[str]:
+    """Everything that is wrong with `messages`, lazily."""
+    if not isinstance(turns, list):
+        yield refused("messages", turns, "a list")
+        return
+    if not turns:
+        yield "messages must not be empty"
+    for number, turn in enumerate(turns):
+        if not _is_plain(turn):
+            yield from _turn_faults(f"messages[{number}]", turn)
+
+
+def _is_plain(turn: object) -> bool:
+    """Most turns are a role and a text, and need no more than this look."""
+    return (
+        isinstance(turn, dict) and turn.keys() == _PLAIN and turn["role"] in _ROLES and isinstance(turn["content"], str)
+    )
+
+
+def _turn_faults(path: str, turn: object) -> Iterator[str]:
+    if not isinstance(turn, dict):
+        yield refused(path, turn, "a mapping")
+        return
+    yield from missing(path, ("role", "content"), turn)
+    yield from unknown(path, _FIELDS, turn)
+    yield from _role_faults(f"{path}.role", turn)
+    if "content" in turn:
+        yield from _content_faults(f"{path}.content", turn["content"])
+        yield from _place_faults(f"{path}.content", turn)
+    if "reasoning" in turn:
+        yield from _reasoning_faults(f"{path}.reasoning", turn)
+
+
+def _role_faults(path: str, turn: Mapping[str, Any]) -> Iterator[str]:
+    role = turn.get("role", "user")
+    if not isinstance(role, str):
+        yield refused(path, role, "a string")
+    elif role not in _ROLES:
+        yield choice(path, role, _ROLES)
+
+
+def _reasoning_faults(path: str, turn: Mapping[str, Any]) -> Iterator[str]:
+    if not isinstance(turn["reasoning"], str):
+        yield refused(path, turn["reasoning"], "a string")
+    if turn.get("role") in ("system", "user"):
+        yield f"{path} belongs to turns of the assistant only"
+
+
+def _content_faults(path: str, content: object) -> Iterator[str]:
+    if isinstance(content, list):
+        if not content:
+            yield f"{path} must not be empty"
+        for number, part in enumerate(content):
+            yield from _part_faults(f"{path}[{number}]", part)
+    elif not isinstance(content, str):
+        yield refused(path, content, "a string", "a list")
+
+
+def _place_faults(path: str, turn: Mapping[str, Any]) -> Iterator[str]:
+    """Of pictures, videos and files in turns that the user did not say."""
+    if turn.get("role") in ("system", "assistant") and isinstance(turn["content"], list):
+        for number, part in enumerate(turn["content"]):
+            if isinstance(part, dict) and part.get("type", "text") != "text":
+                yield f"{path}[{number}] is a picture, video or file, which only turns of the user may hold"
+
+
+def _part_faults(path: str, part: object) -> Iterator[str]:
+    if not isinstance(part, dict):
+        yield refused(path, part, "a mapping")
+    elif "type" not in part:
+        yield from missing(path, ("type",), part)
+    elif not isinstance(part["type"], str) or part["type"] not in _PARTS:
+        yield choice(f"{path}.type", part["type"], tuple(_PARTS))
+    else:
+        yield from _field_faults(path, part, _PARTS[part["type"]])
+
+
+def _field_faults(path: str, part: Mapping[str, Any], rules: _Part) -> Iterator[str]:
+    is_image = part["type"] == "image"
+    yield from missing(path, rules.needed, part)
+    if is_image and not part.keys() & {"path", "url"}:
+        yield f"{path}: needs 'path' or 'url'"
+    yield from unknown(path, ("type", *rules.needed, *rules.other), part)
+    for name in (*rules.needed, *rules.other):
+        if name in part:
+            yield from _string_faults(f"{path}.{name}", part[name], may_be_empty=name == "text")
+    if is_image and "path" in part and "url" in part:
+        yield f"{path}.url and path are two places of one picture: leave one of them out"
+    if isinstance(detail := part.get("detail", "auto"), str) and is_image and detail not in _DETAILS:
+        yield choice(f"{path}.detail", detail, _DETAILS)
+
+
+def _string_faults(path: str, value: object, *, may_be_empty: bool) -> Iterator[str]:
+    if not isinstance(value, str):
+        yield refused(path, value, "a string")
+    elif not value and not may_be_empty:
+        yield f"{path} must not be empty"
+
+
+# What is wrong with the fields of a row. Pure.
+#
+# This is schemas/batch-row.schema.json said in Python, for jsonschema takes a millisecond a row. The words are those of
+# the judge in documents, see `wording`; a test holds that both agree.
+
+URLS = ("/v1/chat/completions", "/v4/chat/completions")
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+_ID = re.compile(r"[^\x00-\x1f\x7f-\x9f]{1,512}")
+_OPENAI = ("custom_id", "method", "url", "body")
+
+
+def is_openai(row: Mapping[str, Any]) -> bool:
+    """Whether a row is meant as a line of an OpenAI batch file: it has what no row of ours has."""
+    return "custom_id" in row or ("method" in row and "url" in row and "body" in row)
+
+
+def faults(row: Mapping[str, Any]) -> Iterator[str]:
+    """Everything that is wrong with a row, lazily: most ask for the first only."""
+    yield from _openai_faults(row) if is_openai(row) else _plain_faults(row)
+
+
+def _plain_faults(row: Mapping[str, Any]) -> Iterator[str]:
+    if "id" in row and (why := id_fault("id", row["id"])):
+        yield why
+    if "prompt" in row and (why := prompt_fault(row["prompt"])):
+        yield why
+    if "vars" in row:
+        yield from _vars_faults(row["vars"])
+    if "messages" in row:
+        yield from turn_faults(row["messages"])
+
+
+def _openai_faults(row: Mapping[str, Any]) -> Iterator[str]:
+    yield from missing("", _OPENAI, row)
+    if "custom_id" in row and (why := id_fault("custom_id", row["custom_id"])):
+        yield why
+    if row.get("method", "POST") != "POST":
+        yield choice("method", row["method"], ("POST",))
+    if row.get("url", URLS[0]) not in URLS:
+        yield choice("url", row["url"], URLS)
+    if "body" in row:
+        yield from _body_faults(row["body"])
+
+
+def _body_faults(body: object) -> Iterator[str]:
+    if not isinstance(body, dict):
+        yield refused("body", body, "a mapping")
+    elif not isinstance(body.get("messages", []), list):
+        yield refused("body.messages", body["messages"], "a list")
+    else:
+        yield from missing("body", ("messages",), body)
+
+
+def _vars_faults(given: object) -> Iterator[str]:
+    if not isinstance(given, dict):
+        yield refused("vars", given, "a mapping")
+        return
+    for name, value in given.items():
+        if not NAME.fullmatch(name):
+            yield f"vars: {quoted(name)} must be a name: letters, digits and _, not a digit first"
+        if not isinstance(value, str | int | float):  # True is an int
+            yield refused(path_text(("vars", name)), value, "a string", "a number", "true or false")
+
+
+def id_fault(field: str, value: object) -> str:
+    """What is wrong with an id, which stands in this field; nothing for an integer, which means its digits."""
+    if isinstance(value, str):
+        return "" if _ID.fullmatch(value) else f"{field} must be 1 to 512 characters, none of them a control character"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return ""
+    return refused(field, value, "a string", "an integer")
+
+
+def repeated(names: Iterable[str]) -> str | None:
+    """The first name that was there before."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    return None
+
+
+def prompt_fault(value: object) -> str:
+    """What is wrong with a prompt."""
+    if not isinstance(value, str):
+        return refused("prompt", value, "a string")
+    return "" if value and not value.isspace() else "prompt must be text, not only blanks"
+
+
+# The fields of a row, as JSON and YAML say them (schemas/batch-row.schema.json).
+
+_ASKS = ("prompt", "messages", "vars")
+_TAKEN = frozenset(("id", "prompt", "messages"))
+_TAKEN_OPENAI = frozenset(("custom_id", "method", "url", "body"))
+NOTHING = "asks nothing: it needs 'prompt', 'messages' or 'vars', or the request file a question of its own"
+
+
+def row_of(value: object, line: int, data: bytes, reading: Reading) -> Row | BadRow:
+    """The row that `value` says; `data` are the bytes it came from."""
+    if not isinstance(value, dict):
+        return reading.bad(line, data, refused("a row", value, "a mapping"))
+    openai = is_openai(value)
+    own = value.get("custom_id" if openai else "id")
+    name = None if own is None or id_fault("id", own) else str(own)
+    why = next(faults(value), None)
+    if why is None and not openai and not reading.complete and not any(field in value for field in _ASKS):
+        why = NOTHING
+    if why is not None:
+        return reading.bad(line, data, why, id=name)
+    try:
+        return _openai(value, line, name) if openai else _plain(value, line, name, reading.folder)
+    except UsageError as error:
+        return reading.bad(line, data, error.message, id=name)
+
+
+def _plain(value: Mapping[str, Any], line: int, name: str | None, folder: Path) -> Row:
+    return Row(
+        line,
+        id=name,
+        prompt=value.get("prompt"),
+        messages=tuple(_turns(value["messages"], folder)) if "messages" in value else None,
+        vars={key: item if isinstance(item, str) else json.dumps(item) for key, item in value.get("vars", {}).items()},
+        columns={key: item for key, item in value.items() if key not in _TAKEN},
+    )
+
+
+def _turns(turns: Iterable[Mapping[str, Any]], folder: Path) -> Iterator[Mapping[str, Any]]:
+    for at, turn in enumerate(turns):
+        yield turn_of(turn, lambda number, field, at=at: f"messages[{at}].content[{number}].{field}", folder)  # type: ignore[misc]
+
+
+def _openai(value: Mapping[str, Any], line: int, name: str | None) -> Row:
+    columns = {key: item for key, item in value.items() if key not in _TAKEN_OPENAI}
+    return Row(line, id=name, body=value["body"], columns=columns)

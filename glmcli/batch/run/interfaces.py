@@ -1,0 +1,118 @@
+"""What a run meets on each side. One machine or many: the same feed, the same lines, the same person who watches."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from glmcli.batch.rate.ticket import Ticket
+    from glmcli.batch.rows.row import Item
+    from glmcli.batch.run.shutdown import Halt
+    from glmcli.chat.outcome import Outcome
+    from glmcli.errors import GlmError, Retry
+
+
+class Rows(Protocol):
+    """Where rows come from (glmcli.batch.rows.queue)."""
+
+    @property
+    def why(self) -> GlmError | None:
+        """What stops the run: no more can be read."""
+        ...
+
+    def begin(self, poke: Callable[[], None]) -> None:
+        """Read from now on; `poke` is called in the loop's thread when rows have come."""
+        ...
+
+    @property
+    def is_over(self) -> bool:
+        """Nothing comes any more."""
+        ...
+
+    @property
+    def is_ready(self) -> bool:
+        """A row can be taken now."""
+        ...
+
+    def take(self) -> Item | None:
+        """The next row that is to be asked; None: it is not there yet, or there was something else to do first."""
+        ...
+
+
+class Ends(Protocol):
+    """Where it goes how rows ended (glmcli.batch.ledger.writer)."""
+
+    next: int
+    failure: BaseException | None
+
+    def done(self, item: Item, outcome: Outcome) -> None:
+        """A row was asked, and this came of it."""
+        ...
+
+    @property
+    def spare(self) -> int | None:
+        """How many more rows may fail before the run stops; None: any number."""
+        ...
+
+    @property
+    def too_many(self) -> GlmError | None:
+        """Why the run stops, if more rows have failed than are allowed."""
+        ...
+
+
+class Turnstile(Protocol):
+    """What lets rows go (glmcli.batch.rate.limiter)."""
+
+    refusals: int
+
+    @property
+    def slots(self) -> int:
+        """How many rows may be in flight now."""
+        ...
+
+    def may_start(self, now: float, tokens: int) -> float:
+        """Seconds until it is worth asking again; 0.0: send it now; inf: only the end of another row can help."""
+        ...
+
+    def start(self, now: float, tokens: int, refusals: int = 0) -> Ticket:
+        """Count a row as in flight."""
+        ...
+
+    def ended(self, now: float, ticket: Ticket, tokens_used: int | None) -> None:
+        """The row was answered, well or badly."""
+        ...
+
+    def refused(self, now: float, ticket: Ticket, kind: Retry, retry_after: float | None) -> float:
+        """The row was refused; seconds for which it must wait itself."""
+        ...
+
+
+class Run(Protocol):
+    """A run as those see it who start it, watch it and stop it: that of one machine, or that of many.
+
+    Attributes:
+        halt: tells it to stop, and knows why it did.
+    """
+
+    halt: Halt
+
+    @property
+    def in_flight(self) -> int:
+        """Requests under way."""
+        ...
+
+    @property
+    def refusals(self) -> int:
+        """Requests that were refused."""
+        ...
+
+    @property
+    def slots(self) -> int:
+        """How many may be under way now."""
+        ...
+
+    async def run(self) -> None:
+        """Return when every row is written, or the run is stopped and what was in flight has ended."""
+        ...

@@ -1,0 +1,193 @@
+"""Where a batch stands while it runs, in one line. Pure."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from glmcli.batch.ledger import index as states
+from glmcli.errors import OutputError, ReaderGoneError
+from glmcli.output.amounts import count, duration, money, plain, plural, short
+from glmcli.record import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from glmcli.batch.ledger.writer import Writing
+    from glmcli.batch.rows.pending import Intake
+    from glmcli.batch.run.interfaces import Run
+    from glmcli.chat.outcome import Cost
+    from glmcli.console.terminal import Terminal
+    from glmcli.output.live_line import LiveLine
+
+
+class Progress(Record):
+    """What the runner counts; None is not known.
+
+    Attributes:
+        done: rows that have ended, whatever became of them.
+        total: rows there are; None while the input is still read.
+        failed: rows that have ended without an answer.
+        refused: requests that were refused and are sent again.
+        in_flight: requests that wait for their answer.
+        slots: how many may wait at once.
+        rate: rows a second.
+        costs: one for each price list.
+        left: seconds until all is over.
+    """
+
+    done: int = 0
+    total: int | None = None
+    failed: int = 0
+    refused: int = 0
+    in_flight: int = 0
+    slots: int | None = None
+    rate: float | None = None
+    tokens: int | None = None
+    costs: tuple[Cost, ...] = ()
+    left: float | None = None
+
+
+def one_line(progress: Progress) -> str:
+    """As in `1,240/5,000 rows  212/s  40 in flight  2 failed  1.9M tokens  ¥3.10  18 s left`."""
+    return "  ".join(_parts(progress))
+
+
+def _parts(progress: Progress) -> Iterator[str]:
+    known = progress.total is not None
+    yield f"{count(progress.done)}/{count(progress.total or 0)} rows" if known else plural(progress.done, "row")
+    if progress.rate is not None:
+        yield f"{plain(progress.rate)}/s"
+    # How many could be is of interest only while it is another number.
+    full = progress.slots in (None, progress.in_flight)
+    yield f"{progress.in_flight}{'' if full else f' of {progress.slots}'} in flight"
+    if progress.refused:
+        yield f"{count(progress.refused)} refused"
+    if progress.failed:
+        yield f"{count(progress.failed)} failed"
+    if progress.tokens is not None:
+        yield f"{short(progress.tokens)} tokens"
+    yield from _costs(progress.costs)
+    if progress.left is not None:
+        yield f"{duration(progress.left)} left"
+
+
+def _costs(costs: tuple[Cost, ...]) -> Iterator[str]:
+    """What was spent in each currency, by whatever price list."""
+    for currency in dict.fromkeys(cost.currency for cost in costs):
+        yield money(sum(cost.amount for cost in costs if cost.currency == currency), currency)
+
+
+# Where a run stands: what its parts have counted, put together for who watches it.
+
+_WINDOW = 30.0  # seconds over which the rate is measured
+_STEP = 0.5  # seconds between two measurements
+
+
+class Standing:
+    """Counts rows against the clock."""
+
+    def __init__(self, writing: Writing, intake: Intake, total: int | None) -> None:
+        """`total` is None where the input is read only once."""
+        self._writing = writing
+        self._intake = intake
+        self._total = total
+        self._seen: deque[tuple[float, int]] = deque([(time.monotonic(), 0)])
+
+    def now(self, runner: Run) -> Progress:
+        """How far it is."""
+        counts = self._writing.counts
+        asked, skipped = sum(counts.values()), sum(self._intake.skipped.values())
+        rate = self._rate(asked)
+        total = None if self._total is None else self._total - self._intake.elsewhere
+        left = None if total is None or not rate else max(total - asked - skipped, 0) / rate
+        return Progress(
+            done=asked + skipped,
+            total=total,
+            failed=asked + skipped - counts[states.OK] - self._intake.skipped[states.OK],
+            refused=runner.refusals,
+            in_flight=runner.in_flight,
+            slots=runner.slots,
+            rate=rate,
+            tokens=self._writing.tokens,
+            costs=tuple(self._writing.costs.values()),
+            left=left,
+        )
+
+    def _rate(self, asked: int) -> float | None:
+        """Rows a second, of the last half minute."""
+        now, seen = time.monotonic(), self._seen
+        if now - seen[-1][0] >= _STEP:
+            seen.append((now, asked))
+            while now - seen[1][0] > _WINDOW:
+                seen.popleft()
+        elapsed = now - seen[0][0]
+        return (asked - seen[0][1]) / elapsed if elapsed > _STEP else None
+
+
+# Shows on stderr how a batch goes on: one live line on a terminal, else a plain line now and then.
+#
+# There is no thread: whoever runs the batch calls `update` as often as it likes, and the clock decides what is printed.
+
+_FRAME = 0.1  # seconds between two drawings of the live line
+_PAUSE = 10.0  # seconds between two lines in a log
+
+
+class Ticker:
+    """Nothing under --quiet, and no escape sequence where stderr is no terminal or --plain is given."""
+
+    def __init__(self, terminal: Terminal, clock: Callable[[], float]) -> None:
+        """Speak through this terminal; `clock` says seconds and never goes back."""
+        self._terminal = terminal
+        self._clock = clock
+        self._lives = terminal.colours and not terminal.quiet
+        self._due = clock() + (0.0 if self._lives else _PAUSE)
+        self._line: LiveLine | None = None
+
+    @property
+    def is_due(self) -> bool:
+        """Whether an update would print something."""
+        return not self._terminal.quiet and self._clock() >= self._due
+
+    def update(self, progress: Progress) -> None:
+        """Print this, if it is time."""
+        if not self.is_due:
+            return
+        now = self._clock()
+        self._due = now + (_FRAME if self._lives else _PAUSE)
+        if self._lives:
+            self._draw(one_line(progress))
+        else:
+            self._terminal.note(one_line(progress))
+
+    def stop(self) -> None:
+        """Leave no line behind, and the cursor as it was. More updates draw again."""
+        line, self._line = self._line, None
+        self._terminal.make_room = _nothing
+        if line:
+            with suppress(OutputError, ReaderGoneError):
+                line.stop()
+
+    def _draw(self, text: str) -> None:
+        # A stderr that is closed or full ends no batch.
+        try:
+            if self._line is None:
+                self._line = self._begin()
+            self._line.show(text)
+        except (OutputError, ReaderGoneError):
+            self._lives = False
+            self.stop()
+
+    def _begin(self) -> LiveLine:
+        from glmcli.output.live_line import LiveLine
+
+        # What else is said begins on a line of its own; the next update draws ours again below it.
+        self._terminal.make_room = self.stop
+        self._terminal.stderr.end_line()
+        return LiveLine(self._terminal.stderr)
+
+
+def _nothing() -> None:
+    pass

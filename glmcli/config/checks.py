@@ -1,0 +1,174 @@
+"""What a provider or model is known not to accept, found before anything is sent. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from glmcli.catalogue import Model, find, names
+from glmcli.console.suggestions import closest
+from glmcli.errors import UsageError
+from glmcli.providers import abilities
+from glmcli.providers.abilities import Objection
+from glmcli.providers.fields import SAMPLING
+from glmcli.providers.row import Provider, Range, Thinking
+from glmcli.providers.table import dialect_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from glmcli.chat.messages import Request
+
+
+def contradictions(request: Request, provider: Provider) -> Iterator[UsageError]:
+    """What no provider could carry out, not even with --force."""
+    if request.effort is not None and request.think is False:
+        yield UsageError(message="--effort asks for thinking, --no-think for none", fix="leave one of them out")
+    if request.think_budget is not None and request.think is False:
+        yield UsageError(message="--think-budget asks for thinking, --no-think for none", fix="leave one of them out")
+    if provider.wire.thinking is Thinking.NONE and (request.think is not None or request.effort is not None):
+        yield UsageError(
+            message=f"{provider.name} has no thinking switch that is known",
+            fix="set the field that your server takes with --option, as in -o reasoning_effort=high",
+        )
+    if _has_media(request):
+        from glmcli.providers import media_rules
+
+        yield from media_rules.contradictions(request, provider)
+    reserved = dialect_of(provider).reserved(provider)
+    for name in request.extra:
+        if name in reserved:
+            yield UsageError(message=f"--option {name}: this field has a flag of its own", fix=_flag(name))
+
+
+def _flag(name: str) -> str:
+    flags = {
+        "thinking": "--think or --no-think",
+        "enable_thinking": "--think or --no-think",
+        "reasoning_effort": "--effort",
+        "thinking_budget": "--think-budget",
+        "messages": "the prompt, --system, or messages in a request file",
+        "tools": "server_tools in a request file, or glm tools run --tools",
+        "tool_choice": "--tool-choice of glm tools run",
+        "tool_stream": "--tool-stream of glm tools run",
+        "stream": "--no-stream",
+        "stream_options": "glm asks for the usage by itself",
+        "result_format": "glm sets it by itself",
+        "incremental_output": "glm sets it by itself",
+    }
+    return flags.get(name, f"--{name.replace('_', '-')}")
+
+
+def objections(request: Request, provider: Provider) -> Iterator[Objection]:
+    """What the provider is known to refuse or to ignore; --force sends it anyway."""
+    model = find(provider.catalogue, request.model)
+    yield from _thinking(request, provider, model)
+    yield from _parameters(request, provider, model)
+    yield from abilities.objections(request, provider, model)
+    if _has_media(request):
+        from glmcli.providers import media_rules
+
+        yield from (Objection(*each) for each in media_rules.objections(request, provider))
+    if not any(message.role == "user" for message in request.messages):
+        yield Objection("the conversation has no user message", "give a prompt")
+    if model and model.stream_only and not request.stream:
+        yield Objection(f"{request.model} at {provider.name} answers only as a stream", "leave out --no-stream")
+
+
+def _thinking(request: Request, provider: Provider, model: Model | None) -> Iterator[Objection]:
+    name = f"{request.model} at {provider.name}"
+    if model and request.think and model.thinks is False:
+        yield Objection(f"{name} has no thinking mode", "leave out --think and --effort")
+    if model and request.think is False and not model.stops_thinking:
+        least = f"--effort {model.efforts[0]}" if model.efforts else "leave out --no-think"
+        yield Objection(f"{name} always thinks, it cannot be switched off", least)
+    if request.think_budget is not None and not provider.wire.thinking_budget:
+        yield Objection(f"{provider.name} has no thinking budget", "use --effort or --max-tokens")
+    if model and model.max_reasoning and (request.think_budget or 0) > model.max_reasoning:
+        yield Objection(
+            f"--think-budget {request.think_budget} is more than {name} thinks", f"at most {model.max_reasoning}"
+        )
+    words = model.efforts if model else provider.wire.effort_words
+    if request.effort is not None and words is not None and request.effort not in words:
+        known = f"one of {', '.join(words)}" if words else "leave out --effort"
+        what = f"does not know the effort {request.effort!r}" if words else "takes no effort"
+        yield Objection(f"{name} {what}", known)
+
+
+def _parameters(request: Request, provider: Provider, model: Model | None) -> Iterator[Objection]:
+    known = provider.wire.parameters
+    for name, value in _values(request).items():
+        flag = f"--{name.replace('_', '-')}" if name in SAMPLING else f"--option {name}"
+        if (name in known and known[name] is None) or (model and name in model.refuses):
+            yield Objection(f"{request.model} at {provider.name} does not take {name}", f"leave out {flag}")
+        elif isinstance(limits := known.get(name), Range) and _is_number(value) and not limits.holds(value):
+            yield Objection(f"{flag} {value:g} is out of the range {limits} of {provider.name}", "choose a value in it")
+    if model and model.max_output and (request.max_tokens or 0) > model.max_output:
+        yield Objection(
+            f"--max-tokens {request.max_tokens} is more than {request.model} at {provider.name} writes",
+            f"at most {model.max_output}",
+        )
+    most = provider.wire.most_stops
+    if most is not None and len(request.stop) > most:
+        yield Objection(f"{provider.name} takes at most {most} stop strings", "leave some out")
+
+
+def _values(request: Request) -> Mapping[str, Any]:
+    set_fields = {name: getattr(request, name) for name in SAMPLING if getattr(request, name) is not None}
+    return set_fields | dict(request.extra)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def remarks(request: Request, provider: Provider, today: str) -> Iterator[str]:
+    """What should be known on this day (YYYY-MM-DD) though it is no reason to refuse."""
+    name = f"{request.model} at {provider.name}"
+    model = find(provider.catalogue, request.model)
+    if model and model.delisted:
+        yield from _delisted(name, model, today)
+    if provider.catalogue and model is None:
+        yield f"{name} is not in the catalogue: its limits are not checked{_guess(request, provider)}"
+    if provider.wire.thinking is Thinking.ENABLE and not request.stream and request.think is not False:
+        yield f"{name}: thinking without a stream is refused for some models, and ends after 300 s; add --no-think"
+    if provider.wire.few_stops and len(request.stop) > 1:
+        yield f"{provider.name} documents one stop string; its handling of {len(request.stop)} is not known"
+    yield from abilities.remarks(request, provider, model)
+    if _has_media(request):
+        from glmcli.providers import media_rules
+
+        yield from media_rules.remarks(request, provider)
+
+
+def _delisted(name: str, model: Model, today: str) -> Iterator[str]:
+    """That the model is gone, from its day on: ISO dates compare as text."""
+    if model.since is None or model.since <= today:
+        since = f" since {model.since}" if model.since else ""
+        instead = f"; the provider names {model.successor} instead" if model.successor else ""
+        gone = "is reported to be gone" if model.reported else "is delisted"
+        yield f"{name} {gone}{since} and may be refused{instead}"
+
+
+def _guess(request: Request, provider: Provider) -> str:
+    """A listed model that was meant, and takes what is sent."""
+    able = names(provider.catalogue)
+    if _has_media(request):
+        from glmcli.providers import media_rules
+
+        able = media_rules.able(request, provider)
+    close = closest(request.model, able)
+    return f" (did you mean {provider.name}/{close}?)" if close else ""
+
+
+def details(request: Request, provider: Provider) -> Iterator[str]:
+    """What --verbose adds."""
+    if request.max_tokens is not None and not provider.wire.caps_thinking:
+        yield f"--max-tokens caps the answer only; thinking is not capped at {provider.name} (--think-budget)"
+    if _has_media(request):
+        from glmcli.providers import media_rules
+
+        yield from media_rules.details(request)
+
+
+def _has_media(request: Request) -> bool:
+    return any(message.media for message in request.messages)

@@ -1,0 +1,93 @@
+"""The configuration file: a default model, and the user's own provider rows."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from glmcli.errors import UsageError
+from glmcli.http.urls import base_url
+from glmcli.providers.table import PROVIDERS
+from glmcli.record import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from glmcli.documents import Document
+    from glmcli.providers.row import Provider
+
+
+class Config(Record):
+    """What the configuration file says, beside the rows of the program."""
+
+    model: str | None = None
+    provider: str | None = None
+    providers: Mapping[str, Provider] = PROVIDERS
+    source: str | None = None
+
+
+def load(environment: Mapping[str, str]) -> Config:
+    """The configuration, or an empty one where there is no file.
+
+    Raises:
+        UsageError: the file that GLM_CONFIG names is missing, or the file is wrong.
+    """
+    named = environment.get("GLM_CONFIG")
+    path = Path(named) if named else _default_path(environment)
+    try:
+        text = _read(path) if path.is_file() or named else None
+    except OSError as error:
+        raise UsageError(message=f"GLM_CONFIG: cannot read {path}: {error.strerror}") from error
+    if text is None:
+        return Config()
+    from glmcli import documents
+
+    document = documents.parse(text, str(path))
+    if document.value is not None:  # an empty file says nothing
+        documents.check(document, "config")
+    value: Mapping[str, Any] = document.value or {}
+    rows = {name: _row(name, row, document, path.parent) for name, row in value.get("providers", {}).items()}
+    return Config(value.get("model"), value.get("provider"), {**PROVIDERS, **rows}, str(path))
+
+
+def _read(path: Path) -> bytes:
+    from glmcli.documents.source import LIMIT
+
+    with path.open("rb") as file:
+        text = file.read(LIMIT + 1)
+    if len(text) > LIMIT:
+        raise UsageError(message=f"GLM_CONFIG: {path} is larger than {LIMIT >> 20} MiB")
+    return text
+
+
+def _default_path(environment: Mapping[str, str]) -> Path:
+    home = environment.get("XDG_CONFIG_HOME", "")
+    if not os.path.isabs(home):  # noqa: PTH117 - a relative one is invalid, and would read the working directory
+        home = os.path.join(os.path.expanduser("~"), ".config")  # noqa: PTH111, PTH118
+    return Path(home) / "glm" / "config.yaml"
+
+
+def _row(name: str, row: Mapping[str, Any], document: Document, folder: Path) -> Provider:
+    like = PROVIDERS[row["like"]]
+    place = document.place(["providers", name])
+    says_key = bool(row.keys() & {"key_env", "key_file", "key_command"})
+    if like.needs_key and "base_url" in row and not says_key:
+        # The key of one address is not for another: who moves a row says whose key goes there.
+        raise UsageError(
+            message=f"{place}: {name} has an address of its own, but no key of its own",
+            fix="add key_env, key_file or key_command (key_env: [] for none)",
+        )
+    variables = like.key_variables if not says_key else tuple(row.get("key_env", ()))
+    key_file = row.get("key_file")
+    if any("\0" in word for word in (key_file or "", *row.get("key_command", ()))):
+        raise UsageError(message=f"{place}: {name} names a file or command that holds a NUL")
+    return like.replace(
+        name=name,
+        base_url=base_url(row["base_url"], place) if "base_url" in row else like.base_url,
+        key_variables=variables,
+        key_file=str(folder / Path(key_file).expanduser()) if key_file else None,
+        key_command=tuple(row.get("key_command", ())),
+        allow_http=row.get("allow_http", False),
+        wire=like.wire.replace(think_tags=row.get("think_tags", like.wire.think_tags)),
+    )

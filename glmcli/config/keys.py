@@ -1,0 +1,124 @@
+"""Where a provider's key comes from: a variable, a file, stdin, a command. Never the command line."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from glmcli.console.redaction import Key, illegal_character
+from glmcli.errors import CredentialsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from glmcli.console.stdin import Stdin
+    from glmcli.providers.row import Provider
+
+GENERAL = "GLM_API_KEY"  # belongs to GLM_PROVIDER and to nobody else
+_MOST = 64 * 1024  # bytes of a key file
+_COMMAND_TIME = 60.0  # seconds; a password manager may ask its user
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+_OTHERS_READ = stat.S_IRGRP | stat.S_IROTH
+
+
+def has_key(provider: Provider, environment: Mapping[str, str]) -> bool:
+    """Whether a key of this provider is at hand, without reading it."""
+    return bool(_variable(provider, environment) or provider.key_file or provider.key_command)
+
+
+def key_name(provider: Provider, environment: Mapping[str, str]) -> str:
+    """The variable that a printed command names."""
+    return _variable(provider, environment) or next(iter(provider.key_variables), GENERAL)
+
+
+def _variable(provider: Provider, environment: Mapping[str, str]) -> str | None:
+    variables = provider.key_variables
+    if environment.get("GLM_PROVIDER") == provider.name:
+        variables = (GENERAL, *variables)
+    return next((name for name in variables if environment.get(name, "").strip()), None)
+
+
+class KeyRing:
+    """Finds keys, and says what is doubtful about where they stand."""
+
+    def __init__(self, environment: Mapping[str, str], stdin: Stdin, warn: Callable[[str], None]) -> None:
+        """`warn` prints one line."""
+        self._environment = environment
+        self._stdin = stdin
+        self._warn = warn
+
+    def find(self, provider: Provider, key_file: str | None = None) -> Key | None:
+        """This provider's key, or None where it needs none.
+
+        Raises:
+            CredentialsError: there is none though it needs one, or it is no key.
+        """
+        name = key_name(provider, self._environment)
+        if key_file:
+            return self._checked(self._from_file(key_file, "--key-file"), name, f"the key in {_shown(key_file)}")
+        if variable := _variable(provider, self._environment):
+            return self._checked(self._environment[variable], variable, f"the key in {variable}")
+        if provider.key_file:
+            text = self._from_file(provider.key_file, "key_file")
+            return self._checked(text, name, f"the key in {provider.key_file}")
+        if provider.key_command:
+            return self._checked(_from_command(provider.key_command), name, f"the key from {provider.key_command[0]}")
+        if provider.needs_key:
+            raise CredentialsError(message=f"no key for {provider.name}", fix=_how_to_set(provider, self._environment))
+        return None
+
+    def _checked(self, text: str, name: str, what: str) -> Key:
+        key = text.strip()
+        if not key:
+            raise CredentialsError(message=f"{what} is empty")
+        if position := illegal_character(key):
+            raise CredentialsError(message=f"{what} has an invalid character at position {position}")
+        return Key(key, name)
+
+    def _from_file(self, path: str, flag: str) -> str:
+        if path == "-":
+            return self._stdin.read(f"{flag} -").decode("latin-1")
+        try:
+            with open(path, "rb") as file:  # noqa: PTH123 - one open, whose descriptor is the one that is judged
+                self._judge(os.fstat(file.fileno()), path)
+                return file.read(_MOST).decode("latin-1")
+        except OSError as error:
+            # Who gives the key itself in place of a file shall not find it in a log.
+            what = "the file that it names" if flag == "--key-file" else path
+            raise CredentialsError(message=f"{flag}: cannot read {what}: {error.strerror}") from error
+
+    def _judge(self, status: os.stat_result, path: str) -> None:
+        if not stat.S_ISREG(status.st_mode):
+            return  # a pipe such as <(pass show glm) belongs to this process
+        if status.st_mode & _OTHERS_WRITE:
+            fix = f"chmod 600 {path}"
+            raise CredentialsError(message=f"the key file {path} can be written by others", fix=fix)
+        if status.st_mode & _OTHERS_READ:
+            self._warn(f"the key file {path} can be read by others (chmod 600 {path})")
+
+
+def _shown(path: str) -> str:
+    return "stdin" if path == "-" else path
+
+
+def _from_command(command: tuple[str, ...]) -> str:
+    import subprocess
+
+    try:
+        done = subprocess.run(command, stdout=subprocess.PIPE, timeout=_COMMAND_TIME, check=False)  # noqa: S603 - argv of the user's own configuration
+    except OSError as error:
+        raise CredentialsError(message=f"key_command: cannot run {command[0]}: {error.strerror}") from error
+    except subprocess.TimeoutExpired as error:
+        raise CredentialsError(message=f"key_command: {command[0]} took more than {_COMMAND_TIME:g} s") from error
+    if done.returncode:
+        raise CredentialsError(message=f"key_command: {command[0]} failed (exit {done.returncode})")
+    return done.stdout.decode("latin-1")
+
+
+def _how_to_set(provider: Provider, environment: Mapping[str, str]) -> str:
+    variables = " or ".join(provider.key_variables) or "key_env in the configuration file"
+    blank = [name for name in provider.key_variables if name in environment]
+    note = f" ({blank[0]} is set, but empty)" if blank else ""
+    general = f"; {GENERAL} counts only for the provider in GLM_PROVIDER" if GENERAL in environment else ""
+    return f"set {variables}{note}, or name a file with --key-file{general}"

@@ -1,0 +1,49 @@
+"""All that is decided before the first byte is sent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from glmcli.record import Record
+
+if TYPE_CHECKING:
+    from glmcli.chat.messages import Request
+    from glmcli.http.call import HttpCall
+    from glmcli.http.proxies import Proxy
+    from glmcli.http.timeouts import Limits
+    from glmcli.providers.row import Provider
+
+
+class Candidate(Record):
+    """A provider and the request as it will go to it."""
+
+    provider: Provider
+    model: str
+    call: HttpCall
+    request: Request
+    proxy: Proxy | None = None
+
+
+class Plan(Record):
+    """All that is decided before the first byte is sent.
+
+    Attributes:
+        candidates: who is asked, in this order.
+        live: events are printed as they come, so nothing is asked twice after the first.
+        exact: leading newlines are kept even where they mean nothing.
+        runs_tools: a reply that ends in tool calls is a whole turn, not a failure.
+        started: the monotonic clock when the program began; the deadline counts from it.
+    """
+
+    candidates: tuple[Candidate, ...]
+    started: float
+    limits: Limits
+    live: bool = False
+    exact: bool = False
+    allow_empty: bool = False
+    runs_tools: bool = False
+
+    @property
+    def deadline(self) -> float:
+        """The monotonic time at which everything must be over."""
+        return self.started + self.limits.deadline if self.limits.deadline else float("inf")

@@ -1,0 +1,165 @@
+"""The words that are sent: system message, earlier turns, prompt, attachments, stdin."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from glmcli.chat.messages import Message
+from glmcli.console.stdin import Stdin, decode, read_file
+from glmcli.console.terminal import STDIN, Terminal
+from glmcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from glmcli.chat.messages import Media
+    from glmcli.config.options import Options
+
+    Parts = tuple[str | Media, ...]
+
+_STDIN = "-"
+
+
+def new_turns(options: Options, stdin: Stdin, terminal: Terminal) -> tuple[Message, ...]:
+    """The turns that the user adds now, without the system message.
+
+    Raises:
+        UsageError: the message is empty, or a file or stdin is no text.
+    """
+    return turns_of(options, stdin, terminal, lambda: _user_text(options, stdin, terminal))
+
+
+def turns_of(options: Options, stdin: Stdin, terminal: Terminal, said: Callable[[], str]) -> tuple[Message, ...]:
+    """The same where the text of the user message comes from elsewhere; it is asked for after all files are read.
+
+    Raises:
+        UsageError: as above.
+    """
+    media, of_turns = _media(options, stdin, terminal)
+    turns = tuple(
+        Message(turn["role"], turn["content"], turn.get("reasoning", ""), parts=of_turn)
+        for turn, of_turn in zip(options.messages, of_turns, strict=True)
+    )
+    if any(turn.role == "user" and not (turn.text.strip() or turn.media) for turn in turns):
+        raise UsageError(message="a user message is empty", fix="give it text, or leave it out")
+    text = said()
+    if text.strip():
+        return (*turns, Message("user", text, parts=media))
+    if media and turns and turns[-1].role == "user":
+        return (*turns[:-1], turns[-1].replace(parts=(*turns[-1].parts, *media)))
+    if media:
+        raise UsageError(
+            message="the prompt is empty: what is asked of this?",
+            fix='as in glm vision --image cat.jpg "What is this?"',
+        )
+    if not turns:
+        raise UsageError(message="the prompt is empty", fix='give one, as in glm ask "Who are you", or pipe it in')
+    return turns
+
+
+def _media(options: Options, stdin: Stdin, terminal: Terminal) -> tuple[tuple[Media, ...], list[Parts]]:
+    """Pictures, videos and files: those of the prompt, and the parts of each turn of the request file."""
+    parts = [turn.get("parts", ()) for turn in options.messages]
+    if not (options.media or any(parts)):
+        return (), parts
+    from glmcli.config.media_files import MediaFiles, surprises
+
+    files = MediaFiles(stdin, options.detail)
+    of_turns = [files.of_turn(each) for each in parts]
+    beside = files.beside_prompt(options.media)
+    for each in (*of_turns, beside):
+        for surprise in surprises(part for part in each if not isinstance(part, str)):
+            terminal.note(surprise)
+    return beside, of_turns
+
+
+def _user_text(options: Options, stdin: Stdin, terminal: Terminal) -> str:
+    prompt = "" if options.prompt in (None, _STDIN) else options.prompt
+    parts = [prompt] if prompt else []
+    parts += attachments(options.attach, stdin)
+    piped = _piped(options, stdin)
+    if piped is not None:
+        if piped:
+            parts.append(piped)
+        elif options.need_stdin:
+            raise UsageError(
+                message="stdin is empty", fix="check the command before the pipe; --need-stdin asked for it"
+            )
+        elif prompt:
+            sent = "the prompt and its media are" if options.media else "the prompt is"
+            terminal.note(f"stdin is empty; only {sent} sent")
+    elif options.need_stdin and not stdin.has_owner:
+        raise UsageError(message="stdin is no pipe and no file", fix="pipe something in; --need-stdin asked for it")
+    return "\n\n".join(parts)
+
+
+def _piped(options: Options, stdin: Stdin) -> str | None:
+    """What stdin holds, or None where it is not read."""
+    if options.no_stdin:
+        return None
+    if stdin.is_fed or options.prompt == _STDIN:
+        return decode(stdin.read("the prompt", may_be_ignored=True), "stdin")
+    needed = not (options.prompt or options.messages or options.attach)
+    if needed and not stdin.is_claimed and os.isatty(STDIN):
+        raise UsageError(message="no prompt", fix='give one, as in glm ask "Who are you", or pipe it in')
+    return None
+
+
+def attachments(paths: Iterable[str], stdin: Stdin) -> list[str]:
+    """The text of these files, each under its name.
+
+    Raises:
+        UsageError: one cannot be read or is no text.
+    """
+    return [_attachment(path, stdin) for path in paths]
+
+
+def _attachment(path: str, stdin: Stdin) -> str:
+    name = "stdin" if path == "-" else os.path.basename(path)  # noqa: PTH119 - a string is all that is needed
+    text = decode(read_file(path, "--attach", stdin), f"--attach {path}:" if path != "-" else "stdin")
+    return f"{name}:\n\n{text}"
+
+
+def refuse_data(turns: tuple[Message, ...]) -> None:
+    """Let no bytes of a file into a session: they would be sent, and kept, with every question that follows.
+
+    Raises:
+        UsageError: a turn has some.
+    """
+    if any(media.data for turn in turns for media in turn.media):
+        raise UsageError(
+            message="--session keeps words and URLs, not the bytes of a file",
+            fix="leave out --session, or upload the file and give its URL",
+        )
+
+
+def system_message(options: Options, stdin: Stdin) -> Message | None:
+    """The system message, read from a file where it begins with `@`.
+
+    Raises:
+        UsageError: the file cannot be read or is no text.
+    """
+    if options.system is None:
+        return None
+    if not options.system.startswith("@"):
+        return Message("system", options.system)
+    path = options.system[1:]
+    return Message("system", decode(read_file(path, "--system", stdin), f"--system {path}"))
+
+
+def conversation(system: Message | None, earlier: tuple[Message, ...], new: tuple[Message, ...]) -> tuple[Message, ...]:
+    """All turns in the order in which they are sent; a new system message replaces an earlier one.
+
+    Raises:
+        UsageError: the request file says it twice.
+    """
+    said = tuple(turn for turn in new if turn.role == "system")
+    if system and said:
+        raise UsageError(
+            message="a system message stands both in --system and in messages", fix="leave one of them out"
+        )
+    if not system and not earlier:
+        return new  # as the request file has it
+    first = ((system,) if system else said) or tuple(turn for turn in earlier if turn.role == "system")
+    return (*first, *(turn for turn in (*earlier, *new) if turn.role != "system"))

@@ -1,0 +1,131 @@
+"""Which model at which provider: flags over request file over environment over configuration over the default."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from glmcli.config.keys import GENERAL, has_key
+from glmcli.errors import CredentialsError, UsageError
+from glmcli.record import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from glmcli.providers.row import Provider
+
+
+class Layer(Record):
+    """What one source says; `verbatim`: a model beside a provider is not split at its slash."""
+
+    source: str
+    provider: str | None
+    model: str | None
+    verbatim: bool = False
+
+
+class Choice(Record):
+    """A provider, a model, and where each comes from."""
+
+    provider: Provider
+    model: str
+    why: str
+
+
+def known(name: str, source: str, providers: Mapping[str, Provider]) -> Provider:
+    """The row of that name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if name in providers:
+        return providers[name]
+    from glmcli.console.suggestions import closest
+
+    close = closest(name, providers)
+    guess = f", did you mean {close!r}?" if close else ""
+    raise UsageError(message=f"{source}: unknown provider {name!r}{guess}", fix=f"one of {', '.join(providers)}")
+
+
+def split(text: str, providers: Mapping[str, Provider]) -> tuple[Provider | None, str]:
+    """`PROVIDER/MODEL` in two; the part before the first slash is a provider only if it names one."""
+    name, slash, model = text.partition("/")
+    if slash and name in providers:
+        return providers[name], model
+    return None, text
+
+
+def choose(
+    layers: Sequence[Layer],
+    providers: Mapping[str, Provider],
+    environment: Mapping[str, str],
+    *,
+    dry: bool,
+    vision: bool = False,
+) -> Choice:
+    """The first provider and its model. `dry`: nothing is sent, so no key is needed to choose.
+
+    With `vision` the default is a model that takes pictures, at a provider that has one.
+
+    Raises:
+        UsageError: a provider is unknown, or needs --model.
+        CredentialsError: nobody was named and no provider has a key.
+    """
+    provider: Provider | None = None
+    model: str | None = None
+    reasons: list[str] = []
+    for layer in layers:
+        named = known(layer.provider, layer.source, providers) if layer.provider and provider is None else None
+        own, rest = (None, layer.model) if layer.verbatim and layer.provider else split(layer.model or "", providers)
+        if named and own and own != named:
+            raise UsageError(
+                message=f"{layer.source}: the model {layer.model} does not belong to the provider {named.name}",
+                fix="leave one of them out",
+            )
+        if model is None and rest and (provider is None or own in (None, provider)):
+            # A model of another provider than a stronger source names does not count.
+            provider = provider or own or named
+            model = rest
+            reasons.append(f"model from {layer.source}")
+        if provider is None and named:
+            provider = named
+        if provider is not None and provider is named:
+            reasons.append(f"provider from {layer.source}")
+    if provider is None:
+        provider, why = _default(providers, environment, dry=dry, vision=vision)
+        reasons.append(why)
+    if not model:
+        model = _default_model(provider, providers, vision=vision)
+        reasons.append("the default model")
+    return Choice(provider, model, ", ".join(reasons))
+
+
+def _default_model(provider: Provider, providers: Mapping[str, Provider], *, vision: bool) -> str:
+    model = provider.vision_model if vision else provider.default_model
+    if model is not None:
+        return model
+    own = "its own name of the model: -m NAME"
+    if not vision or provider.default_model is None:
+        raise UsageError(message=f"{provider.name} needs --model", fix=own)
+    from glmcli.providers.abilities import named
+
+    able = (f"{row.name}/{row.vision_model}" for row in providers.values() if row.hosted and row.vision_model)
+    why = f"{provider.name} needs --model: it has no model for pictures that is known"
+    raise UsageError(message=why, fix=f"a model of another provider: {named(tuple(able))}; or {own}")
+
+
+def _default(
+    providers: Mapping[str, Provider], environment: Mapping[str, str], *, dry: bool, vision: bool
+) -> tuple[Provider, str]:
+    hosted = [row for row in providers.values() if row.hosted and (row.vision_model or not vision)]
+    for row in hosted:
+        if has_key(row, environment):
+            able = " and a model for pictures" if vision else ""
+            return row, f"{row.name} is the first provider with a key{able}"
+    if dry:
+        return hosted[0], f"{hosted[0].name} is the first provider, none has a key"
+    variables = dict.fromkeys(name for row in hosted for name in row.key_variables)
+    general = f" ({GENERAL} counts only with GLM_PROVIDER)" if environment.get(GENERAL) else ""
+    raise CredentialsError(
+        message=f"no provider{' with a model for pictures' if vision else ''} has a key{general}",
+        fix=f"set one of {', '.join(variables)}; or try without a key: -{'P sandbox' if vision else 'm sandbox/glm-5'}",
+    )

@@ -1,0 +1,160 @@
+"""Keys, and the promise that none of them leaves by any door but the Authorization header.
+
+Redaction is by value, not by name or pattern: every key that is known is looked for in everything that is printed or
+written, as it is, in base64 and hex, and with any of its characters encoded (glmcli.console.spellings).
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from base64 import b64encode, urlsafe_b64encode
+from typing import TYPE_CHECKING
+
+from glmcli.console.patterns import Patterns
+from glmcli.console.spellings import Spellings
+from glmcli.record import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from glmcli.console.patterns import Span
+
+MASK = "***"
+# Where the rows of the program look for keys, and the one that belongs to GLM_PROVIDER. To import the rows would cost
+# more than all else that happens before the first argument is read; a test holds this equal to them.
+VARIABLES = (
+    "GLM_API_KEY",
+    "BIGMODEL_API_KEY",
+    "ZHIPUAI_API_KEY",
+    "ZHIPU_API_KEY",
+    "ZAI_API_KEY",
+    "DASHSCOPE_API_KEY",
+    "TOKENHUB_API_KEY",
+    "OPENAI_API_KEY",
+)
+_SHORTEST = 8  # characters; a shorter "key" would blank out ordinary words
+_SHOWN = 40  # characters; see glmcli.documents.shown
+_LEGAL = re.compile(r"[\x21-\x7e]+")
+
+
+class Key(Record):
+    """A key and the variable that a printed command names in its place; the repr shows the variable only."""
+
+    value: str
+    variable: str
+    _hidden = ("value",)
+
+
+def illegal_character(key: str) -> int | None:
+    """Position (from 1) of the first character that an HTTP header cannot carry in a key, or None."""
+    match = _LEGAL.match(key)
+    end = match.end() if match else 0
+    return end + 1 if end < len(key) or not key else None
+
+
+def _forms(key: str) -> list[str]:
+    data = key.encode(errors="surrogateescape")
+    return [key, data.hex(), data.hex().upper(), *_base64_forms(data)]
+
+
+def _base64_forms(key: bytes) -> set[str]:
+    """The key in base64, alone, and at each of the three places where it may begin in a longer text."""
+    forms = {b64encode(key).decode().rstrip("="), urlsafe_b64encode(key).decode().rstrip("=")}
+    for before in range(3):
+        for encoder in (b64encode, urlsafe_b64encode):
+            text = encoder(b"\0" * before + key).decode().rstrip("=")
+            begin = (before * 8 + 5) // 6
+            end = (before + len(key)) * 8 // 6
+            forms.add(text[begin:end])
+    return forms
+
+
+class Redactor:
+    """Replaces every known key of at least eight characters in a text by `***`."""
+
+    def __init__(self) -> None:
+        """Know no key yet: they are added as they are read."""
+        self._keys: set[str] = set()
+        self._forms = Patterns()
+        self._spellings = Spellings()
+        self._shortest = sys.maxsize
+
+    def add(self, key: str) -> None:
+        """Look for this key from now on, in all its forms, and for what is left of it where we cut words ourselves.
+
+        The parser of flags cuts at the first `=`, and messages show so many characters of a foreign word.
+        """
+        for piece in (key, key.partition("=")[0], key[:_SHOWN]):
+            if len(piece) >= _SHORTEST and piece not in self._keys:
+                self._add(piece)
+
+    def _add(self, key: str) -> None:
+        self._keys.add(key)
+        forms = _forms(key)
+        self._forms.add(forms)
+        # Of the others, those in letters and digits alone are encoded by nobody.
+        self._spellings.add(form for form in forms if form == key or not form.isalnum())
+        self._shortest = min(map(len, self._keys))
+
+    def add_variables(self, names: Iterable[str], environment: Mapping[str, str]) -> None:
+        """Look for what these variables hold."""
+        for name in names:
+            self.add(environment.get(name, "").strip())
+
+    def text(self, text: str) -> str:
+        """The text without keys."""
+        out, shown = [], 0
+        for begin, end in self._spans(text):
+            out += [text[shown:begin], MASK]
+            shown = end
+        return "".join([*out, text[shown:]]) if out else text
+
+    def _spans(self, text: str) -> list[Span]:
+        """Where keys stand, in order; those that overlap are one."""
+        merged: list[Span] = []
+        if len(text) < self._shortest:
+            return merged  # no form is shorter than its key
+        for begin, end in sorted([*self._forms.find(text), *self._spellings.find(text)]):
+            if merged and begin < merged[-1][1]:
+                merged[-1] = merged[-1][0], max(end, merged[-1][1])
+            else:
+                merged.append((begin, end))
+        return merged
+
+    def settled(self, text: str) -> int:
+        """How many characters of `text` stay what they are, whatever follows: the rest may begin a key.
+
+        A form may be the beginning of a longer one, and the end of a form the beginning of another.
+        """
+        settled = len(text) - self._forms.overlap(text)
+        for begin, _ in self._spellings.begun(text):
+            settled = min(settled, begin)
+        if settled == len(text):
+            return settled
+        return next((end for begin, end in self._spans(text) if begin < settled < end), settled)
+
+    def begun(self, text: str) -> int:
+        """How many characters of a key, at the most, the end of `text` begins."""
+        return max(self._forms.overlap(text), *(count for _, count in self._spellings.begun(text)), 0)
+
+
+class StreamRedactor:
+    """Redacts a text that comes in pieces: a key cut over two pieces does not pass."""
+
+    def __init__(self, redactor: Redactor) -> None:
+        """Share the keys of `redactor`."""
+        self._redactor = redactor
+        self._held = ""
+
+    def push(self, text: str) -> str:
+        """What may be shown now; the possible beginning of a key is held back."""
+        text = self._held + text
+        settled = self._redactor.settled(text)
+        self._held = text[settled:]
+        return self._redactor.text(text[:settled])
+
+    def flush(self) -> str:
+        """What was held back: no whole key, but most of one is not shown either."""
+        held, self._held = self._held, ""
+        return self._redactor.text(held) if self._redactor.begun(held) < _SHORTEST else MASK

@@ -1,0 +1,256 @@
+"""The only code that writes to stdout and stderr.
+
+Bytes go straight to the descriptor: nothing waits in a buffer when a signal comes, and no encoding of the locale can
+change the answer. On a terminal, foreign text cannot do more than be read.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import select
+import stat
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from glmcli.console.redaction import Redactor
+from glmcli.errors import GlmError, OutputError, ReaderGoneError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+STDIN, STDOUT, STDERR = 0, 1, 2
+_FULL_DEVICE = os.makedev(1, 7)  # Linux: /dev/full, where every write fails
+_DIM, _RED, _RESET = "\x1b[2m", "\x1b[1;31m", "\x1b[0m"
+
+
+def visible_table() -> dict[int, str]:
+    """Controls that move the cursor, ring, set titles, reorder or hide text -> something that can be seen."""
+    table = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\n\t"}
+    table[0x7F] = "\u2421"
+    table |= dict.fromkeys(range(128, 160), "�")
+    hidden = [0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A), *range(0xE0000, 0xE0080)]
+    return table | {code: f"<U+{code:04X}>" for code in hidden}
+
+
+class _WorkflowGuard:
+    """Keeps foreign text from starting a GitHub Actions workflow command (`::error::` at a line's start, `##[…]`).
+
+    Source: docs.github.com, "Workflow commands for GitHub Actions" (2026); the older form is found anywhere in a line.
+    """
+
+    def __init__(self) -> None:
+        self._begun = ""  # the first two characters of the line that are not blank
+        self._last = ""
+
+    def push(self, text: str) -> str:
+        # A command begins with `::` or `##[`: where neither is, only the state is kept.
+        joined = self._last + text
+        if "::" not in joined and "##[" not in joined:
+            self._pass(text)
+            return text
+        return self._broken(text)
+
+    def _pass(self, text: str) -> None:
+        self._last = (self._last + text[-2:])[-2:]
+        # The line that the text ends in: of the one before, only its beginning counts.
+        line = text[max(text.rfind("\r"), text.rfind("\n")) + 1 :]
+        if len(line) < len(text):
+            self._begun = ""
+        if len(self._begun) < 2:  # noqa: PLR2004 - as many as are kept
+            self._begun = (self._begun + line if self._begun else line.lstrip())[:2]
+
+    def _broken(self, text: str) -> str:
+        out: list[str] = []
+        for character in text:
+            if (character == ":" and self._begun == ":") or (character == "[" and self._last == "##"):
+                out.append(" ")
+            out.append(character)
+            self._last = (self._last + character)[-2:]
+            if character in "\r\n":
+                self._begun = ""
+            elif self._begun or not character.isspace():
+                self._begun = (self._begun + character)[:2]
+        return "".join(out)
+
+
+class Stream:
+    """A descriptor that text is written to, whole and at once."""
+
+    def __init__(self, fd: int, name: str, redactor: Redactor, *, lost: bool = False) -> None:
+        """Write to `fd`; `lost` means that it was closed before the program began."""
+        self.fd = fd
+        self.name = name
+        self.lost = lost
+        self.is_terminal = not lost and os.isatty(fd)
+        self.at_line_start = True
+        self._redactor = redactor
+        self._table = visible_table() if self.is_terminal else None
+        self._guard: _WorkflowGuard | None = None
+
+    def show_raw(self) -> None:
+        """Let control characters through, even to a terminal."""
+        self._table = None
+
+    def guard_workflow(self) -> None:
+        """From now on, no text can start a workflow command."""
+        self._guard = _WorkflowGuard()
+
+    def write(self, text: str) -> None:
+        """Write text that may be foreign.
+
+        Raises:
+            OutputError: it cannot be written.
+            ReaderGoneError: nobody reads it.
+        """
+        if not text:
+            return
+        text = self.visible(self._redactor.text(text))
+        if self._guard:
+            text = self._guard.push(text)
+        self.at_line_start = text.endswith("\n")
+        self._write_all(text.encode(errors="replace"))
+
+    def visible(self, text: str) -> str:
+        """The text with its control characters made visible, if this is a terminal."""
+        # None of what the table replaces is printable. Where all is ASCII, Python replaces as fast as it asks.
+        if not self._table or text.isprintable() or (not text.isascii() and text.replace("\n", "").isprintable()):
+            return text
+        return text.translate(self._table)
+
+    def control(self, sequence: str) -> None:
+        """Write text whose escape sequences are our own."""
+        self._write_all(self._redactor.text(sequence).encode(errors="replace"))
+
+    def end_line(self) -> None:
+        """Begin a new line, unless it is begun."""
+        if not self.at_line_start:
+            self.write("\n")
+
+    def _write_all(self, data: bytes) -> None:
+        if self.lost:
+            raise OutputError(message=f"cannot write to {self.name}: it is closed")
+        left = memoryview(data)
+        while left:
+            try:
+                left = left[os.write(self.fd, left) :]
+            except BlockingIOError:
+                select.select([], [self.fd], [])  # another program made our descriptor non-blocking
+            except OSError as error:
+                if error.errno == errno.EPIPE:
+                    raise ReaderGoneError from error
+                raise OutputError(message=f"cannot write to {self.name}: {error.strerror}") from error
+
+    def check(self) -> None:
+        """Find out now, before anything is paid for, that nothing can be written.
+
+        Raises:
+            OutputError: it was closed before we began, is open for reading only, or is the device that is always full.
+        """
+        if self.lost:
+            raise OutputError(message=f"cannot write to {self.name}: it is closed")
+        try:
+            status = os.fstat(self.fd)
+        except OSError as error:
+            raise OutputError(message=f"cannot write to {self.name}: {error.strerror}") from error
+        if fcntl.fcntl(self.fd, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+            raise OutputError(message=f"cannot write to {self.name}: it is open for reading only")
+        if stat.S_ISCHR(status.st_mode) and status.st_rdev == _FULL_DEVICE:
+            raise OutputError(message=f"cannot write to {self.name}: No space left on device")
+
+    def check_reader(self) -> None:
+        """Find out whether anybody still reads.
+
+        Raises:
+            ReaderGoneError: the other end of the pipe is closed.
+        """
+        poll = select.poll()
+        poll.register(self.fd, 0)
+        if any(happened & select.POLLERR for _, happened in poll.poll(0)):
+            raise ReaderGoneError
+
+
+def _one_line(text: str) -> str:
+    return text.replace("\r", " ").replace("\n", " ")
+
+
+class Terminal:
+    """Our stdout and stderr, and how a person is spoken to."""
+
+    def __init__(self, environment: Mapping[str, str], lost: frozenset[int] = frozenset()) -> None:
+        """Look at what the descriptors are; `lost` are those that were closed before the program began."""
+        self.redactor = Redactor()
+        self.stdout = Stream(STDOUT, "stdout", self.redactor, lost=STDOUT in lost)
+        self.stderr = Stream(STDERR, "stderr", self.redactor, lost=STDERR in lost)
+        self.environment = environment
+        self.quiet = False
+        self.verbose = False
+        self.plain = bool(environment.get("NO_COLOR")) or environment.get("TERM") == "dumb"
+        if environment.get("GITHUB_ACTIONS") == "true":
+            self.stderr.guard_workflow()
+        self._is_dim = False
+        self.make_room: Callable[[], None] = lambda: None  # called before a line: what is drawn there goes away
+
+    @property
+    def colours(self) -> bool:
+        """Whether stderr shows colours."""
+        return self.stderr.is_terminal and not self.plain
+
+    def error(self, error: GlmError) -> None:
+        """Say why there is no complete answer."""
+        # A foreign word in it, such as a finish reason, must not begin a line of its own.
+        lines = [_one_line(error.message)]
+        for label, text in (("why", error.why), ("fix", error.fix), ("request id", error.request_id)):
+            if text:
+                lines.append(f"  {label}: {' '.join(text.split())}")
+        self._say("glm: error: ", "\n".join(lines), _RED)
+
+    def note(self, text: str) -> None:
+        """Say something that is no error."""
+        if not self.quiet:
+            self._say("glm: ", _one_line(text))
+
+    def insist(self, text: str) -> None:
+        """Say something that must be known even under --quiet."""
+        self._say("glm: ", _one_line(text))
+
+    def trace(self, text: str) -> None:
+        """Show a traceback, which has many lines."""
+        self._say("glm: ", text)
+
+    def detail(self, text: str) -> None:
+        """Say something that only --verbose asks for."""
+        if self.verbose:
+            self._say("glm: ", _one_line(text))
+
+    def _say(self, label: str, text: str, colour: str = "") -> None:
+        # A stderr that is closed or full must not hide the exit code.
+        try:
+            self.make_room()
+            self.dim(on=False)
+            self.stderr.end_line()
+            if colour and self.colours:
+                self.stderr.control(colour)
+                self.stderr.write(label)
+                self.stderr.control(_RESET)
+                self.stderr.write(f"{text}\n")
+            else:
+                self.stderr.write(f"{label}{text}\n")
+        except (OutputError, ReaderGoneError):
+            pass
+
+    def dim(self, *, on: bool) -> None:
+        """Begin or end the paler text in which reasoning is shown on a terminal."""
+        if self.colours and on != self._is_dim:
+            self._is_dim = on
+            self.stderr.control(_DIM if on else _RESET)
+
+    def restore(self) -> None:
+        """Leave what is a terminal as the next program wants it: with its usual colour, at the beginning of a line."""
+        for stream in (self.stderr, self.stdout):
+            with suppress(OutputError, ReaderGoneError):  # the terminal may be what is gone
+                if stream is self.stderr:
+                    self.dim(on=False)
+                if stream.is_terminal:
+                    stream.end_line()

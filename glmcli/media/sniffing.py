@@ -1,0 +1,100 @@
+"""The kind of some bytes, by their signature. Names of files are not asked: they are wrong too often."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from glmcli.media import formats
+from glmcli.media.formats import Looks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_HEAD = 4096  # bytes in which a text or a document says what it is
+
+_PARSED: tuple[tuple[bytes, Callable[[bytes], Looks]], ...] = (
+    (b"\xff\xd8\xff", formats.read_jpeg),
+    (b"\x89PNG\r\n\x1a\n", formats.read_png),
+    (b"GIF87a", formats.read_gif),
+    (b"GIF89a", formats.read_gif),
+    (b"BM", formats.read_bitmap),
+)
+_SIGNATURES: tuple[tuple[bytes, str, str], ...] = (
+    (b"II*\0", "image/tiff", "a TIFF picture"),
+    (b"MM\0*", "image/tiff", "a TIFF picture"),
+    (b"\xff\x0a", "image/jxl", "a JPEG XL picture"),
+    (b"\0\0\0\x0cJXL ", "image/jxl", "a JPEG XL picture"),
+    (b"\0\0\0\x0cjP  ", "image/jp2", "a JPEG 2000 picture"),
+    (b"\0\0\1\0", "image/x-icon", "an icon"),
+    (b"%!PS", "application/postscript", "a PostScript document"),
+    (b"PK\3\4", "application/zip", "a ZIP archive or an Office document"),
+    (b"\x1f\x8b", "application/gzip", "a gzip archive"),
+    (b"\x1a\x45\xdf\xa3", "video/x-matroska", "a Matroska or WebM video"),
+    (b"OggS", "application/ogg", "an Ogg stream"),
+    (b"ID3", "audio/mpeg", "an MP3 recording"),
+)
+_RIFF = {b"AVI ": ("video/x-msvideo", "an AVI video"), b"WAVE": ("audio/wav", "a WAV recording")}
+_PAGE = ("text/html", "a web page")
+_DRAWING = ("image/svg+xml", "an SVG drawing")
+# How the markup begins, behind what may stand before: a document type, or the first element.
+_MARKUP = (
+    *((mark, *_PAGE) for mark in (b"<!doctype html", b"<html", b"<head", b"<body")),
+    *((mark, *_DRAWING) for mark in (b"<!doctype svg", b"<svg")),
+)
+_LONGEST_MARK = max(len(mark) for mark, _, _ in _MARKUP)
+_PROLOGUE = ((b"<!--", b"-->"), (b"<?", b"?>"))  # comments and declarations
+_LONGEST_PROLOGUE = 1 << 16  # bytes; programs for drawing leave a licence there, not a book
+
+
+def look(data: bytes) -> Looks:
+    """What these bytes are."""
+    for signature, parse in _PARSED:
+        if data.startswith(signature) and (found := parse(data)).type:
+            return found
+    for signature, kind, what in _SIGNATURES:
+        if data.startswith(signature):
+            return Looks(kind, what)
+    return _container(data) or _text(data)
+
+
+def _container(data: bytes) -> Looks | None:
+    if data.startswith(b"RIFF"):
+        return formats.read_webp(data) if data[8:12] == b"WEBP" else _named(_RIFF.get(data[8:12]))
+    return formats.read_boxes(data) if data[4:8] == b"ftyp" else formats.read_pdf(data)
+
+
+def _named(found: tuple[str, str] | None) -> Looks | None:
+    return Looks(*found) if found else None
+
+
+def _text(data: bytes) -> Looks:
+    head = data[:_HEAD]
+    if not head or any(byte < 9 or 13 < byte < 27 for byte in head):  # noqa: PLR2004 - control characters, but blanks
+        return Looks()
+    try:
+        head.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if len(head) - error.start > 3 or len(data) <= _HEAD:  # noqa: PLR2004 - a character that the cut took apart
+            return Looks()
+    root = _root(data[:_LONGEST_PROLOGUE])
+    for mark, kind, what in _MARKUP:
+        if root.startswith(mark):
+            return Looks(kind, what)
+    return Looks("text/plain", "a text")
+
+
+def _root(data: bytes) -> bytes:
+    """The first word of some markup that is neither comment nor declaration, in small letters."""
+    at = _past_blanks(data, 3 if data.startswith(b"\xef\xbb\xbf") else 0)
+    while end := next((end for start, end in _PROLOGUE if data.startswith(start, at)), None):
+        found = data.find(end, at)
+        if found < 0:
+            break
+        at = _past_blanks(data, found + len(end))
+    return data[at : at + _LONGEST_MARK].lower()
+
+
+def _past_blanks(data: bytes, at: int) -> int:
+    while data[at : at + 1].isspace():
+        at += 1
+    return at

@@ -1,0 +1,89 @@
+"""What a reply cost: the provider's list price for the tokens that it counted. Pure.
+
+Unknown stays unknown: a price that is not listed, an address that has a price of its own, tokens between two tiers.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from glmcli.catalogue import batch_price, facts, prices_at
+from glmcli.chat.outcome import Cost
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from glmcli.chat.events import Usage
+    from glmcli.providers.row import Provider
+
+_PER = 1_000_000  # tokens
+_DIGITS = 9  # a price has at most three decimals
+
+
+def listed(provider: Provider, model: str) -> Mapping[str, Any] | None:
+    """The price list of this model, if it holds at the address where the provider is reached.
+
+    A plan, another region and a gateway have prices of their own, at addresses of their own.
+    """
+    known = facts(provider.catalogue, model)
+    holds = known is not None and provider.base_url in prices_at(provider.catalogue)
+    return known.get("prices") if known is not None and holds else None
+
+
+def cost(provider: Provider, model: str, usage: Usage | None) -> Cost | None:
+    """What these tokens cost, or None if that is not known."""
+    prices = listed(provider, model)
+    if prices is None or usage is None or usage.input_tokens is None or usage.output_tokens is None:
+        return None
+    tier = _tier(prices["tiers"], usage.input_tokens, usage.output_tokens)
+    # A provider that says nothing of a cache bills all input alike.
+    cached = usage.cached_tokens or 0
+    if tier is None or cached > usage.input_tokens or (cached and "cached_input" not in tier):
+        return None
+    paid = (usage.input_tokens - cached) * tier["input"] + usage.output_tokens * tier["output"]
+    paid += cached * tier.get("cached_input", 0)
+    return Cost(round(paid / _PER, _DIGITS), prices["currency"], prices["as_of"])
+
+
+def batch_cost(provider: Provider, model: str, usage: Usage | None) -> Cost | None:
+    """What these tokens cost in a batch, or None if that is not known: the price, or whether a cache made it less."""
+    known = batch_price(provider.catalogue)
+    if known is None or usage is None or (usage.cached_tokens and known.get("cache_discount") is not False):
+        return None
+    paid = cost(provider, model, usage.replace(cached_tokens=None))
+    return paid and paid.replace(amount=round(paid.amount * known["price"], _DIGITS))
+
+
+def saved(provider: Provider, model: str, usage: Usage) -> Cost | None:
+    """How much more these tokens would have cost without the provider's cache, or None if that is not known."""
+    prices = listed(provider, model)
+    if prices is None or usage.input_tokens is None or usage.output_tokens is None or usage.cached_tokens is None:
+        return None
+    tier = _tier(prices["tiers"], usage.input_tokens, usage.output_tokens)
+    if tier is None or usage.cached_tokens > usage.input_tokens or "cached_input" not in tier:
+        return None
+    amount = usage.cached_tokens * (tier["input"] - tier["cached_input"])
+    return Cost(round(amount / _PER, _DIGITS), prices["currency"], prices["as_of"])
+
+
+def _tier(tiers: Iterable[Mapping[str, Any]], tokens_in: int, tokens_out: int) -> Mapping[str, Any] | None:
+    """The prices for a question of this length; the pages' "32K" is no exact number, so there are gaps."""
+    for tier in tiers:
+        fits_in = tier.get("input_over", -1) < tokens_in <= tier.get("input_up_to", tokens_in)
+        if fits_in and tier.get("output_over", -1) < tokens_out <= tier.get("output_up_to", tokens_out):
+            return tier
+    return None
+
+
+def total(costs: Iterable[Cost | None]) -> Cost | None:
+    """The cost of several requests; not known if one is not, or if they were paid in different money."""
+    known = tuple(costs)
+    first = known[0] if known else None
+    if first is None:
+        return None
+    amount = 0.0
+    for each in known:
+        if each is None or (each.currency, each.as_of) != (first.currency, first.as_of):
+            return None
+        amount += each.amount
+    return first.replace(amount=round(amount, _DIGITS))

@@ -1,0 +1,225 @@
+"""What bytes say of themselves: kinds, sizes and ends, and that no bytes confuse the readers."""
+
+from __future__ import annotations
+
+import base64
+import json
+import struct
+import time
+
+import pictures
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from glmcli.chat.messages import Media, Message, Request
+from glmcli.media.formats import Looks
+from glmcli.media.sniffing import look
+from glmcli.providers.table import PROVIDERS, dialect_of
+
+WHOLE = {
+    "JPEG": Looks("image/jpeg", "a JPEG picture", 12, 8),
+    "PROGRESSIVE": Looks("image/jpeg", "a JPEG picture", 12, 8),
+    "PNG": Looks("image/png", "a PNG picture", 12, 8),
+    "WEBP": Looks("image/webp", "a WebP picture", 12, 8),
+    "WEBP_LOSSLESS": Looks("image/webp", "a WebP picture", 12, 8),
+    "WEBP_ANIMATED": Looks("image/webp", "an animated WebP", 12, 8, animated=True),
+    "GIF": Looks("image/gif", "a GIF picture", 12, 8),
+    "GIF_ANIMATED": Looks("image/gif", "an animated GIF", 12, 8, animated=True),
+    "BMP": Looks("image/bmp", "a BMP picture", 12, 8),
+    "TIFF": Looks("image/tiff", "a TIFF picture"),
+    "AVIF": Looks("image/avif", "an AVIF picture"),
+    "HEIC": Looks("image/heic", "a HEIC picture"),
+    "PDF": Looks("application/pdf", "a PDF document"),
+    "MP4": Looks("video/mp4", "an MP4 video"),
+    "SVG": Looks("image/svg+xml", "an SVG drawing"),
+    "HTML": Looks("text/html", "a web page"),
+    "TEXT": Looks("text/plain", "a text"),
+}
+SCAN = b"\xff\xd8\xff\xda\0\x02\0\xff\xd9"
+FRAME = b"\xff\xc0\0\x0b\x08\0\x09\0\x09\1\1\x11\0"
+SAYS_ITS_END = (
+    "JPEG", "PROGRESSIVE", "PNG", "WEBP", "WEBP_LOSSLESS", "WEBP_ANIMATED", "GIF", "GIF_ANIMATED", "BMP",
+    "PDF", "MP4", "HEIC",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_a_whole_file_is_known(name) -> None:
+    assert look(getattr(pictures, name)) == WHOLE[name]
+
+
+@pytest.mark.parametrize("name", SAYS_ITS_END)
+def test_a_file_that_is_cut_anywhere_is_not_whole(name) -> None:
+    data = getattr(pictures, name)
+    for end in range(len(data)):
+        found = look(data[:end])
+        assert found.fault or found.type != WHOLE[name].type, end
+
+
+@pytest.mark.parametrize(
+    ("data", "fault"),
+    [
+        (pictures.JPEG[:-2], "it has no end (EOI)"),
+        (pictures.JPEG[:100], "it ends before its first scan"),
+        (pictures.JPEG[:2] + b"\xff\xff\xff" + pictures.JPEG[2:], ""),  # fill bytes
+        (pictures.JPEG + b"what a camera adds", ""),
+        (b"\xff\xd8\xff\xe0\0\x04ab!!!!", "there is no marker at byte 8"),
+        # A thumbnail's end, before the scan, is not the picture's.
+        (b"\xff\xd8\xff\xe1\0\x06\xff\xd9\xff\xd9" + pictures.JPEG[2:-2], "it has no end (EOI)"),
+        (pictures.PNG[:-12], "it has no end (IEND)"),
+        (pictures.PNG[:-4], "it has no end (IEND)"),
+        (pictures.PNG + b"\0\0", ""),
+        (pictures.WEBP[:-1], "it has 65 of 66 bytes"),
+        (pictures.GIF[:-1], "it has no end (trailer)"),
+        (pictures.GIF_ANIMATED[:-1], "it has no end (trailer)"),
+        (pictures.GIF_ANIMATED + b"\0\0", ""),
+        (pictures.GIF[:25] + b"?" + pictures.GIF[26:], "there is no block at byte 25"),
+        (pictures.BMP[:-1], "it has 341 of 342 bytes"),
+        (pictures.PDF[:-1], "it has no end (%%EOF)"),
+        (b"from a printer\n" + pictures.PDF + b"\n" * 1018, ""),
+        (pictures.PDF + b"\n" * 1020, "it has no end (%%EOF)"),
+        (pictures.MP4[:-1], "it has 880 of 881 bytes"),
+        (pictures.MP4[:64], "it has no index (moov)"),
+        (pictures.MP4[:64] + b"\0\0\0\7moov" + pictures.MP4[72:], "there is no box at byte 64"),
+        (pictures.MP4[:64] + bytes(4) + pictures.MP4[68:], ""),  # the last box goes to the end, whatever its size
+        (pictures.MP4[:36] + b"\0\0\0\1mdat" + (36).to_bytes(8, "big") + pictures.MP4[44:], ""),
+        (pictures.PNG.replace(b"IDAT", b"prVt"), "it has no pixels (IDAT)"),
+        (pictures.PNG[:8] + pictures.chunk(b"prVt", b"") + pictures.PNG[8:], "its header (IHDR) does not come first"),
+        (pictures.PNG[:8] + pictures.PNG[33:], "its header (IHDR) does not come first"),
+        (pictures.PNG[:16] + bytes(4) + pictures.PNG[20:], "it says that it has 0x8 pixels"),
+        (pictures.PNG[:20] + bytes(4) + pictures.PNG[24:], "it says that it has 12x0 pixels"),
+        (SCAN, "it has 0 frames (SOF) before its first scan, not one"),
+        (b"\xff\xd8" + FRAME * 2 + SCAN[2:], "it has 2 frames (SOF) before its first scan, not one"),
+        (b"\xff\xd8" + FRAME + SCAN[2:], ""),
+        (b"\xff\xd8" + FRAME[:5] + bytes(2) + FRAME[7:] + SCAN[2:], "it says that it has 9x0 pixels"),
+        (b"\xff\xd8" + FRAME[:7] + bytes(2) + FRAME[9:] + SCAN[2:], "it says that it has 0x9 pixels"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_named(data, fault) -> None:
+    assert look(data).fault == fault
+
+
+def jpeg_of(width: int, height: int) -> bytes:
+    frame = struct.pack(">BBHBHHB", 0xFF, 0xC2, 11, 8, height, width, 1) + b"\1\x11\0"
+    return b"\xff\xd8\xff\xe0\0\x02" + frame + b"\xff\xda\0\x02\0\xff\xd9"
+
+
+@pytest.mark.parametrize("size", [(1, 1), (6000, 6001), (16383, 16383), (65535, 1)])
+def test_sizes_of_every_form(size) -> None:
+    width, height = size
+    small = size[0] < 16384
+    forms = [
+        jpeg_of(*size),
+        pictures.png(width, 1)[:20] + struct.pack(">I", height) + pictures.png(1, 1)[24:],
+        b"GIF89a" + struct.pack("<HHBBB", *size, 0, 0, 0) + b";",
+        b"RIFF" + struct.pack("<I", 22) + b"WEBPVP8X" + struct.pack("<IB3x", 10, 0)
+        + struct.pack("<I", width - 1)[:3] + struct.pack("<I", height - 1)[:3],
+        b"BM" + struct.pack("<IIIIiiHH", 30, 0, 0, 40, width, -height, 1, 24),
+        b"BM" + struct.pack("<IIIIHHHH", 26, 0, 0, 12, width, height, 1, 24),
+    ]  # fmt: skip
+    if small:
+        bits = (width - 1) | (height - 1) << 14
+        forms.append(b"RIFF" + struct.pack("<I", 22) + b"WEBPVP8L" + struct.pack("<IBI", 5, 0x2F, bits) + bytes(5))
+        forms.append(
+            b"RIFF" + struct.pack("<I", 22) + b"WEBPVP8 " + struct.pack("<I6sHH", 10, b"\0\0\0\x9d\1\x2a", *size)
+        )
+    for data in forms:
+        found = look(data)
+        assert (found.width, found.height) == size, found
+        assert found.fault == ""
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (b"II*\0", "image/tiff"),
+        (b"MM\0*", "image/tiff"),
+        (b"\0\0\0\x18ftypqt  ", "video/quicktime"),
+        (b"\0\0\0\x18ftypM4A ", "audio/mp4"),
+        (b"\0\0\0\x18ftypnew!", "video/mp4"),
+        (b"\x1a\x45\xdf\xa3", "video/x-matroska"),
+        (b"RIFF....AVI ", "video/x-msvideo"),
+        (b"RIFF....WAVE", "audio/wav"),
+        (b"RIFF....????", "text/plain"),
+        (b"PK\3\4", "application/zip"),
+        (b"\x1f\x8b\x08", "application/gzip"),
+        (b"junk before\n%PDF-1.7", "application/pdf"),
+        (b"<html><svg></svg></html>", "text/html"),
+        (b"\n<!-- saved by a browser --><!DOCTYPE HTML>", "text/html"),
+        (b"<?xml version='1.0'?><!--" + b"a licence " * 6000 + b"-->\n<svg/>", "image/svg+xml"),
+        (b"\xef\xbb\xbf<!-- a --> <!-- b --><!DOCTYPE svg PUBLIC '' '' [<!ENTITY a 'b'>]><svg/>", "image/svg+xml"),
+        (b"<!--" + b"a book " * 60000 + b"--><svg/>", "text/plain"),
+        (b"<!-- no end", "text/plain"),
+        (b"How to write <svg> and <html> by hand", "text/plain"),
+        ("\N{CJK UNIFIED IDEOGRAPH-56FE}".encode() * 2000, "text/plain"),  # the part that is looked at ends inside one
+        (b"BM", "text/plain"),
+        (b"BMP is a format", "text/plain"),
+        (b"", ""),
+        (b"\0\1\2\3", ""),
+        (b"caf\xe9", ""),
+    ],
+)
+def test_other_kinds(data, kind) -> None:
+    assert look(data).type == kind
+
+
+@given(st.binary(max_size=200), st.sampled_from([*WHOLE, ""]), st.integers(0, 60), st.integers(0, 400))
+@settings(max_examples=1000)
+@example(b"\xff" * 50, "JPEG", 20, 0)
+@example(b"\xff" * 4, "PNG", 8, 0)
+def test_no_bytes_confuse_it(noise, name, start, end) -> None:
+    """Any file with anything written over a part of it gives an answer, and sizes that a picture can have."""
+    data = getattr(pictures, name) if name else b""
+    found = look(data[:start] + noise + data[start + end :])
+    assert isinstance(found.fault, str)
+    for side in (found.width, found.height):
+        assert side is None or 0 <= side < 2**32
+
+
+HOSTILE = {
+    "gif": lambda size: pictures.GIF[:25] + b"\x21\x01" + b"\1" * size,
+    "png": lambda size: pictures.PNG[:8] + bytes(size),
+    "jpeg": lambda size: b"\xff\xd8\xff" + b"\xff" * size,
+    "jpeg markers": lambda size: b"\xff\xd8" + b"\xff\xd0" * (size // 2),
+    "text": lambda size: b" " * size,
+    "comments": lambda size: b"<!---->" * (size // 7),
+    "pdf": lambda size: b"\xe9" * size,
+    "mp4": lambda size: pictures.MP4[:28] + b"\0\0\0\x08free" * (size // 8),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_time_grows_with_size_alone(kind) -> None:
+    def seconds(size):
+        data = HOSTILE[kind](size)
+        began = time.process_time()
+        look(data)
+        return time.process_time() - began
+
+    small, large = (min(seconds(size) for _ in range(3)) for size in (1_000_000, 8_000_000))
+    assert large < 0.01 or large < small * 8 * 3
+
+
+TEXTS = st.text(st.characters(codec="utf-8") | st.sampled_from('"\\\\\x00\ufdd0'), max_size=20)
+
+
+@given(st.lists(st.tuples(TEXTS, st.binary(min_size=1, max_size=30)), min_size=1, max_size=4), st.booleans())
+def test_a_body_is_what_it_says(turns, text_first) -> None:
+    """Whatever the text is: its length, its JSON, and the same bytes when it is sent again."""
+    provider = PROVIDERS["tokenhub" if text_first else "zai"]
+    messages = tuple(
+        Message("user", text, parts=(Media("image", data=data, type="image/png"),)) for text, data in turns
+    )
+    body = dialect_of(provider).encode(Request("glm-5v-turbo", messages), provider).content()
+    assert not isinstance(body, bytes)
+    sent = b"".join(body)
+    assert len(body) == len(sent)
+    assert b"".join(body) == sent
+    found = [message["content"] for message in json.loads(sent)["messages"]]
+    for content, (text, data) in zip(found, turns, strict=True):
+        url = "data:image/png;base64," + base64.b64encode(data).decode()
+        said = [{"type": "text", "text": text}] if text else []
+        picture = [{"type": "image_url", "image_url": {"url": url}}]
+        assert content == (said + picture if text_first else picture + said)

@@ -1,0 +1,270 @@
+"""What a model is known to be able to do decides what is sent to it; its provider's row only where nobody knows it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from processes import error_of
+
+from glmcli import catalogue
+from glmcli.chat.messages import Function, Media, Message, Request
+from glmcli.config import checks
+from glmcli.console.suggestions import closest
+from glmcli.providers.table import PROVIDERS
+
+OBJECT = {"response_format": {"type": "json_object"}}
+SCHEMA = {"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": {}}}}
+WEATHER = Function("weather", "", {"type": "object"})
+PICTURE = Media("image", url="https://x.example/a.png", name="a.png")
+
+
+def asked(model: str, *media: Media, **fields: Any) -> Request:
+    message = Message("user", "Answer in JSON.", parts=media)
+    return Request(model, (message,), **({"stream": True} | fields))
+
+
+def objected(row: str, request: Request) -> list[tuple[str, str]]:
+    return [tuple(objection) for objection in checks.objections(request, PROVIDERS[row])]
+
+
+def remarked(row: str, request: Request) -> list[str]:
+    return list(checks.remarks(request, PROVIDERS[row], "2026-11-22"))
+
+
+# --- JSON ---
+
+
+@pytest.mark.parametrize(
+    ("row", "model", "format_", "message", "fix"),
+    [
+        (
+            "bigmodel",
+            "glm-5v-turbo",
+            OBJECT,
+            "glm-5v-turbo at bigmodel does not take a json_object",
+            "ask for JSON in the prompt",
+        ),
+        (
+            "zai",
+            "glm-4.6v",
+            SCHEMA,
+            "glm-4.6v at zai does not take a json_schema",
+            "ask for JSON in the prompt",
+        ),
+        (
+            "zai",
+            "glm-5",
+            SCHEMA,
+            "glm-5 at zai does not take a json_schema",
+            "use {type: json_object} and name the fields",
+        ),
+        (
+            "tokenhub",
+            "tomorrow",
+            SCHEMA,
+            "tokenhub does not take a json_schema",
+            "use {type: json_object} and name the fields",
+        ),
+        (
+            "modelstudio",
+            "glm-5",
+            OBJECT,
+            "glm-5 at modelstudio writes JSON only without thinking",
+            "--no-think",
+        ),
+        (
+            "dashscope",
+            "ZHIPU/GLM-5.2",
+            OBJECT,
+            "ZHIPU/GLM-5.2 at dashscope writes JSON only without thinking",
+            "--no-think",
+        ),
+        ("modelstudio", "tomorrow", OBJECT, "modelstudio writes JSON only without thinking", "--no-think"),
+    ],
+)
+def test_json_that_is_known_to_be_refused(row, model, format_, message, fix) -> None:
+    assert objected(row, asked(model, extra=format_)) == [(message, fix)]
+
+
+@pytest.mark.parametrize(
+    ("row", "model", "format_", "think"),
+    [
+        # Of these the catalogue does not say that JSON excludes thinking, or what they take at all.
+        ("modelstudio", "glm-4.5", OBJECT, None),
+        ("modelstudio", "glm-5.3", OBJECT, None),
+        ("dashscope", "glm-5.3-flash", OBJECT, True),
+        ("tokenhub", "glm-5.3", SCHEMA, None),
+        ("zai", "glm-5.3", SCHEMA, None),
+        ("modelstudio", "glm-5", OBJECT, False),
+        ("zai", "glm-5", OBJECT, None),
+        ("zai", "tomorrow", SCHEMA, None),
+        ("zai", "glm-5v-turbo", {"response_format": {"type": "text"}}, None),
+    ],
+)
+def test_json_that_is_not_known_to_be_refused(row, model, format_, think) -> None:
+    assert objected(row, asked(model, extra=format_, think=think)) == []
+
+
+def test_json_while_thinking_is_remarked_where_only_the_provider_says_no() -> None:
+    said = "glm-4.5 at modelstudio: JSON while thinking is refused for some models; add --no-think"
+    assert said in remarked("modelstudio", asked("glm-4.5", extra=OBJECT))
+    assert said not in remarked("modelstudio", asked("glm-4.5", extra=OBJECT, think=False))
+    for row, model in (("modelstudio", "glm-5"), ("modelstudio", "tomorrow"), ("zai", "glm-5.3")):
+        assert not [line for line in remarked(row, asked(model, extra=OBJECT)) if "JSON" in line]
+
+
+def test_json_with_the_real_program(glm) -> None:
+    flags = ("-n", "-o", "response_format={type: json_object}", "json hi")
+    done = glm("ask", "-m", "bigmodel/glm-5v-turbo", *flags)
+    assert (done.code, error_of(done.err)) == (2, "glm-5v-turbo at bigmodel does not take a json_object")
+    assert glm("ask", "-m", "modelstudio/glm-4.5", *flags).code == 0
+    forced = glm("ask", "-m", "bigmodel/glm-5v-turbo", "--force", *flags)
+    assert json.loads(forced.out)["body"]["response_format"] == {"type": "json_object"}
+
+
+# --- tools ---
+
+
+def test_a_model_that_calls_no_tools(glm, cwd) -> None:
+    tool = {"name": "weather", "description": "The weather.", "run": ["true"], "parameters": {"type": "object"}}
+    (cwd / "t.json").write_text(json.dumps({"tools": [tool]}))
+    for row, able in (
+        ("bigmodel", "bigmodel/glm-5.3, bigmodel/glm-5.3-flash or bigmodel/glm-5.2"),
+        ("zai", "zai/glm-5.3, zai/glm-5.3-flash or zai/glm-5.2"),
+    ):
+        done = glm("tools", "run", "-m", f"{row}/glm-4.5v", "--tools", "t.json", "-n", "hi")
+        assert (done.code, done.out) == (2, b"")
+        assert error_of(done.err) == f"glm-4.5v at {row} calls no tools"
+        assert f"  fix: a model that does: -m {able} (--force sends it anyway)\n" in done.err
+    assert glm("tools", "run", "-m", "zai/glm-4.5v", "--tools", "t.json", "-n", "--force", "hi").code == 0
+
+
+def test_its_substitute_takes_the_picture_too() -> None:
+    objections = objected("zai", asked("glm-4.5v", PICTURE, tools=(WEATHER,)))
+    assert objections == [
+        (
+            "glm-4.5v at zai calls no tools",
+            "a model that does: -m zai/glm-5.3-flash, zai/glm-4.6v or zai/glm-4.6v-flashx",
+        )
+    ]
+
+
+@pytest.mark.parametrize("model", ["glm-5v-turbo", "glm-5.3-flashx", "tomorrow", "glm-4.6v"])
+def test_a_model_that_may_call_tools(model) -> None:
+    assert objected("zai", asked(model, tools=(WEATHER,))) == []
+
+
+def test_a_call_can_be_demanded_of_a_model_that_does_not_think() -> None:
+    demanded = asked("glm-5", tools=(WEATHER,), tool_choice="weather")
+    assert objected("modelstudio", demanded) == [
+        ("modelstudio cannot demand a call while the model thinks", "--no-think")
+    ]
+    assert objected("modelstudio", demanded.replace(think=False)) == []
+
+
+def test_what_a_provider_does_not_take_of_tools() -> None:
+    many = tuple(WEATHER.replace(name=f"weather{number}") for number in range(129))
+    assert objected("zai", asked("glm-5", tools=many)) == [("zai takes at most 128 tools", "these are 129")]
+    search = WEATHER.replace(name="search")
+    assert objected("modelstudio", asked("glm-5", tools=(search,))) == [
+        ("modelstudio refuses a tool named 'search'", "give it another name")
+    ]
+
+
+def test_what_is_remarked_of_pieces_of_calls() -> None:
+    whole = asked("glm-5", tools=(WEATHER,), tool_stream=True, stream=False)
+    assert "--tool-stream has no effect without a stream" in remarked("zai", whole)
+    unlisted = asked("tomorrow", tools=(WEATHER,), tool_stream=True, stream=True)
+    said = "tomorrow at zai is not listed among the models that have tool_stream"
+    assert said in remarked("zai", unlisted)
+
+
+def test_json_that_nobody_asked_for_in_words() -> None:
+    silent = asked("glm-5", extra=OBJECT, think=False).replace(messages=(Message("user", "hi"),))
+    assert objected("modelstudio", silent) == [
+        ("modelstudio wants the word JSON in the conversation", "ask for JSON in the prompt")
+    ]
+
+
+# --- thinking ---
+
+
+def test_a_budget_that_is_larger_than_the_models() -> None:
+    assert objected("modelstudio", asked("glm-5", think_budget=32_768)) == []
+    assert objected("modelstudio", asked("glm-5", think_budget=32_769)) == [
+        ("--think-budget 32769 is more than glm-5 at modelstudio thinks", "at most 32768")
+    ]
+    assert objected("modelstudio", asked("glm-5.3", think_budget=1_000_000)) == []
+
+
+def test_the_words_of_effort_are_the_models() -> None:
+    assert objected("tokenhub", asked("glm-5.3", effort="high")) == []
+    assert objected("tokenhub", asked("glm-5.3", effort="none"))[0][0] == (
+        "glm-5.3 at tokenhub does not know the effort 'none'"
+    )
+    assert objected("vllm", asked("any", effort="ultra"))[0][0] == "any at vllm does not know the effort 'ultra'"
+
+
+# --- substitutes ---
+
+
+def test_what_is_gone_is_no_substitute() -> None:
+    gone = {
+        f"{row}/{model}"
+        for row, provider in PROVIDERS.items()
+        for model in catalogue.names(provider.catalogue)
+        if (catalogue.facts(provider.catalogue, model) or {}).get("status", {}).get("delisted")
+    }
+    assert {"bigmodel/glm-4.5v", "modelstudio/glm-4.7"} <= gone
+    for row, provider in PROVIDERS.items():
+        able = catalogue.able(provider.catalogue, lambda facts: facts is not None)
+        assert {f"{row}/{model}" for model in able} & gone == set()
+    said, fix = objected("bigmodel", asked("glm-5", PICTURE))[0]
+    assert (said, "glm-4.5v" in fix) == ("glm-5 at bigmodel reads text only", False)
+
+
+# --- guesses ---
+
+
+@pytest.mark.parametrize(
+    ("word", "guess"),
+    [
+        ("GLM-5", "glm-5"),
+        ("Glm-5.2", "glm-5.2"),
+        ("zhipu/glm-5", "ZHIPU/GLM-5"),
+        ("glm5", "glm-5"),
+        ("gml-5.2", "glm-5.2"),
+        ("glm-5.2-falsh", "glm-5.3-flash"),
+        ("glm-99", None),
+        ("glm-99v", None),
+        ("gpt-4", None),
+        ("gl", None),
+        ("", None),
+        ("g" * 1_000_000, None),
+    ],
+)
+def test_a_guess_is_close(word, guess) -> None:
+    assert closest(word, ("ZHIPU/GLM-5", "glm-5.3-flash", "glm-5.2", "glm-5", "glm-4.6v")) == guess
+
+
+@pytest.mark.parametrize(
+    ("arguments", "guess"),
+    [
+        (("bigmodel/GLM-5",), " (did you mean bigmodel/glm-5?)"),
+        (("modelstudio/zhipu/GLM-5",), " (did you mean modelstudio/ZHIPU/GLM-5?)"),
+        (("zai/glm-99",), ""),
+        (("zai/glm-46v",), " (did you mean zai/glm-4.6v?)"),
+    ],
+)
+def test_an_unknown_model_is_guessed_with_its_provider(glm, arguments, guess) -> None:
+    done = glm("ask", "-m", *arguments, "-n", "hi")
+    row, _, model = arguments[0].partition("/")
+    assert done.err == f"glm: {model} at {row} is not in the catalogue: its limits are not checked{guess}\n"
+
+
+def test_the_guess_takes_what_is_sent() -> None:
+    said = "glm-46v at zai is not in the catalogue: its limits are not checked (did you mean zai/glm-4.6v?)"
+    assert said in remarked("zai", asked("glm-46v", PICTURE))
+    assert remarked("zai", asked("glm-99v", PICTURE))[0].endswith("its limits are not checked")

@@ -1,0 +1,506 @@
+"""What goes out: method, path, headers and body of every row, compared whole, as a server on loopback received them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from conftest import CANARY
+from servers import Server, answer, event, reply
+
+from glmcli import __version__
+from glmcli.chat.messages import Function, Media, Message, Request
+from glmcli.config import checks
+from glmcli.providers.table import PROVIDERS, dialect_of
+
+ROWS = (
+    "bigmodel",
+    "zai",
+    "modelstudio",
+    "dashscope",
+    "tokenhub",
+    "vllm",
+    "sglang",
+    "llamacpp",
+    "ollama",
+    "openai",
+)
+WITH_KEY = ("bigmodel", "zai", "modelstudio", "dashscope", "tokenhub", "openai")
+ASKED = [{"role": "user", "content": "Who are you"}]
+USAGE = {"include_usage": True}
+
+# Section 6 of the contract, a row each.
+BODIES = {
+    "bigmodel": {"model": "glm-5", "messages": ASKED, "thinking": {"type": "enabled"}, "stream": True},
+    "zai": {"model": "glm-5", "messages": ASKED, "thinking": {"type": "enabled"}, "stream": True},
+    "modelstudio": {"model": "glm-5", "messages": ASKED, "stream": True, "stream_options": USAGE},
+    "dashscope": {
+        "model": "glm-5",
+        "input": {"messages": ASKED},
+        "parameters": {"result_format": "message", "incremental_output": True},
+    },
+    "tokenhub": {
+        "model": "glm-5",
+        "messages": ASKED,
+        "thinking": {"type": "enabled"},
+        "stream": True,
+        "stream_options": USAGE,
+    },
+    "vllm": {"model": "glm-5", "messages": ASKED, "stream": True, "stream_options": USAGE},
+    "sglang": {"model": "glm-5", "messages": ASKED, "stream": True, "stream_options": USAGE},
+    "llamacpp": {"model": "glm-5", "messages": ASKED, "stream": True, "stream_options": USAGE},
+    "ollama": {"model": "glm-5", "messages": ASKED, "stream": True, "stream_options": USAGE},
+    "openai": {"model": "glm-5", "messages": ASKED, "stream": True, "stream_options": USAGE},
+}
+WHOLE_BODIES = {
+    "bigmodel": {"model": "glm-5", "messages": ASKED, "thinking": {"type": "enabled"}},
+    "zai": {"model": "glm-5", "messages": ASKED, "thinking": {"type": "enabled"}},
+    "modelstudio": {"model": "glm-5", "messages": ASKED},
+    "dashscope": {"model": "glm-5", "input": {"messages": ASKED}, "parameters": {"result_format": "message"}},
+    "tokenhub": {"model": "glm-5", "messages": ASKED, "thinking": {"type": "enabled"}},
+    "vllm": {"model": "glm-5", "messages": ASKED},
+    "sglang": {"model": "glm-5", "messages": ASKED},
+    "llamacpp": {"model": "glm-5", "messages": ASKED},
+    "ollama": {"model": "glm-5", "messages": ASKED},
+    "openai": {"model": "glm-5", "messages": ASKED},
+}
+PATHS = dict.fromkeys(ROWS, "/v1/chat/completions") | {"dashscope": "/v1/services/aigc/text-generation/generation"}
+
+NATIVE_EVENT = {"output": {"choices": [{"message": {"content": "Hello"}, "finish_reason": "stop"}]}, "request_id": "r"}
+NATIVE = reply(200, event(NATIVE_EVENT).decode(), content_type="text/event-stream")
+NATIVE_WHOLE = reply(200, {"output": {"choices": [{"message": {"content": "Hello"}, "finish_reason": "stop"}]}})
+OPENAI_WHOLE = reply(200, {"choices": [{"message": {"content": "Hello"}, "finish_reason": "stop"}]})
+
+
+def script(row, *, streamed=True):
+    if row == "dashscope":
+        return NATIVE if streamed else NATIVE_WHOLE
+    return answer() if streamed else OPENAI_WHOLE
+
+
+def ask(glm, keys, row, *flags, model="glm-5", streamed=True, **options):
+    """What one `glm ask` sent, and how it ended."""
+    with Server(script(row, streamed=streamed)) as server:
+        done = glm("ask", "-P", row, "-m", model, "--base-url", server.url, *flags, "Who are you", env=keys, **options)
+    return done, server
+
+
+def sent(glm, keys, row, *flags, **options):
+    """The body of the one request of an ask that succeeds."""
+    done, server = ask(glm, keys, row, *flags, **options)
+    assert (done.code, done.out) == (0, b"Hello\n"), done.err
+    assert len(server.requests) == 1
+    return server.requests[0].json
+
+
+def refused(glm, keys, row, *flags, **options):
+    """The words of an ask that ends with 2 before a byte is sent."""
+    done, server = ask(glm, keys, row, *flags, **options)
+    assert (done.code, done.out) == (2, b""), done.err
+    assert server.requests == []
+    assert done.err.startswith("glm: error: ")
+    return done.err
+
+
+def body(row, fields, *, model="glm-5"):
+    """The typed-out body of this row with these parameters besides."""
+    base = BODIES[row] | {"model": model}
+    if row == "dashscope":
+        return base | {"parameters": base["parameters"] | fields}
+    return base | fields
+
+
+# --- the request, whole ---
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_streamed(glm, keys, row) -> None:
+    done, server = ask(glm, keys, row)
+    assert (done.code, done.out) == (0, b"Hello\n"), done.err
+    assert len(server.requests) == 1
+    request = server.requests[0]
+    assert (request.method, request.path) == ("POST", PATHS[row])
+    assert request.json == BODIES[row]
+    headers = {
+        "Host": f"127.0.0.1:{server.port}",
+        "Content-Type": "application/json",
+        "User-Agent": f"glm/{__version__}",
+        "Accept": "text/event-stream",
+        "Accept-Encoding": "identity",
+        "Content-Length": str(len(request.body)),
+    }
+    if row in WITH_KEY:
+        headers["Authorization"] = f"Bearer {CANARY}"
+    if row in ("bigmodel", "zai"):
+        headers["Accept-Language"] = "en-US,en"
+    if row == "dashscope":
+        headers["X-DashScope-SSE"] = "enable"
+    assert sorted(request.headers) == sorted(headers.items())
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_whole(glm, keys, row) -> None:
+    done, server = ask(glm, keys, row, "--no-stream", streamed=False)
+    assert (done.code, done.out) == (0, b"Hello\n"), done.err
+    assert len(server.requests) == 1
+    request = server.requests[0]
+    assert (request.method, request.path) == ("POST", PATHS[row])
+    assert request.json == WHOLE_BODIES[row]
+    headers = {
+        "Host": f"127.0.0.1:{server.port}",
+        "Content-Type": "application/json",
+        "User-Agent": f"glm/{__version__}",
+        "Content-Length": str(len(request.body)),
+    }
+    if row in WITH_KEY:
+        headers["Authorization"] = f"Bearer {CANARY}"
+    if row in ("bigmodel", "zai"):
+        headers["Accept-Language"] = "en-US,en"
+    assert sorted(request.headers) == sorted(headers.items())
+    # Contract, section 6: with thinking on, a whole answer is asked for and warned about.
+    warned = "thinking without a stream" in done.err
+    assert warned == (row in ("modelstudio", "dashscope"))
+
+
+def test_stream_sends_what_ask_sends(glm, keys) -> None:
+    with Server(answer()) as server:
+        for command in ("ask", "stream"):
+            assert glm(command, "-P", "zai", "--base-url", server.url, "Who are you", env=keys).code == 0
+    assert server.requests[0] == server.requests[1]
+
+
+def test_text_is_utf8_not_escapes(glm, keys) -> None:
+    with Server(answer()) as server:
+        glm("ask", "-P", "zai", "--base-url", server.url, "谁是 😀 \u2028", env=keys)
+    assert '"content":"谁是 😀 \u2028"'.encode() in server.requests[0].body
+
+
+def test_slash_after_the_base_url(glm, keys) -> None:
+    with Server(answer()) as server:
+        glm("ask", "-P", "zai", "--base-url", f"{server.url}/", "Who are you", env=keys)
+    assert server.requests[0].path == "/v1/chat/completions"
+
+
+def test_openai_base_url_from_the_environment(glm, keys) -> None:
+    with Server(answer()) as server:
+        done = glm("ask", "-P", "openai", "-m", "glm-5", "Who are you", env=keys | {"OPENAI_BASE_URL": server.url})
+    assert (done.code, done.out) == (0, b"Hello\n"), done.err
+    assert server.requests[0].path == "/v1/chat/completions"
+    assert server.requests[0].json == BODIES["openai"]
+    assert server.requests[0].header("Authorization") == f"Bearer {CANARY}"
+
+
+def test_openai_without_an_address_is_a_usage_error(glm, keys) -> None:
+    done = glm("ask", "-P", "openai", "-m", "glm-5", "Who are you", env=keys)
+    assert done.code == 2
+    assert "OPENAI_BASE_URL" in done.err
+
+
+# --- thinking ---
+
+NO_THINK = {
+    "bigmodel": {"thinking": {"type": "disabled"}},
+    "zai": {"thinking": {"type": "disabled"}},
+    "modelstudio": {"enable_thinking": False},
+    "dashscope": {"enable_thinking": False},
+    "tokenhub": {"thinking": {"type": "disabled"}},
+    "vllm": {"chat_template_kwargs": {"enable_thinking": False}},
+    "sglang": {"chat_template_kwargs": {"enable_thinking": False}},
+    "llamacpp": {"chat_template_kwargs": {"enable_thinking": False}},
+    "ollama": {"reasoning_effort": "none"},
+}
+THINK = {
+    "bigmodel": {"thinking": {"type": "enabled"}},
+    "zai": {"thinking": {"type": "enabled"}},
+    "modelstudio": {"enable_thinking": True},
+    "dashscope": {"enable_thinking": True},
+    "tokenhub": {"thinking": {"type": "enabled"}},
+    "vllm": {"chat_template_kwargs": {"enable_thinking": True}},
+    "sglang": {"chat_template_kwargs": {"enable_thinking": True}},
+    "llamacpp": {"chat_template_kwargs": {"enable_thinking": True}},
+    "ollama": {},  # it thinks unless told not to
+}
+EFFORT_MODELS = {"bigmodel": "glm-5.2", "zai": "glm-5.2", "tokenhub": "glm-5.2"}
+
+
+@pytest.mark.parametrize("row", NO_THINK)
+def test_no_think(glm, keys, row) -> None:
+    assert sent(glm, keys, row, "--no-think") == body(row, NO_THINK[row])
+
+
+@pytest.mark.parametrize("row", THINK)
+def test_think(glm, keys, row) -> None:
+    assert sent(glm, keys, row, "--think") == body(row, THINK[row])
+
+
+@pytest.mark.parametrize("row", THINK)
+def test_effort_implies_thinking(glm, keys, row) -> None:
+    model = EFFORT_MODELS.get(row, "glm-5")
+    expected = body(row, THINK[row] | {"reasoning_effort": "max"}, model=model)
+    assert sent(glm, keys, row, "--effort", "max", model=model) == expected
+
+
+@pytest.mark.parametrize("flags", [("--think",), ("--no-think",), ("--effort", "max")])
+def test_openai_has_no_thinking_switch(glm, keys, flags) -> None:
+    assert "--option" in refused(glm, keys, "openai", *flags)
+    assert "--option" in refused(glm, keys, "openai", *flags, "--force")
+
+
+@pytest.mark.parametrize("row", ["bigmodel", "zai", "tokenhub"])
+def test_effort_is_refused_for_models_without_one(glm, keys, row) -> None:
+    assert "takes no effort" in refused(glm, keys, row, "--effort", "max")
+
+
+@pytest.mark.parametrize(
+    ("row", "model", "word"),
+    [
+        ("bigmodel", "glm-5.2", "low"),
+        ("zai", "glm-5.3", "xhigh"),
+        ("modelstudio", "glm-5", "low"),
+        ("dashscope", "glm-5.2", "none"),
+        ("tokenhub", "glm-5.2", "off"),
+        ("vllm", "glm-5", "ultra"),
+        ("sglang", "glm-5", "off"),
+        ("ollama", "glm-5", "off"),
+    ],
+)
+def test_effort_words_of_the_model(glm, keys, row, model, word) -> None:
+    assert f"does not know the effort '{word}'" in refused(glm, keys, row, "--effort", word, model=model)
+
+
+def test_llamacpp_hands_any_effort_to_the_template(glm, keys) -> None:
+    assert sent(glm, keys, "llamacpp", "--effort", "fierce")["reasoning_effort"] == "fierce"
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_effort_with_no_think_contradicts_itself(glm, keys, row) -> None:
+    model = EFFORT_MODELS.get(row, "glm-5")
+    refused(glm, keys, row, "--effort", "max", "--no-think", "--force", model=model)
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_think_budget(glm, keys, row) -> None:
+    if row in ("modelstudio", "dashscope"):
+        assert sent(glm, keys, row, "--think-budget", "100") == body(row, {"thinking_budget": 100})
+    else:
+        assert "has no thinking budget" in refused(glm, keys, row, "--think-budget", "100")
+
+
+@pytest.mark.parametrize("row", ["bigmodel", "zai"])
+def test_thinking_that_cannot_be_switched_off(glm, keys, row) -> None:
+    assert "always thinks" in refused(glm, keys, row, "--no-think", model="glm-5.3")
+    forced = sent(glm, keys, row, "--no-think", "--force", model="glm-5.3")
+    assert forced == body(row, {"thinking": {"type": "disabled"}}, model="glm-5.3")
+
+
+def test_thinking_is_not_sent_for_models_that_cannot_think(glm, keys) -> None:
+    body = sent(glm, keys, "bigmodel", model="glm-4-flash-250414")
+    assert body == {"model": "glm-4-flash-250414", "messages": ASKED, "stream": True}
+    assert "has no thinking mode" in refused(glm, keys, "bigmodel", "--think", model="glm-4-flash-250414")
+
+
+def test_an_unknown_model_is_asked_with_a_note(glm, keys) -> None:
+    done, server = ask(glm, keys, "zai", model="glm-99")
+    assert done.code == 0
+    assert "glm-99 at zai is not in the catalogue: its limits are not checked" in done.err
+    assert server.requests[0].json == {"model": "glm-99", "messages": ASKED, "stream": True}
+
+
+# --- messages and parameters ---
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_system_is_a_first_message(glm, keys, row) -> None:
+    messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Who are you"}]
+    got = sent(glm, keys, row, "--system", "Be brief.")
+    assert (got["input"] if row == "dashscope" else got)["messages"] == messages
+
+
+SAMPLING = ("--temperature", "0.5", "--top-p", "0.9", "--max-tokens", "64", "--seed", "7", "--stop", "END")
+SAMPLED = {"temperature": 0.5, "top_p": 0.9, "max_tokens": 64, "seed": 7, "stop": ["END"]}
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_sampling(glm, keys, row) -> None:
+    assert sent(glm, keys, row, *SAMPLING) == body(row, SAMPLED)
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_top_k_and_repetition_penalty(glm, keys, row) -> None:
+    flags = ("--top-k", "5", "--repetition-penalty", "1.1")
+    if row in ("bigmodel", "zai"):
+        assert "does not take top_k" in refused(glm, keys, row, *flags)
+    else:
+        assert sent(glm, keys, row, *flags) == body(row, {"top_k": 5, "repetition_penalty": 1.1})
+
+
+@pytest.mark.sampled(3)
+@pytest.mark.parametrize(
+    ("row", "flags"),
+    [
+        ("bigmodel", ("--temperature", "1.01")),
+        ("zai", ("--top-p", "0")),
+        ("modelstudio", ("--temperature", "2")),
+        ("dashscope", ("--top-p", "0")),
+        ("modelstudio", ("--seed", "-1")),
+        ("modelstudio", ("--seed", "2147483648")),
+        ("modelstudio", ("-o", "presence_penalty=3")),
+        ("modelstudio", ("-o", "enable_search=true")),
+        ("tokenhub", ("--temperature", "2.01")),
+        ("tokenhub", tuple(word for stop in "abcde" for word in ("--stop", stop))),
+        ("zai", ("--max-tokens", "131073")),
+        ("modelstudio", ("-o", "response_format={type: json_object}")),
+        ("tokenhub", ("-o", "response_format={type: json_schema}")),
+    ],
+)
+def test_values_that_are_known_to_be_refused(glm, keys, row, flags) -> None:
+    refused(glm, keys, row, *flags)
+    done, server = ask(glm, keys, row, *flags, "--force")
+    assert done.code == 0
+    assert len(server.requests) == 1
+    assert "sent all the same" in done.err
+
+
+@pytest.mark.parametrize(
+    ("row", "flags", "fields"),
+    [
+        ("bigmodel", ("--temperature", "1"), {"temperature": 1.0}),
+        ("tokenhub", ("--temperature", "2"), {"temperature": 2.0}),
+        ("modelstudio", ("--temperature", "1.99"), {"temperature": 1.99}),
+        ("dashscope", ("--seed", "2147483648"), {"seed": 2147483648}),
+        ("zai", ("--stop", "a", "--stop", "b"), {"stop": ["a", "b"]}),
+    ],
+)
+def test_values_at_the_edge_are_sent(glm, keys, row, flags, fields) -> None:
+    assert sent(glm, keys, row, *flags) == body(row, fields)
+
+
+def test_a_model_that_only_streams(glm, keys) -> None:
+    assert "answers only as a stream" in refused(glm, keys, "modelstudio", "--no-stream", model="glm-4.5")
+
+
+def test_parameters_that_one_model_refuses(glm, keys) -> None:
+    assert "does not take top_k" in refused(glm, keys, "modelstudio", "--top-k", "1", model="ZHIPU/GLM-5.2")
+
+
+# --- --option and server_tools ---
+
+OPTIONS = ("-o", "user_id=abcdef", "-o", "count=010", "-o", "deep={a: [1, true, null, no], b: 1e2}")
+FROM_OPTIONS = {"user_id": "abcdef", "count": 10, "deep": {"a": [1, True, None, "no"], "b": 100.0}}
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_option_stands_beside_the_parameters(glm, keys, row) -> None:
+    assert sent(glm, keys, row, *OPTIONS) == body(row, FROM_OPTIONS)
+
+
+RESERVED = {
+    "bigmodel": ("thinking={type: enabled}", "reasoning_effort=max"),
+    "zai": ("thinking={type: enabled}", "stop=x"),
+    "modelstudio": ("enable_thinking=true", "thinking_budget=5", "stream_options={}"),
+    "dashscope": ("result_format=text", "incremental_output=false", "enable_thinking=true"),
+    "tokenhub": ("thinking={type: disabled}", "stream_options={}"),
+    "vllm": ("reasoning_effort=low", "seed=1"),
+    "sglang": ("stream=false",),
+    "llamacpp": ("messages=[]",),
+    "ollama": ("tools=[]",),
+    "openai": ("temperature=1", "model=x", "max_tokens=1"),
+}
+
+
+@pytest.mark.sampled(4)
+@pytest.mark.parametrize(("row", "option"), [(row, option) for row, some in RESERVED.items() for option in some])
+def test_option_may_not_name_what_has_a_flag(glm, keys, row, option) -> None:
+    said = refused(glm, keys, row, "-o", option, "--force")
+    assert f"--option {option.partition('=')[0]}: this field has a flag of its own" in said
+
+
+def test_openai_takes_the_thinking_field_of_its_server(glm, keys) -> None:
+    assert sent(glm, keys, "openai", "-o", "reasoning_effort=high") == body("openai", {"reasoning_effort": "high"})
+
+
+def test_template_switches_keep_the_users_own(glm, keys) -> None:
+    got = sent(glm, keys, "vllm", "--no-think", "-o", "chat_template_kwargs={add_generation_prompt: true}")
+    assert got["chat_template_kwargs"] == {"add_generation_prompt": True, "enable_thinking": False}
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_server_tools_are_passed_as_they_are(glm, keys, cwd, row) -> None:
+    tool = {"type": "web_search", "web_search": {"enable": True, "search_engine": "search_std", "count": 5}}
+    (cwd / "request.json").write_text(json.dumps({"server_tools": [tool]}))
+    assert sent(glm, keys, row, "-f", "request.json") == body(row, {"tools": [tool]})
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_earlier_reasoning_is_not_sent_back(glm, keys, cwd, row) -> None:
+    turns = [
+        {"role": "user", "content": "1+1?"},
+        {"role": "assistant", "content": [{"type": "text", "text": "2"}], "reasoning": "SECRET"},
+    ]
+    (cwd / "request.json").write_text(json.dumps({"messages": turns}))
+    got = sent(glm, keys, row, "-f", "request.json")
+    assert (got["input"] if row == "dashscope" else got)["messages"] == [
+        {"role": "user", "content": "1+1?"},
+        {"role": "assistant", "content": "2"},
+        {"role": "user", "content": "Who are you"},
+    ]
+
+
+@pytest.mark.parametrize("value", [".inf", "-.inf", ".nan", "1e999"])
+def test_option_that_json_cannot_say(glm, keys, value) -> None:
+    done, server = ask(glm, keys, "zai", "-o", f"x={value}")
+    assert done.code == 2, done.err
+    assert server.requests == []
+
+
+# --- the law ---
+
+SAMPLES = {
+    "model": ["another"],
+    "messages": [
+        (Message("user", "another"),),
+        (Message("system", "s"), Message("user", "Who are you")),
+        (Message("user", "Who are you", parts=(Media("image", url="https://x.example/a.png"),)),),
+        (Message("user", "Who are you", parts=(Media("image", data=b"x", type="image/png"),)),),
+        (Message("user", "Who are you", parts=(Media("video", url="https://x.example/a.mp4"),)),),
+        (Message("user", "Who are you", parts=(Media("file", url="https://x.example/a.pdf"),)),),
+    ],
+    "think": [True, False],
+    "effort": ["max"],
+    "think_budget": [100],
+    "temperature": [0.5],
+    "top_p": [0.5],
+    "top_k": [5],
+    "repetition_penalty": [1.5],
+    "max_tokens": [5],
+    "seed": [5],
+    "stop": [("a",), ("a", "b")],
+    "tools": [(Function("f", "", {"type": "object"}),)],
+    "tool_choice": ["auto", "none", "required", "f"],
+    "tool_stream": [True, False],
+    "server_tools": [({"type": "web_search"},)],
+    "extra": [{"another": 5}],
+    "stream": [False],
+}
+# Where the wish is what happens unasked, and the server has no word for it.
+DEFAULTS = {("ollama", "think", True)}
+# What the row sends unasked for a model that it knows.
+EXPLICIT = {("bigmodel", "think", True), ("zai", "think", True), ("tokenhub", "think", True)}
+STREAMS_CALLS = ("bigmodel", "zai", "modelstudio", "dashscope", "tokenhub")
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_every_field_reaches_the_wire_or_is_refused(row) -> None:
+    provider = PROVIDERS[row].replace(base_url="http://127.0.0.1/v1")
+    dialect = dialect_of(provider)
+    plain = Request("glm-5", (Message("user", "Who are you"),))
+    for field in Request.__match_args__:
+        for value in SAMPLES[field]:
+            if field.startswith("tool_"):
+                plain = plain.replace(tools=SAMPLES["tools"][0])
+            request = plain.replace(**{field: value})
+            refusals = [*checks.contradictions(request, provider), *checks.objections(request, provider)]
+            unsaid = (row, field, value) in DEFAULTS | EXPLICIT if field == "think" else False
+            unsaid |= field == "tool_stream" and value is (row in STREAMS_CALLS)
+            changed = dialect.encode(request, provider).body != dialect.encode(plain, provider).body
+            assert refusals or changed or unsaid, f"{row}: {field}={value!r} is neither sent nor refused"

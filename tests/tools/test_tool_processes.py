@@ -1,0 +1,168 @@
+"""Whose processes are ended with a tool, and whose are not."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from conftest import GLM, environment
+from processes import running, wait_for
+from servers import Server
+from tool_programs.scenes import FINAL, KEY, ZAI, alive, all_gone, calling, pids, tool
+
+from glmcli.tools import descendants
+
+PLAIN = Path(__file__).parents[1] / "support" / "mcp_servers" / "plain.py"
+LINUX = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="orphans are adopted on Linux only")
+
+
+def program(cwd, name, script) -> None:
+    (cwd / name).write_text(f"#!/bin/sh\n{script}\n")
+    (cwd / name).chmod(0o755)
+
+
+def begin(*words) -> subprocess.Popen[bytes]:
+    descendants.adopt()
+    return subprocess.Popen(words, start_new_session=True)
+
+
+def test_looking_at_how_a_program_ended_does_not_reap_it() -> None:
+    process = begin("sh", "-c", "exit 7")
+    descendants.started(process.pid)
+    wait_for(lambda: descendants.code(process) is not None)
+    assert (descendants.code(process), process.returncode) == (7, None)
+    assert os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    descendants.end(process)
+    assert process.returncode == 7
+
+
+def test_a_signal_that_ended_a_program_is_told() -> None:
+    process = begin("sleep", "300")
+    descendants.started(process.pid)
+    assert descendants.code(process) is None
+    descendants.kill(process.pid)
+    wait_for(lambda: descendants.code(process) is not None)
+    assert descendants.code(process) == -signal.SIGKILL
+    descendants.end(process)
+    assert process.returncode == -signal.SIGKILL
+
+
+def test_what_has_ended_is_never_signalled_again(monkeypatch) -> None:
+    process = begin("true")
+    descendants.started(process.pid)
+    descendants.end(process)
+    sent = []
+    monkeypatch.setattr(os, "killpg", lambda *given: sent.append(given))
+    monkeypatch.setattr(os, "kill", lambda *given: sent.append(given))
+    descendants.end(process)
+    assert sent == []
+
+
+def state(pid) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+@pytest.mark.slow
+@LINUX
+def test_the_number_of_a_dead_server_is_given_to_nobody(home, cwd, tmp_path) -> None:
+    traces = tmp_path / "traces"
+    traces.mkdir()
+    program(cwd, "nap", "touch begun; sleep 1; echo done")
+    server = {"command": [sys.executable, str(PLAIN), str(traces), "dies"]}
+    (cwd / "t.json").write_text(json.dumps({"tools": [tool("nap")], "mcp": {"mine": server}}))
+    with Server(calling(("good", "{}")), calling(("nap", "{}"), ids="d"), FINAL) as provider:
+        flags = ("tools", "run", *ZAI, provider.url, "--tools", "t.json", "--yes", "hi")
+        with running(home, cwd, *flags, env=KEY) as process:
+            wait_for((cwd / "begun").exists)
+            (pid,) = pids(traces / "pids", 1)
+            assert state(pid) == "Z"
+            assert process.wait(30) == 0
+
+
+@LINUX
+def test_the_number_of_a_dead_tool_is_given_to_nobody_while_its_output_is_read(home, cwd) -> None:
+    program(cwd, "mark", "(setsid sleep 301 &)\necho $$ >pids")
+    (cwd / "t.json").write_text(json.dumps({"tools": [tool()]}))
+    with running(home, cwd, "tools", "call", "mark", "--tools", "t.json") as process:
+        (pid,) = pids(cwd / "pids", 1)
+        wait_for(lambda: state(pid) == "Z")
+        time.sleep(0.3)
+        assert state(pid) == "Z"
+        assert process.wait(30) == 0
+
+
+@LINUX
+def test_a_servers_daemon_outlives_a_tool_and_not_the_conversation(glm, cwd, tmp_path) -> None:
+    traces = tmp_path / "traces"
+    traces.mkdir()
+    program(cwd, "mark", f"kill -0 $(cat {traces}/pids) && echo both alive")
+    server = {"command": [sys.executable, str(PLAIN), str(traces), "daemon"]}
+    (cwd / "t.json").write_text(json.dumps({"tools": [tool()], "mcp": {"mine": server}}))
+    with Server(calling(("mark", "{}")), calling(("mark", "{}"), ids="d"), FINAL) as provider:
+        done = glm("tools", "run", *ZAI, provider.url, "--tools", "t.json", "--yes", "hi", env=KEY)
+        told = [each["content"] for each in provider.requests[-1].json["messages"] if each["role"] == "tool"]
+    assert (done.code, told) == (0, ["both alive\n", "both alive\n"])
+    all_gone(pids(traces / "pids", 2))
+
+
+ESCAPE = "(setsid sh -c 'echo $$ >>pids; exec sleep 301' </dev/null >/dev/null 2>&1 &)\nsleep 0.5; echo done"
+
+
+@pytest.mark.slow
+@LINUX
+def test_a_tool_cannot_leave_anything_beside_a_server(glm, cwd, tmp_path) -> None:
+    traces = tmp_path / "traces"
+    traces.mkdir()
+    program(cwd, "mark", ESCAPE)
+    server = {"command": [sys.executable, str(PLAIN), str(traces), ""]}
+    (cwd / "t.json").write_text(json.dumps({"tools": [tool()], "mcp": {"mine": server}}))
+    done = glm("tools", "call", "mark", "--tools", "t.json")
+    assert (done.code, done.text, done.err) == (0, "done\n", "")
+    all_gone(pids(cwd / "pids", 1))
+
+
+@LINUX
+def test_children_from_before_our_exec_are_left_alone(home, cwd) -> None:
+    program(cwd, "mark", ESCAPE)
+    (cwd / "t.json").write_text(json.dumps({"tools": [tool()]}))
+    script = f"""(sleep 0.3; setsid sleep 302 >/dev/null 2>&1 & echo $! >theirs; sleep 0.35) &
+        exec {GLM} tools call mark --tools t.json"""
+    done = subprocess.run(
+        ["sh", "-c", script], cwd=cwd, env=environment(home), stdin=subprocess.DEVNULL, capture_output=True, check=False
+    )
+    (theirs,) = pids(cwd / "theirs", 1)
+    try:
+        assert (done.returncode, done.stdout) == (0, b"done\n")
+        assert alive(theirs)
+        all_gone(pids(cwd / "pids", 1))
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(theirs, signal.SIGKILL)
+
+
+MANY = """trap '' TERM HUP INT
+for i in 1 2 3; do
+    setsid sh -c 'trap "" TERM HUP INT; echo $$ >>pids; sleep 303; :' </dev/null >/dev/null 2>&1 &
+done
+sleep 304; :"""
+
+
+@LINUX
+@pytest.mark.parametrize("gap", [0.0, 0.002, 0.02])
+def test_a_second_signal_leaves_nothing_of_a_tool(home, cwd, gap) -> None:
+    program(cwd, "mark", MANY)
+    (cwd / "t.json").write_text(json.dumps({"tools": [tool()]}))
+    with running(home, cwd, "tools", "call", "mark", "--tools", "t.json") as process:
+        found = pids(cwd / "pids", 3)
+        for number in (signal.SIGHUP, signal.SIGTERM):
+            process.send_signal(number)
+            time.sleep(gap)
+        assert process.wait(30) in {-signal.SIGHUP, -signal.SIGTERM}
+    all_gone(found)
