@@ -109,7 +109,8 @@ def read_character(text: str, place: int, character: str) -> tuple[set[int], boo
 # Words to be found however their characters are encoded, at a small part of the price of reading each at each place.
 #
 # In a word that is not written as it is, some character is the first that is encoded: before it stands a plain
-# beginning of the word, and it begins with one of a few signs. So it is read only where such a sign fits what is around it. Pure.
+# beginning of the word, and it begins with one of a few signs. So it is read only where such a
+# sign fits what is around it. Pure.
 
 _ASCII_END = 0x80
 _NEVER = "(?!)"
