@@ -11,7 +11,7 @@ from glmcli.errors import GlmError, ProtocolError
 from glmcli.http.call import SUCCESS
 from glmcli.http.client import Exchange
 from glmcli.http.timeouts import passed
-from glmcli.providers.decoder import decode
+from glmcli.providers.json_text import decode
 from glmcli.providers.refusals import find_fault, html_page, is_html, refusal
 from glmcli.providers.table import dialect_of
 

@@ -9,7 +9,7 @@ from glmcli.errors import CredentialsError, GlmError, ProtocolError, QuotaError
 from glmcli.http.bodies import encode
 from glmcli.http.retry_after import retry_after
 from glmcli.providers.codes import BY_STATUS, BY_TYPE, UNKNOWN_FAILURE, UNKNOWN_REFUSAL, UNKNOWN_SERVER_ERROR
-from glmcli.providers.decoder import decode
+from glmcli.providers.json_text import decode
 from glmcli.record import Record
 
 if TYPE_CHECKING:

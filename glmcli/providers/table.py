@@ -232,4 +232,4 @@ def dialect_of(provider: Provider) -> Dialect:
 
 @cache
 def _module(dialect: str) -> Dialect:
-    return cast("Dialect", import_module(f"glmcli.providers.table.{dialect}"))
+    return cast("Dialect", import_module(f"glmcli.providers.{dialect}"))

@@ -12,7 +12,7 @@ from glmcli.batch.rows.row import BadRow
 from glmcli.batch.rows.validation import repeated, row_of
 from glmcli.documents.shown import quoted
 from glmcli.errors import UsageError
-from glmcli.providers.decoder import is_deeper
+from glmcli.providers.json_text import is_deeper
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
