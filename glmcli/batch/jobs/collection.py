@@ -18,9 +18,9 @@ from glmcli.errors import GlmError, IncompleteError, OutputError, ProtocolError,
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from glmcli.batch.jobs.job_file import Job, Part
-    from glmcli.batch.jobs.results import Judge
-    from glmcli.batch.jobs.rows_file import Asked, AskedRow
+    from glmcli.batch.jobs.job_file import Job, JobPart
+    from glmcli.batch.jobs.results import ResultReader
+    from glmcli.batch.jobs.rows_file import RowsFile, SubmittedRow
     from glmcli.batch.jobs.service import Service
     from glmcli.batch.ledger.file import Ledger
     from glmcli.batch.ledger.index import Index
@@ -110,7 +110,7 @@ class Collection:
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - each is a side of it
-        self, output: str, job: Job, service: Service, asked: Asked, judge: Judge, note: Callable[[str], None]
+        self, output: str, job: Job, service: Service, asked: RowsFile, judge: ResultReader, note: Callable[[str], None]
     ) -> None:
         """`note` tells a person what happens."""
         self.job = job
@@ -135,7 +135,7 @@ class Collection:
                     self._save(part.replace(state=state.state))
 
     @contextmanager
-    def _apart(self, part: Part) -> Iterator[None]:
+    def _apart(self, part: JobPart) -> Iterator[None]:
         """What is wrong with one part keeps no other from the output: the first such error is raised at the end."""
         try:
             yield
@@ -163,7 +163,7 @@ class Collection:
             with self._apart(part):
                 self._settle(part, state, ledger, index, writing)
 
-    def _settle(self, part: Part, state: BatchState, ledger: Ledger, index: Index, writing: Writing) -> None:
+    def _settle(self, part: JobPart, state: BatchState, ledger: Ledger, index: Index, writing: Writing) -> None:
         """Write what the files of a part say; if they are whole, nothing more comes of it."""
         files = [(kind, file) for kind, file in (("output", state.output_file), ("errors", state.error_file)) if file]
         copies, new = [], 0
@@ -177,7 +177,7 @@ class Collection:
         for copy in copies:
             copy.remove()
 
-    def _judge_copies(self, part: Part, state: BatchState, copies: list[Copy]) -> None:
+    def _judge_copies(self, part: JobPart, state: BatchState, copies: list[Copy]) -> None:
         """Return if the files are such that it makes no sense to fetch them again.
 
         Raises:
@@ -194,10 +194,10 @@ class Collection:
             what = "it is completed, and its files are empty"
             raise self._service.told(ProtocolError(what, fix="fetch again: nothing is paid for it"))
 
-    def _place(self, part: Part, kind: str) -> str:
+    def _place(self, part: JobPart, kind: str) -> str:
         return f"{self._output}.job.part-{part.number}.{kind}"
 
-    def _line(self, value: Mapping[str, Any], part: Part, index: Index, writing: Writing) -> bool:
+    def _line(self, value: Mapping[str, Any], part: JobPart, index: Index, writing: Writing) -> bool:
         """Whether the line was a row's, and not written yet."""
         row = self._asked.find(part.number, value["custom_id"])
         if row is None:
@@ -211,7 +211,7 @@ class Collection:
         writing.done(Item(0, columns, row.id, row.hash, request, 0, row.calls), outcome)
         return True
 
-    def _tell(self, part: Part, state: BatchState, written: int, index: Index) -> None:
+    def _tell(self, part: JobPart, state: BatchState, written: int, index: Index) -> None:
         """Say how a part ended."""
         for fault in state.faults[:_TOLD]:
             where = f"line {fault.line}: " if fault.line is not None else ""
@@ -226,7 +226,7 @@ class Collection:
         lacking = [row.part in over for row in self._asked.rows() if not _has_line(row, index)]
         return lacking.count(False), lacking.count(True)
 
-    def _save(self, *parts: Part) -> None:
+    def _save(self, *parts: JobPart) -> None:
         changed = self.job
         for part in parts:
             changed = changed.with_part(part)
@@ -235,13 +235,13 @@ class Collection:
             jobs.save(self._output, changed)
 
 
-def _has_line(row: AskedRow, index: Index) -> bool:
+def _has_line(row: SubmittedRow, index: Index) -> bool:
     """Whether the output says how this very request ended, or has an answer to the same from elsewhere."""
     known = index.known(row.id)
     return known is not None and known.hash == row.hash and (known.state == states.OK or known.calls >= row.calls)
 
 
-def _is_written(row: AskedRow, outcome: Outcome, index: Index) -> bool:
+def _is_written(row: SubmittedRow, outcome: Outcome, index: Index) -> bool:
     """Whether there is nothing new in it; an answer is better than an error that the same row has elsewhere."""
     known = index.known(row.id)
     if known is None or not _has_line(row, index):

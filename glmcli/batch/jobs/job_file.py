@@ -37,7 +37,7 @@ _OF_PART: Mapping[str, type | UnionType] = {
 }
 
 
-class Part(Record):
+class JobPart(Record):
     """A file of lines, and the batch that is made of it.
 
     Attributes:
@@ -91,14 +91,14 @@ class Job(Record):
     input: str
     rows_bytes: int
     rows_sha256: str
-    parts: tuple[Part, ...]
+    parts: tuple[JobPart, ...]
 
     @property
     def is_idle(self) -> bool:
         """Whether no batch is under way: without its job file nothing is lost that is paid for."""
         return not any(part.is_under_way for part in self.parts)
 
-    def with_part(self, part: Part) -> Job:
+    def with_part(self, part: JobPart) -> Job:
         """The same with this part in the place of that of its number."""
         return self.replace(parts=tuple(part if each.number == part.number else each for each in self.parts))
 
@@ -161,7 +161,7 @@ def load(output: str) -> Job | None:
 def _job(version: int, parts: list[dict[str, Any]], **more: Any) -> Job:  # noqa: ANN401 - judged here
     if version != _VERSION or not isinstance(parts, list):
         raise ValueError
-    job = Job(**more, parts=tuple(Part(**part) for part in parts))
+    job = Job(**more, parts=tuple(JobPart(**part) for part in parts))
     _judge(job, _OF_JOB)
     for number, part in enumerate(job.parts, 1):
         _judge(part, _OF_PART)

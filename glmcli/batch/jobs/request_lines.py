@@ -9,8 +9,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from glmcli.batch.jobs.job_file import Part, lines_path
-from glmcli.batch.jobs.rows_file import AskedRow
+from glmcli.batch.jobs.job_file import JobPart, lines_path
+from glmcli.batch.jobs.rows_file import SubmittedRow
 from glmcli.errors import OutputError, UsageError
 from glmcli.http.bodies import encode
 from glmcli.providers.table import dialect_of
@@ -18,7 +18,7 @@ from glmcli.providers.table import dialect_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from glmcli.batch.jobs.rows_file import Asked
+    from glmcli.batch.jobs.rows_file import RowsFile
     from glmcli.batch.rows.row import Item
     from glmcli.providers.batch_form import BatchForm
     from glmcli.providers.row import Provider
@@ -59,19 +59,25 @@ class _Growing:
             self._bytes += len(piece)
         self._lines += 1
 
-    def part(self) -> Part:
+    def part(self) -> JobPart:
         """The file, whole and on the disk."""
         with self._file:
             self._file.flush()
             os.fsync(self._file.fileno())
-        return Part(self.number, self._model, self._lines, self._bytes, self._hash.hexdigest())
+        return JobPart(self.number, self._model, self._lines, self._bytes, self._hash.hexdigest())
 
 
 class Packing:
     """Writes the files."""
 
     def __init__(  # noqa: PLR0913, PLR0917 - each is a side of it
-        self, output: str, provider: Provider, form: BatchForm, asked: Asked, first: int, admit: Callable[[str], None]
+        self,
+        output: str,
+        provider: Provider,
+        form: BatchForm,
+        asked: RowsFile,
+        first: int,
+        admit: Callable[[str], None],
     ) -> None:
         """Parts are numbered from `first`; `admit` raises for a model that the provider does not serve."""
         self._output = output
@@ -81,7 +87,7 @@ class Packing:
         self._first = self._next = first
         self._admit = admit
         self._open: dict[str, _Growing] = {}
-        self._parts: list[Part] = []
+        self._parts: list[JobPart] = []
 
     def add(self, item: Item) -> None:
         """Write the line of a row.
@@ -103,7 +109,7 @@ class Packing:
             raise self._error(error) from error
         before = self._asked.latest(item.id)
         calls = max(item.calls, before.calls if before else 0) + 1
-        self._asked.add(AskedRow(file.number, name, item.id, item.row.line, item.hash, calls, item.row.columns))
+        self._asked.add(SubmittedRow(file.number, name, item.id, item.row.line, item.hash, calls, item.row.columns))
 
     def _file(self, model: str, form: BatchForm, size: int) -> _Growing:
         if model not in self._open:
@@ -115,7 +121,7 @@ class Packing:
             self._next += 1
         return self._open[model]
 
-    def close(self) -> tuple[Part, ...]:
+    def close(self) -> tuple[JobPart, ...]:
         """All parts, on the disk.
 
         Raises:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _SUCCESS = range(200, 300)
 
 
-class Judge(Record):
+class ResultReader(Record):
     """What an answer is judged by.
 
     Attributes:

@@ -31,7 +31,7 @@ _NEW_FILE = 0o666  # the umask takes from it
 _LONGEST = 1 << 24  # bytes of a line; columns are the user's, and seldom long
 
 
-class AskedRow(Record):
+class SubmittedRow(Record):
     """A row that was submitted.
 
     Attributes:
@@ -50,7 +50,7 @@ class AskedRow(Record):
     columns: Mapping[str, Any] = EMPTY
 
 
-class Asked:
+class RowsFile:
     """The rows of a job."""
 
     def __init__(
@@ -97,7 +97,7 @@ class Asked:
         for _, line in lines_of(self._fd):
             if self._size + len(line) + 1 > size:
                 break
-            self._note(line + b"\n", AskedRow(**json.loads(line)))
+            self._note(line + b"\n", SubmittedRow(**json.loads(line)))
 
     def __enter__(self) -> Self:
         """Itself."""
@@ -121,7 +121,7 @@ class Asked:
         """SHA-256 of the file."""
         return self._hash.hexdigest()
 
-    def add(self, row: AskedRow) -> None:
+    def add(self, row: SubmittedRow) -> None:
         """Remember another one; it counts when `sync` has returned and the job file says so.
 
         Raises:
@@ -143,35 +143,35 @@ class Asked:
         os.fsync(self._fd)
         self._counts = self._size
 
-    def _note(self, line: bytes, row: AskedRow) -> None:
+    def _note(self, line: bytes, row: SubmittedRow) -> None:
         self._database.run("INSERT OR REPLACE INTO line VALUES (?, ?, ?)", (_key(row.custom_id), row.part, self._size))
         self._database.run("INSERT OR REPLACE INTO latest VALUES (?, ?, ?)", (_key(row.id), self._size, row.part))
         self._hash.update(line)
         self._size += len(line)
 
-    def find(self, part: int, custom_id: str) -> AskedRow | None:
+    def find(self, part: int, custom_id: str) -> SubmittedRow | None:
         """The row that the provider calls so in this part."""
         return self._one("SELECT at FROM line WHERE custom = ? AND part = ?", (_key(custom_id), part))
 
-    def latest(self, identity: str) -> AskedRow | None:
+    def latest(self, identity: str) -> SubmittedRow | None:
         """How a row was submitted last."""
         return self._one("SELECT at FROM latest WHERE id = ?", (_key(identity),))
 
-    def rows(self, part: int | None = None) -> Iterator[AskedRow]:
+    def rows(self, part: int | None = None) -> Iterator[SubmittedRow]:
         """Every row, as it was submitted last; those whose last part is this one."""
         sql = "SELECT at FROM latest WHERE part = ?1 OR ?1 IS NULL ORDER BY at"
         for (at,) in self._database.ask(sql, (part,)):
             yield self._at(at)
 
-    def _one(self, sql: str, values: tuple[Any, ...]) -> AskedRow | None:
+    def _one(self, sql: str, values: tuple[Any, ...]) -> SubmittedRow | None:
         found = self._database.run(sql, values).fetchone()
         return self._at(found[0]) if found else None
 
-    def _at(self, at: int) -> AskedRow:
+    def _at(self, at: int) -> SubmittedRow:
         step, line = 1 << 12, b""
         while b"\n" not in line and step <= _LONGEST:
             line, step = os.pread(self._fd, step, at), step * 4
-        return AskedRow(**json.loads(line.partition(b"\n")[0]))
+        return SubmittedRow(**json.loads(line.partition(b"\n")[0]))
 
 
 def _key(text: str) -> bytes:

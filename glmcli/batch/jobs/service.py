@@ -11,7 +11,7 @@ from glmcli.providers import batches
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from glmcli.batch.jobs.job_file import Part
+    from glmcli.batch.jobs.job_file import JobPart
     from glmcli.engine.api_calls import Calls
     from glmcli.providers.batch_form import BatchForm
     from glmcli.providers.batches import BatchState
@@ -30,7 +30,7 @@ class Service:
         self.sleep = calls.sleep
         self.told = calls.told
 
-    def upload(self, path: str, part: Part) -> str:
+    def upload(self, path: str, part: JobPart) -> str:
         """Upload the lines of a part; what the provider calls the file."""
         mark = f"glm-{part.sha256[:_MARK]}"
         body = Multipart(path, f"part-{part.number}.jsonl", {"purpose": "batch"}, mark)

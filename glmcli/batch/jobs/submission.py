@@ -14,7 +14,7 @@ from glmcli.errors import GlmError, ProtocolError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from glmcli.batch.jobs.job_file import Job, Part
+    from glmcli.batch.jobs.job_file import Job, JobPart
     from glmcli.batch.jobs.service import Service
     from glmcli.providers.batch_form import BatchForm
     from glmcli.providers.batches import BatchState
@@ -49,7 +49,7 @@ class Submission:
             if part.batch is None:
                 self._bring(part, address)
 
-    def _bring(self, part: Part, address: str | None) -> None:
+    def _bring(self, part: JobPart, address: str | None) -> None:
         form = self._form.of(part.model)
         if part.file is None:
             part = self._uploaded(part, address)
@@ -70,7 +70,7 @@ class Submission:
             raise
         self._created(part, state)
 
-    def _uploaded(self, part: Part, address: str | None) -> Part:
+    def _uploaded(self, part: JobPart, address: str | None) -> JobPart:
         if not self._form.uploads:
             if address is None:
                 raise UsageError("there is no address for the lines", fix="--input-url URL, where they can be read")
@@ -84,7 +84,7 @@ class Submission:
         file = self._service.upload(path, part)
         return self._saved(part.replace(state=jobs.UPLOADED, file=file))
 
-    def _find(self, part: Part) -> BatchState | None:
+    def _find(self, part: JobPart) -> BatchState | None:
         """The batch that an earlier command may have asked for, without learning of it."""
         known = {each.batch for each in self.job.parts}
         try:
@@ -97,7 +97,7 @@ class Submission:
             raise
         return None
 
-    def _is_ours(self, state: BatchState, part: Part) -> bool:
+    def _is_ours(self, state: BatchState, part: JobPart) -> bool:
         """Whether it was made for this part: an address, unlike an uploaded file, may have served others before."""
         if self._form.uploads:
             return True
@@ -106,12 +106,12 @@ class Submission:
         asked = datetime.fromisoformat(part.created).timestamp() if part.created else 0.0
         return state.created > asked - _CLOCKS
 
-    def _created(self, part: Part, state: BatchState) -> None:
+    def _created(self, part: JobPart, state: BatchState) -> None:
         self._saved(part.replace(state=state.state, batch=state.id))
         with suppress(OSError):  # what is left of it harms nobody
             Path(jobs.lines_path(self._output, part.number)).unlink()
 
-    def _saved(self, part: Part) -> Part:
+    def _saved(self, part: JobPart) -> JobPart:
         self.job = self.job.with_part(part)
         jobs.save(self._output, self.job)
         return part

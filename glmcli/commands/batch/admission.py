@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from glmcli.commands.app import App
-    from glmcli.commands.batch.preparing import Job
+    from glmcli.commands.batch.preparing import BatchPlan
     from glmcli.providers.batch_form import BatchForm
 
 
-def agreed(prepared: Job, lines: str | None, address: str | None) -> BatchForm:
+def agreed(prepared: BatchPlan, lines: str | None, address: str | None) -> BatchForm:
     """How the provider wants its batches; `lines` and `address` are --lines and --input-url.
 
     Raises:
@@ -40,7 +40,7 @@ def agreed(prepared: Job, lines: str | None, address: str | None) -> BatchForm:
     return form
 
 
-def admission(app: App, prepared: Job) -> Callable[[str], None]:
+def admission(app: App, prepared: BatchPlan) -> Callable[[str], None]:
     """A judge of models: it raises UsageError for one that is known not to be served, and says what is not checked."""
     provider = prepared.candidates[0].provider
     own = provider.batch.models if provider.batch else {}

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from glmcli.batch.run.interfaces import Rows, Run
     from glmcli.batch.run.progress import Standing
     from glmcli.commands.app import App
-    from glmcli.commands.batch.preparing import Job
+    from glmcli.commands.batch.preparing import BatchPlan
     from glmcli.console.terminal import Terminal
     from glmcli.providers.row import Provider
 
@@ -44,14 +44,14 @@ _HERE = (None, "local")  # engines whose connections this process holds
 _AHEAD = 4  # windows of --ordered, in requests in flight
 
 
-class Asked(Record):
+class RunEnd(Record):
     """How it ended: why it stopped before its end, and the first signal that came."""
 
     why: GlmError | None
     signal: int | None
 
 
-def intake_of(app: App, job: Job, index: Index) -> Intake:
+def intake_of(app: App, job: BatchPlan, index: Index) -> Intake:
     """What is to be done, of the rows and of what `index` knows to be finished."""
     own = job.own
     changed = "redo" if own.redo_changed else "keep" if own.keep_changed else None
@@ -68,7 +68,7 @@ def intake_of(app: App, job: Job, index: Index) -> Intake:
     )
 
 
-def writing_of(app: App, job: Job, index: Index, out: Lines) -> Writing:
+def writing_of(app: App, job: BatchPlan, index: Index, out: Lines) -> Writing:
     """What makes lines of how rows end."""
     own, redactor = job.own, app.terminal.redactor
     keep_partial = job.options.keep_partial
@@ -77,7 +77,7 @@ def writing_of(app: App, job: Job, index: Index, out: Lines) -> Writing:
     return Writing(out, index, redactor, ordered=ordered, keep_partial=keep_partial, max_failures=own.max_failures)
 
 
-def budget_of(job: Job, ledger: Ledger | None) -> Budget:
+def budget_of(job: BatchPlan, ledger: Ledger | None) -> Budget:
     """The ceiling on the cost of this run and of those before it.
 
     Raises:
@@ -95,14 +95,14 @@ def budget_of(job: Job, ledger: Ledger | None) -> Budget:
 
 def ask(
     app: App,
-    job: Job,
+    job: BatchPlan,
     rows: Rows,
     writing: Writing,
     *,
     standing: Standing,
     budget: Budget,
     engine: Engine | None = None,
-) -> Asked:
+) -> RunEnd:
     """Ask for all of these rows, here or on the workers of `engine`; every line is written when it returns.
 
     Raises:
@@ -122,11 +122,11 @@ def ask(
         ticker.stop()
         with suppress(GlmError):
             writing.flush()
-    return Asked(runner.halt.why, came[0] if came else None)
+    return RunEnd(runner.halt.why, came[0] if came else None)
 
 
 def _runner(
-    app: App, job: Job, sides: tuple[Rows, Writing, Budget], engine: Engine | None, *, watch: Callable[[], None]
+    app: App, job: BatchPlan, sides: tuple[Rows, Writing, Budget], engine: Engine | None, *, watch: Callable[[], None]
 ) -> Run:
     own, options, (rows, writing, budget) = job.own, job.options, sides
     jobs = _allowed(own.jobs, app.terminal) if own.engine in _HERE else own.jobs
@@ -144,14 +144,14 @@ def _runner(
     return Runner(rows, gates, plan, writing, budget, redactor=redactor, tls=tls, window=window, watch=watch, say=say)
 
 
-def per_minute(job: Job) -> tuple[float | None, float | None]:
+def per_minute(job: BatchPlan) -> tuple[float | None, float | None]:
     """How many requests and how many tokens a minute may have, of which each shard takes its part."""
     parts = job.shard.of if job.shard else 1
     rpm, tpm = (None if each is None else each / parts for each in (job.own.rpm, job.own.tpm))
     return rpm, tpm
 
 
-def _gate(job: Job, provider: Provider, jobs: int, *, is_told_at_once: bool) -> Gate:
+def _gate(job: BatchPlan, provider: Provider, jobs: int, *, is_told_at_once: bool) -> Gate:
     rpm, tpm = per_minute(job)
     now = time.monotonic()
     return Gate(jobs, provider.wire.limits, rpm=rpm, tpm=tpm, now=now, is_told_at_once=is_told_at_once)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from glmcli.batch.jobs import job_file as jobs
 from glmcli.batch.jobs.collection import Collection
-from glmcli.batch.jobs.results import Judge
-from glmcli.batch.jobs.rows_file import Asked
+from glmcli.batch.jobs.results import ResultReader
+from glmcli.batch.jobs.rows_file import RowsFile
 from glmcli.batch.ledger.file import Ledger
 from glmcli.batch.ledger.index import Index
 from glmcli.batch.ledger.output import load
@@ -41,9 +41,9 @@ def fetch(app: App, given: Mapping[str, Any]) -> None:
         service = reach.service(app, options.replace(provider=job.provider))
         reach.same_place(job, service.provider, output)
         load(ledger, index)
-        asked = stack.enter_context(Asked(output, job.rows_bytes, job.rows_sha256))
+        asked = stack.enter_context(RowsFile(output, job.rows_bytes, job.rows_sha256))
         redactor = app.terminal.redactor
-        judge = Judge(service.provider, redactor, options.allow_empty, options.exact)
+        judge = ResultReader(service.provider, redactor, options.allow_empty, options.exact)
         collection = Collection(output, job, service, asked, judge, app.terminal.note)
         collection.look(index)
         keep = options.keep_partial

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
     from glmcli.batch.rows.pending import Invalid
     from glmcli.commands.app import App
-    from glmcli.commands.batch.preparing import Job
+    from glmcli.commands.batch.preparing import BatchPlan
     from glmcli.providers.batch_form import BatchForm
 
     Rows = Iterator[Item | Invalid | None]
 
 
-def show(app: App, prepared: Job, form: BatchForm, rows: Rows) -> None:
+def show(app: App, prepared: BatchPlan, form: BatchForm, rows: Rows) -> None:
     """Print the first line.
 
     Raises:
@@ -32,7 +32,7 @@ def show(app: App, prepared: Job, form: BatchForm, rows: Rows) -> None:
 
 
 def write(  # noqa: PLR0917 - each is a side of it
-    app: App, prepared: Job, form: BatchForm, rows: Rows, admit: Callable[[str], None], place: str
+    app: App, prepared: BatchPlan, form: BatchForm, rows: Rows, admit: Callable[[str], None], place: str
 ) -> None:
     """Write all lines into this file.
 

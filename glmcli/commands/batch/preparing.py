@@ -43,7 +43,7 @@ _USELESS = ("tools", "session", "reasoning", "meta", "json", "jsonl")
 _ANY = (Message("user", "JSON"),)
 
 
-class Job(Record):
+class BatchPlan(Record):
     """A batch that can begin.
 
     Attributes:
@@ -61,7 +61,7 @@ class Job(Record):
     candidates: tuple[Candidate, ...]
 
 
-def prepare(app: App, given: Mapping[str, Any], stack: ExitStack, *, dry: bool = False) -> Job:
+def prepare(app: App, given: Mapping[str, Any], stack: ExitStack, *, dry: bool = False) -> BatchPlan:
     """Read the flags and the request file, and find keys; nothing is opened for writing, and nothing sent.
 
     `dry`: nothing will be sent, so no key is needed.
@@ -94,7 +94,7 @@ class _Preparing:
         self._stdin = caller.stdin(app, self._options.deadline)
         self._form: RowForm | None = None
 
-    def job(self, own: BatchOptions) -> Job:
+    def job(self, own: BatchOptions) -> BatchPlan:
         self._read_form()
         if own.csv and not own.text and self._options.output in (None, "-"):
             raise UsageError("--csv is made of the output, and there is none", fix="add -O FILE")
@@ -112,7 +112,7 @@ class _Preparing:
 
             provider, terminal = candidates[0].provider, self._app.terminal
             questions.fit(lambda request: resized(request, provider, terminal))
-        return Job(own, self._options, shard, source, questions, candidates)
+        return BatchPlan(own, self._options, shard, source, questions, candidates)
 
     def _read_form(self) -> None:
         options = self._options
@@ -163,7 +163,7 @@ class _Preparing:
         return self._stack.enter_context(Sandbox()).base_url(provider.name)
 
 
-def open_ledger(app: App, job: Job, index: Index, stack: ExitStack) -> Ledger | None:
+def open_ledger(app: App, job: BatchPlan, index: Index, stack: ExitStack) -> Ledger | None:
     """The output, and what an earlier run has written there; None if that is stdout.
 
     Raises:
@@ -185,7 +185,7 @@ def open_ledger(app: App, job: Job, index: Index, stack: ExitStack) -> Ledger | 
     return ledger
 
 
-def refuse_shared(job: Job, written: Mapping[str, str | None]) -> None:
+def refuse_shared(job: BatchPlan, written: Mapping[str, str | None]) -> None:
     """Let nothing that is `written`, by its flag, be what the rows are read from, or another that is written.
 
     Raises:
@@ -197,7 +197,7 @@ def refuse_shared(job: Job, written: Mapping[str, str | None]) -> None:
     refuse_shared_file({flag: read_place(path) for flag, path in read.items()} | dict(written))
 
 
-def _place(job: Job) -> str | None:
+def _place(job: BatchPlan) -> str | None:
     """The output; the places of its other forms are looked at too, before anything is paid for."""
     own, path = job.own, job.options.output
     if own.csv and not os.path.isdir(os.path.dirname(os.path.abspath(own.csv))):  # noqa: PTH100, PTH112, PTH120 - strings

@@ -11,9 +11,9 @@ from glmcli.batch.ledger.output import Printed
 from glmcli.batch.rows.queue import Feed
 from glmcli.batch.run.progress import Standing
 from glmcli.commands.batch import ending
-from glmcli.commands.batch.asking import Asked, ask, budget_of, intake_of, writing_of
+from glmcli.commands.batch.asking import RunEnd, ask, budget_of, intake_of, writing_of
 from glmcli.commands.batch.left_out import LeftOut
-from glmcli.commands.batch.preparing import Job, open_ledger, prepare
+from glmcli.commands.batch.preparing import BatchPlan, open_ledger, prepare
 from glmcli.console import signals
 from glmcli.errors import Interrupted, UsageError
 from glmcli.output.amounts import plural
@@ -49,7 +49,7 @@ def run(app: App, given: Mapping[str, Any]) -> None:
         _Run(app, job, index, ledger).run(engine)
 
 
-def _engine(job: Job, stack: ExitStack) -> Engine | None:
+def _engine(job: BatchPlan, stack: ExitStack) -> Engine | None:
     """The engine, if there is to be one, with its workers."""
     if not job.own.engine:
         return None
@@ -61,7 +61,7 @@ def _engine(job: Job, stack: ExitStack) -> Engine | None:
     return engine
 
 
-def show(app: App, job: Job) -> None:
+def show(app: App, job: BatchPlan) -> None:
     """Print what the first row that can be asked would send."""
     from glmcli.batch.rows.row import Item
     from glmcli.output.requests import as_json
@@ -81,14 +81,14 @@ def show(app: App, job: Job) -> None:
     raise UsageError(f"{part_of(job)} has no row that can be asked")
 
 
-def part_of(job: Job) -> str:
+def part_of(job: BatchPlan) -> str:
     """What the rows are read from, or the part of it that is asked."""
     name = job.source.name
     return f"{name}, part {job.shard.which} of {job.shard.of}," if job.shard else name
 
 
 class _Run:
-    def __init__(self, app: App, job: Job, index: Index, ledger: Ledger | None) -> None:
+    def __init__(self, app: App, job: BatchPlan, index: Index, ledger: Ledger | None) -> None:
         self._app = app
         self._job = job
         self._index = index
@@ -105,7 +105,7 @@ class _Run:
         asked = ask(self._app, self._job, rows, writing, standing=standing, budget=budget, engine=engine)
         self._end(asked, writing, intake, (intake.read if total is None else total) - intake.elsewhere)
 
-    def _end(self, asked: Asked, writing: Writing, intake: Intake, total: int) -> None:
+    def _end(self, asked: RunEnd, writing: Writing, intake: Intake, total: int) -> None:
         """Bring the output into its last form, say how it went, and how that counts."""
         ended = writing.counts + intake.skipped
         pending = total - sum(ended.values())

@@ -16,7 +16,7 @@ from glmcli.batch.run.progress import Standing
 from glmcli.commands.batch import ending
 from glmcli.commands.batch.asking import ask, budget_of, intake_of, per_minute, writing_of
 from glmcli.commands.batch.left_out import LeftOut
-from glmcli.commands.batch.preparing import Job, open_ledger, prepare
+from glmcli.commands.batch.preparing import BatchPlan, open_ledger, prepare
 from glmcli.commands.batch.running import part_of, show
 from glmcli.errors import GlmError, Interrupted, UsageError
 from glmcli.output.json_reply import error_object, line
@@ -121,7 +121,7 @@ class _Noted:
 
 
 class _Sample:
-    def __init__(self, app: App, job: Job, index: Index, ledger: Ledger | None, said: _Said) -> None:
+    def __init__(self, app: App, job: BatchPlan, index: Index, ledger: Ledger | None, said: _Said) -> None:
         self._app = app
         self._job = job
         self._index = index

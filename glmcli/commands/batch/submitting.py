@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from glmcli.batch.jobs import job_file as jobs
 from glmcli.batch.jobs.request_lines import Packing
-from glmcli.batch.jobs.rows_file import Asked
+from glmcli.batch.jobs.rows_file import RowsFile
 from glmcli.batch.jobs.states import line, rows
 from glmcli.batch.jobs.submission import Submission
 from glmcli.batch.ledger import index as states
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from glmcli.batch.ledger.file import Ledger
     from glmcli.batch.ledger.writer import Writing
     from glmcli.commands.app import App
-    from glmcli.commands.batch.preparing import Job as Prepared
+    from glmcli.commands.batch.preparing import BatchPlan
     from glmcli.providers.batch_form import BatchForm
 
 _OWN = frozenset(("again", "lines", "input_url"))
@@ -53,7 +53,7 @@ def submit(app: App, given: Mapping[str, Any]) -> None:
 
 
 class _Submitting:
-    def __init__(self, app: App, prepared: Prepared, own: Mapping[str, Any], stack: ExitStack) -> None:
+    def __init__(self, app: App, prepared: BatchPlan, own: Mapping[str, Any], stack: ExitStack) -> None:
         self._app = app
         self._note = app.terminal.note
         self._prepared = prepared
@@ -100,10 +100,10 @@ class _Submitting:
     def _new(self) -> jobs.Job:
         return jobs.Job(self._provider.name, self._provider.base_url, self._prepared.source.name, 0, "", ())
 
-    def _asked(self, job: jobs.Job) -> Asked:
-        return Asked(self._output, job.rows_bytes, job.rows_sha256, self._app.terminal.redactor.text)
+    def _asked(self, job: jobs.Job) -> RowsFile:
+        return RowsFile(self._output, job.rows_bytes, job.rows_sha256, self._app.terminal.redactor.text)
 
-    def _wanted(self, job: jobs.Job, asked: Asked) -> Iterator[Item | Invalid | None]:
+    def _wanted(self, job: jobs.Job, asked: RowsFile) -> Iterator[Item | Invalid | None]:
         """The rows that are to be submitted now, and those that cannot be."""
         parts = {part.number: part for part in job.parts}
         for item in self._rows():
@@ -173,13 +173,13 @@ class _Submitting:
                 fix = "the input as it was when it was submitted"
                 raise UsageError(what, fix=f"{fix}; {jobs.anew(self._output)}" if job.is_idle else fix)
 
-    def _judge_address(self, parts: tuple[jobs.Part, ...]) -> None:
+    def _judge_address(self, parts: tuple[jobs.JobPart, ...]) -> None:
         if self._address and sum(part.file is None for part in parts) > 1:
             raise UsageError("these rows make several files, and --input-url names one", fix="cut the input")
 
     def _lines_of(
         self, packing: Packing, items: Iterator[Item | Invalid | None], ledger: Ledger
-    ) -> tuple[jobs.Part, ...]:
+    ) -> tuple[jobs.JobPart, ...]:
         """The files of these rows, on the disk; the output says of the others why they have no line."""
         writing = writing_of(self._app, self._prepared, self._index, ledger)
         for item in items:
@@ -195,7 +195,7 @@ class _Submitting:
         if known is None or (known.state, known.hash) != (states.INVALID, invalid.hash):
             writing.invalid(invalid)
 
-    def _is_wanted(self, item: Item, asked: Asked, parts: Mapping[int, jobs.Part]) -> bool:
+    def _is_wanted(self, item: Item, asked: RowsFile, parts: Mapping[int, jobs.JobPart]) -> bool:
         """Whether the row is to be submitted now."""
         row = asked.latest(item.id)
         if row is None:
