@@ -14,7 +14,7 @@ from glmcli.errors import GlmError, Interrupted, ReaderGoneError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from glmcli.commands.app import App
+    from glmcli.console.app import App
     from glmcli.console.terminal import Terminal
 
 
@@ -39,7 +39,7 @@ def main(argv: Sequence[str]) -> int:
         Interrupted: a signal came.
         ReaderGoneError: nobody reads stdout.
     """
-    from glmcli.commands.app import App
+    from glmcli.console.app import App
     from glmcli.console.redaction import VARIABLES
     from glmcli.console.terminal import Terminal
 

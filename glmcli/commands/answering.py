@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from glmcli.chat.messages import Message
-    from glmcli.commands.app import App
     from glmcli.commands.tools.offer import Offer
     from glmcli.config.config_file import Config
+    from glmcli.console.app import App
     from glmcli.output.writer import Writer
     from glmcli.providers.row import Provider
     from glmcli.tools.toolbox import Toolbox

@@ -9,7 +9,7 @@ from glmcli.console.stdin import Stdin
 from glmcli.console.terminal import STDIN
 
 if TYPE_CHECKING:
-    from glmcli.commands.app import App
+    from glmcli.console.app import App
     from glmcli.console.terminal import Stream
     from glmcli.output.destination import Destination
 

@@ -12,8 +12,8 @@ from glmcli.http.urls import media_url
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from glmcli.commands.app import App
     from glmcli.commands.batch.preparing import BatchPlan
+    from glmcli.console.app import App
     from glmcli.providers.batch_form import BatchForm
 
 

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from glmcli.batch.ledger.writer import Lines
     from glmcli.batch.run.interfaces import Rows, Run
     from glmcli.batch.run.progress import Standing
-    from glmcli.commands.app import App
     from glmcli.commands.batch.preparing import BatchPlan
+    from glmcli.console.app import App
     from glmcli.console.terminal import Terminal
     from glmcli.providers.row import Provider
 

@@ -13,7 +13,7 @@ from glmcli.errors import PartialError
 if TYPE_CHECKING:
     import typer
 
-    from glmcli.commands.app import App
+    from glmcli.console.app import App
 
 
 def _cancel(ctx: typer.Context, given: dict[str, Any]) -> None:

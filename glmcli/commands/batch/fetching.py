@@ -21,7 +21,7 @@ from glmcli.console import signals
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from glmcli.commands.app import App
+    from glmcli.console.app import App
 
 
 def fetch(app: App, given: Mapping[str, Any]) -> None:

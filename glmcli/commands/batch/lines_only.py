@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from glmcli.batch.rows.pending import Invalid
-    from glmcli.commands.app import App
     from glmcli.commands.batch.preparing import BatchPlan
+    from glmcli.console.app import App
     from glmcli.providers.batch_form import BatchForm
 
     Rows = Iterator[Item | Invalid | None]

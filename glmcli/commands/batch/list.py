@@ -14,7 +14,7 @@ from glmcli.errors import UsageError
 if TYPE_CHECKING:
     import typer
 
-    from glmcli.commands.app import App
+    from glmcli.console.app import App
 
 _FLAGS = (*PROVIDER, Flag("json", ("--json",), "switch", "List", "Print one JSON object a line."), *flags())
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from glmcli.batch.jobs.service import Service
-    from glmcli.commands.app import App
+    from glmcli.console.app import App
     from glmcli.errors import GlmError
     from glmcli.providers.batches import BatchState
 

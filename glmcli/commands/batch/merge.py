@@ -13,7 +13,7 @@ from glmcli.errors import UsageError
 
 if TYPE_CHECKING:
     from glmcli.batch.ledger.merge import Merger, Missing
-    from glmcli.commands.app import App
+    from glmcli.console.app import App
 
 _MERGE = "Merge"
 _QUIET = next(flag for flag in FLAGS if flag.field == "quiet")

@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
     from glmcli.batch.ledger.index import Index
     from glmcli.batch.run.shard import Shard
-    from glmcli.commands.app import App
     from glmcli.config.plan import Candidate
     from glmcli.config.request_file import RowForm
+    from glmcli.console.app import App
     from glmcli.providers.row import Provider
 
 _OWN = frozenset(BatchOptions.__match_args__)

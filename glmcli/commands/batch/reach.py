@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from glmcli.batch.jobs.job_file import Job
-    from glmcli.commands.app import App
+    from glmcli.console.app import App
     from glmcli.http.call import HttpCall
     from glmcli.providers.row import Provider
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from glmcli.batch.report.summary import Summary
     from glmcli.chat.events import Usage
     from glmcli.chat.outcome import Cost
-    from glmcli.commands.app import App
+    from glmcli.console.app import App
     from glmcli.output.destination import Destination
 
 _REPORT = "Report"

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from glmcli.batch.ledger.file import Ledger
     from glmcli.batch.ledger.writer import Writing
     from glmcli.batch.rows.pending import Intake
-    from glmcli.commands.app import App
+    from glmcli.console.app import App
 
 
 def run(app: App, given: Mapping[str, Any]) -> None:

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     from glmcli.batch.ledger.file import Ledger
     from glmcli.batch.ledger.writer import Writing
-    from glmcli.commands.app import App
     from glmcli.commands.batch.preparing import BatchPlan
+    from glmcli.console.app import App
     from glmcli.providers.batch_form import BatchForm
 
 _OWN = frozenset(("again", "lines", "input_url"))

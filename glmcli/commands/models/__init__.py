@@ -15,9 +15,9 @@ from glmcli.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from glmcli.commands.app import App
     from glmcli.commands.models.cards import Card
     from glmcli.config.config_file import Config
+    from glmcli.console.app import App
     from glmcli.providers.row import Provider
 
 _MODELS = "Models"

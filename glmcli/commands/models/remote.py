@@ -19,8 +19,8 @@ from glmcli.record import Record
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from glmcli.commands.app import App
     from glmcli.config.config_file import Config
+    from glmcli.console.app import App
     from glmcli.providers.dialect import Listed
     from glmcli.providers.row import Provider
 

@@ -16,7 +16,7 @@ from glmcli.console import signals
 from glmcli.errors import ToolError, UsageError
 
 if TYPE_CHECKING:
-    from glmcli.commands.app import App
+    from glmcli.console.app import App
     from glmcli.console.stdin import Stdin
 
 _FLAGS = (

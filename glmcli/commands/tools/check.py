@@ -14,7 +14,7 @@ from glmcli.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from glmcli.commands.app import App
+    from glmcli.console.app import App
     from glmcli.providers.row import Provider
     from glmcli.tools.source import ToolSource
 

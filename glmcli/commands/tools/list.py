@@ -15,7 +15,7 @@ from glmcli.config.options import Options
 from glmcli.console import signals
 
 if TYPE_CHECKING:
-    from glmcli.commands.app import App
+    from glmcli.console.app import App
     from glmcli.tools.tool import Tool
 
 _LIST = "List"

@@ -11,9 +11,9 @@ from glmcli.tools.toolbox import Toolbox
 if TYPE_CHECKING:
     from contextlib import ExitStack
 
-    from glmcli.commands.app import App
     from glmcli.config.config_file import Config
     from glmcli.config.options import Options
+    from glmcli.console.app import App
     from glmcli.console.stdin import Stdin
     from glmcli.tools.source import ToolSource
     from glmcli.tools.tool_file import ToolFile
