@@ -28,18 +28,18 @@ from ray_clusters import MISSING, RayCluster, end
 
 from glmcli.batch.cluster import worker as work
 from glmcli.batch.cluster.driver import Driver
-from glmcli.batch.cluster.engine import Lost
-from glmcli.batch.cluster.messages import Asked, Chunk, Ended, Left, Refused, Result, Share
-from glmcli.batch.cluster.outstanding import Begun, Out
-from glmcli.batch.cluster.results import Returns
-from glmcli.batch.cluster.share import Grant, fitted
-from glmcli.batch.cluster.worker import ShareGate
+from glmcli.batch.cluster.engine import LostChunk
+from glmcli.batch.cluster.messages import Chunk, ChunkResult, FinishedRow, Refusals, RowTask, Share, UnfinishedRow
+from glmcli.batch.cluster.outstanding import OpenRows, SentChunk
+from glmcli.batch.cluster.results import ResultHandler
+from glmcli.batch.cluster.share import Lease, fitted
+from glmcli.batch.cluster.worker import ShareLimiter
 from glmcli.batch.ledger.index import Index
 from glmcli.batch.ledger.writer import Writing
-from glmcli.batch.rate.limiter import Gate
+from glmcli.batch.rate.limiter import RateLimiter
 from glmcli.batch.rows.row import Item, Row
 from glmcli.batch.run.budget import Budget
-from glmcli.batch.run.shutdown import Halt
+from glmcli.batch.run.shutdown import Shutdown
 from glmcli.chat.events import Reply
 from glmcli.chat.messages import Message, Request
 from glmcli.chat.outcome import Cost, Outcome
@@ -642,16 +642,16 @@ class Scripted:
 class Given:
     """Items, as a feed gives them."""
 
-    why = None
+    error = None
 
     def __init__(self, items) -> None:
         self._items = list(items)
 
-    def begin(self, _poke) -> None:
+    def start(self, _wake) -> None:
         pass
 
     @property
-    def is_over(self) -> bool:
+    def is_exhausted(self) -> bool:
         return not self._items
 
     @property
@@ -686,7 +686,7 @@ def driven(engine, number: int, *, ceiling=None, fallback=None, question="questi
     driver = Driver(
         engine,
         Given(items),
-        tuple(Gate(8, None, rpm=None, tpm=None, now=time.monotonic()) for _ in candidates),
+        tuple(RateLimiter(8, None, rpm=None, tpm=None, now=time.monotonic()) for _ in candidates),
         plan,
         Writing(out, Index(), Redactor(), ordered=False, keep_partial=False, max_failures=None),
         Budget(ceiling, 0.0),
@@ -702,7 +702,7 @@ def driven(engine, number: int, *, ceiling=None, fallback=None, question="questi
 def answer_of(chunk, text: str = "yes", calls: int = 1):
     """Every row of the chunk is answered."""
     outcome = Outcome("zai", "glm-5", Reply(answer=text, finish_reason="stop"), attempts=calls)
-    return Result(tuple(Ended(row.number, outcome, calls) for row in chunk.rows), (), Refused(), 0.1)
+    return ChunkResult(tuple(FinishedRow(row.number, outcome, calls) for row in chunk.rows), (), Refusals(), 0.1)
 
 
 def test_no_key_is_in_what_is_pickled() -> None:
@@ -715,14 +715,14 @@ def test_no_key_is_in_what_is_pickled() -> None:
 
 
 def test_a_chunk_that_is_lost_is_sent_again() -> None:
-    engine = Scripted(lambda chunk, which: Lost("it has gone") if which <= 2 else answer_of(chunk))
+    engine = Scripted(lambda chunk, which: LostChunk("it has gone") if which <= 2 else answer_of(chunk))
     written, _ = driven(engine, 10)
     assert [row["status"] for row in written] == ["ok"] * 10
     assert len({row["id"] for row in written}) == 10
 
 
 def test_rows_that_are_lost_too_often_have_failed() -> None:
-    engine = Scripted(lambda _chunk, _which: Lost("it has gone"))
+    engine = Scripted(lambda _chunk, _which: LostChunk("it has gone"))
     written, _ = driven(engine, 10)
     assert {(row["status"], row["final"], row["error"]["type"]) for row in written} == {("failed", False, "network")}
     assert written[0]["error"]["message"] == "lost 4 times with its worker: it has gone"
@@ -771,7 +771,7 @@ def test_rows_that_are_lost_are_said_once() -> None:
     def ends(chunk, which):
         if which == 1:
             return None
-        engine.come_back("1", Lost("it has gone"))
+        engine.come_back("1", LostChunk("it has gone"))
         return answer_of(chunk)
 
     engine = Scripted(ends)
@@ -788,11 +788,11 @@ def test_a_ceiling_on_the_cost_counts_rows_that_are_lost() -> None:
 
     def ends(chunk, which):
         if which == 2:
-            return Lost("it has gone")
-        return Result(tuple(Ended(row.number, paid, 1) for row in chunk.rows), (), Refused(), 0.1)
+            return LostChunk("it has gone")
+        return ChunkResult(tuple(FinishedRow(row.number, paid, 1) for row in chunk.rows), (), Refusals(), 0.1)
 
     written, driver = driven(Scripted(ends), 20, ceiling=6.5)
-    assert isinstance(driver.halt.why, BudgetError)
+    assert isinstance(driver.shutdown.why, BudgetError)
     assert len(written) == 1  # then five were lost
 
 
@@ -823,25 +823,25 @@ def test_a_run_stops_when_nobody_was_reached_for_a_minute() -> None:
     request = Request("glm-5", (Message("user", "question"),))
     call = dialect_of(PROVIDERS["zai"]).encode(request, PROVIDERS["zai"])
     plan = Plan((Candidate(PROVIDERS["zai"], "glm-5", call, request),), 0.0, limits)
-    halt = Halt(plan, said.append, lambda: False)
+    shutdown = Shutdown(plan, said.append, lambda: False)
     writing = Writing(Written(), Index(), Redactor(), ordered=False, keep_partial=False, max_failures=None)
-    returns = Returns(Begun(), plan, writing, Budget(None, 0.0), halt, said.append)
+    returns = ResultHandler(OpenRows(), plan, writing, Budget(None, 0.0), shutdown, said.append)
     item = Item(0, Row(line=0), "r0", "h", request, 10)
 
-    def come_back(now: float, refused: Refused) -> None:
-        gate = Gate(8, None, rpm=None, tpm=None, now=0.0)
-        out = Out([item], Grant(gate, Share(1), 10, now), now + 600)
-        returns.take(out, Result((), (), refused, 1.0), now)
+    def come_back(now: float, refused: Refusals) -> None:
+        gate = RateLimiter(8, None, rpm=None, tpm=None, now=0.0)
+        out = SentChunk([item], Lease(gate, Share(1), 10, now), now + 600)
+        returns.take(out, ChunkResult((), (), refused, 1.0), now)
 
     for now in (0.0, 50.0, 60.0):
-        come_back(now, Refused(unreached=NetworkError("Connection refused")))
-    assert halt.why is None
-    come_back(70.0, Refused(requests=1))  # somebody was reached
-    come_back(80.0, Refused(unreached=NetworkError("Connection refused")))
-    come_back(140.0, Refused(unreached=NetworkError("Connection refused")))
-    assert halt.why is None
-    come_back(140.5, Refused(unreached=NetworkError("Connection refused")))
-    assert str(halt.why.message) == "Connection refused; so it was for 60 s"
+        come_back(now, Refusals(unreached=NetworkError("Connection refused")))
+    assert shutdown.why is None
+    come_back(70.0, Refusals(requests=1))  # somebody was reached
+    come_back(80.0, Refusals(unreached=NetworkError("Connection refused")))
+    come_back(140.0, Refusals(unreached=NetworkError("Connection refused")))
+    assert shutdown.why is None
+    come_back(140.5, Refusals(unreached=NetworkError("Connection refused")))
+    assert str(shutdown.why.message) == "Connection refused; so it was for 60 s"
     assert said == ["Connection refused; trying again"] * 2
 
 
@@ -868,29 +868,29 @@ def test_a_ceiling_on_the_cost_counts_only_what_is_out() -> None:
             "zai", "glm-5", Reply(answer="yes", finish_reason="stop"), cost=Cost(1.0, "CNY", "2026-11-22")
         )
         first, *others = chunk.rows
-        left = tuple(Left(row.number, 0, 0, 0, resent=False) for row in others)
-        return Result((Ended(first.number, outcome, 1),), left, Refused(), 0.1)
+        left = tuple(UnfinishedRow(row.number, 0, 0, 0, resent=False) for row in others)
+        return ChunkResult((FinishedRow(first.number, outcome, 1),), left, Refusals(), 0.1)
 
     written, driver = driven(Scripted(ends), 20, ceiling=5.5)
     assert len(written) == 5
-    assert isinstance(driver.halt.why, BudgetError)
+    assert isinstance(driver.shutdown.why, BudgetError)
 
 
 def test_the_end_of_a_run_is_told_to_the_workers() -> None:
     """A quota that is used up: what another chunk has still to ask would only be refused."""
 
     def ends(chunk, _which):
-        left = tuple(Left(row.number, 0, 0, 0, resent=False) for row in chunk.rows)
-        return Result((), left, Refused(), 0.1, QuotaError("used up"))
+        left = tuple(UnfinishedRow(row.number, 0, 0, 0, resent=False) for row in chunk.rows)
+        return ChunkResult((), left, Refusals(), 0.1, QuotaError("used up"))
 
     engine = Scripted(ends)
     written, driver = driven(engine, 20)
     assert (written, engine.hushed) == ([], True)
-    assert isinstance(driver.halt.why, QuotaError)
+    assert isinstance(driver.shutdown.why, QuotaError)
 
 
 def test_a_share_loses_a_slot_with_each_refusal_and_gets_none_back() -> None:
-    gate = ShareGate(Share(3), PROVIDERS["zai"], 0.0)
+    gate = ShareLimiter(Share(3), PROVIDERS["zai"], 0.0)
     tickets = [gate.start(0.0, 0) for _ in range(3)]
     gate.refused(0.1, tickets[0], Retry.IN_FLIGHT, None)
     gate.ended(0.2, tickets[1], None)
@@ -898,7 +898,7 @@ def test_a_share_loses_a_slot_with_each_refusal_and_gets_none_back() -> None:
     gate.refused(0.3, tickets[2], Retry.OVERLOAD, None)
     assert gate.slots == 2
     assert gate.may_start(0.4, 0) == float("inf")  # overloads are waited out at the driver
-    assert gate.learnt() == Refused(requests=2, slots=1, kind=Retry.OVERLOAD)
+    assert gate.learnt() == Refusals(requests=2, slots=1, kind=Retry.OVERLOAD)
 
 
 def test_a_candidate_that_is_used_up_gets_no_more_rows() -> None:
@@ -909,14 +909,14 @@ def test_a_candidate_that_is_used_up_gets_no_more_rows() -> None:
         models.extend(chunk.model for _ in chunk.rows)
         if chunk.model == "glm-5":
             first, *others = chunk.rows
-            left = tuple(Left(row.number, 0, 0, 0, resent=False) for row in others)
-            left += (Left(first.number, 1, 0, 0, resent=False, blamed=True),)
-            return Result((), left, Refused(), 0.1, QuotaError("used up"))
+            left = tuple(UnfinishedRow(row.number, 0, 0, 0, resent=False) for row in others)
+            left += (UnfinishedRow(first.number, 1, 0, 0, resent=False, blamed=True),)
+            return ChunkResult((), left, Refusals(), 0.1, QuotaError("used up"))
         return answer_of(chunk)
 
     written, driver = driven(Scripted(ends), 60, fallback="glm-4.6")
     assert len(written) == 60
-    assert driver.halt.why is None
+    assert driver.shutdown.why is None
     assert models.count("glm-5") <= 20  # the two chunks that were out
     assert models.count("glm-4.6") == 60
 
@@ -928,11 +928,11 @@ def test_what_fails_after_a_chunk_has_ended_is_counted(fleet, monkeypatch) -> No
     provider = PROVIDERS["zai"].replace(base_url=fleet.url)
     request = Request("glm-5", (Message("user", "question"),))
     limits = Limits(connect=5, first=0.5, idle=0.5, deadline=None, retries=3, retry_max_time=180)
-    asked = Asked(0, "r0", request, 10)
+    asked = RowTask(0, "r0", request, 10)
     chunk = Chunk("run", provider, "glm-5", (asked,), limits, elapsed=0.0, patience=0.1)
     done = work.work(chunk, Share(1))
     assert done.ended == ()
-    assert [left.replace(wait=0.0) for left in done.left] == [Left(0, 1, 0, 1, resent=True)]
+    assert [left.replace(wait=0.0) for left in done.left] == [UnfinishedRow(0, 1, 0, 1, resent=True)]
     assert 0.5 < done.left[0].wait <= 1.25  # what is left of the wait goes on at the driver
     again = work.work(chunk.replace(rows=(asked.replace(retries=1, resent=True),)), Share(1))
     assert again.left == ()
@@ -945,7 +945,7 @@ def test_refusals_of_a_worker_take_slots_from_all() -> None:
     waiting: list = []
 
     def ends(chunk, which):
-        refused = Refused(requests=3, slots=3) if which <= 2 else Refused()
+        refused = Refusals(requests=3, slots=3) if which <= 2 else Refusals()
         waiting.append((str(which), answer_of(chunk).replace(refused=refused)))
         while which >= 2 and waiting:
             engine.come_back(*waiting.pop())

@@ -561,13 +561,13 @@ def test_numbers_as_a_person_reads_them() -> None:
 TICKS = """
 import sys
 from glmcli.batch.run.progress import Progress
-from glmcli.batch.run.progress import Ticker
+from glmcli.batch.run.progress import ProgressDisplay
 from glmcli.console.terminal import Terminal
 import os
 terminal = Terminal(os.environ)
 terminal.quiet, terminal.plain = "-q" in sys.argv, terminal.plain or "--plain" in sys.argv
 now = [0.0]
-ticker = Ticker(terminal, lambda: now[0])
+ticker = ProgressDisplay(terminal, lambda: now[0])
 for done in range(251):
     now[0] = done / 10
     ticker.update(Progress(done=done, total=250))
@@ -654,12 +654,12 @@ def shown(seen: bytes) -> list[str]:
 GONE = """
 import os, pty
 from glmcli.batch.run.progress import Progress
-from glmcli.batch.run.progress import Ticker
+from glmcli.batch.run.progress import ProgressDisplay
 from glmcli.console.terminal import Terminal
 master, slave = pty.openpty()
 os.dup2(slave, 2)
 now = [0.0]
-ticker = Ticker(Terminal({}), lambda: now[0])
+ticker = ProgressDisplay(Terminal({}), lambda: now[0])
 ticker.update(Progress())
 os.close(master)
 for now[0] in range(30):

@@ -16,10 +16,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glmcli.batch.rate.limiter import Gate
-from glmcli.batch.rate.outage import Outage
-from glmcli.batch.rate.pace import Recent
-from glmcli.batch.rate.silence import Silence
+from glmcli.batch.rate.limiter import RateLimiter
+from glmcli.batch.rate.outage import CircuitBreaker
+from glmcli.batch.rate.pace import RecentRequests
+from glmcli.batch.rate.silence import UnrefusedLevels
 from glmcli.errors import Retry
 
 MINUTE = 60.0
@@ -249,7 +249,7 @@ class Client:
 
 
 def gate(ceiling=16, limits="in_flight", rpm=None, tpm=None):
-    return Gate(ceiling, limits, rpm=rpm, tpm=tpm, now=0.0)
+    return RateLimiter(ceiling, limits, rpm=rpm, tpm=tpm, now=0.0)
 
 
 def simulate(server, rows, the_gate=None, latency=0.05, **how):
@@ -446,7 +446,7 @@ def test_silence_is_no_consent_where_nothing_counts_what_is_in_flight(limits) ->
 
 
 def test_silence_is_no_consent_where_refusals_come_with_a_chunk() -> None:
-    far = Gate(16, "in_flight", rpm=None, tpm=None, now=0.0, is_told_at_once=False)
+    far = RateLimiter(16, "in_flight", rpm=None, tpm=None, now=0.0, is_told_at_once=False)
     assert [len(fill(far, now)) for now in (0.0, 9.0)] == [2, 0]
     assert far.may_start(9.0, 1) == math.inf
 
@@ -482,7 +482,7 @@ def test_in_an_outage_silence_says_nothing() -> None:
 
 
 def test_silence_lasts_as_long_as_refusals_took() -> None:
-    silence = Silence()
+    silence = UnrefusedLevels()
     assert silence.wait(0.0) == math.inf
     for level in (1, 2, 1):
         silence.sent(0.0, level)
@@ -748,7 +748,7 @@ def test_after_an_outage_the_cap_is_sought_anew() -> None:
 
 
 def test_the_next_outage_begins_with_half_the_pause_until_all_is_well() -> None:
-    outage = Outage(64)
+    outage = CircuitBreaker(64)
     numbers = count(1)
 
     def end(times, *, well):
@@ -766,7 +766,7 @@ def test_the_next_outage_begins_with_half_the_pause_until_all_is_well() -> None:
 
 
 def test_failures_of_long_ago_are_forgotten() -> None:
-    outage = Outage(5)  # keeps 25
+    outage = CircuitBreaker(5)  # keeps 25
     for number in range(1, 36):
         outage.sent(number)
         if number <= 10:
@@ -776,7 +776,7 @@ def test_failures_of_long_ago_are_forgotten() -> None:
 
 
 def test_what_got_through_in_a_minute() -> None:
-    recent = Recent(0.0)
+    recent = RecentRequests(0.0)
     for _ in range(30):
         recent.sent(0.5)
     assert recent.minute(1.0) == 0.5
@@ -844,7 +844,7 @@ STEPS = st.lists(
     tpm=st.none() | st.floats(0.01, 1e9),
 )
 def test_any_course_of_events(steps, ceiling, limits, rpm, tpm) -> None:
-    one = Gate(ceiling, limits, rpm=rpm, tpm=tpm, now=0.0)
+    one = RateLimiter(ceiling, limits, rpm=rpm, tpm=tpm, now=0.0)
     now, flying = 0.0, []
 
     def asked():

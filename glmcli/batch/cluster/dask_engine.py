@@ -15,14 +15,14 @@ from uuid import uuid4
 import distributed
 
 from glmcli.batch.cluster import worker as work
-from glmcli.batch.cluster.engine import Lost, is_same_kind, require_same_kind
+from glmcli.batch.cluster.engine import LostChunk, is_same_kind, require_same_kind
 from glmcli.errors import NetworkError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from glmcli.batch.cluster.engine import Handle
-    from glmcli.batch.cluster.messages import Chunk, Result, Share
+    from glmcli.batch.cluster.messages import Chunk, ChunkResult, Share
 
 _PATIENCE = 10.0  # seconds for the scheduler, and for a first worker to say what it is;
 _FIRST = 3.0  # for a first worker to be there, and for the others to say what they are;
@@ -54,7 +54,7 @@ class DaskEngine:
         self._known: dict[str, _Worker] = {}
         self._workers: frozenset[str] = frozenset()  # those of our kind that were heard of lately
         self._futures: dict[Handle, tuple[Any, str]] = {}
-        self._back: deque[tuple[Handle, Result | Lost]] = deque()
+        self._back: deque[tuple[Handle, ChunkResult | LostChunk]] = deque()
         self._client: Any = None
         self._seen = 0.0  # when the scheduler answered last
         self._over = threading.Event()
@@ -156,12 +156,12 @@ class DaskEngine:
     def _landed(self, future: Any) -> None:  # noqa: ANN401 - distributed has no types
         """In a thread of the client, which may wait for what the worker still holds."""
         try:
-            result: Result | Lost = future.result()
+            result: ChunkResult | LostChunk = future.result()
         except Exception as error:  # noqa: BLE001 - whatever it was, the chunk is lost
-            result = Lost(f"{type(error).__name__}: {error}")
+            result = LostChunk(f"{type(error).__name__}: {error}")
         self._back.append((future.key, result))
 
-    def done(self) -> Iterator[tuple[Handle, Result | Lost]]:
+    def done(self) -> Iterator[tuple[Handle, ChunkResult | LostChunk]]:
         """What has come back, and what was with workers that have gone."""
         if self._client.status != "running" or time.monotonic() - self._seen > _SILENCE:
             raise self._lost()
@@ -174,7 +174,7 @@ class DaskEngine:
                 del self._futures[handle]
                 future.cancel()
                 silent = f"was not heard of for {_SILENCE:.0f} s"
-                yield handle, Lost(f"{address} {silent if address in self._known else 'has gone'}")
+                yield handle, LostChunk(f"{address} {silent if address in self._known else 'has gone'}")
 
     def _lost(self) -> NetworkError:
         return NetworkError(f"the connection to the Dask scheduler at {self._address} is lost")
@@ -198,7 +198,7 @@ class DaskEngine:
                 self._client.close(timeout=1)
 
 
-def _carry(chunk: Chunk, share: Share) -> Result:
+def _carry(chunk: Chunk, share: Share) -> ChunkResult:
     """On the worker: beside its own threads, for a worker of one thread carries two chunks as well."""
     distributed.secede()
     return work.work(chunk, share)

@@ -13,22 +13,22 @@ from math import inf
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from glmcli.batch.cluster.engine import Lost
-from glmcli.batch.cluster.messages import Asked, Chunk
-from glmcli.batch.cluster.outstanding import Begun, Out
-from glmcli.batch.cluster.results import Returns
-from glmcli.batch.cluster.share import Grant, Sizing, fitted, offer
-from glmcli.batch.run.shutdown import Halt
+from glmcli.batch.cluster.engine import LostChunk
+from glmcli.batch.cluster.messages import Chunk, RowTask
+from glmcli.batch.cluster.outstanding import OpenRows, SentChunk
+from glmcli.batch.cluster.results import ResultHandler
+from glmcli.batch.cluster.share import Lease, Sizing, fitted, offer
+from glmcli.batch.run.shutdown import Shutdown
 from glmcli.errors import GlmError, NetworkError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from glmcli.batch.cluster.engine import Engine, Handle
-    from glmcli.batch.rate.limiter import Gate
+    from glmcli.batch.rate.limiter import RateLimiter
     from glmcli.batch.rows.row import Item
     from glmcli.batch.run.budget import Budget
-    from glmcli.batch.run.interfaces import Ends, Rows
+    from glmcli.batch.run.interfaces import RowInput, RowOutput
     from glmcli.config.plan import Plan
 
 _PER_WORKER = 2  # chunks: one at work, and one that begins while the last rows of the other end
@@ -50,10 +50,10 @@ class Driver:
     def __init__(  # noqa: PLR0913, PLR0917 - each is a side of the run
         self,
         engine: Engine,
-        feed: Rows,
-        gates: tuple[Gate, ...],
+        feed: RowInput,
+        gates: tuple[RateLimiter, ...],
         plan: Plan,
-        writing: Ends,
+        writing: RowOutput,
         budget: Budget,
         *,
         tpm: float | None,
@@ -75,10 +75,10 @@ class Driver:
         self._name = uuid4().hex
         self._staffed = time.monotonic()
         self._sizing = Sizing(self._staffed)
-        self._begun = Begun()
-        self.halt = Halt(plan, say, lambda: any(self._live()))
-        self._returns = Returns(self._begun, plan, writing, budget, self.halt, say)
-        self._outs: dict[Handle, Out] = {}
+        self._begun = OpenRows()
+        self.shutdown = Shutdown(plan, say, lambda: any(self._live()))
+        self._returns = ResultHandler(self._begun, plan, writing, budget, self.shutdown, say)
+        self._outs: dict[Handle, SentChunk] = {}
         self._held: Item | None = None
         self._told: tuple[float, float] | None = None  # by when the workers are to end, and when they were told
 
@@ -97,7 +97,7 @@ class Driver:
         """How many may be under way now."""
         return self._gates[0].slots
 
-    def _live(self) -> Iterator[Out]:
+    def _live(self) -> Iterator[SentChunk]:
         return (out for out in self._outs.values() if not out.is_late)
 
     async def run(self) -> None:
@@ -106,12 +106,12 @@ class Driver:
         Raises:
             OutputError: a line cannot be written; nothing more is sent.
         """
-        self._feed.begin(_nothing)
+        self._feed.start(_nothing)
         try:
             while not self._is_over():
                 now = time.monotonic()
                 busy = self._turn(now)
-                if self.halt.is_on:
+                if self.shutdown.is_on:
                     self._hush(now)
                 self._watch()
                 if self._writing.failure:
@@ -122,25 +122,25 @@ class Driver:
                 self._engine.hush(self._name, 0.0)
 
     def _is_over(self) -> bool:
-        if not self.halt.is_on:
-            return not (self._begun or self._held) and self._feed.is_over
+        if not self.shutdown.is_on:
+            return not (self._begun or self._held) and self._feed.is_exhausted
         _, told = self._told or (0.0, time.monotonic())
-        return not any(self._live()) or time.monotonic() >= max(self.halt.by, told + _BACK)
+        return not any(self._live()) or time.monotonic() >= max(self.shutdown.by, told + _BACK)
 
     def _turn(self, now: float) -> bool:
         """Look at all sides once; whether there is more to do at once."""
         self._collect(now)
-        return not self.halt.is_late(now) and not self.halt.is_on and self._send(now)
+        return not self.shutdown.is_late(now) and not self.shutdown.is_on and self._send(now)
 
     def _hush(self, now: float) -> None:
         """Have the workers begin no other row, and bring what they have in time."""
-        if self._told is None or self._told[0] != self.halt.by:
-            self._told = self.halt.by, now
-            self._engine.hush(self._name, max(self.halt.by - now - _BACK, 0.0))
+        if self._told is None or self._told[0] != self.shutdown.by:
+            self._told = self.shutdown.by, now
+            self._engine.hush(self._name, max(self.shutdown.by - now - _BACK, 0.0))
 
     def _part(self, error: GlmError) -> None:
         """The engine is lost, and what is out with it."""
-        self.halt.abort(error)
+        self.shutdown.abort(error)
         self._outs.clear()
 
     # What goes out.
@@ -150,7 +150,7 @@ class Driver:
         workers = self._engine.workers()
         self._staffed = now if workers else self._staffed
         if now - self._staffed > _ALONE:
-            self.halt.stop(NetworkError(f"no worker is left for {_ALONE:.0f} s"))
+            self.shutdown.stop(NetworkError(f"no worker is left for {_ALONE:.0f} s"))
         chunks = _PER_WORKER * workers
         for _ in range(chunks - sum(1 for _ in self._live())):
             item = self._first()
@@ -162,11 +162,11 @@ class Driver:
             if not share or not items:
                 self._held = self._held or item
                 if self._budget.over:
-                    self.halt.stop(self._budget.over)
+                    self.shutdown.stop(self._budget.over)
                 return False
             share = fitted(share, len(items))
-            self._submit(items, Grant(gate, share, sum(each.tokens for each in items), now), now)
-            if self.halt.is_on:
+            self._submit(items, Lease(gate, share, sum(each.tokens for each in items), now), now)
+            if self.shutdown.is_on:
                 return False
         return False
 
@@ -188,7 +188,7 @@ class Driver:
 
     def _is_ahead(self, item: Item) -> bool:
         """Whether it would wait too long for its place in an ordered output."""
-        return self._window is not None and item.number - self._writing.next >= self._window
+        return self._window is not None and item.number - self._writing.next_number >= self._window
 
     def _first(self) -> Item | None:
         """What was held, or what comes next."""
@@ -200,11 +200,11 @@ class Driver:
         if item := self._begun.next(time.monotonic()):
             return item
         item = self._feed.take()
-        if why := self._writing.too_many or self._feed.why:
-            self.halt.stop(why)
+        if why := self._writing.failure_limit or self._feed.error:
+            self.shutdown.stop(why)
         return item
 
-    def _submit(self, items: list[Item], grant: Grant, now: float) -> None:
+    def _submit(self, items: list[Item], grant: Lease, now: float) -> None:
         candidate, limits = self._plan.candidates[items[0].candidate], self._plan.limits
         patience = _PATIENCE * self._sizing.seconds(now)
         chunk = Chunk(
@@ -217,10 +217,10 @@ class Driver:
             patience=patience,
             exact=self._plan.exact,
             allow_empty=self._plan.allow_empty,
-            failures=self._writing.spare,
+            failures=self._writing.failures_left,
         )
         longest = patience + limits.connect + limits.first + limits.idle + _GRACE
-        out = Out(items, grant, inf if self._engine.hears else now + longest)
+        out = SentChunk(items, grant, inf if self._engine.hears else now + longest)
         self._begun.go(out, now)
         try:
             self._outs[self._engine.submit(chunk, grant.share)] = out
@@ -237,7 +237,7 @@ class Driver:
             return
         for handle, result in back:
             out = self._outs.pop(handle)
-            if isinstance(result, Lost):
+            if isinstance(result, LostChunk):
                 self._returns.lose(out, result.why, now)
             else:
                 self._sizing.learn(len(result.ended), out.grant.share.slots, result.seconds)
@@ -248,10 +248,10 @@ class Driver:
                 self._returns.lose(out, "it did not come back in time", now)
 
 
-def _asked(item: Item, model: str) -> Asked:
+def _asked(item: Item, model: str) -> RowTask:
     """The row as it travels; a fallback is asked for its own model."""
     request = item.request if item.candidate == 0 else item.request.replace(model=model)
-    return Asked(item.number, item.id, request, item.tokens, item.refusals, item.retries, item.resent)
+    return RowTask(item.number, item.id, request, item.tokens, item.refusals, item.retries, item.resent)
 
 
 def _weight(item: Item) -> int:

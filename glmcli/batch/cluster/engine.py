@@ -11,7 +11,7 @@ from glmcli.record import Record
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from glmcli.batch.cluster.messages import Chunk, Result, Share
+    from glmcli.batch.cluster.messages import Chunk, ChunkResult, Share
 
 
 def is_same_kind(theirs: object) -> bool:
@@ -40,7 +40,7 @@ def require_same_kind(where: str, theirs: object) -> None:
 Handle = str  # what an engine calls a chunk that it was given
 
 
-class Lost(Record):
+class LostChunk(Record):
     """A chunk will not come back, and this is why; what its rows have cost is not known."""
 
     why: str
@@ -76,7 +76,7 @@ class Engine(Protocol):
         """
         ...
 
-    def done(self) -> Iterator[tuple[Handle, Result | Lost]]:
+    def done(self) -> Iterator[tuple[Handle, ChunkResult | LostChunk]]:
         """What has come back since the last call.
 
         Raises:

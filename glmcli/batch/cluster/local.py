@@ -12,13 +12,13 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from glmcli.batch.cluster import worker
-from glmcli.batch.cluster.engine import Lost
+from glmcli.batch.cluster.engine import LostChunk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from glmcli.batch.cluster.engine import Handle
-    from glmcli.batch.cluster.messages import Chunk, Result, Share
+    from glmcli.batch.cluster.messages import Chunk, ChunkResult, Share
 
 
 class LocalEngine:
@@ -29,7 +29,7 @@ class LocalEngine:
     def __init__(self) -> None:
         """Start nothing yet."""
         self._numbers = count()
-        self._done: deque[tuple[Handle, Result | Lost]] = deque()
+        self._done: deque[tuple[Handle, ChunkResult | LostChunk]] = deque()
 
     def start(self) -> None:
         """Nothing is needed."""
@@ -46,12 +46,12 @@ class LocalEngine:
 
     def _run(self, handle: Handle, task: bytes) -> None:
         try:
-            result: Result | Lost = pickle.loads(pickle.dumps(worker.work(*pickle.loads(task))))  # noqa: S301 - our own
+            result: ChunkResult | LostChunk = pickle.loads(pickle.dumps(worker.work(*pickle.loads(task))))  # noqa: S301 - our own
         except Exception as error:  # noqa: BLE001 - a thread has no caller: it is told to the driver
-            result = Lost(f"{type(error).__name__}: {error}")
+            result = LostChunk(f"{type(error).__name__}: {error}")
         self._done.append((handle, result))
 
-    def done(self) -> Iterator[tuple[Handle, Result | Lost]]:
+    def done(self) -> Iterator[tuple[Handle, ChunkResult | LostChunk]]:
         """What has ended since the last call."""
         while self._done:
             yield self._done.popleft()

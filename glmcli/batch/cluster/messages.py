@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from glmcli.providers.row import Provider
 
 
-class Asked(Record):
+class RowTask(Record):
     """A row to be asked, and how far it has come; see Item."""
 
     number: int
@@ -42,7 +42,7 @@ class Chunk(Record):
     run: str
     provider: Provider
     model: str
-    rows: tuple[Asked, ...]
+    rows: tuple[RowTask, ...]
     limits: Limits
     elapsed: float
     patience: float
@@ -59,7 +59,7 @@ class Share(Record):
     tpm: float | None = None
 
 
-class Ended(Record):
+class FinishedRow(Record):
     """A row that is done with, after so many requests."""
 
     number: int
@@ -67,7 +67,7 @@ class Ended(Record):
     calls: int
 
 
-class Left(Record):
+class UnfinishedRow(Record):
     """A row that is still to be asked.
 
     Attributes:
@@ -84,7 +84,7 @@ class Left(Record):
     wait: float = 0.0
 
 
-class Refused(Record):
+class Refusals(Record):
     """How the provider refused what was sent.
 
     Attributes:
@@ -104,7 +104,7 @@ class Refused(Record):
     unreached: GlmError | None = None
 
 
-class Result(Record):
+class ChunkResult(Record):
     """How a chunk ended; every row of it stands here once.
 
     Attributes:
@@ -112,8 +112,8 @@ class Result(Record):
         why: what stops the whole run, as a key that is missing does.
     """
 
-    ended: tuple[Ended, ...]
-    left: tuple[Left, ...]
-    refused: Refused
+    ended: tuple[FinishedRow, ...]
+    left: tuple[UnfinishedRow, ...]
+    refused: Refusals
     seconds: float
     why: GlmError | None = None

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from glmcli.batch.run.retries import Retries
+from glmcli.batch.run.retries import RetryQueue
 
 if TYPE_CHECKING:
-    from glmcli.batch.cluster.share import Grant
+    from glmcli.batch.cluster.share import Lease
     from glmcli.batch.rows.row import Item
 
 
-class Out:
+class SentChunk:
     """A chunk that is out; `due` is when it is late, on the monotonic clock: inf, where its engine sees to that."""
 
-    def __init__(self, items: list[Item], grant: Grant, due: float) -> None:
+    def __init__(self, items: list[Item], grant: Lease, due: float) -> None:
         """These rows go, with this part of the limits."""
         self.items = {item.number: item for item in items}
         self.grant = grant
@@ -24,13 +24,13 @@ class Out:
         self.is_late = False
 
 
-class Begun:
+class OpenRows:
     """Who has which row."""
 
     def __init__(self) -> None:
         """Nothing was begun."""
-        self._holders: dict[int, Out | None] = {}  # None: the row waits
-        self._waiting = Retries()
+        self._holders: dict[int, SentChunk | None] = {}  # None: the row waits
+        self._waiting = RetryQueue()
         self._losses: Counter[int] = Counter()
 
     def __bool__(self) -> bool:
@@ -50,13 +50,13 @@ class Begun:
         """Whether it is to be sent: a chunk that was given up may have answered it after all."""
         return not item.began or self._holders.get(item.number, item) is None
 
-    def go(self, out: Out, now: float) -> None:
+    def go(self, out: SentChunk, now: float) -> None:
         """The rows of this chunk are out with it."""
         for item in out.items.values():
             item.began = item.began or now
             self._holders[item.number] = out
 
-    def is_with(self, item: Item, out: Out) -> bool:
+    def is_with(self, item: Item, out: SentChunk) -> bool:
         """Whether this chunk is the last that the row went with, and it has not been written."""
         return self._holders.get(item.number) is out
 

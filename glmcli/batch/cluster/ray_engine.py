@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import ray
 
 from glmcli.batch.cluster import worker
-from glmcli.batch.cluster.engine import Lost, is_same_kind, require_same_kind
+from glmcli.batch.cluster.engine import LostChunk, is_same_kind, require_same_kind
 from glmcli.errors import NetworkError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from glmcli.batch.cluster.engine import Handle
-    from glmcli.batch.cluster.messages import Chunk, Result, Share
+    from glmcli.batch.cluster.messages import Chunk, ChunkResult, Share
 
 _PATIENCE = 10.0  # seconds for a node to say what it runs; it may have to start a process
 _LOOK = 2.0  # seconds between two looks at which nodes are there
@@ -73,7 +73,7 @@ class RayEngine:
         self._tasks[task.hex()] = task, node
         return str(task.hex())
 
-    def done(self) -> Iterator[tuple[Handle, Result | Lost]]:
+    def done(self) -> Iterator[tuple[Handle, ChunkResult | LostChunk]]:
         """What has come back; a task whose node has gone comes back as an error."""
         tasks = {task: handle for handle, (task, _) in self._tasks.items()}
         ready, _ = ray.wait(list(tasks), num_returns=len(tasks), timeout=0) if tasks else ([], [])
@@ -83,7 +83,7 @@ class RayEngine:
             if isinstance(result, BaseException):
                 # Ray calls a node alive for seconds after its end: it gets no other chunk before it has answered.
                 self._nodes -= {node}
-                result = Lost(type(result).__name__)
+                result = LostChunk(type(result).__name__)
             yield tasks[task], result
 
     def hush(self, run: str, seconds: float) -> None:

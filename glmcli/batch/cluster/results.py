@@ -14,19 +14,19 @@ from glmcli.output.amounts import plural
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from glmcli.batch.cluster.messages import Ended, Left, Result
-    from glmcli.batch.cluster.outstanding import Begun, Out
+    from glmcli.batch.cluster.messages import ChunkResult, FinishedRow, UnfinishedRow
+    from glmcli.batch.cluster.outstanding import OpenRows, SentChunk
     from glmcli.batch.rows.row import Item
     from glmcli.batch.run.budget import Budget
     from glmcli.batch.run.failover import Contact
-    from glmcli.batch.run.interfaces import Ends
-    from glmcli.batch.run.shutdown import Halt
+    from glmcli.batch.run.interfaces import RowOutput
+    from glmcli.batch.run.shutdown import Shutdown
     from glmcli.config.plan import Plan
 
 _LOSSES = 3  # times that a row may be lost with its worker
 
 
-class Returns:
+class ResultHandler:
     """Judges what comes back.
 
     Attributes:
@@ -36,11 +36,11 @@ class Returns:
 
     def __init__(  # noqa: PLR0913, PLR0917 - each is a side of it
         self,
-        begun: Begun,
+        begun: OpenRows,
         plan: Plan,
-        writing: Ends,
+        writing: RowOutput,
         budget: Budget,
-        halt: Halt,
+        shutdown: Shutdown,
         say: Callable[[str], None],
     ) -> None:
         """`say` tells a person what was lost."""
@@ -48,12 +48,12 @@ class Returns:
         self._plan = plan
         self._writing = writing
         self._budget = budget
-        self._halt = halt
+        self._halt = shutdown
         self._say = say
-        self.standbys = Standbys(plan, halt, say, time.monotonic())
+        self.standbys = Standbys(plan, shutdown, say, time.monotonic())
         self.refusals = 0
 
-    def take(self, out: Out, result: Result, now: float) -> None:
+    def take(self, out: SentChunk, result: ChunkResult, now: float) -> None:
         """A chunk has come back."""
         out.grant.settle(result, now)
         self.refusals += result.refused.requests
@@ -70,7 +70,7 @@ class Returns:
         if result.refused.unreached:
             contact.failed(result.refused.unreached, now)
 
-    def _end(self, item: Item, ended: Ended, contact: Contact, now: float) -> None:
+    def _end(self, item: Item, ended: FinishedRow, contact: Contact, now: float) -> None:
         """Write how the row ended, unless it was written before, or another provider may do better."""
         error = ended.outcome.error
         if item not in self._begun:
@@ -91,11 +91,11 @@ class Returns:
     def _write(self, item: Item, outcome: Outcome) -> None:
         self._begun.end(item)
         self._budget.paid(outcome.cost, outcome.error)
-        self._writing.done(item, outcome)
-        if why := self._budget.over or self._writing.too_many:
+        self._writing.write(item, outcome)
+        if why := self._budget.over or self._writing.failure_limit:
             self._halt.stop(why)
 
-    def _leave(self, out: Out, left: Left, *, moves: bool) -> None:
+    def _leave(self, out: SentChunk, left: UnfinishedRow, *, moves: bool) -> None:
         """Have the row wait for its next chunk, or for another provider."""
         item = out.items[left.number]
         item.calls += left.calls
@@ -105,7 +105,7 @@ class Returns:
         if not (moves and self._falls_back(item)):
             self._begun.wait(item, left.wait)
 
-    def lose(self, out: Out, why: str, now: float) -> None:
+    def lose(self, out: SentChunk, why: str, now: float) -> None:
         """Send the rows of a chunk again; those that were lost too often have failed."""
         out.grant.release(now)
         lost = [item for item in out.items.values() if self._begun.is_with(item, out)]

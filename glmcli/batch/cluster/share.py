@@ -14,11 +14,11 @@ from glmcli.batch.rate.buckets import SHARE
 from glmcli.errors import Retry
 
 if TYPE_CHECKING:
-    from glmcli.batch.cluster.messages import Result
-    from glmcli.batch.rate.limiter import Gate
+    from glmcli.batch.cluster.messages import ChunkResult
+    from glmcli.batch.rate.limiter import RateLimiter
 
 
-def offer(gate: Gate, chunks: int, tpm: float | None) -> Share | None:
+def offer(gate: RateLimiter, chunks: int, tpm: float | None) -> Share | None:
     """What the next of so many chunks may use, if anything is left."""
     chunks = max(min(chunks, gate.slots), 1)
     slots = min(gate.slots - gate.in_flight, ceil(gate.slots / chunks))
@@ -37,17 +37,17 @@ def fitted(share: Share, rows: int) -> Share:
     return share.replace(slots=min(share.slots, rows), rpm=None if share.rpm is None else share.rpm * slower)
 
 
-class Grant:
+class Lease:
     """What one chunk holds."""
 
-    def __init__(self, gate: Gate, share: Share, tokens: int, now: float) -> None:
+    def __init__(self, gate: RateLimiter, share: Share, tokens: int, now: float) -> None:
         """Take it: a ticket for each slot, the last with the tokens of all rows."""
         self._gate = gate
         self.share = share
         self._tickets = [gate.start(now, 0) for _ in range(share.slots - 1)]
         self._tickets.append(gate.start(now, tokens))
 
-    def settle(self, result: Result, now: float) -> None:
+    def settle(self, result: ChunkResult, now: float) -> None:
         """Give it back, with what became of it."""
         if not self._tickets:
             return  # given back already, when the chunk was late
@@ -78,7 +78,7 @@ class Grant:
         self._tickets = []
 
 
-def _tokens(result: Result) -> int | None:
+def _tokens(result: ChunkResult) -> int | None:
     """What the provider has counted, where it said so."""
     said = [row.outcome.reply.usage.total_tokens or 0 for row in result.ended if row.outcome.reply.usage]
     return sum(said) if said else None

@@ -13,12 +13,12 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from glmcli import __version__
-from glmcli.batch.cluster.messages import Ended, Left, Refused, Result
-from glmcli.batch.rate.buckets import SHARE, Bucket
+from glmcli.batch.cluster.messages import ChunkResult, FinishedRow, Refusals, UnfinishedRow
+from glmcli.batch.rate.buckets import SHARE, TokenBucket
 from glmcli.batch.rate.ticket import Ticket
 from glmcli.batch.rows.row import Item, Row
 from glmcli.batch.run.budget import Budget
-from glmcli.batch.run.scheduler import Runner
+from glmcli.batch.run.scheduler import Scheduler
 from glmcli.config.keys import KeyRing, key_name
 from glmcli.config.plan import Candidate, Plan
 from glmcli.config.resolve import refuse_plain_http
@@ -35,7 +35,7 @@ from glmcli.record import Record
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from glmcli.batch.cluster.messages import Asked, Chunk, Share
+    from glmcli.batch.cluster.messages import Chunk, RowTask, Share
     from glmcli.chat.outcome import Outcome
     from glmcli.console.redaction import Key
     from glmcli.providers.row import Provider
@@ -44,7 +44,7 @@ _CREDIT = 0.05  # seconds that a timer may be late
 _LONGEST = 2.0  # seconds for which a refused row is kept; who must wait longer waits at the driver
 
 
-class ShareGate:
+class ShareLimiter:
     """Lets the rows of one chunk go.
 
     Attributes:
@@ -105,14 +105,14 @@ class ShareGate:
     def _costs_slot(self, kind: Retry) -> bool:
         return kind is Retry.IN_FLIGHT or (kind is Retry.RATE and not self._per_minute)
 
-    def learnt(self) -> Refused:
+    def learnt(self) -> Refusals:
         """What the driver's gate is told."""
         kind, retry_after = self.refused_for or (None, None)
-        return Refused(self.refusals, self._share.slots - self.slots, kind, retry_after, self._failures)
+        return Refusals(self.refusals, self._share.slots - self.slots, kind, retry_after, self._failures)
 
 
-def _bucket(per_minute: float | None, now: float) -> Bucket | None:
-    return None if per_minute is None else Bucket(per_minute / 60 * SHARE, _CREDIT, now)
+def _bucket(per_minute: float | None, now: float) -> TokenBucket | None:
+    return None if per_minute is None else TokenBucket(per_minute / 60 * SHARE, _CREDIT, now)
 
 
 # What a worker does with a chunk: the same as a run on one machine, with a share of its limits.
@@ -133,7 +133,7 @@ def hush(run: str, seconds: float) -> None:
     _hushed[run] = min(_hushed.get(run, inf), time.monotonic() + seconds)
 
 
-def work(chunk: Chunk, share: Share) -> Result:
+def work(chunk: Chunk, share: Share) -> ChunkResult:
     """Ask for the rows of the chunk with at most this share; how they ended. It blocks for as long as that takes."""
     began = time.monotonic()
     redactor = Redactor()
@@ -145,7 +145,9 @@ def work(chunk: Chunk, share: Share) -> Result:
         error.message = f"on {socket.gethostname()}: {error.message}"
         if isinstance(error, CredentialsError):
             error.fix = f"{key_name(chunk.provider, os.environ)} in the environment of every worker"
-        return Result((), tuple(_left(each, each, 0) for each in chunk.rows), Refused(), 0.0, _clean(error, redactor))
+        return ChunkResult(
+            (), tuple(_left(each, each, 0) for each in chunk.rows), Refusals(), 0.0, _clean(error, redactor)
+        )
     worker = _Worker(chunk, share, candidate, tls, redactor, began)
     event_loop.run(worker.run())
     return worker.result()
@@ -154,9 +156,9 @@ def work(chunk: Chunk, share: Share) -> Result:
 class _Worker:
     """One chunk: where its rows come from, and where it goes how they ended."""
 
-    next = 0
+    next_number = 0
     failure: BaseException | None = None
-    spare = too_many = why = None
+    failures_left = failure_limit = error = None
 
     def __init__(  # noqa: PLR0913, PLR0917 - each is a side of it
         self, chunk: Chunk, share: Share, candidate: Candidate, tls: Tls | None, redactor: Redactor, began: float
@@ -164,10 +166,10 @@ class _Worker:
         self._chunk = chunk
         self._began = began
         self._redactor = redactor
-        self._gate = ShareGate(share, candidate.provider, began)
+        self._gate = ShareLimiter(share, candidate.provider, began)
         self._items = {each.number: _item(each) for each in chunk.rows}
         self._untaken = iter(self._items.values())
-        self._ended: list[Ended] = []
+        self._ended: list[FinishedRow] = []
         self._failed = 0
         self._plan = Plan(
             candidates=(candidate,),
@@ -176,9 +178,9 @@ class _Worker:
             exact=chunk.exact,
             allow_empty=chunk.allow_empty,
         )
-        self.is_over = False
+        self.is_exhausted = False
         sides = (self, (self._gate,), self._plan, self, Budget(None, 0.0))
-        self._runner = Runner(*sides, redactor=redactor, tls=tls, window=None, watch=self._look, say=_nothing)
+        self._runner = Scheduler(*sides, redactor=redactor, tls=tls, window=None, watch=self._look, say=_nothing)
 
     async def run(self) -> None:
         await self._runner.run()
@@ -187,33 +189,33 @@ class _Worker:
         """Stop where only the driver can go on, and when the time of the chunk is over."""
         late = time.monotonic() - self._began > self._chunk.patience
         if self._chunk.run in _hushed:
-            self._runner.halt.drain(_hushed[self._chunk.run] - time.monotonic())
+            self._runner.shutdown.drain(_hushed[self._chunk.run] - time.monotonic())
         elif late or self._gate.refused_for:
-            self._runner.halt.rest()
+            self._runner.shutdown.rest()
 
     # The side of the rows.
 
-    def begin(self, poke: Callable[[], None]) -> None:
+    def start(self, wake: Callable[[], None]) -> None:
         pass
 
     @property
     def is_ready(self) -> bool:
-        return not self.is_over
+        return not self.is_exhausted
 
     def take(self) -> Item | None:
         item = next(self._untaken, None)
-        self.is_over = item is None
+        self.is_exhausted = item is None
         return item
 
     # The side of the ends.
 
-    def done(self, item: Item, outcome: Outcome) -> None:
+    def write(self, item: Item, outcome: Outcome) -> None:
         self._failed += outcome.error is not None
-        self._ended.append(Ended(item.number, _clean(outcome, self._redactor), item.calls))
+        self._ended.append(FinishedRow(item.number, _clean(outcome, self._redactor), item.calls))
         if outcome.error and self._failed == self._chunk.failures:
-            self._runner.halt.rest()  # only the driver knows how many have failed elsewhere
+            self._runner.shutdown.rest()  # only the driver knows how many have failed elsewhere
 
-    def result(self) -> Result:
+    def result(self) -> ChunkResult:
         """How every row of the chunk ended."""
         if self.failure:
             raise self.failure
@@ -229,10 +231,12 @@ class _Worker:
         refused = self._gate.learnt().replace(
             unreached=_clean(self._runner.standbys.contacts[0].unreached, self._redactor)
         )
-        return Result(tuple(self._ended), left, refused, seconds, _clean(self._runner.halt.why, self._redactor))
+        return ChunkResult(
+            tuple(self._ended), left, refused, seconds, _clean(self._runner.shutdown.why, self._redactor)
+        )
 
 
-def _item(asked: Asked) -> Item:
+def _item(asked: RowTask) -> Item:
     """The row as a run has it; calls are counted from here."""
     nothing = Row(line=asked.number)  # what the row itself says stays with the driver
     item = Item(asked.number, nothing, asked.id, "", asked.request, asked.tokens)
@@ -240,10 +244,10 @@ def _item(asked: Asked) -> Item:
     return item
 
 
-def _left(asked: Asked, now: Asked | Item, calls: int, wait: float = 0.0) -> Left:
+def _left(asked: RowTask, now: RowTask | Item, calls: int, wait: float = 0.0) -> UnfinishedRow:
     """The row as it comes back; blamed, if its last request was neither refused nor is to be sent again."""
     blamed = calls > now.refusals - asked.refusals + now.retries - asked.retries
-    return Left(asked.number, calls, now.refusals, now.retries, now.resent, blamed, wait)
+    return UnfinishedRow(asked.number, calls, now.refusals, now.retries, now.resent, blamed, wait)
 
 
 def _candidate(chunk: Chunk, redactor: Redactor) -> Candidate:

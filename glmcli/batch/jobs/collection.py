@@ -208,7 +208,7 @@ class Collection:
             return False
         request = Request(part.model, ())
         columns = Row(row.line, row.id, columns=row.columns)
-        writing.done(Item(0, columns, row.id, row.hash, request, 0, row.calls), outcome)
+        writing.write(Item(0, columns, row.id, row.hash, request, 0, row.calls), outcome)
         return True
 
     def _tell(self, part: JobPart, state: BatchState, written: int, index: Index) -> None:

@@ -43,7 +43,7 @@ class Writing:
         tokens: what the providers have counted in this run; None where none did.
         costs: what this run has cost, by currency and day of the price list.
         ordered: lines are written in the order of the input.
-        next: the number of the row whose line comes next, where that is so.
+        next_number: the number of the row whose line comes next, where that is so.
         failure: why nothing can be written any more.
     """
 
@@ -68,11 +68,11 @@ class Writing:
         self.counts: Counter[str] = Counter()
         self.tokens: int | None = None
         self.costs: dict[tuple[str, str], Cost] = {}
-        self.next = 0
+        self.next_number = 0
         self.failure: BaseException | None = None
 
-    def done(self, item: Item, outcome: Outcome) -> None:
-        """A row was asked, and this came of it."""
+    def write(self, item: Item, outcome: Outcome) -> None:
+        """Write how a row ended."""
         error = outcome.error
         final = error is None or is_final(error)
         status = status_of(error)
@@ -112,9 +112,9 @@ class Writing:
             self._write(entry)
             return
         self._early[number] = entry
-        while self.next in self._early:
-            self._write(self._early.pop(self.next))
-            self.next += 1
+        while self.next_number in self._early:
+            self._write(self._early.pop(self.next_number))
+            self.next_number += 1
 
     def flush(self) -> None:
         """Write what still waits for its place: those before it were not asked."""
@@ -139,12 +139,12 @@ class Writing:
         return sum(self.counts.values()) - self.counts[states.OK]
 
     @property
-    def spare(self) -> int | None:
+    def failures_left(self) -> int | None:
         """How many more rows may fail before the run stops; None: any number."""
         return None if self._max_failures is None else max(self._max_failures - self._failed, 0)
 
     @property
-    def too_many(self) -> GlmError | None:
+    def failure_limit(self) -> GlmError | None:
         """Why the run stops, if more rows have failed than are allowed."""
         failed = self._failed
         if self._max_failures is None or failed < self._max_failures:

@@ -6,7 +6,7 @@ SHARE = 0.98  # of a limit that was told: clocks and networks move requests into
 _LONGEST_DEBT = 60.0  # seconds: limits are per minute, so that nothing is owed for longer
 
 
-class Bucket:
+class TokenBucket:
     """A bucket that is told what was taken, and says how long it must be left alone.
 
     It keeps the moment at which all that was taken is paid for, as the virtual scheduling of ITU-T I.371 does: no
@@ -47,7 +47,7 @@ class Tokens:
 
     def __init__(self, tpm: float, now: float) -> None:
         """Take the limit."""
-        self._bucket = Bucket(tpm / 60 * SHARE, _CREDIT, now)
+        self._bucket = TokenBucket(tpm / 60 * SHARE, _CREDIT, now)
         self._scale = 1.0
 
     def wait(self, now: float) -> float:

@@ -14,7 +14,7 @@ _ROWS = 2  # answers for each second of patience: where answers are slow, each r
 _MANY_ROWS = 500  # answers after which a refusal weighs nothing, however little time has passed
 
 
-class Slots:
+class ConcurrencyLimit:
     """Slots that multiply until the first refusal, lose one with each, and then try for more from time to time.
 
     They multiply when a row is answered, and also when it is certain that it will be: refusals come at once, answers

@@ -10,10 +10,10 @@ from math import inf
 from typing import TYPE_CHECKING, Literal
 
 from glmcli.batch.rate.buckets import Tokens
-from glmcli.batch.rate.concurrency import Slots
-from glmcli.batch.rate.outage import Outage
+from glmcli.batch.rate.concurrency import ConcurrencyLimit
+from glmcli.batch.rate.outage import CircuitBreaker
 from glmcli.batch.rate.pace import Pace
-from glmcli.batch.rate.silence import Silence
+from glmcli.batch.rate.silence import UnrefusedLevels
 from glmcli.batch.rate.ticket import Ticket
 from glmcli.errors import Retry
 
@@ -28,7 +28,7 @@ _HOLD = 15.0  # seconds without growth after an overload,
 _HOLD_ROWS = 10  # or as many answers
 
 
-class Gate:
+class RateLimiter:
     """Decides when rows are sent, and learns from how they end.
 
     Attributes:
@@ -56,11 +56,11 @@ class Gate:
         self._ceiling = max(ceiling, 1)
         self._per_minute = limits == "per_minute"
         opening = min(_OPENING, self._ceiling) if limits == "in_flight" else self._ceiling
-        self._slots = Slots(self._ceiling, opening)
+        self._slots = ConcurrencyLimit(self._ceiling, opening)
         self._pace = Pace(rpm, now, ramp=self._per_minute or rpm is not None or tpm is not None)
         self._tokens = Tokens(tpm, now) if tpm else None
-        self._outage = Outage(self._ceiling)
-        self._silence = Silence() if limits == "in_flight" and is_told_at_once else None
+        self._outage = CircuitBreaker(self._ceiling)
+        self._silence = UnrefusedLevels() if limits == "in_flight" and is_told_at_once else None
         self.in_flight = self.started = self.refusals = 0
         self.paused_until = now
         self._era = 0

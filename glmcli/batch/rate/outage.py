@@ -11,7 +11,7 @@ _TOO_MANY = _SEEN // 2
 _LONGEST = 60.0  # seconds
 
 
-class Outage:
+class CircuitBreaker:
     """Which of the last requests failed, and how long to stay away.
 
     Requests are looked at in the order in which they were sent: a failure comes at once and an answer after a minute,

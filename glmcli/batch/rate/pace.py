@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from math import inf
 
-from glmcli.batch.rate.buckets import SHARE, Bucket
+from glmcli.batch.rate.buckets import SHARE, TokenBucket
 
 _SECONDS = 60
 _ENOUGH = 20  # requests by which a rate is known well
 
 
-class Recent:
+class RecentRequests:
     """Counts of requests that were not refused, by the second in which they were sent.
 
     By the second of sending, not of the answer: an answer may take a minute, and the limit was judged before.
@@ -88,8 +88,8 @@ class Pace:
         self._most = rpm / 60 * SHARE if rpm else _FASTEST
         self._known = _FASTEST
         self._ramp = ramp
-        self._bucket = Bucket(min(FIRST, self._most) if ramp else inf, _LATE, now)
-        self.recent = Recent(now)
+        self._bucket = TokenBucket(min(FIRST, self._most) if ramp else inf, _LATE, now)
+        self.recent = RecentRequests(now)
         self._grown = now
         self._quiet = now  # since when nothing was refused
         self._cut_at = -inf

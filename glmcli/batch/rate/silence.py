@@ -10,7 +10,7 @@ _LED = 5.0  # seconds after an answer that came before a refusal must: answers t
 _NOW = 1e-6  # seconds: no timer is that exact
 
 
-class Silence:
+class UnrefusedLevels:
     """Levels at which rows were sent, until no refusal can come any more; a level is how many were in flight."""
 
     def __init__(self) -> None:

@@ -31,10 +31,10 @@ class Feed:
     """What is still to be done, row by row.
 
     Attributes:
-        why: the input as a whole cannot be read further, or does not fit the output.
+        error: the input as a whole cannot be read further, or does not fit the output.
     """
 
-    why: GlmError | None = None
+    error: GlmError | None = None
 
     def __init__(self, source: Source, intake: Intake, writing: Writing, total: int | None) -> None:
         """Read nothing yet; rows that cannot be asked go to `writing`.
@@ -47,15 +47,15 @@ class Feed:
         self._pipe = None if source.rereadable else _Pipe(self._rows)
         self._ended = False
 
-    def begin(self, poke: Callable[[], None]) -> None:
-        """Read from now on; `poke` is called in the loop's thread when rows have come from a pipe."""
+    def start(self, wake: Callable[[], None]) -> None:
+        """Read from now on; `wake` is called in the loop's thread when rows have come from a pipe."""
         if self._pipe:
-            self._pipe.begin(poke)
+            self._pipe.start(wake)
 
     @property
-    def is_over(self) -> bool:
+    def is_exhausted(self) -> bool:
         """Nothing comes any more."""
-        return self._pipe.is_over if self._pipe else self._ended
+        return self._pipe.is_exhausted if self._pipe else self._ended
 
     @property
     def is_ready(self) -> bool:
@@ -72,8 +72,8 @@ class Feed:
             try:
                 row = self._pipe.take() if self._pipe else next(self._rows, None)
                 item = self._intake.take(row) if row else None
-            except (UsageError, NetworkError) as why:  # not raised: what is under way is paid for, and may end
-                self.why = why
+            except (UsageError, NetworkError) as error:  # not raised: what is under way is paid for, and may end
+                self.error = error
                 return None
             if row is None:
                 self._ended = not self._pipe
@@ -97,23 +97,23 @@ class _Pipe:
         self._ended = False
 
     @property
-    def is_over(self) -> bool:
+    def is_exhausted(self) -> bool:
         return self._ended and not self.rows
 
-    def begin(self, poke: Callable[[], None]) -> None:
+    def start(self, wake: Callable[[], None]) -> None:
         loop = asyncio.get_running_loop()
-        threading.Thread(target=self._read, args=(loop, poke), daemon=True).start()
+        threading.Thread(target=self._read, args=(loop, wake), daemon=True).start()
 
-    def _read(self, loop: asyncio.AbstractEventLoop, poke: Callable[[], None]) -> None:
+    def _read(self, loop: asyncio.AbstractEventLoop, wake: Callable[[], None]) -> None:
         with suppress(RuntimeError):  # the loop is closed: the run was stopped
             try:
                 for row in self._source:
                     self._put(row, _size(row))
-                    loop.call_soon_threadsafe(poke)
+                    loop.call_soon_threadsafe(wake)
             except Exception as error:  # noqa: BLE001 - a thread has no caller: what it meets is told to the run
                 self._put(error, 0)
             self._ended = True
-            loop.call_soon_threadsafe(poke)
+            loop.call_soon_threadsafe(wake)
 
     def _put(self, row: Row | BadRow | Exception, size: int) -> None:
         with self._room:

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from glmcli.batch.rows.row import Item
     from glmcli.batch.run.budget import Budget
-    from glmcli.batch.run.interfaces import Ends
-    from glmcli.batch.run.retries import Retries
-    from glmcli.batch.run.shutdown import Halt
+    from glmcli.batch.run.interfaces import RowOutput
+    from glmcli.batch.run.retries import RetryQueue
+    from glmcli.batch.run.shutdown import Shutdown
     from glmcli.config.plan import Candidate, Plan
     from glmcli.engine.attempt import Attempted
 
@@ -112,10 +112,10 @@ class Standbys:
         contacts: one for each candidate.
     """
 
-    def __init__(self, plan: Plan, halt: Halt, say: Callable[[str], None], now: float) -> None:
+    def __init__(self, plan: Plan, shutdown: Shutdown, say: Callable[[str], None], now: float) -> None:
         """All are asked; `say` tells a person which is not any more, on a line."""
         self._candidates = plan.candidates
-        self._halt = halt
+        self._halt = shutdown
         self._say = say
         self._given_up: set[int] = set()  # never the last
         last = len(plan.candidates) - 1
@@ -160,7 +160,13 @@ class Judge:
     """Decides for one row after the other."""
 
     def __init__(  # noqa: PLR0913, PLR0917 - each is a side of it
-        self, plan: Plan, retries: Retries, writing: Ends, budget: Budget, standbys: Standbys, halt: Halt
+        self,
+        plan: Plan,
+        retries: RetryQueue,
+        writing: RowOutput,
+        budget: Budget,
+        standbys: Standbys,
+        shutdown: Shutdown,
     ) -> None:
         """Rows go to `retries` or `writing`, or are left where the run stops."""
         self._plan = plan
@@ -168,7 +174,7 @@ class Judge:
         self._writing = writing
         self._budget = budget
         self._standbys = standbys
-        self._halt = halt
+        self._halt = shutdown
 
     def judge(self, item: Item, candidate: Candidate, result: Attempted) -> None:
         """This came of the row's last request.
@@ -235,6 +241,6 @@ class Judge:
         name, model = candidate.provider.name, candidate.model
         outcome = Outcome(name, model, reply, result.error, item.calls, timing, paid)
         self._budget.paid(paid, result.error)
-        self._writing.done(item, outcome)
-        if why := self._budget.over or self._writing.too_many:
+        self._writing.write(item, outcome)
+        if why := self._budget.over or self._writing.failure_limit:
             self._halt.stop(why)

@@ -9,25 +9,25 @@ if TYPE_CHECKING:
 
     from glmcli.batch.rate.ticket import Ticket
     from glmcli.batch.rows.row import Item
-    from glmcli.batch.run.shutdown import Halt
+    from glmcli.batch.run.shutdown import Shutdown
     from glmcli.chat.outcome import Outcome
     from glmcli.errors import GlmError, Retry
 
 
-class Rows(Protocol):
+class RowInput(Protocol):
     """Where rows come from (glmcli.batch.rows.queue)."""
 
     @property
-    def why(self) -> GlmError | None:
+    def error(self) -> GlmError | None:
         """What stops the run: no more can be read."""
         ...
 
-    def begin(self, poke: Callable[[], None]) -> None:
-        """Read from now on; `poke` is called in the loop's thread when rows have come."""
+    def start(self, wake: Callable[[], None]) -> None:
+        """Read from now on; `wake` is called in the loop's thread when rows have come."""
         ...
 
     @property
-    def is_over(self) -> bool:
+    def is_exhausted(self) -> bool:
         """Nothing comes any more."""
         ...
 
@@ -41,28 +41,28 @@ class Rows(Protocol):
         ...
 
 
-class Ends(Protocol):
+class RowOutput(Protocol):
     """Where it goes how rows ended (glmcli.batch.ledger.writer)."""
 
-    next: int
+    next_number: int
     failure: BaseException | None
 
-    def done(self, item: Item, outcome: Outcome) -> None:
+    def write(self, item: Item, outcome: Outcome) -> None:
         """A row was asked, and this came of it."""
         ...
 
     @property
-    def spare(self) -> int | None:
+    def failures_left(self) -> int | None:
         """How many more rows may fail before the run stops; None: any number."""
         ...
 
     @property
-    def too_many(self) -> GlmError | None:
+    def failure_limit(self) -> GlmError | None:
         """Why the run stops, if more rows have failed than are allowed."""
         ...
 
 
-class Turnstile(Protocol):
+class Limiter(Protocol):
     """What lets rows go (glmcli.batch.rate.limiter)."""
 
     refusals: int
@@ -89,14 +89,14 @@ class Turnstile(Protocol):
         ...
 
 
-class Run(Protocol):
+class BatchRun(Protocol):
     """A run as those see it who start it, watch it and stop it: that of one machine, or that of many.
 
     Attributes:
         halt: tells it to stop, and knows why it did.
     """
 
-    halt: Halt
+    shutdown: Shutdown
 
     @property
     def in_flight(self) -> int:

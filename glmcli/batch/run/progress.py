@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from glmcli.batch.ledger.writer import Writing
     from glmcli.batch.rows.pending import Intake
-    from glmcli.batch.run.interfaces import Run
+    from glmcli.batch.run.interfaces import BatchRun
     from glmcli.chat.outcome import Cost
     from glmcli.console.terminal import Terminal
     from glmcli.output.live_line import LiveLine
@@ -86,7 +86,7 @@ _WINDOW = 30.0  # seconds over which the rate is measured
 _STEP = 0.5  # seconds between two measurements
 
 
-class Standing:
+class ProgressMeter:
     """Counts rows against the clock."""
 
     def __init__(self, writing: Writing, intake: Intake, total: int | None) -> None:
@@ -96,7 +96,7 @@ class Standing:
         self._total = total
         self._seen: deque[tuple[float, int]] = deque([(time.monotonic(), 0)])
 
-    def now(self, runner: Run) -> Progress:
+    def measure(self, run: BatchRun) -> Progress:
         """How far it is."""
         counts = self._writing.counts
         asked, skipped = sum(counts.values()), sum(self._intake.skipped.values())
@@ -107,9 +107,9 @@ class Standing:
             done=asked + skipped,
             total=total,
             failed=asked + skipped - counts[states.OK] - self._intake.skipped[states.OK],
-            refused=runner.refusals,
-            in_flight=runner.in_flight,
-            slots=runner.slots,
+            refused=run.refusals,
+            in_flight=run.in_flight,
+            slots=run.slots,
             rate=rate,
             tokens=self._writing.tokens,
             costs=tuple(self._writing.costs.values()),
@@ -135,7 +135,7 @@ _FRAME = 0.1  # seconds between two drawings of the live line
 _PAUSE = 10.0  # seconds between two lines in a log
 
 
-class Ticker:
+class ProgressDisplay:
     """Nothing under --quiet, and no escape sequence where stderr is no terminal or --plain is given."""
 
     def __init__(self, terminal: Terminal, clock: Callable[[], float]) -> None:

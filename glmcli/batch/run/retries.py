@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from glmcli.batch.rows.row import Item
 
 
-class Retries:
+class RetryQueue:
     """The rows that wait, the first to be sent first."""
 
     def __init__(self) -> None:

@@ -11,8 +11,8 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from glmcli.batch.run.failover import Judge, Standbys
-from glmcli.batch.run.retries import Retries
-from glmcli.batch.run.shutdown import Halt
+from glmcli.batch.run.retries import RetryQueue
+from glmcli.batch.run.shutdown import Shutdown
 from glmcli.engine.attempt import Attempt
 from glmcli.errors import BusyError, GlmError, Retry
 from glmcli.http.bulk import Pool
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from glmcli.batch.rate.ticket import Ticket
     from glmcli.batch.rows.row import Item
     from glmcli.batch.run.budget import Budget
-    from glmcli.batch.run.interfaces import Ends, Rows, Turnstile
+    from glmcli.batch.run.interfaces import Limiter, RowInput, RowOutput
     from glmcli.config.plan import Candidate, Plan
     from glmcli.console.redaction import Redactor
     from glmcli.http.tls import Tls
@@ -39,11 +39,11 @@ class _Flight(NamedTuple):
     """A row that is sent."""
 
     item: Item
-    gate: Turnstile
+    gate: Limiter
     ticket: Ticket
 
 
-class Runner:
+class Scheduler:
     """Asks what the feed gives, and writes how it ended.
 
     Attributes:
@@ -53,10 +53,10 @@ class Runner:
 
     def __init__(  # noqa: PLR0913 - each is a side of the run
         self,
-        feed: Rows,
-        gates: tuple[Turnstile, ...],
+        feed: RowInput,
+        gates: tuple[Limiter, ...],
         plan: Plan,
-        writing: Ends,
+        writing: RowOutput,
         budget: Budget,
         *,
         redactor: Redactor,
@@ -83,10 +83,10 @@ class Runner:
         self._in_flight = 0
         self._failure: BaseException | None = None
         self._alarm: asyncio.Future[None] | None = None
-        self.halt = Halt(plan, say, lambda: bool(self._flying))
-        self._retries = Retries()
-        self.standbys = Standbys(plan, self.halt, say, time.monotonic())
-        self._judge = Judge(plan, self._retries, writing, budget, self.standbys, self.halt)
+        self.shutdown = Shutdown(plan, say, lambda: bool(self._flying))
+        self._retries = RetryQueue()
+        self.standbys = Standbys(plan, self.shutdown, say, time.monotonic())
+        self._judge = Judge(plan, self._retries, writing, budget, self.standbys, self.shutdown)
 
     @property
     def in_flight(self) -> int:
@@ -115,7 +115,7 @@ class Runner:
             OutputError: a line cannot be written; nothing more is sent.
         """
         loop = asyncio.get_running_loop()
-        self._feed.begin(self._poke)
+        self._feed.start(self._poke)
         try:
             while not self._is_over():
                 delay = self._dispatch(loop)
@@ -137,8 +137,8 @@ class Runner:
             await pool.close()
 
     def _is_over(self) -> bool:
-        nothing_left = not (self._flying or self._held or self._retries) and self._feed.is_over
-        return self.halt.is_over or (nothing_left and not self.halt.is_on)
+        nothing_left = not (self._flying or self._held or self._retries) and self._feed.is_exhausted
+        return self.shutdown.is_over or (nothing_left and not self.shutdown.is_on)
 
     def _poke(self) -> None:
         if self._alarm and not self._alarm.done():
@@ -166,9 +166,9 @@ class Runner:
     def _pick(self) -> _Flight | float:
         """The next row, which is in flight from now on; or the seconds until it makes sense to look again."""
         now = time.monotonic()
-        if self.halt.is_on:
-            return self.halt.by - now
-        if self.halt.is_late(now):
+        if self.shutdown.is_on:
+            return self.shutdown.by - now
+        if self.shutdown.is_late(now):
             return 0.0
         item, self._held = self._held or self._next(now), None
         if item is None and self._feed.is_ready:
@@ -180,23 +180,23 @@ class Runner:
         if delay > 0 or self._is_ahead(item):
             self._held = item
             if self._budget.over:
-                self.halt.stop(self._budget.over)
-            return 0.0 if self.halt.is_on else delay or float("inf")
+                self.shutdown.stop(self._budget.over)
+            return 0.0 if self.shutdown.is_on else delay or float("inf")
         return self._start(item, gate, now)
 
     def _is_ahead(self, item: Item) -> bool:
         """Whether it would wait too long for its place in an ordered output."""
-        return self._window is not None and item.number - self._writing.next >= self._window
+        return self._window is not None and item.number - self._writing.next_number >= self._window
 
     def _next(self, now: float) -> Item | None:
         if item := self._retries.take(now):
             return item
         item = self._feed.take()
-        if why := self._writing.too_many or self._feed.why:
-            self.halt.stop(why)
+        if why := self._writing.failure_limit or self._feed.error:
+            self.shutdown.stop(why)
         return item
 
-    def _start(self, item: Item, gate: Turnstile, now: float) -> _Flight:
+    def _start(self, item: Item, gate: Limiter, now: float) -> _Flight:
         item.began = item.began or now
         item.calls += 1
         self._in_flight += 1
@@ -227,7 +227,7 @@ class Runner:
                 return
             flight = following
 
-    async def _send(self, item: Item, gate: Turnstile, ticket: Ticket) -> None:
+    async def _send(self, item: Item, gate: Limiter, ticket: Ticket) -> None:
         candidate = self._encoded(item)
         attempt = Attempt(candidate, self._plan, self._redactor)
         await self._pools[item.candidate].send(candidate.call, attempt.response)

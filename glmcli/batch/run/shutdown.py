@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _DRAIN = 10.0  # seconds in which rows under way may still end after the first signal
 
 
-class Halt:
+class Shutdown:
     """Whether a run is to stop, why, and how soon.
 
     Attributes:
@@ -77,7 +77,9 @@ class Halt:
         return self.is_on and (not self._is_busy() or time.monotonic() >= self.by)
 
 
-def heed(halt: Halt, loop: asyncio.AbstractEventLoop, numbers: tuple[int, ...], came: list[int]) -> None:
+def install_signal_handlers(
+    shutdown: Shutdown, loop: asyncio.AbstractEventLoop, numbers: tuple[int, ...], came: list[int]
+) -> None:
     """The first signal ends the sending, the second the waiting, or the first where that had begun.
 
     `came` takes down which came.
@@ -85,7 +87,7 @@ def heed(halt: Halt, loop: asyncio.AbstractEventLoop, numbers: tuple[int, ...], 
 
     def note(number: int) -> None:
         came.append(number)
-        (halt.abort if halt.is_on else halt.drain)()
+        (shutdown.abort if shutdown.is_on else shutdown.drain)()
 
     for number in numbers:
         with suppress(RuntimeError):  # not the main thread

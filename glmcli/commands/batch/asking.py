@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from glmcli.batch.ledger.output import Printed, spent
 from glmcli.batch.ledger.writer import Writing
-from glmcli.batch.rate.limiter import Gate
+from glmcli.batch.rate.limiter import RateLimiter
 from glmcli.batch.rows.pending import Intake, Resume
 from glmcli.batch.run.budget import Budget
-from glmcli.batch.run.progress import Ticker
-from glmcli.batch.run.scheduler import Runner
-from glmcli.batch.run.shutdown import heed
+from glmcli.batch.run.progress import ProgressDisplay
+from glmcli.batch.run.scheduler import Scheduler
+from glmcli.batch.run.shutdown import install_signal_handlers
 from glmcli.config import resolve
 from glmcli.config.plan import Candidate, Plan
 from glmcli.console import signals
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from glmcli.batch.ledger.file import Ledger
     from glmcli.batch.ledger.index import Index
     from glmcli.batch.ledger.writer import Lines
-    from glmcli.batch.run.interfaces import Rows, Run
-    from glmcli.batch.run.progress import Standing
+    from glmcli.batch.run.interfaces import BatchRun, RowInput
+    from glmcli.batch.run.progress import ProgressMeter
     from glmcli.commands.batch.preparing import BatchPlan
     from glmcli.console.app import App
     from glmcli.console.terminal import Terminal
@@ -96,10 +96,10 @@ def budget_of(job: BatchPlan, ledger: Ledger | None) -> Budget:
 def ask(
     app: App,
     job: BatchPlan,
-    rows: Rows,
+    rows: RowInput,
     writing: Writing,
     *,
-    standing: Standing,
+    meter: ProgressMeter,
     budget: Budget,
     engine: Engine | None = None,
 ) -> RunEnd:
@@ -108,26 +108,31 @@ def ask(
     Raises:
         OutputError: a line cannot be written.
     """
-    ticker = Ticker(app.terminal, time.monotonic)
+    display = ProgressDisplay(app.terminal, time.monotonic)
 
     def watch() -> None:
-        if ticker.is_due:
-            ticker.update(standing.now(runner))
+        if display.is_due:
+            display.update(meter.measure(run))
 
-    runner = _runner(app, job, (rows, writing, budget), engine, watch=watch)
+    run = _runner(app, job, (rows, writing, budget), engine, watch=watch)
     came: list[int] = []
     try:
-        _loop(runner, came)
+        _loop(run, came)
     finally:
-        ticker.stop()
+        display.stop()
         with suppress(GlmError):
             writing.flush()
-    return RunEnd(runner.halt.why, came[0] if came else None)
+    return RunEnd(run.shutdown.why, came[0] if came else None)
 
 
 def _runner(
-    app: App, job: BatchPlan, sides: tuple[Rows, Writing, Budget], engine: Engine | None, *, watch: Callable[[], None]
-) -> Run:
+    app: App,
+    job: BatchPlan,
+    sides: tuple[RowInput, Writing, Budget],
+    engine: Engine | None,
+    *,
+    watch: Callable[[], None],
+) -> BatchRun:
     own, options, (rows, writing, budget) = job.own, job.options, sides
     jobs = _allowed(own.jobs, app.terminal) if own.engine in _HERE else own.jobs
     limits = resolve.limits(options)
@@ -141,7 +146,9 @@ def _runner(
         _, tpm = per_minute(job)
         return Driver(engine, rows, gates, plan, writing, budget, tpm=tpm, window=window, watch=watch, say=say)
     redactor, tls = app.terminal.redactor, _tls(app, job.candidates)
-    return Runner(rows, gates, plan, writing, budget, redactor=redactor, tls=tls, window=window, watch=watch, say=say)
+    return Scheduler(
+        rows, gates, plan, writing, budget, redactor=redactor, tls=tls, window=window, watch=watch, say=say
+    )
 
 
 def per_minute(job: BatchPlan) -> tuple[float | None, float | None]:
@@ -151,10 +158,10 @@ def per_minute(job: BatchPlan) -> tuple[float | None, float | None]:
     return rpm, tpm
 
 
-def _gate(job: BatchPlan, provider: Provider, jobs: int, *, is_told_at_once: bool) -> Gate:
+def _gate(job: BatchPlan, provider: Provider, jobs: int, *, is_told_at_once: bool) -> RateLimiter:
     rpm, tpm = per_minute(job)
     now = time.monotonic()
-    return Gate(jobs, provider.wire.limits, rpm=rpm, tpm=tpm, now=now, is_told_at_once=is_told_at_once)
+    return RateLimiter(jobs, provider.wire.limits, rpm=rpm, tpm=tpm, now=now, is_told_at_once=is_told_at_once)
 
 
 def _tls(app: App, candidates: tuple[Candidate, ...]) -> Any:  # noqa: ANN401 - imported only where it is needed
@@ -165,7 +172,7 @@ def _tls(app: App, candidates: tuple[Candidate, ...]) -> Any:  # noqa: ANN401 - 
     return Tls(app.environment)
 
 
-def _loop(runner: Run, came: list[int]) -> None:
+def _loop(run: BatchRun, came: list[int]) -> None:
     heeded = tuple(
         number
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -173,8 +180,8 @@ def _loop(runner: Run, came: list[int]) -> None:
     )
 
     async def whole() -> None:
-        heed(runner.halt, asyncio.get_running_loop(), heeded, came)
-        await runner.run()
+        install_signal_handlers(run.shutdown, asyncio.get_running_loop(), heeded, came)
+        await run.run()
 
     try:
         event_loop.run(whole())

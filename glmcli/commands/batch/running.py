@@ -9,7 +9,7 @@ from glmcli.batch.jobs.job_file import refuse_under_way
 from glmcli.batch.ledger.index import Index
 from glmcli.batch.ledger.output import Printed
 from glmcli.batch.rows.queue import Feed
-from glmcli.batch.run.progress import Standing
+from glmcli.batch.run.progress import ProgressMeter
 from glmcli.commands.batch import ending
 from glmcli.commands.batch.asking import RunEnd, ask, budget_of, intake_of, writing_of
 from glmcli.commands.batch.left_out import LeftOut
@@ -101,8 +101,8 @@ class _Run:
         out = self._ledger or Printed(self._app.terminal.stdout)
         writing = writing_of(self._app, self._job, self._index, out)
         rows = Feed(self._job.source, intake, writing, total)
-        standing = Standing(writing, intake, total)
-        asked = ask(self._app, self._job, rows, writing, standing=standing, budget=budget, engine=engine)
+        meter = ProgressMeter(writing, intake, total)
+        asked = ask(self._app, self._job, rows, writing, meter=meter, budget=budget, engine=engine)
         self._end(asked, writing, intake, (intake.read if total is None else total) - intake.elsewhere)
 
     def _end(self, asked: RunEnd, writing: Writing, intake: Intake, total: int) -> None:

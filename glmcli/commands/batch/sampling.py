@@ -12,7 +12,7 @@ from glmcli.batch.report.estimate import Estimate, Pace, estimate, text
 from glmcli.batch.report.sampling import Spread
 from glmcli.batch.report.summary import plain
 from glmcli.batch.rows.row import Item
-from glmcli.batch.run.progress import Standing
+from glmcli.batch.run.progress import ProgressMeter
 from glmcli.commands.batch import ending
 from glmcli.commands.batch.asking import ask, budget_of, intake_of, per_minute, writing_of
 from glmcli.commands.batch.left_out import LeftOut
@@ -88,20 +88,20 @@ class _Said:
 
 
 class _Few:
-    """The rows of a sample, for the runner."""
+    """The rows of a sample, as the scheduler takes them."""
 
-    why = None
+    error = None
 
     def __init__(self, items: list[Item]) -> None:
         self._items = items[::-1]
 
     @property
-    def is_over(self) -> bool:
+    def is_exhausted(self) -> bool:
         return not self._items
 
     is_ready = property(lambda self: bool(self._items))
 
-    def begin(self, poke: Callable[[], None]) -> None:
+    def start(self, wake: Callable[[], None]) -> None:
         pass
 
     def take(self) -> Item | None:
@@ -136,9 +136,9 @@ class _Sample:
         noted = _Noted(self._ledger)
         writing = writing_of(self._app, self._job, self._index, noted)
         others = self._intake.skipped.total() + self._intake.elsewhere
-        standing = Standing(writing, self._intake, len(items) + others)
+        meter = ProgressMeter(writing, self._intake, len(items) + others)
         budget = budget_of(self._job, self._ledger)
-        asked = ask(self._app, self._job, _Few(items), writing, standing=standing, budget=budget)
+        asked = ask(self._app, self._job, _Few(items), writing, meter=meter, budget=budget)
         if self._ledger:
             ending.settle(self._app, self._ledger, self._index, self._job.own, is_whole=False)
         entries = sorted(noted.entries, key=lambda entry: int(entry["line"]))
