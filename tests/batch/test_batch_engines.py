@@ -35,9 +35,9 @@ from glmcli.batch.cluster.results import ResultHandler
 from glmcli.batch.cluster.share import Lease, fitted
 from glmcli.batch.cluster.worker import ShareLimiter
 from glmcli.batch.ledger.index import Index
-from glmcli.batch.ledger.writer import Writing
+from glmcli.batch.ledger.writer import LedgerWriter
 from glmcli.batch.rate.limiter import RateLimiter
-from glmcli.batch.rows.row import Item, Row
+from glmcli.batch.rows.row import QueueItem, Row
 from glmcli.batch.run.budget import Budget
 from glmcli.batch.run.shutdown import Shutdown
 from glmcli.chat.events import Reply
@@ -681,14 +681,14 @@ def driven(engine, number: int, *, ceiling=None, fallback=None, question="questi
     limits = {"connect": 10, "first": 300, "idle": 300, "deadline": None} | limits
     candidates = (candidate, candidate.replace(model=fallback)) if fallback else (candidate,)
     plan = Plan(candidates, time.monotonic(), Limits(retries=3, retry_max_time=180, **limits))
-    items = [Item(each, Row(line=each), f"r{each}", "h", request, 10) for each in range(number)]
+    items = [QueueItem(each, Row(line=each), f"r{each}", "h", request, 10) for each in range(number)]
     out = Written()
     driver = Driver(
         engine,
         Given(items),
         tuple(RateLimiter(8, None, rpm=None, tpm=None, now=time.monotonic()) for _ in candidates),
         plan,
-        Writing(out, Index(), Redactor(), ordered=False, keep_partial=False, max_failures=None),
+        LedgerWriter(out, Index(), Redactor(), ordered=False, keep_partial=False, max_failures=None),
         Budget(ceiling, 0.0),
         tpm=None,
         window=None,
@@ -824,9 +824,9 @@ def test_a_run_stops_when_nobody_was_reached_for_a_minute() -> None:
     call = dialect_of(PROVIDERS["zai"]).encode(request, PROVIDERS["zai"])
     plan = Plan((Candidate(PROVIDERS["zai"], "glm-5", call, request),), 0.0, limits)
     shutdown = Shutdown(plan, said.append, lambda: False)
-    writing = Writing(Written(), Index(), Redactor(), ordered=False, keep_partial=False, max_failures=None)
+    writing = LedgerWriter(Written(), Index(), Redactor(), ordered=False, keep_partial=False, max_failures=None)
     returns = ResultHandler(OpenRows(), plan, writing, Budget(None, 0.0), shutdown, said.append)
-    item = Item(0, Row(line=0), "r0", "h", request, 10)
+    item = QueueItem(0, Row(line=0), "r0", "h", request, 10)
 
     def come_back(now: float, refused: Refusals) -> None:
         gate = RateLimiter(8, None, rpm=None, tpm=None, now=0.0)

@@ -6,7 +6,7 @@ import batch_sizes
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glmcli.batch.rows.requests import Questions, digest
+from glmcli.batch.rows.requests import RequestBuilder, digest
 from glmcli.chat.messages import Message, Request
 from glmcli.config.options import Options
 from glmcli.console.stdin import Stdin
@@ -33,7 +33,7 @@ bases = st.builds(
 @given(bases, bases, messages)
 def test_the_quick_hash_is_that_of_the_whole_request(base, other, said) -> None:
     stdin = Stdin(lost=False, deadline=float("inf"), say=lambda _text: None)
-    questions = Questions(Options(prompt="x"), {}, None, stdin, Terminal({}))
+    questions = RequestBuilder(Options(prompt="x"), {}, None, stdin, Terminal({}))
     questions.base(base)
     for request in (base.replace(messages=said), other.replace(messages=said), base.replace(temperature=1.0)):
         assert questions.digest(request) == digest(request)

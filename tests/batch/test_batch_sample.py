@@ -11,8 +11,8 @@ from fleet import Said, answered, prompt_of, refused
 from jsonschema import Draft202012Validator
 
 from glmcli import documents
-from glmcli.batch.report.estimate import Pace, estimate, spread
-from glmcli.batch.report.sampling import Spread
+from glmcli.batch.report.estimate import RunLimits, estimate, mean_range
+from glmcli.batch.report.sampling import Sampler
 
 SCHEMA = Draft202012Validator(documents.load_schema("batch-sample"))
 
@@ -27,7 +27,7 @@ def sample(batch, *more, **options):
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 40])
 @pytest.mark.parametrize("of", [0, 1, 2, 3, 7, 8, 39, 64, 65, 1000, 4097])
 def test_a_few_are_spread_over_all(count, of) -> None:
-    few: Spread[int] = Spread(count)
+    few: Sampler[int] = Sampler(count)
     for number in range(of):
         few.offer(f"r{number}", number)
     chosen = few.chosen
@@ -39,7 +39,7 @@ def test_a_few_are_spread_over_all(count, of) -> None:
 
 
 def test_a_pattern_in_the_rows_is_not_followed() -> None:
-    few: Spread[int] = Spread(64)
+    few: Sampler[int] = Sampler(64)
     for number in range(4096):
         few.offer(f"r{number}", number)
     places = [number % 8 for number in few.chosen]
@@ -179,16 +179,16 @@ def entry(seconds=2.0, tokens_in=10, out=20, paid=0.5, currency="CNY"):
     return {"usage": usage, "timing": {"total": seconds}, "cost": cost}
 
 
-FREE = Pace(jobs=4, rpm=None, tpm=None, unknown=None)
+FREE = RunLimits(jobs=4, rpm=None, tpm=None, unknown=None)
 
 
 def test_the_range_is_that_of_student() -> None:
     """By hand: 2, 4, 6 have the mean 4 and the deviation 2; t of two degrees is 4.30."""
-    found = spread([2, 4, 6])
+    found = mean_range([2, 4, 6])
     assert found.mean == 4
     assert found.low == 0.0  # 4 - 4.30 * 2 / sqrt(3) is less than nothing
     assert found.high == pytest.approx(4 + 4.30 * 2 / 3**0.5)
-    assert spread([3.0]).low is None
+    assert mean_range([3.0]).low is None
 
 
 def test_what_the_rest_takes() -> None:

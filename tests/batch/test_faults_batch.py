@@ -81,7 +81,7 @@ def test_B02_a_torn_last_line(batch, fleet) -> None:
     """Cut at every byte of the last two lines: what is whole stays, what is torn is set aside and asked again."""
     from glmcli.batch.ledger.file import Ledger
     from glmcli.batch.ledger.index import Index
-    from glmcli.batch.ledger.output import load
+    from glmcli.batch.ledger.output import load_ledger
 
     batch.write(rows(3))
     assert batch.run("--ordered").code == 0
@@ -92,7 +92,7 @@ def test_B02_a_torn_last_line(batch, fleet) -> None:
         batch.output.write_bytes(whole[:cut])
         torn.unlink(missing_ok=True)
         with Ledger(str(batch.output)) as ledger:
-            load(ledger, index := Index())
+            load_ledger(ledger, index := Index())
         kept = [
             line for line in (first, second, third) if whole[:cut].count(line) or _lacks_only_newline(whole, cut, line)
         ]

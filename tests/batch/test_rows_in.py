@@ -25,9 +25,9 @@ from jsonschema import Draft202012Validator
 
 from glmcli import documents
 from glmcli.batch.rows.formats.lines import Line, Long, lines
-from glmcli.batch.rows.formats.reader import Reading
-from glmcli.batch.rows.row import BadRow, Row
-from glmcli.batch.rows.source import FORMS, open_rows
+from glmcli.batch.rows.formats.reader import InputContext
+from glmcli.batch.rows.row import MalformedRow, Row
+from glmcli.batch.rows.source import FORMATS, open_rows
 from glmcli.batch.rows.validation import faults
 from glmcli.console.stdin import Stdin
 from glmcli.errors import InternalError, UsageError
@@ -54,13 +54,15 @@ def written(tmp_path, name, data):
 
 def parsed(form, data, **more):
     """The rows of a text under the name `in`."""
-    return list(FORMS[form].read(iter([data if isinstance(data, bytes) else data.encode()]), Reading("in", **more)))
+    return list(
+        FORMATS[form].read(iter([data if isinstance(data, bytes) else data.encode()]), InputContext("in", **more))
+    )
 
 
 def bad(line, why, data, name=None):
     """A BadRow of these bytes; `why` follows the name and the line."""
     data = data if isinstance(data, bytes) else data.encode()
-    return BadRow(line, f"in:{line}{why}", sha256(data).hexdigest(), name)
+    return MalformedRow(line, f"in:{line}{why}", sha256(data).hexdigest(), name)
 
 
 def refused(form, data, **more):
@@ -119,7 +121,7 @@ def test_B12_one_file_that_holds_all(tmp_path) -> None:
     for number, (data, row) in enumerate(HORRORS, 1):
         if isinstance(row, str):
             line = data.removesuffix(b"\n").removesuffix(b"\r")
-            expected.append(BadRow(number, f"{tmp_path}/all.jsonl:{number}{row}", sha256(line).hexdigest()))
+            expected.append(MalformedRow(number, f"{tmp_path}/all.jsonl:{number}{row}", sha256(line).hexdigest()))
         elif row is not None:
             expected.append(row)
     source = written(tmp_path, "all.jsonl", b"".join(data for data, _ in HORRORS))
@@ -175,7 +177,7 @@ def test_a_json_line(line, row) -> None:
 
 def test_an_id_alone_is_a_row_where_the_request_file_asks() -> None:
     assert parsed("jsonl", '{"id":"a"}\n{}', complete=True) == [Row(1, id="a"), Row(2)]
-    assert [type(row) for row in parsed("jsonl", '{"id":"a"}\n{}')] == [BadRow, BadRow]
+    assert [type(row) for row in parsed("jsonl", '{"id":"a"}\n{}')] == [MalformedRow, MalformedRow]
 
 
 def test_what_is_no_text_of_ours_is_not_in_the_message() -> None:
@@ -189,7 +191,7 @@ def test_one_json_text_over_many_lines(text) -> None:
 
 
 def test_a_bracket_on_a_later_line_is_one_bad_row() -> None:
-    assert [type(row) for row in parsed("jsonl", '{"prompt":"x"}\n[\n')] == [Row, BadRow]
+    assert [type(row) for row in parsed("jsonl", '{"prompt":"x"}\n[\n')] == [Row, MalformedRow]
 
 
 # The schema, and the quick checks that say the same
@@ -518,7 +520,7 @@ def test_a_header_that_names_no_variable_is_enough_where_the_request_file_asks()
 
 def test_an_open_quote_does_not_swallow_the_file() -> None:
     data = 'a,b\n1,x\n2,"open\n' + ("3," + "y" * 1021 + "\n") * 17 * 1024
-    rows = FORMS["csv"].read(iter([data.encode()]), Reading("in"))
+    rows = FORMATS["csv"].read(iter([data.encode()]), InputContext("in"))
     assert next(rows) == Row(2, vars={"a": "1", "b": "x"}, columns={"a": "1", "b": "x"})
     with pytest.raises(UsageError, match=r"^in:3: a record longer than 16 MiB begins here$"):
         next(rows)
@@ -644,7 +646,7 @@ def test_files_as_rows(tmp_path, monkeypatch) -> None:
 def test_a_file_is_read_when_its_row_is_reached(tmp_path) -> None:
     paths = [tmp_path / "a", tmp_path / "b"]
     paths[0].write_text("one")
-    rows = FORMS["files"].read(iter([b"".join(bytes(path) + b"\0" for path in paths)]), Reading("in"))
+    rows = FORMATS["files"].read(iter([b"".join(bytes(path) + b"\0" for path in paths)]), InputContext("in"))
     assert next(rows).text == "one"
     paths[1].write_text("two")
     assert next(rows).text == "two"
@@ -998,7 +1000,9 @@ def test_a_list_of_files_from_stdin(tmp_path) -> None:
 # What it costs
 
 
-@pytest.mark.parametrize(("form", "kind"), [("jsonl", BadRow), ("text", BadRow), ("yaml", BadRow), ("csv", UsageError)])
+@pytest.mark.parametrize(
+    ("form", "kind"), [("jsonl", MalformedRow), ("text", MalformedRow), ("yaml", MalformedRow), ("csv", UsageError)]
+)
 def test_a_line_of_100_megabytes_is_never_held(tmp_path, form, kind) -> None:
     path = tmp_path / "long"
     with path.open("wb") as file:
@@ -1015,7 +1019,7 @@ def test_a_line_of_100_megabytes_is_never_held(tmp_path, form, kind) -> None:
     tracemalloc.stop()
     assert isinstance(row, kind)
     assert peak < 40 * MIB
-    if kind is BadRow:
+    if kind is MalformedRow:
         assert row.digest == sha256(path.read_bytes().removesuffix(b"\n")).hexdigest()
 
 
@@ -1031,7 +1035,7 @@ def test_a_line_that_comes_byte_by_byte_takes_no_more_memory() -> None:
 def test_a_document_of_many_lines_is_never_held() -> None:
     line = b"- " + b"x" * MIB + b"\n"
     tracemalloc.start()
-    (row,) = FORMS["yaml"].read((line for _ in range(50)), Reading("in"))
+    (row,) = FORMATS["yaml"].read((line for _ in range(50)), InputContext("in"))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert row == bad(1, f": larger than 1 MiB ({len(line) * 50} bytes)", line * 50)

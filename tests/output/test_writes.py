@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import settings as law
 from hypothesis import strategies as st
 
-from glmcli.batch.ledger.writer import now
+from glmcli.batch.ledger.writer import utc_now
 from glmcli.console.redaction import Redactor
 from glmcli.console.terminal import Stream, visible_table
 
@@ -80,8 +80,8 @@ def test_a_terminal_is_shown_what_the_table_says(text) -> None:
 
 
 def test_the_time_in_a_line() -> None:
-    before = datetime.now(UTC).replace(microsecond=datetime.now(UTC).microsecond // 1000 * 1000)
-    said = [now() for _ in range(3000)]
+    before = datetime.utc_now(UTC).replace(microsecond=datetime.utc_now(UTC).microsecond // 1000 * 1000)
+    said = [utc_now() for _ in range(3000)]
     assert said == sorted(said)
     for text in {*said}:
         told = datetime.fromisoformat(text)

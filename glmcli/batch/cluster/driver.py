@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from glmcli.batch.cluster.engine import Engine, Handle
     from glmcli.batch.rate.limiter import RateLimiter
-    from glmcli.batch.rows.row import Item
+    from glmcli.batch.rows.row import QueueItem
     from glmcli.batch.run.budget import Budget
     from glmcli.batch.run.interfaces import RowInput, RowOutput
     from glmcli.config.plan import Plan
@@ -79,7 +79,7 @@ class Driver:
         self.shutdown = Shutdown(plan, say, lambda: any(self._live()))
         self._returns = ResultHandler(self._begun, plan, writing, budget, self.shutdown, say)
         self._outs: dict[Handle, SentChunk] = {}
-        self._held: Item | None = None
+        self._held: QueueItem | None = None
         self._told: tuple[float, float] | None = None  # by when the workers are to end, and when they were told
 
     @property
@@ -170,9 +170,9 @@ class Driver:
                 return False
         return False
 
-    def _gathered(self, item: Item | None, slots: int, most: int) -> list[Item]:
+    def _gathered(self, item: QueueItem | None, slots: int, most: int) -> list[QueueItem]:
         """This row and those that go with it; what comes next and does not is held."""
-        items: list[Item] = []
+        items: list[QueueItem] = []
         out = self._begun.out
         weight = 0
         while item and len(items) < most:
@@ -186,17 +186,17 @@ class Driver:
             item = following and self._returns.standbys.settle(following)
         return items
 
-    def _is_ahead(self, item: Item) -> bool:
+    def _is_ahead(self, item: QueueItem) -> bool:
         """Whether it would wait too long for its place in an ordered output."""
         return self._window is not None and item.number - self._writing.next_number >= self._window
 
-    def _first(self) -> Item | None:
+    def _first(self) -> QueueItem | None:
         """What was held, or what comes next."""
         item, self._held = self._held, None
         item = item if item and self._begun.may_go(item) else self._next()
         return item and self._returns.standbys.settle(item)
 
-    def _next(self) -> Item | None:
+    def _next(self) -> QueueItem | None:
         if item := self._begun.next(time.monotonic()):
             return item
         item = self._feed.take()
@@ -204,7 +204,7 @@ class Driver:
             self.shutdown.stop(why)
         return item
 
-    def _submit(self, items: list[Item], grant: Lease, now: float) -> None:
+    def _submit(self, items: list[QueueItem], grant: Lease, now: float) -> None:
         candidate, limits = self._plan.candidates[items[0].candidate], self._plan.limits
         patience = _PATIENCE * self._sizing.seconds(now)
         chunk = Chunk(
@@ -248,13 +248,13 @@ class Driver:
                 self._returns.lose(out, "it did not come back in time", now)
 
 
-def _asked(item: Item, model: str) -> RowTask:
+def _asked(item: QueueItem, model: str) -> RowTask:
     """The row as it travels; a fallback is asked for its own model."""
     request = item.request if item.candidate == 0 else item.request.replace(model=model)
     return RowTask(item.number, item.id, request, item.tokens, item.refusals, item.retries, item.resent)
 
 
-def _weight(item: Item) -> int:
+def _weight(item: QueueItem) -> int:
     """About how many bytes it is on its way."""
     turns = item.request.messages
     return sum(len(turn.text) + sum(len(each.data) + len(each.url) for each in turn.media) for turn in turns)

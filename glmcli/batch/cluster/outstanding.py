@@ -9,13 +9,13 @@ from glmcli.batch.run.retries import RetryQueue
 
 if TYPE_CHECKING:
     from glmcli.batch.cluster.share import Lease
-    from glmcli.batch.rows.row import Item
+    from glmcli.batch.rows.row import QueueItem
 
 
 class SentChunk:
     """A chunk that is out; `due` is when it is late, on the monotonic clock: inf, where its engine sees to that."""
 
-    def __init__(self, items: list[Item], grant: Lease, due: float) -> None:
+    def __init__(self, items: list[QueueItem], grant: Lease, due: float) -> None:
         """These rows go, with this part of the limits."""
         self.items = {item.number: item for item in items}
         self.grant = grant
@@ -37,7 +37,7 @@ class OpenRows:
         """Whether any row is not written yet."""
         return bool(self._holders)
 
-    def __contains__(self, item: Item) -> bool:
+    def __contains__(self, item: QueueItem) -> bool:
         """Whether the row is not written yet."""
         return item.number in self._holders
 
@@ -46,7 +46,7 @@ class OpenRows:
         """How many rows are out."""
         return sum(1 for holder in self._holders.values() if holder)
 
-    def may_go(self, item: Item) -> bool:
+    def may_go(self, item: QueueItem) -> bool:
         """Whether it is to be sent: a chunk that was given up may have answered it after all."""
         return not item.began or self._holders.get(item.number, item) is None
 
@@ -56,31 +56,31 @@ class OpenRows:
             item.began = item.began or now
             self._holders[item.number] = out
 
-    def is_with(self, item: Item, out: SentChunk) -> bool:
+    def is_with(self, item: QueueItem, out: SentChunk) -> bool:
         """Whether this chunk is the last that the row went with, and it has not been written."""
         return self._holders.get(item.number) is out
 
-    def wait(self, item: Item, seconds: float = 0.0) -> None:
+    def wait(self, item: QueueItem, seconds: float = 0.0) -> None:
         """The row goes with the next chunk after so long."""
         self._holders[item.number] = None
         self._waiting.add(item, seconds)
 
-    def keep(self, item: Item) -> None:
+    def keep(self, item: QueueItem) -> None:
         """The row stays to be asked, by another run."""
         self._holders[item.number] = None
 
-    def end(self, item: Item) -> None:
+    def end(self, item: QueueItem) -> None:
         """The row is done with."""
         del self._holders[item.number]
 
-    def next(self, now: float) -> Item | None:
+    def next(self, now: float) -> QueueItem | None:
         """A row that has waited for long enough."""
         while item := self._waiting.take(now):
             if self.may_go(item):
                 return item
         return None
 
-    def lose(self, item: Item) -> int:
+    def lose(self, item: QueueItem) -> int:
         """The row was lost with its chunk; how often, with this time."""
         self._losses[item.number] += 1
         return self._losses[item.number]

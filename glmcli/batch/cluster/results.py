@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from glmcli.batch.cluster.messages import ChunkResult, FinishedRow, UnfinishedRow
     from glmcli.batch.cluster.outstanding import OpenRows, SentChunk
-    from glmcli.batch.rows.row import Item
+    from glmcli.batch.rows.row import QueueItem
     from glmcli.batch.run.budget import Budget
     from glmcli.batch.run.failover import Contact
     from glmcli.batch.run.interfaces import RowOutput
@@ -70,7 +70,7 @@ class ResultHandler:
         if result.refused.unreached:
             contact.failed(result.refused.unreached, now)
 
-    def _end(self, item: Item, ended: FinishedRow, contact: Contact, now: float) -> None:
+    def _end(self, item: QueueItem, ended: FinishedRow, contact: Contact, now: float) -> None:
         """Write how the row ended, unless it was written before, or another provider may do better."""
         error = ended.outcome.error
         if item not in self._begun:
@@ -88,7 +88,7 @@ class ResultHandler:
             return
         self._write(item, ended.outcome.replace(attempts=item.calls))
 
-    def _write(self, item: Item, outcome: Outcome) -> None:
+    def _write(self, item: QueueItem, outcome: Outcome) -> None:
         self._begun.end(item)
         self._budget.paid(outcome.cost, outcome.error)
         self._writing.write(item, outcome)
@@ -119,13 +119,13 @@ class ResultHandler:
             else:
                 self._give_up(item, why)
 
-    def _give_up(self, item: Item, why: str) -> None:
+    def _give_up(self, item: QueueItem, why: str) -> None:
         """What the row has cost is not known: it counts as the dearest so far."""
         candidate = self._plan.candidates[item.candidate]
         error = NetworkError(f"lost {_LOSSES + 1} times with its worker: {why}", retry=Retry.NETWORK, sent=True)
         self._write(item, Outcome(candidate.provider.name, candidate.model, error=error, attempts=item.calls))
 
-    def _falls_back(self, item: Item) -> bool:
+    def _falls_back(self, item: QueueItem) -> bool:
         if not self.standbys.move(item):
             return False
         self._begun.wait(item)

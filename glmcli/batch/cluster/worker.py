@@ -16,7 +16,7 @@ from glmcli import __version__
 from glmcli.batch.cluster.messages import ChunkResult, FinishedRow, Refusals, UnfinishedRow
 from glmcli.batch.rate.buckets import SHARE, TokenBucket
 from glmcli.batch.rate.ticket import Ticket
-from glmcli.batch.rows.row import Item, Row
+from glmcli.batch.rows.row import QueueItem, Row
 from glmcli.batch.run.budget import Budget
 from glmcli.batch.run.scheduler import Scheduler
 from glmcli.config.keys import KeyRing, key_name
@@ -202,14 +202,14 @@ class _Worker:
     def is_ready(self) -> bool:
         return not self.is_exhausted
 
-    def take(self) -> Item | None:
+    def take(self) -> QueueItem | None:
         item = next(self._untaken, None)
         self.is_exhausted = item is None
         return item
 
     # The side of the ends.
 
-    def write(self, item: Item, outcome: Outcome) -> None:
+    def write(self, item: QueueItem, outcome: Outcome) -> None:
         self._failed += outcome.error is not None
         self._ended.append(FinishedRow(item.number, _clean(outcome, self._redactor), item.calls))
         if outcome.error and self._failed == self._chunk.failures:
@@ -236,15 +236,15 @@ class _Worker:
         )
 
 
-def _item(asked: RowTask) -> Item:
+def _item(asked: RowTask) -> QueueItem:
     """The row as a run has it; calls are counted from here."""
     nothing = Row(line=asked.number)  # what the row itself says stays with the driver
-    item = Item(asked.number, nothing, asked.id, "", asked.request, asked.tokens)
+    item = QueueItem(asked.number, nothing, asked.id, "", asked.request, asked.tokens)
     item.refusals, item.retries, item.resent = asked.refusals, asked.retries, asked.resent
     return item
 
 
-def _left(asked: RowTask, now: RowTask | Item, calls: int, wait: float = 0.0) -> UnfinishedRow:
+def _left(asked: RowTask, now: RowTask | QueueItem, calls: int, wait: float = 0.0) -> UnfinishedRow:
     """The row as it comes back; blamed, if its last request was neither refused nor is to be sent again."""
     blamed = calls > now.refusals - asked.refusals + now.retries - asked.retries
     return UnfinishedRow(asked.number, calls, now.refusals, now.retries, now.resent, blamed, wait)

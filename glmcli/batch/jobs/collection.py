@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from glmcli.batch.jobs import job_file as jobs
 from glmcli.batch.jobs.states import UNKNOWN, of_part, rows
-from glmcli.batch.ledger import index as states
-from glmcli.batch.ledger.record import status_of
-from glmcli.batch.rows.row import Item, Row
+from glmcli.batch.ledger.record import RowState, status_of
+from glmcli.batch.rows.row import QueueItem, Row
 from glmcli.chat.messages import Request
 from glmcli.errors import GlmError, IncompleteError, OutputError, ProtocolError, UsageError
 
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from glmcli.batch.jobs.service import Service
     from glmcli.batch.ledger.file import Ledger
     from glmcli.batch.ledger.index import Index
-    from glmcli.batch.ledger.writer import Writing
+    from glmcli.batch.ledger.writer import LedgerWriter
     from glmcli.chat.outcome import Outcome
     from glmcli.providers.batches import BatchState
 
@@ -145,7 +144,7 @@ class Collection:
                 self._note(error.message)
             self.failure = self.failure or error
 
-    def collect(self, ledger: Ledger, index: Index, writing: Writing) -> None:
+    def collect(self, ledger: Ledger, index: Index, writing: LedgerWriter) -> None:
         """Write the answers of all batches that have ended.
 
         Raises:
@@ -163,7 +162,7 @@ class Collection:
             with self._apart(part):
                 self._settle(part, state, ledger, index, writing)
 
-    def _settle(self, part: JobPart, state: BatchState, ledger: Ledger, index: Index, writing: Writing) -> None:
+    def _settle(self, part: JobPart, state: BatchState, ledger: Ledger, index: Index, writing: LedgerWriter) -> None:
         """Write what the files of a part say; if they are whole, nothing more comes of it."""
         files = [(kind, file) for kind, file in (("output", state.output_file), ("errors", state.error_file)) if file]
         copies, new = [], 0
@@ -197,7 +196,7 @@ class Collection:
     def _place(self, part: JobPart, kind: str) -> str:
         return f"{self._output}.job.part-{part.number}.{kind}"
 
-    def _line(self, value: Mapping[str, Any], part: JobPart, index: Index, writing: Writing) -> bool:
+    def _line(self, value: Mapping[str, Any], part: JobPart, index: Index, writing: LedgerWriter) -> bool:
         """Whether the line was a row's, and not written yet."""
         row = self._asked.find(part.number, value["custom_id"])
         if row is None:
@@ -208,7 +207,7 @@ class Collection:
             return False
         request = Request(part.model, ())
         columns = Row(row.line, row.id, columns=row.columns)
-        writing.write(Item(0, columns, row.id, row.hash, request, 0, row.calls), outcome)
+        writing.write(QueueItem(0, columns, row.id, row.hash, request, 0, row.calls), outcome)
         return True
 
     def _tell(self, part: JobPart, state: BatchState, written: int, index: Index) -> None:
@@ -238,7 +237,7 @@ class Collection:
 def _has_line(row: SubmittedRow, index: Index) -> bool:
     """Whether the output says how this very request ended, or has an answer to the same from elsewhere."""
     known = index.known(row.id)
-    return known is not None and known.hash == row.hash and (known.state == states.OK or known.calls >= row.calls)
+    return known is not None and known.hash == row.hash and (known.state == RowState.OK or known.calls >= row.calls)
 
 
 def _is_written(row: SubmittedRow, outcome: Outcome, index: Index) -> bool:
@@ -246,4 +245,4 @@ def _is_written(row: SubmittedRow, outcome: Outcome, index: Index) -> bool:
     known = index.known(row.id)
     if known is None or not _has_line(row, index):
         return False
-    return known.state == states.OK or status_of(outcome.error) != "ok"
+    return known.state == RowState.OK or status_of(outcome.error) != "ok"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from glmcli.batch.jobs.rows_file import RowsFile
-    from glmcli.batch.rows.row import Item
+    from glmcli.batch.rows.row import QueueItem
     from glmcli.providers.batch_form import BatchForm
     from glmcli.providers.row import Provider
 
@@ -89,7 +89,7 @@ class Packing:
         self._open: dict[str, _Growing] = {}
         self._parts: list[JobPart] = []
 
-    def add(self, item: Item) -> None:
+    def add(self, item: QueueItem) -> None:
         """Write the line of a row.
 
         Raises:
@@ -145,13 +145,13 @@ class Packing:
         return OutputError(f"cannot write the lines beside {self._output}: {error.strerror}", fix="make room")
 
 
-def line_of(item: Item, form: BatchForm, provider: Provider) -> bytes:
+def line_of(item: QueueItem, form: BatchForm, provider: Provider) -> bytes:
     """The line of a row, all of it."""
     model = item.request.model
     return b"".join(_line(item, custom_id(item.id), form.of(model), provider.serving(model))[0])
 
 
-def _line(item: Item, name: str, form: BatchForm, provider: Provider) -> tuple[Iterator[bytes], int]:
+def _line(item: QueueItem, name: str, form: BatchForm, provider: Provider) -> tuple[Iterator[bytes], int]:
     """The line of a row in pieces, and how many bytes it has."""
     body = dialect_of(provider).encode(item.request, provider).content()
     head = encode({"custom_id": name, "method": "POST", "url": form.url})[:-1].encode() + b',"body":'

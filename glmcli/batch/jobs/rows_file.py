@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from glmcli.batch.jobs.job_file import rows_path
-from glmcli.batch.ledger.file import lines_of
-from glmcli.batch.ledger.index import Scratch
+from glmcli.batch.ledger.database import TemporaryDatabase
+from glmcli.batch.ledger.file import read_lines
 from glmcli.errors import OutputError, UsageError
 from glmcli.record import EMPTY, Record
 
@@ -69,7 +69,7 @@ class RowsFile:
         self._hash = sha256()
         self._size = self._counts = 0
         self._fd = self._opened(os.O_CREAT * (not size))
-        self._database = Scratch(_TABLES, _CACHE)
+        self._database = TemporaryDatabase(_TABLES, _CACHE)
         try:
             self._read(size)
         except (ValueError, TypeError, AttributeError, RecursionError) as error:
@@ -94,7 +94,7 @@ class RowsFile:
         )
 
     def _read(self, size: int) -> None:
-        for _, line in lines_of(self._fd):
+        for _, line in read_lines(self._fd):
             if self._size + len(line) + 1 > size:
                 break
             self._note(line + b"\n", SubmittedRow(**json.loads(line)))
@@ -144,8 +144,10 @@ class RowsFile:
         self._counts = self._size
 
     def _note(self, line: bytes, row: SubmittedRow) -> None:
-        self._database.run("INSERT OR REPLACE INTO line VALUES (?, ?, ?)", (_key(row.custom_id), row.part, self._size))
-        self._database.run("INSERT OR REPLACE INTO latest VALUES (?, ?, ?)", (_key(row.id), self._size, row.part))
+        self._database.execute(
+            "INSERT OR REPLACE INTO line VALUES (?, ?, ?)", (_key(row.custom_id), row.part, self._size)
+        )
+        self._database.execute("INSERT OR REPLACE INTO latest VALUES (?, ?, ?)", (_key(row.id), self._size, row.part))
         self._hash.update(line)
         self._size += len(line)
 
@@ -160,11 +162,11 @@ class RowsFile:
     def rows(self, part: int | None = None) -> Iterator[SubmittedRow]:
         """Every row, as it was submitted last; those whose last part is this one."""
         sql = "SELECT at FROM latest WHERE part = ?1 OR ?1 IS NULL ORDER BY at"
-        for (at,) in self._database.ask(sql, (part,)):
+        for (at,) in self._database.select(sql, (part,)):
             yield self._at(at)
 
     def _one(self, sql: str, values: tuple[Any, ...]) -> SubmittedRow | None:
-        found = self._database.run(sql, values).fetchone()
+        found = self._database.execute(sql, values).fetchone()
         return self._at(found[0]) if found else None
 
     def _at(self, at: int) -> SubmittedRow:

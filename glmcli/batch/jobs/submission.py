@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glmcli.batch.jobs import job_file as jobs
-from glmcli.batch.ledger.writer import now
+from glmcli.batch.ledger.writer import utc_now
 from glmcli.errors import GlmError, ProtocolError, UsageError
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Submission:
             self._note(f"part {part.number}: its batch {found.id} is there already")
             self._created(part, found)
             return
-        part = self._saved(part.replace(state=jobs.CREATING, created=part.created or now()))
+        part = self._saved(part.replace(state=jobs.CREATING, created=part.created or utc_now()))
         try:
             state = self._service.create(form, part.file or "")
         except GlmError as error:

@@ -64,7 +64,7 @@ class Ledger:
 
     def lines(self) -> Iterator[tuple[int, bytes]]:
         """Each whole line without its newline, and where it begins, in bytes."""
-        yield from lines_of(self._fd)
+        yield from read_lines(self._fd)
 
     def line_at(self, at: int) -> bytes:
         """The line that begins here, without its newline."""
@@ -167,7 +167,7 @@ class Ledger:
 
     def tail(self) -> tuple[int, bytes]:
         """What follows the last newline, and where it begins."""
-        return tail_of(self._fd)
+        return read_tail(self._fd)
 
     def end_line(self) -> None:
         """Give the last line its newline.
@@ -220,7 +220,7 @@ def sync_folder(path: str) -> None:
         os.close(fd)
 
 
-def tail_of(fd: int) -> tuple[int, bytes]:
+def read_tail(fd: int) -> tuple[int, bytes]:
     """What follows the last newline of a file, and where it begins, in bytes."""
     pieces: list[bytes] = []
     at = size = os.fstat(fd).st_size
@@ -232,7 +232,7 @@ def tail_of(fd: int) -> tuple[int, bytes]:
     return size - len(tail), tail
 
 
-def lines_of(fd: int) -> Iterator[tuple[int, bytes]]:
+def read_lines(fd: int) -> Iterator[tuple[int, bytes]]:
     """Each whole line of a file without its newline, and where it begins, in bytes."""
     at, read, begun = 0, 0, bytearray()  # bytes added to bytes would be copied with every piece of a long line
     while piece := os.pread(fd, _PIECE, read):

@@ -1,84 +1,26 @@
-"""A database for the time of a run: in memory while it is little, in a file that nobody else sees when it is much.
+"""The index of a run: what the ledger says of each row, by the row's id.
 
-SQLite makes the file in TMPDIR when its cache is full, and removes it when it is closed
-(https://www.sqlite.org/inmemorydb.html#temp_db, read 2026-11).
+A `dict` of a million ids takes 200 MB; a temporary database takes 24 MB. It is built anew from the input and the ledger
+at every start, so nothing depends on it.
 """
 
 from __future__ import annotations
 
-import sqlite3
 from collections import Counter
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from glmcli.errors import OutputError
+from glmcli.batch.ledger.database import TemporaryDatabase
+from glmcli.batch.ledger.record import RowState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-
-    Values = tuple[object, ...] | Mapping[str, Any]
-
-
-class Scratch:
-    """Tables that are worth nothing afterwards, so nothing is done to keep them whole."""
-
-    def __init__(self, tables: str, cache: int) -> None:
-        """Make these tables, and hold `cache` KiB of them in memory.
-
-        Raises:
-            OutputError: as all that follows: the temporary folder is full.
-        """
-        self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-        settings = f"PRAGMA cache_size = -{cache}; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;"
-        try:
-            # In one transaction, or every line would be one of its own.
-            self._database.executescript(f"{settings} PRAGMA temp_store = FILE; {tables}; BEGIN")
-        except sqlite3.Error as error:
-            raise _full(error) from error
-
-    def run(self, sql: str, values: Values = ()) -> sqlite3.Cursor:
-        """Do this."""
-        try:
-            return self._database.execute(sql, values)
-        except sqlite3.Error as error:
-            raise _full(error) from error
-
-    def run_all(self, sql: str, rows: Iterable[tuple[object, ...]]) -> None:
-        """Do it for each of these rows."""
-        try:
-            self._database.executemany(sql, rows)
-        except sqlite3.Error as error:
-            raise _full(error) from error
-
-    def ask(self, sql: str, values: Values = ()) -> Iterator[Any]:
-        """The rows of the result, one at a time."""
-        try:
-            yield from self._database.execute(sql, values)
-        except sqlite3.Error as error:
-            raise _full(error) from error
-
-    def close(self) -> None:
-        """Give back memory and disk."""
-        self._database.close()
-
-
-def _full(error: sqlite3.Error) -> OutputError:
-    fix = "TMPDIR names a folder with room: about 200 bytes a line"
-    return OutputError(message=f"cannot keep the rows in a temporary file: {error}", fix=fix)
-
-
-# What is known of each row, by its id: in memory while that is little, in a temporary file when it is a million rows.
-#
-# A `dict` of a million ids takes 200 MB. This is made anew from the input and the output at every start, so nothing
-# depends on it.
+    from collections.abc import Iterable, Iterator
 
 _CACHE = 24 << 10  # KiB
 _KEY = 16  # bytes of a digest: two of a million ids are the same once in 10^26 runs
 
 _NOT_ASKED = "NOT EXISTS (SELECT 1 FROM input WHERE input.key = entry.key)"
 _LINE_NOW = "(SELECT line FROM input WHERE input.key = entry.key)"
-
-OK, FINAL, FAILED, INVALID = "ok", "final", "failed", "invalid"
 
 _TABLES = """
 CREATE TABLE input (key BLOB PRIMARY KEY, line INTEGER) WITHOUT ROWID;
@@ -95,7 +37,7 @@ WHERE NOT (entry.state = 'ok' AND excluded.state <> 'ok')
 """
 
 
-class Known(NamedTuple):
+class IndexedRow(NamedTuple):
     """The line of the output that counts for a row: the last answer, else the last.
 
     Attributes:
@@ -120,8 +62,8 @@ class Index:
 
     def __init__(self) -> None:
         """Know nothing."""
-        self._database = Scratch(_TABLES, _CACHE)
-        self._run = self._database.run
+        self._database = TemporaryDatabase(_TABLES, _CACHE)
+        self._run = self._database.execute
 
     def close(self) -> None:
         """Give back memory and disk; nothing may be asked any more."""
@@ -146,21 +88,21 @@ class Index:
         """Begin to count anew, for a second reading of the input."""
         self._run("DELETE FROM asked")
 
-    def note(self, identity: str, known: Known) -> None:
+    def note(self, identity: str, known: IndexedRow) -> None:
         """The last line of the output for this row."""
         self._run(_NOTE, _noted(identity, known))
 
-    def note_all(self, lines: Iterable[tuple[str, Known]]) -> None:
+    def note_all(self, lines: Iterable[tuple[str, IndexedRow]]) -> None:
         """The lines of the output from the first to the last."""
-        self._database.run_all(_NOTE, (_noted(identity, known) for identity, known in lines))
+        self._database.executemany(_NOTE, (_noted(identity, known) for identity, known in lines))
 
-    def known(self, identity: str) -> Known | None:
+    def known(self, identity: str) -> IndexedRow | None:
         """The line of the output that counts for this row, if there is one."""
         sql = "SELECT state, hash, calls, at, line FROM entry WHERE key = ?"
         found = self._run(sql, (_key(identity),)).fetchone()
-        return Known(*found) if found else None
+        return IndexedRow(*found) if found else None
 
-    def orphans(self, state: str = OK) -> int:
+    def orphans(self, state: str = RowState.OK) -> int:
         """How many lines of this state answer rows that the input no longer has, of those named by what they ask."""
         sql = f"SELECT count(*) FROM entry WHERE own AND state = ? AND {_NOT_ASKED}"  # noqa: S608 - words of ours
         return int(self._run(sql, (state,)).fetchone()[0])
@@ -171,11 +113,11 @@ class Index:
         They were mended, and stand there in other words now.
         """
         sql = f"DELETE FROM entry WHERE (state = ? OR (own AND state <> ?)) AND {_NOT_ASKED}"  # noqa: S608 - words of ours
-        self._run(sql, (INVALID, OK))
+        self._run(sql, (RowState.INVALID, RowState.OK))
 
     def forget_orphans(self) -> None:
         """Let go of answers to what the input no longer asks, of rows that are named by what they ask."""
-        self._run(f"DELETE FROM entry WHERE own AND state = ? AND {_NOT_ASKED}", (OK,))  # noqa: S608 - words of ours
+        self._run(f"DELETE FROM entry WHERE own AND state = ? AND {_NOT_ASKED}", (RowState.OK,))  # noqa: S608 - words of ours
 
     @property
     def entries(self) -> int:
@@ -184,7 +126,7 @@ class Index:
 
     def states(self) -> Counter[str]:
         """How many rows of the output are in which state."""
-        return Counter(dict(self._database.ask("SELECT state, count(*) FROM entry GROUP BY state")))
+        return Counter(dict(self._database.select("SELECT state, count(*) FROM entry GROUP BY state")))
 
     @property
     def own(self) -> tuple[int, int]:
@@ -195,15 +137,15 @@ class Index:
     def places(self, *, ordered: bool) -> Iterator[int]:
         """Where the lines that count begin, in their order or in that of the input as it is now."""
         order = f"coalesce({_LINE_NOW}, line), at" if ordered else "at"
-        return (int(at) for (at,) in self._database.ask(f"SELECT at FROM entry ORDER BY {order}"))  # noqa: S608 - words of ours
+        return (int(at) for (at,) in self._database.select(f"SELECT at FROM entry ORDER BY {order}"))  # noqa: S608 - words of ours
 
 
-def _is_own(identity: str, known: Known) -> bool:
+def _is_own(identity: str, known: IndexedRow) -> bool:
     """Whether the row is named by what it asks, as it has no id of its own."""
     return identity.partition("#")[0] == known.hash
 
 
-def _noted(identity: str, known: Known) -> tuple[object, ...]:
+def _noted(identity: str, known: IndexedRow) -> tuple[object, ...]:
     """As `entry` has it."""
     return (_key(identity), *known, _is_own(identity, known))
 

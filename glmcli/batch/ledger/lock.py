@@ -23,14 +23,14 @@ def lock(fd: int, path: str) -> None:
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        holder = holder_of(os.fstat(fd))
+        holder = lock_holder(os.fstat(fd))
         by = f" (process {holder})" if holder else ""
         fix = "wait for it, or use another file"
         raise UsageError(message=f"--output: {path} is in use by another glm{by}", fix=fix) from error
 
 
 @contextmanager
-def held(path: str | None) -> Iterator[None]:
+def write_lock(path: str | None) -> Iterator[None]:
     """Keep runs from writing to this file, which will be replaced; nothing to keep them from if it is none yet.
 
     Raises:
@@ -51,7 +51,7 @@ def held(path: str | None) -> Iterator[None]:
         os.close(fd)
 
 
-def holder_of(status: os.stat_result) -> str | None:
+def lock_holder(status: os.stat_result) -> str | None:
     """The process that holds the lock, where the system tells (Linux: proc(5), /proc/locks)."""
     device = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
     with suppress(OSError):

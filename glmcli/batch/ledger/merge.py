@@ -12,12 +12,12 @@ import stat
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from glmcli.batch.ledger import index as states
-from glmcli.batch.ledger.file import lines_of, tail_of
-from glmcli.batch.ledger.index import Index
-from glmcli.batch.ledger.lock import holder_of
+from glmcli.batch.ledger.file import read_lines, read_tail
+from glmcli.batch.ledger.index import Index, IndexedRow
+from glmcli.batch.ledger.lock import lock_holder
 from glmcli.batch.ledger.output import Lines
-from glmcli.batch.rows.row import BadRow
+from glmcli.batch.ledger.record import RowState
+from glmcli.batch.rows.row import MalformedRow
 from glmcli.errors import UsageError
 from glmcli.record import Record
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Iterator
 
-    from glmcli.batch.rows.source import Source
+    from glmcli.batch.rows.source import RowSource
 
 _FEW = 5  # ids that are named
 _SHOWN = 60  # characters of one
 
 
-class Part(Record):
+class MergeInput(Record):
     """An output that was read.
 
     Attributes:
@@ -48,7 +48,7 @@ class Part(Record):
     holder: str | None
 
 
-class Missing(Record):
+class MissingRows(Record):
     """Rows of the input without a line.
 
     Attributes:
@@ -82,9 +82,9 @@ class Merger:
         self._index = Index()
         self._renamed: dict[int, str] = {}  # ids by where their lines begin
         self._changed: dict[str, tuple[int, int]] = {}  # ids answered to another request: where before, and where now
-        self.parts: list[Part] = []
+        self.parts: list[MergeInput] = []
 
-    def read(self, path: str) -> Part:
+    def read(self, path: str) -> MergeInput:
         """Take in the lines of another file.
 
         Raises:
@@ -92,27 +92,27 @@ class Merger:
         """
         base = self.parts[-1].base + self.parts[-1].size if self.parts else 0
         with _opened(path) as (fd, found):
-            lines = Lines(path, lines_of(fd), lambda: tail_of(fd), fix="name the files that batch run -O wrote")
+            lines = Lines(path, read_lines(fd), lambda: read_tail(fd), fix="name the files that batch run -O wrote")
             for identity, known in lines.known():
                 self._note(identity, known._replace(at=base + known.at), base)
             size = os.fstat(fd).st_size + 1
-        part = Part(path, base, size, (found.st_dev, found.st_ino), lines.torn, holder_of(found))
+        part = MergeInput(path, base, size, (found.st_dev, found.st_ino), lines.torn, lock_holder(found))
         self.parts.append(part)
         self._refuse_changed()
         return part
 
-    def _note(self, identity: str, new: states.Known, base: int) -> None:
+    def _note(self, identity: str, new: IndexedRow, base: int) -> None:
         name = self._name(identity, new, base)
         old = self._index.known(name)
-        if old is None or old.state != states.OK or old.at >= base:
+        if old is None or old.state != RowState.OK or old.at >= base:
             self._index.note(name, new)
-        elif new.state == states.OK:
+        elif new.state == RowState.OK:
             self._compare(name, old, new)
 
-    def _name(self, identity: str, new: states.Known, base: int) -> str:
+    def _name(self, identity: str, new: IndexedRow, base: int) -> str:
         """The id; another if it is a place, and stands for a row of another input."""
         place, name, times = f"line-{new.line}", identity, 1
-        if new.state != states.INVALID or identity.partition("#")[0] != place:
+        if new.state != RowState.INVALID or identity.partition("#")[0] != place:
             return identity
         while (old := self._index.known(name)) and old.at < base and old.hash != new.hash:
             times += 1
@@ -121,7 +121,7 @@ class Merger:
             self._renamed[new.at] = name
         return name
 
-    def _compare(self, identity: str, old: states.Known, new: states.Known) -> None:
+    def _compare(self, identity: str, old: IndexedRow, new: IndexedRow) -> None:
         """Note whether they answer different requests; the last of this file decides."""
         if old.hash == new.hash:
             self._changed.pop(identity, None)
@@ -175,13 +175,13 @@ class Merger:
         """How many answers of another output would be gone if this took its place; 0 if it is none."""
         answers = 0
         with suppress(UsageError), _opened(path) as (fd, _):
-            for identity, known in Lines(path, lines_of(fd), lambda: tail_of(fd), fix="").known():
-                if known.state == states.OK:
+            for identity, known in Lines(path, read_lines(fd), lambda: read_tail(fd), fix="").known():
+                if known.state == RowState.OK:
                     ours = self._index.known(identity)
-                    answers += ours is None or ours.state != states.OK
+                    answers += ours is None or ours.state != RowState.OK
         return answers
 
-    def missing(self, source: Source) -> Missing:
+    def missing(self, source: RowSource) -> MissingRows:
         """The rows of an input that have no line. Those without an id can only be counted.
 
         Raises:
@@ -193,7 +193,7 @@ class Merger:
             identity = row.id or f"line-{row.line}"
             if self._index.known(identity):
                 continue
-            if not row.id and not isinstance(row, BadRow):
+            if not row.id and not isinstance(row, MalformedRow):
                 unnamed += 1
                 continue
             if self._index.see(identity, row.line) is None:
@@ -201,10 +201,10 @@ class Merger:
                 first += [identity] * (len(first) < _FEW)
         rows, lines = self._index.own
         # More answers than questions: of some rows there are several, to different requests.
-        return Missing(named, tuple(first), max(unnamed - (rows if rows <= unnamed else lines), 0))
+        return MissingRows(named, tuple(first), max(unnamed - (rows if rows <= unnamed else lines), 0))
 
 
-def _was_changed(part: Part) -> UsageError:
+def _was_changed(part: MergeInput) -> UsageError:
     return UsageError(f"{part.path} was changed while it was read", fix="run it again")
 
 
@@ -230,5 +230,5 @@ def _opened(path: str) -> Iterator[tuple[int, os.stat_result]]:
 
 def _all_lines(fd: int) -> Iterator[tuple[int, bytes]]:
     """Each line and where it begins, also a last one that nothing ends."""
-    yield from lines_of(fd)
-    yield tail_of(fd)
+    yield from read_lines(fd)
+    yield read_tail(fd)

@@ -10,7 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from glmcli.batch.ledger import index as states
+from glmcli.batch.ledger.index import IndexedRow
+from glmcli.batch.ledger.record import RowState
 from glmcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ _MOST = 10**12  # a larger count is none
 _RIGHT_FILE = "is it the right file? -O names the output, which is read to go on from there"
 
 
-class Printed:
+class StdoutSink:
     """Lines on stdout: nothing can be resumed."""
 
     def __init__(self, stream: Stream) -> None:
@@ -45,7 +46,7 @@ class Printed:
         return 0
 
 
-def load(ledger: Ledger, index: Index) -> int:
+def load_ledger(ledger: Ledger, index: Index) -> int:
     """Tell the index of every line that an earlier run has written, and mend the end; how many lines there are.
 
     Raises:
@@ -85,7 +86,7 @@ class Lines:
         self.torn = 0
         self.is_whole = False
 
-    def known(self) -> Iterator[tuple[str, states.Known]]:
+    def known(self) -> Iterator[tuple[str, IndexedRow]]:
         """What each says, as line_of does.
 
         Raises:
@@ -97,7 +98,7 @@ class Lines:
         if self.lost is None:
             yield from self._one(at, line, is_ended=False)
 
-    def _one(self, at: int, line: bytes, *, is_ended: bool) -> Iterator[tuple[str, states.Known]]:
+    def _one(self, at: int, line: bytes, *, is_ended: bool) -> Iterator[tuple[str, IndexedRow]]:
         self._number += 1
         if not line.strip():
             return
@@ -112,14 +113,14 @@ class Lines:
         yield known
 
 
-def line_of(line: bytes, at: int) -> tuple[str, states.Known] | None:
+def line_of(line: bytes, at: int) -> tuple[str, IndexedRow] | None:
     """The id of the row, and how it ended; None for what is no line of an output."""
     try:
         value: Any = json.loads(line.decode())
-        state = {"ok": states.OK, "invalid": states.INVALID}.get(value["status"])
-        state = state or (states.FINAL if value["final"] else states.FAILED)
-        known = states.Known(state, value["hash"], value["calls"], at, value.get("line", 0))
-        is_answered = state != states.OK or isinstance(value.get("answer", ""), str)
+        state = {"ok": RowState.OK, "invalid": RowState.INVALID}.get(value["status"])
+        state = state or (RowState.FINAL if value["final"] else RowState.FAILED)
+        known = IndexedRow(state, value["hash"], value["calls"], at, value.get("line", 0))
+        is_answered = state != RowState.OK or isinstance(value.get("answer", ""), str)
         value["id"].encode()
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
         return None
@@ -153,7 +154,7 @@ def _is_cost(value: Any) -> bool:  # noqa: ANN401 - any JSON
     return isinstance(amount, int | float) and not isinstance(amount, bool) and 0 <= amount < _MOST
 
 
-def spent(ledger: Ledger) -> float:
+def total_cost(ledger: Ledger) -> float:
     """What the rows of an output have cost, by the lines that are there."""
     costs = (json.loads(line).get("cost") for _, line in ledger.lines() if line.strip())
     return sum(float(cost["amount"]) for cost in costs if cost)
@@ -170,7 +171,7 @@ def compact(ledger: Ledger, index: Index, *, ordered: bool) -> None:
     """
     ledger.sync()
     place = os.path.realpath(ledger.path)
-    beside = beside_of(place)
+    beside = replacement_path(place)
     fd = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
@@ -188,7 +189,7 @@ def compact(ledger: Ledger, index: Index, *, ordered: bool) -> None:
     ledger.become(fd)
 
 
-def beside_of(path: str) -> str:
+def replacement_path(path: str) -> str:
     """Where the new form of an output is written; what a crash leaves there is worth nothing."""
     place = os.path.realpath(path)
     return os.path.join(os.path.dirname(place), f".{os.path.basename(place)}.new")  # noqa: PTH118, PTH119, PTH120 - as above

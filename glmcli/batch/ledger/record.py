@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal
 
 from glmcli.errors import FilteredError, GlmError, IncompleteError, ToolError, UsageError
@@ -14,6 +15,18 @@ if TYPE_CHECKING:
     from glmcli.chat.outcome import Outcome
 
 Status = Literal["ok", "incomplete", "filtered", "rejected", "invalid", "failed"]
+
+
+class RowState(StrEnum):
+    """What a later run makes of a row: OK is answered, FINAL would only fail again, FAILED may succeed.
+
+    INVALID could not be sent at all, and is validated again.
+    """
+
+    OK = "ok"
+    FINAL = "final"
+    FAILED = "failed"
+    INVALID = "invalid"
 
 
 def is_final(error: GlmError) -> bool:
@@ -36,7 +49,7 @@ def status_of(error: GlmError | None) -> Status:
             return "failed"
 
 
-class Entry(Record):
+class LedgerRecord(Record):
     """How a row ended.
 
     Attributes:

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
-from glmcli.batch.ledger import index as states
-from glmcli.batch.ledger.record import Entry, is_final, status_of
+from glmcli.batch.ledger.index import IndexedRow
+from glmcli.batch.ledger.record import LedgerRecord, RowState, is_final, status_of
 from glmcli.batch.rows.row import Row
 from glmcli.chat.outcome import Outcome
 from glmcli.errors import GlmError, PartialError
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from glmcli.batch.ledger.index import Index
-    from glmcli.batch.rows.pending import Invalid
-    from glmcli.batch.rows.row import Item
+    from glmcli.batch.rows.pending import InvalidRow
+    from glmcli.batch.rows.row import QueueItem
     from glmcli.chat.outcome import Cost
     from glmcli.console.redaction import Redactor
 
 _JSON = json.JSONEncoder(ensure_ascii=False, check_circular=False)  # what was read from JSON holds no circles
 
 
-class Lines(Protocol):
+class LineSink(Protocol):
     """Where lines go."""
 
     def write(self, line: bytes) -> int:
@@ -35,7 +35,7 @@ class Lines(Protocol):
         ...
 
 
-class Writing:
+class LedgerWriter:
     """Writes how rows ended, in the order in which they end or in that of the input.
 
     Attributes:
@@ -49,7 +49,7 @@ class Writing:
 
     def __init__(  # noqa: PLR0913 - each is a side of it
         self,
-        out: Lines,
+        out: LineSink,
         index: Index,
         redactor: Redactor,
         *,
@@ -64,21 +64,21 @@ class Writing:
         self.ordered = ordered
         self._keep_partial = keep_partial
         self._max_failures = max_failures
-        self._early: dict[int, Entry] = {}
+        self._early: dict[int, LedgerRecord] = {}
         self.counts: Counter[str] = Counter()
         self.tokens: int | None = None
         self.costs: dict[tuple[str, str], Cost] = {}
         self.next_number = 0
         self.failure: BaseException | None = None
 
-    def write(self, item: Item, outcome: Outcome) -> None:
+    def write(self, item: QueueItem, outcome: Outcome) -> None:
         """Write how a row ended."""
         error = outcome.error
         final = error is None or is_final(error)
         status = status_of(error)
         columns = item.row.columns
         self._count(outcome)
-        entry = Entry(item.id, item.row.line, item.hash, status, final, item.calls, now(), outcome, columns)
+        entry = LedgerRecord(item.id, item.row.line, item.hash, status, final, item.calls, utc_now(), outcome, columns)
         self._add(item.number, entry)
 
     def _count(self, outcome: Outcome) -> None:
@@ -90,24 +90,24 @@ class Writing:
             amount = paid.amount + (earlier.amount if earlier else 0)
             self.costs[paid.currency, paid.as_of] = paid.replace(amount=amount)
 
-    def invalid(self, row: Invalid) -> None:
+    def invalid(self, row: InvalidRow) -> None:
         """A row cannot be asked."""
         columns: Mapping[str, object] = row.row.columns if isinstance(row.row, Row) else {}
         outcome = Outcome(error=row.why)
-        entry = Entry(
+        entry = LedgerRecord(
             id=row.id,
             line=row.row.line,
             hash=row.hash,
             status="invalid",
             final=True,
             calls=0,
-            finished_at=now(),
+            finished_at=utc_now(),
             outcome=outcome,
             columns=columns,
         )
         self._add(row.number, entry)
 
-    def _add(self, number: int, entry: Entry) -> None:
+    def _add(self, number: int, entry: LedgerRecord) -> None:
         if not self.ordered:
             self._write(entry)
             return
@@ -121,7 +121,7 @@ class Writing:
         for number in sorted(self._early):
             self._write(self._early.pop(number))
 
-    def _write(self, entry: Entry) -> None:
+    def _write(self, entry: LedgerRecord) -> None:
         if self.failure:
             return
         text = _JSON.encode(entry.object(keep_partial=self._keep_partial)) + "\n"
@@ -131,12 +131,12 @@ class Writing:
             self.failure = error
             raise
         state = _state(entry)
-        self._index.note(entry.id, states.Known(state, entry.hash, entry.calls, at, entry.line))
+        self._index.note(entry.id, IndexedRow(state, entry.hash, entry.calls, at, entry.line))
         self.counts[state] += 1
 
     @property
     def _failed(self) -> int:
-        return sum(self.counts.values()) - self.counts[states.OK]
+        return sum(self.counts.values()) - self.counts[RowState.OK]
 
     @property
     def failures_left(self) -> int | None:
@@ -152,15 +152,15 @@ class Writing:
         return PartialError(f"stopped after {failed} failed row{'s' * (failed > 1)} (--max-failures)")
 
 
-def _state(entry: Entry) -> str:
+def _state(entry: LedgerRecord) -> str:
     if entry.status == "ok":
-        return states.OK
+        return RowState.OK
     if entry.status == "invalid":
-        return states.INVALID
-    return states.FINAL if entry.final else states.FAILED
+        return RowState.INVALID
+    return RowState.FINAL if entry.final else RowState.FAILED
 
 
-def now() -> str:
+def utc_now() -> str:
     """UTC, as in `2026-11-22T07:40:00.123Z`."""
     second, millisecond = divmod(time.time_ns() // 1_000_000, 1000)
     return f"{_date(second)}.{millisecond:03}Z"

@@ -20,7 +20,7 @@ _LATER_T = 2.05
 Bound = Literal["jobs", "rpm", "tpm"]
 
 
-class Range(Record):
+class ConfidenceRange(Record):
     """A number and between which two it lies in 19 of 20 samples, if the sample is like the rest.
 
     `low` and `high` are None where one row is all there is to go by.
@@ -30,21 +30,21 @@ class Range(Record):
     low: float | None
     high: float | None
 
-    def times(self, factor: float) -> Range:
+    def times(self, factor: float) -> ConfidenceRange:
         """So much of it."""
         low, high = (None if each is None else each * factor for each in (self.low, self.high))
-        return Range(self.mean * factor, low, high)
+        return ConfidenceRange(self.mean * factor, low, high)
 
 
-class Money(Record):
+class CostRange(Record):
     """A range of money of one price list."""
 
-    range: Range
+    range: ConfidenceRange
     currency: str
     as_of: str
 
 
-class Pace(Record):
+class RunLimits(Record):
     """What is known of how fast a run may be: requests in flight, and what a minute may have.
 
     Attributes:
@@ -57,10 +57,10 @@ class Pace(Record):
     unknown: Literal["in_flight", "per_minute"] | None
 
 
-class Time(Record):
+class TimeEstimate(Record):
     """Seconds; `bound` is what makes it that long."""
 
-    range: Range
+    range: ConfidenceRange
     bound: Bound
     unknown: Literal["in_flight", "per_minute"] | None
 
@@ -75,14 +75,14 @@ class Estimate(Record):
 
     rows: int
     of: int
-    input_tokens: Range | None
-    output_tokens: Range | None
-    total_tokens: Range | None
-    cost: Money | None
-    time: Time | None
+    input_tokens: ConfidenceRange | None
+    output_tokens: ConfidenceRange | None
+    total_tokens: ConfidenceRange | None
+    cost: CostRange | None
+    time: TimeEstimate | None
 
 
-def estimate(entries: Sequence[Mapping[str, Any]], rows: int, pace: Pace) -> Estimate:
+def estimate(entries: Sequence[Mapping[str, Any]], rows: int, pace: RunLimits) -> Estimate:
     """Take the lines of the rows that were asked, and count on for so many more."""
     answered = [entry for entry in entries if entry["usage"]]
     tokens = {
@@ -94,43 +94,43 @@ def estimate(entries: Sequence[Mapping[str, Any]], rows: int, pace: Pace) -> Est
     return Estimate(rows, len(answered), **tokens, cost=_cost(answered, rows), time=time)
 
 
-def _over(entries: Sequence[Any], value: Callable[[Any], float | None], rows: int) -> Range | None:
+def _over(entries: Sequence[Any], value: Callable[[Any], float | None], rows: int) -> ConfidenceRange | None:
     """The sum over so many rows; None if one of the entries does not say it."""
     values = [value(entry) for entry in entries]
     known = [each for each in values if each is not None]
-    return spread(known).times(rows) if known and len(known) == len(values) else None
+    return mean_range(known).times(rows) if known and len(known) == len(values) else None
 
 
-def spread(values: Sequence[float]) -> Range:
+def mean_range(values: Sequence[float]) -> ConfidenceRange:
     """The mean, and how far it may be from that of all."""
     count = len(values)
     mean = sum(values) / count
     if count == 1:
-        return Range(mean, None, None)
+        return ConfidenceRange(mean, None, None)
     deviation = sqrt(sum((value - mean) ** 2 for value in values) / (count - 1))
     reach = (_T[count - 2] if count - 2 < len(_T) else _LATER_T) * deviation / sqrt(count)
-    return Range(mean, max(mean - reach, 0.0), mean + reach)
+    return ConfidenceRange(mean, max(mean - reach, 0.0), mean + reach)
 
 
-def _cost(entries: Sequence[Any], rows: int) -> Money | None:
+def _cost(entries: Sequence[Any], rows: int) -> CostRange | None:
     lists = {(each["cost"]["currency"], each["cost"]["as_of"]) if each["cost"] else None for each in entries}
     found = lists.pop() if len(lists) == 1 else None
     if found is None:  # not known of one row, or two kinds of money
         return None
     amount = _over(entries, lambda entry: entry["cost"]["amount"], rows)
-    return Money(amount, *found) if amount else None
+    return CostRange(amount, *found) if amount else None
 
 
-def _time(seconds: Range, tokens: Range | None, rows: int, pace: Pace) -> Time:
+def _time(seconds: ConfidenceRange, tokens: ConfidenceRange | None, rows: int, pace: RunLimits) -> TimeEstimate:
     """The slowest of: so many at once, so many requests a minute, so many tokens a minute."""
-    bounds: list[tuple[Range, Bound]] = [(seconds.times(1 / max(min(pace.jobs, rows), 1)), "jobs")]
+    bounds: list[tuple[ConfidenceRange, Bound]] = [(seconds.times(1 / max(min(pace.jobs, rows), 1)), "jobs")]
     if pace.rpm:
         minutes = rows / pace.rpm * _MINUTE
-        bounds.append((Range(minutes, minutes, minutes), "rpm"))
+        bounds.append((ConfidenceRange(minutes, minutes, minutes), "rpm"))
     if pace.tpm and tokens:
         bounds.append((tokens.times(_MINUTE / pace.tpm), "tpm"))
     slowest, bound = max(bounds, key=lambda each: each[0].mean)
-    return Time(slowest, bound, pace.unknown)
+    return TimeEstimate(slowest, bound, pace.unknown)
 
 
 # A sample and what it lets expect, for a person. Pure.
@@ -181,7 +181,7 @@ def _lines(found: Estimate) -> Iterator[tuple[str, str]]:
     yield "time", _time_text(found.time) if found.time else "not known"
 
 
-def _shown(found: Range | None, written: Callable[[float], str]) -> str:
+def _shown(found: ConfidenceRange | None, written: Callable[[float], str]) -> str:
     """As in `1.2M (1.1M to 1.3M)`."""
     if found is None:
         return "not known"
@@ -190,7 +190,7 @@ def _shown(found: Range | None, written: Callable[[float], str]) -> str:
     return f"{written(found.mean)} ({written(found.low)} to {written(found.high)})"
 
 
-def _time_text(time: Time) -> str:
+def _time_text(time: TimeEstimate) -> str:
     by = {"jobs": "-j", "rpm": "--rpm", "tpm": "--tpm"}[time.bound]
     unless = f", {_UNKNOWN[time.unknown]}" if time.unknown else ""
     return f"{_shown(time.range, duration)} at this {by}{unless}"

@@ -17,7 +17,7 @@ from glmcli.record import Record
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from glmcli.batch.report.summary import Latency, Named, Summary
+    from glmcli.batch.report.summary import Latency, ReportedRow, Summary
     from glmcli.batch.report.timeline import Timeline
 
 _WIDTH, _HEIGHT = 640.0, 200.0
@@ -255,12 +255,12 @@ def _failures(summary: Summary) -> Iterator[str]:
     yield from _table(("line", "id", "status", "error", "message"), map(_failed, summary.failed))
 
 
-def _failed(row: Named) -> tuple[str, ...]:
+def _failed(row: ReportedRow) -> tuple[str, ...]:
     error = " ".join(filter(None, (row.error_type, row.provider_code)))
     return str(row.line), row.id, row.status, error, row.message or ""
 
 
-def _slow(row: Named) -> tuple[str, ...]:
+def _slow(row: ReportedRow) -> tuple[str, ...]:
     return duration(row.seconds or 0), str(row.line), row.id, row.status
 
 

@@ -8,7 +8,17 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 from glmcli.batch.report.facts import NANO, STATUSES
-from glmcli.batch.report.summary import Bar, Kind, Latency, Named, Span, Spent, Summary, Superseded, Tokens
+from glmcli.batch.report.summary import (
+    CostSum,
+    ErrorCount,
+    HistogramBar,
+    Latency,
+    ReportedRow,
+    RunTime,
+    Summary,
+    Superseded,
+    TokenSums,
+)
 from glmcli.chat.events import Usage
 from glmcli.chat.outcome import Cost
 
@@ -43,7 +53,7 @@ def summarise(tally: Tally, redact: Callable[[str], str], *, torn: int | None = 
     counted = {status: (rows, final) for status, rows, final in tally.ask(_STATUSES)}
     statuses: dict[str, int] = {status: counted.get(status, (0, 0))[0] for status in STATUSES}
     asked, calls, unpriced = tally.one(_CALLS)
-    kinds = tuple(Kind(*kind) for kind in tally.ask(_KINDS, {"most": KINDS}))
+    kinds = tuple(ErrorCount(*kind) for kind in tally.ask(_KINDS, {"most": KINDS}))
     wrong = sum(rows for status, rows in statuses.items() if status != "ok")
     return Summary(
         rows=sum(statuses.values()),
@@ -65,24 +75,24 @@ def summarise(tally: Tally, redact: Callable[[str], str], *, torn: int | None = 
     )
 
 
-def _tokens(tally: Tally) -> Tokens:
+def _tokens(tally: Tally) -> TokenSums:
     sums = ", ".join(f"sum({name}), count({name})" for name in _TOKENS)
     said = f"coalesce({', '.join(_TOKENS)})"
     *counted, unsaid = tally.one(f"SELECT {sums}, ifnull(sum(sent > 0 AND {said} IS NULL), 0) FROM rows")  # noqa: S608
     names = dict(zip(_TOKENS, counted[::2], strict=True))
-    return Tokens(names, dict(zip(_TOKENS, counted[1::2], strict=True)), unsaid)
+    return TokenSums(names, dict(zip(_TOKENS, counted[1::2], strict=True)), unsaid)
 
 
-def _spent(currency: str, as_of: str, rows: int, paid: int, saved: int | None) -> Spent:
-    return Spent(Cost(paid / NANO, currency, as_of), rows, None if saved is None else saved / NANO)
+def _spent(currency: str, as_of: str, rows: int, paid: int, saved: int | None) -> CostSum:
+    return CostSum(Cost(paid / NANO, currency, as_of), rows, None if saved is None else saved / NANO)
 
 
-def _span(rows: int, span: tuple[int, int] | None) -> Span | None:
+def _span(rows: int, span: tuple[int, int] | None) -> RunTime | None:
     if span is None:
         return None
     first, last = span
     seconds = (last - first) / _MILLI
-    return Span(_moment(first), _moment(last), seconds, rows / seconds if seconds else None)
+    return RunTime(_moment(first), _moment(last), seconds, rows / seconds if seconds else None)
 
 
 def _moment(milliseconds: int) -> str:
@@ -104,19 +114,19 @@ def _latency(tally: Tally) -> Latency | None:
     return Latency(rows, {name: at[rank] / _MILLI for name, rank in ranks.items()}, _bars(bars)) if rows else None
 
 
-def _bars(rows: list[int]) -> tuple[Bar, ...]:
+def _bars(rows: list[int]) -> tuple[HistogramBar, ...]:
     """The bars from the first that holds a row to the last."""
     edges = (0, *_EDGES, 10 * _EDGES[-1])
     filled = [place for place, number in enumerate(rows) if number]
     shown = range(filled[0], filled[-1] + 1)
-    return tuple(Bar(edges[place] / _MILLI, edges[place + 1] / _MILLI, rows[place]) for place in shown)
+    return tuple(HistogramBar(edges[place] / _MILLI, edges[place + 1] / _MILLI, rows[place]) for place in shown)
 
 
-def _named(tally: Tally, which: str, most: int, redact: Callable[[str], str]) -> tuple[Named, ...]:
+def _named(tally: Tally, which: str, most: int, redact: Callable[[str], str]) -> tuple[ReportedRow, ...]:
     columns = "id, line, status, took, error_type, provider_code, message"
     found = tally.ask(f"SELECT {columns} FROM rows WHERE {which} LIMIT :most", {"most": most})  # noqa: S608 - ours
     return tuple(
-        Named(redact(id_), line, status, _seconds(took), *(text and redact(text) for text in why))
+        ReportedRow(redact(id_), line, status, _seconds(took), *(text and redact(text) for text in why))
         for id_, line, status, took, *why in found
     )
 

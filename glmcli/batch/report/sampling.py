@@ -9,7 +9,7 @@ _T = TypeVar("_T")
 _FINE = 8  # parts that are told apart, for each that is wanted in the end
 
 
-class Spread(Generic[_T]):
+class Sampler(Generic[_T]):
     """Cuts what it is offered into equal parts, and takes one of each: that whose name has the least digest.
 
     A digest and not a place decides, so that rows which repeat every so often (a question in five languages) do not

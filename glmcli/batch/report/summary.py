@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from glmcli.chat.outcome import Cost
 
 
-class Tokens(Record):
+class TokenSums(Record):
     """Sums of what providers counted; None where no row said it.
 
     Attributes:
@@ -25,7 +25,7 @@ class Tokens(Record):
     unknown: int
 
 
-class Spent(Record):
+class CostSum(Record):
     """Money of one price list; `saved` is what the provider's cache took off, None where that is not known."""
 
     cost: Cost
@@ -33,7 +33,7 @@ class Spent(Record):
     saved: float | None
 
 
-class Span(Record):
+class RunTime(Record):
     """From when the first row was asked to when the last ended; `rate` is rows a second, None for no time at all."""
 
     first: str
@@ -42,7 +42,7 @@ class Span(Record):
     rate: float | None
 
 
-class Bar(Record):
+class HistogramBar(Record):
     """How many rows took as long as `low` or longer, and less than `high`."""
 
     low: float
@@ -61,10 +61,10 @@ class Latency(Record):
 
     rows: int
     percentiles: Mapping[str, float]
-    histogram: tuple[Bar, ...]
+    histogram: tuple[HistogramBar, ...]
 
 
-class Named(Record):
+class ReportedRow(Record):
     """A row by name; `error_type` and what follows are None for one without an error."""
 
     id: str
@@ -76,7 +76,7 @@ class Named(Record):
     message: str | None = None
 
 
-class Kind(Record):
+class ErrorCount(Record):
     """Rows that failed alike."""
 
     type: str | None
@@ -110,21 +110,21 @@ class Summary(Record):
     final: int
     asked: int
     calls: int
-    tokens: Tokens
-    spent: tuple[Spent, ...]
+    tokens: TokenSums
+    spent: tuple[CostSum, ...]
     unpriced: int
-    time: Span | None
+    time: RunTime | None
     latency: Latency | None
-    slowest: tuple[Named, ...]
-    failed: tuple[Named, ...]
-    errors: tuple[Kind, ...]
+    slowest: tuple[ReportedRow, ...]
+    failed: tuple[ReportedRow, ...]
+    errors: tuple[ErrorCount, ...]
     other_errors: int
     superseded: Superseded
     torn_line: int | None
 
 
-def plain(value: Any) -> Any:  # noqa: ANN401 - any value of a record
+def to_json(value: Any) -> Any:  # noqa: ANN401 - any value of a record
     """The object of `glm batch report --json`, or a part of it: schemas/batch-report.schema.json."""
     if isinstance(value, Record):
-        return {name: plain(part) for name, part in value.fields().items()}
-    return [plain(part) for part in value] if isinstance(value, tuple) else value
+        return {name: to_json(part) for name, part in value.fields().items()}
+    return [to_json(part) for part in value] if isinstance(value, tuple) else value

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
-from glmcli.batch.ledger.index import Scratch
+from glmcli.batch.ledger.database import TemporaryDatabase
 from glmcli.batch.report.facts import Facts
 
 if TYPE_CHECKING:
@@ -40,14 +40,14 @@ class Tally:
         Raises:
             OutputError: the temporary folder is full.
         """
-        self._database = Scratch(_LINES, _MEMORY)
-        self._database.run_all(_ADD, lines)
+        self._database = TemporaryDatabase(_LINES, _MEMORY)
+        self._database.executemany(_ADD, lines)
         for statement in _SETTLE:
-            self._database.run(statement)
+            self._database.execute(statement)
 
     def ask(self, query: str, values: Mapping[str, Any] | None = None) -> Iterator[Any]:
         """The rows of the result, one at a time."""
-        return self._database.ask(query, values or {})
+        return self._database.select(query, values or {})
 
     def one(self, query: str) -> Any:  # noqa: ANN401 - whatever is asked for
         """The only row of the result."""

@@ -9,7 +9,7 @@ from glmcli.output.amounts import count, duration, money, plain, plural
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from glmcli.batch.report.summary import Kind, Latency, Named, Span, Spent, Summary, Tokens
+    from glmcli.batch.report.summary import CostSum, ErrorCount, Latency, ReportedRow, RunTime, Summary, TokenSums
 
 _WIDTH = 11
 _SLOWEST, _FAILED = 3, 10  # rows; the page and --json name more
@@ -73,7 +73,7 @@ def calls_line(summary: Summary) -> str:
     )
 
 
-def tokens_line(tokens: Tokens) -> str:
+def tokens_line(tokens: TokenSums) -> str:
     """The sums that are known, and how many rows they leave out."""
     said = {name: "unknown" if number is None else count(number) for name, number in tokens.sums.items()}
     line = (
@@ -90,13 +90,13 @@ def cost_lines(summary: Summary) -> Iterator[str]:
         yield f"not known of {plural(summary.unpriced, 'row')}"
 
 
-def _spent(spent: Spent) -> str:
+def _spent(spent: CostSum) -> str:
     cost = spent.cost
     line = f"{money(cost.amount, cost.currency)} for {plural(spent.rows, 'row')} (prices of {cost.as_of})"
     return line + (f", {money(spent.saved, cost.currency)} saved by the cache" if spent.saved else "")
 
 
-def span_line(span: Span) -> str:
+def span_line(span: RunTime) -> str:
     """From when to when, and how fast."""
     rate = f", {plain(span.rate)} rows/s" if span.rate else ""
     return f"{span.first[:19]}Z to {span.last[:19]}Z, {duration(span.seconds)}{rate}"
@@ -114,15 +114,15 @@ def kind_lines(summary: Summary) -> Iterator[str]:
         yield f"{count(summary.other_errors)} of other kinds"
 
 
-def _kind(kind: Kind) -> tuple[str, ...]:
+def _kind(kind: ErrorCount) -> tuple[str, ...]:
     return count(kind.rows), one_line(kind.type or "no error said"), one_line(kind.provider_code or "")
 
 
-def _slow(row: Named) -> tuple[str, ...]:
+def _slow(row: ReportedRow) -> tuple[str, ...]:
     return duration(row.seconds or 0), f"line {row.line}", one_line(row.id)
 
 
-def _failed(row: Named) -> tuple[str, ...]:
+def _failed(row: ReportedRow) -> tuple[str, ...]:
     why = " ".join(filter(None, (row.error_type or row.status, row.provider_code)))
     message = one_line(row.message or "")
     return (

@@ -10,10 +10,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from glmcli.batch.ledger.index import Index
-    from glmcli.batch.rows.row import BadRow, Row
+    from glmcli.batch.rows.row import MalformedRow, Row
 
 
-class Identities:
+class RowIds:
     """The ids of the rows of an input that is read once, or twice: first to judge it, then to ask."""
 
     def __init__(self, name: str, index: Index, redact: Callable[[str], str]) -> None:
@@ -55,7 +55,7 @@ class Identities:
             raise UsageError("the name that it would have is the id of another row", fix="give it an id")
         return identity
 
-    def of_bad(self, row: Row | BadRow) -> str:
+    def of_bad(self, row: Row | MalformedRow) -> str:
         """Its id, or its place, unless another row is called so."""
         place = f"line-{row.line}"
         names = (row.id or place, place, f"{place}#bad")

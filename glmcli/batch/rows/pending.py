@@ -6,11 +6,11 @@ from collections import Counter
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from glmcli.batch.ledger import index as states
-from glmcli.batch.rows.ids import Identities
-from glmcli.batch.rows.placeholders import Lack
+from glmcli.batch.ledger.record import RowState
+from glmcli.batch.rows.ids import RowIds
+from glmcli.batch.rows.placeholders import PlaceholderCheck
 from glmcli.batch.rows.requests import HASH
-from glmcli.batch.rows.row import BadRow, Item, Row
+from glmcli.batch.rows.row import MalformedRow, QueueItem, Row
 from glmcli.config import checks
 from glmcli.errors import UsageError
 from glmcli.record import Record
@@ -18,9 +18,9 @@ from glmcli.record import Record
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from glmcli.batch.ledger.index import Index, Known
-    from glmcli.batch.rows.requests import Questions
-    from glmcli.batch.rows.source import Source
+    from glmcli.batch.ledger.index import Index, IndexedRow
+    from glmcli.batch.rows.requests import RequestBuilder
+    from glmcli.batch.rows.source import RowSource
     from glmcli.batch.run.shard import Shard
     from glmcli.chat.messages import Request
     from glmcli.providers.row import Provider
@@ -29,7 +29,7 @@ _RESEND = "the same command again with --redo-changed asks them anew, with --kee
 _UNNAMED = "; rows without an id are asked anew either way, for they are known by what they ask"
 
 
-class Resume(Record):
+class ResumePolicy(Record):
     """What happens to rows that an earlier run has written.
 
     Attributes:
@@ -40,19 +40,19 @@ class Resume(Record):
     failed: bool | None = None
     changed: str | None = None
 
-    def is_done(self, known: Known, asked: str) -> bool:
+    def is_done(self, known: IndexedRow, asked: str) -> bool:
         """Whether the row of this line, which asks this now, is left as it is.
 
         Raises:
             UsageError: it is answered, asks another thing now, and nobody said what becomes of it.
         """
-        if known.state == states.OK:
+        if known.state == RowState.OK:
             if known.hash != asked:
                 self.refuse_changed(1)
             return known.hash == asked or self.changed == "keep"
         if self.failed is None:
-            return known.state == states.FINAL and known.hash == asked
-        return not self.failed and known.state in (states.FINAL, states.FAILED)
+            return known.state == RowState.FINAL and known.hash == asked
+        return not self.failed and known.state in (RowState.FINAL, RowState.FAILED)
 
     def refuse_changed(self, changed: int, *, unnamed: bool = False, why: str | None = None) -> None:
         """Stop for so many answers to another request; `unnamed`: some are of rows without an id.
@@ -74,17 +74,17 @@ _PER_TOKEN = 3  # characters, between Chinese (about 1.6) and English (about 4)
 _UNSAID = 512  # tokens of an answer whose length nobody bounds
 
 
-class Invalid(Record):
+class InvalidRow(Record):
     """A row that cannot be asked; `number` is its place among the rows of this run."""
 
     number: int
-    row: Row | BadRow
+    row: Row | MalformedRow
     id: str
     hash: str
     why: UsageError
 
 
-class Intake:
+class PendingRows:
     """Reads the input, and gives out what is to be done.
 
     Attributes:
@@ -95,10 +95,10 @@ class Intake:
 
     def __init__(  # noqa: PLR0913 - each is a side of it
         self,
-        source: Source,
-        questions: Questions,
+        source: RowSource,
+        questions: RequestBuilder,
         index: Index,
-        resume: Resume,
+        resume: ResumePolicy,
         provider: Provider,
         *,
         force: bool,
@@ -117,7 +117,7 @@ class Intake:
         self._force = force
         self._shard = shard
         self._resumes = index.entries > 0
-        self._identities = Identities(source.name, index, redact)
+        self._identities = RowIds(source.name, index, redact)
         self._unasked: str | None = None  # what is wrong with a finished row that asks nothing any more
         self._given = 0
         self.skipped: Counter[str] = Counter()
@@ -131,7 +131,7 @@ class Intake:
                 match what they would be asked now.
         """
         rows = changed = 0
-        lack = Lack(self._questions.wanted)
+        lack = PlaceholderCheck(self._questions.placeholders)
         for row in self._source.rows():
             rows += 1
             if row.id:
@@ -147,34 +147,34 @@ class Intake:
         self._index.forget_occurrences()
         return rows
 
-    def _is_changed(self, row: Row | BadRow) -> bool:
+    def _is_changed(self, row: Row | MalformedRow) -> bool:
         """Whether the row is finished, and asks something else now, or nothing that can be asked."""
         try:
-            asked = None if isinstance(row, BadRow) else self._questions.digest(self._questions.request(row))
-            why = row.why if isinstance(row, BadRow) else None
+            asked = None if isinstance(row, MalformedRow) else self._questions.digest(self._questions.request(row))
+            why = row.why if isinstance(row, MalformedRow) else None
         except UsageError as error:
             asked, why = None, f"{self._source.name}:{row.line}: {error.message}"
         if row.id:
             known = self._index.known(row.id)
-            is_changed = known is not None and known.state == states.OK and known.hash != asked
+            is_changed = known is not None and known.state == RowState.OK and known.hash != asked
             self._unasked = self._unasked or (why if is_changed else None)
             return is_changed
         if asked:
             self._index.see(self._identities.named(asked), row.line)
         return False
 
-    def take(self, row: Row | BadRow) -> Item | Invalid | None:
+    def take(self, row: Row | MalformedRow) -> QueueItem | InvalidRow | None:
         """What is to be done with the next row of the input; None: it is done.
 
         Raises:
             UsageError: it is finished and does not match what it would be asked now, and the input is read only once.
         """
         self.read += 1
-        if isinstance(row, BadRow):
+        if isinstance(row, MalformedRow):
             return self._bad(row, row.why, row.digest)
         return self._item(row)
 
-    def _item(self, row: Row) -> Item | Invalid | None:
+    def _item(self, row: Row) -> QueueItem | InvalidRow | None:
         try:
             self._identities.judge(row)
         except UsageError as error:
@@ -192,7 +192,7 @@ class Intake:
             self.skipped[known.state] += 1
             return None
         calls = known.calls if known else 0
-        return Item(self._number(), row, identity, asked, request, _tokens(request), calls)
+        return QueueItem(self._number(), row, identity, asked, request, _tokens(request), calls)
 
     def _number(self) -> int:
         self._given += 1
@@ -215,24 +215,24 @@ class Intake:
                 raise UsageError(objection.message, fix=objection.fix)
         return request
 
-    def _bad(self, row: Row | BadRow, why: str, asked: str = "", fix: str | None = None) -> Invalid | None:
+    def _bad(self, row: Row | MalformedRow, why: str, asked: str = "", fix: str | None = None) -> InvalidRow | None:
         """The row as one that cannot be asked, unless the output says the same already."""
         identity = self._identities.of_bad(row)
         if self._is_elsewhere(identity):
             return None
         asked = asked[:HASH] or sha256(why.encode(errors="surrogatepass")).hexdigest()[:HASH]
         known = self._index.known(identity)
-        if known and known.state == states.OK:
+        if known and known.state == RowState.OK:
             # Its answer stays: it was given to what the row said before.
             self._resume.refuse_changed(1)
-            self.skipped[states.OK if self._resume.changed == "keep" else states.INVALID] += 1
+            self.skipped[RowState.OK if self._resume.changed == "keep" else RowState.INVALID] += 1
             return None
-        if known and known.state == states.INVALID and known.hash == asked:
+        if known and known.state == RowState.INVALID and known.hash == asked:
             self.skipped[known.state] += 1
             return None
-        place = "" if isinstance(row, BadRow) else f"{self._source.name}:{row.line}: "
+        place = "" if isinstance(row, MalformedRow) else f"{self._source.name}:{row.line}: "
         error = UsageError(place + why, fix=fix)
-        return Invalid(self._number(), row, identity, asked, error)
+        return InvalidRow(self._number(), row, identity, asked, error)
 
 
 def _tokens(request: Request) -> int:

@@ -18,7 +18,7 @@ _ASK = "call the question prompt, or ask with -f FILE, as in prompt: '{{NAME}}?'
 _IN_VARS = 'a row has its values in vars, as in {{"vars": {{"{}": "…"}}}}'
 
 
-class Wanted(Record):
+class Placeholders(Record):
     """What rows fill in.
 
     Attributes:
@@ -52,17 +52,17 @@ class Wanted(Record):
             raise _refusal(place, missing, there)
 
 
-NOTHING = Wanted()
+NOTHING = Placeholders()
 
 
-class Lack:
+class PlaceholderCheck:
     """Finds out whether there is a name for which not one row of an input has a value."""
 
-    def __init__(self, wanted: Wanted) -> None:
+    def __init__(self, placeholders: Placeholders) -> None:
         """Know of no row yet."""
-        self._wanted = wanted
+        self._wanted = placeholders
         self._missing: frozenset[str] | None = None
-        self._asks = not wanted.question
+        self._asks = not placeholders.question
 
     def see(self, row: Row) -> None:
         """Another row."""

@@ -9,17 +9,17 @@ from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from glmcli.batch.rows.pending import Invalid
-from glmcli.batch.rows.row import BadRow
+from glmcli.batch.rows.pending import InvalidRow
+from glmcli.batch.rows.row import MalformedRow
 from glmcli.errors import NetworkError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from glmcli.batch.ledger.writer import Writing
-    from glmcli.batch.rows.pending import Intake
-    from glmcli.batch.rows.row import Item, Row
-    from glmcli.batch.rows.source import Source
+    from glmcli.batch.ledger.writer import LedgerWriter
+    from glmcli.batch.rows.pending import PendingRows
+    from glmcli.batch.rows.row import QueueItem, Row
+    from glmcli.batch.rows.source import RowSource
     from glmcli.errors import GlmError
 
 _AHEAD = 1 << 20  # bytes of a pipe's rows that are read ahead
@@ -27,7 +27,7 @@ _LEAST = 4096  # bytes that a row counts for, however short it is
 _TOGETHER = 64  # rows that may be skipped before the loop looks at its sockets again
 
 
-class Feed:
+class RowQueue:
     """What is still to be done, row by row.
 
     Attributes:
@@ -36,7 +36,7 @@ class Feed:
 
     error: GlmError | None = None
 
-    def __init__(self, source: Source, intake: Intake, writing: Writing, total: int | None) -> None:
+    def __init__(self, source: RowSource, intake: PendingRows, writing: LedgerWriter, total: int | None) -> None:
         """Read nothing yet; rows that cannot be asked go to `writing`.
 
         Of an input that was read before, what came to its `total` of rows since is left out.
@@ -62,7 +62,7 @@ class Feed:
         """A row can be taken now."""
         return bool(self._pipe.rows) if self._pipe else not self._ended
 
-    def take(self) -> Item | None:
+    def take(self) -> QueueItem | None:
         """The next row that is to be asked; None: it is not there yet, or there was something else to do first.
 
         Raises:
@@ -78,7 +78,7 @@ class Feed:
             if row is None:
                 self._ended = not self._pipe
                 return None
-            if isinstance(item, Invalid):
+            if isinstance(item, InvalidRow):
                 self._writing.invalid(item)
                 return None
             if item:
@@ -89,9 +89,9 @@ class Feed:
 class _Pipe:
     """Rows that a thread reads, a bounded number of bytes ahead."""
 
-    def __init__(self, rows: Iterator[Row | BadRow]) -> None:
+    def __init__(self, rows: Iterator[Row | MalformedRow]) -> None:
         self._source = rows
-        self.rows: deque[Row | BadRow | Exception] = deque()
+        self.rows: deque[Row | MalformedRow | Exception] = deque()
         self._size = 0
         self._room = threading.Condition()
         self._ended = False
@@ -115,13 +115,13 @@ class _Pipe:
             self._ended = True
             loop.call_soon_threadsafe(wake)
 
-    def _put(self, row: Row | BadRow | Exception, size: int) -> None:
+    def _put(self, row: Row | MalformedRow | Exception, size: int) -> None:
         with self._room:
             self._room.wait_for(lambda: not self.rows or self._size + size <= _AHEAD)
             self.rows.append(row)
             self._size += size
 
-    def take(self) -> Row | BadRow | None:
+    def take(self) -> Row | MalformedRow | None:
         if not self.rows:
             return None
         with self._room:
@@ -133,9 +133,9 @@ class _Pipe:
         return row
 
 
-def _size(row: Row | BadRow) -> int:
+def _size(row: Row | MalformedRow) -> int:
     """About how many bytes a row holds."""
-    if isinstance(row, BadRow):
+    if isinstance(row, MalformedRow):
         return _LEAST
     texts = (row.prompt, row.text, *row.vars.values())
     return _LEAST + sum(len(text) for text in texts if text) + (len(str(row.messages or row.body or "")))

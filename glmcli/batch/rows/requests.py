@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from glmcli.batch.rows.openai_lines import asked
-from glmcli.batch.rows.placeholders import Wanted, said
+from glmcli.batch.rows.placeholders import Placeholders, said
 from glmcli.chat.messages import Message, Request
 from glmcli.config import prompt as words
 from glmcli.errors import UsageError
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 HASH = 32  # hexadecimal digits: 128 bits
 
 
-class Questions:
+class RequestBuilder:
     """Makes requests of rows.
 
     Attributes:
@@ -40,9 +40,11 @@ class Questions:
         self._flags = flags
         self._form = form
         self._options = options.replace(prompt=None) if form and "prompt" in form.open else options
-        self.wanted = Wanted({name: names for name, names in (form.open if form else {}).items() if name not in flags})
+        self.placeholders = Placeholders(
+            {name: names for name, names in (form.open if form else {}).items() if name not in flags}
+        )
         if not (self.is_complete or options.attach):
-            self.wanted = self.wanted.replace(question=True)
+            self.placeholders = self.placeholders.replace(question=True)
         self._names = {name: names for name, names in (form.names if form else {}).items() if name not in flags}
         self._base: Request | None = None
         self._fit: Callable[[Request], Request] | None = None
@@ -52,7 +54,7 @@ class Questions:
     def is_complete(self) -> bool:
         """Whether there is a question without a row's own words."""
         options = self._options
-        return bool(options.prompt or options.messages or self.wanted.open.keys() & {"prompt", "messages"})
+        return bool(options.prompt or options.messages or self.placeholders.open.keys() & {"prompt", "messages"})
 
     def base(self, request: Request) -> None:
         """Everything but the conversation is as in this request."""
@@ -106,12 +108,12 @@ class Questions:
         """The options as this row has them."""
         own = said(row)
         options = self._options
-        if missing := self.wanted.missing_of(row):
+        if missing := self.placeholders.missing_of(row):
             raise UsageError(f"the row has no {', '.join(missing)}, which the request file wants")
         parts = [
             part
             for part, names in self._names.items()
-            if part not in own and (part in self.wanted.open or not names.isdisjoint(row.vars))
+            if part not in own and (part in self.placeholders.open or not names.isdisjoint(row.vars))
         ]
         if self._form and parts:
             options = options.replace(**self._form.fill(parts, row.vars))

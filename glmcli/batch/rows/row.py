@@ -37,7 +37,7 @@ class Row(Record):
     columns: Mapping[str, Any] = EMPTY
 
 
-class BadRow(Record):
+class MalformedRow(Record):
     """A row that cannot be asked.
 
     Attributes:
@@ -55,7 +55,7 @@ class BadRow(Record):
 
 
 @dataclass(slots=True)
-class Item:
+class QueueItem:
     """A row that is to be asked, and how far it has come.
 
     Attributes:

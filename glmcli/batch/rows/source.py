@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from zlib import crc32
 
 from glmcli.batch.rows.formats import csv_tables, json_lines, lines, path_list, yaml_documents
-from glmcli.batch.rows.formats.reader import Reading
-from glmcli.batch.rows.placeholders import NOTHING, Wanted
+from glmcli.batch.rows.formats.reader import InputContext
+from glmcli.batch.rows.placeholders import NOTHING, Placeholders
 from glmcli.console.terminal import STDIN
 from glmcli.errors import InternalError, UsageError
 from glmcli.record import Record
@@ -20,10 +20,10 @@ from glmcli.record import Record
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 
-    from glmcli.batch.rows.row import BadRow, Row
+    from glmcli.batch.rows.row import MalformedRow, Row
     from glmcli.console.stdin import Stdin
 
-    Reader = Callable[[Iterator[bytes], Reading], Iterator[Row | BadRow]]
+    Reader = Callable[[Iterator[bytes], InputContext], Iterator[Row | MalformedRow]]
 
 MARK = b"\xef\xbb\xbf"
 _TABLE = "save the table as CSV"
@@ -83,7 +83,7 @@ def is_json(pieces: Iterable[bytes]) -> tuple[bool, Iterator[bytes]]:
 PIECE = 1 << 16
 
 
-class Steady:
+class RereadGuard:
     """Knows what was read. What is behind that, once the end was reached, came later and is not read.
 
     Eight bytes are held for each piece: 1.3 MB for an input of 10 GB.
@@ -128,7 +128,7 @@ def _exactly(fd: int, size: int, at: int) -> bytes:
 # Opening an input: where its bytes come from, and which form they have.
 
 
-class Form(Record):
+class RowFormat(Record):
     """How rows are written.
 
     Attributes:
@@ -140,13 +140,13 @@ class Form(Record):
     endings: tuple[str, ...] = ()
 
 
-FORMS: Mapping[str, Form] = {
-    "jsonl": Form(json_lines.rows, (".jsonl", ".ndjson", ".json")),
-    "text": Form(lines.rows, (".txt",)),
-    "csv": Form(csv_tables.comma, (".csv",)),
-    "tsv": Form(csv_tables.tab, (".tsv",)),
-    "yaml": Form(yaml_documents.rows, (".yaml", ".yml")),
-    "files": Form(path_list.rows),
+FORMATS: Mapping[str, RowFormat] = {
+    "jsonl": RowFormat(json_lines.rows, (".jsonl", ".ndjson", ".json")),
+    "text": RowFormat(lines.rows, (".txt",)),
+    "csv": RowFormat(csv_tables.comma, (".csv",)),
+    "tsv": RowFormat(csv_tables.tab, (".tsv",)),
+    "yaml": RowFormat(yaml_documents.rows, (".yaml", ".yml")),
+    "files": RowFormat(path_list.rows),
 }
 
 
@@ -157,8 +157,8 @@ def open_rows(  # noqa: PLR0913 - each is told by another
     *,
     complete: bool = False,
     prompted: bool = False,
-    wanted: Wanted = NOTHING,
-) -> Source:
+    placeholders: Placeholders = NOTHING,
+) -> RowSource:
     """The rows of a file, or of stdin for `-`, which is claimed at once; nothing is read yet.
 
     `form` is one of FORMS; None lets the name tell, or else the first byte. `complete` says that the request file asks
@@ -168,21 +168,23 @@ def open_rows(  # noqa: PLR0913 - each is told by another
     Raises:
         UsageError: it cannot be read, or is a directory; another has claimed stdin; the form is unknown.
     """
-    if form not in (None, *FORMS):
-        raise UsageError(message=f"{form!r} is no form of rows: {', '.join(FORMS)}")
+    if form not in (None, *FORMATS):
+        raise UsageError(message=f"{form!r} is no form of rows: {', '.join(FORMATS)}")
     if place == "-":
         owner = "--files0" if form == "files" else "INPUT"
         begin = stdin.begin(owner)
         pipe = stdin.chunks(owner) if begin is None else None
-        return Source(place, form, Reading("<stdin>", complete, prompted, wanted), pipe, begin)
-    return Source(place, form or _by_name(place), Reading(place, complete, prompted, wanted, Path(place).parent))
+        return RowSource(place, form, InputContext("<stdin>", complete, prompted, placeholders), pipe, begin)
+    return RowSource(
+        place, form or _by_name(place), InputContext(place, complete, prompted, placeholders, Path(place).parent)
+    )
 
 
 def _by_name(place: str) -> str | None:
-    return next((name for name, form in FORMS.items() if place.lower().endswith(form.endings)), None)
+    return next((name for name, form in FORMATS.items() if place.lower().endswith(form.endings)), None)
 
 
-class Source:
+class RowSource:
     """An input.
 
     Attributes:
@@ -195,7 +197,7 @@ class Source:
         self,
         place: str,
         form: str | None,
-        reading: Reading,
+        reading: InputContext,
         pipe: Iterator[bytes] | None = None,
         begin: int | None = None,
     ) -> None:
@@ -210,13 +212,13 @@ class Source:
         self._reading = reading
         self._pipe = pipe
         self._begin = begin
-        self._steady = Steady(reading.name)
+        self._steady = RereadGuard(reading.name)
         self._is_begun = False
         found = self._look()
         self.identity = (found.st_dev, found.st_ino)
         self.rereadable = stat.S_ISREG(found.st_mode)
 
-    def rows(self) -> Iterator[Row | BadRow]:
+    def rows(self) -> Iterator[Row | MalformedRow]:
         """The rows, in the order of the input; read as they are asked for.
 
         Raises:
@@ -231,7 +233,7 @@ class Source:
         if form is None:
             objects, pieces = is_json(pieces)
             form = "jsonl" if objects else "text"
-        yield from FORMS[form].read(pieces, self._reading)
+        yield from FORMATS[form].read(pieces, self._reading)
 
     def _look(self) -> os.stat_result:
         try:

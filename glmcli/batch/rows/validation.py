@@ -10,7 +10,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from glmcli.batch.rows.row import BadRow, Row
+from glmcli.batch.rows.row import MalformedRow, Row
 from glmcli.config.request_file import turn_of
 from glmcli.documents.shown import described, path_text, quoted, value_text
 from glmcli.errors import UsageError
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from glmcli.batch.rows.formats.reader import Reading
+    from glmcli.batch.rows.formats.reader import InputContext
 
 
 def refused(path: str, value: object, *wanted: str) -> str:
@@ -281,10 +281,10 @@ _TAKEN_OPENAI = frozenset(("custom_id", "method", "url", "body"))
 NOTHING = "asks nothing: it needs 'prompt', 'messages' or 'vars', or the request file a question of its own"
 
 
-def row_of(value: object, line: int, data: bytes, reading: Reading) -> Row | BadRow:
+def row_of(value: object, line: int, data: bytes, reading: InputContext) -> Row | MalformedRow:
     """The row that `value` says; `data` are the bytes it came from."""
     if not isinstance(value, dict):
-        return reading.bad(line, data, refused("a row", value, "a mapping"))
+        return reading.malformed(line, data, refused("a row", value, "a mapping"))
     openai = is_openai(value)
     own = value.get("custom_id" if openai else "id")
     name = None if own is None or id_fault("id", own) else str(own)
@@ -292,11 +292,11 @@ def row_of(value: object, line: int, data: bytes, reading: Reading) -> Row | Bad
     if why is None and not openai and not reading.complete and not any(field in value for field in _ASKS):
         why = NOTHING
     if why is not None:
-        return reading.bad(line, data, why, id=name)
+        return reading.malformed(line, data, why, row_id=name)
     try:
         return _openai(value, line, name) if openai else _plain(value, line, name, reading.folder)
     except UsageError as error:
-        return reading.bad(line, data, error.message, id=name)
+        return reading.malformed(line, data, error.message, row_id=name)
 
 
 def _plain(value: Mapping[str, Any], line: int, name: str | None, folder: Path) -> Row:

@@ -14,7 +14,7 @@ from glmcli.providers.pricing import cost
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from glmcli.batch.rows.row import Item
+    from glmcli.batch.rows.row import QueueItem
     from glmcli.batch.run.budget import Budget
     from glmcli.batch.run.interfaces import RowOutput
     from glmcli.batch.run.retries import RetryQueue
@@ -136,7 +136,7 @@ class Standbys:
         """Whether no row is sent there any more."""
         return candidate in self._given_up
 
-    def move(self, item: Item) -> bool:
+    def move(self, item: QueueItem) -> bool:
         """Leave the row to the next candidate, if there is one."""
         if item.candidate + 1 == len(self._candidates):
             return False
@@ -144,7 +144,7 @@ class Standbys:
         item.retries, item.resent = 0, False
         return True
 
-    def settle(self, item: Item) -> Item:
+    def settle(self, item: QueueItem) -> QueueItem:
         """The same row, left to one that was not given up."""
         while self.is_given_up(item.candidate):
             self.move(item)
@@ -176,7 +176,7 @@ class Judge:
         self._standbys = standbys
         self._halt = shutdown
 
-    def judge(self, item: Item, candidate: Candidate, result: Attempted) -> None:
+    def judge(self, item: QueueItem, candidate: Candidate, result: Attempted) -> None:
         """This came of the row's last request.
 
         Raises:
@@ -189,7 +189,7 @@ class Judge:
             self._standbys.contacts[item.candidate].is_lost(None)
         self._write(item, candidate, result)
 
-    def _is_written(self, item: Item, error: GlmError) -> bool:
+    def _is_written(self, item: QueueItem, error: GlmError) -> bool:
         """Whether this is how the row has ended; if not, it is where it belongs."""
         if self._is_of_all(item, error):
             self._standbys.give_up(item.candidate, error)
@@ -207,7 +207,7 @@ class Judge:
             return False
         return not self._falls_back(item, error) and not self._standbys.contacts[item.candidate].is_lost(error)
 
-    def _is_of_all(self, item: Item, error: GlmError) -> bool:
+    def _is_of_all(self, item: QueueItem, error: GlmError) -> bool:
         """Whether all other rows would be refused for the same reason: key, balance, model, address."""
         if isinstance(error, QuotaError):
             return True
@@ -216,7 +216,7 @@ class Judge:
         about_model = isinstance(error, CredentialsError) or error.model_missing
         return nothing_there or (about_model and not (is_own_model and error.http_status != _UNAUTHORIZED))
 
-    def _wait(self, item: Item, error: GlmError) -> float | None:
+    def _wait(self, item: QueueItem, error: GlmError) -> float | None:
         """Seconds until the row is sent again, or None if it is not."""
         wait = pause(error, item.retries, item.began, self._plan)
         if wait is not None and error.sent:
@@ -225,13 +225,13 @@ class Judge:
             item.resent = True
         return wait
 
-    def _falls_back(self, item: Item, error: GlmError) -> bool:
+    def _falls_back(self, item: QueueItem, error: GlmError) -> bool:
         if not may_fall_back(error) or not self._standbys.move(item):
             return False
         self._retries.add(item, 0.0)
         return True
 
-    def _write(self, item: Item, candidate: Candidate, result: Attempted) -> None:
+    def _write(self, item: QueueItem, candidate: Candidate, result: Attempted) -> None:
         reply = result.reply
         paid = None if candidate.request.server_tools else cost(candidate.provider, candidate.model, reply.usage)
         first_event, first_answer = (

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from glmcli.batch.rate.ticket import Ticket
-    from glmcli.batch.rows.row import Item
+    from glmcli.batch.rows.row import QueueItem
     from glmcli.batch.run.shutdown import Shutdown
     from glmcli.chat.outcome import Outcome
     from glmcli.errors import GlmError, Retry
@@ -36,7 +36,7 @@ class RowInput(Protocol):
         """A row can be taken now."""
         ...
 
-    def take(self) -> Item | None:
+    def take(self) -> QueueItem | None:
         """The next row that is to be asked; None: it is not there yet, or there was something else to do first."""
         ...
 
@@ -47,7 +47,7 @@ class RowOutput(Protocol):
     next_number: int
     failure: BaseException | None
 
-    def write(self, item: Item, outcome: Outcome) -> None:
+    def write(self, item: QueueItem, outcome: Outcome) -> None:
         """A row was asked, and this came of it."""
         ...
 

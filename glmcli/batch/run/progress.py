@@ -7,7 +7,7 @@ from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from glmcli.batch.ledger import index as states
+from glmcli.batch.ledger.record import RowState
 from glmcli.errors import OutputError, ReaderGoneError
 from glmcli.output.amounts import count, duration, money, plain, plural, short
 from glmcli.record import Record
@@ -15,8 +15,8 @@ from glmcli.record import Record
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from glmcli.batch.ledger.writer import Writing
-    from glmcli.batch.rows.pending import Intake
+    from glmcli.batch.ledger.writer import LedgerWriter
+    from glmcli.batch.rows.pending import PendingRows
     from glmcli.batch.run.interfaces import BatchRun
     from glmcli.chat.outcome import Cost
     from glmcli.console.terminal import Terminal
@@ -89,7 +89,7 @@ _STEP = 0.5  # seconds between two measurements
 class ProgressMeter:
     """Counts rows against the clock."""
 
-    def __init__(self, writing: Writing, intake: Intake, total: int | None) -> None:
+    def __init__(self, writing: LedgerWriter, intake: PendingRows, total: int | None) -> None:
         """`total` is None where the input is read only once."""
         self._writing = writing
         self._intake = intake
@@ -106,7 +106,7 @@ class ProgressMeter:
         return Progress(
             done=asked + skipped,
             total=total,
-            failed=asked + skipped - counts[states.OK] - self._intake.skipped[states.OK],
+            failed=asked + skipped - counts[RowState.OK] - self._intake.skipped[RowState.OK],
             refused=run.refusals,
             in_flight=run.in_flight,
             slots=run.slots,

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from glmcli.batch.rows.row import Item
+    from glmcli.batch.rows.row import QueueItem
 
 
 class RetryQueue:
@@ -15,17 +15,17 @@ class RetryQueue:
 
     def __init__(self) -> None:
         """None waits."""
-        self._waiting: list[tuple[float, int, Item]] = []
+        self._waiting: list[tuple[float, int, QueueItem]] = []
 
     def __bool__(self) -> bool:
         """Whether any row waits."""
         return bool(self._waiting)
 
-    def add(self, item: Item, seconds: float) -> None:
+    def add(self, item: QueueItem, seconds: float) -> None:
         """Send it again after so long."""
         heapq.heappush(self._waiting, (time.monotonic() + seconds, item.number, item))
 
-    def take(self, now: float) -> Item | None:
+    def take(self, now: float) -> QueueItem | None:
         """A row whose time has come."""
         return heapq.heappop(self._waiting)[2] if self._waiting and self._waiting[0][0] <= now else None
 

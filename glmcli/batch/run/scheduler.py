@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from glmcli.batch.rate.ticket import Ticket
-    from glmcli.batch.rows.row import Item
+    from glmcli.batch.rows.row import QueueItem
     from glmcli.batch.run.budget import Budget
     from glmcli.batch.run.interfaces import Limiter, RowInput, RowOutput
     from glmcli.config.plan import Candidate, Plan
@@ -38,7 +38,7 @@ _TOGETHER = 64  # rows that may be prepared before the loop looks at its sockets
 class _Flight(NamedTuple):
     """A row that is sent."""
 
-    item: Item
+    item: QueueItem
     gate: Limiter
     ticket: Ticket
 
@@ -78,7 +78,7 @@ class Scheduler:
         self._window = window
         self._watch = watch
         self._pools = tuple(Pool(each.proxy, tls) for each in plan.candidates)
-        self._held: Item | None = None
+        self._held: QueueItem | None = None
         self._flying: set[asyncio.Task[None]] = set()
         self._in_flight = 0
         self._failure: BaseException | None = None
@@ -184,11 +184,11 @@ class Scheduler:
             return 0.0 if self.shutdown.is_on else delay or float("inf")
         return self._start(item, gate, now)
 
-    def _is_ahead(self, item: Item) -> bool:
+    def _is_ahead(self, item: QueueItem) -> bool:
         """Whether it would wait too long for its place in an ordered output."""
         return self._window is not None and item.number - self._writing.next_number >= self._window
 
-    def _next(self, now: float) -> Item | None:
+    def _next(self, now: float) -> QueueItem | None:
         if item := self._retries.take(now):
             return item
         item = self._feed.take()
@@ -196,7 +196,7 @@ class Scheduler:
             self.shutdown.stop(why)
         return item
 
-    def _start(self, item: Item, gate: Limiter, now: float) -> _Flight:
+    def _start(self, item: QueueItem, gate: Limiter, now: float) -> _Flight:
         item.began = item.began or now
         item.calls += 1
         self._in_flight += 1
@@ -227,7 +227,7 @@ class Scheduler:
                 return
             flight = following
 
-    async def _send(self, item: Item, gate: Limiter, ticket: Ticket) -> None:
+    async def _send(self, item: QueueItem, gate: Limiter, ticket: Ticket) -> None:
         candidate = self._encoded(item)
         attempt = Attempt(candidate, self._plan, self._redactor)
         await self._pools[item.candidate].send(candidate.call, attempt.response)
@@ -250,7 +250,7 @@ class Scheduler:
             contact.answered(now)
         self._judge.judge(item, candidate, result)
 
-    def _encoded(self, item: Item) -> Candidate:
+    def _encoded(self, item: QueueItem) -> Candidate:
         """What goes out: the provider and key of the plan, and the row's own words."""
         first = self._plan.candidates[item.candidate]
         request = item.request if item.candidate == 0 else item.request.replace(model=first.model)

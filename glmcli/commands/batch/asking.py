@@ -9,10 +9,10 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from glmcli.batch.ledger.output import Printed, spent
-from glmcli.batch.ledger.writer import Writing
+from glmcli.batch.ledger.output import StdoutSink, total_cost
+from glmcli.batch.ledger.writer import LedgerWriter
 from glmcli.batch.rate.limiter import RateLimiter
-from glmcli.batch.rows.pending import Intake, Resume
+from glmcli.batch.rows.pending import PendingRows, ResumePolicy
 from glmcli.batch.run.budget import Budget
 from glmcli.batch.run.progress import ProgressDisplay
 from glmcli.batch.run.scheduler import Scheduler
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from glmcli.batch.cluster.engine import Engine
     from glmcli.batch.ledger.file import Ledger
     from glmcli.batch.ledger.index import Index
-    from glmcli.batch.ledger.writer import Lines
+    from glmcli.batch.ledger.writer import LineSink
     from glmcli.batch.run.interfaces import BatchRun, RowInput
     from glmcli.batch.run.progress import ProgressMeter
     from glmcli.commands.batch.preparing import BatchPlan
@@ -51,12 +51,12 @@ class RunEnd(Record):
     signal: int | None
 
 
-def intake_of(app: App, job: BatchPlan, index: Index) -> Intake:
+def intake_of(app: App, job: BatchPlan, index: Index) -> PendingRows:
     """What is to be done, of the rows and of what `index` knows to be finished."""
     own = job.own
     changed = "redo" if own.redo_changed else "keep" if own.keep_changed else None
-    resume = Resume(own.retry_failed, changed)
-    return Intake(
+    resume = ResumePolicy(own.retry_failed, changed)
+    return PendingRows(
         job.source,
         job.questions,
         index,
@@ -68,13 +68,13 @@ def intake_of(app: App, job: BatchPlan, index: Index) -> Intake:
     )
 
 
-def writing_of(app: App, job: BatchPlan, index: Index, out: Lines) -> Writing:
+def writing_of(app: App, job: BatchPlan, index: Index, out: LineSink) -> LedgerWriter:
     """What makes lines of how rows end."""
     own, redactor = job.own, app.terminal.redactor
     keep_partial = job.options.keep_partial
     # A file is brought into order when the run ends: an answer that waits for its turn would be lost in a crash.
-    ordered = own.ordered and isinstance(out, Printed)
-    return Writing(out, index, redactor, ordered=ordered, keep_partial=keep_partial, max_failures=own.max_failures)
+    ordered = own.ordered and isinstance(out, StdoutSink)
+    return LedgerWriter(out, index, redactor, ordered=ordered, keep_partial=keep_partial, max_failures=own.max_failures)
 
 
 def budget_of(job: BatchPlan, ledger: Ledger | None) -> Budget:
@@ -90,14 +90,14 @@ def budget_of(job: BatchPlan, ledger: Ledger | None) -> Budget:
                 f"--max-cost: the price of {each.provider.name}/{each.model} is not known here",
                 fix="leave out --max-cost, or use a model whose price glm models NAME shows",
             )
-    return Budget(ceiling, spent(ledger) if ledger and ceiling is not None else 0.0)
+    return Budget(ceiling, total_cost(ledger) if ledger and ceiling is not None else 0.0)
 
 
 def ask(
     app: App,
     job: BatchPlan,
     rows: RowInput,
-    writing: Writing,
+    writing: LedgerWriter,
     *,
     meter: ProgressMeter,
     budget: Budget,
@@ -128,7 +128,7 @@ def ask(
 def _runner(
     app: App,
     job: BatchPlan,
-    sides: tuple[RowInput, Writing, Budget],
+    sides: tuple[RowInput, LedgerWriter, Budget],
     engine: Engine | None,
     *,
     watch: Callable[[], None],

@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from glmcli.batch.ledger import index as states
 from glmcli.batch.ledger.output import compact
+from glmcli.batch.ledger.record import RowState
 from glmcli.errors import FailedRowsError, PartialError, UsageError
 
 if TYPE_CHECKING:
@@ -71,11 +71,11 @@ def judge(ended: Mapping[str, int], pending: int, total: int, again: str) -> Non
         PartialError: some have none, and may still get one; `again` says how.
         FailedRowsError: some have none, and would only fail again.
     """
-    may = ended.get(states.FAILED, 0) + pending
-    final = ended.get(states.FINAL, 0) + ended.get(states.INVALID, 0)
+    may = ended.get(RowState.FAILED, 0) + pending
+    final = ended.get(RowState.FINAL, 0) + ended.get(RowState.INVALID, 0)
     lacking = f"{may + final} of {total} rows have no answer"
     if may:
         raise PartialError(f"{lacking}; {may} may still get one", fix=again)
     if final:
-        again = "; --retry-failed asks them again all the same" if ended.get(states.FINAL) else ""
+        again = "; --retry-failed asks them again all the same" if ended.get(RowState.FINAL) else ""
         raise FailedRowsError(f"{lacking}, and would only fail again", fix=f"glm batch report names them{again}")

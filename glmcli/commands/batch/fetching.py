@@ -11,8 +11,8 @@ from glmcli.batch.jobs.results import ResultReader
 from glmcli.batch.jobs.rows_file import RowsFile
 from glmcli.batch.ledger.file import Ledger
 from glmcli.batch.ledger.index import Index
-from glmcli.batch.ledger.output import load
-from glmcli.batch.ledger.writer import Writing
+from glmcli.batch.ledger.output import load_ledger
+from glmcli.batch.ledger.writer import LedgerWriter
 from glmcli.batch.options import BatchOptions
 from glmcli.commands.batch import ending, reach
 from glmcli.commands.batch.looking import job_of
@@ -40,14 +40,14 @@ def fetch(app: App, given: Mapping[str, Any]) -> None:
         job = job_of(output)  # the lock is ours: nobody changes it now
         service = reach.service(app, options.replace(provider=job.provider))
         reach.same_place(job, service.provider, output)
-        load(ledger, index)
+        load_ledger(ledger, index)
         asked = stack.enter_context(RowsFile(output, job.rows_bytes, job.rows_sha256))
         redactor = app.terminal.redactor
         judge = ResultReader(service.provider, redactor, options.allow_empty, options.exact)
         collection = Collection(output, job, service, asked, judge, app.terminal.note)
         collection.look(index)
         keep = options.keep_partial
-        writing = Writing(ledger, index, redactor, ordered=False, keep_partial=keep, max_failures=None)
+        writing = LedgerWriter(ledger, index, redactor, ordered=False, keep_partial=keep, max_failures=None)
         collection.collect(ledger, index, writing)
         ending.settle(app, ledger, index, BatchOptions(), is_whole=False)
         ending.sum_up(app, ledger)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from glmcli.batch.rows.pending import Invalid
+    from glmcli.batch.rows.pending import InvalidRow
     from glmcli.console.terminal import Terminal
 
 _FEW = 3  # that are named
@@ -23,7 +23,7 @@ class LeftOut:
         self._terminal = terminal
         self.count = 0
 
-    def add(self, invalid: Invalid) -> None:
+    def add(self, invalid: InvalidRow) -> None:
         """Another one."""
         self.count += 1
         if self.count <= _FEW:

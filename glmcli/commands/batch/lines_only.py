@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from glmcli.batch.jobs.request_lines import line_of
-from glmcli.batch.rows.row import Item
+from glmcli.batch.rows.row import QueueItem
 from glmcli.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from glmcli.batch.rows.pending import Invalid
+    from glmcli.batch.rows.pending import InvalidRow
     from glmcli.commands.batch.preparing import BatchPlan
     from glmcli.console.app import App
     from glmcli.providers.batch_form import BatchForm
 
-    Rows = Iterator[Item | Invalid | None]
+    Rows = Iterator[QueueItem | InvalidRow | None]
 
 
 def show(app: App, prepared: BatchPlan, form: BatchForm, rows: Rows) -> None:
@@ -25,7 +25,7 @@ def show(app: App, prepared: BatchPlan, form: BatchForm, rows: Rows) -> None:
     Raises:
         UsageError: there is none.
     """
-    item = next((item for item in rows if isinstance(item, Item)), None)
+    item = next((item for item in rows if isinstance(item, QueueItem)), None)
     if item is None:
         raise UsageError(f"{prepared.source.name} has no row that can be submitted")
     app.terminal.stdout.write(line_of(item, form, prepared.candidates[0].provider).decode())
@@ -45,7 +45,7 @@ def write(  # noqa: PLR0917 - each is a side of it
     out, seen = open_output(place, app.terminal), set()
     with unless_broken(out):
         for item in rows:
-            if isinstance(item, Item):
+            if isinstance(item, QueueItem):
                 if item.request.model not in seen:
                     seen.add(item.request.model)
                     admit(item.request.model)

@@ -12,7 +12,7 @@ from glmcli.commands.tree import single
 from glmcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from glmcli.batch.ledger.merge import Merger, Missing
+    from glmcli.batch.ledger.merge import Merger, MissingRows
     from glmcli.console.app import App
 
 _MERGE = "Merge"
@@ -80,7 +80,7 @@ def _again(given: dict[str, Any]) -> str:
     )
 
 
-def _missing(app: App, given: dict[str, Any], merger: Merger) -> Missing:
+def _missing(app: App, given: dict[str, Any], merger: Merger) -> MissingRows:
     from glmcli.batch.rows.source import open_rows
     from glmcli.commands.caller import stdin
     from glmcli.output.amounts import plural
@@ -97,10 +97,10 @@ def _missing(app: App, given: dict[str, Any], merger: Merger) -> Missing:
 
 
 def _write(app: App, path: str | None, merger: Merger) -> None:
-    from glmcli.batch.ledger.lock import held
+    from glmcli.batch.ledger.lock import write_lock
     from glmcli.output.destination import ReplacedFile, open_output, unless_broken
 
-    with held(path):
+    with write_lock(path):
         out = open_output(path, app.terminal)
         with unless_broken(out):
             if isinstance(out, ReplacedFile):

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glmcli.batch.ledger.file import Ledger
-from glmcli.batch.ledger.output import beside_of, load
+from glmcli.batch.ledger.output import load_ledger, replacement_path
 from glmcli.batch.options import BatchOptions
-from glmcli.batch.rows.requests import Questions
-from glmcli.batch.rows.source import Source, open_rows
+from glmcli.batch.rows.requests import RequestBuilder
+from glmcli.batch.rows.source import RowSource, open_rows
 from glmcli.batch.run import shard as shards
 from glmcli.chat.messages import Message
 from glmcli.commands import caller
@@ -56,8 +56,8 @@ class BatchPlan(Record):
     own: BatchOptions
     options: Options
     shard: Shard | None
-    source: Source
-    questions: Questions
+    source: RowSource
+    questions: RequestBuilder
     candidates: tuple[Candidate, ...]
 
 
@@ -103,7 +103,7 @@ class _Preparing:
             raise UsageError(why, fix="leave it out")
         self._set_terminal()
         shard = self._shard(own.shard) if own.shard else None
-        questions = Questions(self._options, self._flags, self._form, self._stdin, self._app.terminal)
+        questions = RequestBuilder(self._options, self._flags, self._form, self._stdin, self._app.terminal)
         source = self._source(own, questions)
         candidates = self._candidates()
         questions.base(candidates[0].request)
@@ -140,10 +140,12 @@ class _Preparing:
             self._app.terminal.note(f"--shard {text}: part {shard.which} of {shard.of}")
         return shard
 
-    def _source(self, own: BatchOptions, questions: Questions) -> Source:
+    def _source(self, own: BatchOptions, questions: RequestBuilder) -> RowSource:
         place, form = (own.files0, "files") if own.files0 else (own.input or "", own.format)
         complete, prompted = questions.is_complete, bool(self._options.prompt)
-        return open_rows(place, form, self._stdin, complete=complete, prompted=prompted, wanted=questions.wanted)
+        return open_rows(
+            place, form, self._stdin, complete=complete, prompted=prompted, placeholders=questions.placeholders
+        )
 
     def _candidates(self) -> tuple[Candidate, ...]:
         app, form = self._app, self._form
@@ -175,9 +177,9 @@ def open_ledger(app: App, job: BatchPlan, index: Index, stack: ExitStack) -> Led
         return None
     refuse_shared(job, {"--output" if job.options.output else "--text": path, "--csv": job.own.csv})
     ledger = stack.enter_context(Ledger(path))
-    lines = load(ledger, index)
+    lines = load_ledger(ledger, index)
     with suppress(OSError):  # what a crash left of a new form of the file
-        Path(beside_of(path)).unlink()
+        Path(replacement_path(path)).unlink()
     if ledger.torn:
         app.terminal.note(f"{path}: {ledger.torn} bytes of a torn line were moved to {path}.torn")
     if lines:

@@ -108,11 +108,11 @@ def _savings(app: App) -> Callable[[str, str, Usage], Cost | None]:
 
 
 def _print(app: App, summary: Summary, *, as_json: bool) -> None:
-    from glmcli.batch.report.summary import plain
+    from glmcli.batch.report.summary import to_json
     from glmcli.batch.report.text import text
     from glmcli.output.json_reply import line
 
-    app.terminal.stdout.write(line(plain(summary)) if as_json else text(summary))
+    app.terminal.stdout.write(line(to_json(summary)) if as_json else text(summary))
 
 
 command = single("report", declare(_report, _FLAGS, [_FILE]))

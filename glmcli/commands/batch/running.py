@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from glmcli.batch.jobs.job_file import refuse_under_way
 from glmcli.batch.ledger.index import Index
-from glmcli.batch.ledger.output import Printed
-from glmcli.batch.rows.queue import Feed
+from glmcli.batch.ledger.output import StdoutSink
+from glmcli.batch.rows.queue import RowQueue
 from glmcli.batch.run.progress import ProgressMeter
 from glmcli.commands.batch import ending
 from glmcli.commands.batch.asking import RunEnd, ask, budget_of, intake_of, writing_of
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from glmcli.batch.cluster.engine import Engine
     from glmcli.batch.ledger.file import Ledger
-    from glmcli.batch.ledger.writer import Writing
-    from glmcli.batch.rows.pending import Intake
+    from glmcli.batch.ledger.writer import LedgerWriter
+    from glmcli.batch.rows.pending import PendingRows
     from glmcli.console.app import App
 
 
@@ -63,7 +63,7 @@ def _engine(job: BatchPlan, stack: ExitStack) -> Engine | None:
 
 def show(app: App, job: BatchPlan) -> None:
     """Print what the first row that can be asked would send."""
-    from glmcli.batch.rows.row import Item
+    from glmcli.batch.rows.row import QueueItem
     from glmcli.output.requests import as_json
     from glmcli.providers.table import dialect_of
 
@@ -71,7 +71,7 @@ def show(app: App, job: BatchPlan) -> None:
     intake, left_out = intake_of(app, job, Index()), LeftOut(app.terminal)
     for row in job.source.rows():
         item = intake.take(row)
-        if isinstance(item, Item):
+        if isinstance(item, QueueItem):
             call = dialect_of(first.provider).encode(item.request, first.provider)
             app.terminal.stdout.write(as_json(first.replace(call=call.replace(key=first.call.key))))
             return
@@ -98,14 +98,14 @@ class _Run:
         budget = budget_of(self._job, self._ledger)
         intake = intake_of(self._app, self._job, self._index)
         total = intake.scan() if self._job.source.rereadable else None
-        out = self._ledger or Printed(self._app.terminal.stdout)
+        out = self._ledger or StdoutSink(self._app.terminal.stdout)
         writing = writing_of(self._app, self._job, self._index, out)
-        rows = Feed(self._job.source, intake, writing, total)
+        rows = RowQueue(self._job.source, intake, writing, total)
         meter = ProgressMeter(writing, intake, total)
         asked = ask(self._app, self._job, rows, writing, meter=meter, budget=budget, engine=engine)
         self._end(asked, writing, intake, (intake.read if total is None else total) - intake.elsewhere)
 
-    def _end(self, asked: RunEnd, writing: Writing, intake: Intake, total: int) -> None:
+    def _end(self, asked: RunEnd, writing: LedgerWriter, intake: PendingRows, total: int) -> None:
         """Bring the output into its last form, say how it went, and how that counts."""
         ended = writing.counts + intake.skipped
         pending = total - sum(ended.values())

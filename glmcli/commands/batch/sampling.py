@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from glmcli.batch.jobs.job_file import refuse_under_way
 from glmcli.batch.ledger.index import Index
-from glmcli.batch.report.estimate import Estimate, Pace, estimate, text
-from glmcli.batch.report.sampling import Spread
-from glmcli.batch.report.summary import plain
-from glmcli.batch.rows.row import Item
+from glmcli.batch.report.estimate import Estimate, RunLimits, estimate, text
+from glmcli.batch.report.sampling import Sampler
+from glmcli.batch.report.summary import to_json
+from glmcli.batch.rows.row import QueueItem
 from glmcli.batch.run.progress import ProgressMeter
 from glmcli.commands.batch import ending
 from glmcli.commands.batch.asking import ask, budget_of, intake_of, per_minute, writing_of
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from glmcli.batch.ledger.file import Ledger
-    from glmcli.batch.rows.pending import Intake
+    from glmcli.batch.rows.pending import PendingRows
     from glmcli.console.app import App
 
 _COUNT = 5
@@ -83,7 +83,7 @@ class _Said:
     def end(self, error: GlmError | None) -> None:
         if self._as_json:
             why = error_object(error) if error else None
-            whole = {"rows": self.rows, "invalid": self.invalid, "estimate": plain(self.estimate), "error": why}
+            whole = {"rows": self.rows, "invalid": self.invalid, "estimate": to_json(self.estimate), "error": why}
             self._out.write(line(whole))
 
 
@@ -92,7 +92,7 @@ class _Few:
 
     error = None
 
-    def __init__(self, items: list[Item]) -> None:
+    def __init__(self, items: list[QueueItem]) -> None:
         self._items = items[::-1]
 
     @property
@@ -104,7 +104,7 @@ class _Few:
     def start(self, wake: Callable[[], None]) -> None:
         pass
 
-    def take(self) -> Item | None:
+    def take(self) -> QueueItem | None:
         return self._items.pop() if self._items else None
 
 
@@ -126,7 +126,7 @@ class _Sample:
         self._job = job
         self._index = index
         self._ledger = ledger
-        self._intake: Intake = intake_of(app, job, index)
+        self._intake: PendingRows = intake_of(app, job, index)
         self._open = 0  # rows that a run would ask
         self._left_out = LeftOut(app.terminal)
         self._said = said
@@ -151,14 +151,14 @@ class _Sample:
             raise asked.why
         ending.judge(writing.counts, 0, len(entries), "what failed says why; the same command may fare better")
 
-    def _chosen(self, count: int) -> list[Item]:
+    def _chosen(self, count: int) -> list[QueueItem]:
         """The rows of the sample, of those that a run would ask."""
         if self._job.source.rereadable:
             self._intake.scan()
-        chosen: Spread[Item] = Spread(count)
+        chosen: Sampler[QueueItem] = Sampler(count)
         for row in self._job.source.rows():
             item = self._intake.take(row)
-            if isinstance(item, Item):
+            if isinstance(item, QueueItem):
                 self._open += 1
                 chosen.offer(item.id, item)
             elif item:
@@ -175,4 +175,6 @@ class _Sample:
         counted = self._job.candidates[0].provider.wire.limits
         rpm, tpm = per_minute(self._job)
         told = counted == "per_minute" and bool(rpm or tpm)
-        return estimate(entries, self._open - finished, Pace(self._job.own.jobs, rpm, tpm, None if told else counted))
+        return estimate(
+            entries, self._open - finished, RunLimits(self._job.own.jobs, rpm, tpm, None if told else counted)
+        )

@@ -12,10 +12,10 @@ from glmcli.batch.jobs.request_lines import Packing
 from glmcli.batch.jobs.rows_file import RowsFile
 from glmcli.batch.jobs.states import line, rows
 from glmcli.batch.jobs.submission import Submission
-from glmcli.batch.ledger import index as states
 from glmcli.batch.ledger.index import Index
-from glmcli.batch.rows.pending import Invalid
-from glmcli.batch.rows.row import Item
+from glmcli.batch.ledger.record import RowState
+from glmcli.batch.rows.pending import InvalidRow
+from glmcli.batch.rows.row import QueueItem
 from glmcli.commands.batch import lines_only
 from glmcli.commands.batch.admission import admission, agreed
 from glmcli.commands.batch.asking import intake_of, writing_of
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from glmcli.batch.ledger.file import Ledger
-    from glmcli.batch.ledger.writer import Writing
+    from glmcli.batch.ledger.writer import LedgerWriter
     from glmcli.commands.batch.preparing import BatchPlan
     from glmcli.console.app import App
     from glmcli.providers.batch_form import BatchForm
@@ -103,14 +103,14 @@ class _Submitting:
     def _asked(self, job: jobs.Job) -> RowsFile:
         return RowsFile(self._output, job.rows_bytes, job.rows_sha256, self._app.terminal.redactor.text)
 
-    def _wanted(self, job: jobs.Job, asked: RowsFile) -> Iterator[Item | Invalid | None]:
+    def _wanted(self, job: jobs.Job, asked: RowsFile) -> Iterator[QueueItem | InvalidRow | None]:
         """The rows that are to be submitted now, and those that cannot be."""
         parts = {part.number: part for part in job.parts}
         for item in self._rows():
-            if not isinstance(item, Item) or self._is_wanted(item, asked, parts):
+            if not isinstance(item, QueueItem) or self._is_wanted(item, asked, parts):
                 yield item
 
-    def _rows(self) -> Iterator[Item | Invalid | None]:
+    def _rows(self) -> Iterator[QueueItem | InvalidRow | None]:
         intake = intake_of(self._app, self._prepared, self._index)
         if self._prepared.source.rereadable:
             intake.scan()
@@ -178,24 +178,24 @@ class _Submitting:
             raise UsageError("these rows make several files, and --input-url names one", fix="cut the input")
 
     def _lines_of(
-        self, packing: Packing, items: Iterator[Item | Invalid | None], ledger: Ledger
+        self, packing: Packing, items: Iterator[QueueItem | InvalidRow | None], ledger: Ledger
     ) -> tuple[jobs.JobPart, ...]:
         """The files of these rows, on the disk; the output says of the others why they have no line."""
         writing = writing_of(self._app, self._prepared, self._index, ledger)
         for item in items:
-            invalid = _refused(packing, item) if isinstance(item, Item) else item
+            invalid = _refused(packing, item) if isinstance(item, QueueItem) else item
             if invalid:
                 self._refuse(invalid, writing)
         return packing.close()
 
-    def _refuse(self, invalid: Invalid, writing: Writing) -> None:
+    def _refuse(self, invalid: InvalidRow, writing: LedgerWriter) -> None:
         """Let the output say why a row cannot be submitted, once."""
         self._invalid += 1
         known = self._index.known(invalid.id)
-        if known is None or (known.state, known.hash) != (states.INVALID, invalid.hash):
+        if known is None or (known.state, known.hash) != (RowState.INVALID, invalid.hash):
             writing.invalid(invalid)
 
-    def _is_wanted(self, item: Item, asked: RowsFile, parts: Mapping[int, jobs.JobPart]) -> bool:
+    def _is_wanted(self, item: QueueItem, asked: RowsFile, parts: Mapping[int, jobs.JobPart]) -> bool:
         """Whether the row is to be submitted now."""
         row = asked.latest(item.id)
         if row is None:
@@ -234,12 +234,12 @@ class _Submitting:
             self._note(f"{rows(self._left)} failed or went missing; {them}")
 
 
-def _refused(packing: Packing, item: Item) -> Invalid | None:
+def _refused(packing: Packing, item: QueueItem) -> InvalidRow | None:
     """Write the line of a row; the row as one that cannot be submitted, if the provider takes no such line."""
     try:
         packing.add(item)
     except UsageError as error:
         if error.model_missing:
             raise
-        return Invalid(item.number, item.row, item.id, item.hash, error)
+        return InvalidRow(item.number, item.row, item.id, item.hash, error)
     return None

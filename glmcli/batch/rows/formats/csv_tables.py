@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from glmcli.batch.rows.formats.lines import LIMIT, Long, lines, no_text
 from glmcli.batch.rows.placeholders import columns
-from glmcli.batch.rows.row import BadRow, Row
+from glmcli.batch.rows.row import MalformedRow, Row
 from glmcli.batch.rows.validation import NAME, id_fault, prompt_fault, repeated
 from glmcli.documents.shown import quoted
 from glmcli.errors import UsageError
@@ -15,20 +15,20 @@ from glmcli.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from glmcli.batch.rows.formats.reader import Reading
+    from glmcli.batch.rows.formats.reader import InputContext
 
 
-def comma(pieces: Iterable[bytes], reading: Reading) -> Iterator[Row | BadRow]:
+def comma(pieces: Iterable[bytes], reading: InputContext) -> Iterator[Row | MalformedRow]:
     """The rows of a CSV file; see `_rows`."""
     return _rows(pieces, reading, ",")
 
 
-def tab(pieces: Iterable[bytes], reading: Reading) -> Iterator[Row | BadRow]:
+def tab(pieces: Iterable[bytes], reading: InputContext) -> Iterator[Row | MalformedRow]:
     """The rows of a TSV file; see `_rows`."""
     return _rows(pieces, reading, "\t")
 
 
-def _rows(pieces: Iterable[bytes], reading: Reading, delimiter: str) -> Iterator[Row | BadRow]:
+def _rows(pieces: Iterable[bytes], reading: InputContext, delimiter: str) -> Iterator[Row | MalformedRow]:
     """Every column is copied, and is a variable if its name can be one.
 
     Raises:
@@ -38,14 +38,14 @@ def _rows(pieces: Iterable[bytes], reading: Reading, delimiter: str) -> Iterator
     records = _Records(pieces, reading, delimiter)
     header = _header(records, reading)
     for fields in records:
-        yield fields if isinstance(fields, BadRow) else _row(header, fields, records, reading)
+        yield fields if isinstance(fields, MalformedRow) else _row(header, fields, records, reading)
 
 
-def _header(records: _Records, reading: Reading) -> list[str]:
+def _header(records: _Records, reading: InputContext) -> list[str]:
     header = next(records, None)
     if header is None:
         raise UsageError(message=f"{reading.name} is empty: it needs a header that names the columns")
-    if isinstance(header, BadRow):
+    if isinstance(header, MalformedRow):
         raise UsageError(message=f"{header.why} (in the header)")
     if (name := repeated(header)) is not None:
         raise UsageError(message=f"{reading.name}:{records.line}: two columns are called {quoted(name)}")
@@ -55,11 +55,11 @@ def _header(records: _Records, reading: Reading) -> list[str]:
             fix="the first line names the columns, in letters, digits and _, as in id,question",
         )
     own = ("prompt",) if "prompt" in header and not reading.prompted else ()
-    reading.wanted.refuse(f"{reading.name}:{records.line}", header, own, there=columns(header))
+    reading.placeholders.refuse(f"{reading.name}:{records.line}", header, own, there=columns(header))
     return header
 
 
-def _row(header: list[str], fields: list[str], records: _Records, reading: Reading) -> Row | BadRow:
+def _row(header: list[str], fields: list[str], records: _Records, reading: InputContext) -> Row | MalformedRow:
     if len(fields) != len(header):
         return records.bad(f"{len(fields)} fields, but the header has {len(header)}")
     columns = dict(zip(header, fields, strict=True))
@@ -75,17 +75,17 @@ def _row(header: list[str], fields: list[str], records: _Records, reading: Readi
 class _Records:
     """The records that are not blank, each with the lines it came from."""
 
-    def __init__(self, pieces: Iterable[bytes], reading: Reading, delimiter: str) -> None:
+    def __init__(self, pieces: Iterable[bytes], reading: InputContext, delimiter: str) -> None:
         self.line = 0
         self._reading = reading
         self._seen: list[bytes] = []
         csv.field_size_limit(LIMIT)  # one for the whole program; a record is never longer
         self._reader = csv.reader(self._lines(pieces), delimiter=delimiter, strict=True)
 
-    def __iter__(self) -> Iterator[list[str] | BadRow]:
+    def __iter__(self) -> Iterator[list[str] | MalformedRow]:
         return self
 
-    def __next__(self) -> list[str] | BadRow:
+    def __next__(self) -> list[str] | MalformedRow:
         while True:
             self._seen.clear()
             try:
@@ -97,11 +97,11 @@ class _Records:
             if not self._data().isspace() and self._data():
                 return fields
 
-    def bad(self, why: str, *, id: str | None = None) -> BadRow:  # noqa: A002 - as the field is called
+    def bad(self, why: str, *, id: str | None = None) -> MalformedRow:  # noqa: A002 - as the field is called
         """The record that was read last cannot be asked."""
         last = self.line + len(self._seen) - 1
         to = f" (it ends on line {last})" if last > self.line else ""
-        return self._reading.bad(self.line, self._data(), why + to, id=id)
+        return self._reading.malformed(self.line, self._data(), why + to, row_id=id)
 
     def _data(self) -> bytes:
         """Its bytes, with each line's end as a newline alone."""

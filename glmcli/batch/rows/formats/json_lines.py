@@ -8,7 +8,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from glmcli.batch.rows.formats.lines import texts
-from glmcli.batch.rows.row import BadRow
+from glmcli.batch.rows.row import MalformedRow
 from glmcli.batch.rows.validation import repeated, row_of
 from glmcli.documents.shown import quoted
 from glmcli.errors import UsageError
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from glmcli.batch.rows.formats.lines import Text
-    from glmcli.batch.rows.formats.reader import Reading
+    from glmcli.batch.rows.formats.reader import InputContext
     from glmcli.batch.rows.row import Row
 
 DEPTH = 64  # as in documents: no stack minds it, neither here nor where a row is written again
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def rows(pieces: Iterable[bytes], reading: Reading) -> Iterator[Row | BadRow]:
+def rows(pieces: Iterable[bytes], reading: InputContext) -> Iterator[Row | MalformedRow]:
     """A row for each line.
 
     Raises:
@@ -39,10 +39,10 @@ def rows(pieces: Iterable[bytes], reading: Reading) -> Iterator[Row | BadRow]:
                 fix="jq -c '.[]' makes lines of a list, and jq -c . of objects",
             )
         is_first = False
-        yield line if isinstance(line, BadRow) else _row(line, reading)
+        yield line if isinstance(line, MalformedRow) else _row(line, reading)
 
 
-def _row(line: Text, reading: Reading) -> Row | BadRow:
+def _row(line: Text, reading: InputContext) -> Row | MalformedRow:
     try:
         value = _DECODER.decode(line.text)
         _refuse_deep(value, line.data)
@@ -50,11 +50,11 @@ def _row(line: Text, reading: Reading) -> Row | BadRow:
             _refuse_halves(value)
     except json.JSONDecodeError as error:
         why = f"not valid JSON: {error.msg[:1].lower()}{error.msg[1:]}"
-        return reading.bad(line.number, line.data, why, column=error.pos + 1)
+        return reading.malformed(line.number, line.data, why, column=error.pos + 1)
     except RecursionError:
-        return reading.bad(line.number, line.data, f"nested deeper than {DEPTH}")
+        return reading.malformed(line.number, line.data, f"nested deeper than {DEPTH}")
     except ValueError as error:
-        return reading.bad(line.number, line.data, str(error))
+        return reading.malformed(line.number, line.data, str(error))
     return row_of(value, line.number, line.data, reading)
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
-from glmcli.batch.rows.row import BadRow, Row
+from glmcli.batch.rows.row import MalformedRow, Row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from hashlib import _Hash as HASH
 
-    from glmcli.batch.rows.formats.reader import Reading
+    from glmcli.batch.rows.formats.reader import InputContext
 
 LIMIT = 16 << 20  # bytes of a line
 
@@ -107,21 +107,21 @@ class Text(NamedTuple):
     text: str
 
 
-def rows(pieces: Iterable[bytes], reading: Reading) -> Iterator[Row | BadRow]:
+def rows(pieces: Iterable[bytes], reading: InputContext) -> Iterator[Row | MalformedRow]:
     """Each line is a prompt, as it is.
 
     Raises:
         UsageError: the request file wants a value beside it.
     """
-    reading.wanted.refuse(reading.name, (), ("prompt",), there="a line of text is a prompt alone")
+    reading.placeholders.refuse(reading.name, (), ("prompt",), there="a line of text is a prompt alone")
     for line in texts(pieces, reading):
-        if isinstance(line, BadRow):
+        if isinstance(line, MalformedRow):
             yield line
         elif not line.text.isspace():  # blanks that only Unicode knows
             yield Row(line.number, prompt=line.text)
 
 
-def texts(pieces: Iterable[bytes], reading: Reading) -> Iterator[Text | BadRow]:
+def texts(pieces: Iterable[bytes], reading: InputContext) -> Iterator[Text | MalformedRow]:
     """The lines that are not blank; bad are those that are too long, or no text."""
     for line in lines(pieces):
         if isinstance(line, Long):
@@ -130,9 +130,9 @@ def texts(pieces: Iterable[bytes], reading: Reading) -> Iterator[Text | BadRow]:
             yield _text(line, reading)
 
 
-def _text(line: Line, reading: Reading) -> Text | BadRow:
+def _text(line: Line, reading: InputContext) -> Text | MalformedRow:
     if why := no_text(line.data):
-        return reading.bad(line.number, line.data, why)
+        return reading.malformed(line.number, line.data, why)
     return Text(line.number, line.data, line.data.decode())
 
 

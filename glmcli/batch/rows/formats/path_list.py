@@ -7,7 +7,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from glmcli.batch.rows.formats.lines import LIMIT, Long, lines
-from glmcli.batch.rows.row import BadRow, Row
+from glmcli.batch.rows.row import MalformedRow, Row
 from glmcli.batch.rows.validation import id_fault
 from glmcli.console.stdin import TEXT, decode
 from glmcli.errors import UsageError
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from glmcli.batch.rows.formats.lines import Line
-    from glmcli.batch.rows.formats.reader import Reading
+    from glmcli.batch.rows.formats.reader import InputContext
 
 
-def rows(pieces: Iterable[bytes], reading: Reading) -> Iterator[Row | BadRow]:
+def rows(pieces: Iterable[bytes], reading: InputContext) -> Iterator[Row | MalformedRow]:
     """A row for each path, with the text of the file, which is read only now; its line is the place in the list.
 
     Raises:
         UsageError: newlines end the paths, not NULs; or the request file wants more than a path.
     """
-    reading.wanted.refuse(reading.name, ("path",), ("text",), there="a file has its {{path}} alone")
+    reading.placeholders.refuse(reading.name, ("path",), ("text",), there="a file has its {{path}} alone")
     for path in lines(pieces, end=b"\0"):
         if not path.ended and path.number == 1 and (isinstance(path, Long) or b"\n" in path.data):
             raise UsageError(
@@ -38,17 +38,17 @@ def rows(pieces: Iterable[bytes], reading: Reading) -> Iterator[Row | BadRow]:
             yield _row(path, reading)
 
 
-def _row(line: Line, reading: Reading) -> Row | BadRow:
+def _row(line: Line, reading: InputContext) -> Row | MalformedRow:
     path = None
     try:
         path = decode(line.data, "the path")
         if why := id_fault("the path", path):
-            return reading.bad(line.number, line.data, why)
+            return reading.malformed(line.number, line.data, why)
         text = _text(path)
     except UsageError as error:
-        return reading.bad(line.number, line.data, error.message, id=path)
+        return reading.malformed(line.number, line.data, error.message, row_id=path)
     if not text.strip():
-        return reading.bad(line.number, line.data, f"{path} is empty", id=path)
+        return reading.malformed(line.number, line.data, f"{path} is empty", row_id=path)
     return Row(line.number, id=path, text=text, vars={"path": path}, columns={"path": path})
 
 

@@ -6,15 +6,15 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from glmcli.batch.rows.placeholders import NOTHING, Wanted
-from glmcli.batch.rows.row import BadRow
+from glmcli.batch.rows.placeholders import NOTHING, Placeholders
+from glmcli.batch.rows.row import MalformedRow
 from glmcli.record import Record
 
 if TYPE_CHECKING:
     from glmcli.batch.rows.formats.lines import Long
 
 
-class Reading(Record):
+class InputContext(Record):
     """An input that is read.
 
     Attributes:
@@ -28,15 +28,17 @@ class Reading(Record):
     name: str
     complete: bool = False
     prompted: bool = False
-    wanted: Wanted = NOTHING
+    placeholders: Placeholders = NOTHING
     folder: Path = Path()
 
-    def bad(self, line: int, data: bytes, why: str, *, column: int | None = None, id: str | None = None) -> BadRow:  # noqa: A002 - as the field is called
+    def malformed(
+        self, line: int, data: bytes, why: str, *, column: int | None = None, row_id: str | None = None
+    ) -> MalformedRow:
         """The row of these bytes, which cannot be asked; `column` is counted from 1, in characters."""
         place = f"{self.name}:{line}" if column is None else f"{self.name}:{line}:{column}"
-        return BadRow(line, f"{place}: {why}", sha256(data).hexdigest(), id)
+        return MalformedRow(line, f"{place}: {why}", sha256(data).hexdigest(), row_id)
 
-    def too_long(self, line: Long, limit: int) -> BadRow:
+    def too_long(self, line: Long, limit: int) -> MalformedRow:
         """The same for a line that nobody has seen whole."""
         why = f"{self.name}:{line.number}: longer than {limit >> 20} MiB ({line.size} bytes)"
-        return BadRow(line.number, why, line.digest)
+        return MalformedRow(line.number, why, line.digest)

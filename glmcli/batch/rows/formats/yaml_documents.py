@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from glmcli import documents
 from glmcli.batch.rows.formats.lines import LIMIT, Line, Long, lines
-from glmcli.batch.rows.row import BadRow, Row
+from glmcli.batch.rows.row import MalformedRow, Row
 from glmcli.batch.rows.validation import row_of
 from glmcli.documents.source import LIMIT as MOST
 from glmcli.errors import UsageError
@@ -15,18 +15,18 @@ from glmcli.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from glmcli.batch.rows.formats.reader import Reading
+    from glmcli.batch.rows.formats.reader import InputContext
 
 
-def rows(pieces: Iterable[bytes], reading: Reading) -> Iterator[Row | BadRow]:
+def rows(pieces: Iterable[bytes], reading: InputContext) -> Iterator[Row | MalformedRow]:
     """A row for each document that is not empty."""
     for document in _documents(pieces, reading):
-        row = document if isinstance(document, BadRow) else document.row(reading)
+        row = document if isinstance(document, MalformedRow) else document.row(reading)
         if row is not None:
             yield row
 
 
-def _documents(pieces: Iterable[bytes], reading: Reading) -> Iterator[_Document | BadRow]:
+def _documents(pieces: Iterable[bytes], reading: InputContext) -> Iterator[_Document | MalformedRow]:
     here = _Document()
     for line in lines(pieces):
         if isinstance(line, Long):
@@ -67,7 +67,7 @@ class _Document:
         if self._size <= MOST:
             self._lines.append(line.data + b"\n")
 
-    def row(self, reading: Reading) -> Row | BadRow | None:
+    def row(self, reading: InputContext) -> Row | MalformedRow | None:
         """What it says; None if it says nothing, or is lost."""
         if self.is_lost or not self._first:
             return None
@@ -82,5 +82,5 @@ class _Document:
             return None
         return row_of(document.value, self._first, data, reading)
 
-    def _bad(self, why: str) -> BadRow:
-        return BadRow(self._first, why, self._hash.hexdigest())
+    def _bad(self, why: str) -> MalformedRow:
+        return MalformedRow(self._first, why, self._hash.hexdigest())
