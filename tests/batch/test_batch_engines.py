@@ -893,11 +893,11 @@ def test_a_share_loses_a_slot_with_each_refusal_and_gets_none_back() -> None:
     gate = ShareLimiter(Share(3), PROVIDERS["zai"], 0.0)
     tickets = [gate.start(0.0, 0) for _ in range(3)]
     gate.refused(0.1, tickets[0], Retry.IN_FLIGHT, None)
-    gate.ended(0.2, tickets[1], None)
+    gate.answered(0.2, tickets[1], None)
     assert gate.slots == 2
     gate.refused(0.3, tickets[2], Retry.OVERLOAD, None)
     assert gate.slots == 2
-    assert gate.may_start(0.4, 0) == float("inf")  # overloads are waited out at the driver
+    assert gate.wait(0.4, 0) == float("inf")  # overloads are waited out at the driver
     assert gate.learnt() == Refusals(requests=2, slots=1, kind=Retry.OVERLOAD)
 
 

@@ -16,10 +16,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from glmcli.batch.rate.circuit_breaker import CircuitBreaker
+from glmcli.batch.rate.concurrency import UnrefusedLevels
 from glmcli.batch.rate.limiter import RateLimiter
-from glmcli.batch.rate.outage import CircuitBreaker
 from glmcli.batch.rate.pace import RecentRequests
-from glmcli.batch.rate.silence import UnrefusedLevels
 from glmcli.errors import Retry
 
 MINUTE = 60.0
@@ -207,7 +207,7 @@ class Client:
         world, now = self.world, self.world.now
         self.woken = self.woken if self.woken > now else math.inf
         while self.queue:
-            wait = self.gate.may_start(now, self.tokens)
+            wait = self.gate.wait(now, self.tokens)
             if wait:
                 if now + wait < self.woken:
                     self.woken = now + wait
@@ -242,7 +242,7 @@ class Client:
 
     def answered(self, ticket):
         self.world.server.end()
-        self.gate.ended(self.world.now, ticket, self.used)
+        self.gate.answered(self.world.now, ticket, self.used)
         self.run.answered += 1
         self.run.seconds = self.world.now
         self.dispatch()
@@ -366,7 +366,7 @@ def test_slots_never_fall_below_one() -> None:
     one = gate(1)
     assert one.refused(0.1, one.start(0.0, 1), Retry.IN_FLIGHT, None) == 0
     assert one.slots == 1
-    assert one.may_start(0.1, 1) == 0
+    assert one.wait(0.1, 1) == 0
 
 
 # --- what is not refused in a second is allowed ---
@@ -428,7 +428,7 @@ def test_a_step_beyond_the_cap_is_the_last(refusal) -> None:
 def fill(the_gate, now):
     """Send as many as may be sent, and say how many that is."""
     tickets = []
-    while the_gate.may_start(now, 1) == 0:
+    while the_gate.wait(now, 1) == 0:
         tickets.append(the_gate.start(now, 1))
     return tickets
 
@@ -439,16 +439,16 @@ def test_silence_is_no_consent_where_nothing_counts_what_is_in_flight(limits) ->
     while not one.paused_until:
         one.refused(0.0, one.start(0.0, 1), Retry.NETWORK, None)
     assert one.slots == 1
-    one.ended(1.0, one.start(1.0, 1), None)
+    one.answered(1.0, one.start(1.0, 1), None)
     for now in (1.0, 9.0, 20.0, 30.0):
         fill(one, now)
     assert (one.in_flight, one.slots) == (2, 2)
 
 
 def test_silence_is_no_consent_where_refusals_come_with_a_chunk() -> None:
-    far = RateLimiter(16, "in_flight", rpm=None, tpm=None, now=0.0, is_told_at_once=False)
+    far = RateLimiter(16, "in_flight", rpm=None, tpm=None, now=0.0, refuses_at_once=False)
     assert [len(fill(far, now)) for now in (0.0, 9.0)] == [2, 0]
-    assert far.may_start(9.0, 1) == math.inf
+    assert far.wait(9.0, 1) == math.inf
 
 
 def test_a_failure_breaks_the_silence() -> None:
@@ -456,7 +456,7 @@ def test_a_failure_breaks_the_silence() -> None:
     first, second = fill(one, 0.0)
     one.refused(0.9, first, Retry.NETWORK, None)
     assert [len(fill(one, now)) for now in (0.9, 1.1, 15.8)] == [1, 0, 0]  # 15 s without growth
-    assert one.may_start(1.1, 1) == pytest.approx(14.8)
+    assert one.wait(1.1, 1) == pytest.approx(14.8)
     assert [len(fill(one, now)) for now in (15.9, 16.8)] == [2, 0]
     one.refused(16.8, second, Retry.NETWORK, None)
     assert [len(fill(one, now)) for now in (16.8, 17.8, 17.83)] == [1, 0, 4]
@@ -466,7 +466,7 @@ def test_while_answers_are_quick_they_lead() -> None:
     """Where this machine or the server stands still for seconds, neither answers nor refusals are heard."""
     one = gate(64)
     first, _ = fill(one, 0.0)
-    one.ended(0.1, first, None)
+    one.answered(0.1, first, None)
     assert one.slots == 2
     assert [len(fill(one, now)) for now in (0.1, 3.0, 6.1, 6.13)] == [1, 0, 0, 2]
 
@@ -476,24 +476,24 @@ def test_in_an_outage_silence_says_nothing() -> None:
     while not one.paused_until:
         one.refused(0.0, one.start(0.0, 1), Retry.NETWORK, None)
     (trial,) = fill(one, 20.0)
-    assert one.may_start(50.0, 1) == math.inf
-    one.ended(50.0, trial, None)
+    assert one.wait(50.0, 1) == math.inf
+    one.answered(50.0, trial, None)
     assert [len(fill(one, now)) for now in (50.0, 51.1, 52.2)] == [2, 2, 4]
 
 
 def test_silence_lasts_as_long_as_refusals_took() -> None:
-    silence = UnrefusedLevels()
-    assert silence.wait(0.0) == math.inf
+    levels = UnrefusedLevels()
+    assert levels.wait(0.0) == math.inf
     for level in (1, 2, 1):
-        silence.sent(0.0, level)
-    silence.sent(0.5, 3)
-    assert [silence.allowed(now) for now in (1.0, 1.02, 1.5, 1.53)] == [0, 2, 0, 3]
-    silence.sent(2.0, 4)
-    silence.broken(3.0)
-    assert silence.wait(2.0) == math.inf
-    silence.sent(4.0, 2)
-    assert silence.wait(4.0) == 3.0
-    assert [silence.allowed(now) for now in (6.9, 7.0)] == [0, 2]
+        levels.sent(0.0, level)
+    levels.sent(0.5, 3)
+    assert [levels.allowed(now) for now in (1.0, 1.02, 1.5, 1.53)] == [0, 2, 0, 3]
+    levels.sent(2.0, 4)
+    levels.refused(3.0)
+    assert levels.wait(2.0) == math.inf
+    levels.sent(4.0, 2)
+    assert levels.wait(4.0) == 3.0
+    assert [levels.allowed(now) for now in (6.9, 7.0)] == [0, 2]
 
 
 # --- limits per minute ---
@@ -541,8 +541,8 @@ def test_after_an_idle_minute_the_ramp_begins_again() -> None:
     calm = gate(16, "per_minute")
     now = 0.0
     for _ in range(300):
-        now += calm.may_start(now, 1)
-        calm.ended(now, calm.start(now, 1), None)
+        now += calm.wait(now, 1)
+        calm.answered(now, calm.start(now, 1), None)
     assert calm.rate > 10
     now += 61
     calm.start(now, 1)
@@ -553,9 +553,9 @@ def test_cuts_follow_what_got_through() -> None:
     calm = gate(1000, "per_minute")
     now = 0.0
     for _ in range(1000):
-        now += calm.may_start(now, 1)
+        now += calm.wait(now, 1)
         ticket = calm.start(now, 1)
-        calm.ended(now, ticket, None)
+        calm.answered(now, ticket, None)
     before = calm.rate
     stale = calm.start(now, 1)
     calm.refused(now, calm.start(now, 1), Retry.RATE, None)
@@ -575,14 +575,14 @@ def test_pauses_grow_while_a_rate_is_refused() -> None:
 def test_quiet_raises_the_rate_by_a_tenth_in_the_time_of_a_doubling() -> None:
     calm = gate(16, "per_minute", rpm=600)
     for second in range(100):
-        calm.ended(second, calm.start(second, 1), None)
-        calm.may_start(second, 1)
+        calm.answered(second, calm.start(second, 1), None)
+        calm.wait(second, 1)
     assert calm.rate == pytest.approx(9.8)
     calm.refused(100.0, calm.start(100.0, 1), Retry.RATE, None)
     low = calm.rate
-    calm.may_start(101.0, 1)
+    calm.wait(101.0, 1)
     assert calm.rate == low
-    calm.may_start(113.0, 1)
+    calm.wait(113.0, 1)
     assert calm.rate == pytest.approx(1.1 * low)
 
 
@@ -625,23 +625,23 @@ def test_after_the_minute_the_rate_comes_back() -> None:
 
 def test_a_row_larger_than_the_limit_is_sent_and_paid_for() -> None:
     big = gate(16, "per_minute", tpm=6000)
-    assert big.may_start(0.0, 1_000_000) == 0
+    assert big.wait(0.0, 1_000_000) == 0
     big.start(0.0, 1_000_000)
-    assert big.may_start(0.0, 1) == 60
+    assert big.wait(0.0, 1) == 60
 
 
 def test_what_was_used_is_paid_for() -> None:
     small = gate(16, None, tpm=6000)
-    small.ended(0.0, small.start(0.0, 98), 980)
-    assert small.may_start(0.0, 1) == pytest.approx(10)
-    small.ended(10.0, small.start(10.0, 1000), 0)
-    assert small.may_start(10.5, 1) == 0
+    small.answered(0.0, small.start(0.0, 98), 980)
+    assert small.wait(0.0, 1) == pytest.approx(10)
+    small.answered(10.0, small.start(10.0, 1000), 0)
+    assert small.wait(10.5, 1) == 0
 
 
 def test_a_refused_row_gives_its_tokens_back() -> None:
     small = gate(16, "in_flight", tpm=6000)
     small.refused(0.0, small.start(0.0, 1000), Retry.IN_FLIGHT, None)
-    assert small.may_start(0.6, 1000) == 0
+    assert small.wait(0.6, 1000) == 0
 
 
 # --- Retry-After ---
@@ -653,14 +653,14 @@ def test_retry_after_pauses_all(limits, kind) -> None:
     one = gate(16, limits)
     one.refused(0.5, one.start(0.0, 1), kind, 7.0)
     assert one.paused_until == 7.5
-    assert one.may_start(0.5, 1) == 7.0
-    assert one.may_start(7.5, 1) == 0
+    assert one.wait(0.5, 1) == 7.0
+    assert one.wait(7.5, 1) == 0
 
 
 def test_retry_after_of_a_slot_holds_its_row_only() -> None:
     one = gate(16)
     assert one.refused(0.5, one.start(0.0, 1), Retry.IN_FLIGHT, 7.0) == 7.0
-    assert one.may_start(0.5, 1) == 0
+    assert one.wait(0.5, 1) == 0
 
 
 @pytest.mark.parametrize(("asked", "waits"), [(3600.0, 60), (math.inf, 60), (math.nan, 1), (-5.0, 1), (0.0, 0)])
@@ -695,12 +695,12 @@ def test_an_overload_takes_no_slot_and_stops_growth_for_a_while() -> None:
         tickets = [one.start(now, 1), one.start(now, 1)]
         now += 1
         for ticket in tickets:
-            one.ended(now, ticket, None)
+            one.answered(now, ticket, None)
     assert one.slots == 2
     now = 15.0
     tickets = [one.start(now, 1), one.start(now, 1)]
     for ticket in tickets:
-        one.ended(now + 1, ticket, None)
+        one.answered(now + 1, ticket, None)
     assert one.slots == 4
 
 
@@ -730,7 +730,7 @@ def test_one_answer_ends_an_outage() -> None:
     assert one.slots == 1
     one.refused(1.0, one.start(1.0, 1), Retry.NETWORK, None)
     assert one.paused_until == 3
-    one.ended(4.0, one.start(3.0, 1), None)
+    one.answered(4.0, one.start(3.0, 1), None)
     assert one.slots == 2
     one.refused(5.0, one.start(5.0, 1), Retry.NETWORK, None)
     assert one.paused_until == 3
@@ -743,18 +743,18 @@ def test_after_an_outage_the_cap_is_sought_anew() -> None:
     assert one.refusals == 12  # two slots, of which one is lost; then eleven in vain
     for slots in (2, 4, 8):
         for ticket in [one.start(1.0, 1) for _ in range(one.slots)]:
-            one.ended(2.0, ticket, None)
+            one.answered(2.0, ticket, None)
         assert one.slots == slots
 
 
 def test_the_next_outage_begins_with_half_the_pause_until_all_is_well() -> None:
-    outage = CircuitBreaker(64)
+    breaker = CircuitBreaker(64)
     numbers = count(1)
 
     def end(times, *, well):
         for number in islice(numbers, times):
-            outage.sent(number)
-            pause = outage.answered(fresh=True) if well else outage.failed(number)
+            breaker.sent(number)
+            pause = breaker.answered(fresh=True) if well else breaker.failed(number)
         return pause
 
     assert [end(10, well=False)] + [end(1, well=False) for _ in range(8)] == [0, 1, 2, 4, 8, 16, 32, 60, 60]
@@ -766,27 +766,27 @@ def test_the_next_outage_begins_with_half_the_pause_until_all_is_well() -> None:
 
 
 def test_failures_of_long_ago_are_forgotten() -> None:
-    outage = CircuitBreaker(5)  # keeps 25
+    breaker = CircuitBreaker(5)  # keeps 25
     for number in range(1, 36):
-        outage.sent(number)
+        breaker.sent(number)
         if number <= 10:
-            assert outage.failed(number) == 0
-    outage.sent(36)
-    assert outage.failed(36) == 0
+            assert breaker.failed(number) == 0
+    breaker.sent(36)
+    assert breaker.failed(36) == 0
 
 
 def test_what_got_through_in_a_minute() -> None:
     recent = RecentRequests(0.0)
     for _ in range(30):
         recent.sent(0.5)
-    assert recent.minute(1.0) == 0.5
+    assert recent.rate_over_minute(1.0) == 0.5
     for _ in range(6):
         recent.refused(0.5)
-    assert recent.minute(1.0) == 0.4
+    assert recent.rate_over_minute(1.0) == 0.4
     assert recent.rate(1.5) == 16
     recent.sent(60.5)
     recent.refused(0.5)  # long forgotten
-    assert recent.minute(60.5) == pytest.approx(1 / 60)
+    assert recent.rate_over_minute(60.5) == pytest.approx(1 / 60)
 
 
 def test_refusals_that_come_first_are_no_outage_while_the_others_run() -> None:
@@ -804,11 +804,11 @@ def test_what_is_shown() -> None:
     one = gate(16)
     first, second = one.start(0.0, 1), one.start(0.0, 1)
     assert (one.in_flight, one.slots, one.started, one.refusals) == (2, 2, 2, 0)
-    assert one.may_start(0.0, 1) == 1.02
+    assert one.wait(0.0, 1) == 1.02
     one.refused(0.1, second, Retry.IN_FLIGHT, None)
     assert (one.in_flight, one.slots, one.started, one.refusals) == (1, 1, 2, 1)
-    assert one.may_start(0.1, 1) == math.inf
-    one.ended(0.2, first, None)
+    assert one.wait(0.1, 1) == math.inf
+    one.answered(0.2, first, None)
     assert (one.in_flight, one.slots, one.started, one.refusals) == (0, 1, 2, 1)
 
 
@@ -818,9 +818,9 @@ def test_a_row_costs_little() -> None:
     flying = deque(one.start(0.0, 1) for _ in range(255))
     began = time.process_time()
     for number in range(20_000):
-        assert one.may_start(number / 4000, 1) == 0
+        assert one.wait(number / 4000, 1) == 0
         flying.append(one.start(number / 4000, 1))
-        one.ended(number / 4000, flying.popleft(), 1)
+        one.answered(number / 4000, flying.popleft(), 1)
     assert (time.process_time() - began) / 20_000 < 50e-6
 
 
@@ -848,7 +848,7 @@ def test_any_course_of_events(steps, ceiling, limits, rpm, tpm) -> None:
     now, flying = 0.0, []
 
     def asked():
-        wait = one.may_start(now, 10)
+        wait = one.wait(now, 10)
         assert wait >= 0  # NaN is not
         assert 0 <= one.in_flight == len(flying) <= ceiling
         assert 1 <= one.slots <= ceiling
@@ -861,12 +861,12 @@ def test_any_course_of_events(steps, ceiling, limits, rpm, tpm) -> None:
             if not asked():
                 flying.append(one.start(now, number * 1000, number % 5))
         elif flying and what == "end":
-            one.ended(now, flying.pop(number % len(flying)), value if isinstance(value, int) else None)
+            one.answered(now, flying.pop(number % len(flying)), value if isinstance(value, int) else None)
         elif flying:
             assert 0 <= one.refused(now, flying.pop(number % len(flying)), what, value) <= 60
         asked()
     while flying:
-        one.ended(now, flying.pop(), None)
+        one.answered(now, flying.pop(), None)
     for _ in range(5):
         now += asked()
     assert asked() == 0

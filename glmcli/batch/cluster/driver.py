@@ -157,12 +157,12 @@ class Driver:
             if item is None:
                 return self._feed.is_ready
             gate = self._gates[item.candidate]
-            share = None if gate.may_start(now, item.tokens) else offer(gate, chunks, self._tpm)
+            share = None if gate.wait(now, item.tokens) else offer(gate, chunks, self._tpm)
             items = self._gathered(item, share.slots, self._sizing.rows(now, share.slots, share.rpm)) if share else []
             if not share or not items:
                 self._held = self._held or item
-                if self._budget.over:
-                    self.shutdown.stop(self._budget.over)
+                if self._budget.error:
+                    self.shutdown.stop(self._budget.error)
                 return False
             share = fitted(share, len(items))
             self._submit(items, Lease(gate, share, sum(each.tokens for each in items), now), now)
@@ -178,7 +178,7 @@ class Driver:
         while item and len(items) < most:
             weight += _weight(item)
             fits = not items or (item.candidate == items[0].candidate and (weight <= _HEAVY or len(items) < slots))
-            if not fits or self._budget.may_start(out + len(items)) or self._is_ahead(item):
+            if not fits or not self._budget.may_start(out + len(items)) or self._is_ahead(item):
                 self._held = item
                 break
             items.append(item)

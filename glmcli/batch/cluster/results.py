@@ -92,7 +92,7 @@ class ResultHandler:
         self._begun.end(item)
         self._budget.paid(outcome.cost, outcome.error)
         self._writing.write(item, outcome)
-        if why := self._budget.over or self._writing.failure_limit:
+        if why := self._budget.error or self._writing.failure_limit:
             self._halt.stop(why)
 
     def _leave(self, out: SentChunk, left: UnfinishedRow, *, moves: bool) -> None:

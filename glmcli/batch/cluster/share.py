@@ -10,7 +10,7 @@ from math import ceil, inf
 from typing import TYPE_CHECKING
 
 from glmcli.batch.cluster.messages import Share
-from glmcli.batch.rate.buckets import SHARE
+from glmcli.batch.rate.token_bucket import SHARE
 from glmcli.errors import Retry
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Lease:
     def release(self, now: float) -> None:
         """Give it back: nothing is known of what became of it."""
         for ticket in self._tickets:
-            self._gate.ended(now, ticket._replace(era=-1), None)  # an era long past: it proves nothing
+            self._gate.answered(now, ticket._replace(era=-1), None)  # an era long past: it proves nothing
         self._tickets = []
 
     def _refuse(self, tickets: int, kind: Retry, retry_after: float | None, now: float) -> None:
@@ -74,7 +74,7 @@ class Lease:
 
     def _end(self, now: float, used: int | None) -> None:
         for ticket in self._tickets:
-            self._gate.ended(now, ticket, used if ticket.tokens else None)
+            self._gate.answered(now, ticket, used if ticket.tokens else None)
         self._tickets = []
 
 

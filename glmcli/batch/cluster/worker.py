@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from glmcli import __version__
 from glmcli.batch.cluster.messages import ChunkResult, FinishedRow, Refusals, UnfinishedRow
-from glmcli.batch.rate.buckets import SHARE, TokenBucket
-from glmcli.batch.rate.ticket import Ticket
+from glmcli.batch.rate.limiter import Ticket
+from glmcli.batch.rate.token_bucket import SHARE, TokenBucket
 from glmcli.batch.rows.row import QueueItem, Row
 from glmcli.batch.run.budget import Budget
 from glmcli.batch.run.scheduler import Scheduler
@@ -61,15 +61,15 @@ class ShareLimiter:
         self._in_flight = self._started = self.refusals = self._failures = 0
         self.refused_for: tuple[Retry, float | None] | None = None
 
-    def may_start(self, now: float, tokens: int) -> float:
-        """As Gate; nothing is sent any more when the driver must decide."""
+    def wait(self, now: float, tokens: int) -> float:
+        """As RateLimiter; nothing is sent any more when the driver must decide."""
         if self._in_flight >= self.slots or self.refused_for:
             return inf
         waits = [bucket.wait(now) for bucket in (self._pace, self._tokens if tokens else None) if bucket]
         return max([*waits, 0.0])
 
     def start(self, now: float, tokens: int, refusals: int = 0) -> Ticket:
-        """As Gate."""
+        """As RateLimiter."""
         self._in_flight += 1
         self._started += 1
         if self._pace:
@@ -78,14 +78,14 @@ class ShareLimiter:
             self._tokens.take(now, tokens)
         return Ticket(self._started, now, tokens, tokens, self._in_flight, proven=True, era=0, refusals=refusals)
 
-    def ended(self, now: float, ticket: Ticket, tokens_used: int | None) -> None:
-        """As Gate."""
+    def answered(self, now: float, ticket: Ticket, tokens_used: int | None) -> None:
+        """As RateLimiter."""
         self._in_flight -= 1
         if self._tokens and tokens_used is not None:
             self._tokens.correct(now, tokens_used - ticket.reserved)
 
     def refused(self, now: float, ticket: Ticket, kind: Retry, retry_after: float | None) -> float:
-        """As Gate: a slot less where slots are what is counted, else the end of the chunk."""
+        """As RateLimiter: a slot less where slots are what is counted, else the end of the chunk."""
         self._in_flight -= 1
         if self._tokens:
             self._tokens.correct(now, -ticket.reserved)

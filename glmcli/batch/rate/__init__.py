@@ -1,1 +1,4 @@
-"""When the next row of a batch may be sent: by slots, by pace, and by pauses. Pure: the time is always an argument."""
+"""When the next request of a batch may be sent: concurrency, requests and tokens a minute, pauses after failures.
+
+Everything here is pure: the time is always an argument, in seconds of any clock that does not go back.
+"""

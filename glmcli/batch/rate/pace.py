@@ -1,94 +1,86 @@
-"""What got through in the last minute."""
+"""How many rows may be sent a second, where the provider counts requests or tokens per minute.
+
+Sources: limits are per minute and enforced per second too (RPM/60, TPM/60), a burst or a steep rise alone is refused
+(`limit_burst_rate`), and all of it recovers within a minute: help.aliyun.com/en/model-studio/rate-limit (2026-09-28).
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from math import inf
 
-from glmcli.batch.rate.buckets import SHARE, TokenBucket
+from glmcli.batch.rate.token_bucket import SHARE, TokenBucket
 
 _SECONDS = 60
 _ENOUGH = 20  # requests by which a rate is known well
 
 
 class RecentRequests:
-    """Counts of requests that were not refused, by the second in which they were sent.
+    """Counts the requests of the last minute that were not refused.
 
-    By the second of sending, not of the answer: an answer may take a minute, and the limit was judged before.
+    They are counted in the second in which they were sent: an answer may take a minute, and the provider applied its
+    limit before.
     """
 
     def __init__(self, now: float) -> None:
-        """Begin with nothing sent."""
+        """Nothing was sent yet."""
         self._began = now
-        self._counts = [0] * _SECONDS
-        self._seconds = [-1] * _SECONDS  # which second a place counts: they are used again and again
+        self._counts: Counter[int] = Counter()  # by second
 
     def sent(self, now: float) -> None:
         """Count a request."""
-        place = self._place(int(now))
-        if self._seconds[place] != int(now):
-            self._seconds[place] = int(now)
-            self._counts[place] = 0
-        self._counts[place] += 1
+        second = int(now)
+        if second not in self._counts:
+            self._counts = Counter({one: n for one, n in self._counts.items() if one > second - _SECONDS})
+        self._counts[second] += 1
 
     def refused(self, sent: float) -> None:
-        """Take back a request that was counted then."""
-        if self._seconds[self._place(int(sent))] == int(sent):
-            self._counts[self._place(int(sent))] -= 1
+        """Take back a request that was sent at this moment."""
+        if int(sent) in self._counts:
+            self._counts[int(sent)] -= 1
 
     def rate(self, now: float) -> float:
-        """Requests a second, over as little time as tells it well: 20 requests, and one second to 60."""
+        """Requests a second, measured over the shortest time that has 20 requests, and over 1 to 60 seconds."""
         count = 0
         for back in range(_SECONDS):
             second = int(now) - back
-            count += self._at(second)
+            count += self._counts[second]
             if count >= _ENOUGH and now - second >= 1:
                 break
         return count / max(now - max(second, self._began), 1.0)
 
-    def minute(self, now: float) -> float:
+    def rate_over_minute(self, now: float) -> float:
         """Requests a second over the last minute, even if the run is younger: a limit per minute allows this."""
-        return sum(self._at(int(now) - back) for back in range(_SECONDS)) / _SECONDS
-
-    def _at(self, second: int) -> int:
-        place = self._place(second)
-        return self._counts[place] if self._seconds[place] == second else 0
-
-    def _place(self, second: int) -> int:
-        return second % _SECONDS
+        return sum(self._counts[int(now) - back] for back in range(_SECONDS)) / _SECONDS
 
 
-# How many rows may be sent a second, where the provider counts requests or tokens per minute.
-#
-# Sources: limits are per minute and enforced per second too (RPM/60, TPM/60), a burst or a steep rise alone is refused
-# (`limit_burst_rate`), and all of it recovers within a minute: help.aliyun.com/en/model-studio/rate-limit (2026-09-28).
-
-FIRST = 2.0  # rows a second at which a ramp begins
-DOUBLES = 12.0  # seconds in which a ramp doubles: the platforms do not say what is too steep
-_STEP = 1.1  # growth in the same time, near a rate that was refused
+_FIRST = 2.0  # rows a second at which a ramp begins
+_DOUBLING = 12.0  # seconds in which a ramp doubles: the platforms do not say what is too steep
+_CAREFUL = 1.1  # growth in the same time, near a rate that was refused
 _FORGOTTEN = 40.0  # seconds without refusal after which a refused rate says nothing any more
 _IDLE = 60.0  # seconds without a row after which the next would be a steep rise
-_LATE = 0.05  # seconds that a timer may be late without slowing the pace
+_CREDIT = 0.05  # seconds that a timer may be late without slowing the pace
 _FIRST_CUT = 0.9  # of what got through
 _NEXT_CUT = 0.8  # of the pace
 _TOKEN_CUT = 0.5  # of what got through
 _SLOWEST = 1 / 60  # rows a second
 _FASTEST = 1e6  # rows a second: no limit
-_BETWEEN_CUTS = 1.0  # seconds
+_BETWEEN_CUTS = 1.0  # seconds in which a second cut is ignored
 
 
 class Pace:
-    """A rate that rises from little, falls when it is refused, and rises again.
+    """A rate that ramps up, falls when it is refused, and rises again.
 
     Up to `known`, the rate that is thought to be allowed, it doubles every 12 seconds; above it grows by a tenth in the
     same time.
     """
 
     def __init__(self, rpm: float | None, now: float, *, ramp: bool) -> None:
-        """Begin with a ramp, or without any limit."""
+        """Begin with a ramp, or without any limit but `rpm`."""
         self._most = rpm / 60 * SHARE if rpm else _FASTEST
         self._known = _FASTEST
         self._ramp = ramp
-        self._bucket = TokenBucket(min(FIRST, self._most) if ramp else inf, _LATE, now)
+        self._bucket = TokenBucket(min(_FIRST, self._most) if ramp else inf, _CREDIT, now)
         self.recent = RecentRequests(now)
         self._grown = now
         self._quiet = now  # since when nothing was refused
@@ -114,12 +106,12 @@ class Pace:
         self._bucket.take(now, 1)
 
     def cut(self, now: float, until: float, *, again: bool) -> None:
-        """The rate was refused: fall below what got through, and rest until then; once more, if it was no use."""
+        """The rate was refused: fall below what got through, and do not grow before `until`; `again`: it was no use yet."""
         if now - self._cut_at < _BETWEEN_CUTS:
             return
         self._cut_at = now
         if again and self.rate < inf:
-            known = max(self._known * _NEXT_CUT, self.recent.minute(now) * _FIRST_CUT)
+            known = max(self._known * _NEXT_CUT, self.recent.rate_over_minute(now) * _FIRST_CUT)
             self.restart(until, max(min(known, self._known), _SLOWEST))
             return
         rate = min(self.rate, self.recent.rate(now)) * _FIRST_CUT
@@ -127,25 +119,25 @@ class Pace:
         self.hold(until)
         self._quiet = until
 
-    def used_up(self, now: float, until: float) -> None:
-        """A minute's tokens are gone: ramp up to what they seem to allow."""
-        allowed = max(self.recent.minute(now) * _FIRST_CUT, self.recent.rate(now) * _TOKEN_CUT, _SLOWEST)
+    def use_up(self, now: float, until: float) -> None:
+        """A minute's tokens are used up: ramp up to what they seem to allow."""
+        allowed = max(self.recent.rate_over_minute(now) * _FIRST_CUT, self.recent.rate(now) * _TOKEN_CUT, _SLOWEST)
         self.restart(until, min(allowed, self.rate))
 
     def restart(self, then: float, known: float) -> None:
-        """Ramp up from little, beginning then."""
+        """Ramp up from the first rate to `known`, beginning then."""
         self._known = known
-        self._bucket.rate = min(FIRST, known)
+        self._bucket.rate = min(_FIRST, known)
         self.hold(then)
         self._quiet = then + _FORGOTTEN  # the ramp takes its time before it is at the known rate
 
     def hold(self, until: float) -> None:
-        """Do not grow before."""
+        """Do not grow before this moment."""
         self._grown = max(self._grown, until)
 
     def _grow(self, now: float) -> None:
-        """Grow for the time since the last look."""
-        times = min(now - self._grown, DOUBLES * DOUBLES) / DOUBLES
+        """Grow for the time since the last call."""
+        times = min(now - self._grown, _DOUBLING * _DOUBLING) / _DOUBLING
         if times <= 0 or self.rate == inf:
             return
         self._grown = now
@@ -153,5 +145,5 @@ class Pace:
             self._known = _FASTEST
         rate = min(self.rate * 2**times, self._known)
         if self.rate >= self._known:
-            rate = self._known = self.rate * _STEP**times
+            rate = self._known = self.rate * _CAREFUL**times
         self._bucket.rate = min(rate, self._most)

@@ -1,4 +1,4 @@
-"""A ceiling on what a run may cost."""
+"""A ceiling on the cost of a run."""
 
 from __future__ import annotations
 
@@ -12,40 +12,44 @@ if TYPE_CHECKING:
 
 
 class Budget:
-    """Counts what was paid, and stops the run before the ceiling is crossed."""
+    """Counts what was paid, and stops the run before the ceiling is crossed.
+
+    Attributes:
+        error: why no more rows may be sent; None as long as they may.
+    """
 
     def __init__(self, ceiling: float | None, spent: float) -> None:
-        """`ceiling` is in the money of the provider's price list, None is none; `spent` went to earlier runs."""
+        """`ceiling` is in the currency of the provider's price list, None: there is none; `spent` by earlier runs."""
         self._ceiling = ceiling
         self._spent = spent
         self._dearest: float | None = None
-        self.over: BudgetError | None = None
+        self.error: BudgetError | None = None
 
-    def may_start(self, in_flight: int) -> float:
-        """0.0 if one more row may be asked, else infinity: only the end of another row can tell.
+    def may_start(self, in_flight: int) -> bool:
+        """Whether one more row may be sent now; if not, `error` says so, or the end of another row can change it.
 
-        What a row costs is known when it has ended: until then each counts as the dearest so far, and the first goes
-        alone.
+        The cost of a row is known when it has ended: until then each counts as the dearest so far, and the first row
+        is sent alone.
         """
         if self._ceiling is None:
-            return 0.0
+            return True
         if self._dearest is None and self._spent < self._ceiling:
-            return float("inf") if in_flight else 0.0
+            return not in_flight
         if self._dearest is not None and self._spent + self._dearest * (in_flight + 1) <= self._ceiling:
-            return 0.0
+            return True
         if in_flight == 0:
-            self.over = BudgetError(
+            self.error = BudgetError(
                 f"the next row might cost more than is left: {self._spent:g} of {self._ceiling:g} is spent",
-                fix="a higher --max-cost; the same command goes on where this one stopped",
+                fix="a higher --max-cost; the same command resumes where this one stopped",
             )
-        return float("inf")
+        return False
 
     def paid(self, cost: Cost | None, error: GlmError | None) -> None:
-        """A row has ended; one that failed before the model wrote anything costs nothing."""
+        """Count a row that has ended; one that failed before the model wrote anything costs nothing."""
         if self._ceiling is None or (cost is None and error is not None and not error.sent):
             return
         if cost is None and error is None:
-            self.over = BudgetError("--max-cost: what a row has cost is not known", fix="glm models NAME shows prices")
+            self.error = BudgetError("--max-cost: what a row has cost is not known", fix="glm models NAME shows prices")
             return
         if cost is None:
             self._spent += self._dearest or 0.0  # nobody says what a broken answer costs

@@ -242,5 +242,5 @@ class Judge:
         outcome = Outcome(name, model, reply, result.error, item.calls, timing, paid)
         self._budget.paid(paid, result.error)
         self._writing.write(item, outcome)
-        if why := self._budget.over or self._writing.failure_limit:
+        if why := self._budget.error or self._writing.failure_limit:
             self._halt.stop(why)

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from glmcli.batch.rate.ticket import Ticket
     from glmcli.batch.rows.row import QueueItem
     from glmcli.batch.run.shutdown import Shutdown
     from glmcli.chat.outcome import Outcome
-    from glmcli.errors import GlmError, Retry
+    from glmcli.errors import GlmError
 
 
 class RowInput(Protocol):
@@ -59,33 +58,6 @@ class RowOutput(Protocol):
     @property
     def failure_limit(self) -> GlmError | None:
         """Why the run stops, if more rows have failed than are allowed."""
-        ...
-
-
-class Limiter(Protocol):
-    """What lets rows go (glmcli.batch.rate.limiter)."""
-
-    refusals: int
-
-    @property
-    def slots(self) -> int:
-        """How many rows may be in flight now."""
-        ...
-
-    def may_start(self, now: float, tokens: int) -> float:
-        """Seconds until it is worth asking again; 0.0: send it now; inf: only the end of another row can help."""
-        ...
-
-    def start(self, now: float, tokens: int, refusals: int = 0) -> Ticket:
-        """Count a row as in flight."""
-        ...
-
-    def ended(self, now: float, ticket: Ticket, tokens_used: int | None) -> None:
-        """The row was answered, well or badly."""
-        ...
-
-    def refused(self, now: float, ticket: Ticket, kind: Retry, retry_after: float | None) -> float:
-        """The row was refused; seconds for which it must wait itself."""
         ...
 
 

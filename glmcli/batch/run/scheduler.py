@@ -21,10 +21,10 @@ from glmcli.providers.table import dialect_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from glmcli.batch.rate.ticket import Ticket
+    from glmcli.batch.rate.limiter import Limiter, Ticket
     from glmcli.batch.rows.row import QueueItem
     from glmcli.batch.run.budget import Budget
-    from glmcli.batch.run.interfaces import Limiter, RowInput, RowOutput
+    from glmcli.batch.run.interfaces import RowInput, RowOutput
     from glmcli.config.plan import Candidate, Plan
     from glmcli.console.redaction import Redactor
     from glmcli.http.tls import Tls
@@ -176,11 +176,11 @@ class Scheduler:
         if item is None:
             return self._retries.delay(now)
         gate = self._gates[self.standbys.settle(item).candidate]
-        delay = self._budget.may_start(self._in_flight) or gate.may_start(now, item.tokens)
+        delay = gate.wait(now, item.tokens) if self._budget.may_start(self._in_flight) else float("inf")
         if delay > 0 or self._is_ahead(item):
             self._held = item
-            if self._budget.over:
-                self.shutdown.stop(self._budget.over)
+            if self._budget.error:
+                self.shutdown.stop(self._budget.error)
             return 0.0 if self.shutdown.is_on else delay or float("inf")
         return self._start(item, gate, now)
 
@@ -246,7 +246,7 @@ class Scheduler:
             contact.failed(error, now)
         else:
             usage = result.reply.usage
-            gate.ended(now, ticket, usage.total_tokens if usage else None)
+            gate.answered(now, ticket, usage.total_tokens if usage else None)
             contact.answered(now)
         self._judge.judge(item, candidate, result)
 

@@ -137,7 +137,7 @@ def _runner(
     jobs = _allowed(own.jobs, app.terminal) if own.engine in _HERE else own.jobs
     limits = resolve.limits(options)
     plan = Plan(job.candidates, app.started, limits, exact=options.exact, allow_empty=options.allow_empty)
-    gates = tuple(_gate(job, each.provider, jobs, is_told_at_once=engine is None) for each in job.candidates)
+    gates = tuple(_gate(job, each.provider, jobs, refuses_at_once=engine is None) for each in job.candidates)
     window = max(_AHEAD * jobs, 256) if writing.ordered else None
     say = app.terminal.note
     if engine:
@@ -158,10 +158,10 @@ def per_minute(job: BatchPlan) -> tuple[float | None, float | None]:
     return rpm, tpm
 
 
-def _gate(job: BatchPlan, provider: Provider, jobs: int, *, is_told_at_once: bool) -> RateLimiter:
+def _gate(job: BatchPlan, provider: Provider, jobs: int, *, refuses_at_once: bool) -> RateLimiter:
     rpm, tpm = per_minute(job)
     now = time.monotonic()
-    return RateLimiter(jobs, provider.wire.limits, rpm=rpm, tpm=tpm, now=now, is_told_at_once=is_told_at_once)
+    return RateLimiter(jobs, provider.wire.limits, rpm=rpm, tpm=tpm, now=now, refuses_at_once=refuses_at_once)
 
 
 def _tls(app: App, candidates: tuple[Candidate, ...]) -> Any:  # noqa: ANN401 - imported only where it is needed

@@ -1,0 +1,71 @@
+"""Token buckets: even spacing of what a provider counts per second, which is requests or tokens."""
+
+from __future__ import annotations
+
+SHARE = 0.98  # of a limit that the user gave: clocks and networks move requests into the next minute
+_LONGEST_DEBT = 60.0  # seconds: limits are per minute, so that nothing is owed for longer
+
+
+class TokenBucket:
+    """Says how long to wait until more may be taken.
+
+    It stores the moment at which all that was taken is paid for, as the virtual scheduling of ITU-T I.371 (GCRA) does:
+    no timer is needed, and a request that is larger than the bucket still passes and is paid for afterwards.
+    """
+
+    def __init__(self, rate: float, credit: float, now: float) -> None:
+        """`rate` is in units a second; after idle time, the units of `credit` seconds may be taken at once."""
+        self.rate = rate
+        self._credit = credit
+        self._paid = now
+
+    def wait(self, now: float) -> float:
+        """Seconds until more may be taken; 0.0 or less: now."""
+        return self._paid - now
+
+    def take(self, now: float, units: float) -> None:
+        """Count units that are used from now."""
+        self._paid = max(self._paid, now - self._credit)
+        self.correct(now, units)
+
+    def correct(self, now: float, units: float) -> None:
+        """Add units to what was taken; a negative number gives some back."""
+        self._paid = min(self._paid + units / self.rate, now + _LONGEST_DEBT)
+
+
+# Source: TPM is enforced per second too, as TPM/60: help.aliyun.com/en/model-studio/rate-limit (2026-09-28).
+_CREDIT = 1.0  # seconds of tokens that may be taken at once, when rows used less than was reserved
+_LEARNING_ROWS = 10  # rows in which the estimates are corrected
+_WORST_ESTIMATE = 100.0  # how many times more than its estimate a row is believed to use
+
+
+class Tokens:
+    """The limit of tokens per minute: reserved when a row is sent, settled when it ends.
+
+    The length of an answer can only be guessed, so it learns by which factor the estimates are wrong.
+    """
+
+    def __init__(self, tpm: float, now: float) -> None:
+        """`tpm` is the limit in tokens per minute."""
+        self._bucket = TokenBucket(tpm / 60 * SHARE, _CREDIT, now)
+        self._scale = 1.0
+
+    def wait(self, now: float) -> float:
+        """Seconds until the next row may be sent; 0.0 or less: now."""
+        return self._bucket.wait(now)
+
+    def reserve(self, now: float, estimate: int) -> float:
+        """Reserve tokens for a row that is sent; returns how many."""
+        reserved = estimate * self._scale
+        self._bucket.take(now, reserved)
+        return reserved
+
+    def settle(self, now: float, estimate: int, reserved: float, used: int) -> None:
+        """Replace the reservation by what the row used."""
+        if estimate > 0:
+            self._scale += (min(used / estimate, _WORST_ESTIMATE) - self._scale) / _LEARNING_ROWS
+        self._bucket.correct(now, used - reserved)
+
+    def release(self, now: float, reserved: float) -> None:
+        """Give back the reservation of a row that was refused."""
+        self._bucket.correct(now, -reserved)
