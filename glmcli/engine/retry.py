@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from glmcli.config.plan import Plan
 
-_LONGEST_OBEYED = 60.0  # seconds of Retry-After
+LONGEST_RETRY_AFTER = 60.0  # seconds of Retry-After that are obeyed
 _JITTER = 0.25  # waits grow by up to this share, so that many clients do not come back at once
 
 
@@ -22,7 +22,7 @@ def pause(error: GlmError, retry: int, began: float, plan: Plan) -> float | None
     limits = plan.limits
     if error.retry is None:
         return None
-    if error.retry_after is not None and error.retry_after > _LONGEST_OBEYED:
+    if error.retry_after is not None and error.retry_after > LONGEST_RETRY_AFTER:
         error.message += f"; the server asks to wait {error.retry_after:.0f} s"
         return None
     if retry >= limits.retries:

@@ -126,12 +126,8 @@ def _next_unanswered(level: int) -> int:
     return max(_next(level), level + min(level, 1 + level * 3 // 5))
 
 
-_REFUSAL_TIME = (
-    1.02  # seconds; Z.ai refuses after 0.38 s (measured on a free key, 2026-08), and connecting comes on top
-)
-_ANSWERS_LEAD = (
-    5.0  # seconds after an answer that came before a refusal must: answers tell more, while they are so quick
-)
+_REFUSAL_TIME = 1.02  # seconds; Z.ai refuses after 0.38 s (measured on a free key, 2026-08), and connecting takes time
+_ANSWERS_LEAD = 5.0  # seconds after an answer that took less than a refusal: while answers are quick, they tell more
 _EPSILON = 1e-6  # seconds: no timer is that exact
 
 

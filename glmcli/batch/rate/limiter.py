@@ -13,6 +13,7 @@ from glmcli.batch.rate.circuit_breaker import CircuitBreaker
 from glmcli.batch.rate.concurrency import ConcurrencyLimit, UnrefusedLevels
 from glmcli.batch.rate.pace import Pace
 from glmcli.batch.rate.token_bucket import Tokens
+from glmcli.engine.retry import LONGEST_RETRY_AFTER
 from glmcli.errors import Retry
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 _FAILURES = {Retry.OVERLOAD, Retry.NETWORK}
 _OPENING = 2  # requests in flight to begin with: accounts with one exist, and the second is then refused once
 _EPSILON = 1e-6  # seconds: no timer is that exact
-_LONGEST_OBEYED = 60.0  # seconds of Retry-After
 _QUIET = 10.0  # seconds after a pause in which a refusal still belongs to the last
 _HOLD = 15.0  # seconds without growth after an overload,
 _HOLD_ROWS = 10  # or as many answers
@@ -269,4 +269,4 @@ def _obeyed(retry_after: float | None) -> float | None:
     """The Retry-After as far as it is obeyed: a limiter does not stand still for longer than a minute."""
     if retry_after is None or not retry_after >= 0:
         return None
-    return min(retry_after, _LONGEST_OBEYED)
+    return min(retry_after, LONGEST_RETRY_AFTER)

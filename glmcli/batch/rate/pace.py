@@ -106,7 +106,7 @@ class Pace:
         self._bucket.take(now, 1)
 
     def cut(self, now: float, until: float, *, again: bool) -> None:
-        """The rate was refused: fall below what got through, and do not grow before `until`; `again`: it was no use yet."""
+        """The rate was refused: fall below what got through until then; `again`: the last cut was not enough."""
         if now - self._cut_at < _BETWEEN_CUTS:
             return
         self._cut_at = now
