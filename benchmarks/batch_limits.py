@@ -1,7 +1,7 @@
 """`glm batch run` before providers that allow only so much: the time against the ideal, and what was refused.
 
-The providers are those of tests/support/limited.py. The ideal is what a client needs that knows the limits and has no
-costs of its own; time is that of the whole process.
+The providers are those of tests/support/limited_server.py. The ideal is what a client needs that knows the limits
+and has no costs of its own; time is that of the whole process.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "support"))
 
-import limited
+import limited_server
 
 
 class Result(NamedTuple):
     """What one run took, and how many requests of it were refused."""
 
-    case: limited.Limited
+    case: limited_server.Limited
     seconds: float
     refused: float  # of 100 rows
 
@@ -35,7 +35,7 @@ class Result(NamedTuple):
 def main(glm: str) -> int:
     """The exit code: 1 if too much is refused."""
     results = []
-    for case in limited.LIMITED.values():
+    for case in limited_server.LIMITED.values():
         print(f"{case.name}: about {case.ideal:.0f} s", file=sys.stderr)
         results.append(_measured(glm, case))
     print("| limit | rows | seconds | ideal | refused of 100 rows |\n|---|---:|---:|---:|---:|")
@@ -46,8 +46,8 @@ def main(glm: str) -> int:
     return 1 if any(result.misses for result in results) else 0
 
 
-def _measured(glm: str, case: limited.Limited) -> Result:
-    with limited.playing(case) as fleet:
+def _measured(glm: str, case: limited_server.Limited) -> Result:
+    with limited_server.playing(case) as fleet:
         seconds = seconds_of(glm, fleet.url, case.rows, "--no-stream", *case.flags)
         return Result(case, seconds, fleet.refused / case.rows * 100)
 

@@ -24,7 +24,7 @@ import places
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "support"))
 
 import broken_replies
-import servers
+import scripted_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -78,7 +78,7 @@ def _options(home: Path) -> dict[str, Any]:
 def _codes(program: Program, home: Path) -> Iterator[int]:
     for name, (row, script, _, _) in broken_replies.BROKEN.items():
         print(f"playing {name} to {program.name}", file=sys.stderr)
-        with servers.Server(script) as server:
+        with scripted_server.Server(script) as server:
             command = program.command(row, server.url)
             yield subprocess.run(command, stdout=subprocess.DEVNULL, check=False, **_options(home)).returncode
 
@@ -93,19 +93,19 @@ def _print_codes(codes: dict[str, list[int]]) -> None:
 def _print_sizes(program: Program, home: Path) -> None:
     print("| one streamed answer | seconds |\n|---|---:|")
     for size in (10, 20, 50):
-        script = servers.answer("x" * (size * _MEBIBYTE))
+        script = scripted_server.answer("x" * (size * _MEBIBYTE))
         print(f"| {size} MiB in one event | {_seconds(program, script, home):.2f} |")
     for count in (50_000, 100_000, 200_000):
-        piece = servers.event(servers.delta(content="x"))
-        script = servers.stream(piece * count, broken_replies.STOP)
+        piece = scripted_server.event(scripted_server.delta(content="x"))
+        script = scripted_server.stream(piece * count, broken_replies.STOP)
         print(f"| {count:,} events of one character | {_seconds(program, script, home):.2f} |")
     print()
 
 
-def _seconds(program: Program, script: servers.Script, home: Path) -> float:
+def _seconds(program: Program, script: scripted_server.Script, home: Path) -> float:
     took = []
     for _ in range(_ROUNDS):
-        with servers.Server(script) as server:
+        with scripted_server.Server(script) as server:
             began = time.monotonic()
             command = program.command("zai", server.url)
             subprocess.run(command, stdout=subprocess.DEVNULL, check=True, **_options(home))
@@ -122,9 +122,13 @@ def _print_interrupts(programs: list[Program], home: Path) -> None:
 
 def _interrupted(program: Program, home: Path) -> tuple[float, int]:
     """Seconds from the signal to the end, and how it ended. Reasoning on stderr shows that the answer has begun."""
-    delta = servers.delta(reasoning_content="so", content="far")
-    held: servers.Script = [servers.head(), servers.chunk(servers.event(delta)), servers.Hold()]
-    with servers.Server(held) as server:
+    delta = scripted_server.delta(reasoning_content="so", content="far")
+    held: scripted_server.Script = [
+        scripted_server.head(),
+        scripted_server.chunk(scripted_server.event(delta)),
+        scripted_server.Hold(),
+    ]
+    with scripted_server.Server(held) as server:
         command = program.command("zai", server.url)
         options = _options(home) | {"stderr": subprocess.PIPE}
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, **options) as process:

@@ -2,97 +2,20 @@
 
 from __future__ import annotations
 
-import base64
-import os
 import shutil
 import signal
-import subprocess
 import sys
-import sysconfig
-import urllib.parse
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from fronts import Authority
-from zygote import Zygote, would_heed
+from forked_runs import Zygote, would_heed
+from program import CANARY, GLM, KEY_VARIABLES, LIBRARIES, Done, environment, installed, leaks
+from proxies import Authority
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
-GLM = str(Path(sysconfig.get_path("scripts")) / "glm")
-
-# The key of every test. Characters that base64, URLs and JSON would change make its other forms differ from it.
-CANARY = "canary+KEY/1234567890=&"
-FORMS = tuple(
-    form.encode()
-    for form in (CANARY, base64.b64encode(CANARY.encode()).decode().rstrip("="), urllib.parse.quote(CANARY, safe=""))
-)
-
-# What runs of the program import that is not ours, as far as it reads nothing of the environment: see `zygote`.
-LIBRARIES = (
-    "aiohttp",
-    "certifi",
-    "difflib",
-    "httpx",
-    "jsonschema",
-    "sqlite3",
-    "typer.main",
-    "uuid",
-    "yaml",
-    "encodings.idna",
-)
-
-KEY_VARIABLES = ("BIGMODEL_API_KEY", "ZAI_API_KEY", "DASHSCOPE_API_KEY", "TOKENHUB_API_KEY", "OPENAI_API_KEY")
-
-
-@dataclass(frozen=True)
-class Done:
-    """How a run of the program ended. `code` is negative for a signal, as subprocess says it."""
-
-    code: int
-    out: bytes
-    err: str
-
-    @property
-    def text(self) -> str:
-        return self.out.decode()
-
-
-def environment(home: Path, **changes: str) -> dict[str, str]:
-    """A clean environment: no keys, no configuration, no proxies, buffered output as users have it."""
-    kept = {"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8"}
-    if "COVERAGE_PROCESS_CONFIG" in os.environ:
-        kept["COVERAGE_PROCESS_CONFIG"] = os.environ["COVERAGE_PROCESS_CONFIG"]
-    return kept | changes
-
-
-def installed(
-    arguments: Sequence[str | bytes],
-    cwd: Path,
-    variables: dict[str, str],
-    stdin: bytes | None,
-    timeout: float,
-    **options: object,
-) -> tuple[int, bytes, bytes]:
-    """The exit code, stdout and stderr of the installed console script; stdin is /dev/null unless given."""
-    given = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
-    done = subprocess.run(
-        [GLM, *arguments],
-        capture_output=True,
-        cwd=cwd,
-        env=variables,
-        timeout=timeout,
-        check=False,
-        **(given | options),  # type: ignore[call-overload]
-    )
-    return done.returncode, done.stdout, done.stderr
-
-
-def leaks(data: bytes) -> bool:
-    return any(form in data for form in FORMS)
+    from collections.abc import Callable, Iterator
 
 
 @pytest.fixture
@@ -164,7 +87,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 @pytest.fixture
 def fleet():
     """A server for thousands of requests."""
-    from fleet import Fleet  # only the tests of batches need it
+    from counting_server import Fleet  # only the tests of batches need it
 
     with Fleet() as server:
         yield server
@@ -173,7 +96,7 @@ def fleet():
 @pytest.fixture
 def batch(glm, cwd, fleet):
     """A folder with an input and an output, and `glm batch run` in it."""
-    from batches import Batch  # which itself needs the key from here
+    from batch_runs import Batch  # which itself needs the key from here
 
     return Batch(glm, cwd, fleet)
 

@@ -2,7 +2,7 @@
 
 A stream of text is such frames almost throughout. Of one of them the long way has made one piece of text; where the
 same frame with another string in its place makes that string and nothing else, so does any other, for JSON reads a
-string as a whole. A law holds both ways equal over all recordings and random frames (tests/providers/test_template.py).
+string as a whole. tests/providers/test_frame_template.py holds both ways equal, over all recordings and random frames.
 """
 
 from __future__ import annotations

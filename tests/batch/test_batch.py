@@ -16,13 +16,13 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from batches import KEY, by_id, entries, error, flags, lines, rows, statuses
-from conftest import CANARY, GLM, Done, environment
-from fleet import Fleet, Said, answered, prompt_of, refused
-from fronts import Front, Tunnels, at, tls
+from batch_runs import KEY, by_id, entries, error, flags, lines, rows, statuses
+from counting_server import Fleet, Said, answered, prompt_of, refused
 from jsonschema import Draft202012Validator
-from pictures import png
 from processes import running, shell
+from program import CANARY, GLM, Done, environment
+from proxies import Front, Tunnels, at, tls
+from samples import png
 
 TOP = Path(__file__).parents[2]
 LINE = Draft202012Validator(json.loads((TOP / "schemas" / "batch-reply.schema.json").read_text()))

@@ -14,10 +14,10 @@ from contextlib import ExitStack
 
 import batch_sizes as sizes
 import pytest
-from batches import KEY, Batch, by_id, flags, lines, rows
-from conftest import GLM, environment
-from fleet import Fleet
-from limited import CAP, DELAY, LIMITED, playing
+from batch_runs import KEY, Batch, by_id, flags, lines, rows
+from counting_server import Fleet
+from limited_server import CAP, DELAY, LIMITED, playing
+from program import GLM, environment
 
 pytestmark = pytest.mark.slow
 

@@ -7,8 +7,8 @@ import os
 import resource
 
 import pytest
-from batches import KEY, Batch, by_id, error, flags, lines, rows, statuses
-from fleet import Fleet, Said, prompt_of
+from batch_runs import KEY, Batch, by_id, error, flags, lines, rows, statuses
+from counting_server import Fleet, Said, prompt_of
 from processes import error_of, running, shell, wait_for
 
 

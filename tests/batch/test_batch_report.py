@@ -13,9 +13,9 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
-from conftest import CANARY, GLM, environment
 from jsonschema import Draft202012Validator
 from processes import error_of, read_until, running, shell
+from program import CANARY, GLM, environment
 
 from glmcli.batch.run.progress import Progress, one_line
 from glmcli.chat.events import Usage

@@ -6,8 +6,8 @@ import json
 import re
 
 import pytest
-from batches import KEY, by_id, error, flags, lines, rows, statuses
-from fleet import Said, answered, prompt_of, refused
+from batch_runs import KEY, by_id, error, flags, lines, rows, statuses
+from counting_server import Said, answered, prompt_of, refused
 from jsonschema import Draft202012Validator
 
 from glmcli import documents

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 from processes import error_of
-from test_terminals import on_terminal
+from pseudo_terminal import on_terminal
 
 from glmcli import catalogue
 from glmcli.chat.messages import Message, Request

@@ -9,8 +9,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from conftest import CANARY, environment
 from processes import error_of, shell
+from program import CANARY, environment
 
 HERE = Path(__file__)
 COMMANDS = ("ask", "stream", "vision", "tools", "batch", "models", "sandbox")

@@ -7,9 +7,9 @@ import re
 import subprocess
 
 import pytest
-from conftest import GLM, environment
 from processes import error_of, read_until
-from servers import Server, delta, event, reply, stream
+from program import GLM, environment
+from scripted_server import Server, delta, event, reply, stream
 from tool_programs.scenes import SHAPES, Scene, fragment, tool
 
 from glmcli.chat.events import Fold

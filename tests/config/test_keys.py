@@ -9,9 +9,9 @@ import os
 import urllib.parse
 
 import pytest
-from conftest import CANARY
 from processes import error_of, shell
-from servers import Server, answer, delta, reply, stream
+from program import CANARY
+from scripted_server import Server, answer, delta, reply, stream
 
 ZAI = ("-P", "zai", "--base-url")
 KEY = {"ZAI_API_KEY": CANARY}

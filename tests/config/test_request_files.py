@@ -8,9 +8,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from conftest import CANARY
 from processes import error_of, held
-from servers import Hold, Server, delta, reply, stream
+from program import CANARY
+from scripted_server import Hold, Server, delta, reply, stream
 
 KEY = {"ZAI_API_KEY": CANARY}
 SCHEMA = json.loads((Path(__file__).parents[2] / "schemas" / "request.schema.json").read_text())

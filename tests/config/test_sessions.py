@@ -6,9 +6,9 @@ import json
 import stat
 
 import pytest
-from conftest import CANARY
 from processes import error_of, held, read_until, running
-from servers import Server, answer, delta, stream
+from program import CANARY
+from scripted_server import Server, answer, delta, stream
 
 ZAI = ("-P", "zai", "--base-url")
 KEY = {"ZAI_API_KEY": CANARY}

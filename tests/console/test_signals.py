@@ -12,9 +12,9 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import CANARY, GLM
 from processes import error_of, held, names, read_until, running, shell, wait_for
-from servers import Hold, Server, Wait, answer, delta, head, reply, stream
+from program import CANARY, GLM
+from scripted_server import Hold, Server, Wait, answer, delta, head, reply, stream
 
 ZAI = ("-P", "zai", "--base-url")
 KEY = {"ZAI_API_KEY": CANARY}

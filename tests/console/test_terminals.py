@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 import pty
 import re
-import select
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
-from conftest import CANARY, GLM, environment
-from processes import PATIENCE, error_of, held, running
-from servers import Server, answer, delta, reply, stream
+from processes import error_of, held, running
+from program import CANARY, environment
+from pseudo_terminal import on_terminal
+from scripted_server import Server, answer, delta, reply, stream
 
 ZAI = ("-P", "zai", "--base-url")
 KEY = {"ZAI_API_KEY": CANARY, "TERM": "xterm-256color"}
@@ -29,39 +28,6 @@ VISIBLE = (
 )
 SAFE = "x\ty 中文😀 é"
 _ESCAPE = re.compile(rb"\x1b\[[0-9;]*m")
-
-
-def on_terminal(home, cwd, *arguments: str, apart: str = "", **env: str) -> tuple[int, bytes, bytes]:
-    """Exit code, what the terminal got, and what a pipe got in place of the stream `apart` ("stdout", "stderr")."""
-    master, slave = pty.openpty()
-    streams = {"stdin": slave, "stdout": slave, "stderr": slave} | ({apart: subprocess.PIPE} if apart else {})
-    seen, piped = b"", b""
-    try:
-        with subprocess.Popen(
-            [GLM, *arguments], cwd=cwd, env=environment(home, **KEY | env), start_new_session=True, **streams
-        ) as process:
-            os.close(slave)
-            pipe = process.stdout or process.stderr
-            sources = [master, *([pipe.fileno()] if pipe else [])]
-            until = time.monotonic() + PATIENCE
-            while sources:
-                ready, _, _ = select.select(sources, [], [], max(until - time.monotonic(), 0))
-                assert ready, "the program hangs"
-                for source in ready:
-                    try:
-                        data = os.read(source, 1 << 16)
-                    except OSError:  # Linux says so when the last writer of a terminal is gone
-                        data = b""
-                    if not data:
-                        sources.remove(source)
-                    elif source == master:
-                        seen += data
-                    else:
-                        piped += data
-            code = process.wait(PATIENCE)
-    finally:
-        os.close(master)
-    return code, seen.replace(b"\r\n", b"\n"), piped
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import time
 from email.utils import formatdate
 
 import pytest
-from conftest import CANARY, GLM, environment
-from servers import END, Hold, Reset, Server, Wait, answer, chunk, delta, event, head, reply, stream
+from program import CANARY, GLM, environment
+from scripted_server import END, Hold, Reset, Server, Wait, answer, chunk, delta, event, head, reply, stream
 
 NOW = "Retry-After: 0"
 BUSY = reply(429, {"error": {"code": "1302", "message": "said"}}, NOW)

@@ -10,10 +10,10 @@ from base64 import b64encode
 from typing import TYPE_CHECKING
 
 import pytest
-from conftest import CANARY
-from fronts import Front, Socks, Tunnels, at, tls
 from processes import error_of, read_until, running
-from servers import Server, answer, reply
+from program import CANARY
+from proxies import Front, Socks, Tunnels, at, tls
+from scripted_server import Server, answer, reply
 
 if TYPE_CHECKING:
     import socket

@@ -7,9 +7,9 @@ import threading
 from contextlib import contextmanager
 
 import pytest
-from fronts import Front, tls
 from processes import PATIENCE, error_of
-from servers import END, Server, answer, chunk, head, reply
+from proxies import Front, tls
+from scripted_server import END, Server, answer, chunk, head, reply
 
 HERE = "DNS:localhost,IP:127.0.0.1"
 SIZE = 24 << 20  # bytes; far more than all buffers on the way hold

@@ -7,8 +7,8 @@ import json
 import struct
 import time
 
-import pictures
 import pytest
+import samples
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -46,12 +46,12 @@ SAYS_ITS_END = (
 
 @pytest.mark.parametrize("name", WHOLE)
 def test_a_whole_file_is_known(name) -> None:
-    assert look(getattr(pictures, name)) == WHOLE[name]
+    assert look(getattr(samples, name)) == WHOLE[name]
 
 
 @pytest.mark.parametrize("name", SAYS_ITS_END)
 def test_a_file_that_is_cut_anywhere_is_not_whole(name) -> None:
-    data = getattr(pictures, name)
+    data = getattr(samples, name)
     for end in range(len(data)):
         found = look(data[:end])
         assert found.fault or found.type != WHOLE[name].type, end
@@ -60,35 +60,35 @@ def test_a_file_that_is_cut_anywhere_is_not_whole(name) -> None:
 @pytest.mark.parametrize(
     ("data", "fault"),
     [
-        (pictures.JPEG[:-2], "it has no end (EOI)"),
-        (pictures.JPEG[:100], "it ends before its first scan"),
-        (pictures.JPEG[:2] + b"\xff\xff\xff" + pictures.JPEG[2:], ""),  # fill bytes
-        (pictures.JPEG + b"what a camera adds", ""),
+        (samples.JPEG[:-2], "it has no end (EOI)"),
+        (samples.JPEG[:100], "it ends before its first scan"),
+        (samples.JPEG[:2] + b"\xff\xff\xff" + samples.JPEG[2:], ""),  # fill bytes
+        (samples.JPEG + b"what a camera adds", ""),
         (b"\xff\xd8\xff\xe0\0\x04ab!!!!", "there is no marker at byte 8"),
         # A thumbnail's end, before the scan, is not the picture's.
-        (b"\xff\xd8\xff\xe1\0\x06\xff\xd9\xff\xd9" + pictures.JPEG[2:-2], "it has no end (EOI)"),
-        (pictures.PNG[:-12], "it has no end (IEND)"),
-        (pictures.PNG[:-4], "it has no end (IEND)"),
-        (pictures.PNG + b"\0\0", ""),
-        (pictures.WEBP[:-1], "it has 65 of 66 bytes"),
-        (pictures.GIF[:-1], "it has no end (trailer)"),
-        (pictures.GIF_ANIMATED[:-1], "it has no end (trailer)"),
-        (pictures.GIF_ANIMATED + b"\0\0", ""),
-        (pictures.GIF[:25] + b"?" + pictures.GIF[26:], "there is no block at byte 25"),
-        (pictures.BMP[:-1], "it has 341 of 342 bytes"),
-        (pictures.PDF[:-1], "it has no end (%%EOF)"),
-        (b"from a printer\n" + pictures.PDF + b"\n" * 1018, ""),
-        (pictures.PDF + b"\n" * 1020, "it has no end (%%EOF)"),
-        (pictures.MP4[:-1], "it has 880 of 881 bytes"),
-        (pictures.MP4[:64], "it has no index (moov)"),
-        (pictures.MP4[:64] + b"\0\0\0\7moov" + pictures.MP4[72:], "there is no box at byte 64"),
-        (pictures.MP4[:64] + bytes(4) + pictures.MP4[68:], ""),  # the last box goes to the end, whatever its size
-        (pictures.MP4[:36] + b"\0\0\0\1mdat" + (36).to_bytes(8, "big") + pictures.MP4[44:], ""),
-        (pictures.PNG.replace(b"IDAT", b"prVt"), "it has no pixels (IDAT)"),
-        (pictures.PNG[:8] + pictures.chunk(b"prVt", b"") + pictures.PNG[8:], "its header (IHDR) does not come first"),
-        (pictures.PNG[:8] + pictures.PNG[33:], "its header (IHDR) does not come first"),
-        (pictures.PNG[:16] + bytes(4) + pictures.PNG[20:], "it says that it has 0x8 pixels"),
-        (pictures.PNG[:20] + bytes(4) + pictures.PNG[24:], "it says that it has 12x0 pixels"),
+        (b"\xff\xd8\xff\xe1\0\x06\xff\xd9\xff\xd9" + samples.JPEG[2:-2], "it has no end (EOI)"),
+        (samples.PNG[:-12], "it has no end (IEND)"),
+        (samples.PNG[:-4], "it has no end (IEND)"),
+        (samples.PNG + b"\0\0", ""),
+        (samples.WEBP[:-1], "it has 65 of 66 bytes"),
+        (samples.GIF[:-1], "it has no end (trailer)"),
+        (samples.GIF_ANIMATED[:-1], "it has no end (trailer)"),
+        (samples.GIF_ANIMATED + b"\0\0", ""),
+        (samples.GIF[:25] + b"?" + samples.GIF[26:], "there is no block at byte 25"),
+        (samples.BMP[:-1], "it has 341 of 342 bytes"),
+        (samples.PDF[:-1], "it has no end (%%EOF)"),
+        (b"from a printer\n" + samples.PDF + b"\n" * 1018, ""),
+        (samples.PDF + b"\n" * 1020, "it has no end (%%EOF)"),
+        (samples.MP4[:-1], "it has 880 of 881 bytes"),
+        (samples.MP4[:64], "it has no index (moov)"),
+        (samples.MP4[:64] + b"\0\0\0\7moov" + samples.MP4[72:], "there is no box at byte 64"),
+        (samples.MP4[:64] + bytes(4) + samples.MP4[68:], ""),  # the last box goes to the end, whatever its size
+        (samples.MP4[:36] + b"\0\0\0\1mdat" + (36).to_bytes(8, "big") + samples.MP4[44:], ""),
+        (samples.PNG.replace(b"IDAT", b"prVt"), "it has no pixels (IDAT)"),
+        (samples.PNG[:8] + samples.chunk(b"prVt", b"") + samples.PNG[8:], "its header (IHDR) does not come first"),
+        (samples.PNG[:8] + samples.PNG[33:], "its header (IHDR) does not come first"),
+        (samples.PNG[:16] + bytes(4) + samples.PNG[20:], "it says that it has 0x8 pixels"),
+        (samples.PNG[:20] + bytes(4) + samples.PNG[24:], "it says that it has 12x0 pixels"),
         (SCAN, "it has 0 frames (SOF) before its first scan, not one"),
         (b"\xff\xd8" + FRAME * 2 + SCAN[2:], "it has 2 frames (SOF) before its first scan, not one"),
         (b"\xff\xd8" + FRAME + SCAN[2:], ""),
@@ -111,7 +111,7 @@ def test_sizes_of_every_form(size) -> None:
     small = size[0] < 16384
     forms = [
         jpeg_of(*size),
-        pictures.png(width, 1)[:20] + struct.pack(">I", height) + pictures.png(1, 1)[24:],
+        samples.png(width, 1)[:20] + struct.pack(">I", height) + samples.png(1, 1)[24:],
         b"GIF89a" + struct.pack("<HHBBB", *size, 0, 0, 0) + b";",
         b"RIFF" + struct.pack("<I", 22) + b"WEBPVP8X" + struct.pack("<IB3x", 10, 0)
         + struct.pack("<I", width - 1)[:3] + struct.pack("<I", height - 1)[:3],
@@ -170,7 +170,7 @@ def test_other_kinds(data, kind) -> None:
 @example(b"\xff" * 4, "PNG", 8, 0)
 def test_no_bytes_confuse_it(noise, name, start, end) -> None:
     """Any file with anything written over a part of it gives an answer, and sizes that a picture can have."""
-    data = getattr(pictures, name) if name else b""
+    data = getattr(samples, name) if name else b""
     found = look(data[:start] + noise + data[start + end :])
     assert isinstance(found.fault, str)
     for side in (found.width, found.height):
@@ -178,14 +178,14 @@ def test_no_bytes_confuse_it(noise, name, start, end) -> None:
 
 
 HOSTILE = {
-    "gif": lambda size: pictures.GIF[:25] + b"\x21\x01" + b"\1" * size,
-    "png": lambda size: pictures.PNG[:8] + bytes(size),
+    "gif": lambda size: samples.GIF[:25] + b"\x21\x01" + b"\1" * size,
+    "png": lambda size: samples.PNG[:8] + bytes(size),
     "jpeg": lambda size: b"\xff\xd8\xff" + b"\xff" * size,
     "jpeg markers": lambda size: b"\xff\xd8" + b"\xff\xd0" * (size // 2),
     "text": lambda size: b" " * size,
     "comments": lambda size: b"<!---->" * (size // 7),
     "pdf": lambda size: b"\xe9" * size,
-    "mp4": lambda size: pictures.MP4[:28] + b"\0\0\0\x08free" * (size // 8),
+    "mp4": lambda size: samples.MP4[:28] + b"\0\0\0\x08free" * (size // 8),
 }
 
 

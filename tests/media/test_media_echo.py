@@ -6,15 +6,15 @@ import base64
 import json
 import time
 
-import pictures
 import pytest
-from conftest import CANARY
+import samples
 from processes import error_of
-from servers import Server, reply, stream
+from program import CANARY
+from scripted_server import Server, reply, stream
 
 from glmcli.providers.refusals import masked
 
-DATA = base64.b64encode(pictures.JPEG).decode()
+DATA = base64.b64encode(samples.JPEG).decode()
 URL = f"data:image/jpeg;base64,{DATA}"
 SIZE = f"<image/jpeg, about {len(DATA) * 3 // 4} bytes>"
 KEY = {"ZAI_API_KEY": CANARY}
@@ -27,7 +27,7 @@ ECHOES = {
     "detail": reply(422, {"detail": [{"input": {"url": URL}}]}),
     "page": reply(502, f"<html>You sent {URL}</html>".encode(), content_type="text/html"),
     "folded": reply(
-        502, f"<html>{base64.encodebytes(pictures.JPEG).decode()}</html>".encode(), content_type="text/html"
+        502, f"<html>{base64.encodebytes(samples.JPEG).decode()}</html>".encode(), content_type="text/html"
     ),
     "not json": reply(200, f'{{"error: {URL}'.encode(), content_type="application/json"),
     "stream": stream({"error": {"code": "1210", "message": URL}}),
@@ -37,7 +37,7 @@ ECHOES = {
 @pytest.mark.parametrize("name", ECHOES)
 @pytest.mark.parametrize("flags", [(), ("--json",), ("--jsonl",), ("--meta", "stderr")], ids=" ".join)
 def test_what_is_quoted_is_not_printed(glm, cwd, name, flags) -> None:
-    (cwd / "a").write_bytes(pictures.JPEG)
+    (cwd / "a").write_bytes(samples.JPEG)
     with Server(ECHOES[name]) as server:
         base = ("-P", "zai", "--base-url", server.url, "--retries", "0", "--image", "a")
         done = glm("vision", *base, *flags, "hi", env=KEY)
@@ -47,7 +47,7 @@ def test_what_is_quoted_is_not_printed(glm, cwd, name, flags) -> None:
 
 
 def test_its_size_is(glm, cwd) -> None:
-    (cwd / "a").write_bytes(pictures.JPEG)
+    (cwd / "a").write_bytes(samples.JPEG)
     with Server(ECHOES["message"]) as server:
         done = glm("vision", "-P", "zai", "--base-url", server.url, "--image", "a", "hi", env=KEY)
     assert error_of(done.err)

@@ -8,15 +8,15 @@ import os
 import threading
 import time
 
-import pictures
 import pytest
-from conftest import CANARY
+import samples
 from processes import error_of, shell
-from servers import Server, answer
+from program import CANARY
+from scripted_server import Server, answer
 
 PICTURE, VIDEO = "https://x.example/a.png", "https://x.example/a.mp4"
 KEY = {"ZAI_API_KEY": CANARY}
-BYTES = {"a": pictures.PNG, "b": pictures.JPEG, "c": pictures.GIF, "odd": b"\0\1\2\3"}
+BYTES = {"a": samples.PNG, "b": samples.JPEG, "c": samples.GIF, "odd": b"\0\1\2\3"}
 
 
 @pytest.fixture(autouse=True)
@@ -102,7 +102,7 @@ def test_the_fix_for_an_unknown_kind_can_be_followed(refused, sent) -> None:
 def test_a_type_that_the_bytes_deny_is_told(glm, cwd) -> None:
     done = glm("vision", "-P", "zai", "--at", "c", "image/png", "hi", "-n")
     assert (done.code, done.err) == (0, "glm: c is sent as image/png, and by its bytes it is a GIF picture\n")
-    (cwd / "cut").write_bytes(pictures.JPEG[:-2])
+    (cwd / "cut").write_bytes(samples.JPEG[:-2])
     done = glm("vision", "-P", "zai", "--at", "cut", "image/png", "hi", "-n")
     said = "cut is sent as image/png, and by its bytes it is a JPEG picture, cut off or damaged: it has no end (EOI)"
     assert (done.code, done.err) == (0, f"glm: {said}\n")
@@ -231,7 +231,7 @@ def test_a_session_with_wrong_parts(refused, cwd, line) -> None:
 def test_stdin_has_other_names(sent, home, cwd, name) -> None:
     if not os.path.exists(name):  # noqa: PTH110 - a link whose target is nowhere
         pytest.skip(f"there is no {name} here")
-    assert sent("--image", name, "hi", stdin=pictures.PNG) == [["hi", "a image/png"]]
+    assert sent("--image", name, "hi", stdin=samples.PNG) == [["hi", "a image/png"]]
     # A file can be opened, and read, a second time.
     done = shell(f'"$GLM" vision -P zai --image {name} hi -n < a', home, cwd)
     assert (done.returncode, done.stderr) == (0, b"")
@@ -247,7 +247,7 @@ def test_a_pipe_without_a_writer_is_told(glm, cwd) -> None:
 
     def write() -> None:
         time.sleep(2.5)
-        (cwd / "pipe").write_bytes(pictures.PNG)
+        (cwd / "pipe").write_bytes(samples.PNG)
 
     threading.Thread(target=write, daemon=True).start()
     done = glm("vision", "-P", "zai", "--image", "pipe", "hi", "-n", "-q")
@@ -278,7 +278,7 @@ def test_what_to_do(refused, flags, message, fix) -> None:
 
 
 def test_a_file_whose_name_is_like_a_url(sent, cwd) -> None:
-    (cwd / "data:a").write_bytes(pictures.PNG)
+    (cwd / "data:a").write_bytes(samples.PNG)
     assert sent("--image", "./data:a", "hi") == [["hi", "a image/png"]]
 
 

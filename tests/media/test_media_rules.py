@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import pictures
 import pytest
+import samples
 
 from glmcli import catalogue
 from glmcli.chat.messages import Media, Message, Request
@@ -106,12 +106,12 @@ CASES = [(row, model) for row, models in TAKES.items() for model in models]
 
 PICTURE, VIDEO, DOCUMENT = "https://x.example/a.png", "https://x.example/a.mp4", "https://x.example/a.pdf"
 SENT = {
-    "D": Media("image", data=pictures.PNG, type="image/png", name="a.png", looks=look(pictures.PNG)),
+    "D": Media("image", data=samples.PNG, type="image/png", name="a.png", looks=look(samples.PNG)),
     "U": Media("image", url=PICTURE, name=PICTURE),
     "V": Media("video", url=VIDEO, name=VIDEO),
     "F": Media("file", url=DOCUMENT, name=DOCUMENT),
-    "W": Media("video", data=pictures.MP4, type="video/mp4", name="a.mp4", looks=look(pictures.MP4)),
-    "G": Media("file", data=pictures.PDF, type="application/pdf", name="a.pdf", looks=look(pictures.PDF)),
+    "W": Media("video", data=samples.MP4, type="video/mp4", name="a.mp4", looks=look(samples.MP4)),
+    "G": Media("file", data=samples.PDF, type="application/pdf", name="a.pdf", looks=look(samples.PDF)),
 }
 # What stands in the body; bytes stand as their Media until they are sent.
 PARTS: dict[str, dict[str, Any]] = {

@@ -8,11 +8,11 @@ import struct
 import subprocess
 import sys
 
-import pictures
 import pytest
-from conftest import CANARY, GLM, environment
+import samples
 from processes import error_of
-from servers import Server, answer
+from program import CANARY, GLM, environment
+from scripted_server import Server, answer
 
 Image = pytest.importorskip("PIL.Image", reason="Pillow is not installed: pip install 'glmcli[images]'")
 KEY = {"ZAI_API_KEY": CANARY}
@@ -79,7 +79,7 @@ def test_grey_of_32_bits_is_refused(refused, cwd, mode) -> None:
 
 
 def test_what_pillow_does_not_know_is_told_as_without_it(refused, cwd) -> None:
-    (cwd / "heic").write_bytes(pictures.HEIC)
+    (cwd / "heic").write_bytes(samples.HEIC)
     assert refused("heic") == (
         "heic: glm-5v-turbo at zai takes jpeg, png, and this is a HEIC picture",
         "convert it: magick IN OUT.jpg, or sips -s format jpeg IN --out OUT.jpg (--force sends it anyway)",
@@ -125,16 +125,14 @@ def test_damage_is_one_line(glm, cwd, form) -> None:
 
 
 def test_too_many_pixels_to_unpack(refused, cwd) -> None:
-    (cwd / "huge.png").write_bytes(pictures.png(10_001, 10_000))
+    (cwd / "huge.png").write_bytes(samples.png(10_001, 10_000))
     fix = "make it smaller first: magick IN -resize 6000x6000 OUT.png"
     assert refused("huge.png") == (
         "--resize: huge.png has 10001x10000 pixels; at most 100000000 are unpacked",
         fix,
     )
     # Beyond what Pillow itself bears; only the header is read.
-    (cwd / "bomb.png").write_bytes(
-        pictures.png(1, 1)[:16] + struct.pack(">II", 50_000, 50_000) + pictures.png(1, 1)[24:]
-    )
+    (cwd / "bomb.png").write_bytes(samples.png(1, 1)[:16] + struct.pack(">II", 50_000, 50_000) + samples.png(1, 1)[24:])
     error, said = refused("bomb.png")
     assert error.startswith("--resize: ")
     assert said
@@ -164,8 +162,8 @@ def test_memory(home, cwd, name, size, most) -> None:
 
 
 def test_a_film_becomes_a_picture_and_says_so(sent, cwd) -> None:
-    (cwd / "gif").write_bytes(pictures.GIF_ANIMATED)
-    (cwd / "webp").write_bytes(pictures.WEBP_ANIMATED)
+    (cwd / "gif").write_bytes(samples.GIF_ANIMATED)
+    (cwd / "webp").write_bytes(samples.WEBP_ANIMATED)
     pages = [Image.new("L", (9, 9), shade) for shade in (0, 99, 255)]
     pages[0].save(cwd / "pages.tif", save_all=True, append_images=pages[1:])
     frames = [Image.new("L", (6100, 9), shade) for shade in (0, 255)]

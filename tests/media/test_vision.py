@@ -13,11 +13,11 @@ import sys
 import threading
 import time
 
-import pictures
 import pytest
-from conftest import CANARY, GLM, environment
+import samples
 from processes import error_of, shell
-from servers import Server, answer, delta, reply, stream
+from program import CANARY, GLM, environment
+from scripted_server import Server, answer, delta, reply, stream
 
 PICTURE, VIDEO, DOCUMENT = "https://x.example/a.png", "https://x.example/a.mp4", "https://x.example/a.pdf"
 VARIABLES = {
@@ -48,15 +48,15 @@ TEXT = {"type": "text", "text": "What is this?"}
 
 @pytest.fixture
 def files(cwd):
-    """The pictures of pictures.py in the working directory, each under a name that says nothing."""
+    """The pictures of samples.py in the working directory, each under a name that says nothing."""
     names = {}
     for name in ("JPEG", "PNG", "WEBP", "WEBP_ANIMATED", "GIF", "GIF_ANIMATED", "HEIC", "SVG", "PDF", "MP4", "HTML"):
-        (cwd / name.lower()).write_bytes(getattr(pictures, name))
+        (cwd / name.lower()).write_bytes(getattr(samples, name))
         names[name] = name.lower()
-    (cwd / "text").write_bytes(pictures.TEXT)
+    (cwd / "text").write_bytes(samples.TEXT)
     # Names that say another kind than the bytes.
-    (cwd / "odd.jpg").write_bytes(pictures.GIF)
-    (cwd / "odd.png").write_bytes(pictures.MP4)
+    (cwd / "odd.jpg").write_bytes(samples.GIF)
+    (cwd / "odd.png").write_bytes(samples.MP4)
     return names
 
 
@@ -128,7 +128,7 @@ TAKES = {
 }
 FLAGS = {"D": ("--image", "png"), "U": ("--image", PICTURE), "V": ("--video", VIDEO), "F": ("--file", DOCUMENT)}
 PARTS = {
-    "D": part("image", shown(pictures.PNG, "image/png")),
+    "D": part("image", shown(samples.PNG, "image/png")),
     "U": part("image", PICTURE),
     "V": part("video", VIDEO),
     "F": part("file", DOCUMENT),
@@ -175,8 +175,8 @@ def test_the_bytes_reach_the_wire(see, keys, row) -> None:
         done = see("-P", row, *model, "--base-url", server.url, "-q", "--image", "png", "--image", "jpeg", env=keys)
     assert (done.code, done.text, done.err) == (0, "A cat\n", "")
     media = [
-        part("image", data_url(pictures.PNG, "image/png")),
-        part("image", data_url(pictures.JPEG, "image/jpeg")),
+        part("image", data_url(samples.PNG, "image/png")),
+        part("image", data_url(samples.JPEG, "image/jpeg")),
     ]
     content = [*media, TEXT] if row in MEDIA_FIRST else [TEXT, *media]
     (request,) = server.requests
@@ -214,7 +214,7 @@ def test_verbose_says_which_and_what(see) -> None:
     lines = done.err.split("\n")
     why = "zai is the first provider with a key and a model for pictures, the default model"
     assert lines[0] == f"glm: first choice: zai/glm-5v-turbo ({why})"
-    assert lines[1] == f"glm: image png: {shown(pictures.PNG, 'image/png')}, 12x8 pixels"
+    assert lines[1] == f"glm: image png: {shown(samples.PNG, 'image/png')}, 12x8 pixels"
 
 
 ZAI = "-m zai/glm-5.3-flash, zai/glm-5.3-flashx or zai/glm-5v-turbo"
@@ -387,9 +387,9 @@ def test_how_many(body, refused, row, model, flag, place, most) -> None:  # noqa
     [("bigmodel", 5242880, "5 MB"), ("zai", 5242880, "5 MB"), ("tokenhub", 10485760, "10 MB")],
 )
 def test_how_many_bytes(body, refused, cwd, row, most, words) -> None:  # noqa: PLR0917
-    (cwd / "large.png").write_bytes(pictures.png(size=most))
+    (cwd / "large.png").write_bytes(samples.png(size=most))
     body("-P", row, "--image", "large.png")
-    (cwd / "larger.png").write_bytes(pictures.png(size=most + 1))
+    (cwd / "larger.png").write_bytes(samples.png(size=most + 1))
     assert refused("-P", row, "--image", "larger.png") == (
         f"larger.png has {most + 1} bytes, and glm-5v-turbo at {row} takes at most {most} ({words})",
         SMALLER + FORCE,
@@ -398,10 +398,10 @@ def test_how_many_bytes(body, refused, cwd, row, most, words) -> None:  # noqa: 
 
 def test_how_many_pixels(body, refused, cwd) -> None:
     for size in ((6000, 1), (1, 6000)):
-        (cwd / "large.png").write_bytes(pictures.png(*size))
+        (cwd / "large.png").write_bytes(samples.png(*size))
         body("-P", "bigmodel", "--image", "large.png")
     for width, height in ((6001, 1), (1, 6001)):
-        (cwd / "larger.png").write_bytes(pictures.png(width, height))
+        (cwd / "larger.png").write_bytes(samples.png(width, height))
         assert refused("-P", "zai", "--image", "larger.png") == (
             f"larger.png has {width}x{height} pixels, and glm-5v-turbo at zai takes at most 6000x6000",
             SMALLER + FORCE,
@@ -419,7 +419,7 @@ def test_how_many_pixels(body, refused, cwd) -> None:
     ],
 )
 def test_a_cut_picture(refused, cwd, name, what, fault) -> None:
-    (cwd / "cut").write_bytes(getattr(pictures, name)[: -2 if name == "JPEG" else -1])
+    (cwd / "cut").write_bytes(getattr(samples, name)[: -2 if name == "JPEG" else -1])
     for row in ("vllm", "sglang"):
         assert refused("-P", row, "-m", "x", "--image", "cut") == (
             f"cut: {what} that is cut off or damaged: {fault}",
@@ -435,7 +435,7 @@ def test_a_cut_picture(refused, cwd, name, what, fault) -> None:
     ],
 )
 def test_a_cut_video_or_file(refused, cwd, name, kind, what, fault) -> None:  # noqa: PLR0917
-    (cwd / "cut").write_bytes(getattr(pictures, name)[:-1])
+    (cwd / "cut").write_bytes(getattr(samples, name)[:-1])
     assert refused("-m", "vllm/x", "--at", "cut", kind) == (
         f"cut: {what} that is cut off or damaged: {fault}",
         "make or fetch it again" + FORCE,
@@ -451,14 +451,17 @@ NO_URL = "a URL begins with https:// or http:// and a host; of a file on this ma
 def test_stdin_a_pipe_and_a_descriptor(see, cwd, home) -> None:
     with Server(answer("A cat")) as server:
         base = ("-P", "zai", "--base-url", server.url, "-q")
-        assert see(*base, "--image", "-", stdin=pictures.JPEG, env=KEY).code == 0
+        assert see(*base, "--image", "-", stdin=samples.JPEG, env=KEY).code == 0
         os.mkfifo(cwd / "pipe")
-        threading.Thread(target=(cwd / "pipe").write_bytes, args=(pictures.JPEG,), daemon=True).start()
+        threading.Thread(target=(cwd / "pipe").write_bytes, args=(samples.JPEG,), daemon=True).start()
         assert see(*base, "--image", "pipe", env=KEY).code == 0
         line = f'"$GLM" vision {" ".join(base)} --image <(cat jpeg) "What is this?"'
         assert shell(line, home, cwd, **KEY).returncode == 0
     for request in server.requests:
-        assert request.json["messages"][0]["content"] == [part("image", data_url(pictures.JPEG, "image/jpeg")), TEXT]
+        assert request.json["messages"][0]["content"] == [
+            part("image", data_url(samples.JPEG, "image/jpeg")),
+            TEXT,
+        ]
 
 
 def test_a_text_on_stdin_belongs_to_the_prompt(body) -> None:
@@ -508,7 +511,7 @@ def test_what_cannot_be_read(refused, cwd, flags, message) -> None:
     (cwd / "empty").touch()
     (cwd / "odd").write_bytes(b"\0\1\2\3")
     for force in ((), ("--force",)):
-        error, _ = refused("-P", "zai", *flags, *force, stdin=pictures.PNG if "-" in flags else None)
+        error, _ = refused("-P", "zai", *flags, *force, stdin=samples.PNG if "-" in flags else None)
         assert error == message
         assert "secret" not in error
 
@@ -524,14 +527,14 @@ def test_at_overrides_what_the_bytes_say(body, cwd) -> None:
     sent = body("-P", "zai", "--at", "odd", "image/PNG", "--at", "png", "image/jpg")
     assert sent["messages"][0]["content"] == [
         part("image", shown(b"\0\1\2\3", "image/png")),
-        part("image", shown(pictures.PNG, "image/jpeg")),
+        part("image", shown(samples.PNG, "image/jpeg")),
         TEXT,
     ]
     sent = body("-m", "vllm/x", "--at", "mp4", "video/mp4", "--at", "pdf", "application/pdf")
     assert sent["messages"][0]["content"] == [
         TEXT,
-        part("video", shown(pictures.MP4, "video/mp4")),
-        part("file", shown(pictures.PDF, "application/pdf")),
+        part("video", shown(samples.MP4, "video/mp4")),
+        part("file", shown(samples.PDF, "application/pdf")),
     ]
 
 
@@ -546,7 +549,7 @@ def test_detail_at_tokenhub(body, word) -> None:
     sent = body("-P", "tokenhub", "--image", "png", "--image", PICTURE, "--detail", word)
     assert sent["messages"][0]["content"] == [
         TEXT,
-        part("image", shown(pictures.PNG, "image/png"), detail=word),
+        part("image", shown(samples.PNG, "image/png"), detail=word),
         part("image", PICTURE, detail=word),
     ]
 
@@ -556,7 +559,7 @@ def test_detail_is_a_field_of_openai_that_servers_may_heed(see, row) -> None:
     base = ("--base-url", "http://127.0.0.1:1/v1") if row == "openai" else ()
     done = see("-m", f"{row}/x", *base, "-n", "--detail", "high", "--image", "png")
     assert done.code == 0, done.err
-    picture = part("image", shown(pictures.PNG, "image/png"), detail="high")
+    picture = part("image", shown(samples.PNG, "image/png"), detail="high")
     assert json.loads(done.out)["body"]["messages"][0]["content"] == [TEXT, picture]
     said = f"glm: whether x at {row} heeds --detail is not known\n"
     assert said in done.err
@@ -577,7 +580,7 @@ def test_the_other_provider_gets_it_in_its_own_order(see, cwd) -> None:
         env = KEY | {"GLM_CONFIG": "config.yaml"}
         done = see(*base, "--image", "png", env=env)
     assert (done.code, done.text) == (0, "A cat\n")
-    picture = part("image", data_url(pictures.PNG, "image/png"))
+    picture = part("image", data_url(samples.PNG, "image/png"))
     assert first.requests[0].json["messages"][0]["content"] == [picture, TEXT]
     assert second.requests[0].json["messages"][0]["content"] == [TEXT, picture]
 
@@ -589,7 +592,7 @@ def test_a_retry_sends_it_all_again(see) -> None:
     assert (done.code, done.text) == (0, "A cat\n")
     first, second = server.requests
     assert first.body == second.body
-    assert first.json["messages"][0]["content"][0] == part("image", data_url(pictures.JPEG, "image/jpeg"))
+    assert first.json["messages"][0]["content"][0] == part("image", data_url(samples.JPEG, "image/jpeg"))
 
 
 def test_stream_prints_as_it_comes(see) -> None:
@@ -607,14 +610,14 @@ def test_an_odd_text_keeps_its_place(see) -> None:
     assert done.code == 0
     system, user = server.requests[0].json["messages"]
     assert system == {"role": "system", "content": text}
-    assert user["content"] == [part("image", data_url(pictures.PNG, "image/png")), TEXT]
+    assert user["content"] == [part("image", data_url(samples.PNG, "image/png")), TEXT]
 
 
 # What is printed
 
 
 def test_bytes_are_never_printed(see) -> None:
-    secret = base64.b64encode(pictures.JPEG).decode()[100:200]
+    secret = base64.b64encode(samples.JPEG).decode()[100:200]
     refuse = reply(400, {"error": {"code": "1210", "message": "图片输入格式/解析错误"}})
     for script, code in ((answer("A cat"), 0), (refuse, 2)):
         with Server(script) as server:
@@ -627,7 +630,7 @@ def test_bytes_are_never_printed(see) -> None:
 def test_curl_sends_the_same_bytes(see, home, cwd) -> None:
     if not shutil.which("curl"):
         pytest.skip("there is no curl here")
-    (cwd / "it's a -cat.png").write_bytes(pictures.png(size=300_001))
+    (cwd / "it's a -cat.png").write_bytes(samples.png(size=300_001))
     names = ("--image", "it's a -cat.png", "--image", "jpeg", "--image", PICTURE)
     with Server(answer("Hi")) as server:
         flags = ("-P", "zai", "--base-url", server.url, *names)
@@ -644,7 +647,7 @@ def test_curl_sends_the_same_bytes(see, home, cwd) -> None:
 
 
 def test_curl_needs_a_file(see, cwd, home) -> None:
-    done = see("-P", "zai", "--image", "-", "--curl", stdin=pictures.PNG)
+    done = see("-P", "zai", "--image", "-", "--curl", stdin=samples.PNG)
     assert (done.code, done.out) == (2, b"")
     assert error_of(done.err) == "--curl: stdin cannot be read a second time by a command"
     assert "  fix: write it to a file, without --resize, and name that\n" in done.err
@@ -682,7 +685,7 @@ sys.exit(done.returncode)
 
 @pytest.mark.parametrize("place", ["large.png", "-"])
 def test_a_large_file_fits_into_little_memory(home, cwd, place) -> None:
-    (cwd / "large.png").write_bytes(pictures.png(size=60_000_000))
+    (cwd / "large.png").write_bytes(samples.png(size=60_000_000))
     sizes: list[int] = []
     with socket.create_server(("127.0.0.1", 0)) as server, (cwd / "large.png").open("rb") as file:
         threading.Thread(target=reader, args=(sizes, server), daemon=True).start()
@@ -710,7 +713,7 @@ def slow(server) -> None:
 
 
 def test_sending_is_no_waiting(see, cwd) -> None:
-    (cwd / "large.png").write_bytes(pictures.png(size=30_000_000))
+    (cwd / "large.png").write_bytes(samples.png(size=30_000_000))
     with socket.create_server(("127.0.0.1", 0)) as server:
         threading.Thread(target=slow, args=(server,), daemon=True).start()
         url = f"http://127.0.0.1:{server.getsockname()[1]}/v1"
@@ -723,20 +726,20 @@ def test_sending_is_no_waiting(see, cwd) -> None:
 
 @pytest.mark.slow
 def test_more_than_any_server_takes_is_not_sent(see, cwd) -> None:
-    (cwd / "large.png").write_bytes(pictures.png(size=75_000_000))
+    (cwd / "large.png").write_bytes(samples.png(size=75_000_000))
     with Server(answer("A cat")) as server:
         done = see("-P", "zai", "--base-url", server.url, "--force", "-q", "--image", "large.png", env=KEY)
         assert (done.code, error_of(done.err)) == (
             2,
             "the request has 100000214 bytes, with its files as base64; at most 100000000 are sent",
         )
-        (cwd / "larger.png").write_bytes(pictures.png(size=75_000_001))
+        (cwd / "larger.png").write_bytes(samples.png(size=75_000_001))
         done = see("-P", "zai", "--base-url", server.url, "--force", "-q", "--image", "larger.png", env=KEY)
         assert (done.code, error_of(done.err)) == (2, "--image: larger.png is larger than 75000000 bytes (75 MB)")
-        (cwd / "half.png").write_bytes(pictures.png(size=50_000_000))
+        (cwd / "half.png").write_bytes(samples.png(size=50_000_000))
         for second, message in (("half.png", "--image: half.png is larger than"), ("-", "stdin holds more than")):
             many = ("--image", "half.png", "--image", second)
-            given = {"stdin": pictures.png(size=26_000_000)} if second == "-" else {}
+            given = {"stdin": samples.png(size=26_000_000)} if second == "-" else {}
             done = see("-P", "zai", "--base-url", server.url, "--force", "-q", *many, env=KEY, **given)
             assert (done.code, error_of(done.err)) == (2, f"{message} 25000000 bytes (25 MB)")
             assert "  fix: all files together may have 75000000 bytes (75 MB): give a URL, or a smaller" in done.err
@@ -791,7 +794,7 @@ def test_turns_with_media(glm, cwd) -> None:
             "role": "user",
             "content": [
                 {"type": "text", "text": "What "},
-                part("image", shown(pictures.PNG, "image/png"), detail="high"),
+                part("image", shown(samples.PNG, "image/png"), detail="high"),
                 {"type": "text", "text": "is this?"},
                 part("image", PICTURE),
             ],
@@ -804,9 +807,12 @@ def test_turns_with_media(glm, cwd) -> None:
     ]
     # Flags belong to the last turn where there is no prompt, and to the prompt where there is one.
     more = json.loads(glm("vision", "-f", "request.yaml", "--image", "jpeg", "-n").out)["body"]["messages"]
-    assert more[-1]["content"][2] == part("image", shown(pictures.JPEG, "image/jpeg"))
+    assert more[-1]["content"][2] == part("image", shown(samples.JPEG, "image/jpeg"))
     more = json.loads(glm("vision", "-f", "request.yaml", "--image", "jpeg", "-n", "Hm?").out)["body"]["messages"]
-    assert more[-1]["content"] == [{"type": "text", "text": "Hm?"}, part("image", shown(pictures.JPEG, "image/jpeg"))]
+    assert more[-1]["content"] == [
+        {"type": "text", "text": "Hm?"},
+        part("image", shown(samples.JPEG, "image/jpeg")),
+    ]
 
 
 @pytest.mark.usefixtures("files")
@@ -815,7 +821,7 @@ def test_a_turn_of_pictures_alone(glm, cwd) -> None:
         "messages: [{role: user, content: [{type: image, path: png}]}]\nmodel: zai/glm-4.6v"
     )
     done = glm("ask", "-f", "request.yaml", "-n")
-    assert json.loads(done.out)["body"]["messages"][0]["content"] == [part("image", shown(pictures.PNG, "image/png"))]
+    assert json.loads(done.out)["body"]["messages"][0]["content"] == [part("image", shown(samples.PNG, "image/png"))]
 
 
 @pytest.mark.sampled(3)
@@ -844,7 +850,7 @@ def test_what_a_request_file_names_wrongly(glm, cwd, text, message) -> None:
 
 
 def test_tools_see_the_picture_in_every_step(glm, cwd) -> None:
-    (cwd / "jpeg").write_bytes(pictures.JPEG)
+    (cwd / "jpeg").write_bytes(samples.JPEG)
     (cwd / "tools.yaml").write_text("tools: [{name: f, description: d, run: [echo, red], approve: auto}]")
     (cwd / "request.yaml").write_text("model: zai/glm-4.6v\nprompt: What is this?\nimages: [jpeg]\n")
     call = {"index": 0, "id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
@@ -853,7 +859,7 @@ def test_tools_see_the_picture_in_every_step(glm, cwd) -> None:
         base = ("--base-url", server.url, "-q")
         done = glm("tools", "run", "--tools", "tools.yaml", "-f", "request.yaml", *base, env=KEY)
     assert (done.code, done.text) == (0, "Red\n"), done.err
-    turn = {"role": "user", "content": [part("image", data_url(pictures.JPEG, "image/jpeg")), TEXT]}
+    turn = {"role": "user", "content": [part("image", data_url(samples.JPEG, "image/jpeg")), TEXT]}
     assert [request.json["messages"][0] for request in server.requests] == [turn, turn]
 
 
@@ -954,8 +960,8 @@ def sent(see):
 
 @pytest.mark.usefixtures("image")
 def test_what_fits_is_not_touched(sent) -> None:
-    assert sent("-P", "zai", "--image", "jpeg") == ("image/jpeg", pictures.JPEG)
-    assert sent("-P", "tokenhub", "--image", "webp") == ("image/webp", pictures.WEBP)
+    assert sent("-P", "zai", "--image", "jpeg") == ("image/jpeg", samples.JPEG)
+    assert sent("-P", "tokenhub", "--image", "webp") == ("image/webp", samples.WEBP)
 
 
 @pytest.mark.parametrize(("name", "form"), [("a.png", "PNG"), ("a.jpg", "JPEG")])
@@ -1021,7 +1027,7 @@ def test_a_turned_picture_is_upright(image, sent, cwd) -> None:
 
 @pytest.mark.usefixtures("image")
 def test_what_pillow_cannot_read(refused, cwd) -> None:
-    whole = pictures.png(7000, 1)
+    whole = samples.png(7000, 1)
     (cwd / "odd.png").write_bytes(whole[:45] + bytes(4) + whole[49:])
     error, _ = refused("-P", "zai", "--resize", "--image", "odd.png")
     assert error.startswith("--resize: Pillow cannot read odd.png")

@@ -3,36 +3,16 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Any
 
 import pytest
-from conftest import CANARY
-from jsonschema import Draft202012Validator
+from json_output import KEYS, the_events, the_object
 from processes import error_of, held, read_until, running, shell
-from servers import Reset, Server, Wait, answer, chunk, delta, event, head, reply, stream
+from program import CANARY
+from scripted_server import Reset, Server, Wait, answer, chunk, delta, event, head, reply, stream
 
 ZAI = ("-P", "zai", "--base-url")
 KEY = {"ZAI_API_KEY": CANARY}
-SCHEMAS = Path(__file__).parents[2] / "schemas"
-REPLY = Draft202012Validator(json.loads((SCHEMAS / "reply.schema.json").read_text()))
-EVENT = Draft202012Validator(json.loads((SCHEMAS / "event.schema.json").read_text()))
 TEXTS = {"reasoning", "answer", "partial"}
-KEYS = {
-    "provider",
-    "model",
-    "request_id",
-    "reasoning",
-    "answer",
-    "partial",
-    "tool_calls",
-    "finish_reason",
-    "usage",
-    "cost",
-    "attempts",
-    "timing",
-    "error",
-}
 FULL = {
     "prompt_tokens": 7,
     "completion_tokens": 20,
@@ -47,26 +27,6 @@ UNKNOWN = {
     "cached_tokens": None,
     "total_tokens": None,
 }
-
-
-def the_object(out: bytes) -> dict[str, Any]:
-    """The one object, on one line, that is all of stdout."""
-    assert out.count(b"\n") == 1
-    assert out.endswith(b"\n")
-    value = json.loads(out)
-    REPLY.validate(value)
-    assert set(value) == KEYS
-    return value
-
-
-def the_events(out: bytes) -> list[dict[str, Any]]:
-    assert out.endswith(b"\n")
-    events = [json.loads(line) for line in out.removesuffix(b"\n").split(b"\n")]
-    for each in events:
-        EVENT.validate(each)
-    assert [each["type"] for each in events].count("end") == 1
-    assert events[-1]["type"] == "end"
-    return events
 
 
 def test_a_complete_answer(glm) -> None:

@@ -9,9 +9,9 @@ import stat
 import threading
 
 import pytest
-from conftest import CANARY
 from processes import error_of, held, names, read_until, running, shell
-from servers import Reset, Server, Wait, answer, chunk, delta, event, head, reply, stream
+from program import CANARY
+from scripted_server import Reset, Server, Wait, answer, chunk, delta, event, head, reply, stream
 
 ZAI = ("-P", "zai", "--base-url")
 KEY = {"ZAI_API_KEY": CANARY}

@@ -6,9 +6,9 @@ import json
 import shutil
 
 import pytest
-from conftest import CANARY
 from processes import read_until, running, shell
-from servers import Server, answer
+from program import CANARY
+from scripted_server import Server, answer
 
 ROWS = {
     "bigmodel": "BIGMODEL_API_KEY",

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 import yaml
-from conftest import GLM, environment
-from consoles import TOP, matches, run, steps, workplace
+from console_examples import TOP, matches, run, steps, workplace
+from program import GLM, environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,7 @@ import os
 import re
 
 import pytest
-from consoles import TOP, Step, matches, run, steps, workplace
+from console_examples import TOP, Step, matches, run, steps, workplace
 
 from glmcli import documents
 from glmcli.errors import GlmError

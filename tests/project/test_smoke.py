@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from servers import Server, answer
+from scripted_server import Server, answer
 
 
 @pytest.mark.parametrize("options", [{}, {"close_fds": True}], ids=["forked", "installed"])

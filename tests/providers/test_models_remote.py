@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from conftest import CANARY
-from fronts import Front, Tunnels, at, tls
 from processes import error_of
-from servers import END, Hold, Reset, Server, Wait, chunk, head, reply
+from program import CANARY
+from proxies import Front, Tunnels, at, tls
+from scripted_server import END, Hold, Reset, Server, Wait, chunk, head, reply
 
 from glmcli.sandbox import Sandbox
 

@@ -7,7 +7,7 @@ import json
 import time
 
 import pytest
-from servers import Hold, Server, chunk, head, reply
+from scripted_server import Hold, Server, chunk, head, reply
 
 from glmcli.providers.refusals import from_body
 from glmcli.providers.table import PROVIDERS

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from conftest import CANARY
-from servers import Server, answer, event, reply
+from program import CANARY
+from scripted_server import Server, answer, event, reply
 
 from glmcli import __version__
 from glmcli.chat.messages import Function, Media, Message, Request

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 
-from servers import END, Reset, chunk, delta, event, head, reply, stream
+from scripted_server import END, Reset, chunk, delta, event, head, reply, stream
 
 HELLO = delta(content="Hello")
 STOP = delta(content="", finish_reason="stop")

@@ -9,8 +9,8 @@ import time
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any
 
-from conftest import GLM, environment
-from servers import Hold, Script, chunk, event, head
+from program import GLM, environment
+from scripted_server import Hold, Script, chunk, event, head
 
 if TYPE_CHECKING:
     import os

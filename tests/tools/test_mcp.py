@@ -16,11 +16,11 @@ from pathlib import Path
 from types import MappingProxyType
 
 import pytest
-from conftest import CANARY, GLM, LIBRARIES
+from forked_runs import Zygote
 from processes import error_of, running, wait_for
-from servers import Reset, Server, reply
+from program import CANARY, GLM, LIBRARIES
+from scripted_server import Reset, Server, reply
 from tool_programs.scenes import FINAL, KEY, ZAI, all_gone, calling, pids
-from zygote import Zygote
 
 SERVERS = Path(__file__).parents[1] / "support" / "mcp_servers"
 TIME = [str(Path(GLM).parent / "mcp-server-time"), "--local-timezone", "UTC"]

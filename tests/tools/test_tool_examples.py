@@ -10,8 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from consoles import TOP
-from servers import Server, answer, delta, stream
+from console_examples import TOP
+from scripted_server import Server, answer, delta, stream
 
 TOOLS = TOP / "examples/tools"
 

@@ -12,9 +12,9 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from conftest import GLM, environment
 from processes import running, wait_for
-from servers import Server
+from program import GLM, environment
+from scripted_server import Server
 from tool_programs.scenes import FINAL, KEY, ZAI, alive, all_gone, calling, pids, tool
 
 from glmcli.tools import descendants

@@ -13,11 +13,11 @@ from base64 import b64encode
 from contextlib import suppress
 
 import pytest
-from conftest import CANARY, GLM
+from json_output import the_events, the_object
 from processes import error_of, read_until, running, shell, wait_for
-from servers import Hold, Server, answer, delta, head, reply, stream
-from test_faults_process import Console
-from test_json_output import the_events, the_object
+from program import CANARY, GLM
+from pseudo_terminal import Console
+from scripted_server import Hold, Server, answer, delta, head, reply, stream
 from tool_programs.scenes import (
     CONTROLLED,
     FINAL,

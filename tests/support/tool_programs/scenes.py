@@ -11,14 +11,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from conftest import CANARY
 from processes import wait_for
-from servers import Script, Server, answer, delta, reply, stream
+from program import CANARY
+from scripted_server import Script, Server, answer, delta, reply, stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import Done
+    from program import Done
 
 ZAI = ("-P", "zai", "--base-url")
 KEY = {"ZAI_API_KEY": CANARY}

@@ -1,0 +1,175 @@
+"""What a question costs: the provider's list price for the tokens that it counted, or null."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from program import CANARY
+from proxies import Front, Tunnels, at, tls
+from scripted_server import END, Server, chunk, delta, event, head, stream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+KEYS = ("BIGMODEL_API_KEY", "ZAI_API_KEY", "DASHSCOPE_API_KEY", "TOKENHUB_API_KEY")
+HOSTS = (
+    "api.z.ai",
+    "open.bigmodel.cn",
+    "dashscope.aliyuncs.com",
+    "dashscope-intl.aliyuncs.com",
+    "tokenhub-intl.tencentcloudmaas.com",
+)
+
+
+def usage(tokens_in: int | None, tokens_out: int | None, cached: int | None = None) -> dict[str, Any]:
+    details = {} if cached is None else {"prompt_tokens_details": {"cached_tokens": cached}}
+    return {"prompt_tokens": tokens_in, "completion_tokens": tokens_out, "total_tokens": None, **details}
+
+
+def answering(counted: dict[str, Any] | None) -> list[bytes]:
+    return stream(delta(content="Hi"), delta(content="", finish_reason="stop", usage=counted))
+
+
+@pytest.fixture(scope="module")
+def certificate(authority):
+    return authority.issue("providers", ",".join(f"DNS:{host}" for host in HOSTS))
+
+
+@pytest.fixture
+def real(authority, certificate):
+    """Servers that stand, behind a proxy, at the providers' own addresses."""
+
+    @contextmanager
+    def at_their_places(*scripts: list[bytes]) -> Iterator[dict[str, str]]:
+        with (
+            Server(*scripts) as server,
+            Front(tls(certificate), server.port) as inner,
+            Front(Tunnels(), inner.port) as proxy,
+        ):
+            keys = dict.fromkeys(KEYS, CANARY)
+            yield keys | {"https_proxy": at(proxy), "SSL_CERT_FILE": str(authority.file)}
+
+    return at_their_places
+
+
+def cost_of(done) -> dict[str, Any] | None:
+    assert done.code == 0, done.err
+    return json.loads(done.out)["cost"]
+
+
+# Model, input, output, cached -> amount, currency: the prices of the pages, worked out by hand.
+COSTS = [
+    ("zai/glm-5", (1_000_000, 0, None), (1.0, "USD")),
+    ("zai/glm-5", (0, 1_000_000, None), (3.2, "USD")),
+    ("zai/glm-5", (7, 20, 3), (0.0000686, "USD")),  # 4 x 1.0 + 3 x 0.2 + 20 x 3.2 a million
+    ("zai/glm-5.3", (1000, 500, 1000), (0.00246, "USD")),  # 1000 x 0.26 + 500 x 4.4
+    ("zai/glm-4.7-flash", (1000, 500, 0), (0.0, "USD")),
+    ("zai/glm-4-32b-0414-128k", (1000, 500, None), (0.00015, "USD")),
+    ("bigmodel/glm-5.1", (31_999, 1000, 0), (0.215994, "CNY")),  # 31,999 x 6 + 1000 x 24
+    ("bigmodel/glm-5.1", (40_000, 1000, 10_000), (0.288, "CNY")),  # 30,000 x 8 + 10,000 x 2 + 1000 x 28
+    ("bigmodel/glm-4.7", (1000, 100, 0), (0.0028, "CNY")),  # 1000 x 2 + 100 x 8
+    ("bigmodel/glm-4.7", (1000, 1000, 0), (0.017, "CNY")),  # 1000 x 3 + 1000 x 14
+    ("modelstudio/glm-5", (100_000, 1000, 0), (0.622, "CNY")),  # 100,000 x 6 + 1000 x 22
+    ("modelstudio/glm-5.2-fast-preview", (1000, 1000, 500), (0.066, "CNY")),  # 500 x 16 + 500 x 4 + 1000 x 56
+    ("tokenhub/glm-5.2", (1000, 1000, 0), (0.0058, "USD")),
+    # Not known:
+    ("zai/glm-5.3-highspeed", (1000, 1000, 0), None),  # no price
+    ("zai/glm-99", (1000, 1000, 0), None),  # not in the catalogue
+    ("bigmodel/glm-5", (1000, 1000, 0), None),  # no price on record
+    ("bigmodel/glm-5.1", (32_500, 1000, 0), None),  # what does "32K" mean?
+    ("bigmodel/glm-4.7", (1000, 202, 0), None),  # and "0.2K"?
+    ("bigmodel/glm-4.7", (250_000, 1000, 0), None),  # beyond the last tier
+    ("modelstudio/glm-5", (1000, 1000, 0), None),  # the tier below 32K is not on record
+    ("modelstudio/glm-4.5", (1000, 1000, 500), None),  # no price of cached input
+    ("zai/glm-5", (None, 1000, None), None),
+    ("zai/glm-5", (1000, None, None), None),
+    ("zai/glm-5", (1000, 1000, 2000), None),  # more cached than there was
+]
+
+
+@pytest.mark.sampled(5)
+@pytest.mark.parametrize(("model", "counted", "wanted"), COSTS)
+def test_tokens_at_the_list_price(glm, real, model, counted, wanted) -> None:
+    with real(answering(usage(*counted))) as env:
+        cost = cost_of(glm("ask", "-m", model, "--json", "hi", env=env))
+    assert (cost and (cost["amount"], cost["currency"])) == wanted
+    if cost:
+        assert cost["as_of"].startswith("20")
+
+
+def test_without_usage_it_is_unknown(glm, real) -> None:
+    with real(answering(None)) as env:
+        assert cost_of(glm("ask", "-m", "zai/glm-5", "--json", "hi", env=env)) is None
+
+
+def test_dashscope_has_the_prices_of_model_studio(glm, real) -> None:
+    output = {"choices": [{"message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}]}
+    counted = {"input_tokens": 1000, "output_tokens": 1000}
+    frame = b"id:1\nevent:result\n:HTTP_STATUS/200\n" + event({"output": output, "usage": counted})
+    with real([head(), chunk(frame), END]) as env:
+        done = glm("ask", "-m", "dashscope/ZHIPU/GLM-5", "--json", "hi", env=env)
+    assert cost_of(done) == {"amount": 0.028, "currency": "CNY", "as_of": "2026-07-31"}
+
+
+@pytest.mark.parametrize(
+    ("provider", "base"),
+    [
+        ("zai", "https://api.z.ai/api/coding/paas/v4"),
+        ("modelstudio", "https://dashscope-intl.aliyuncs.com/compatible-mode/v1"),
+        ("zai", "{url}"),
+    ],
+)
+def test_another_address_has_other_prices(glm, real, provider, base) -> None:
+    with real(answering(usage(100_000, 1000))) as env, Server(answering(usage(100_000, 1000))) as server:
+        url = base.format(url=server.url)
+        done = glm("ask", "-P", provider, "--base-url", url, "--json", "hi", env=env | {"NO_PROXY": "127.0.0.1"})
+    assert cost_of(done) is None
+
+
+def test_the_sandbox_costs_nothing_that_is_known(glm) -> None:
+    assert cost_of(glm("ask", "-m", "sandbox/glm-5", "--json", "hi")) is None
+
+
+def test_what_the_provider_runs_has_a_price_of_its_own(glm, real, cwd) -> None:
+    (cwd / "r.yaml").write_text("server_tools: [{type: web_search, web_search: {enable: true}}]\nprompt: hi\n")
+    with real(answering(usage(1000, 1000))) as env:
+        assert cost_of(glm("ask", "-m", "zai/glm-5", "-f", "r.yaml", "--json", env=env)) is None
+
+
+def test_in_the_line_of_usage(glm, real) -> None:
+    with real(answering(usage(1000, 500, 200))) as env:
+        done = glm("ask", "-m", "zai/glm-5", "-u", "-R", "hi", env=env)
+    assert done.err.endswith(", cost 0.002440 USD (prices of 2026-09-21)\n")
+
+
+def test_in_meta_and_after_a_failure(glm, real, cwd) -> None:
+    cut = stream(delta(content="Hi"), delta(content="", finish_reason="length", usage=usage(1000, 500)))
+    with real(cut) as env:
+        done = glm("ask", "-m", "zai/glm-5", "--meta", "m.json", "hi", env=env)
+    assert done.code == 7
+    assert json.loads((cwd / "m.json").read_text())["cost"]["amount"] == 0.0026
+
+
+TOOLS = "tools: [{name: t, description: d, parameters: {type: object, properties: {}}, run: ['true'], approve: auto}]\n"
+
+
+SEVERAL = {
+    "each at its price": ("zai/glm-5", (1000, 500, 0), (2000, 100, 0), 0.00492),  # 3000 x 1.0 + 600 x 3.2
+    "each in the first tier": ("bigmodel/glm-5.1", (20_000, 100, 0), (20_000, 100, 0), 0.2448),
+    "one unknown": ("zai/glm-5", (1000, 500, 0), (None, None, None), None),
+}
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+def test_several_requests(glm, real, cwd, name) -> None:
+    model, first, second, amount = SEVERAL[name]
+    (cwd / "tools.yaml").write_text(TOOLS)
+    call = {"index": 0, "id": "a", "type": "function", "function": {"name": "t", "arguments": "{}"}}
+    calling = stream(delta(tool_calls=[call]), delta(content="", finish_reason="tool_calls", usage=usage(*first)))
+    with real(calling, answering(usage(*second))) as env:
+        done = glm("tools", "run", "-m", model, "--tools", "tools.yaml", "--json", "hi", env=env)
+    cost = cost_of(done)
+    assert (cost and cost["amount"]) == amount

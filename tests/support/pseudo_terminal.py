@@ -1,0 +1,102 @@
+"""The program on a pseudo-terminal: run to its end, or watched while it goes on."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import select
+import struct
+import subprocess
+import termios
+import threading
+import time
+
+from processes import PATIENCE, running
+from program import CANARY, GLM, environment, leaks
+
+KEY = {"ZAI_API_KEY": CANARY, "TERM": "xterm-256color"}
+LAST = b"<the program has ended>"
+
+
+def on_terminal(home, cwd, *arguments: str, apart: str = "", **env: str) -> tuple[int, bytes, bytes]:
+    """Exit code, what the terminal got, and what a pipe got in place of the stream `apart` ("stdout", "stderr")."""
+    master, slave = pty.openpty()
+    streams = {"stdin": slave, "stdout": slave, "stderr": slave} | ({apart: subprocess.PIPE} if apart else {})
+    seen, piped = b"", b""
+    try:
+        with subprocess.Popen(
+            [GLM, *arguments], cwd=cwd, env=environment(home, **KEY | env), start_new_session=True, **streams
+        ) as process:
+            os.close(slave)
+            pipe = process.stdout or process.stderr
+            sources = [master, *([pipe.fileno()] if pipe else [])]
+            until = time.monotonic() + PATIENCE
+            while sources:
+                ready, _, _ = select.select(sources, [], [], max(until - time.monotonic(), 0))
+                assert ready, "the program hangs"
+                for source in ready:
+                    try:
+                        data = os.read(source, 1 << 16)
+                    except OSError:  # Linux says so when the last writer of a terminal is gone
+                        data = b""
+                    if not data:
+                        sources.remove(source)
+                    elif source == master:
+                        seen += data
+                    else:
+                        piped += data
+            code = process.wait(PATIENCE)
+    finally:
+        os.close(master)
+    return code, seen.replace(b"\r\n", b"\n"), piped
+
+
+class Console:
+    """The program on a terminal of its own, which it also controls."""
+
+    def __init__(self, home, cwd, *arguments, size=(24, 80), apart=None, env=None, **more) -> None:
+        self.master, self.slave = pty.openpty()
+        self.resize(*size)
+        given = {"stdin": self.slave, "stdout": self.slave, "stderr": self.slave} | (
+            {apart: subprocess.PIPE} if apart else {}
+        )
+        shown = KEY | (env or {})
+        self._run = running(home, cwd, *arguments, env=shown, **(given | more))
+        self.process = self._run.__enter__()
+        self.seen = b""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._run.__exit__(None, None, None)
+        self.hang_up()
+        os.close(self.slave)
+
+    def resize(self, lines: int, columns: int) -> None:
+        fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+
+    def hang_up(self) -> None:
+        if self.master >= 0:
+            os.close(self.master)
+            self.master = -1
+
+    def read_until(self, wanted: bytes) -> None:
+        while wanted not in self.seen:
+            ready, _, _ = select.select([self.master], [], [], PATIENCE)
+            assert ready, f"the terminal is silent after {self.seen!r}"
+            self.seen += os.read(self.master, 1 << 16)
+
+    def finish(self) -> tuple[int, bytes]:
+        """The exit code, and all that the terminal got, lines ended as the program ended them."""
+        threading.Thread(target=self._mark_end, daemon=True).start()
+        self.read_until(LAST)
+        seen = self.seen.removesuffix(LAST)
+        assert not leaks(seen)
+        assert b"Traceback" not in seen
+        return self.process.wait(PATIENCE), seen.replace(b"\r\n", b"\n")
+
+    def _mark_end(self) -> None:
+        self.process.wait()
+        os.write(self.slave, LAST)
