@@ -14,7 +14,7 @@ from glmcli.errors import GlmError, Interrupted, ReaderGoneError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from glmcli.console.app import App
+    from glmcli.config.app import App
     from glmcli.console.terminal import Terminal
 
 
@@ -39,17 +39,17 @@ def main(argv: Sequence[str]) -> int:
         Interrupted: a signal came.
         ReaderGoneError: nobody reads stdout.
     """
-    from glmcli.console.app import App
+    from glmcli.config.app import App
     from glmcli.console.redaction import VARIABLES
     from glmcli.console.terminal import Terminal
 
     started = time.monotonic()
-    lost = _hold_descriptors()
-    terminal = Terminal(os.environ, lost)
+    closed = _hold_descriptors()
+    terminal = Terminal(os.environ, closed)
     # Before a word of the user's is looked at: a key may stand among the arguments, and be quoted in an error.
     terminal.redactor.add_variables(VARIABLES, os.environ)
     try:
-        return _code(argv, App(terminal, lost, os.environ, started))
+        return _code(argv, App(terminal, os.environ, closed, started))
     except Interrupted:
         terminal.restore()
         raise
@@ -77,14 +77,14 @@ def _code(argv: Sequence[str], app: App) -> int:
 
 def _hold_descriptors() -> frozenset[int]:
     """Open 0, 1 and 2 where they are closed, or the next file or socket would take their place."""
-    lost = set()
+    closed = set()
     for fd in range(3):
         try:
             os.fstat(fd)
         except OSError:
-            lost.add(fd)
+            closed.add(fd)
             os.open(os.devnull, os.O_RDWR)
-    return frozenset(lost)
+    return frozenset(closed)
 
 
 def _decoded(argv: Sequence[str]) -> list[str]:
@@ -112,7 +112,7 @@ def _call(argv: list[str], app: App) -> int:
 
     printed = io.StringIO()  # help and version, which Typer prints: they pass our own border like all else
     try:
-        with redirect_stdout(printed):
+        with app, redirect_stdout(printed):
             code = root()(argv, prog_name="glm", standalone_mode=False, obj=app)
     except CommandLineError as error:
         raise UsageError(message=error.format_message().rstrip("."), fix=_help_of(error)) from error

@@ -9,14 +9,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from glmcli.chat.outcome import Outcome
-from glmcli.commands import caller
 from glmcli.commands.options import merge
 from glmcli.config import prompt as words
 from glmcli.config import resolve
-from glmcli.config.config_file import load as load_config
-from glmcli.config.keys import KeyRing
+from glmcli.config.app import check_caller
 from glmcli.config.options import Options
 from glmcli.config.plan import Candidate, Plan
+from glmcli.config.provider_choice import layers
 from glmcli.config.session import Session
 from glmcli.console import signals
 from glmcli.errors import GlmError, NetworkError, ReaderGoneError, UsageError, no_memory
@@ -30,10 +29,8 @@ if TYPE_CHECKING:
 
     from glmcli.chat.messages import Message
     from glmcli.commands.tools.offer import Offer
-    from glmcli.config.config_file import Config
-    from glmcli.console.app import App
+    from glmcli.config.app import App
     from glmcli.output.writer import Writer
-    from glmcli.providers.row import Provider
     from glmcli.tools.toolbox import Toolbox
 
 
@@ -150,24 +147,20 @@ class _Question:
         self._stack = stack
         self._live = live
         self.bound()
-        self._stdin = caller.stdin(app, options.deadline)
 
     def ask(self) -> None:
         self._agree()
-        self._set_terminal()
+        self._app.apply(self.options)
         file = self._load_file()
-        self._set_terminal()
+        self._app.apply(self.options)
         if self.options.key_file == "-":
-            self._stdin.reserve("--key-file -")
+            self._app.stdin.reserve("--key-file -")
         self._refuse_shared_file()
-        config = load_config(self._app.environment)
-        for row in config.providers.values():
-            self._terminal.redactor.add_variables(row.key_variables, self._app.environment)
-        tools = self._tools(config)
+        tools = self._tools()
         session = Session(self.options.session) if self.options.session else None
         new, messages = self._messages(session)
         toolbox = tools.open(self._stack) if tools else None
-        candidates = self._candidates(file, config, messages, toolbox)
+        candidates = self._candidates(file, messages, toolbox)
         if self.options.dry_run or self.options.curl:
             self._show(candidates[0])
             return
@@ -182,16 +175,14 @@ class _Question:
     def _agree(self) -> None:
         _agree(self.options, live=self._live, runs_tools=self._runs_tools, vision=self._vision)
 
-    def _tools(self, config: Config) -> Offer | None:
+    def _tools(self) -> Offer | None:
         """The tools of --tools; nothing is started yet."""
         if not self._runs_tools:
             return None
         from glmcli.commands.tools.offer import Offer
 
         nothing_sent = self.options.dry_run or self.options.curl
-        return Offer(
-            self.options, self._app, self._stdin, config, trusted="tools" in self._flags, connect=not nothing_sent
-        )
+        return Offer(self.options, self._app, trusted="tools" in self._flags, connect=not nothing_sent)
 
     def _refuse_shared_file(self) -> None:
         options = self.options
@@ -222,27 +213,18 @@ class _Question:
             return {}
         from glmcli.config import request_file
 
-        file = request_file.load(self.options.request, self.options.var, self._stdin)
+        file = request_file.load(self.options.request, self.options.var, self._app.stdin)
         self.options = merge(file, self._flags)
         self.bound()
         # `stream` in a request file is the wire's; whether text is printed as it comes is said by --stream alone.
         self._agree()
         return file
 
-    def _set_terminal(self) -> None:
-        terminal, options = self._terminal, self.options
-        terminal.quiet = options.quiet
-        terminal.verbose = options.verbose and not options.quiet
-        terminal.plain |= options.plain
-        if options.raw:
-            terminal.stdout.show_raw()
-            terminal.stderr.show_raw()
-
     def _messages(self, session: Session | None) -> tuple[tuple[Message, ...], tuple[Message, ...]]:
         """The turns that are new, and all that are sent."""
-        system = words.system_message(self.options, self._stdin)
+        system = words.system_message(self.options, self._app.stdin)
         earlier = session.messages() if session else ()
-        new = words.new_turns(self.options, self._stdin, self._terminal)
+        new = words.new_turns(self.options, self._app.stdin, self._terminal)
         if session:
             words.refuse_data(new)
         kept = (system, *new) if system and system not in earlier else new
@@ -252,22 +234,11 @@ class _Question:
         return kept, messages
 
     def _candidates(
-        self, file: Mapping[str, Any], config: Config, messages: tuple[Message, ...], toolbox: Toolbox | None
+        self, file: Mapping[str, Any], messages: tuple[Message, ...], toolbox: Toolbox | None
     ) -> tuple[Candidate, ...]:
-        environment = self._app.environment
-        layers = resolve.Layers(Options(**self._flags), file, environment, config)
-        keys = KeyRing(environment, self._stdin, self._terminal.note)
-        resolver = resolve.Resolver(self.options, layers, self._terminal, keys, self._embedded)
+        resolver = resolve.Resolver(self._app, self.options, layers(self._app, self._flags, file))
         tools = toolbox.functions() if toolbox else ()
         return resolver.candidates(messages, tools, stream=not self.options.no_stream, vision=self._vision)
-
-    def _embedded(self, provider: Provider) -> str:
-        """The address of the sandbox, which is started for this question unless nothing is sent."""
-        from glmcli.sandbox import PREFIXES, Sandbox
-
-        if self.options.dry_run or self.options.curl:
-            return f"http://127.0.0.1:0{PREFIXES[provider.name]}"
-        return self._stack.enter_context(Sandbox()).base_url(provider.name)
 
     def _show(self, candidate: Candidate) -> None:
         from glmcli.output.requests import as_curl, as_json
@@ -289,11 +260,7 @@ class _Question:
         return open_output(options.output, terminal)
 
     def _run(self, candidates: tuple[Candidate, ...], keep: Writer, toolbox: Toolbox | None) -> Outcome:
-        tls = None
-        if any(candidate.call.url.startswith("https:") for candidate in candidates):
-            from glmcli.http.tls import Tls
-
-            tls = Tls(self._app.environment)
+        tls = self._app.tls(candidate.call for candidate in candidates)
         # The HTTP library is imported while the certificates load, and before a file is begun: a signal would leave it.
         from glmcli.commands.writers import writers
         from glmcli.engine.ask import Engine
@@ -311,7 +278,7 @@ class _Question:
                 runs_tools=self._runs_tools,
                 started=self._app.started,
             )
-            tick = partial(caller.check, out)
+            tick = partial(check_caller, out)
             engine = Engine(plan, writer, self._terminal.redactor, tls, tick)
             if toolbox is None or self.options.plan:
                 return _asked(engine.ask)

@@ -24,6 +24,18 @@ class Candidate(Record):
     proxy: Proxy | None = None
 
 
+class Endpoint(Record):
+    """A provider at the address where it is asked, with its key and its proxy, for what is not a question of a model.
+
+    Attributes:
+        call: the first request; the others go the same way, with the same key.
+    """
+
+    provider: Provider
+    call: HttpCall
+    proxy: Proxy | None = None
+
+
 class Plan(Record):
     """All that is decided before the first byte is sent.
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from glmcli.config.keys import GENERAL, has_key
 from glmcli.errors import CredentialsError, UsageError
-from glmcli.record import Record
+from glmcli.record import EMPTY, Record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from glmcli.config.app import App
     from glmcli.providers.row import Provider
 
 
@@ -29,6 +30,32 @@ class Choice(Record):
     provider: Provider
     model: str
     why: str
+
+
+def layers(app: App, flags: Mapping[str, Any], file: Mapping[str, Any] = EMPTY) -> tuple[Layer, ...]:
+    """What flags, request file, environment and configuration say of model and provider, the strongest first.
+
+    `flags` and `file` hold what each of the two sets, by the field of Options.
+
+    Raises:
+        UsageError: GLM_MODEL is not UTF-8, or the configuration is wrong.
+    """
+    environment, config = app.environment, app.config
+    flag = "--provider" if flags.get("provider") else "--model"
+    return (
+        Layer(flag, flags.get("provider"), flags.get("model"), verbatim=True),
+        Layer("the request file", file.get("provider"), file.get("model")),
+        Layer("GLM_PROVIDER and GLM_MODEL", environment.get("GLM_PROVIDER"), _text("GLM_MODEL", environment)),
+        Layer(config.source or "the configuration", config.provider, config.model),
+    )
+
+
+def _text(variable: str, environment: Mapping[str, str]) -> str | None:
+    """The variable's value, which is going to be sent."""
+    value = environment.get(variable)
+    if value and any("\ud800" <= character <= "\udfff" for character in value):
+        raise UsageError(message=f"{variable} is not UTF-8")
+    return value
 
 
 def known(name: str, source: str, providers: Mapping[str, Provider]) -> Provider:

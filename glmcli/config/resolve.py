@@ -7,24 +7,20 @@ from typing import TYPE_CHECKING
 
 from glmcli.chat.messages import Function, Message, Request
 from glmcli.config import checks, provider_choice
-from glmcli.config.keys import KeyRing, has_key, key_name
-from glmcli.config.plan import Candidate
+from glmcli.config.keys import has_key, key_name
+from glmcli.config.plan import Candidate, Endpoint
 from glmcli.console.redaction import Key, Redactor
 from glmcli.errors import UsageError
 from glmcli.http.proxies import choose as choose_proxy
 from glmcli.http.timeouts import Limits
 from glmcli.http.urls import base_url, place
 from glmcli.providers.table import dialect_of
-from glmcli.record import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
-    from glmcli.config.config_file import Config
+    from glmcli.config.app import App
     from glmcli.config.options import Options
-    from glmcli.console.terminal import Terminal
+    from glmcli.config.provider_choice import Layer
     from glmcli.http.call import HttpCall
-    from glmcli.http.proxies import Proxy
     from glmcli.http.urls import Place
     from glmcli.providers.row import Provider
 
@@ -46,53 +42,17 @@ _SAME = (
 )
 
 
-class Layers(Record):
-    """The sources of model and provider, strongest first."""
-
-    flags: Options
-    file: Mapping[str, str]
-    environment: Mapping[str, str]
-    config: Config
-
-    def __iter__(self) -> Iterator[provider_choice.Layer]:
-        """Flags, request file, environment, configuration."""
-        yield provider_choice.Layer(
-            "--provider" if self.flags.provider else "--model", self.flags.provider, self.flags.model, verbatim=True
-        )
-        yield provider_choice.Layer("the request file", self.file.get("provider"), self.file.get("model"))
-        yield provider_choice.Layer(
-            "GLM_PROVIDER and GLM_MODEL", self.environment.get("GLM_PROVIDER"), _text("GLM_MODEL", self.environment)
-        )
-        yield provider_choice.Layer(self.config.source or "the configuration", self.config.provider, self.config.model)
-
-
-class Reached(Record):
-    """A provider at the address where it is asked, with its key and its proxy."""
-
-    provider: Provider
-    call: HttpCall
-    proxy: Proxy | None = None
-
-
 class Resolver:
-    """Makes candidates of options."""
+    """Makes of the options who is asked, where, and with which key."""
 
-    def __init__(  # noqa: PLR0913 - each is told by another
-        self,
-        options: Options,
-        layers: Layers,
-        terminal: Terminal,
-        keys: KeyRing,
-        embedded: Callable[[Provider], str],
-        *,
-        dry: bool = False,
-    ) -> None:
-        """`embedded` gives the address of the provider that is part of the program; `dry`: nothing is sent."""
+    def __init__(self, app: App, options: Options, layers: tuple[Layer, ...], *, dry: bool = False) -> None:
+        """`layers` say model and provider, as `provider_choice.layers` gives them; `dry`: nothing is sent."""
+        self._app = app
         self._options = options
         self._layers = layers
-        self._terminal = terminal
-        self._keys = keys
-        self._embedded = embedded
+        self._environment = app.environment
+        self._rows = app.config.providers
+        self._terminal = app.terminal
         self._dry = dry or options.dry_run or options.curl
 
     def candidates(
@@ -104,24 +64,18 @@ class Resolver:
             UsageError: a choice, a value or an address is wrong, or known to be refused.
             CredentialsError: a key is missing or no key.
         """
-        first = provider_choice.choose(
-            tuple(self._layers),
-            self._layers.config.providers,
-            self._layers.environment,
-            dry=self._dry,
-            vision=vision,
-        )
+        first = provider_choice.choose(self._layers, self._rows, self._environment, dry=self._dry, vision=vision)
         self._own_key()
-        if self._layers.config.source:
-            self._terminal.detail(f"configuration: {self._layers.config.source}")
+        if self._app.config.source:
+            self._terminal.detail(f"configuration: {self._app.config.source}")
         self._terminal.detail(f"first choice: {first.provider.name}/{first.model} ({first.why})")
         chosen = [self._first(first.provider)]
         models = [first.model]
         for text in self._options.fallback:
-            row, model = provider_choice.split(text, self._layers.config.providers)
+            row, model = provider_choice.split(text, self._rows)
             if not model:
                 raise UsageError(message=f"--fallback {text}: no model", fix="--fallback [PROVIDER/]MODEL")
-            chosen.append(self._reached(row or first.provider))
+            chosen.append(self._addressed(row or first.provider))
             models.append(model)
         requests = [self._request(model, messages, stream=stream).replace(tools=tools) for model in models]
         if self._options.resize:
@@ -135,20 +89,21 @@ class Resolver:
             for number, (provider, request) in enumerate(zip(chosen, requests, strict=True))
         )
 
-    def alone(self, first_call: Callable[[Provider], HttpCall], what: str) -> Reached:
-        """The provider that would be asked first, for `what` is no question of a model, and the first request for it.
+    def provider(self, what: str, *, may_be_embedded: bool) -> Provider:
+        """The provider that would be asked first, with its address, for `what`, which is not a question of a model.
+
+        An embedded provider has an address only where it `may_be_embedded`.
 
         Raises:
             UsageError: a choice or an address is wrong.
-            CredentialsError: its key is missing or no key.
+            CredentialsError: nobody was named, and no provider has a key.
         """
         any_model = provider_choice.Layer(what, None, "any")  # a row without a default model lists its own
         layers = (*self._layers, any_model)
-        first = provider_choice.choose(layers, self._layers.config.providers, self._layers.environment, dry=False)
+        first = provider_choice.choose(layers, self._rows, self._environment, dry=False)
         self._own_key()
         self._terminal.detail(f"first choice: {first.provider.name}")
-        provider = self._first(first.provider)
-        return self._reach(provider, first_call(provider), self._options.key_file, what)
+        return self._first(first.provider, may_be_embedded=may_be_embedded)
 
     def _own_key(self) -> None:
         if self._options.key_file and not self._names_provider():
@@ -158,25 +113,25 @@ class Resolver:
 
     def _names_provider(self) -> bool:
         return any(
-            layer.provider or (layer.model and provider_choice.split(layer.model, self._layers.config.providers)[0])
+            layer.provider or (layer.model and provider_choice.split(layer.model, self._rows)[0])
             for layer in self._layers
         )
 
-    def _first(self, provider: Provider) -> Provider:
+    def _first(self, provider: Provider, *, may_be_embedded: bool = True) -> Provider:
         """Only the first provider listens to --base-url and its variables."""
-        environment = self._layers.environment
+        environment = self._environment
         sources = (("--base-url", self._options.base_url), ("GLM_BASE_URL", environment.get("GLM_BASE_URL")))
         for source, url in sources:
             if url and not (provider.embedded and source != "--base-url"):
                 return provider.replace(base_url=base_url(url, source), embedded=False)
-        return self._reached(provider)
+        return self._addressed(provider) if may_be_embedded or not provider.embedded else provider
 
-    def _reached(self, provider: Provider) -> Provider:
+    def _addressed(self, provider: Provider) -> Provider:
         """The row with the address that it has without a flag."""
         if provider.embedded:
-            return provider.replace(base_url=self._embedded(provider))
+            return provider.replace(base_url=self._app.sandbox_url(provider, starts=not self._dry))
         variable = provider.base_url_variable
-        if variable and (url := self._layers.environment.get(variable)):
+        if variable and (url := self._environment.get(variable)):
             return provider.replace(base_url=base_url(url, variable))
         if not provider.base_url:
             raise UsageError(message=f"{provider.name} has no address", fix=f"set --base-url or {variable}")
@@ -205,27 +160,32 @@ class Resolver:
         provider = provider.serving(request.model)
         call = dialect_of(provider).encode(request, provider)
         _bound(call)
-        reached = self._reach(provider, call, self._options.key_file if first else None, request.model)
-        return Candidate(provider, request.model, reached.call, request, reached.proxy)
+        endpoint = self.endpoint(provider, call, self._options.key_file if first else None, request.model)
+        return Candidate(provider, request.model, endpoint.call, request, endpoint.proxy)
 
-    def _reach(self, provider: Provider, call: HttpCall, key_file: str | None, what: str) -> Reached:
-        """The call with its key and its way, if the key may go there."""
+    def endpoint(self, provider: Provider, call: HttpCall, key_file: str | None, what: str) -> Endpoint:
+        """The call with its key and its proxy; `what` it is for, for --verbose.
+
+        Raises:
+            UsageError: the key may not go there.
+            CredentialsError: the key is missing or no key.
+        """
         where = place(call.url)
         key = self._key(provider, key_file)
         if key and not self._dry:
             refuse_plain_http(provider, where)
-        proxy = choose_proxy(where.scheme, where.host, where.port, self._layers.environment)
+        proxy = choose_proxy(where.scheme, where.host, where.port, self._environment)
         _remember(self._terminal.redactor, key, proxy.password if proxy else None)
         by = f" through the proxy {proxy}" if proxy else ""
         holder = ", with a key" if key else ", without a key"
         self._terminal.detail(f"{provider.name}/{what}: {call.url}{by}{holder}")
-        return Reached(provider, call.replace(key=key), proxy)
+        return Endpoint(provider, call.replace(key=key), proxy)
 
     def _key(self, provider: Provider, key_file: str | None) -> Key | None:
         if not self._dry:
-            return self._keys.find(provider, key_file)
-        if key_file or provider.needs_key or has_key(provider, self._layers.environment):
-            return Key("", key_name(provider, self._layers.environment))
+            return self._app.keys.find(provider, key_file)
+        if key_file or provider.needs_key or has_key(provider, self._environment):
+            return Key("", key_name(provider, self._environment))
         return None
 
 
@@ -254,14 +214,6 @@ def _bound(call: HttpCall) -> None:
             message=f"the request has {size} bytes, with its files as base64; at most {_MOST_BODY} are sent",
             fix="--resize, smaller files, or URLs",
         )
-
-
-def _text(variable: str, environment: Mapping[str, str]) -> str | None:
-    """The variable's value, which is going to be sent."""
-    value = environment.get(variable)
-    if value and any("\ud800" <= character <= "\udfff" for character in value):
-        raise UsageError(message=f"{variable} is not UTF-8")
-    return value
 
 
 def _remember(redactor: Redactor, key: Key | None, password: bytes | None) -> None:

@@ -18,8 +18,7 @@ from glmcli.providers.table import dialect_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from glmcli.config.plan import Plan
-    from glmcli.config.resolve import Reached
+    from glmcli.config.plan import Endpoint, Plan
     from glmcli.console.terminal import Terminal
     from glmcli.http.call import Head, HttpCall
     from glmcli.http.tls import Tls
@@ -41,7 +40,7 @@ class Calls:
     """Sends requests that are not questions to one provider, with their retries."""
 
     def __init__(
-        self, reached: Reached, plan: Plan, terminal: Terminal, tls: Tls | None, tick: Callable[[], None]
+        self, reached: Endpoint, plan: Plan, terminal: Terminal, tls: Tls | None, tick: Callable[[], None]
     ) -> None:
         """`tick` is called several times a second while we wait; it may raise to end everything."""
         self.provider = reached.provider

@@ -181,7 +181,7 @@ def test_help_of_vision_lists_the_flags_of_the_contract(glm) -> None:
 
 def test_every_flag_does_something(glm) -> None:
     """Each long flag of each help text is used by a test: the tests say what it does."""
-    tests = "".join(path.read_text() for path in sorted(HERE.parent.glob("test_*.py")) if path != HERE)
+    tests = "".join(path.read_text() for path in sorted(HERE.parents[1].rglob("test_*.py")) if path != HERE)
     used = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", tests))
     shown = {flag for level in LEVELS for flag in flags_in(glm(*level, "--help").text) if flag.startswith("--")}
     assert shown - used - {"--help", "--version"} == set()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from glmcli.commands.batch.preparing import BatchPlan
-    from glmcli.console.app import App
+    from glmcli.config.app import App
     from glmcli.providers.batch_form import BatchForm
 
 

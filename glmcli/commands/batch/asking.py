@@ -7,7 +7,7 @@ import resource
 import signal
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from glmcli.batch.ledger.output import StdoutSink, total_cost
 from glmcli.batch.ledger.writer import LedgerWriter
@@ -18,7 +18,7 @@ from glmcli.batch.run.progress import ProgressDisplay
 from glmcli.batch.run.scheduler import Scheduler
 from glmcli.batch.run.shutdown import install_signal_handlers
 from glmcli.config import resolve
-from glmcli.config.plan import Candidate, Plan
+from glmcli.config.plan import Plan
 from glmcli.console import signals
 from glmcli.errors import BudgetError, GlmError
 from glmcli.http import event_loop
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from glmcli.batch.run.interfaces import BatchRun, RowInput
     from glmcli.batch.run.progress import ProgressMeter
     from glmcli.commands.batch.preparing import BatchPlan
-    from glmcli.console.app import App
+    from glmcli.config.app import App
     from glmcli.console.terminal import Terminal
     from glmcli.providers.row import Provider
 
@@ -145,7 +145,7 @@ def _runner(
 
         _, tpm = per_minute(job)
         return Driver(engine, rows, gates, plan, writing, budget, tpm=tpm, window=window, watch=watch, say=say)
-    redactor, tls = app.terminal.redactor, _tls(app, job.candidates)
+    redactor, tls = app.terminal.redactor, app.tls(each.call for each in job.candidates)
     return Scheduler(
         rows, gates, plan, writing, budget, redactor=redactor, tls=tls, window=window, watch=watch, say=say
     )
@@ -162,14 +162,6 @@ def _gate(job: BatchPlan, provider: Provider, jobs: int, *, refuses_at_once: boo
     rpm, tpm = per_minute(job)
     now = time.monotonic()
     return RateLimiter(jobs, provider.wire.limits, rpm=rpm, tpm=tpm, now=now, refuses_at_once=refuses_at_once)
-
-
-def _tls(app: App, candidates: tuple[Candidate, ...]) -> Any:  # noqa: ANN401 - imported only where it is needed
-    if not any(each.call.url.startswith("https:") for each in candidates):
-        return None
-    from glmcli.http.tls import Tls
-
-    return Tls(app.environment)
 
 
 def _loop(run: BatchRun, came: list[int]) -> None:

@@ -13,7 +13,7 @@ from glmcli.errors import PartialError
 if TYPE_CHECKING:
     import typer
 
-    from glmcli.console.app import App
+    from glmcli.config.app import App
 
 
 def _cancel(ctx: typer.Context, given: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from glmcli.batch.ledger.file import Ledger
     from glmcli.batch.ledger.index import Index
     from glmcli.batch.options import BatchOptions
-    from glmcli.console.app import App
+    from glmcli.config.app import App
 
 
 def settle(app: App, ledger: Ledger, index: Index, own: BatchOptions, *, is_whole: bool) -> None:

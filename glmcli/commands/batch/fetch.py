@@ -12,7 +12,7 @@ from glmcli.commands.options import declare
 from glmcli.commands.tree import single
 
 if TYPE_CHECKING:
-    from glmcli.console.app import App
+    from glmcli.config.app import App
 
 _FILE = inspect.Parameter(
     "file",

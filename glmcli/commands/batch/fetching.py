@@ -21,7 +21,7 @@ from glmcli.console import signals
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from glmcli.console.app import App
+    from glmcli.config.app import App
 
 
 def fetch(app: App, given: Mapping[str, Any]) -> None:
@@ -31,10 +31,10 @@ def fetch(app: App, given: Mapping[str, Any]) -> None:
         GlmError: as its exit code says.
     """
     signals.heed()
-    reach.set_terminal(app, given)
+    options = reach.options_of(given, ("file",))
+    app.apply(options)
     output = jobs.output_of(given["file"])
     job_of(output)  # before a file of that name is made
-    options = reach.options_of(given, ("file",))
     with ExitStack() as stack:
         ledger, index = stack.enter_context(Ledger(output)), Index()
         job = job_of(output)  # the lock is ours: nobody changes it now

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from glmcli.batch.rows.pending import InvalidRow
     from glmcli.commands.batch.preparing import BatchPlan
-    from glmcli.console.app import App
+    from glmcli.config.app import App
     from glmcli.providers.batch_form import BatchForm
 
     Rows = Iterator[QueueItem | InvalidRow | None]

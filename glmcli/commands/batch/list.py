@@ -14,7 +14,7 @@ from glmcli.errors import UsageError
 if TYPE_CHECKING:
     import typer
 
-    from glmcli.console.app import App
+    from glmcli.config.app import App
 
 _FLAGS = (*PROVIDER, Flag("json", ("--json",), "switch", "List", "Print one JSON object a line."), *flags())
 
@@ -30,8 +30,9 @@ def _list(ctx: typer.Context, given: dict[str, Any]) -> None:
     app: App = ctx.obj
     if "provider" not in given:
         raise UsageError("whose batches?", fix="-P PROVIDER")
-    reach.set_terminal(app, given)
-    service = reach.service(app, reach.options_of(given, ("json",)))
+    options = reach.options_of(given, ("json",))
+    app.apply(options)
+    service = reach.service(app, options)
     now = time.time()
     for state in service.all():
         app.terminal.stdout.write(json_line(plain(state, now)) if given.get("json") else line(state, now))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from glmcli.batch.jobs.service import Service
-    from glmcli.console.app import App
+    from glmcli.config.app import App
     from glmcli.errors import GlmError
     from glmcli.providers.batches import BatchState
 
@@ -38,8 +38,8 @@ class Looking:
             CredentialsError: a key is missing.
         """
         self._app = app
-        reach.set_terminal(app, given)
         options = reach.options_of(given, own)
+        app.apply(options)
         if not given["file"]:
             raise UsageError("FILE is empty", fix="name the output, or with -P a batch by the provider's id")
         self.output = jobs.output_of(given["file"])

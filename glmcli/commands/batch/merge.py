@@ -13,7 +13,7 @@ from glmcli.errors import UsageError
 
 if TYPE_CHECKING:
     from glmcli.batch.ledger.merge import Merger, MissingRows
-    from glmcli.console.app import App
+    from glmcli.config.app import App
 
 _MERGE = "Merge"
 _QUIET = next(flag for flag in FLAGS if flag.field == "quiet")
@@ -82,10 +82,9 @@ def _again(given: dict[str, Any]) -> str:
 
 def _missing(app: App, given: dict[str, Any], merger: Merger) -> MissingRows:
     from glmcli.batch.rows.source import open_rows
-    from glmcli.commands.caller import stdin
     from glmcli.output.amounts import plural
 
-    source = open_rows(given["input"], given.get("format"), stdin(app), complete=True)
+    source = open_rows(given["input"], given.get("format"), app.stdin, complete=True)
     place, missing = source.name, merger.missing(source)
     if missing.named:
         more = ", …" if missing.named > len(missing.first) else ""

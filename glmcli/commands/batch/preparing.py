@@ -14,12 +14,10 @@ from glmcli.batch.rows.requests import RequestBuilder
 from glmcli.batch.rows.source import RowSource, open_rows
 from glmcli.batch.run import shard as shards
 from glmcli.chat.messages import Message
-from glmcli.commands import caller
 from glmcli.commands.options import merge
-from glmcli.config import resolve
-from glmcli.config.config_file import load as load_config
-from glmcli.config.keys import KeyRing
 from glmcli.config.options import Options
+from glmcli.config.provider_choice import layers
+from glmcli.config.resolve import Resolver
 from glmcli.errors import OutputError, UsageError
 from glmcli.output.amounts import plural
 from glmcli.output.destination import read_place, refuse_shared_file
@@ -31,10 +29,9 @@ if TYPE_CHECKING:
 
     from glmcli.batch.ledger.index import Index
     from glmcli.batch.run.shard import Shard
+    from glmcli.config.app import App
     from glmcli.config.plan import Candidate
     from glmcli.config.request_file import RowForm
-    from glmcli.console.app import App
-    from glmcli.providers.row import Provider
 
 _OWN = frozenset(BatchOptions.__match_args__)
 _LEDGER = "rows.jsonl"  # in the folder of --text, where no --output is given
@@ -91,7 +88,7 @@ class _Preparing:
         self._flags = flags
         self._stack = stack
         self._options = Options(**flags)
-        self._stdin = caller.stdin(app, self._options.deadline)
+        app.apply(self._options)
         self._form: RowForm | None = None
 
     def job(self, own: BatchOptions) -> BatchPlan:
@@ -101,9 +98,9 @@ class _Preparing:
         if own.engine and self._options.key_file:
             why = "--key-file is on this machine, and workers read their own environment"
             raise UsageError(why, fix="leave it out")
-        self._set_terminal()
+        self._app.apply(self._options)
         shard = self._shard(own.shard) if own.shard else None
-        questions = RequestBuilder(self._options, self._flags, self._form, self._stdin, self._app.terminal)
+        questions = RequestBuilder(self._options, self._flags, self._form, self._app.stdin, self._app.terminal)
         source = self._source(own, questions)
         candidates = self._candidates()
         questions.base(candidates[0].request)
@@ -122,17 +119,11 @@ class _Preparing:
             return
         from glmcli.config.request_file import RowForm
 
-        self._form = RowForm(options.request, options.var, self._stdin)
+        self._form = RowForm(options.request, options.var, self._app.stdin)
         self._options = merge(self._form.fields, self._flags)
         for name in _USELESS:
             if getattr(self._options, name):
                 raise UsageError(f"the request file sets {name}, which a batch has no use for", fix="leave it out")
-
-    def _set_terminal(self) -> None:
-        terminal, options = self._app.terminal, self._options
-        terminal.quiet = options.quiet
-        terminal.verbose = options.verbose and not options.quiet
-        terminal.plain |= options.plain
 
     def _shard(self, text: str) -> Shard:
         shard = shards.read(text, self._app.environment)
@@ -144,25 +135,13 @@ class _Preparing:
         place, form = (own.files0, "files") if own.files0 else (own.input or "", own.format)
         complete, prompted = questions.is_complete, bool(self._options.prompt)
         return open_rows(
-            place, form, self._stdin, complete=complete, prompted=prompted, placeholders=questions.placeholders
+            place, form, self._app.stdin, complete=complete, prompted=prompted, placeholders=questions.placeholders
         )
 
     def _candidates(self) -> tuple[Candidate, ...]:
-        app, form = self._app, self._form
-        config = load_config(app.environment)
-        for row in config.providers.values():
-            app.terminal.redactor.add_variables(row.key_variables, app.environment)
-        layers = resolve.Layers(Options(**self._flags), form.fields if form else {}, app.environment, config)
-        keys = KeyRing(app.environment, self._stdin, app.terminal.note)
-        resolver = resolve.Resolver(self._options, layers, app.terminal, keys, self._embedded, dry=self._dry)
+        file = self._form.fields if self._form else {}
+        resolver = Resolver(self._app, self._options, layers(self._app, self._flags, file), dry=self._dry)
         return resolver.candidates(_ANY, stream=not self._options.no_stream)
-
-    def _embedded(self, provider: Provider) -> str:
-        from glmcli.sandbox import PREFIXES, Sandbox
-
-        if self._options.dry_run:
-            return f"http://127.0.0.1:0{PREFIXES[provider.name]}"
-        return self._stack.enter_context(Sandbox()).base_url(provider.name)
 
 
 def open_ledger(app: App, job: BatchPlan, index: Index, stack: ExitStack) -> Ledger | None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from glmcli.batch.jobs import job_file as jobs
 from glmcli.batch.jobs.service import Service
-from glmcli.commands import caller
 from glmcli.commands.options import FLAGS, Flag
 from glmcli.config import resolve
-from glmcli.config.config_file import load as load_config
-from glmcli.config.keys import KeyRing
+from glmcli.config.app import check_caller
 from glmcli.config.options import Options
-from glmcli.config.plan import Plan
+from glmcli.config.plan import Endpoint, Plan
+from glmcli.config.provider_choice import layers
 from glmcli.engine.api_calls import Calls
 from glmcli.errors import UsageError
 from glmcli.providers import batches
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from glmcli.batch.jobs.job_file import Job
-    from glmcli.console.app import App
-    from glmcli.http.call import HttpCall
+    from glmcli.config.app import App
     from glmcli.providers.row import Provider
 
 _TIME = ("retries", "retry_max_time", "connect_timeout", "first_timeout", "idle_timeout", "deadline")
@@ -32,12 +31,6 @@ _REACHING = ("base_url", "key_file", *_TIME, "quiet", "verbose")
 def flags(*more: str) -> tuple[Flag, ...]:
     """The flags of those who talk to a provider about batches, and these of those who ask a model."""
     return tuple(flag for flag in FLAGS if flag.field in (*_REACHING, *more))
-
-
-def set_terminal(app: App, given: Mapping[str, Any]) -> None:
-    """Say as much as was asked for."""
-    app.terminal.quiet = given.get("quiet", False)
-    app.terminal.verbose = given.get("verbose", False) and not app.terminal.quiet
 
 
 def options_of(given: Mapping[str, Any], own: Iterable[str]) -> Options:
@@ -53,19 +46,10 @@ def service(app: App, options: Options) -> Service:
         UsageError: it has no Batch API.
         CredentialsError: its key is missing or no key.
     """
-    stdin = caller.stdin(app, options.deadline)
-    config = load_config(app.environment)
-    for row in config.providers.values():
-        app.terminal.redactor.add_variables(row.key_variables, app.environment)
-    keys = KeyRing(app.environment, stdin, app.terminal.note)
-    layers = resolve.Layers(options, {}, app.environment, config)
-    resolver = resolve.Resolver(options, layers, app.terminal, keys, refuse_embedded)
-    return service_at(app, resolver.alone(_first, "batches"), options)
-
-
-def _first(provider: Provider) -> HttpCall:
+    resolver = resolve.Resolver(app, options, layers(app, options.fields()))
+    provider = resolver.provider("batches", may_be_embedded=False)
     check(provider)
-    return batches.listing(provider)
+    return service_at(app, resolver.endpoint(provider, batches.listing(provider), options.key_file, "batches"), options)
 
 
 def check(provider: Provider) -> None:
@@ -78,26 +62,18 @@ def check(provider: Provider) -> None:
         fix = provider.no_batch or "glm batch run asks for every row itself"
         raise UsageError(f"{provider.name} has no Batch API", fix=fix)
     if provider.embedded:
-        refuse_embedded()
+        raise UsageError(
+            "the sandbox inside glm ends with this command, and its batches with it",
+            fix="start glm sandbox, and name its address with --base-url",
+        )
 
 
-def refuse_embedded(*_: object) -> str:
-    """The sandbox inside the program ends with the command, and its batches with it."""
-    raise UsageError(
-        "the sandbox inside glm ends with this command, and its batches with it",
-        fix="start glm sandbox, and name its address with --base-url",
-    )
-
-
-def service_at(app: App, reached: resolve.Reached, options: Options) -> Service:
+def service_at(app: App, endpoint: Endpoint, options: Options) -> Service:
     """The provider that was found."""
-    tls = None
-    if reached.call.url.startswith("https:"):
-        from glmcli.http.tls import Tls
-
-        tls = Tls(app.environment)
     plan = Plan(candidates=(), limits=resolve.limits(options), started=app.started)
-    return Service(Calls(reached, plan, app.terminal, tls, lambda: caller.check(app.terminal.stdout)))
+    return Service(
+        Calls(endpoint, plan, app.terminal, app.tls([endpoint.call]), partial(check_caller, app.terminal.stdout))
+    )
 
 
 def same_place(job: Job, provider: Provider, output: str) -> None:

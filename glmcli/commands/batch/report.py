@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from glmcli.batch.report.summary import Summary
     from glmcli.chat.events import Usage
     from glmcli.chat.outcome import Cost
-    from glmcli.console.app import App
+    from glmcli.config.app import App
     from glmcli.output.destination import Destination
 
 _REPORT = "Report"
@@ -84,10 +84,8 @@ def recount(app: App, path: str, page: Destination | None) -> Summary:
 
 
 def _open(app: App, path: str) -> IO[bytes]:
-    from glmcli.commands.caller import stdin
-
     if path == "-":
-        return stdin(app).open("FILE")
+        return app.stdin.open("FILE")
     try:
         return open(path, "rb")  # noqa: PTH123 - closed by the caller
     except OSError as error:
@@ -96,10 +94,9 @@ def _open(app: App, path: str) -> IO[bytes]:
 
 def _savings(app: App) -> Callable[[str, str, Usage], Cost | None]:
     """What a provider's cache took off, by the prices of the catalogue."""
-    from glmcli.config.config_file import load
     from glmcli.providers import pricing
 
-    rows = load(app.environment).providers
+    rows = app.config.providers
 
     def saved(provider: str, model: str, usage: Usage) -> Cost | None:
         return pricing.saved(rows[provider], model, usage) if provider in rows else None

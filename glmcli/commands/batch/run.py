@@ -11,7 +11,7 @@ from glmcli.commands.options import FLAGS, Flag, declare
 from glmcli.commands.tree import single
 
 if TYPE_CHECKING:
-    from glmcli.console.app import App
+    from glmcli.config.app import App
 
 _ROWS, _PACE, _RESUME, _MACHINES = "Rows", "Pace", "Resume", "Machines"
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from glmcli.batch.ledger.file import Ledger
     from glmcli.batch.ledger.writer import LedgerWriter
     from glmcli.batch.rows.pending import PendingRows
-    from glmcli.console.app import App
+    from glmcli.config.app import App
 
 
 def run(app: App, given: Mapping[str, Any]) -> None:

@@ -11,7 +11,7 @@ from glmcli.commands.tree import single
 if TYPE_CHECKING:
     import typer
 
-    from glmcli.console.app import App
+    from glmcli.config.app import App
 
 _SAMPLE = "Sample"
 _FLAGS = (

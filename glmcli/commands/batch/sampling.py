@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from glmcli.batch.ledger.file import Ledger
     from glmcli.batch.rows.pending import PendingRows
-    from glmcli.console.app import App
+    from glmcli.config.app import App
 
 _COUNT = 5
 

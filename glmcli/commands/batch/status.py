@@ -14,7 +14,7 @@ from glmcli.errors import GlmError, PartialError, UsageError
 
 if TYPE_CHECKING:
     from glmcli.commands.batch.looking import Looking
-    from glmcli.console.app import App
+    from glmcli.config.app import App
 
 _STATUS = "Status"
 _FIRST, _LONGEST, _GROWTH = 10.0, 60.0, 1.5  # seconds between two looks, and how they grow

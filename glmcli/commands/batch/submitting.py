@@ -21,7 +21,7 @@ from glmcli.commands.batch.admission import admission, agreed
 from glmcli.commands.batch.asking import intake_of, writing_of
 from glmcli.commands.batch.preparing import open_ledger, prepare, refuse_shared
 from glmcli.commands.batch.reach import same_place, service_at
-from glmcli.config.resolve import Reached
+from glmcli.config.plan import Endpoint
 from glmcli.console import signals
 from glmcli.errors import FailedRowsError, GlmError, UsageError
 from glmcli.providers.batches import BatchState
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from glmcli.batch.ledger.file import Ledger
     from glmcli.batch.ledger.writer import LedgerWriter
     from glmcli.commands.batch.preparing import BatchPlan
-    from glmcli.console.app import App
+    from glmcli.config.app import App
     from glmcli.providers.batch_form import BatchForm
 
 _OWN = frozenset(("again", "lines", "input_url"))
@@ -130,7 +130,7 @@ class _Submitting:
                 )
             return
         first = self._prepared.candidates[0]
-        service = service_at(self._app, Reached(self._provider, first.call, first.proxy), self._prepared.options)
+        service = service_at(self._app, Endpoint(self._provider, first.call, first.proxy), self._prepared.options)
         submission = Submission(self._output, job, service, form, self._note)
         submission.bring(self._address)
         for part in submission.job.parts:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from glmcli.commands.models.cards import Card
+    from glmcli.config.app import App
     from glmcli.config.config_file import Config
-    from glmcli.console.app import App
     from glmcli.providers.row import Provider
 
 _MODELS = "Models"
@@ -53,19 +53,18 @@ def _models(ctx: typer.Context, given: dict[str, Any]) -> None:
     a question would go to (-P names another), and print what its list has and the catalogue has not, or the other way
     round: a hint, for such lists are incomplete.
     """
-    from glmcli.config.config_file import load
+    from glmcli.config.options import Options
 
     app: App = ctx.obj
-    terminal = app.terminal
-    terminal.quiet, terminal.verbose = given.get("quiet", False), given.get("verbose", False)
-    terminal.plain |= given.get("plain", False)
-    config = load(app.environment)
+    options = Options(**{field: given[field] for field in ("provider", *_SHARED) if field in given})
+    app.apply(options)
+    config = app.config
     if given.get("remote"):
         if "model" in given:
             raise UsageError(message="--remote asks for the whole list, not for a model", fix="leave one of them out")
         from glmcli.commands.models.remote import compare
 
-        compare(app, given, config)
+        compare(app, options, as_json=given.get("json", False))
         return
     for field in OF_REMOTE:
         if field in given:

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Literal
 
 from glmcli import catalogue
-from glmcli.commands import caller
-from glmcli.commands.models import OF_REMOTE, print_json
+from glmcli.commands.models import print_json
 from glmcli.config import resolve
-from glmcli.config.keys import KeyRing
-from glmcli.config.options import Options
+from glmcli.config.app import check_caller
 from glmcli.config.plan import Plan
+from glmcli.config.provider_choice import layers
 from glmcli.engine.api_calls import Calls, Remote
 from glmcli.providers.table import dialect_of
 from glmcli.record import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from glmcli.config.config_file import Config
-    from glmcli.console.app import App
+    from glmcli.config.app import App
+    from glmcli.config.options import Options
     from glmcli.providers.dialect import Listed
     from glmcli.providers.row import Provider
 
@@ -96,18 +95,17 @@ def _printable(word: str) -> str:
 # `glm models --remote`: a provider's own list beside the catalogue.
 
 
-def compare(app: App, given: Mapping[str, Any], config: Config) -> None:
+def compare(app: App, options: Options, *, as_json: bool) -> None:
     """Print how the provider's list differs from the catalogue.
 
     Raises:
         GlmError: the provider does not say.
     """
-    with ExitStack() as stack:
-        provider, listed = _asked(app, given, config, stack)
+    provider, listed = _asked(app, options)
     found = models(provider, listed)
     shown = of_interest(provider, found)
     left_out = len(found) - len(shown)
-    if given.get("json"):
+    if as_json:
         print_json(app, [each.fields() for each in shown])
     else:
         app.terminal.stdout.write("".join(line(each) for each in shown if each.state != "same"))
@@ -117,28 +115,14 @@ def compare(app: App, given: Mapping[str, Any], config: Config) -> None:
     )
 
 
-def _asked(app: App, given: Mapping[str, Any], config: Config, stack: ExitStack) -> tuple[Provider, tuple[Listed, ...]]:
+def _asked(app: App, options: Options) -> tuple[Provider, tuple[Listed, ...]]:
     """The provider, and what it lists."""
-    flags = {name: given[name] for name in ("provider", *OF_REMOTE) if name in given}
-    options = Options(**flags)
-    stdin = caller.stdin(app, options.deadline)
     if options.key_file == "-":
-        stdin.reserve("--key-file -")
-    keys = KeyRing(app.environment, stdin, app.terminal.note)
-
-    def embedded(row: Provider) -> str:
-        from glmcli.sandbox import Sandbox
-
-        return stack.enter_context(Sandbox()).base_url(row.name)
-
-    layers = resolve.Layers(options, {}, app.environment, config)
-    resolver = resolve.Resolver(options, layers, app.terminal, keys, embedded)
-    reached = resolver.alone(lambda row: dialect_of(row).ask_models(row, 1), "models")
-    tls = None
-    if reached.call.url.startswith("https:"):
-        from glmcli.http.tls import Tls
-
-        tls = Tls(app.environment)
+        app.stdin.reserve("--key-file -")
+    resolver = resolve.Resolver(app, options, layers(app, options.fields()))
+    provider = resolver.provider("models", may_be_embedded=True)
+    call = dialect_of(provider).ask_models(provider, 1)
+    endpoint = resolver.endpoint(provider, call, options.key_file, "models")
     plan = Plan(candidates=(), limits=resolve.limits(options), started=app.started)
-    calls = Calls(reached, plan, app.terminal, tls, app.terminal.stdout.check_reader)
-    return reached.provider, Remote(calls).models()
+    tick = partial(check_caller, app.terminal.stdout)
+    return provider, Remote(Calls(endpoint, plan, app.terminal, app.tls([endpoint.call]), tick)).models()

@@ -16,7 +16,7 @@ from glmcli.console import signals
 from glmcli.errors import ToolError, UsageError
 
 if TYPE_CHECKING:
-    from glmcli.console.app import App
+    from glmcli.config.app import App
     from glmcli.console.stdin import Stdin
 
 _FLAGS = (
@@ -36,19 +36,17 @@ def _call(ctx: typer.Context, given: dict[str, Any]) -> None:
     Arguments that the tool's schema refuses are 2; a tool that fails is 10, and its result is printed all the same.
     """
     from glmcli.chat.messages import ToolCall
-    from glmcli.commands import caller
     from glmcli.commands.tools.offer import Offer
-    from glmcli.config.config_file import load
+    from glmcli.config.app import check_caller
     from glmcli.tools import running
     from glmcli.tools.approval import Approvals
 
     signals.heed()
     app: App = ctx.obj
     app.terminal.stdout.check()
-    stdin = caller.stdin(app)
     options = Options(tools=given.get("tools", ()))
-    offer = Offer(options, app, stdin, load(app.environment), trusted=True, connect=True)
-    text = _arguments(given.get("args", "{}"), stdin)
+    offer = Offer(options, app, trusted=True, connect=True)
+    text = _arguments(given.get("args", "{}"), app.stdin)
     with ExitStack() as stack:
         toolbox = offer.open(stack)
         judged = toolbox.judge(ToolCall("call_1_1", given["name"], text))
@@ -57,7 +55,7 @@ def _call(ctx: typer.Context, given: dict[str, Any]) -> None:
         Approvals.refuse_denied(judged.tool)
         if judged.tool.runner is None:
             raise ToolError(message=f"nobody runs {judged.call.name} ({judged.tool.place})", fix="give it a `run`")
-        (ended,) = running.run([judged], partial(caller.check, app.terminal.stdout))
+        (ended,) = running.run([judged], partial(check_caller, app.terminal.stdout))
         told = ended.text
         app.terminal.stdout.write(told if told.endswith("\n") else told + "\n")
         if ended.failed:

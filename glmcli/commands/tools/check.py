@@ -14,7 +14,7 @@ from glmcli.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from glmcli.console.app import App
+    from glmcli.config.app import App
     from glmcli.providers.row import Provider
     from glmcli.tools.source import ToolSource
 
@@ -34,25 +34,21 @@ def _check(ctx: typer.Context, given: dict[str, Any]) -> None:
     Prints one line a fault, "file:line:col: …", and ends with 2 if there is any. Starts and sends nothing. What only
     some providers refuse is a remark on stderr; with -P it is a fault.
     """
-    from glmcli.commands import caller
     from glmcli.commands.tools.offer import read
     from glmcli.config import provider_choice
-    from glmcli.config.config_file import load
     from glmcli.tools.faults import faults
 
     app: App = ctx.obj
-    config = load(app.environment)
     name = given.get("provider")
-    row = provider_choice.known(name, "--provider", config.providers) if name is not None else None
-    stdin = caller.stdin(app)
+    row = provider_choice.known(name, "--provider", app.config.providers) if name is not None else None
     found: list[str] = []
     shown: list[str] = []
     wrong = []
     for path in given["files"]:
         try:
-            source = read(path, stdin, app, config)
+            source = read(path, app)
             lines = faults(source) or list(_refused(source, (row,) if row else ()))
-            remarks = [] if lines or row else list(_refused(source, tuple(config.providers.values())))
+            remarks = [] if lines or row else list(_refused(source, tuple(app.config.providers.values())))
         except UsageError as error:
             lines, remarks = [error.message], []
         found += lines

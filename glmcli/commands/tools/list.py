@@ -15,7 +15,7 @@ from glmcli.config.options import Options
 from glmcli.console import signals
 
 if TYPE_CHECKING:
-    from glmcli.console.app import App
+    from glmcli.config.app import App
     from glmcli.tools.tool import Tool
 
 _LIST = "List"
@@ -32,15 +32,12 @@ _FILE = inspect.Parameter(
 
 def _list(ctx: typer.Context, given: dict[str, Any]) -> None:
     """Print one line a tool: its name, a tab, how it is approved, a tab, and what it does. Starts nothing by itself."""
-    from glmcli.commands import caller
     from glmcli.commands.tools.offer import Offer
-    from glmcli.config.config_file import load
 
     signals.heed()
     app: App = ctx.obj
-    stdin = caller.stdin(app)
     options = Options(tools=(given["file"],))
-    offer = Offer(options, app, stdin, load(app.environment), trusted=True, connect=given.get("connect", False))
+    offer = Offer(options, app, trusted=True, connect=given.get("connect", False))
     with ExitStack() as stack:
         tools = offer.open(stack).tools
         if given.get("json"):

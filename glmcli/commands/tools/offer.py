@@ -11,30 +11,26 @@ from glmcli.tools.toolbox import Toolbox
 if TYPE_CHECKING:
     from contextlib import ExitStack
 
-    from glmcli.config.config_file import Config
+    from glmcli.config.app import App
     from glmcli.config.options import Options
-    from glmcli.console.app import App
-    from glmcli.console.stdin import Stdin
     from glmcli.tools.source import ToolSource
     from glmcli.tools.tool_file import ToolFile
 
 
-def read(path: str, stdin: Stdin, app: App, config: Config) -> ToolSource:
+def read(path: str, app: App) -> ToolSource:
     """A tool file as it stands.
 
     Raises:
         UsageError: it cannot be read, or is neither YAML nor JSON.
     """
-    keys = frozenset(name for row in config.providers.values() for name in row.key_variables)
-    return source.read(path, stdin, app.environment, keys, app.terminal.redactor.text)
+    keys = frozenset(name for row in app.config.providers.values() for name in row.key_variables)
+    return source.read(path, app.stdin, app.environment, keys, app.terminal.redactor.text)
 
 
 class Offer:
     """Tool files, read and found good; their servers are not started yet."""
 
-    def __init__(
-        self, options: Options, app: App, stdin: Stdin, config: Config, *, trusted: bool, connect: bool
-    ) -> None:
+    def __init__(self, options: Options, app: App, *, trusted: bool, connect: bool) -> None:
         """`trusted`: the files were named on the command line; `connect`: their servers will be asked.
 
         Raises:
@@ -45,9 +41,7 @@ class Offer:
         self._options = options
         self._app = app
         self._connect = connect
-        self.files: list[ToolFile] = [
-            tool_file.load(read(path, stdin, app, config), trusted=trusted) for path in options.tools
-        ]
+        self.files: list[ToolFile] = [tool_file.load(read(path, app), trusted=trusted) for path in options.tools]
 
     def open(self, stack: ExitStack) -> Toolbox:
         """All tools; servers that are started or reached end with the stack.

@@ -1,0 +1,137 @@
+"""What every command gets from the program: terminal, stdin, configuration, keys, certificates, embedded sandbox.
+
+One set-up for `ask` and its kin, for `tools`, `models`, `batch` and its jobs. Each part is made when it is first used:
+`--help` pays for none of them.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol, Self
+
+from glmcli.console import signals
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from glmcli.config.config_file import Config
+    from glmcli.config.keys import KeyRing
+    from glmcli.config.options import Options
+    from glmcli.console.stdin import Stdin
+    from glmcli.console.terminal import Terminal
+    from glmcli.http.call import HttpCall
+    from glmcli.http.tls import Tls
+    from glmcli.providers.row import Provider
+    from glmcli.sandbox import Sandbox
+
+
+class App:
+    """The surroundings of one run of the program; a context manager that ends what was started for it.
+
+    Attributes:
+        terminal: stdout, stderr, and the redactor of both.
+        environment: the variables.
+        started: the monotonic clock when the program began; --deadline counts from it.
+    """
+
+    def __init__(
+        self, terminal: Terminal, environment: Mapping[str, str], closed: frozenset[int], started: float
+    ) -> None:
+        """`closed` are the standard descriptors that were closed before the program began."""
+        self.terminal = terminal
+        self.environment = environment
+        self.started = started
+        self._closed = closed
+        self._deadline: float | None = None
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        """The app itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop the sandbox, if it runs."""
+        self._stack.close()
+
+    def apply(self, options: Options) -> None:
+        """Let the terminal and stdin be as the options ask: quiet, verbose, plain or raw, and the deadline."""
+        terminal = self.terminal
+        terminal.quiet = options.quiet
+        terminal.verbose = options.verbose and not options.quiet
+        terminal.plain |= options.plain
+        if options.raw:
+            terminal.stdout.show_raw()
+            terminal.stderr.show_raw()
+        self._deadline = options.deadline
+
+    @cached_property
+    def stdin(self) -> Stdin:
+        """Standard input, waited for until the deadline that was applied before its first use."""
+        from glmcli.console.stdin import Stdin
+        from glmcli.console.terminal import STDIN
+
+        until = self.started + self._deadline if self._deadline else float("inf")
+        return Stdin(lost=STDIN in self._closed, deadline=until, say=self.terminal.insist)
+
+    @cached_property
+    def config(self) -> Config:
+        """The configuration. From now on the keys in the variables that its rows name are redacted.
+
+        Raises:
+            UsageError: its file is missing or wrong.
+        """
+        from glmcli.config.config_file import load
+
+        config = load(self.environment)
+        for row in config.providers.values():
+            self.terminal.redactor.add_variables(row.key_variables, self.environment)
+        return config
+
+    @cached_property
+    def keys(self) -> KeyRing:
+        """Where keys are found."""
+        from glmcli.config.keys import KeyRing
+
+        return KeyRing(self.environment, self.stdin, self.terminal.note)
+
+    @cached_property
+    def _sandbox(self) -> Sandbox:
+        from glmcli.sandbox import Sandbox
+
+        return self._stack.enter_context(Sandbox())
+
+    def sandbox_url(self, provider: Provider, *, starts: bool) -> str:
+        """The base URL of an embedded provider; unless it `starts`, nobody listens there."""
+        if starts:
+            return self._sandbox.base_url(provider.name)
+        from glmcli.sandbox import PREFIXES
+
+        return f"http://127.0.0.1:0{PREFIXES[provider.name]}"
+
+    def tls(self, calls: Iterable[HttpCall]) -> Tls | None:
+        """The certificates, which begin to load in a thread; None where no call is encrypted.
+
+        Raises:
+            UsageError: SSL_CERT_FILE or SSL_CERT_DIR points to nothing.
+        """
+        if not any(call.url.startswith("https:") for call in calls):
+            return None
+        from glmcli.http.tls import Tls
+
+        return Tls(self.environment)
+
+
+class _Readable(Protocol):
+    def check_reader(self) -> None: ...
+
+
+def check_caller(out: _Readable) -> None:
+    """Return if the caller still wants what goes to `out`; called again and again while we wait for anything.
+
+    Raises:
+        Interrupted: a signal came.
+        ReaderGoneError: nobody reads it any more.
+    """
+    signals.check()
+    out.check_reader()
