@@ -52,7 +52,7 @@ def load(environment: Mapping[str, str]) -> Config:
 
 
 def _read(path: Path) -> bytes:
-    from glmcli.documents.source import LIMIT
+    from glmcli.documents.document import LIMIT
 
     with path.open("rb") as file:
         text = file.read(LIMIT + 1)

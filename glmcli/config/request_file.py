@@ -100,7 +100,7 @@ class RowForm:
         Raises:
             UsageError: as `load`.
         """
-        self._template = documents.form(_read(path, stdin), CONVERSATION, _given(variables))
+        self._template = documents.template_of(_read(path, stdin), CONVERSATION, _given(variables))
         documents.check(self._template.sample, "request")
         self._folder = _folder(path)
         self.fields = _options(self._template.sample, self._folder)

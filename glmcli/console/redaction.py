@@ -34,7 +34,7 @@ VARIABLES = (
     "OPENAI_API_KEY",
 )
 _SHORTEST = 8  # characters; a shorter "key" would blank out ordinary words
-_SHOWN = 40  # characters; see glmcli.documents.shown
+_SHOWN = 40  # characters; see glmcli.documents.quoting
 _LEGAL = re.compile(r"[\x21-\x7e]+")
 
 

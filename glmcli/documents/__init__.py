@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from glmcli.documents.document import Document
-from glmcli.documents.source import Source, decode
+from glmcli.documents.document import Document, SourceText, decode
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from glmcli.documents.template import Template
-    from glmcli.documents.tree import Tree
 
-__all__ = ["Document", "check", "faults", "fill", "form", "load_schema", "parse", "parse_value"]
+__all__ = ["Document", "check", "faults", "fill", "load_schema", "parse", "parse_value", "template_of"]
 
 
 def parse(text: bytes, name: str, first: int = 1) -> Document:
@@ -45,7 +43,19 @@ def parse_value(text: str, name: str) -> Any:  # noqa: ANN401 - any value of JSO
     Raises:
         UsageError: one line, "-o top_k: …".
     """
-    return _document(Source.of_flag(text, name)).value
+    return _document(SourceText.of_flag(text, name)).value
+
+
+def _document(source: SourceText) -> Document:
+    if source.text.lstrip(" \t\n\r").startswith(('"', "[", "{")):  # it may be JSON
+        from glmcli.documents import json_reader
+
+        document = json_reader.read(source)
+        if document is not None:
+            return document
+    from glmcli.documents import yaml_reader
+
+    return yaml_reader.read(source)
 
 
 def check(document: Document, schema: str) -> None:
@@ -54,20 +64,32 @@ def check(document: Document, schema: str) -> None:
     Raises:
         UsageError: the first fault in the order of the file, and how many more there are.
     """
-    if _is_valid(document, schema):
-        return
-    from glmcli.documents import judge
+    if not _is_valid(document, schema):
+        from glmcli.documents import validator
 
-    judge.check(document, schema)
+        validator.check(document, schema)
 
 
 def faults(document: Document, schema: str) -> list[str]:
     """Every fault, each "file:line:col: text", in the order of the file."""
     if _is_valid(document, schema):
         return []
-    from glmcli.documents import judge
+    from glmcli.documents import validator
 
-    return judge.faults(document, schema)
+    return validator.faults(document, schema)
+
+
+def _is_valid(document: Document, schema: str) -> bool:
+    from glmcli.documents.fast_validator import is_valid
+
+    return is_valid(document.value, load_schema(schema))
+
+
+def load_schema(name: str) -> dict[str, Any]:
+    """One of our schemas, as the wheel ships it."""
+    from glmcli.documents.fast_validator import load_schema as load
+
+    return load(name)
 
 
 def fill(document: Document, variables: Mapping[str, str]) -> Document:
@@ -77,15 +99,13 @@ def fill(document: Document, variables: Mapping[str, str]) -> Document:
     What was put in is never expanded again; `\{{` stands for `{{`. Braces around anything but a name are plain text.
 
     Raises:
-        UsageError: a name has no value, or a variable is used nowhere.
+        UsageError: a name has no value, a variable is used nowhere or is not UTF-8, or the result is huge.
     """
-    from glmcli.documents.template import fill as filled
-
-    return filled(document, variables)
+    return template_of(document, (), variables).sample
 
 
-def form(document: Document, keys: Collection[str], variables: Mapping[str, str]) -> Template:
-    """The document as a form: names in the parts `keys` may stay open, and are filled row by row.
+def template_of(document: Document, keys: Collection[str], variables: Mapping[str, str]) -> Template:
+    """The document as a template: names in the parts `keys` may stay open, and are filled row by row.
 
     Raises:
         UsageError: as `fill`, but for names that stay open.
@@ -93,34 +113,3 @@ def form(document: Document, keys: Collection[str], variables: Mapping[str, str]
     from glmcli.documents.template import Template
 
     return Template(document, keys, variables)
-
-
-def load_schema(name: str) -> dict[str, Any]:
-    """One of our schemas, as the wheel ships it."""
-    from glmcli.documents.valid import load_schema as loaded
-
-    return loaded(name)
-
-
-def _is_valid(document: Document, schema: str) -> bool:
-    from glmcli.documents.valid import is_valid
-
-    return is_valid(document.value, load_schema(schema))
-
-
-def _document(source: Source) -> Document:
-    tree = _json(source)
-    if tree is None:
-        from glmcli.documents import yaml_text
-
-        tree = yaml_text.read(source)
-    return Document(name=source.name, value=tree.value, source=source, root=tree.root)
-
-
-def _json(source: Source) -> Tree | None:
-    """What the text holds if it is JSON; None if it is not, which its first character mostly tells."""
-    if not source.text.lstrip(" \t\n\r").startswith(('"', "[", "{")):
-        return None
-    from glmcli.documents import json_text
-
-    return json_text.read(source)

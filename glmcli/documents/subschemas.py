@@ -1,16 +1,17 @@
-"""The schemas inside a JSON Schema: where they stand, what refers to what, and what judging by them costs. Pure."""
+"""The schemas inside a JSON Schema: where they stand, what refers to what, what judging by them costs. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Any, NamedTuple
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
-from glmcli.documents.fault import Fault
+from glmcli.documents.schema_errors import Fault
 
 Path = tuple[str | int, ...]
-Place = tuple[Path, Mapping[str, Any]]
 
+# Keywords whose value is a schema, a list of schemas, or schemas by name.
 _ONE = (
     "additionalItems",
     "additionalProperties",
@@ -28,27 +29,33 @@ _ONE = (
 _LISTS = ("allOf", "anyOf", "items", "oneOf", "prefixItems")
 _MAPPINGS = ("$defs", "definitions", "dependencies", "dependentSchemas", "patternProperties", "properties")
 # These judge the same value as the schema around them; the others judge a part of it, and values are finite.
-IN_PLACE = frozenset({"allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas", "dependencies"})
+_IN_PLACE = frozenset({"allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas", "dependencies"})
 SHELVES = ("$defs", "definitions")  # what stands there judges nothing until something refers to it
-REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
+_REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 _ANCHORS = ("$anchor", "$dynamicAnchor")
-_DEEPEST = 32
-_MOST = 10_000  # schemas that judge one value
+# What says of an object's other keys, or of all keys of some form, what they may be.
+_OPEN = ("additionalProperties", "unevaluatedProperties", "patternProperties")
+_PARTS = ("properties", "items", "prefixItems")
+
+_MAX_DEPTH = 32  # schemas
+_MAX_STEPS = 10_000  # schemas that judge one value
 
 
 class Draft(NamedTuple):
-    """What a draft of JSON Schema knows: its words, and the one that names a schema.
+    """What a draft of JSON Schema knows: its keywords, and the one that names a schema.
 
-    `alone` says that a `$ref` stands alone: what stands beside it is not looked at.
+    `ref_alone` says that what stands beside a `$ref` is not looked at.
     """
 
     words: frozenset[str]
     identity: str
-    alone: bool
+    ref_alone: bool
 
 
-def below(schema: Mapping[str, Any], draft: Draft) -> Iterator[tuple[Path, Any]]:
+def below(schema: object, draft: Draft) -> Iterator[tuple[Path, Any]]:
     """What stands directly under a schema where a schema should stand, with its path."""
+    if not isinstance(schema, Mapping):
+        return
     for word in _ONE:
         if word in draft.words and isinstance(schema.get(word), Mapping | bool):
             yield (word,), schema[word]
@@ -57,134 +64,189 @@ def below(schema: Mapping[str, Any], draft: Draft) -> Iterator[tuple[Path, Any]]
             yield from (((word, number), item) for number, item in enumerate(schema[word]))
     for word in _MAPPINGS:
         if word in draft.words and isinstance(schema.get(word), Mapping):
+            # A list under `dependencies` holds names.
             yield from (((word, name), item) for name, item in schema[word].items() if not isinstance(item, list))
 
 
-def walk(schema: Mapping[str, Any], draft: Draft) -> Iterator[Place]:
-    """Every schema that is an object, the outermost first, without recursion of our own."""
-    return ((path, here) for path, here in _everything(schema, draft) if isinstance(here, Mapping))
-
-
-def _everything(schema: Mapping[str, Any], draft: Draft) -> Iterator[tuple[Path, Any]]:
+def _everything(schema: object, draft: Draft) -> Iterator[tuple[Path, Any]]:
+    """Every schema with its path, the outermost first, without recursion of our own."""
     waiting: list[tuple[Path, Any]] = [((), schema)]
     while waiting:
         path, here = waiting.pop()
         yield path, here
-        more = below(here, draft) if isinstance(here, Mapping) else ()
-        waiting += reversed([((*path, *step), item) for step, item in more])
+        waiting += reversed([((*path, *step), item) for step, item in below(here, draft)])
 
 
-class Places:
-    """Every schema of a schema by its path, and what the references lead to."""
+def walk(schema: object, draft: Draft) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    """Every schema that is an object, with its path, the outermost first."""
+    return ((path, here) for path, here in _everything(schema, draft) if isinstance(here, Mapping))
+
+
+class Subschemas:
+    """Every schema of a schema by its path, and what the references lead to.
+
+    Attributes:
+        repeated: the anchors that another schema has already.
+    """
 
     def __init__(self, root: Mapping[str, Any], draft: Draft) -> None:
+        """Find them all."""
+        self._root = root
         self.draft = draft
         self.at: dict[Path, Any] = dict(_everything(root, draft))
-        self._pointers = {tuple(map(str, path)): path for path in self.at}
-        self._anchors: dict[str, Path] = {}
-        self.twice: list[Path] = []
+        self.repeated: list[Path] = []
+        self._by_pointer = {tuple(map(str, path)): path for path in self.at}
+        self._by_anchor: dict[str, Path] = {}
         for path, here in self.at.items():
             for word in _ANCHORS if isinstance(here, Mapping) else ():
                 if word in draft.words and isinstance(here.get(word), str):
-                    self._anchor(f"#{here[word]}", (*path, word))
+                    self._add_anchor(f"#{here[word]}", (*path, word))
 
-    def _anchor(self, name: str, path: Path) -> None:
-        if name in self._anchors:
-            self.twice.append(path)
-        self._anchors[name] = path[:-1]
+    def _add_anchor(self, name: str, path: Path) -> None:
+        if name in self._by_anchor:
+            self.repeated.append(path)
+        self._by_anchor[name] = path[:-1]
 
-    def target(self, word: str, reference: object) -> Path | None:
+    def _target(self, word: str, reference: object) -> Path | None:
         """Where a reference leads, or None if that is no schema of this schema."""
         if not isinstance(reference, str) or not reference.startswith("#"):
             return None
         if reference == "#" or word == "$recursiveRef":
             return () if reference == "#" else None
         if not reference.startswith("#/"):
-            return self._anchors.get(reference)
+            return self._by_anchor.get(reference)
         steps = unquote(reference[2:]).split("/")
-        return self._pointers.get(tuple(step.replace("~1", "/").replace("~0", "~") for step in steps))
+        return self._by_pointer.get(tuple(step.replace("~1", "/").replace("~0", "~") for step in steps))
 
     def references(self, here: object) -> Iterator[tuple[str, Path | None]]:
         """The references of one schema, each with where it leads."""
-        for word in REFERENCES if isinstance(here, Mapping) else ():
+        for word in _REFERENCES if isinstance(here, Mapping) else ():
             if word in self.draft.words and isinstance(here, Mapping) and word in here:
-                yield word, self.target(word, here[word])
+                yield word, self._target(word, here[word])
 
+    def in_place(self, path: Path) -> Iterator[Path]:
+        """The schemas that judge the same value as the one at this path, directly."""
+        here = self.at[path]
+        yield from ((*path, *step) for step, _ in below(here, self.draft) if step[0] in _IN_PLACE)
+        yield from (target for _, target in self.references(here) if target is not None)
 
-def pointer(path: Path) -> str:
-    """A reference to a path, as every library reads it."""
-    return "#" + "".join("/" + quote(str(step).replace("~", "~0").replace("/", "~1"), safe="") for step in path)
+    def closed(self) -> dict[str, Any]:
+        """The schema to judge by: what a plain object does not name is not allowed, unless it says otherwise.
+
+        Plain are the root and what is reached from it through `properties` and items, as far as no reference and no
+        `allOf`, `anyOf`, `if` … stands in between, and nothing but an equal part of the value is referred there. Where
+        several schemas judge the same value, to close one could refuse what another allows: those stay open.
+
+        The root loses its name and draft: jsonschema would resolve references by the one, and take the other for an
+        order to judge without our keywords.
+        """
+        return {word: item for word, item in self._closed(()).items() if word not in ("$schema", self.draft.identity)}
+
+    def _closed(self, path: Path) -> Any:  # noqa: ANN401 - any JSON
+        here = self.at[path]
+        if path not in self._plain or path in self._shared or self._is_composed(path):
+            return here
+        made = dict(here)
+        for word in _PARTS:
+            match here.get(word) if word in self.draft.words else None:
+                case list() as items:
+                    made[word] = [self._closed((*path, word, number)) for number in range(len(items))]
+                case Mapping() as named if word == "properties":
+                    made[word] = {name: self._closed((*path, word, name)) for name in named}
+                case Mapping():
+                    made[word] = self._closed((*path, word))
+        if ("properties" in here or not path) and self.draft.words.isdisjoint(here.keys() & set(_OPEN)):
+            made["additionalProperties"] = False
+        return made
+
+    def _is_composed(self, path: Path) -> bool:
+        return next(self.in_place(path), None) is not None
+
+    @cached_property
+    def _plain(self) -> set[Path]:
+        """The schemas that are reached from the root through `properties` and items only, composed ones at the end."""
+        found: set[Path] = set()
+        waiting: list[Path] = [()]
+        while waiting:
+            path = waiting.pop()
+            if isinstance(self.at[path], Mapping):
+                found.add(path)
+                if not self._is_composed(path):
+                    waiting += [(*path, *step) for step, _ in below(self.at[path], self.draft) if step[0] in _PARTS]
+        return found
+
+    @cached_property
+    def _shared(self) -> set[Path]:
+        """The targets of references but of those that stand alone in a plain place, as in a list of equal children."""
+        places = ((path, target) for path, here in self.at.items() for _, target in self.references(here))
+        return {target for path, target in places if target is not None and not self._is_alias(path)}
+
+    def _is_alias(self, path: Path) -> bool:
+        beside = self.draft.words.intersection(self.at[path]) - {"$ref", "type", *SHELVES}
+        return path in self._plain and "$ref" in self.at[path] and (self.draft.ref_alone or not beside)
 
 
 def faults(root: Mapping[str, Any], draft: Draft) -> Iterator[Fault]:
     """References that lead out of the schema or nowhere, and what can never be judged or only at great cost."""
-    places = Places(root, draft)
-    for path in places.twice:
+    found = Subschemas(root, draft)
+    for path in found.repeated:
         yield Fault(path, "another schema has this anchor already", key=True)
     for path, here in walk(root, draft):
-        if len(path) > 2 * _DEEPEST:
-            yield Fault(path, f"nested deeper than {_DEEPEST} schemas")
+        if len(path) > 2 * _MAX_DEPTH:
+            yield Fault(path, f"nested deeper than {_MAX_DEPTH} schemas")
             return
-        found = next(_own(path, here, places), None)
-        if found:
-            yield found
+        fault = next(_own_faults(path, here, found), None)
+        if fault:
+            yield fault
             return
-    yield from _Costs(places).faults()
+    yield from _Costs(found).faults()
 
 
-def _own(path: Path, here: Mapping[str, Any], places: Places) -> Iterator[Fault]:
-    for word in (places.draft.identity, "$schema") if path else ():
+def _own_faults(path: Path, here: Mapping[str, Any], found: Subschemas) -> Iterator[Fault]:
+    for word in (found.draft.identity, "$schema") if path else ():
         if word in here:
             text = f"an {word}" if word.endswith("id") else f"a {word}"
             yield Fault((*path, word), f"{text} inside a schema is not supported: leave it out", key=True)
-    for word, target in places.references(here):
+    for word, target in found.references(here):
         if target is None:
-            yield Fault((*path, word), _lost(here[word]))
+            yield Fault((*path, word), _dangling(here[word]))
 
 
-def _lost(reference: object) -> str:
+def _dangling(reference: object) -> str:
     if isinstance(reference, str) and not reference.startswith("#"):
         return "a $ref out of the schema is never fetched: put what it means under $defs, and begin it with #"
     return "this $ref leads nowhere in the schema"
 
 
+class _CycleError(Exception):
+    """A schema is part of itself."""
+
+
 class _Costs:
     """How many schemas judge one value, references followed."""
 
-    def __init__(self, places: Places) -> None:
-        self._places = places
+    def __init__(self, found: Subschemas) -> None:
+        self._found = found
         self._known: dict[Path, int | None] = {}  # None while it is being counted
 
     def faults(self) -> Iterator[Fault]:
-        for path in self._places.at:
+        for path in self._found.at:
             try:
                 cost = self._cost(path, 0)
             except _CycleError:
                 yield Fault(path, "this schema refers to itself, and would judge the same value for ever")
                 return
-            if cost > _MOST:
-                yield Fault(path, f"judging by this schema takes more than {_MOST} steps for each value")
+            if cost > _MAX_STEPS:
+                yield Fault(path, f"judging by this schema takes more than {_MAX_STEPS} steps for each value")
                 return
 
     def _cost(self, path: Path, depth: int) -> int:
         known = self._known.get(path, 0)
-        if known is None or depth > _DEEPEST * 4:
+        if known is None or depth > _MAX_DEPTH * 4:
             raise _CycleError
         if known:
             return known
         self._known[path] = None
-        cost = min(1 + sum(self._cost(each, depth + 1) for each in in_place(self._places, path)), _MOST + 1)
+        cost = min(1 + sum(self._cost(each, depth + 1) for each in self._found.in_place(path)), _MAX_STEPS + 1)
         self._known[path] = cost
         return cost
-
-
-def in_place(places: Places, path: Path) -> Iterator[Path]:
-    """The schemas that judge the same value as the one at this path, directly."""
-    here = places.at[path]
-    if isinstance(here, Mapping):
-        yield from ((*path, *step) for step, _ in below(here, places.draft) if step[0] in IN_PLACE)
-        yield from (target for _, target in places.references(here) if target is not None)
-
-
-class _CycleError(Exception):
-    """A schema is part of itself."""

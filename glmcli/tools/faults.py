@@ -28,7 +28,7 @@ class Fault(NamedTuple):
 
 def faults(source: ToolSource) -> list[str]:
     """All that is wrong, each "file:line:col: text", in the order of the file."""
-    from glmcli.documents.bounded import TooSlowError, cpu_limit
+    from glmcli.documents.input_limits import TooSlowError, cpu_limit
 
     try:
         with cpu_limit(_PATIENCE):
@@ -39,7 +39,7 @@ def faults(source: ToolSource) -> list[str]:
 
 def _own(source: ToolSource) -> list[str]:
     own = sorted(_Judge(source).faults(), key=lambda fault: fault.at)
-    return list(dict.fromkeys(f"{source.document.source.where(fault.at)}: {fault.text}" for fault in own))
+    return list(dict.fromkeys(f"{source.document.source.place(fault.at)}: {fault.text}" for fault in own))
 
 
 def _too_many(source: ToolSource) -> list[str]:
@@ -84,9 +84,9 @@ class _Judge:
             first.setdefault(tool["name"], at)
 
     def _parameters(self, path: Path, schema: Mapping[str, Any]) -> Iterator[Fault]:
-        from glmcli.documents import foreign
+        from glmcli.documents import untrusted_schemas
 
-        for fault in foreign.faults(schema):
+        for fault in untrusted_schemas.faults(schema):
             yield Fault(self._at((*path, *fault.path), key=fault.key), fault.text)
 
     def _missing(self, path: Path, name: str) -> Iterator[Fault]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from glmcli.chat.messages import Function, ToolCall
-    from glmcli.documents.foreign import Judge
+    from glmcli.documents.untrusted_schemas import SchemaJudge
     from glmcli.tools.tool import Tool
 
 
@@ -45,7 +45,7 @@ class Toolbox:
             UsageError: two have the same name.
         """
         self._tools: dict[str, Tool] = {}
-        self._judges: dict[str, Judge] = {}
+        self._judges: dict[str, SchemaJudge] = {}
         self._redact = redact
         for tool in tools:
             if tool.name in self._tools:
@@ -96,11 +96,11 @@ class Toolbox:
             **runs,
         }
 
-    def _judge(self, tool: Tool) -> Judge:
+    def _judge(self, tool: Tool) -> SchemaJudge:
         if tool.name not in self._judges:
-            from glmcli.documents import foreign
+            from glmcli.documents.untrusted_schemas import SchemaJudge
 
-            self._judges[tool.name] = foreign.Judge(tool.function.parameters)
+            self._judges[tool.name] = SchemaJudge(tool.function.parameters)
         return self._judges[tool.name]
 
 

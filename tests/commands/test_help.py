@@ -315,7 +315,7 @@ def test_a_file_that_is_right_loads_no_more_than_its_parser(home, cwd, name, tex
         modules = loaded(home, cwd, "ask", "-f", name)
     else:
         modules = loaded(home, cwd, "ask", "hi", GLM_CONFIG=name)
-    assert "glmcli.documents.valid" in modules
+    assert "glmcli.documents.fast_validator" in modules
     assert tops(modules) & {"yaml", "jsonschema", "referencing", "pydantic", "rich", "asyncio"} == parsers
 
 

@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glmcli import documents
-from glmcli.documents import yaml_text
-from glmcli.documents.source import Source, decode
-from glmcli.documents.yaml_plain import PlainParser
+from glmcli.documents import yaml_reader
+from glmcli.documents.document import SourceText, decode
+from glmcli.documents.yaml_parser import PlainParser
 from glmcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -195,7 +195,7 @@ def test_what_is_refused_is_one_line_with_its_place(text: str | bytes, message: 
 @pytest.mark.parametrize(("text", "message"), [row for row in REFUSED if isinstance(row[0], str) and row[0][0] != "{"])
 def test_without_libyaml_the_same_is_refused_at_the_same_place(text: str, message: str) -> None:
     with pytest.raises(UsageError) as caught:
-        yaml_text.read(decode(text.encode(), "request.yaml"), PlainParser)
+        yaml_reader.read(decode(text.encode(), "request.yaml"), PlainParser)
     # The words of PyYAML's own parser differ; ours do not.
     theirs = message.partition("not valid YAML: ")
     assert caught.value.message.startswith(f"request.yaml:{theirs[0]}{theirs[1]}")
@@ -302,7 +302,7 @@ def test_json_with_tabs_keeps_its_places() -> None:
 )
 def test_yaml_that_looks_like_json_is_yaml_with_either_parser(text: str, value: object) -> None:
     assert read(text).value == value
-    assert yaml_text.read(Source("x", text), PlainParser).value == value
+    assert yaml_reader.read(SourceText("x", text), PlainParser).value == value
 
 
 @pytest.mark.parametrize(
@@ -428,12 +428,12 @@ def test_any_bytes_give_json_or_a_usage_error(data: bytes) -> None:
 @given(TEXTS)
 @settings(deadline=None, max_examples=500)
 def test_both_parsers_give_the_same_values_and_places(text: str) -> None:
-    source = Source("x", text.replace("\x00", "").replace("\ud800", "").replace("\\U00110000", ""))
+    source = SourceText("x", text.replace("\x00", "").replace("\ud800", "").replace("\\U00110000", ""))
     try:
-        slow = yaml_text.read(source, PlainParser)
+        slow = yaml_reader.read(source, PlainParser)
     except UsageError:
         return  # it refuses a few oddities around tabs that libyaml reads
-    quick = yaml_text.read(source)
+    quick = yaml_reader.read(source)
     assert (quick.value, quick.root) == (slow.value, slow.root)
 
 

@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glmcli import documents
-from glmcli.documents import judge
-from glmcli.documents.valid import is_valid
+from glmcli.documents import validator
+from glmcli.documents.fast_validator import is_valid
 from glmcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ load = cache(documents.load_schema)
 
 @cache
 def jsonschema(name: str) -> Any:
-    return judge.validator(load(name))
+    return validator.validator(load(name))
 
 
 def test_all_schemas_are_here() -> None:
@@ -131,7 +131,7 @@ def test_all_schemas_are_here() -> None:
 )
 def test_what_a_keyword_means(schema, value, verdict) -> None:
     assert is_valid(value, schema) is verdict
-    assert judge.validator(schema).is_valid(value) is verdict
+    assert validator.validator(schema).is_valid(value) is verdict
 
 
 @pytest.mark.parametrize(

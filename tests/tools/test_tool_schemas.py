@@ -13,8 +13,9 @@ import pytest
 from tool_programs.scenes import tool
 
 from glmcli import documents
-from glmcli.documents import foreign, judge, patterns, subschemas
-from glmcli.documents.bounded import TooSlowError, cpu_limit
+from glmcli.documents import untrusted_schemas, validator
+from glmcli.documents.input_limits import TooSlowError, compiled, cpu_limit
+from glmcli.documents.untrusted_schemas import SchemaJudge
 from glmcli.tools import arguments
 
 PART: dict[str, Any] = {"type": "object", "properties": {"x": {"type": "integer"}}}
@@ -30,12 +31,12 @@ OLD = ("7", "6", "4")
 
 
 def texts(schema: dict[str, Any]) -> list[str]:
-    return [fault.text for fault in foreign.faults(schema)]
+    return [fault.text for fault in untrusted_schemas.faults(schema)]
 
 
 def takes(schema: dict[str, Any], value: object) -> bool:
     assert texts(schema) == []
-    return not foreign.Judge(schema).faults(value)
+    return not SchemaJudge(schema).faults(value)
 
 
 @pytest.fixture
@@ -69,7 +70,7 @@ def test_a_reference_leads_to_a_schema_only(word, inner) -> None:
 @pytest.mark.parametrize("draft", OLD)
 def test_defs_of_old_drafts_are_judged_too(draft) -> None:
     schema = {"$schema": DRAFTS[draft], "$defs": {"p": {"type": "strin"}}, "properties": {"a": {"$ref": "#/$defs/p"}}}
-    [fault] = foreign.faults(schema)
+    [fault] = untrusted_schemas.faults(schema)
     assert fault.path == ("$defs", "p", "type")
     assert takes(schema | {"$defs": {"p": {"type": "string"}}}, {"a": "x"})
     assert not takes(schema | {"$defs": {"p": {"type": "string"}}}, {"a": 1})
@@ -151,32 +152,24 @@ def test_other_drafts() -> None:
     assert texts(odd) or not takes(odd, {"a": 1})
 
 
-# Closed
+# Closed: a plain object takes what it names, unless it says otherwise; one that is composed stays as it was written
 
 
 @pytest.mark.parametrize("draft", DRAFTS)
 @pytest.mark.parametrize(
     ("schema", "good", "bad"),
     [
-        ({"$ref": "#/definitions/p"}, {"x": 1}, {"e": 1}),
-        ({"properties": {"a": {"$ref": "#/definitions/p"}}}, {"a": {"x": 1}}, {"a": {"e": 1}}),
-        ({"allOf": [{"$ref": "#/definitions/p"}, {"properties": {"y": {}}}]}, {"x": 1, "y": 1}, {"x": 1, "e": 1}),
-        ({"properties": {"a": {}}, "not": {"required": ["b"]}}, {"a": 1}, {"e": 1}),
-        ({"allOf": [{"patternProperties": {"^p_": {}}}]}, {"p_x": 1}, {"e": 1}),
-        (
-            {"properties": {"a": {"$ref": "#/definitions/p"}, "b": {"allOf": [{"$ref": "#/definitions/p"}]}}},
-            {"a": {"x": 1}, "b": {"x": 1}},
-            {"a": {"e": 1}},
-        ),
-        (
-            {"properties": {"a": {"anyOf": [{"$ref": "#/definitions/p"}, {"type": "null"}]}}},
-            {"a": {"x": 1}},
-            {"a": {"e": 1}},
-        ),
+        (PART, {"x": 1}, {"e": 1}),
+        ({"type": "object"}, {}, {"e": 1}),
+        ({"properties": {"a": PART}}, {"a": {"x": 1}}, {"a": {"e": 1}}),
+        ({"properties": {"a": {"items": PART}}}, {"a": [{"x": 1}]}, {"a": [{"e": 1}]}),
+        ({"properties": {"a": {"items": {"$ref": "#"}}}}, {"a": [{"a": []}]}, {"a": [{"e": 1}]}),
+        ({"properties": {"a": PART, "b": {"$ref": "#/properties/a"}}}, {"b": {"x": 1}}, {"b": {"e": 1}}),
+        ({"properties": {"a": {"anyOf": [PART]}}}, {"a": {"e": 1}}, {"e": 1}),
     ],
 )
-def test_what_is_not_named_is_refused(draft, schema, good, bad) -> None:
-    whole = {"$schema": DRAFTS[draft], "definitions": {"p": PART}, **schema}
+def test_what_a_plain_object_does_not_name_is_refused(draft, schema, good, bad) -> None:
+    whole = {"$schema": DRAFTS[draft], **schema}
     assert takes(whole, good)
     assert not takes(whole, bad)
 
@@ -192,16 +185,27 @@ def test_items_are_closed() -> None:
 @pytest.mark.parametrize(
     ("schema", "value"),
     [
-        ({"allOf": [{"additionalProperties": True}]}, {"e": 1}),
+        ({"additionalProperties": True}, {"e": 1}),
+        ({"patternProperties": {"^p_": {}}}, {"e": 1}),
+        ({"$ref": "#/definitions/p"}, {"e": 1}),
+        ({"$ref": "#/definitions/free"}, {"e": 1}),
+        ({"allOf": [PART]}, {"e": 1}),
+        ({"properties": {"a": {}}, "not": {"required": ["b"]}}, {"e": 1}),
+        ({"properties": {"a": {"$ref": "#/definitions/p"}}}, {"a": {"e": 1}}),
         ({"properties": {"a": {"allOf": [PART, {"properties": {"y": {}}}]}}}, {"a": {"x": 1, "y": 1}}),
         ({"properties": {"a": {"anyOf": [PART, {"type": "object"}]}}}, {"a": {"e": 1}}),
         ({"properties": {"a": {"type": "object"}}}, {"a": {"e": 1}}),
-        ({"$ref": "#/definitions/free"}, {"e": 1}),
+        ({"properties": {"a": PART, "b": {"allOf": [{"$ref": "#/properties/a"}]}}}, {"b": {"e": 1}}),
     ],
 )
 def test_good_calls_are_not_refused(draft, schema, value) -> None:
     free = {"type": "object", "additionalProperties": {"type": "integer"}}
-    assert takes({"$schema": DRAFTS[draft], "definitions": {"free": free}, **schema}, value)
+    assert takes({"$schema": DRAFTS[draft], "definitions": {"p": PART, "free": free}, **schema}, value)
+
+
+def test_a_schema_beside_a_reference_keeps_what_is_referred_to_open() -> None:
+    schema = {"properties": {"a": PART, "b": {"$ref": "#/properties/a", "properties": {"y": {}}}}}
+    assert takes(schema, {"b": {"x": 1, "y": 1}})
 
 
 # Patterns
@@ -234,7 +238,7 @@ def test_patterns_of_keys_do_not_disturb_each_other() -> None:
 
 
 def test_an_odd_pattern_prints_nothing() -> None:
-    patterns.compiled.cache_clear()
+    compiled.cache_clear()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert takes({"properties": {"a": {"pattern": "[[a]"}}, "patternProperties": {"[[b]": {}}}, {"a": "["})
@@ -251,9 +255,9 @@ class Odd(dict[str, Any]):
 
 
 def test_whatever_the_libraries_raise() -> None:
-    assert foreign.Judge({"properties": {"a": {}}}).faults(Odd(a=1)) == ["the arguments cannot be judged"]
-    assert foreign.Judge({"$ref": "#/nowhere"}).faults({}) != []
-    assert foreign.Judge({"properties": 3}).faults({}) == ["the arguments cannot be judged"]
+    assert SchemaJudge({"properties": {"a": {}}}).faults(Odd(a=1)) == ["the arguments cannot be judged"]
+    assert SchemaJudge({"$ref": "#/nowhere"}).faults({}) != []
+    assert SchemaJudge({"properties": 3}).faults({}) == ["the arguments cannot be judged"]
 
 
 @pytest.mark.sampled(3)
@@ -339,9 +343,5 @@ def test_at_most_100_lines_a_file(check) -> None:
 
 def test_the_errors_of_a_document_are_bounded() -> None:
     items = ",".join(["{}"] * 3000)
-    found = judge.faults(documents.parse(f'{{"tools": [{items}]}}'.encode(), "t"), "tools")
+    found = validator.faults(documents.parse(f'{{"tools": [{items}]}}'.encode(), "t"), "tools")
     assert 0 < len(found) <= 3000
-
-
-def test_what_it_writes_is_the_same_for_every_library() -> None:
-    assert subschemas.pointer(("$defs", "a/b~%", 0)) == "#/%24defs/a~1b~0%25/0"

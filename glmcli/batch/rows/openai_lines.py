@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from glmcli.batch.rows.validation import refused
 from glmcli.chat.messages import Function, Media, Message, ToolCall
-from glmcli.documents.shown import quoted
+from glmcli.documents.quoting import quoted
 from glmcli.errors import UsageError
 from glmcli.http.urls import media_url
 from glmcli.media.sniffing import look

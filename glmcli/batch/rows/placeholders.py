@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from glmcli.documents.shown import quoted
+from glmcli.documents.quoting import quoted
 from glmcli.errors import UsageError
 from glmcli.record import EMPTY, Record
 

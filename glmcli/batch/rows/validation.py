@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from glmcli.batch.rows.row import MalformedRow, Row
 from glmcli.config.request_file import turn_of
-from glmcli.documents.shown import described, path_text, quoted, value_text
+from glmcli.documents.quoting import described, listed, path_text, quoted, suggestion, value_text
 from glmcli.errors import UsageError
 from glmcli.record import Record
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def refused(path: str, value: object, *wanted: str) -> str:
     """The value is of another kind than those wanted, which are given in words, as `a string`."""
     hint = "; quote it" if "a string" in wanted and isinstance(value, bool | int | float) else ""
-    return f"{path} must be {joined(wanted, 'or')}, not {described(value, secret=isinstance(value, str))}{hint}"
+    return f"{path} must be {listed(wanted, 'or')}, not {described(value, secret=isinstance(value, str))}{hint}"
 
 
 def choice(path: str, value: object, known: Collection[str]) -> str:
@@ -39,7 +39,7 @@ def missing(path: str, needed: Collection[str], given: Collection[str]) -> Itera
     """One text for all keys that are needed and not there; `path` is empty at the top."""
     names = [quoted(key) for key in needed if key not in given]
     if names:
-        yield f"{path}: needs {joined(names, 'and')}" if path else f"needs {joined(names, 'and')}"
+        yield f"{path}: needs {listed(names, 'and')}" if path else f"needs {listed(names, 'and')}"
 
 
 def unknown(path: str, known: Collection[str], given: Collection[str]) -> Iterator[str]:
@@ -49,15 +49,7 @@ def unknown(path: str, known: Collection[str], given: Collection[str]) -> Iterat
             yield f"{path}: unknown key {quoted(key)}{_meant(key, known)}"
 
 
-def joined(words: Collection[str], last: str) -> str:
-    """As in `a, b or c`."""
-    *first, end = words
-    return f"{', '.join(first)} {last} {end}" if first else end
-
-
 def _meant(word: object, known: Collection[str]) -> str:
-    from glmcli.documents.fault import suggestion  # difflib is for those who err
-
     return suggestion(word, known) if isinstance(word, str) else ""
 
 

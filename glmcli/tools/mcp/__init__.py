@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from glmcli.chat.messages import Function
-from glmcli.documents.shown import path_text, quoted
+from glmcli.documents.quoting import path_text, quoted
 from glmcli.errors import UsageError
 from glmcli.record import EMPTY
 from glmcli.tools.mcp.task import RemoteTool, kept
@@ -114,11 +114,11 @@ def _redacted(value: Any, redactor: Redactor) -> Any:  # noqa: ANN401 - any JSON
 
 def _problem(offered: Offered) -> str:
     """Why a tool cannot be offered to a model; nothing if it can."""
-    from glmcli.documents import foreign
+    from glmcli.documents import untrusted_schemas
 
     if not _NAME.fullmatch(offered.name):
         return "its name is not 1 to 64 letters, digits, _ and -"
-    found = foreign.faults(offered.schema)
+    found = untrusted_schemas.faults(offered.schema)
     where = f" at {path_text(found[0].path)}" if found and found[0].path else ""
     return f"its parameters{where}: {found[0].text}" if found else ""
 

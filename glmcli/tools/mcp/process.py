@@ -16,7 +16,7 @@ import anyio
 from mcp.shared.message import SessionMessage
 from mcp.types import jsonrpc_message_adapter
 
-from glmcli.documents.shown import visible
+from glmcli.documents.quoting import visible
 from glmcli.tools import descendants
 from glmcli.tools.capture import clean
 

@@ -9,7 +9,7 @@ from glmcli.batch.rows.formats.lines import LIMIT, Long, lines, no_text
 from glmcli.batch.rows.placeholders import columns
 from glmcli.batch.rows.row import MalformedRow, Row
 from glmcli.batch.rows.validation import NAME, id_fault, prompt_fault, repeated
-from glmcli.documents.shown import quoted
+from glmcli.documents.quoting import quoted
 from glmcli.errors import UsageError
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from glmcli.batch.rows.formats.lines import texts
 from glmcli.batch.rows.row import MalformedRow
 from glmcli.batch.rows.validation import repeated, row_of
-from glmcli.documents.shown import quoted
+from glmcli.documents.quoting import quoted
 from glmcli.errors import UsageError
 from glmcli.providers.json_text import is_deeper
 

@@ -9,7 +9,7 @@ from glmcli import documents
 from glmcli.batch.rows.formats.lines import LIMIT, Line, Long, lines
 from glmcli.batch.rows.row import MalformedRow, Row
 from glmcli.batch.rows.validation import row_of
-from glmcli.documents.source import LIMIT as MOST
+from glmcli.documents.document import LIMIT as MOST
 from glmcli.errors import UsageError
 
 if TYPE_CHECKING:

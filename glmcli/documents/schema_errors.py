@@ -1,4 +1,4 @@
-"""Schema errors in the words of the person who wrote the file."""
+"""What is wrong with a document, in the words of the person who wrote it: jsonschema's errors as faults."""
 
 from __future__ import annotations
 
@@ -6,11 +6,41 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from glmcli.documents.fault import Fault
-from glmcli.documents.shown import described, path_text, quoted, value_text
+from glmcli.documents.input_limits import compiled
+from glmcli.documents.quoting import described, listed, path_text, quoted, suggestion, value_text
+from glmcli.record import Record
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from jsonschema import ValidationError
+
+    from glmcli.documents.document import Document
+
+
+class Fault(Record):
+    """Something wrong at a path: with the key there, or with the value.
+
+    `word` is what was written where one of `known` was expected, for "did you mean".
+    """
+
+    path: tuple[str | int, ...]
+    text: str
+    key: bool = False
+    word: str = ""
+    known: tuple[str, ...] = ()
+
+
+def in_order(document: Document, found: Iterable[Fault]) -> list[Fault]:
+    """The faults in the order of the file, equal ones once."""
+    return sorted(dict.fromkeys(found), key=lambda fault: document.index(fault.path, key=fault.key))
+
+
+def as_line(document: Document, fault: Fault, *, suggest: bool = False) -> str:
+    """A fault as "file:line:col: text", with a suggestion if one is wanted and found."""
+    meant = suggestion(fault.word, fault.known) if suggest else ""
+    return f"{document.place(fault.path, key=fault.key)}: {fault.text}{meant}"
+
 
 _TYPES = {
     "string": "a string",
@@ -24,7 +54,7 @@ _TYPES = {
 _NO_KEY = "a configuration file may not hold a key; use key_env, key_file or key_command"
 _NO_ADDRESS = "a request file may not hold an address or a key; use --base-url / --key-file or the configuration file"
 _NO_APPROVAL = "a request file may not approve the calls of tools; use --approve or --yes"
-# Schema -> keys that are refused with a reason of their own, without their case, dashes and underscores.
+# Schema -> keys that are refused with a reason of their own, compared without case, dashes and underscores.
 _FORBIDDEN = {
     "request": {
         **dict.fromkeys(("baseurl", "apibase", "keyfile", "keyenv", "keycommand", "apikey", "key"), _NO_ADDRESS),
@@ -36,7 +66,7 @@ _FORBIDDEN = {
 
 
 def explain(error: ValidationError, schema: str) -> Iterator[Fault]:
-    """The faults behind one error of jsonschema, told by its keyword and fields, never by its text."""
+    """The faults behind one error of jsonschema, decided by its keyword and fields, never by its text."""
     match error.validator:
         case "additionalProperties":
             yield from _unknown_keys(error, schema)
@@ -57,7 +87,7 @@ def explain(error: ValidationError, schema: str) -> Iterator[Fault]:
 def _unknown_keys(error: ValidationError, schema: str) -> Iterator[Fault]:
     rules = _rules(error)
     known = tuple(rules.get("properties", {}))
-    patterns = [re.compile(pattern) for pattern in rules.get("patternProperties", {})]
+    patterns = [compiled(pattern) for pattern in rules.get("patternProperties", {})]
     parent = _path(error)
     forbidden = _FORBIDDEN.get(schema, {})
     given: Any = error.instance
@@ -74,12 +104,12 @@ def _unknown_keys(error: ValidationError, schema: str) -> Iterator[Fault]:
 def _required(error: ValidationError) -> Fault:
     """All missing keys at once; jsonschema gives one error for each, and equal faults count once."""
     missing = [quoted(key) for key in _missing(error)]
-    return Fault(_path(error), f"{_within(_path(error))}needs {_joined(missing, 'and')}")
+    return Fault(_path(error), f"{_within(_path(error))}needs {listed(missing, 'and')}")
 
 
 def _type(error: ValidationError, wanted: list[str]) -> Fault:
     path, value = _path(error), error.instance
-    names = _joined([_TYPES[name] for name in wanted if name != "null"] or [_TYPES["null"]], "or")
+    names = listed([_TYPES[name] for name in wanted if name != "null"] or [_TYPES["null"]], "or")
     if not path and value is None:
         return Fault(path, f"the document is empty; it must be {names}")
     hint = "; quote it" if "string" in wanted and isinstance(value, bool | int | float) else ""
@@ -151,8 +181,8 @@ def _alternatives(error: ValidationError, schema: str) -> Iterator[Fault]:
     elif of_type and not meant:
         yield _one_of([part for parts in of_type for part in parts if _is_constant(part)])
     elif shared or (absent and all(_is_here(part, "required") for parts in meant for part in parts)):
-        ways = [_joined([quoted(key) for key in sorted(way)], "and") for way in ([shared] if shared else absent)]
-        yield Fault(path, f"{_within(path)}needs {_joined(ways, 'or')}")
+        ways = [listed([quoted(key) for key in sorted(way)], "and") for way in ([shared] if shared else absent)]
+        yield Fault(path, f"{_within(path)}needs {listed(ways, 'or')}")
     else:
         yield Fault(path, f"{path_text(path)} has none of the allowed forms, or more than one")
 
@@ -193,7 +223,3 @@ def _missing(error: ValidationError) -> list[str]:
     wanted: Any = error.validator_value
     there: Any = error.instance
     return [key for key in wanted if key not in there]
-
-
-def _joined(words: list[str], last: str) -> str:
-    return f" {last} ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

@@ -1,8 +1,8 @@
 """Whether a value satisfies a schema of ours: yes or no, without the price of importing jsonschema.
 
-Most files are right, and then that is all there is to say. What is wrong with the others is for `judge` to say, which
-asks jsonschema. Only the keywords that our schemas use are known here, and any other is a KeyError: tests hold that
-there is none, and that both always agree.
+Most files are right, and need no more. What is wrong with the others `validator` says, which asks jsonschema. Only the
+keywords that our schemas use are known here, and any other is a KeyError: tests hold that there is none, and that both
+always agree.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def load_schema(name: str) -> dict[str, Any]:
 
 
 def is_valid(value: object, root: Schema) -> bool:
-    """Whether a value, which came from JSON or YAML, satisfies this schema as `judge` means it.
+    """Whether a value, which came from JSON or YAML, satisfies this schema as `validator` means it.
 
     Raises:
         KeyError: the schema uses a keyword, a type or a reference that is not known here.
@@ -86,7 +86,7 @@ def _are_unique(wanted: bool, items: list[object]) -> bool:
 
 
 def _matches(pattern: str, text: str) -> bool:
-    from glmcli.documents.patterns import compiled
+    from glmcli.documents.input_limits import compiled
 
     return compiled(pattern).search(text) is not None
 

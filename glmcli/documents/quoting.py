@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*", re.ASCII)
 
@@ -56,3 +60,17 @@ def described(value: object, *, secret: bool) -> str:
             kind = "a number"
     # Who writes a key where the name of its variable belongs shall not find it in a log.
     return kind if secret else f"{kind} ({value_text(value)})"
+
+
+def listed(words: Collection[str], last: str) -> str:
+    """The words as in `a, b or c`, with `last` before the last of them."""
+    *first, end = words
+    return f"{', '.join(first)} {last} {end}" if first else end
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """Words to add to a message if one of the known words was meant, else nothing."""
+    from glmcli.console.suggestions import closest
+
+    meant = closest(word, known) if word else None
+    return f", did you mean {quoted(meant)}?" if meant else ""

@@ -1,6 +1,6 @@
-"""JSON text -> values with positions.
+"""JSON text to a document.
 
-JSON is YAML 1.2, but not for PyYAML: it chokes on tabs and on escaped surrogate pairs. So what is JSON is read as JSON.
+JSON is YAML 1.2, but not for PyYAML: it fails at tabs and at escaped surrogate pairs. So what is JSON is read as JSON.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ import json
 import re
 from typing import TYPE_CHECKING
 
-from glmcli.documents.scalars import core
-from glmcli.documents.tree import Tree
+from glmcli.documents.builder import DocumentBuilder, plain_scalar
+from glmcli.documents.document import has_surrogate
 
 if TYPE_CHECKING:
-    from glmcli.documents.source import Source
+    from glmcli.documents.document import Document, SourceText
 
 _TOKEN = re.compile(
     r"""[ \t\n\r]*+(?:
@@ -25,37 +25,36 @@ _TOKEN = re.compile(
     )""",
     re.VERBOSE,
 )
-_SURROGATE = "[\ud800-\udfff]"  # compiled when it is needed: that is seldom, and costs two million instructions
-_HALF = re.compile(
+_LONE_SURROGATE_ESCAPE = re.compile(
     r"\\u(?:d[89ab][0-9a-f]{2}(?!\\ud[c-f])|(?<!\\ud[89ab][0-9a-f]{2}\\u)d[c-f][0-9a-f]{2})", re.IGNORECASE
 )
 
 
 class _NotJsonError(Exception):
-    """The text is something else; YAML may know what."""
+    """The text is not JSON; it may be YAML."""
 
 
-def read(source: Source) -> Tree | None:
+def read(source: SourceText) -> Document | None:
     """The document; None if the text is not JSON.
 
     Raises:
-        UsageError: it is JSON, but holds what we refuse: see `parse`.
+        UsageError: it is JSON, but holds what we refuse: see `documents.parse`.
     """
-    reader = _Reader(source)
+    reader = _JsonReader(source)
     try:
         reader.value(reader.take())
         reader.take("end")
     except _NotJsonError:
         return None
-    return reader.tree
+    return reader.builder.document()
 
 
-class _Reader:
-    """A recursive descent; the tree ends it at a depth that no stack minds."""
+class _JsonReader:
+    """A recursive-descent parser; the builder limits the depth."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: SourceText) -> None:
         self.source = source
-        self.tree = Tree(source)
+        self.builder = DocumentBuilder(source)
         self.position = 0
 
     def take(self, *kinds: str) -> re.Match[str]:
@@ -72,28 +71,28 @@ class _Reader:
         at, end = token.span(token.lastgroup or 0)
         match kind:
             case "{":
-                self.tree.open(at, {})
+                self.builder.open(at, {})
                 self._members()
             case "[":
-                self.tree.open(at, [])
+                self.builder.open(at, [])
                 self._items()
             case "string":
-                self.tree.scalar(self._string(token), at, end)
+                self.builder.scalar(self._string(token), at, end)
             case "number" | "word":
-                self.tree.scalar(self._plain(token), at, end)
+                self.builder.scalar(self._plain(token), at, end)
             case _:
                 raise _NotJsonError
 
     def _members(self) -> None:
         token = self.take("string", "}")
         while _kind(token) != "}":
-            self.tree.key(self._string(token), token.start("string"))
+            self.builder.key(self._string(token), token.start("string"))
             self.take(":")
             self.value(self.take())
             if _kind(self.take(",", "}")) == "}":
                 break
             token = self.take("string")
-        self.tree.close()
+        self.builder.close()
 
     def _items(self) -> None:
         token = self.take()
@@ -104,23 +103,23 @@ class _Reader:
             token = self.take()
             if _kind(token) == "]":
                 raise _NotJsonError
-        self.tree.close()
+        self.builder.close()
 
     def _string(self, token: re.Match[str]) -> str:
         text: str = json.loads(token["string"])
-        if not text.isascii() and re.search(_SURROGATE, text):
+        if has_surrogate(text):
             at, end = token.span("string")
-            found = _HALF.search(self.source.text, at, end)
+            found = _LONE_SURROGATE_ESCAPE.search(self.source.text, at, end)
             problem = r"a \u escape of half a character, without its other half"
-            raise self.source.refuse(found.start() if found else at, problem)
+            raise self.source.error(found.start() if found else at, problem)
         return text
 
     def _plain(self, token: re.Match[str]) -> str | float | bool | None:
         kind = token.lastgroup or ""
         try:
-            return core(token[kind])
+            return plain_scalar(token[kind])
         except ValueError as error:
-            raise self.source.refuse(token.start(kind), str(error)) from error
+            raise self.source.error(token.start(kind), str(error)) from error
 
 
 def _kind(token: re.Match[str]) -> str:

@@ -1,0 +1,161 @@
+"""JSON Schemas that others wrote: what is wrong with them, and what they say of a value.
+
+A tool's `parameters` come from a file or from an MCP server, and the values from a model. Neither may make us fetch
+anything, run for ever, or crash.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from jsonschema import Draft3Validator, Draft4Validator, Draft202012Validator
+from jsonschema.validators import validator_for
+
+from glmcli.documents import subschemas
+from glmcli.documents.input_limits import TooSlowError, cpu_limit, pattern_problem, without_warnings
+from glmcli.documents.quoting import value_text
+from glmcli.documents.schema_errors import Fault, explain
+from glmcli.documents.subschemas import SHELVES, Draft, Subschemas
+from glmcli.documents.validator import validator
+from glmcli.errors import GlmError
+
+if TYPE_CHECKING:
+    from jsonschema.protocols import Validator
+
+    from glmcli.documents.subschemas import Path
+
+_Result = TypeVar("_Result")
+_MAX_SCHEMA = 64 * 1024  # bytes of JSON
+_MAX_TIME = 0.4  # seconds of processor time, for a schema or for a value
+_MAX_FAULTS = 5  # of a value, that are told
+_MAX_ERRORS = 1000  # that are looked at
+_NO_VERDICT = "the arguments cannot be judged"
+
+
+def faults(schema: Mapping[str, Any]) -> list[Fault]:
+    """What is wrong with a schema of arguments; paths begin at the schema."""
+    slow = [Fault((), "this schema takes too long to be read")]
+    return _guarded(lambda: _read(schema), slow, [Fault((), "this schema cannot be read")])
+
+
+def _guarded(act: Callable[[], _Result], slow: _Result, broken: _Result) -> _Result:
+    """The result of validating with what others wrote, whatever the libraries raise for it."""
+    try:
+        with without_warnings(), cpu_limit(_MAX_TIME):
+            return act()
+    except TooSlowError:
+        return slow
+    except GlmError:  # ours: the deadline, which a signal tells
+        raise
+    except Exception:  # noqa: BLE001 - they promise nothing for hostile schemas, which shall not end the program
+        return broken
+
+
+def _read(schema: Mapping[str, Any]) -> list[Fault]:
+    try:
+        return list(dict.fromkeys(itertools.islice(_faults(schema), _MAX_ERRORS)))
+    except RecursionError:
+        return [Fault((), "this schema is nested too deep")]
+
+
+def _faults(schema: Mapping[str, Any]) -> Iterator[Fault]:
+    size = len(json.dumps(schema, ensure_ascii=False).encode(errors="replace"))
+    if size > _MAX_SCHEMA:
+        yield Fault((), f"a schema of {size} bytes; at most {_MAX_SCHEMA >> 10} KiB are allowed")
+        return
+    kind = _draft_class(schema)
+    if kind is None:
+        yield Fault(("$schema",), f"{value_text(schema['$schema'])} is no draft of JSON Schema that is known")
+        return
+    if kind is Draft3Validator:
+        yield Fault(("$schema",), "draft 3 is not supported: write the schema for draft 2020-12")
+        return
+    draft = _draft(kind)
+    found = list(_metaschema_faults(schema, kind, draft))
+    yield from found
+    if not found:
+        yield from subschemas.faults(schema, draft)
+        if (type_ := schema.get("type", "object")) != "object":
+            yield Fault(("type",), f"arguments are an object, so the type must be object, not {value_text(type_)}")
+        yield from _pattern_faults(schema, draft)
+
+
+def _draft_class(schema: Mapping[str, Any]) -> type[Validator] | None:
+    """The validator of the draft that the schema names; 2020-12 if it names none."""
+    if "$schema" not in schema:
+        return Draft202012Validator
+    if not isinstance(schema["$schema"], str):
+        return None
+    found: type[Validator] | None = validator_for(schema, default=None)  # type: ignore[arg-type]
+    return found
+
+
+@cache
+def _draft(kind: type[Validator]) -> Draft:
+    """What the walk through a schema has to know of its draft."""
+    words = {*kind.VALIDATORS, *SHELVES}
+    words |= {"then", "else"} if "if" in words else set()
+    words |= {"contentSchema", "$anchor"} if "unevaluatedItems" in words else set()
+    words |= {"$dynamicAnchor"} if "$dynamicRef" in words else set()
+    identity = "id" if kind is Draft4Validator else "$id"
+    return Draft(frozenset(words), identity, ref_alone="unevaluatedItems" not in words)
+
+
+def _metaschema_faults(schema: Mapping[str, Any], kind: type[Validator], draft: Draft) -> Iterator[Fault]:
+    yield from _form_faults((), schema, kind)
+    if not draft.ref_alone:
+        return
+    # The older drafts know nothing of `$defs`, and many write it all the same.
+    for path, here in subschemas.walk(schema, draft):
+        shelf = here.get("$defs", {})
+        for name, part in shelf.items() if isinstance(shelf, Mapping) else ():
+            yield from _form_faults((*path, "$defs", name), part, kind)
+
+
+def _form_faults(path: Path, schema: Any, kind: type[Validator]) -> Iterator[Fault]:  # noqa: ANN401 - any JSON
+    # All that a metaschema refers to is part of jsonschema; what the schema itself refers to is not looked at here.
+    for error in _metaschema(kind).iter_errors(schema):
+        yield from (fault.replace(path=(*path, *fault.path)) for fault in explain(error, "parameters"))
+
+
+@cache
+def _metaschema(kind: type[Validator]) -> Validator:
+    return kind(kind.META_SCHEMA)
+
+
+def _pattern_faults(schema: Mapping[str, Any], draft: Draft) -> Iterator[Fault]:
+    for path, here in subschemas.walk(schema, draft):
+        own = [("pattern",)] if isinstance(here.get("pattern"), str) else []
+        named = [("patternProperties", name) for name in here.get("patternProperties", ())]
+        for step in (*own, *named):
+            text = str(here["pattern"] if len(step) == 1 else step[1])
+            if problem := pattern_problem(text):
+                yield Fault((*path, *step), f"the pattern {value_text(text)} {problem}", key=len(step) > 1)
+
+
+class SchemaJudge:
+    """What a schema says of values; made of a schema without faults."""
+
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        """Close the objects of the schema: see `Subschemas.closed`."""
+        kind = _draft_class(schema) or Draft202012Validator
+        self._validator = _guarded(lambda: validator(Subschemas(schema, _draft(kind)).closed(), kind), None, None)
+
+    def faults(self, value: Any) -> list[str]:  # noqa: ANN401 - any JSON
+        """How the value breaks the schema, the first few faults, in words; nothing if it satisfies it."""
+        found = self._validator
+        if found is None:
+            return [_NO_VERDICT]
+        slow = ["the arguments take too long to be judged"]
+        return _guarded(lambda: list(_texts(found, value)), slow, [_NO_VERDICT])[:_MAX_FAULTS]
+
+
+def _texts(found: Validator, value: Any) -> dict[str, None]:  # noqa: ANN401 - any JSON
+    errors = itertools.islice(found.iter_errors(value), _MAX_ERRORS)
+    told = (fault for error in errors for fault in explain(error, "arguments"))
+    whole = "the object of arguments"
+    return dict.fromkeys(fault.text if fault.path else fault.text.replace("the document", whole, 1) for fault in told)
