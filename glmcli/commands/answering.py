@@ -19,8 +19,8 @@ from glmcli.config.provider_choice import layers
 from glmcli.config.session import Session
 from glmcli.console import signals
 from glmcli.errors import GlmError, NetworkError, ReaderGoneError, UsageError, no_memory
-from glmcli.output.destination import Destination, open_output, refuse_shared_file, side_file, unless_broken
-from glmcli.output.writer import Silent
+from glmcli.output.destination import Destination, abandoned_on_error, dest_file, open_output, require_distinct_files
+from glmcli.output.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from glmcli.chat.messages import Message
     from glmcli.commands.tools.offer import Offer
     from glmcli.config.app import App
-    from glmcli.output.writer import Writer
     from glmcli.tools.toolbox import Toolbox
 
 
@@ -167,7 +166,7 @@ class _Question:
         from glmcli.commands.writers import Kept
 
         # A plan is no answer, and nothing that was said.
-        keep = Kept(session, new, self._terminal.redactor) if session and not self.options.plan else Silent()
+        keep = Kept(session, new, self._terminal.redactor) if session and not self.options.plan else Writer()
         outcome = self._run(candidates, keep, toolbox)
         if outcome.error:
             raise _ReportedError(outcome.error)
@@ -187,12 +186,12 @@ class _Question:
     def _refuse_shared_file(self) -> None:
         options = self.options
         try:
-            refuse_shared_file(
+            require_distinct_files(
                 {
                     "--session": options.session,
                     "--output": options.output,
-                    "--reasoning": side_file(options.reasoning),
-                    "--meta": side_file(options.meta),
+                    "--reasoning": dest_file(options.reasoning),
+                    "--meta": dest_file(options.meta),
                 }
             )
         except UsageError:
@@ -241,7 +240,7 @@ class _Question:
         return resolver.candidates(messages, tools, stream=not self.options.no_stream, vision=self._vision)
 
     def _show(self, candidate: Candidate) -> None:
-        from glmcli.output.requests import as_curl, as_json
+        from glmcli.output.dry_run import as_curl, as_json
 
         shown = as_curl(candidate) if self.options.curl else as_json(candidate)
         self._terminal.stdout.write(shown)
@@ -252,9 +251,9 @@ class _Question:
         as_text = options.plain or options.raw or options.exact or options.json or options.jsonl or terminal.plain
         as_text = as_text or self._runs_tools  # lines about calls come between
         if self._live and options.output is None and terminal.stdout.is_terminal and not as_text:
-            from glmcli.output.live import RenderedStream
+            from glmcli.output.markdown.stream import MarkdownStream
 
-            rendered = RenderedStream(terminal.stdout)
+            rendered = MarkdownStream(terminal.stdout)
             terminal.make_room = rendered.make_room
             return rendered
         return open_output(options.output, terminal)
@@ -266,7 +265,7 @@ class _Question:
         from glmcli.engine.ask import Engine
 
         out = self._destination()
-        with unless_broken(out):
+        with abandoned_on_error(out):
             writer = writers(self.options, self._terminal, out, keep, live=self._live, toolbox=toolbox)
             self.told = writer.ended
             plan = Plan(

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from glmcli.output.call_plan import CallPlan
-from glmcli.output.destination import Destination, OpenStream, open_side
-from glmcli.output.json_lines import JsonLines
-from glmcli.output.json_reply import JsonReply, Meta
-from glmcli.output.plain import LiveAnswer, ReasoningText, Remarks, WholeAnswer
-from glmcli.output.tool_trace import ToolTrace
-from glmcli.output.usage_line import UsageLine
-from glmcli.output.writer import Silent, Together, Writer
+from glmcli.output.destination import Destination, StreamDestination, open_dest
+from glmcli.output.json_output import CallPlan, JsonLines, JsonReply, Meta
+from glmcli.output.notes import AttemptNotes, ToolTrace, UsageLine
+from glmcli.output.text import LiveAnswer, ReasoningText, WholeAnswer
+from glmcli.output.writer import Writer, WriterGroup
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +23,7 @@ if TYPE_CHECKING:
     from glmcli.tools.toolbox import Toolbox
 
 
-class Kept(Silent):
+class Kept(Writer):
     """Adds a complete answer to its session."""
 
     def __init__(self, session: Session, new: tuple[Message, ...], redactor: Redactor) -> None:
@@ -43,7 +40,7 @@ class Kept(Silent):
 
 def writers(
     options: Options, terminal: Terminal, out: Destination, keep: Writer, *, live: bool, toolbox: Toolbox | None
-) -> Together:
+) -> WriterGroup:
     """All writers of this question as one; `keep` is the session's, `toolbox` holds what the model may call.
 
     Reasoning comes first: its line ends before anything else is said. A script is told last, when all else has
@@ -56,13 +53,13 @@ def writers(
     both = [keep, answer] if for_script else [answer, keep]
     rest = [*_meta(options, terminal), *([UsageLine(terminal)] if options.usage else [])]
     trace = [ToolTrace(terminal, live=live)] if toolbox and not options.plan else []
-    return Together([*_reasoning(options, terminal, live=live), Remarks(terminal), *trace, *both, *rest])
+    return WriterGroup([*_reasoning(options, terminal, live=live), AttemptNotes(terminal), *trace, *both, *rest])
 
 
 def _reasoning(options: Options, terminal: Terminal, *, live: bool) -> Iterator[Writer]:
     quiet = options.quiet or options.json or options.jsonl
     destination = options.reasoning or ("none" if quiet or options.no_reasoning else "stderr")
-    stream = open_side("--reasoning", destination, terminal)
+    stream = open_dest("--reasoning", destination, terminal)
     if stream is not None:
         # A stream is never asked again once reasoning has come, so only `ask` needs to hold it back.
         hold = not live and stream is not terminal.stderr
@@ -83,7 +80,7 @@ def _answer(options: Options, out: Destination, *, live: bool) -> Writer:
 
 def _meta(options: Options, terminal: Terminal) -> Iterator[Writer]:
     if options.meta:
-        stream = open_side("--meta", options.meta, terminal)
+        stream = open_dest("--meta", options.meta, terminal)
         if stream is not None:
             yield Meta(stream)
 
@@ -95,8 +92,8 @@ def script_writers(options: Options, terminal: Terminal, told: AbstractSet[type[
     """
     if options.output in (None, "-"):
         if options.json and JsonReply not in told:
-            yield JsonReply(OpenStream(terminal.stdout), keep_partial=False)
+            yield JsonReply(StreamDestination(terminal.stdout), keep_partial=False)
         elif options.jsonl and JsonLines not in told:
-            yield JsonLines(OpenStream(terminal.stdout))
+            yield JsonLines(StreamDestination(terminal.stdout))
     if Meta not in told:
         yield from _meta(options, terminal)

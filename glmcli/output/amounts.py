@@ -1,12 +1,12 @@
-"""Numbers as a person reads them. Pure."""
+"""Numbers formatted for a person."""
 
 from __future__ import annotations
 
 _SIGNS = {"CNY": "¥", "USD": "$"}
-_CENT = 0.1  # below this amount two decimals would say too little
+_CENT = 0.1  # smaller amounts need more than two decimals
 _THOUSANDS = ((1_000_000_000, "G"), (1_000_000, "M"), (1000, "k"))
-_MINUTES, _HOURS = 120.0, 7200.0  # from here on seconds, then minutes, would say too much
-_EXACT = 10.0
+_MINUTES, _HOURS = 120.0, 7200.0  # seconds from which a duration is given in this unit
+_EXACT = 10.0  # smaller numbers have decimals
 
 
 def count(number: int) -> str:
@@ -29,7 +29,7 @@ def short(number: float) -> str:
 
 
 def plain(number: float) -> str:
-    """As in `212`, `1.5`, `0.02`: as many digits as matter."""
+    """As in `212`, `1.5`, `0.02`: two significant digits, or all digits of a whole number."""
     return f"{number:,.0f}" if round(number, 1) >= _EXACT else f"{number:.2g}"
 
 

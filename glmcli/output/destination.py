@@ -1,4 +1,4 @@
-"""Where a text can go: stdout, a descriptor, a file that is replaced only by a complete answer."""
+"""Where text can be written: stdout, a descriptor, a file that is replaced only by a complete answer."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ from glmcli.errors import OutputError, ReaderGoneError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from glmcli.errors import GlmError
+
 _NEW_FILE = 0o666  # the umask takes from it
 _WORDS = ("stderr", "stdout", "none", "-")
 
 
 class Destination(Protocol):
-    """Takes text; `commit` makes it count, `abandon` leaves no trace where that is possible."""
+    """Text is written, then committed or abandoned; an abandoned file is as it was before."""
 
     def write(self, text: str) -> None:
         """Write all of it now."""
@@ -30,16 +32,24 @@ class Destination(Protocol):
         ...
 
     def commit(self) -> None:
-        """The answer is complete."""
+        """End with a complete answer."""
         ...
 
     def abandon(self) -> None:
-        """The answer is not complete."""
+        """End without a complete answer."""
         ...
 
 
-class OpenStream:
-    """A descriptor that is written as it goes: stdout, a device, a FIFO, `fd:N`."""
+def commit_or_abandon(out: Destination, error: GlmError | None) -> None:
+    """End a destination: commit it unless there is an error."""
+    if error:
+        out.abandon()
+    else:
+        out.commit()
+
+
+class StreamDestination:
+    """A descriptor that is written as the text arrives: stdout, a device, a FIFO, `fd:N`."""
 
     def __init__(self, stream: Stream) -> None:
         """Write to this stream."""
@@ -55,21 +65,21 @@ class OpenStream:
         """Nothing: what is written is written."""
 
 
-class ReplacedFile:
-    """A file that is written beside its place and renamed into it; symbolic links are followed, the mode is kept."""
+class AtomicFile:
+    """A file that is written under a temporary name and renamed; symbolic links are followed, the mode is kept."""
 
     def __init__(self, path: str, terminal: Terminal) -> None:
-        """Make the file beside it now, so that a full or read-only directory is found before anything is paid for.
+        """Create the temporary file now, so that a full or read-only directory is found before anything is paid for.
 
         Raises:
-            OutputError: it cannot be made.
+            OutputError: it cannot be created.
         """
         import tempfile
 
         try:
-            self._place = Path(path).resolve()
-            mode = stat.S_IMODE(self._place.stat().st_mode) if self._place.exists() else _NEW_FILE & ~_umask()
-            fd, self._beside = tempfile.mkstemp(dir=self._place.parent, prefix=".glm-")
+            self._target = Path(path).resolve()
+            mode = stat.S_IMODE(self._target.stat().st_mode) if self._target.exists() else _NEW_FILE & ~_umask()
+            fd, self._temporary = tempfile.mkstemp(dir=self._target.parent, prefix=".glm-")
             os.fchmod(fd, mode)
         except OSError as error:
             raise OutputError(message=f"cannot write {path}: {error.strerror}") from error
@@ -77,10 +87,10 @@ class ReplacedFile:
         self.write = self._stream.write
 
     def check_reader(self) -> None:
-        """A file needs no reader."""
+        """Nothing: a file needs no reader."""
 
     def commit(self) -> None:
-        """Put the file into its place.
+        """Rename the file into its place.
 
         Raises:
             OutputError: the disk is full, or the directory is gone.
@@ -88,14 +98,14 @@ class ReplacedFile:
         try:
             os.fsync(self._stream.fd)
             os.close(self._stream.fd)
-            Path(self._beside).replace(self._place)
+            Path(self._temporary).replace(self._target)
         except OSError as error:
             self.abandon()
             raise OutputError(message=f"cannot write {self._stream.name}: {error.strerror}") from error
 
     def abandon(self) -> None:
         """Leave the old file as it was."""
-        Path(self._beside).unlink(missing_ok=True)
+        Path(self._temporary).unlink(missing_ok=True)
 
 
 def _umask() -> int:
@@ -104,16 +114,16 @@ def _umask() -> int:
     return mask
 
 
-def refuse_shared_file(places: Mapping[str, str | tuple[int, int] | None]) -> None:
-    """Let no two flags name the same file: one would write over what the other wrote.
+def require_distinct_files(files: Mapping[str, str | tuple[int, int] | None]) -> None:
+    """Check that no two flags name the same file: one would overwrite what the other wrote.
 
-    What is read stands before what is written, and stdin is given as `read_place` does.
+    `files` maps a flag to its file, those that are read first; of inputs, as `input_file` returns them.
 
     Raises:
-        UsageError: two of them do.
+        UsageError: two flags do.
     """
     owners: dict[object, str] = {}
-    for flag, name in places.items():
+    for flag, name in files.items():
         if isinstance(name, tuple):
             owners.setdefault(name, flag)
             continue
@@ -124,25 +134,25 @@ def refuse_shared_file(places: Mapping[str, str | tuple[int, int] | None]) -> No
             raise UsageError(message=f"{owner} and {flag} name the same file: {name}", fix="use two files")
 
 
-def side_file(destination: str | None) -> str | None:
-    """The file that a DEST names, for `refuse_shared_file`; None where it names a stream."""
+def dest_file(destination: str | None) -> str | None:
+    """The file that a DEST names, for `require_distinct_files`; None where it names a stream."""
     is_stream = destination is None or destination in _WORDS or destination.startswith("fd:")
     return None if is_stream else destination
 
 
-def read_place(path: str | None) -> str | tuple[int, int] | None:
-    """What is read there, for `refuse_shared_file`: of `-` and all other names of descriptors, the file behind them."""
+def input_file(path: str | None) -> str | tuple[int, int] | None:
+    """The file that is read, for `require_distinct_files`; of `-` and names of descriptors, device and inode."""
     if path is None or (path != "-" and _fd_of(path) is None):
         return path
     try:
         status = os.fstat(STDIN) if path == "-" else os.stat(path)  # noqa: PTH116 - as below
     except OSError:
-        return None  # reading it will say what is wrong
+        return None  # the error is reported when it is read
     return (status.st_dev, status.st_ino) if stat.S_ISREG(status.st_mode) else None
 
 
 def _identity(name: str) -> object:
-    """What is equal for two names of one file; devices and FIFOs may be shared."""
+    """A value that is equal for two names of one file; devices and FIFOs may be shared."""
     try:
         status = os.stat(name)  # noqa: PTH116 - pathlib costs a million instructions here for nothing
     except (OSError, ValueError):
@@ -152,46 +162,46 @@ def _identity(name: str) -> object:
     try:
         return os.path.realpath(name)
     except (OSError, ValueError):
-        return name  # opening it will say what is wrong
+        return name  # the error is reported when it is opened
 
 
 @contextmanager
-def unless_broken(out: Destination) -> Iterator[None]:
-    """Leave no half-written file behind, whatever ends us."""
+def abandoned_on_error(out: Destination) -> Iterator[None]:
+    """Leave no half-written file behind, whatever exception ends the block."""
     try:
         yield
     except BaseException:
-        with suppress(OutputError, ReaderGoneError):  # what ended us is what counts, not a terminal that is gone
+        with suppress(OutputError, ReaderGoneError):  # that exception counts, not a terminal that is gone
             out.abandon()
         raise
 
 
 def open_output(path: str | None, terminal: Terminal) -> Destination:
-    """Where the answer goes: stdout, or what --output names.
+    """The destination of the answer: stdout, or what --output names.
 
     Raises:
         OutputError: it cannot be written.
     """
     if path is None or path == "-":
-        return OpenStream(terminal.stdout)
+        return StreamDestination(terminal.stdout)
     if (fd := _fd_of(path)) is not None:
-        return OpenStream(_inherited(fd, path, terminal))
+        return StreamDestination(_inherited(fd, path, terminal))
     try:
         status = Path(path).stat()
     except FileNotFoundError:
         if path.endswith("/"):
             raise OutputError(message=f"cannot write {path}: it is no file") from None
-        return ReplacedFile(path, terminal)
+        return AtomicFile(path, terminal)
     except OSError as error:
         raise OutputError(message=f"cannot write {path}: {error.strerror}") from error
     if stat.S_ISDIR(status.st_mode):
         raise OutputError(message=f"cannot write {path}: it is a directory")
     if stat.S_ISREG(status.st_mode):
-        return ReplacedFile(path, terminal)
-    return OpenStream(_open(path, terminal, os.O_WRONLY))
+        return AtomicFile(path, terminal)
+    return StreamDestination(_open(path, terminal, os.O_WRONLY))
 
 
-def open_side(flag: str, destination: str, terminal: Terminal) -> Stream | None:
+def open_dest(flag: str, destination: str, terminal: Terminal) -> Stream | None:
     """The stream that a DEST names (`stderr|stdout|none|FILE|fd:N`); None for `none`.
 
     Raises:
@@ -226,7 +236,7 @@ def _descriptor(flag: str, destination: str, terminal: Terminal) -> Stream:
 
 
 def _fd_of(path: str) -> int | None:
-    """The descriptor that a path names. Opening the path anew would write at the file's beginning, or cut it."""
+    """The descriptor that a path names: to open such a path again would truncate the file or write at its beginning."""
     named = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
     folder, _, number = path.rpartition("/")
     if folder in ("/dev/fd", "/proc/self/fd") and number.isdecimal():
@@ -235,7 +245,7 @@ def _fd_of(path: str) -> int | None:
 
 
 def _inherited(fd: int, name: str, terminal: Terminal) -> Stream:
-    """A descriptor that the user opened; one that we opened ourselves, such as the session's, is not for writing.
+    """A descriptor that the user opened; one that we opened ourselves, such as the session's, counts as not open.
 
     Raises:
         OutputError: it is not open.
@@ -254,7 +264,6 @@ def _inherited(fd: int, name: str, terminal: Terminal) -> Stream:
 
 
 def _open(path: str, terminal: Terminal, flags: int) -> Stream:
-
     try:
         return Stream(os.open(path, flags | os.O_CLOEXEC, _NEW_FILE), path, terminal.redactor)
     except OSError as error:

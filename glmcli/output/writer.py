@@ -1,8 +1,8 @@
-"""What a writer is: one part of the output, told what happens while a question is asked."""
+"""The interface of a writer: one part of the output, notified of each event while a question is answered."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -12,76 +12,43 @@ if TYPE_CHECKING:
     from glmcli.chat.outcome import Again, Outcome
 
 
-class Writer(Protocol):
-    """Told of every attempt, every event, and the end.
+class Writer:
+    """Writes nothing: a writer extends this class and overrides the methods whose events it prints.
 
     Attributes:
-        wants_deltas: it is told of each delta, not only of the text that came together.
+        wants_deltas: `event` is called for each delta; otherwise adjacent text of one read from the socket is joined.
     """
-
-    @property
-    def wants_deltas(self) -> bool:
-        """Whether it is."""
-        ...
-
-    def start(self, provider: str, model: str) -> None:
-        """An attempt begins."""
-        ...
-
-    def event(self, event: Event) -> None:
-        """A piece of the reply came."""
-        ...
-
-    def flush(self) -> None:
-        """That was all that came together: nothing of it may wait any longer."""
-        ...
-
-    def tool_call(self, call: ToolCall) -> None:
-        """The model's turn is whole, and this is a call in it."""
-        ...
-
-    def tool_result(self, result: ToolResult) -> None:
-        """A call has ended."""
-        ...
-
-    def retry(self, again: Again) -> None:
-        """All since `start` is void: another attempt follows."""
-        ...
-
-    def end(self, outcome: Outcome) -> None:
-        """The question is over."""
-        ...
-
-
-class Silent:
-    """Writes nothing: what a writer is that has no interest in some of the calls."""
 
     wants_deltas = False
 
     def start(self, provider: str, model: str) -> None:
-        """Nothing."""
+        """An attempt begins."""
 
     def event(self, event: Event) -> None:
-        """Nothing."""
+        """A piece of the reply has arrived."""
 
     def flush(self) -> None:
-        """Nothing."""
+        """All events of one read from the socket were passed on: none of them may be buffered any longer."""
 
     def tool_call(self, call: ToolCall) -> None:
-        """Nothing."""
+        """The model's turn is complete, and contains this call."""
 
     def tool_result(self, result: ToolResult) -> None:
-        """Nothing."""
+        """A tool call has ended."""
 
     def retry(self, again: Again) -> None:
-        """Nothing."""
+        """Everything since `start` is void: another attempt follows."""
 
     def end(self, outcome: Outcome) -> None:
-        """Nothing."""
+        """The question is answered, or has failed."""
 
 
-class Together:
-    """Several writers as one, told in order."""
+class WriterGroup(Writer):
+    """Several writers as one, called in order.
+
+    Attributes:
+        ended: the classes whose `end` was called, for the case that one of them fails.
+    """
 
     def __init__(self, writers: Iterable[Writer]) -> None:
         """Order matters where two of them share a stream."""
@@ -95,12 +62,12 @@ class Together:
             writer.start(provider, model)
 
     def event(self, event: Event) -> None:
-        """A piece of the reply came."""
+        """A piece of the reply has arrived."""
         for writer in self._writers:
             writer.event(event)
 
     def flush(self) -> None:
-        """That was all that came together."""
+        """All events of one read were passed on."""
         for writer in self._writers:
             writer.flush()
 
@@ -110,21 +77,21 @@ class Together:
             writer.tool_call(call)
 
     def tool_result(self, result: ToolResult) -> None:
-        """A call has ended."""
+        """A tool call has ended."""
         for writer in self._writers:
             writer.tool_result(result)
 
     def retry(self, again: Again) -> None:
-        """All since `start` is void."""
+        """Everything since `start` is void."""
         for writer in self._writers:
             writer.retry(again)
 
     def end(self, outcome: Outcome) -> None:
-        """The question is over; `ended` remembers who knows, for the case that one of them fails."""
+        """The question is answered, or has failed."""
         for writer in self._writers:
             self.ended.add(type(writer))
             try:
                 writer.end(outcome)
             except MemoryError:
-                self.ended.discard(type(writer))  # it has written nothing: a stream copies no text
+                self.ended.discard(type(writer))  # it has written nothing: a stream makes no copy of its text
                 raise

@@ -16,7 +16,7 @@ from pseudo_terminal import on_terminal
 from glmcli import catalogue
 from glmcli.chat.messages import Message, Request
 from glmcli.config import checks
-from glmcli.output.model_card import text as card_text
+from glmcli.output.model_text import card_text
 from glmcli.providers.table import PROVIDERS
 
 TOP = Path(__file__).parents[2]

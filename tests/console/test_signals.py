@@ -171,7 +171,7 @@ def test_whatever_becomes_of_the_exception(home, cwd, then, number) -> None:
 @pytest.mark.parametrize("then", ["Callback()", "Library().ignore()"])
 def test_a_signal_that_was_dropped_in_a_run_that_ends_well(home, cwd, then) -> None:
     code, _, err, _ = hooked(
-        home, cwd, "glmcli.output.requests", then, "SIGINT", "ask", "-m", "sandbox/glm-5", "-n", "hi"
+        home, cwd, "glmcli.output.dry_run", then, "SIGINT", "ask", "-m", "sandbox/glm-5", "-n", "hi"
     )
     assert (code, err) == (-signal.SIGINT, b"")
 
@@ -179,7 +179,7 @@ def test_a_signal_that_was_dropped_in_a_run_that_ends_well(home, cwd, then) -> N
 def test_what_others_drop_in_a_callback_is_told_as_ever(home, cwd) -> None:
     then = "type('Other', (), {'__del__': lambda self: 1 / 0})()"
     arguments = ("ask", "-m", "sandbox/glm-5", "-n", "hi")
-    code, _, err, _ = hooked(home, cwd, "glmcli.output.requests", then, "SIGINT", *arguments)
+    code, _, err, _ = hooked(home, cwd, "glmcli.output.dry_run", then, "SIGINT", *arguments)
     assert code == 0
     assert err.startswith(b"Exception ignored in: ")
     assert b"ZeroDivisionError" in err

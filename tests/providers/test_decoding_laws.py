@@ -22,7 +22,7 @@ from glmcli.console.terminal import Stream
 from glmcli.errors import GlmError, UsageError
 from glmcli.http.proxies import Proxy, choose
 from glmcli.http.retry_after import retry_after
-from glmcli.output.json_reply import line, reply_object
+from glmcli.output.json_output import json_line, reply_object
 from glmcli.providers.reader import ReplyReader
 from glmcli.providers.refusals import from_body
 from glmcli.providers.sse import Parser
@@ -197,7 +197,7 @@ def test_a_reply_is_read_or_refused_the_same_however_it_is_cut(provider, kind, d
     assert (again, shown(error_again)) == (reply, shown(error))
     error = error or verdict(reply)
     assert error is None or (error.exit_code in {2, 3, 4, 5, 6, 7, 8, 10, 13} and "\n" not in error.message)
-    written = line(reply_object(Outcome("p", "m", reply, error), keep_partial=True)).encode(errors="replace")
+    written = json_line(reply_object(Outcome("p", "m", reply, error), keep_partial=True)).encode(errors="replace")
     assert json.loads(written)["finish_reason"] == reply.finish_reason
 
 
@@ -210,7 +210,7 @@ def test_a_refusal_is_one_of_our_errors(provider, status, body, headers) -> None
     assert error.exit_code in {2, 3, 4, 5, 6, 7, 8, 13}
     assert error.http_status is not None
     assert "\n" not in error.message
-    line(reply_object(Outcome("p", "m", error=error)))
+    json_line(reply_object(Outcome("p", "m", error=error)))
 
 
 @pytest.mark.parametrize("depth", [200, *range(930, 1000), 5_000, 200_000])

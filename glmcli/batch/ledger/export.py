@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from glmcli.errors import OutputError
-from glmcli.output.destination import unless_broken
+from glmcli.output.destination import abandoned_on_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,7 +72,7 @@ def table(ledger: Ledger, out: Destination) -> None:
         OutputError: it cannot be written.
     """
     own = list(dict.fromkeys(name for row in _rows(ledger) for name in row.get("columns", ()) if name not in _FIRST))
-    with unless_broken(out):
+    with abandoned_on_error(out):
         out.write(_record([*_FIRST, *own]))
         for row in _rows(ledger):
             failure, columns = row.get("error"), row.get("columns", {})

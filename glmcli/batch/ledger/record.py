@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal
 
 from glmcli.errors import FilteredError, GlmError, IncompleteError, ToolError, UsageError
-from glmcli.output.json_reply import reply_object
+from glmcli.output.json_output import reply_object
 from glmcli.record import EMPTY, Record
 
 if TYPE_CHECKING:

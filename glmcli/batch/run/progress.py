@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from glmcli.batch.run.interfaces import BatchRun
     from glmcli.chat.outcome import Cost
     from glmcli.console.terminal import Terminal
-    from glmcli.output.live_line import LiveLine
+    from glmcli.output.rich_terminal import LiveLine
 
 
 class Progress(Record):
@@ -181,7 +181,7 @@ class ProgressDisplay:
             self.stop()
 
     def _begin(self) -> LiveLine:
-        from glmcli.output.live_line import LiveLine
+        from glmcli.output.rich_terminal import LiveLine
 
         # What else is said begins on a line of its own; the next update draws ours again below it.
         self._terminal.make_room = self.stop

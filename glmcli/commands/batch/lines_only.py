@@ -40,10 +40,10 @@ def write(  # noqa: PLR0917 - each is a side of it
         UsageError: a model is not served.
         OutputError: the file cannot be written.
     """
-    from glmcli.output.destination import open_output, unless_broken
+    from glmcli.output.destination import abandoned_on_error, open_output
 
     out, seen = open_output(place, app.terminal), set()
-    with unless_broken(out):
+    with abandoned_on_error(out):
         for item in rows:
             if isinstance(item, QueueItem):
                 if item.request.model not in seen:

@@ -24,7 +24,7 @@ def _list(ctx: typer.Context, given: dict[str, Any]) -> None:
     from glmcli.batch.jobs.states import line, plain
     from glmcli.commands.batch import reach
     from glmcli.console import signals
-    from glmcli.output.json_reply import line as json_line
+    from glmcli.output.json_output import json_line
 
     signals.heed()
     app: App = ctx.obj

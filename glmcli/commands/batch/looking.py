@@ -10,7 +10,7 @@ from glmcli.batch.jobs import job_file as jobs
 from glmcli.batch.jobs.states import line, of_job, of_part, plain
 from glmcli.commands.batch import reach
 from glmcli.errors import ProtocolError, UsageError
-from glmcli.output.json_reply import line as json_line
+from glmcli.output.json_output import json_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -49,14 +49,14 @@ def _merge(ctx: typer.Context, given: dict[str, Any]) -> None:
     from glmcli.commands.batch.ending import judge
     from glmcli.console import signals
     from glmcli.output.amounts import plural
-    from glmcli.output.destination import read_place, refuse_shared_file
+    from glmcli.output.destination import input_file, require_distinct_files
 
     signals.heed()
     app: App = ctx.obj
     app.terminal.quiet = given.get("quiet", False)
     paths = list(dict.fromkeys(given["outputs"]))
-    read = {path: path for path in paths} | {"--input": read_place(given.get("input"))}
-    refuse_shared_file({**read, "--output": given.get("output")})
+    read = {path: path for path in paths} | {"--input": input_file(given.get("input"))}
+    require_distinct_files({**read, "--output": given.get("output")})
     merger = Merger(keep_changed=given.get("keep_changed", False))
     for path in paths:
         part = merger.read(path)
@@ -97,12 +97,12 @@ def _missing(app: App, given: dict[str, Any], merger: Merger) -> MissingRows:
 
 def _write(app: App, path: str | None, merger: Merger) -> None:
     from glmcli.batch.ledger.lock import write_lock
-    from glmcli.output.destination import ReplacedFile, open_output, unless_broken
+    from glmcli.output.destination import AtomicFile, abandoned_on_error, open_output
 
     with write_lock(path):
         out = open_output(path, app.terminal)
-        with unless_broken(out):
-            if isinstance(out, ReplacedFile):
+        with abandoned_on_error(out):
+            if isinstance(out, AtomicFile):
                 _keep_answers(path or "", merger)
             for line in merger.lines():
                 out.write(line.decode())

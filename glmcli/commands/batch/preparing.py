@@ -20,7 +20,7 @@ from glmcli.config.provider_choice import layers
 from glmcli.config.resolve import Resolver
 from glmcli.errors import OutputError, UsageError
 from glmcli.output.amounts import plural
-from glmcli.output.destination import read_place, refuse_shared_file
+from glmcli.output.destination import input_file, require_distinct_files
 from glmcli.record import Record
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ def refuse_shared(job: BatchPlan, written: Mapping[str, str | None]) -> None:
     own, options = job.own, job.options
     read = {"INPUT": own.input, "--files0": own.files0, "--request": options.request, "--key-file": options.key_file}
     read |= {f"--attach {path}": path for path in options.attach}
-    refuse_shared_file({flag: read_place(path) for flag, path in read.items()} | dict(written))
+    require_distinct_files({flag: input_file(path) for flag, path in read.items()} | dict(written))
 
 
 def _place(job: BatchPlan) -> str | None:

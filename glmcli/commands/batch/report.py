@@ -39,24 +39,24 @@ def _report(ctx: typer.Context, given: dict[str, Any]) -> None:
     Ends with 0 whatever became of the rows, and with 2 if FILE is no output of a batch.
     """
     from glmcli.console import signals
-    from glmcli.output.destination import read_place, refuse_shared_file, unless_broken
+    from glmcli.output.destination import abandoned_on_error, input_file, require_distinct_files
 
     signals.heed()
     app: App = ctx.obj
     app.terminal.stdout.check()
-    refuse_shared_file({"FILE": read_place(given["file"]), "--html": given.get("html")})
+    require_distinct_files({"FILE": input_file(given["file"]), "--html": given.get("html")})
     page = _page(app, given["html"]) if "html" in given else None
-    with unless_broken(page) if page else nullcontext():
+    with abandoned_on_error(page) if page else nullcontext():
         summary = recount(app, given["file"], page)
     _print(app, summary, as_json=given.get("json", False))
 
 
 def _page(app: App, path: str) -> Destination:
     """The page, opened before the long work begins."""
-    from glmcli.output.destination import OpenStream, open_output
+    from glmcli.output.destination import StreamDestination, open_output
 
     page = open_output(path, app.terminal)
-    if isinstance(page, OpenStream) and page.stream is app.terminal.stdout:
+    if isinstance(page, StreamDestination) and page.stream is app.terminal.stdout:
         raise UsageError(message="--html: stdout holds the report itself", fix="--html FILE")
     return page
 
@@ -107,9 +107,9 @@ def _savings(app: App) -> Callable[[str, str, Usage], Cost | None]:
 def _print(app: App, summary: Summary, *, as_json: bool) -> None:
     from glmcli.batch.report.summary import to_json
     from glmcli.batch.report.text import text
-    from glmcli.output.json_reply import line
+    from glmcli.output.json_output import json_line
 
-    app.terminal.stdout.write(line(to_json(summary)) if as_json else text(summary))
+    app.terminal.stdout.write(json_line(to_json(summary)) if as_json else text(summary))
 
 
 command = single("report", declare(_report, _FLAGS, [_FILE]))

@@ -64,7 +64,7 @@ def _engine(job: BatchPlan, stack: ExitStack) -> Engine | None:
 def show(app: App, job: BatchPlan) -> None:
     """Print what the first row that can be asked would send."""
     from glmcli.batch.rows.row import QueueItem
-    from glmcli.output.requests import as_json
+    from glmcli.output.dry_run import as_json
     from glmcli.providers.table import dialect_of
 
     first = job.candidates[0]

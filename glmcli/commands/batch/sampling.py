@@ -19,7 +19,7 @@ from glmcli.commands.batch.left_out import LeftOut
 from glmcli.commands.batch.preparing import BatchPlan, open_ledger, prepare
 from glmcli.commands.batch.running import part_of, show
 from glmcli.errors import GlmError, Interrupted, UsageError
-from glmcli.output.json_reply import error_object, line
+from glmcli.output.json_output import error_object, json_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -84,7 +84,7 @@ class _Said:
         if self._as_json:
             why = error_object(error) if error else None
             whole = {"rows": self.rows, "invalid": self.invalid, "estimate": to_json(self.estimate), "error": why}
-            self._out.write(line(whole))
+            self._out.write(json_line(whole))
 
 
 class _Few:

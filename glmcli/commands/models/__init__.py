@@ -87,18 +87,18 @@ def _local(app: App, given: Mapping[str, Any], config: Config) -> None:
     if given.get("json"):
         print_json(app, cards)
     elif "model" not in given and app.terminal.stdout.is_terminal and not app.terminal.plain:
-        from glmcli.output.model_table import show
+        from glmcli.output.model_text import print_table
 
-        if missing := show(cards, app.terminal.stdout):
+        if missing := print_table(cards, app.terminal.stdout):
             app.terminal.note(f"no room for {'; '.join(missing)}: glm models MODEL has it")
     else:
         app.terminal.stdout.write(text)
 
 
 def _card_text(card: Card) -> str:
-    from glmcli.output.model_card import text
+    from glmcli.output.model_text import card_text
 
-    return text(card)
+    return card_text(card)
 
 
 def print_json(app: App, value: Sequence[Any]) -> None:

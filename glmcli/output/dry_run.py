@@ -1,4 +1,4 @@
-"""A request shown instead of sent: --dry-run and --curl."""
+"""A request that is shown instead of sent: --dry-run and --curl."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from glmcli.config.plan import Candidate
     from glmcli.http.bodies import Body
 
-
-_LONGEST_WORD = 100_000  # bytes; Linux refuses a word of 128 KiB
+_MAX_ARGUMENT = 100_000  # bytes; Linux refuses an argument of 128 KiB
 
 
 def as_json(candidate: Candidate) -> str:
@@ -33,10 +32,10 @@ def _shown(media: Media) -> str:
 
 
 def as_curl(candidate: Candidate) -> str:
-    """The same as a command that can be pasted into a shell.
+    """The same request as a curl command that can be pasted into a shell.
 
     Raises:
-        UsageError: it holds bytes that no command can read again.
+        UsageError: a medium is in no file from which the command could read it.
     """
     call = candidate.call
     words = ["curl", "--no-progress-meter", "--http1.1", "--no-buffer", "--request", call.method, shlex.quote(call.url)]
@@ -47,20 +46,17 @@ def as_curl(candidate: Candidate) -> str:
     content = call.content()
     if not isinstance(content, bytes):
         # curl would ask first whether it may send a large body, which ours does not.
-        return (
-            f"{_feeding(cast('Body', content))} | "
-            + " \\\n  ".join([*lines, "--header Expect:", "--data-binary @-"])
-            + "\n"
-        )
+        command = " \\\n  ".join([*lines, "--header Expect:", "--data-binary @-"])
+        return f"{_printing(cast('Body', content))} | {command}\n"
     body = encode(call.body)
-    if len(body.encode()) <= _LONGEST_WORD:
+    if len(body.encode()) <= _MAX_ARGUMENT:
         return " \\\n  ".join([*lines, f"--data-raw {shlex.quote(body)}"]) + "\n"
-    # JSON on one line cannot hold the line that ends it, and the newline behind it is blank space to JSON.
+    # JSON on one line cannot contain the line that ends the here-document, and ignores the newline after it.
     return " \\\n  ".join([*lines, "--data-binary @- <<'END-OF-BODY'"]) + f"\n{body}\nEND-OF-BODY\n"
 
 
-def _feeding(body: Body) -> str:
-    """A group of commands that prints the body, with the base64 of each file in its place."""
+def _printing(body: Body) -> str:
+    """A group of shell commands that prints the body, with the base64 of each file in its place."""
     pieces = [
         f"printf %s {shlex.quote(piece.decode())}" if isinstance(piece, bytes) else _encoding(piece)
         for piece in body.pieces()

@@ -1,20 +1,23 @@
-"""A model's card as lines of text: a name, and what is known under it."""
+"""Facts about models as text: the card of one model, and a table of many on a terminal."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import io
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from glmcli.console.terminal import Stream
 
 _LIMITS = ("context", "max_input", "max_reasoning", "max_output")
-_WIDTH = 18
+_NAME_WIDTH = 18
 
 
-def text(card: Mapping[str, Any]) -> str:
-    """The whole card."""
+def card_text(card: Mapping[str, Any]) -> str:
+    """The card of a model: its name, then a line for each fact."""
     lines = [f"{card['provider']}/{card['model']}"]
-    lines += [f"  {name.replace('_', ' '):{_WIDTH}}{value}" for name, value in _rows(card)]
+    lines += [f"  {name.replace('_', ' '):{_NAME_WIDTH}}{value}" for name, value in _rows(card)]
     return "\n".join(lines) + "\n"
 
 
@@ -117,9 +120,74 @@ def _medium(value: Any) -> str:  # noqa: ANN401 - any fact
 
 
 def _sources(sources: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
-    """One line an address, with all that it is the source of."""
+    """A line for each address, with the groups of facts that it is the source of."""
     groups: dict[tuple[str, str], list[str]] = {}
     for group, source in sources.items():
         groups.setdefault((source["url"], source["date"]), []).append(group.replace("_", " "))
     for (url, date), names in groups.items():
         yield f"{url} ({date}): {', '.join(names)}"
+
+
+_COLUMNS = ("model", "context", "output", "takes", "thinks", "price of input, output")  # the most important first
+_WRAPPED = ("takes", "thinks")  # lists of words; ids and numbers could not be read or copied over two lines
+_RIGHT_ALIGNED = ("context", "output")
+_COLUMN_GAP = 2  # spaces between two columns
+
+
+def print_table(cards: Iterable[Mapping[str, Any]], stream: Stream) -> tuple[str, ...]:
+    """Print a row for each model; unknown facts stay empty. Returns the names of the columns that did not fit."""
+    from rich.console import Console
+    from rich.table import Table
+
+    rows = [tuple(stream.visible(cell) for cell in _cells(card)) for card in cards]
+    text = io.StringIO()
+    console = Console(file=text, force_terminal=True, markup=False, highlight=False, emoji=False)
+    count = _fitting_columns(rows, console.width)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in _COLUMNS[:count]:
+        justify: Literal["right", "left"] = "right" if name in _RIGHT_ALIGNED else "left"
+        table.add_column(name, justify=justify, no_wrap=name not in _WRAPPED, overflow="fold")
+    for row in rows:
+        table.add_row(*row[:count])
+    console.print(table)
+    stream.control(text.getvalue())
+    return _COLUMNS[count:]
+
+
+def _fitting_columns(rows: list[tuple[str, ...]], width: int) -> int:
+    """How many columns fit, from the left."""
+    widths = [_min_width(name, [name, *(row[at] for row in rows)]) for at, name in enumerate(_COLUMNS)]
+    counts = range(len(_COLUMNS), 1, -1)
+    return next((count for count in counts if sum(widths[:count]) + _COLUMN_GAP * (count - 1) <= width), 1)
+
+
+def _min_width(name: str, cells: list[str]) -> int:
+    """The width at which no cell of this column is cut; of a wrapped column, no word."""
+    return max(len(word) for cell in cells for word in (cell.split() if name in _WRAPPED else [cell]))
+
+
+def _cells(card: Mapping[str, Any]) -> tuple[str, ...]:
+    delisted = " (delisted)" if card["status"]["delisted"] else ""
+    name = f"{card['provider']}/{card['model']}{delisted}"
+    media = ", ".join(card["input"] or ())
+    return name, _count(card["context"]), _count(card["max_output"]), media, _thinks(card["thinking"]), _price(card)
+
+
+def _count(tokens: int | None) -> str:
+    return "" if tokens is None else f"{tokens:,}"
+
+
+def _thinks(thinking: Mapping[str, Any]) -> str:
+    if not thinking["has"]:
+        return "" if thinking["has"] is None else "no"
+    always = "always" if thinking["can_stop"] is False else "yes"
+    return ", ".join([always, *(thinking["efforts"] or ())])
+
+
+def _price(card: Mapping[str, Any]) -> str:
+    prices = card["prices"]
+    if prices is None:
+        return ""
+    first = prices["tiers"][0]
+    more = " and more" if len(prices["tiers"]) > 1 else ""
+    return f"{first['input']:g}, {first['output']:g} {prices['currency']}{more}"

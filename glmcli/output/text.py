@@ -1,0 +1,141 @@
+"""The answer as plain text, whole or while it arrives, and the reasoning beside it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from glmcli.chat.events import Answer, Damaged, Event, Reasoning, ToolCallPart
+from glmcli.errors import OutputError, ReaderGoneError
+from glmcli.output.destination import commit_or_abandon
+from glmcli.output.writer import Writer
+
+if TYPE_CHECKING:
+    from glmcli.chat.messages import ToolCall
+    from glmcli.chat.outcome import Again, Outcome
+    from glmcli.console.terminal import Stream, Terminal
+    from glmcli.output.destination import Destination
+
+
+class WholeAnswer(Writer):
+    """The answer when it is complete, or nothing; with `keep_partial` an incomplete one is written too."""
+
+    def __init__(self, out: Destination, *, keep_partial: bool, exact: bool) -> None:
+        """`exact`: no newline is added."""
+        self._out = out
+        self._keep_partial = keep_partial
+        self._exact = exact
+
+    def end(self, outcome: Outcome) -> None:
+        """Write the answer."""
+        if self._keep_partial or not outcome.error:
+            answer = outcome.reply.answer
+            self._out.write(answer if self._exact or not answer or answer.endswith("\n") else f"{answer}\n")
+        commit_or_abandon(self._out, outcome.error)
+
+
+class LiveAnswer(Writer):
+    """The answer while it arrives."""
+
+    def __init__(self, out: Destination, *, exact: bool) -> None:
+        """`exact`: no newline is added."""
+        self._out = out
+        self._exact = exact
+        self._last = ""
+
+    def event(self, event: Event) -> None:
+        """Write a piece of the answer at once."""
+        if isinstance(event, Answer):
+            self._out.write(event.text)
+            self._last = event.text
+
+    def tool_call(self, call: ToolCall) -> None:  # noqa: ARG002 - the names of the interface
+        """End the line of the text before the call."""
+        self._end_line()
+
+    def end(self, outcome: Outcome) -> None:
+        """End the line; a file is renamed into place only if the answer is complete."""
+        self._end_line()
+        commit_or_abandon(self._out, outcome.error)
+
+    def _end_line(self) -> None:
+        if self._last and not self._exact and not self._last.endswith("\n"):
+            self._out.write("\n")
+        self._last = ""
+
+
+class ReasoningText(Writer):
+    """The reasoning while it arrives, ended by a newline before anything else is printed.
+
+    With `hold` it is written only when the attempt is over, so that a file never contains two attempts. With
+    `needs_answer` it is dropped where there is no complete answer.
+    """
+
+    def __init__(self, stream: Stream, terminal: Terminal, *, hold: bool, needs_answer: bool = False) -> None:
+        """Write to this stream; if that is stderr and a terminal, in a dim colour."""
+        self._stream = stream
+        self._terminal = terminal
+        self._hold = hold
+        self._needs_answer = needs_answer
+        self._is_stderr = stream is terminal.stderr
+        self._attempt: list[str] = []  # held back: of the attempt that goes on
+        self._turns: list[str] = []  # held back: of earlier turns, which no retry voids
+        self._has_text = False  # something of this attempt was written
+        self._line_is_open = False
+
+    def event(self, event: Event) -> None:
+        """Write a piece of reasoning, or end its line before something else may be printed."""
+        if isinstance(event, Reasoning):
+            if self._hold:
+                self._attempt.append(event.text)
+            else:
+                self._write(event.text)
+        elif isinstance(event, Answer | Damaged | ToolCallPart):
+            self._end_line()
+
+    def tool_call(self, call: ToolCall) -> None:  # noqa: ARG002 - the names of the interface
+        """The turn is over: a retry of the next one does not void its reasoning."""
+        if self._attempt:
+            self._turns += ["".join(self._attempt).strip("\n"), "\n"]
+            self._attempt.clear()
+        self._end_line()
+        self._has_text = False
+
+    def retry(self, again: Again) -> None:  # noqa: ARG002 - the names of the interface
+        """The attempt is void: drop what was held back of it."""
+        self._attempt.clear()
+        self._end_line()
+        self._has_text = False
+
+    def end(self, outcome: Outcome) -> None:
+        """Write what was held back."""
+        if (self._turns or self._attempt) and not (outcome.error and self._needs_answer):
+            last = "".join(self._attempt)
+            self._write("".join([*self._turns, last.lstrip("\n") if self._turns else last]))
+        self._end_line()
+
+    def _write(self, text: str) -> None:
+        # Some providers begin with newlines that mean nothing: they would only leave a gap.
+        text = text if self._has_text else text.lstrip("\n")
+        if not text:
+            return
+        try:
+            if self._is_stderr and not self._line_is_open:
+                self._terminal.dim(on=True)
+            self._has_text = self._line_is_open = True
+            self._stream.write(text)
+        except (OutputError, ReaderGoneError):
+            # A stderr that is closed or full must not hide the exit code.
+            if not self._is_stderr:
+                raise
+
+    def _end_line(self) -> None:
+        if not self._line_is_open:
+            return
+        self._line_is_open = False
+        try:
+            if self._is_stderr:
+                self._terminal.dim(on=False)
+            self._stream.end_line()
+        except (OutputError, ReaderGoneError):
+            if not self._is_stderr:
+                raise
