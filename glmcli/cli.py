@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 def run() -> NoReturn:
     """The program: ends by exit code, or by the signal that ended it, so that a shell's loop around it stops too."""
     if signals.is_first_process():
-        signals.heed()
+        signals.install_handlers()
     try:
         code = main(sys.argv[1:])
     except Interrupted as interrupted:
-        signals.die(interrupted.signal_number)
+        signals.exit_by_signal(interrupted.signal_number)
     except ReaderGoneError:
-        signals.die(SIGPIPE)
+        signals.exit_by_signal(SIGPIPE)
     # Nothing waits in a buffer, and tearing the interpreter down would cost a tenth of a short run.
     os._exit(code)
 
@@ -61,17 +61,17 @@ def _code(argv: Sequence[str], app: App) -> int:
     try:
         code = _call(_decoded(argv), app)
     except GlmError as error:
-        signals.check()
+        signals.raise_pending()
         terminal.error(error)
         _debug(error, terminal)
         code = error.exit_code
     except ReaderGoneError:
-        signals.check()
+        signals.raise_pending()
         raise
     except Exception as error:  # noqa: BLE001 - the border: a bug must not show a traceback, or a key in one
-        signals.check()
+        signals.raise_pending()
         code = _bug(error, terminal)
-    signals.check()
+    signals.raise_pending()
     return code
 
 

@@ -42,7 +42,7 @@ def answer(app: App, flags: Mapping[str, Any], *, live: bool, runs_tools: bool =
     Raises:
         GlmError: as its exit code says.
     """
-    signals.heed()
+    signals.install_handlers()
     with ExitStack() as stack:
         question = _Question(app, Options(**flags), flags, stack, live=live, runs_tools=runs_tools, vision=vision)
         try:
@@ -61,7 +61,7 @@ _GRACE = 0.5  # seconds in which the limits that know what they wait for come fi
 
 
 def _too_late(_number: int, _frame: FrameType | None) -> None:
-    if signals.is_held():
+    if signals.is_deferred():
         signal.setitimer(signal.ITIMER_REAL, _SOON, _GRACE)
         return
     raise NetworkError(message="the deadline has passed")
@@ -254,7 +254,7 @@ class _Question:
             from glmcli.output.markdown.stream import MarkdownStream
 
             rendered = MarkdownStream(terminal.stdout)
-            terminal.make_room = rendered.make_room
+            terminal.erase_drawing = rendered.make_room
             return rendered
         return open_output(options.output, terminal)
 
@@ -262,7 +262,7 @@ class _Question:
         tls = self._app.tls(candidate.call for candidate in candidates)
         # The HTTP library is imported while the certificates load, and before a file is begun: a signal would leave it.
         from glmcli.commands.writers import writers
-        from glmcli.engine.ask import Engine
+        from glmcli.engine.ask import RequestSender
 
         out = self._destination()
         with abandoned_on_error(out):
@@ -278,15 +278,15 @@ class _Question:
                 started=self._app.started,
             )
             tick = partial(check_caller, out)
-            engine = Engine(plan, writer, self._terminal.redactor, tls, tick)
+            engine = RequestSender(plan, writer, self._terminal.redactor, tls, tick)
             if toolbox is None or self.options.plan:
                 return _asked(engine.ask)
-            from glmcli.engine.tool_loop import Conversation
+            from glmcli.engine.tool_loop import ToolLoop
             from glmcli.tools.approval import Approvals
 
             approvals = Approvals(self._terminal, everything=self.options.yes, named=self.options.approve)
             redactor = self._terminal.redactor
-            talk = Conversation(engine, plan, writer, toolbox, approvals, redactor=redactor, tick=tick)
+            talk = ToolLoop(engine, plan, writer, toolbox, approvals, redactor=redactor, tick=tick)
             return _asked(partial(talk.run, self.options.max_steps))
 
 

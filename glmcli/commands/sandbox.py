@@ -38,7 +38,7 @@ def _sandbox(ctx: typer.Context, given: dict[str, Any]) -> None:
     from glmcli.console import signals
     from glmcli.sandbox import PREFIXES, Sandbox
 
-    signals.heed()
+    signals.install_handlers()
     server = Sandbox(
         port=given.get("port", 0),
         faults=given.get("fault", ()),

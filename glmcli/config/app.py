@@ -72,7 +72,7 @@ class App:
         from glmcli.console.terminal import STDIN
 
         until = self.started + self._deadline if self._deadline else float("inf")
-        return Stdin(lost=STDIN in self._closed, deadline=until, say=self.terminal.insist)
+        return Stdin(is_closed=STDIN in self._closed, deadline=until, say=self.terminal.warn)
 
     @cached_property
     def config(self) -> Config:
@@ -133,5 +133,5 @@ def check_caller(out: _Readable) -> None:
         Interrupted: a signal came.
         ReaderGoneError: nobody reads it any more.
     """
-    signals.check()
+    signals.raise_pending()
     out.check_reader()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glmcli.errors import UsageError
-from glmcli.http.urls import base_url
+from glmcli.http.urls import normal_base_url
 from glmcli.providers.table import PROVIDERS
 from glmcli.record import Record
 
@@ -84,7 +84,7 @@ def _row(name: str, row: Mapping[str, Any], document: Document, folder: Path) ->
         raise UsageError(message=f"{place}: {name} names a file or command that holds a NUL")
     return like.replace(
         name=name,
-        base_url=base_url(row["base_url"], place) if "base_url" in row else like.base_url,
+        base_url=normal_base_url(row["base_url"], place) if "base_url" in row else like.base_url,
         key_variables=variables,
         key_file=str(folder / Path(key_file).expanduser()) if key_file else None,
         key_command=tuple(row.get("key_command", ())),

@@ -8,9 +8,9 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from glmcli.chat.messages import Media
-from glmcli.console.stdin import Limit, Stdin, read_file
+from glmcli.console.stdin import SizeLimit, Stdin, read_file
 from glmcli.errors import UsageError
-from glmcli.http.urls import is_url, media_url, shown
+from glmcli.http.urls import checked_media_url, is_url, printable_url
 from glmcli.media.sniffing import look
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class MediaFiles:
         )
 
     def _data(self, named: Named) -> bytes:
-        limit = Limit(self._left, f"{self._left} bytes ({self._left / 1e6:g} MB)", _TOO_LARGE)
+        limit = SizeLimit(self._left, f"{self._left} bytes ({self._left / 1e6:g} MB)", _TOO_LARGE)
         data = read_file(named.path, named.source, self._stdin, limit)
         self._left -= len(data)
         if not data:
@@ -145,7 +145,7 @@ def _by_url(named: Named) -> Media:
         )
     if url.startswith("data:") and "," not in url:
         raise UsageError(message=f"{named.source} {url}: this is read as a URL, and is none", fix=f"./{url} is a file")
-    return Media(kind, url=media_url(url, named.source), name=shown(url))
+    return Media(kind, url=checked_media_url(url, named.source), name=printable_url(url))
 
 
 def _can_be_read_again(path: str) -> bool:

@@ -89,7 +89,7 @@ def _user_text(options: Options, stdin: Stdin, terminal: Terminal) -> str:
         elif prompt:
             sent = "the prompt and its media are" if options.media else "the prompt is"
             terminal.note(f"stdin is empty; only {sent} sent")
-    elif options.need_stdin and not stdin.has_owner:
+    elif options.need_stdin and not stdin.was_read:
         raise UsageError(message="stdin is no pipe and no file", fix="pipe something in; --need-stdin asked for it")
     return "\n\n".join(parts)
 
@@ -98,7 +98,7 @@ def _piped(options: Options, stdin: Stdin) -> str | None:
     """What stdin holds, or None where it is not read."""
     if options.no_stdin:
         return None
-    if stdin.is_fed or options.prompt == _STDIN:
+    if stdin.has_input or options.prompt == _STDIN:
         return decode(stdin.read("the prompt", may_be_ignored=True), "stdin")
     needed = not (options.prompt or options.messages or options.attach)
     if needed and not stdin.is_claimed and os.isatty(STDIN):

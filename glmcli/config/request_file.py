@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from glmcli import documents
 from glmcli.config.options import Named
-from glmcli.console.stdin import Limit, Stdin, read_file
+from glmcli.console.stdin import SizeLimit, Stdin, read_file
 from glmcli.errors import UsageError
 from glmcli.http.urls import is_url
 
@@ -68,7 +68,7 @@ _PATHS = ("session", "output")
 _DESTINATIONS = ("reasoning", "meta")
 _PLACES = ("stderr", "stdout", "none")
 # One byte more than a document may hold lets the parser say what is wrong.
-_MOST = Limit((1 << 20) + 1, "1 MiB", "what is long goes beside it: attach: [FILE], or stdin")
+_MOST = SizeLimit((1 << 20) + 1, "1 MiB", "what is long goes beside it: attach: [FILE], or stdin")
 _MEDIA: Mapping[str, MediaKind] = {"images": "image", "videos": "video", "files": "file"}
 # What is said in a question; all else is how it is asked.
 CONVERSATION = ("system", "prompt", "messages", "attach", *_MEDIA)

@@ -11,9 +11,9 @@ from glmcli.config.keys import has_key, key_name
 from glmcli.config.plan import Candidate, Endpoint
 from glmcli.console.redaction import Key, Redactor
 from glmcli.errors import UsageError
-from glmcli.http.proxies import choose as choose_proxy
+from glmcli.http.proxies import choose_proxy
 from glmcli.http.timeouts import Limits
-from glmcli.http.urls import base_url, place
+from glmcli.http.urls import normal_base_url, origin
 from glmcli.providers.table import dialect_of
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from glmcli.config.options import Options
     from glmcli.config.provider_choice import Layer
     from glmcli.http.call import HttpCall
-    from glmcli.http.urls import Place
+    from glmcli.http.urls import Origin
     from glmcli.providers.row import Provider
 
 _MOST_BODY = 100_000_000  # bytes
@@ -123,7 +123,7 @@ class Resolver:
         sources = (("--base-url", self._options.base_url), ("GLM_BASE_URL", environment.get("GLM_BASE_URL")))
         for source, url in sources:
             if url and not (provider.embedded and source != "--base-url"):
-                return provider.replace(base_url=base_url(url, source), embedded=False)
+                return provider.replace(base_url=normal_base_url(url, source), embedded=False)
         return self._addressed(provider) if may_be_embedded or not provider.embedded else provider
 
     def _addressed(self, provider: Provider) -> Provider:
@@ -132,7 +132,7 @@ class Resolver:
             return provider.replace(base_url=self._app.sandbox_url(provider, starts=not self._dry))
         variable = provider.base_url_variable
         if variable and (url := self._environment.get(variable)):
-            return provider.replace(base_url=base_url(url, variable))
+            return provider.replace(base_url=normal_base_url(url, variable))
         if not provider.base_url:
             raise UsageError(message=f"{provider.name} has no address", fix=f"set --base-url or {variable}")
         return provider
@@ -170,7 +170,7 @@ class Resolver:
             UsageError: the key may not go there.
             CredentialsError: the key is missing or no key.
         """
-        where = place(call.url)
+        where = origin(call.url)
         key = self._key(provider, key_file)
         if key and not self._dry:
             refuse_plain_http(provider, where)
@@ -189,13 +189,13 @@ class Resolver:
         return None
 
 
-def refuse_plain_http(provider: Provider, where: Place) -> None:
+def refuse_plain_http(provider: Provider, where: Origin) -> None:
     """Let a key go only where nobody on the way can read it, or where its owner allows it.
 
     Raises:
         UsageError: it may not go there.
     """
-    if not where.is_private and not provider.allow_http:
+    if not where.is_secure and not provider.allow_http:
         raise UsageError(
             message=f"refusing to send a key over plain http:// to {where.host}",
             fix="use https://, or allow_http in a row of the configuration file",

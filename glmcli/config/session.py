@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from glmcli.chat.messages import Media, Message, ToolCall
 from glmcli.errors import OutputError, UsageError
-from glmcli.http.urls import media_url, shown
+from glmcli.http.urls import checked_media_url, printable_url
 
 if TYPE_CHECKING:
     from glmcli.chat.outcome import Outcome
@@ -167,7 +167,7 @@ def _media(part: dict[str, Any]) -> Media:
     if kind not in _KINDS or not (detail is None or isinstance(detail, str)):
         raise ValueError(kind)
     try:
-        return Media(kind, url=media_url(url, "--session"), detail=detail, name=shown(url))
+        return Media(kind, url=checked_media_url(url, "--session"), detail=detail, name=printable_url(url))
     except UsageError as error:
         raise ValueError(url) from error
 

@@ -1,8 +1,9 @@
-"""The signals that end the program, and that it ends by them whatever they interrupt.
+"""Signals that end the program: SIGINT, SIGTERM and SIGHUP.
 
-Until `heed` is called a signal ends the process at once, which is right as long as nothing is begun. From then on it is
-an exception in the main thread. An exception can be lost: Python drops it in a callback (a weak reference, a
-finalizer), and code that it meets in an unlucky place raises another one. So its number is remembered here.
+Until `install_handlers` is called, a signal ends the process at once, which is right as long as there is nothing to
+clean up. From then on a signal raises Interrupted in the main thread. That exception can get lost: Python drops one
+that is raised in a callback (a weak reference, a finalizer), and code that it hits may raise another one instead. So
+the signal's number is kept here, and `raise_pending` raises it again.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _holds: list[None] = []
 _cleaners: list[Callable[[], None]] = []
 
 
-def heed() -> None:
+def install_handlers() -> None:
     """From now on, raise Interrupted when a signal comes, so that what is begun is cleared away."""
     for number in _ENDING:
         # A signal that our parent ignores (nohup) stays ignored.
@@ -39,7 +40,7 @@ def heed() -> None:
     sys.unraisablehook = _raise_later
 
 
-def check() -> None:
+def raise_pending() -> None:
     """Nothing, if no signal came.
 
     Raises:
@@ -50,7 +51,7 @@ def check() -> None:
 
 
 @contextmanager
-def held() -> Iterator[None]:
+def deferred() -> Iterator[None]:
     """Run the body whole: what it begins would be lost if an exception came between. Keep it short.
 
     Raises:
@@ -61,22 +62,22 @@ def held() -> Iterator[None]:
         yield
     finally:
         _holds.pop()
-    check()
+    raise_pending()
 
 
-def is_held() -> bool:
+def is_deferred() -> bool:
     """Whether something must not be interrupted now."""
     return bool(_holds)
 
 
-def at_once(cleaner: Callable[[], None]) -> None:
+def on_forced_exit(cleaner: Callable[[], None]) -> None:
     """Call this when a second signal leaves no time to clear away: it must be quick, and wait for nothing."""
     _cleaners.append(cleaner)
 
 
 def _interrupt(number: int, _frame: FrameType | None) -> None:
     _came.append(number)
-    if is_held() and len(_came) < _INSISTS:
+    if is_deferred() and len(_came) < _INSISTS:
         return
     if len(_came) > 1:
         _end_at_once(number)
@@ -90,7 +91,7 @@ def _end_at_once(number: int) -> NoReturn:
     for cleaner in _cleaners:
         with suppress(Exception):
             cleaner()
-    die(number)
+    exit_by_signal(number)
 
 
 def _raise_later(lost: sys.UnraisableHookArgs) -> None:
@@ -98,7 +99,7 @@ def _raise_later(lost: sys.UnraisableHookArgs) -> None:
     if not isinstance(lost.exc_value, Interrupted):
         sys.__unraisablehook__(lost)
         return
-    signal.signal(signal.SIGALRM, lambda _number, _frame: check())
+    signal.signal(signal.SIGALRM, lambda _number, _frame: raise_pending())
     signal.setitimer(signal.ITIMER_REAL, _SOON)
 
 
@@ -107,7 +108,7 @@ def is_first_process() -> bool:
     return os.getpid() == _FIRST_PROCESS
 
 
-def die(number: int) -> NoReturn:
+def exit_by_signal(number: int) -> NoReturn:
     """End by this signal."""
     if not is_first_process():
         signal.signal(number, signal.SIG_DFL)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
-class Limit(Record):
+class SizeLimit(Record):
     """The most that is read: in bytes, in words, and the way out for one who has more."""
 
     size: int
@@ -27,7 +27,7 @@ class Limit(Record):
 
 
 # A window of a million tokens holds 4 to 8 MB of text; more than this is a mistake, found before it is sent.
-TEXT = Limit(32 << 20, "32 MiB (33554432 bytes), more than any model reads", "send a part of it")
+TEXT = SizeLimit(32 << 20, "32 MiB (33554432 bytes), more than any model reads", "send a part of it")
 _FEED = "pipe something in, or name a file"
 _IGNORE = "--no-stdin ignores it"
 _SILENCE = 2.0  # seconds until we say what we wait for
@@ -60,16 +60,16 @@ def decode(data: bytes, name: str) -> str:
 class Stdin:
     """Descriptor 0, which only one thing can be read from."""
 
-    def __init__(self, *, lost: bool, deadline: float, say: Callable[[str], None]) -> None:
+    def __init__(self, *, is_closed: bool, deadline: float, say: Callable[[str], None]) -> None:
         """`deadline` is a monotonic time; `say` prints a line that even --quiet shows."""
         self._owner: str | None = None
         self._reserved: str | None = None
-        self._lost = lost
+        self._is_closed = is_closed
         self._deadline = deadline
         self._say = say
 
     @property
-    def is_fed(self) -> bool:
+    def has_input(self) -> bool:
         """Whether it is a pipe, a socket or a regular file, and not yet claimed."""
         if self.is_claimed:
             return False
@@ -82,10 +82,10 @@ class Stdin:
     @property
     def is_claimed(self) -> bool:
         """Whether something reads it, or it is closed."""
-        return self._lost or self._owner is not None or self._reserved is not None
+        return self._is_closed or self._owner is not None or self._reserved is not None
 
     @property
-    def has_owner(self) -> bool:
+    def was_read(self) -> bool:
         """Whether something has read it."""
         return self._owner is not None
 
@@ -93,7 +93,7 @@ class Stdin:
         """Keep stdin for one who reads it later, or, where nothing is sent, never."""
         self._reserved = owner
 
-    def read(self, owner: str, limit: Limit = TEXT, *, may_be_ignored: bool = False) -> bytes:
+    def read(self, owner: str, limit: SizeLimit = TEXT, *, may_be_ignored: bool = False) -> bytes:
         """All bytes until the end; `may_be_ignored` says that --no-stdin is a flag of the command, and about them.
 
         Raises:
@@ -124,7 +124,7 @@ class Stdin:
         Raises:
             UsageError: another has claimed it.
         """
-        if self._lost or not stat.S_ISREG(os.fstat(STDIN).st_mode):
+        if self._is_closed or not stat.S_ISREG(os.fstat(STDIN).st_mode):
             return None
         self._claim(owner)
         return os.lseek(STDIN, 0, os.SEEK_CUR)
@@ -145,7 +145,7 @@ class Stdin:
         if other and (self._owner or other != owner):
             raise UsageError(message=f"stdin is wanted twice: by {other} and by {owner}", fix="use a file for one")
         self._owner = owner
-        if self._lost:
+        if self._is_closed:
             raise UsageError(message=f"{owner} reads stdin, but stdin is closed", fix=_FEED)
 
     def _chunks(self, owner: str, *, may_be_ignored: bool = False) -> Iterator[bytes]:
@@ -196,7 +196,7 @@ def _unreadable(error: OSError, fix: str) -> UsageError:
     return UsageError(message=f"cannot read stdin: {error.strerror}", fix=fix)
 
 
-def read_file(path: str, name: str, stdin: Stdin, limit: Limit = TEXT) -> bytes:
+def read_file(path: str, name: str, stdin: Stdin, limit: SizeLimit = TEXT) -> bytes:
     """The bytes of a file that a flag names; `-` is stdin.
 
     Raises:

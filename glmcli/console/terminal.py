@@ -78,12 +78,12 @@ class _WorkflowGuard:
 class Stream:
     """A descriptor that text is written to, whole and at once."""
 
-    def __init__(self, fd: int, name: str, redactor: Redactor, *, lost: bool = False) -> None:
-        """Write to `fd`; `lost` means that it was closed before the program began."""
+    def __init__(self, fd: int, name: str, redactor: Redactor, *, is_closed: bool = False) -> None:
+        """Write to `fd`; `is_closed` means that it was closed before the program began."""
         self.fd = fd
         self.name = name
-        self.lost = lost
-        self.is_terminal = not lost and os.isatty(fd)
+        self.is_closed = is_closed
+        self.is_terminal = not is_closed and os.isatty(fd)
         self.at_line_start = True
         self._redactor = redactor
         self._table = visible_table() if self.is_terminal else None
@@ -93,7 +93,7 @@ class Stream:
         """Let control characters through, even to a terminal."""
         self._table = None
 
-    def guard_workflow(self) -> None:
+    def guard_workflow_commands(self) -> None:
         """From now on, no text can start a workflow command."""
         self._guard = _WorkflowGuard()
 
@@ -129,7 +129,7 @@ class Stream:
             self.write("\n")
 
     def _write_all(self, data: bytes) -> None:
-        if self.lost:
+        if self.is_closed:
             raise OutputError(message=f"cannot write to {self.name}: it is closed")
         left = memoryview(data)
         while left:
@@ -148,7 +148,7 @@ class Stream:
         Raises:
             OutputError: it was closed before we began, is open for reading only, or is the device that is always full.
         """
-        if self.lost:
+        if self.is_closed:
             raise OutputError(message=f"cannot write to {self.name}: it is closed")
         try:
             status = os.fstat(self.fd)
@@ -178,19 +178,19 @@ def _one_line(text: str) -> str:
 class Terminal:
     """Our stdout and stderr, and how a person is spoken to."""
 
-    def __init__(self, environment: Mapping[str, str], lost: frozenset[int] = frozenset()) -> None:
-        """Look at what the descriptors are; `lost` are those that were closed before the program began."""
+    def __init__(self, environment: Mapping[str, str], closed_fds: frozenset[int] = frozenset()) -> None:
+        """Look at what the descriptors are; `closed_fds` are those that were closed before the program began."""
         self.redactor = Redactor()
-        self.stdout = Stream(STDOUT, "stdout", self.redactor, lost=STDOUT in lost)
-        self.stderr = Stream(STDERR, "stderr", self.redactor, lost=STDERR in lost)
+        self.stdout = Stream(STDOUT, "stdout", self.redactor, is_closed=STDOUT in closed_fds)
+        self.stderr = Stream(STDERR, "stderr", self.redactor, is_closed=STDERR in closed_fds)
         self.environment = environment
         self.quiet = False
         self.verbose = False
         self.plain = bool(environment.get("NO_COLOR")) or environment.get("TERM") == "dumb"
         if environment.get("GITHUB_ACTIONS") == "true":
-            self.stderr.guard_workflow()
+            self.stderr.guard_workflow_commands()
         self._is_dim = False
-        self.make_room: Callable[[], None] = lambda: None  # called before a line: what is drawn there goes away
+        self.erase_drawing: Callable[[], None] = lambda: None  # called before a line: what is drawn there goes away
 
     @property
     def colours(self) -> bool:
@@ -211,7 +211,7 @@ class Terminal:
         if not self.quiet:
             self._say("glm: ", _one_line(text))
 
-    def insist(self, text: str) -> None:
+    def warn(self, text: str) -> None:
         """Say something that must be known even under --quiet."""
         self._say("glm: ", _one_line(text))
 
@@ -227,7 +227,7 @@ class Terminal:
     def _say(self, label: str, text: str, colour: str = "") -> None:
         # A stderr that is closed or full must not hide the exit code.
         try:
-            self.make_room()
+            self.erase_drawing()
             self.dim(on=False)
             self.stderr.end_line()
             if colour and self.colours:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
-from glmcli.engine.response import Heard, Response, named
-from glmcli.engine.retry import pause, sleep
+from glmcli.engine.response import ReadStatus, Response, displayed
+from glmcli.engine.retry import retry_delay, sleep
 from glmcli.errors import GlmError, ProtocolError
 from glmcli.http.call import SUCCESS
 from glmcli.http.client import Exchange
-from glmcli.http.timeouts import passed
+from glmcli.http.timeouts import deadline_error
 from glmcli.providers.json_text import decode
 from glmcli.providers.refusals import find_fault, html_page, is_html, refusal
 from glmcli.providers.table import dialect_of
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from glmcli.config.plan import Endpoint, Plan
     from glmcli.console.terminal import Terminal
-    from glmcli.http.call import Head, HttpCall
+    from glmcli.http.call import HttpCall, ResponseHead
     from glmcli.http.tls import Tls
     from glmcli.providers.dialect import Listed
     from glmcli.providers.row import Provider
@@ -36,7 +36,7 @@ _UNKNOWN = frozenset((408, 409, 499, *range(500, 600)))
 T = TypeVar("T")
 
 
-class Calls:
+class ApiClient:
     """Sends requests that are not questions to one provider, with their retries."""
 
     def __init__(
@@ -83,7 +83,7 @@ class Calls:
             except GlmError as error:
                 told = self.told(error)
                 may_be_done = once and _may_be_done(told)
-                wait = None if may_be_done else pause(told, retry, began, self._plan)
+                wait = None if may_be_done else retry_delay(told, retry, began, self._plan)
                 if wait is None:
                     told.sent = may_be_done
                     raise told from error
@@ -93,7 +93,7 @@ class Calls:
 
     def told(self, error: GlmError) -> GlmError:
         """The error as a person reads it: with the provider's name, and without keys."""
-        return named(error, self.provider, self._terminal.redactor)
+        return displayed(error, self.provider, self._terminal.redactor)
 
     def sleep(self, seconds: float) -> None:
         """Wait, but not beyond the deadline.
@@ -104,7 +104,7 @@ class Calls:
         left = self._plan.deadline - time.monotonic()
         sleep(min(seconds, left), self._tick)
         if seconds >= left:
-            raise self.told(passed(self._plan.limits))
+            raise self.told(deadline_error(self._plan.limits))
 
     def _read(self, call: HttpCall, what: str) -> Any:  # noqa: ANN401 - any JSON may come
         body = bytearray()
@@ -144,15 +144,15 @@ class _Body:
         self._kind = ""
         self._begun = False
 
-    def head(self, head: Head) -> None:
+    def head(self, head: ResponseHead) -> None:
         self._kind = head.headers.get("content-type", "")
 
-    def data(self, chunk: bytes) -> Heard:
+    def data(self, chunk: bytes) -> ReadStatus:
         if not self._begun and is_html(self._kind, chunk[:_FIRST].decode(errors="replace")):
             raise html_page(chunk.decode(errors="replace"), self._provider, min(SUCCESS))
         self._begun = True
         self._sink(chunk)
-        return Heard.DATA
+        return ReadStatus.DATA
 
     def end(self) -> None:
         """Nothing is held back."""
@@ -167,7 +167,7 @@ def _may_be_done(error: GlmError) -> bool:
 class Remote:
     """Asks one provider for its models."""
 
-    def __init__(self, calls: Calls) -> None:
+    def __init__(self, calls: ApiClient) -> None:
         """Ask over these."""
         self._calls = calls
 

@@ -10,8 +10,8 @@ import time
 from typing import TYPE_CHECKING
 
 from glmcli.chat.outcome import Again, Outcome, no_timing
-from glmcli.engine.attempt import Attempt, Attempted
-from glmcli.engine.retry import may_fall_back, pause, sleep
+from glmcli.engine.attempt import Attempt, AttemptResult
+from glmcli.engine.retry import may_fall_back, retry_delay, sleep
 from glmcli.http.client import Exchange
 from glmcli.providers.pricing import cost
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from glmcli.output.writer import Writer
 
 
-class Engine:
+class RequestSender:
     """Asks, and tells a writer what comes."""
 
     def __init__(
@@ -87,7 +87,7 @@ class Engine:
             self._writer.retry(Again(error, wait, self._attempts + 1))
             sleep(wait, self._tick)
 
-    def _attempt(self, candidate: Candidate) -> Attempted:
+    def _attempt(self, candidate: Candidate) -> AttemptResult:
         attempt = Attempt(candidate, self._plan, self._redactor, self._writer)
         exchange = Exchange(candidate.call, candidate.proxy, self._tls)
         try:
@@ -104,7 +104,7 @@ class Engine:
 
     def _wait(self, error: GlmError, retry: int, began: float) -> float | None:
         """Seconds until the request is sent again, or None if it is not."""
-        wait = None if self._printed else pause(error, retry, began, self._plan)
+        wait = None if self._printed else retry_delay(error, retry, began, self._plan)
         if wait is not None and error.sent:
             if self._resent:
                 return None

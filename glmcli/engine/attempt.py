@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from glmcli.chat.events import Answer, Event, Fold, Reasoning, Reply, ToolCallPart, joined, verdict
 from glmcli.console.redaction import Redactor, StreamRedactor
-from glmcli.engine.response import Heard, Response
+from glmcli.engine.response import ReadStatus, Response
 from glmcli.errors import GlmError, OutputError
 from glmcli.providers.reader import ReplyReader
 from glmcli.record import Record
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from glmcli.config.plan import Candidate, Plan
-    from glmcli.http.call import Head
+    from glmcli.http.call import ResponseHead
     from glmcli.output.writer import Writer
 
 _MOST_WAITING = 256  # frames
 
 
-class Attempted(Record):
+class AttemptResult(Record):
     """How a request ended.
 
     Attributes:
@@ -66,27 +66,27 @@ class Attempt:
         """Whether text or a call came, which may have been shown."""
         return self._first_event is not None
 
-    def head(self, head: Head) -> None:
+    def head(self, head: ResponseHead) -> None:
         """A success begins."""
         self._reader = ReplyReader(self._provider, head.headers.get("content-type", ""))
 
-    def data(self, chunk: bytes) -> Heard:
+    def data(self, chunk: bytes) -> ReadStatus:
         """All that came in one read."""
         reader = self._reader
         if reader is None:
-            return Heard.NOTHING
+            return ReadStatus.NOTHING
         if self._shown is None and len(self._waiting) < _MOST_WAITING and reader.may_wait(chunk):
             self._waiting.append(chunk)
-            return Heard.DATA
+            return ReadStatus.DATA
         frames = reader.frames
         if self._waiting:
             chunk = self._waited() + chunk
         self._take(reader.feed(chunk))
         if reader.done:
-            return Heard.OVER
+            return ReadStatus.OVER
         if reader.frames == frames:
-            return Heard.NOTHING
-        return Heard.FINISHED if self._fold.finished else Heard.DATA
+            return ReadStatus.NOTHING
+        return ReadStatus.FINISHED if self._fold.finished else ReadStatus.DATA
 
     def _waited(self) -> bytes:
         """What nobody is shown before the end: a piece of text costs a tenth when it is read with others."""
@@ -126,7 +126,7 @@ class Attempt:
                     self._first_answer = self._first_answer or now
             self._fold.add(event)
 
-    def result(self) -> Attempted:
+    def result(self) -> AttemptResult:
         """How it ended.
 
         Raises:
@@ -142,8 +142,8 @@ class Attempt:
             error.sent = error.broken = True
         if error:
             error.request_id = error.request_id or reply.request_id
-            self.response.named(error, self._redactor)
-        return Attempted(reply, error, self._first_event, self._first_answer)
+            self.response.displayed(error, self._redactor)
+        return AttemptResult(reply, error, self._first_event, self._first_answer)
 
     def _salvage(self) -> None:
         """Let go of the text that was held back when the reply broke off."""

@@ -8,20 +8,20 @@ from math import inf
 from typing import TYPE_CHECKING, Protocol
 
 from glmcli.errors import GlmError, OutputError, ProtocolError
-from glmcli.http.call import SUCCESS, End, Head, Sent
-from glmcli.http.timeouts import Limits, Timer
+from glmcli.http.call import SUCCESS, RequestSent, ResponseEnd, ResponseHead
+from glmcli.http.timeouts import Limits, ResponseTimer
 from glmcli.providers.refusals import MAX_BODY, from_body
 
 if TYPE_CHECKING:
     from glmcli.console.redaction import Redactor
-    from glmcli.http.call import Happening
+    from glmcli.http.call import HttpEvent
     from glmcli.providers.row import Provider
 
 _LONGEST_WHY = 500  # characters of the provider's words
 _EXCERPT = 200  # characters of what is no API answer
 
 
-class Heard(Enum):
+class ReadStatus(Enum):
     """What a reader made of some bytes."""
 
     NOTHING = "nothing"  # comments and keep-alives: they buy no time
@@ -33,11 +33,11 @@ class Heard(Enum):
 class Reader(Protocol):
     """Reads the body of a success; it may raise the GlmError that the body means."""
 
-    def head(self, head: Head) -> None:
+    def head(self, head: ResponseHead) -> None:
         """Status and headers."""
         ...
 
-    def data(self, chunk: bytes) -> Heard:
+    def data(self, chunk: bytes) -> ReadStatus:
         """All that came in one read."""
         ...
 
@@ -58,8 +58,8 @@ class Response:
         """`deadline` is on the monotonic clock."""
         self._provider = provider
         self._reader = reader
-        self._timer = Timer(limits, deadline)
-        self._refusal: tuple[Head, bytearray] | None = None
+        self._timer = ResponseTimer(limits, deadline)
+        self._refusal: tuple[ResponseHead, bytearray] | None = None
         self._is_finished = False
         self._remark = ""
         self.over = False
@@ -70,7 +70,7 @@ class Response:
         """The monotonic time at which it is late."""
         return inf if self.over else self._timer.due
 
-    def take(self, happening: Happening) -> None:
+    def take(self, happening: HttpEvent) -> None:
         """This happened."""
         try:
             if isinstance(happening, bytes):
@@ -81,16 +81,16 @@ class Response:
             self.over = True
             self.error = error
 
-    def _take(self, happening: Sent | Head | End | GlmError) -> None:
+    def _take(self, happening: RequestSent | ResponseHead | ResponseEnd | GlmError) -> None:
         match happening:
-            case Sent():
+            case RequestSent():
                 self._timer.sent()
-            case Head() if happening.status in SUCCESS:
+            case ResponseHead() if happening.status in SUCCESS:
                 self._reader.head(happening)
-            case Head():
+            case ResponseHead():
                 self._refusal = happening, bytearray()
                 self._timer.linger()
-            case End():
+            case ResponseEnd():
                 self._end()
             case _:
                 self._fail(happening)
@@ -104,13 +104,13 @@ class Response:
             self._refused(self._refusal[1], chunk)
             return
         heard = self._reader.data(chunk)
-        if heard is Heard.DATA:
+        if heard is ReadStatus.DATA:
             self._timer.data()
-        elif heard is Heard.FINISHED:
+        elif heard is ReadStatus.FINISHED:
             self._is_finished = True
             self._timer.has_data = True
             self._timer.linger()
-        elif heard is Heard.OVER:
+        elif heard is ReadStatus.OVER:
             self._end()
 
     def _refused(self, body: bytearray, chunk: bytes) -> None:
@@ -136,12 +136,12 @@ class Response:
         self.over = True
         self.error = error
 
-    def named(self, error: GlmError, redactor: Redactor) -> GlmError:
+    def displayed(self, error: GlmError, redactor: Redactor) -> GlmError:
         """The error as it is told."""
-        return named(error, self._provider, redactor, self._remark)
+        return displayed(error, self._provider, redactor, self._remark)
 
 
-def named(error: GlmError, provider: Provider, redactor: Redactor, remark: str = "") -> GlmError:
+def displayed(error: GlmError, provider: Provider, redactor: Redactor, remark: str = "") -> GlmError:
     """The error as it is told: with the provider's name, without keys, and with words of a bearable length."""
     if not isinstance(error, OutputError):
         name = f"{provider.name}: "

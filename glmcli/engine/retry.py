@@ -17,7 +17,7 @@ LONGEST_RETRY_AFTER = 60.0  # seconds of Retry-After that are obeyed
 _JITTER = 0.25  # waits grow by up to this share, so that many clients do not come back at once
 
 
-def pause(error: GlmError, retry: int, began: float, plan: Plan) -> float | None:
+def retry_delay(error: GlmError, retry: int, began: float, plan: Plan) -> float | None:
     """Seconds until retry number `retry` (from 0) of what began at this moment, or None if waiting is no use."""
     limits = plan.limits
     if error.retry is None:

@@ -11,7 +11,7 @@ from glmcli.chat.events import Usage
 from glmcli.chat.messages import Message, ToolCall, ToolResult
 from glmcli.chat.outcome import Cost, Outcome
 from glmcli.errors import GlmError, ToolError
-from glmcli.http.timeouts import passed
+from glmcli.http.timeouts import deadline_error
 from glmcli.providers.pricing import total
 from glmcli.providers.table import dialect_of
 from glmcli.tools import arguments, running
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from glmcli.chat.events import Reply
     from glmcli.config.plan import Candidate, Plan
     from glmcli.console.redaction import Redactor
-    from glmcli.engine.ask import Engine
+    from glmcli.engine.ask import RequestSender
     from glmcli.output.writer import Writer
     from glmcli.tools.approval import Approvals
     from glmcli.tools.tool import Ended
@@ -40,12 +40,12 @@ _LONGEST_NAME = 64
 _LEAKED = re.compile(r'<tool_call>\s*(?:\{\s*"name"\s*:\s*")?([\w-]+)')
 
 
-class Conversation:
+class ToolLoop:
     """One question, its tools, and the limits within which the model may call them."""
 
     def __init__(  # noqa: PLR0913 - each is a side of the loop
         self,
-        engine: Engine,
+        engine: RequestSender,
         plan: Plan,
         writer: Writer,
         toolbox: Toolbox,
@@ -170,7 +170,7 @@ class Conversation:
     def _tick(self) -> None:
         self._tick_outside()
         if time.monotonic() >= self._plan.deadline:
-            raise passed(self._plan.limits)
+            raise deadline_error(self._plan.limits)
 
     def _go_on(self, outcome: Outcome, calls: Iterable[ToolCall], results: Iterable[ToolResult]) -> None:
         """Make the next request: the same conversation with this turn, at the provider that answered, or after it."""

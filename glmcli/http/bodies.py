@@ -18,14 +18,14 @@ _STEP = 3 << 16  # bytes that are encoded at a time; a multiple of three needs n
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
-def encode(value: Any, other: Callable[[Any], str] | None = None) -> str:  # noqa: ANN401 - any JSON value
+def compact_json(value: Any, other: Callable[[Any], str] | None = None) -> str:  # noqa: ANN401 - any JSON value
     """Compact JSON; characters stand as they are. `other` gives the text for what is no JSON value."""
     if other is None:
         return _ENCODER.encode(value)
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=other)
 
 
-class Body:
+class JsonBody:
     """A JSON body with data URLs in it: its length is known, and it can be sent more than once."""
 
     def __init__(self, body: Mapping[str, Any]) -> None:
@@ -36,7 +36,7 @@ class Body:
             found.append(media)
             return _MARK
 
-        texts = encode(body, mark).split(_MARK)
+        texts = compact_json(body, mark).split(_MARK)
         self._first = texts[0].encode()
         self._rest = [(media, text.encode()) for media, text in zip(found, texts[1:], strict=True)]
 
@@ -68,7 +68,7 @@ class Body:
 _PIECE = 1 << 16  # bytes
 
 
-class Multipart:
+class MultipartBody:
     """Fields of text, then a file named `file`; its length is known, and it can be sent more than once."""
 
     def __init__(self, path: str, name: str, fields: Mapping[str, str], mark: str) -> None:

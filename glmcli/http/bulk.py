@@ -20,15 +20,15 @@ import aiohttp
 from yarl import URL
 
 from glmcli.errors import GlmError
-from glmcli.http.call import SUCCESS, End, Head, Sent, decoder, headers, is_large, pieces
-from glmcli.http.event_loop import Resolver, Stalls, in_thread
+from glmcli.http.call import SUCCESS, RequestSent, ResponseEnd, ResponseHead, decoder, headers, is_large, pieces
+from glmcli.http.event_loop import NameResolver, StallClock, in_daemon_thread
 from glmcli.http.exceptions import Failed, of_aiohttp
 from glmcli.http.proxies import SOCKS, authorization
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
 
-    from glmcli.http.call import Content, Happening, HttpCall, Receiver
+    from glmcli.http.call import Content, HttpCall, HttpEvent, Receiver
     from glmcli.http.proxies import Proxy
     from glmcli.http.tls import Tls
 
@@ -39,10 +39,10 @@ _LONGEST_HEAD = 100 * 1024  # bytes; what httpx allows
 _MOST_HEADERS = 1024
 _READ = 1 << 18  # bytes read at a time
 _OWN_HEADERS = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")  # that aiohttp would add
-_SENT = Sent()
+_SENT = RequestSent()
 
 
-class Pool:
+class ConnectionPool:
     """Sends to one place, over as many connections as there are requests at a time."""
 
     def __init__(self, proxy: Proxy | None, tls: Tls | None) -> None:
@@ -52,7 +52,7 @@ class Pool:
         self._session: aiohttp.ClientSession | None = None
         self._exchanges: set[_Exchange] = set()
         self._sweeps = False
-        self._stalls = Stalls()
+        self._stalls = StallClock()
 
     async def send(self, call: HttpCall, receiver: Receiver) -> None:
         """Send the call; returns when the receiver is over. To be cancelled is to hang up.
@@ -74,7 +74,7 @@ class Pool:
 
         exchange = Exchange(call, self._proxy, self._tls)
         try:
-            await in_thread(lambda: exchange.tell(receiver, lambda: None))
+            await in_daemon_thread(lambda: exchange.tell(receiver, lambda: None))
         finally:
             exchange.close()
 
@@ -100,7 +100,7 @@ class Pool:
             if secure:
                 secure.set_alpn_protocols(["http/1.1"])
             self._session = aiohttp.ClientSession(
-                connector=_Connector(ssl=secure or True, limit=0, resolver=Resolver(), keepalive_timeout=None),
+                connector=_Connector(ssl=secure or True, limit=0, resolver=NameResolver(), keepalive_timeout=None),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 skip_auto_headers=_OWN_HEADERS,
                 timeout=aiohttp.ClientTimeout(total=None),  # the receiver keeps the time
@@ -124,7 +124,7 @@ class Pool:
         asyncio.get_running_loop().call_later(_SWEEP, self._sweep)
 
     def _sweep(self) -> None:
-        """End what is late, and what waits for nothing."""
+        """Fail what is late, and what waits for nothing."""
         self._stalls.arrived()
         self._sweeps = False
         if self._exchanges:
@@ -216,7 +216,7 @@ class _Exchange:
         self._protocol, self._transport = protocol, protocol.transport
         self.receiver.take(_SENT)
 
-    async def _happenings(self, session: aiohttp.ClientSession) -> AsyncGenerator[Happening, None]:
+    async def _happenings(self, session: aiohttp.ClientSession) -> AsyncGenerator[HttpEvent, None]:
         """The head, all that comes in each read, and the end; or an error."""
         try:
             response = await self._request(session)
@@ -228,7 +228,7 @@ class _Exchange:
                 yield unpack(chunk)
             # Where the end of the connection is that of the body, aiohttp takes a broken one for an end, too.
             lost = self._protocol.exception()
-            yield self._failed().reading(lost) if isinstance(lost, OSError) else End()
+            yield self._failed().reading(lost) if isinstance(lost, OSError) else ResponseEnd()
         except GlmError as error:
             yield error
         except Exception as error:  # noqa: BLE001 - the border: every error of the library is one of ours
@@ -266,8 +266,8 @@ class _Exchange:
         to_proxy |= {name: value for name, value in self._call.headers if name == "User-Agent"}
         return {"proxy": str(proxy), "proxy_headers": to_proxy}
 
-    def _head(self, response: aiohttp.ClientResponse) -> Head:
-        head, size = Head.of(response.status, response.raw_headers), 0
+    def _head(self, response: aiohttp.ClientResponse) -> ResponseHead:
+        head, size = ResponseHead.of(response.status, response.raw_headers), 0
         self._failed().check(head)
         for name, value in response.raw_headers:
             size += len(name) + len(value)
@@ -300,8 +300,8 @@ class _Exchange:
             self._error = error
             self.hang_up()
 
-    def sweep(self, stalls: Stalls) -> None:
-        """End what is late; and a wait for bytes that cannot come, for aiohttp tells nobody of a broken chunk."""
+    def sweep(self, stalls: StallClock) -> None:
+        """Fail what is late; and a wait for bytes that cannot come, for aiohttp tells nobody of a broken chunk."""
         response, due = self._response, self.receiver.due
         if due != self._due:
             self._due, self._stalled = due, stalls.before

@@ -7,7 +7,7 @@ import zlib
 from typing import TYPE_CHECKING, Any, Protocol
 
 from glmcli.errors import GlmError, ProtocolError
-from glmcli.http.bodies import encode
+from glmcli.http.bodies import compact_json
 from glmcli.record import Record
 
 if TYPE_CHECKING:
@@ -58,35 +58,36 @@ class HttpCall(Record):
         if self.body is None:
             return b""
         if self.has_data:
-            from glmcli.http.bodies import Body
+            from glmcli.http.bodies import JsonBody
 
-            return Body(self.body)
-        return encode(self.body).encode()
+            return JsonBody(self.body)
+        return compact_json(self.body).encode()
 
 
-class Sent(Record):
+class RequestSent(Record):
     """The connection stands, and the request is on its way: from now on it may be billed."""
 
 
-class Head(Record):
+class ResponseHead(Record):
     """The beginning of a response; header names in lower case."""
 
     status: int
     headers: dict[str, str]
 
     @classmethod
-    def of(cls, status: int, headers: Iterable[tuple[bytes, bytes]]) -> Head:
+    def of(cls, status: int, headers: Iterable[tuple[bytes, bytes]]) -> ResponseHead:
         """What the library read; where a name comes twice, the last counts."""
         return cls(status, {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in headers})
 
 
-class End(Record):
+class ResponseEnd(Record):
     """The response is over, and whole as far as HTTP can tell."""
 
 
-# What a connection tells, in this order: Sent (again for each piece of a large body), Head, then the bytes of the body
-# as they were read, its encoding undone, and End; or one of our errors at any time, which is then the last.
-Happening = Sent | Head | bytes | End | GlmError
+# The events of one exchange, in this order: RequestSent (again for each piece of a large body), ResponseHead, the bytes
+# of the body as they were read, with their content encoding undone, and ResponseEnd. One of our errors may come at any
+# time instead, and is then the last.
+HttpEvent = RequestSent | ResponseHead | bytes | ResponseEnd | GlmError
 
 
 class Receiver(Protocol):
@@ -99,7 +100,7 @@ class Receiver(Protocol):
         """The monotonic time at which it is late; inf when it is over."""
         ...
 
-    def take(self, happening: Happening) -> None:
+    def take(self, happening: HttpEvent) -> None:
         """This happened."""
         ...
 
@@ -149,7 +150,7 @@ def is_large(content: bytes | Content) -> bool:
     return not isinstance(content, bytes) or len(content) > _PIECE
 
 
-def decoder(head: Head) -> Callable[[bytes], bytes]:
+def decoder(head: ResponseHead) -> Callable[[bytes], bytes]:
     """Undoes a content encoding that we did not ask for.
 
     Raises:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from glmcli.errors import GlmError
-from glmcli.http.call import End, Head, Sent, decoder, headers, is_large, pieces
+from glmcli.http.call import RequestSent, ResponseEnd, ResponseHead, decoder, headers, is_large, pieces
 from glmcli.http.exceptions import Failed, of_httpx
 from glmcli.http.httpx_library import httpx
 from glmcli.http.proxies import SOCKS, authorization
@@ -30,7 +30,7 @@ from glmcli.http.upload import UploadSocket, is_answered
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from glmcli.http.call import Content, Happening, HttpCall, Receiver
+    from glmcli.http.call import Content, HttpCall, HttpEvent, Receiver
     from glmcli.http.proxies import Proxy
     from glmcli.http.tls import Tls
 
@@ -49,7 +49,7 @@ class Exchange:
         self._tls = tls
         self._failed = Failed(urlsplit(call.url).netloc, proxy)
         # Written in C: a signal in the middle of a wait leaves no lock in a state that nobody expects.
-        self._happened: SimpleQueue[Happening] = SimpleQueue()
+        self._happened: SimpleQueue[HttpEvent] = SimpleQueue()
         self._put, self._taken = 0, 0  # bytes, counted by one thread each
         self._socket: socket.socket | None = None
         self._closed = self._uploads = False
@@ -88,12 +88,12 @@ class Exchange:
             with suppress(OSError):  # it may be gone already
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
-    def _next(self, timeout: float) -> list[Happening]:
+    def _next(self, timeout: float) -> list[HttpEvent]:
         """What happened since, or within `timeout` seconds; adjoining bytes are one."""
-        joined: list[Happening] = []
+        joined: list[HttpEvent] = []
         body: list[bytes] = []
         with suppress(Empty):
-            happening: Happening | None = self._happened.get(timeout=max(timeout, 0))
+            happening: HttpEvent | None = self._happened.get(timeout=max(timeout, 0))
             for left in range(self._happened.qsize(), -1, -1):
                 if isinstance(happening, bytes):
                     body.append(happening)
@@ -115,7 +115,7 @@ class Exchange:
 
     # The other thread
 
-    def _tell(self, happening: Happening) -> None:
+    def _tell(self, happening: HttpEvent) -> None:
         if isinstance(happening, bytes):
             while self._put - self._taken > _AHEAD and not self._closed:
                 time.sleep(_FULL)
@@ -135,18 +135,18 @@ class Exchange:
             if self._socket is not None:  # httpx leaves it open where a proxy refuses
                 self._socket.close()
 
-    def _exchange(self) -> Iterator[Happening]:
+    def _exchange(self) -> Iterator[HttpEvent]:
         with _transport(self._proxy, self._tls) as transport:
             response = transport.handle_request(self._request())
             self._uploads = False
-            head = Head.of(response.status_code, response.headers.raw)
+            head = ResponseHead.of(response.status_code, response.headers.raw)
             self._failed = self._failed.replace(begun=True)
             self._failed.check(head)
             yield head
             unpack = decoder(head)
             for chunk in cast("httpx.SyncByteStream", response.stream):
                 yield unpack(chunk)
-            yield End()
+            yield ResponseEnd()
 
     def _request(self) -> httpx.Request:
         call, content = self._call, self._call.content()
@@ -169,7 +169,7 @@ class Exchange:
             self._uploads = True
         for piece in pieces(content):
             yield piece
-            self._tell(Sent())
+            self._tell(RequestSent())
         self._uploads = False
 
     def _trace(self, name: str, info: dict[str, Any]) -> None:
@@ -180,7 +180,7 @@ class Exchange:
         # A tunnel's CONNECT passes here too; only our own request counts as sent.
         elif event == "send_request_headers.started" and info["request"].method == self._call.method.encode():
             self._failed = self._failed.replace(sent=True)
-            self._tell(Sent())
+            self._tell(RequestSent())
         else:
             return
         if self._closed and self._socket is not None:

@@ -46,7 +46,7 @@ def run(main: Coroutine[Any, Any, T]) -> T:
         gc.set_threshold(*thresholds)
 
 
-async def in_thread(call: Callable[[], T]) -> T:
+async def in_daemon_thread(call: Callable[[], T]) -> T:
     """What the call returns or raises, in a daemon thread: those of asyncio are waited for when its loop closes."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
@@ -67,7 +67,7 @@ async def in_thread(call: Callable[[], T]) -> T:
     return await future
 
 
-class Resolver(AbstractResolver):
+class NameResolver(AbstractResolver):
     """Looks names up in daemon threads, by the system: one that hangs holds up nothing but its own request."""
 
     async def resolve(self, host: str, port: int = 0, family: int = socket.AF_UNSPEC) -> list[ResolveResult]:
@@ -76,7 +76,7 @@ class Resolver(AbstractResolver):
         Raises:
             OSError: there is none.
         """
-        found = await in_thread(lambda: socket.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM))
+        found = await in_daemon_thread(lambda: socket.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM))
         return [
             ResolveResult(hostname=host, host=str(place[0]), port=int(place[1]), family=kind, proto=protocol, flags=0)
             for kind, _, protocol, _, place in found
@@ -86,7 +86,7 @@ class Resolver(AbstractResolver):
         """Nothing is held."""
 
 
-class Stalls:
+class StallClock:
     """Time in which the loop did not run, as while nobody reads stdout: it counts against no time limit.
 
     Attributes:

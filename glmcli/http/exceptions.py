@@ -12,7 +12,7 @@ from glmcli.http.proxies import SOCKS
 from glmcli.record import Record
 
 if TYPE_CHECKING:
-    from glmcli.http.call import Head
+    from glmcli.http.call import ResponseHead
     from glmcli.http.proxies import Proxy
 
 _PROXY_REFUSES = 407  # Proxy Authentication Required: no word of the provider's
@@ -37,7 +37,7 @@ class Failed(Record):
         """Who was asked, and what stands between, without credentials."""
         return f"{self.netloc} (through the proxy {self.proxy})" if self.proxy else self.netloc
 
-    def check(self, head: Head) -> None:
+    def check(self, head: ResponseHead) -> None:
         """Tell the proxy's word from the provider's.
 
         Raises:

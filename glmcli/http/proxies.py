@@ -67,7 +67,7 @@ def ascii_name(host: str) -> str | None:
     return name if ":" in name or all(0 < len(label) <= _LONGEST_LABEL for label in labels) else None
 
 
-def choose(scheme: str, host: str, port: int, environment: Mapping[str, str]) -> Proxy | None:
+def choose_proxy(scheme: str, host: str, port: int, environment: Mapping[str, str]) -> Proxy | None:
     """The proxy for a request to this place, or None.
 
     Raises:

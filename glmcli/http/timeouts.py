@@ -22,7 +22,7 @@ class Limits(Record):
     deadline: float | None
 
 
-class Timer:
+class ResponseTimer:
     """When a request is late, by the stage that it has reached.
 
     Attributes:
@@ -66,11 +66,11 @@ class Timer:
     def late(self) -> NetworkError:
         """The error for the limit that has passed."""
         if time.monotonic() >= self._deadline:
-            return passed(self._limits, sent=self.is_sent, broken=self.has_data)
+            return deadline_error(self._limits, sent=self.is_sent, broken=self.has_data)
         what = self._otherwise or f"nothing came for {self._limits.idle:g} s"
         return NetworkError(message=what, retry=Retry.NETWORK, sent=self.is_sent, broken=self.has_data)
 
 
-def passed(limits: Limits, *, sent: bool = False, broken: bool = False) -> NetworkError:
+def deadline_error(limits: Limits, *, sent: bool = False, broken: bool = False) -> NetworkError:
     """The error for a deadline that has passed."""
     return NetworkError(f"the deadline of {limits.deadline or 0:g} s has passed", sent=sent, broken=broken)

@@ -12,7 +12,7 @@ _PORTS = {"http": 80, "https": 443}
 _ENDPOINTS = ("/chat/completions", "/generation")
 
 
-class Place(NamedTuple):
+class Origin(NamedTuple):
     """Where a URL leads."""
 
     scheme: str
@@ -20,12 +20,12 @@ class Place(NamedTuple):
     port: int
 
     @property
-    def is_private(self) -> bool:
+    def is_secure(self) -> bool:
         """Whether a key may be sent there: nobody on the way can read it."""
         return self.scheme == "https" or is_loopback(self.host)
 
 
-def base_url(url: str, source: str) -> str:
+def normal_base_url(url: str, source: str) -> str:
     """The URL without a slash at its end; `source` is who said it.
 
     Raises:
@@ -63,13 +63,13 @@ def is_url(place: str) -> bool:
     return "://" in place or place.startswith("data:")
 
 
-def shown(url: str) -> str:
+def printable_url(url: str) -> str:
     """A URL as it is printed: what follows its path may be a signature that lets anybody in."""
     place, query, _ = url.partition("?")
     return f"{place.partition('#')[0]}?…" if query else place.partition("#")[0]
 
 
-def media_url(url: str, source: str) -> str:
+def checked_media_url(url: str, source: str) -> str:
     """The URL of something that the provider fetches, as it was given; `source` is who said it.
 
     Raises:
@@ -102,7 +102,7 @@ def _ascii(host: str, port: int | None) -> str | None:
     return name if port is None else f"{name}:{port}"
 
 
-def place(url: str) -> Place:
+def origin(url: str) -> Origin:
     """Where this URL leads."""
     parts = urlsplit(url)
-    return Place(parts.scheme, parts.hostname or "", parts.port or _PORTS[parts.scheme])
+    return Origin(parts.scheme, parts.hostname or "", parts.port or _PORTS[parts.scheme])

@@ -7,12 +7,12 @@ import shlex
 from typing import TYPE_CHECKING, cast
 
 from glmcli.errors import UsageError
-from glmcli.http.bodies import encode
+from glmcli.http.bodies import compact_json
 
 if TYPE_CHECKING:
     from glmcli.chat.messages import Media
     from glmcli.config.plan import Candidate
-    from glmcli.http.bodies import Body
+    from glmcli.http.bodies import JsonBody
 
 _MAX_ARGUMENT = 100_000  # bytes; Linux refuses an argument of 128 KiB
 
@@ -47,15 +47,15 @@ def as_curl(candidate: Candidate) -> str:
     if not isinstance(content, bytes):
         # curl would ask first whether it may send a large body, which ours does not.
         command = " \\\n  ".join([*lines, "--header Expect:", "--data-binary @-"])
-        return f"{_printing(cast('Body', content))} | {command}\n"
-    body = encode(call.body)
+        return f"{_printing(cast('JsonBody', content))} | {command}\n"
+    body = compact_json(call.body)
     if len(body.encode()) <= _MAX_ARGUMENT:
         return " \\\n  ".join([*lines, f"--data-raw {shlex.quote(body)}"]) + "\n"
     # JSON on one line cannot contain the line that ends the here-document, and ignores the newline after it.
     return " \\\n  ".join([*lines, "--data-binary @- <<'END-OF-BODY'"]) + f"\n{body}\nEND-OF-BODY\n"
 
 
-def _printing(body: Body) -> str:
+def _printing(body: JsonBody) -> str:
     """A group of shell commands that prints the body, with the base64 of each file in its place."""
     pieces = [
         f"printf %s {shlex.quote(piece.decode())}" if isinstance(piece, bytes) else _encoding(piece)

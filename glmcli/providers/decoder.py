@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from glmcli.chat.events import Damaged, Done, Event, RequestId, ToolCallPart
 from glmcli.errors import GlmError, ProtocolError
-from glmcli.http.bodies import encode
+from glmcli.http.bodies import compact_json
 from glmcli.providers.json_text import decode, decode_all
 from glmcli.providers.refusals import Fault, fault_in, find_fault, html_page, is_html, refusal
 from glmcli.providers.text_filter import TextFilter
@@ -84,7 +84,7 @@ class JsonDecoder:
         if value is None:
             return
         if not isinstance(value, dict):
-            raise ProtocolError(message="broken JSON", why=encode(value), sent=True)
+            raise ProtocolError(message="broken JSON", why=compact_json(value), sent=True)
         for error in self._errors(value):
             if error and (fault := find_fault({"error": error})):
                 raise refusal(fault, self._provider, status)
@@ -165,7 +165,7 @@ def finish(value: object) -> str | None:
     """
     if value in (None, "", "null"):
         return None
-    text = value if isinstance(value, str) else encode(value)
+    text = value if isinstance(value, str) else compact_json(value)
     # Half a character, which JSON can say and no file can hold.
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
@@ -181,7 +181,7 @@ def tool_calls(value: object) -> Iterator[ToolCallPart]:
             continue
         function = mapping(call.get("function"))
         arguments = function.get("arguments")
-        text = encode(arguments) if isinstance(arguments, dict | list) else arguments
+        text = compact_json(arguments) if isinstance(arguments, dict | list) else arguments
         yield ToolCallPart(
             index=count(call.get("index")),
             id=call["id"] if isinstance(call.get("id"), str) else "",

@@ -150,7 +150,7 @@ def _switch(think: bool | None, request: Request, provider: Provider) -> dict[st
 
 
 def reserved(provider: Provider) -> frozenset[str]:
-    """Body fields that flags decide on this row."""
+    """JsonBody fields that flags decide on this row."""
     wire = provider.wire
     names = set(_OWN)
     if wire.usage_on_request:

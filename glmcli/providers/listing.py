@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from glmcli.errors import ProtocolError
-from glmcli.http.bodies import encode
+from glmcli.http.bodies import compact_json
 from glmcli.providers.decoder import mapping
 from glmcli.providers.dialect import Listed
 
@@ -23,7 +23,7 @@ def listed(items: Any, name: str) -> tuple[Listed, ...]:  # noqa: ANN401 - any J
     """
     # Go writes an empty list as null.
     if not isinstance(items, list | None):
-        raise ProtocolError(message="this is no list of models", why=encode(items))
+        raise ProtocolError(message="this is no list of models", why=compact_json(items))
     return tuple(_models(items or [], name))
 
 

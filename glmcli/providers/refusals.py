@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from glmcli.errors import CredentialsError, GlmError, ProtocolError, QuotaError
-from glmcli.http.bodies import encode
+from glmcli.http.bodies import compact_json
 from glmcli.http.retry_after import retry_after
 from glmcli.providers.codes import BY_STATUS, BY_TYPE, UNKNOWN_FAILURE, UNKNOWN_REFUSAL, UNKNOWN_SERVER_ERROR
 from glmcli.providers.json_text import decode
@@ -120,7 +120,7 @@ def _unwrapped(fault: Fault, depth: int = 0) -> Fault:
 def _text(value: Any) -> str:  # noqa: ANN401 - any JSON may come
     if value is None or isinstance(value, str):
         return value or ""
-    return encode(value)
+    return compact_json(value)
 
 
 def refusal(fault: Fault, provider: Provider, status: int | None = None) -> GlmError:

@@ -90,7 +90,7 @@ class Approvals:
             return None
 
     def _answer(self, fd: int, judged: Judged, tool: Tool) -> str:
-        screen = Stream(fd, "the terminal", self._terminal.redactor, lost=False)
+        screen = Stream(fd, "the terminal", self._terminal.redactor, is_closed=False)
         self._terminal.stderr.end_line()
         screen.write(f"glm: the model wants to run {tool.name} ({tool.place}):\n")
         screen.write("".join(f"  {line}\n" for line in _shown(judged, tool, _width(fd))))

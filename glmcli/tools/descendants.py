@@ -49,7 +49,7 @@ def adopt() -> None:
     if _states:
         return
     _states["adopts"] = os.path.isdir(_PROC)  # noqa: PTH112 - a string is all that is needed
-    signals.at_once(_kill_all)
+    signals.on_forced_exit(_kill_all)
     if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:  # a parent's whim, by which the system reaps our children
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     if _states["adopts"]:

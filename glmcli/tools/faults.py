@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from glmcli import documents
 from glmcli.errors import UsageError
-from glmcli.http.urls import base_url, place
+from glmcli.http.urls import normal_base_url, origin
 from glmcli.tools.command import mentioned, placeholder, program
 from glmcli.tools.source import NO_PARAMETERS, ToolSource
 
@@ -125,11 +125,11 @@ class _Judge:
         if server.get("token_env") in self._source.keys:
             yield Fault(self._at((*path, "token_env")), _a_key(server["token_env"]))
         try:
-            where = place(base_url(server["url"], "url"))
+            where = origin(normal_base_url(server["url"], "url"))
         except UsageError as error:
             yield Fault(at, error.message)
             return
-        if not where.is_private:
+        if not where.is_secure:
             yield Fault(at, "what a tool says is nobody else's business: https://, or http:// to loopback")
 
 

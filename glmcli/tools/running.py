@@ -24,7 +24,7 @@ def run(calls: Sequence[Judged], tick: Callable[[], None]) -> Iterator[Ended]:
         try:
             # One at a time: what has been started is cancelled even if the next cannot be.
             for runner, given in ((each.tool.runner, each.arguments) for each in group if each.tool):
-                with signals.held():  # a process that was started and is not in the list would be left behind
+                with signals.deferred():  # a process that was started and is not in the list would be left behind
                     tasks += [runner.start(given)] if runner else []
             _wait(tasks, tick)
         finally:

@@ -39,7 +39,7 @@ ASKS_NOTHING = "asks nothing: it needs 'prompt', 'messages' or 'vars', or the re
 
 
 def no_stdin() -> Stdin:
-    return Stdin(lost=True, deadline=math.inf, say=lambda _: None)
+    return Stdin(is_closed=True, deadline=math.inf, say=lambda _: None)
 
 
 def opened(place, form=None, **more):
@@ -924,7 +924,7 @@ from glmcli.errors import GlmError
 from glmcli.console.stdin import Stdin
 patience, lost, form = float(sys.argv[1]), sys.argv[2] == "lost", sys.argv[3] or None
 say = lambda text: print("said:", text, file=sys.stderr, flush=True)
-stdin = Stdin(lost=lost, deadline=time.monotonic() + patience, say=say)
+stdin = Stdin(is_closed=lost, deadline=time.monotonic() + patience, say=say)
 try:
     source = open_rows("-", form, stdin)
     if "twice" in sys.argv:

@@ -32,7 +32,7 @@ bases = st.builds(
 
 @given(bases, bases, messages)
 def test_the_quick_hash_is_that_of_the_whole_request(base, other, said) -> None:
-    stdin = Stdin(lost=False, deadline=float("inf"), say=lambda _text: None)
+    stdin = Stdin(is_closed=False, deadline=float("inf"), say=lambda _text: None)
     questions = RequestBuilder(Options(prompt="x"), {}, None, stdin, Terminal({}))
     questions.base(base)
     for request in (base.replace(messages=said), other.replace(messages=said), base.replace(temperature=1.0)):

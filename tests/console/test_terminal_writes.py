@@ -52,7 +52,7 @@ def test_no_piece_starts_a_workflow_command(pieces) -> None:
     ours, theirs = os.pipe()
     try:
         stream = Stream(theirs, "stderr", Redactor())
-        stream.guard_workflow()
+        stream.guard_workflow_commands()
         for piece in pieces:
             stream.write(piece)
         stream.write(".")

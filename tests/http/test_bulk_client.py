@@ -24,10 +24,10 @@ from glmcli.chat.messages import Media
 from glmcli.console.redaction import Key
 from glmcli.errors import GlmError, IncompleteError, NetworkError, ProtocolError, Retry, UsageError
 from glmcli.http import event_loop
-from glmcli.http.bulk import Pool
-from glmcli.http.call import End, Head, HttpCall, Sent
-from glmcli.http.proxies import choose
-from glmcli.http.timeouts import Limits, Timer
+from glmcli.http.bulk import ConnectionPool
+from glmcli.http.call import HttpCall, RequestSent, ResponseEnd, ResponseHead
+from glmcli.http.proxies import choose_proxy
+from glmcli.http.timeouts import Limits, ResponseTimer
 from glmcli.http.tls import Tls
 
 HEADERS = (("Content-Type", "application/json"), ("User-Agent", "glm/x"))
@@ -66,7 +66,7 @@ class Ear:
         self.error: GlmError | None = None
         self._finished = False
         self._raises = raises
-        self._timer = Timer(limits, deadline)
+        self._timer = ResponseTimer(limits, deadline)
 
     @property
     def due(self) -> float:
@@ -79,13 +79,13 @@ class Ear:
         match happening:
             case bytes():
                 self._hear(happening)
-            case Sent():
+            case RequestSent():
                 self._timer.sent()
-            case Head():
+            case ResponseHead():
                 self.status, self.headers = happening.status, happening.headers
                 if happening.status != 200:
                     self._finish()
-            case End():
+            case ResponseEnd():
                 self.over = True
             case error:
                 self.over = True
@@ -114,9 +114,9 @@ def call(url: str, key: str | None = None) -> HttpCall:
 def lane_to(url: str, environment: dict[str, str] | None = None):
     parts, environment = urlsplit(url), environment or {}
     port = parts.port or {"http": 80, "https": 443}[parts.scheme]
-    proxy = choose(parts.scheme, parts.hostname, port, environment)
+    proxy = choose_proxy(parts.scheme, parts.hostname, port, environment)
     secure = Tls(environment) if parts.scheme == "https" or (proxy and proxy.scheme == "https") else None
-    LANES.append(Pool(proxy, secure))
+    LANES.append(ConnectionPool(proxy, secure))
     return LANES[-1]
 
 
@@ -604,9 +604,10 @@ def test_a_connection_that_never_stands(deaf) -> None:
 RESOLVER = """
 import asyncio, socket, time
 from glmcli.engine.response import Response
-from glmcli.http.bulk import Pool
+from glmcli.http.bulk import ConnectionPool
 from glmcli.http.call import HttpCall
 from glmcli.http.event_loop import run
+from glmcli.http.proxies import choose_proxy
 from glmcli.http.timeouts import Limits
 
 asked = 0
@@ -626,7 +627,7 @@ async def one(pool):
     return response.error.message
 
 async def main():
-    pool = Pool(None, None)
+    pool = ConnectionPool(None, None)
     said = set(await asyncio.gather(*(one(pool) for _ in range(100))))
     await pool.close()
     return said

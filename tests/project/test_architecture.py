@@ -176,7 +176,7 @@ CATCH_ALL = {
     ("cli.py", "_code"),
     ("untrusted_schemas.py", "_guarded"),
     ("client.py", "_run"),
-    ("event_loop.py", "in_thread"),
+    ("event_loop.py", "in_daemon_thread"),
     ("event_loop.py", "work"),
     ("bulk.py", "_happenings"),
     ("queue.py", "_read"),

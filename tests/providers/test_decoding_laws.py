@@ -20,7 +20,7 @@ from glmcli.chat.outcome import Outcome
 from glmcli.console.redaction import Redactor, StreamRedactor
 from glmcli.console.terminal import Stream
 from glmcli.errors import GlmError, UsageError
-from glmcli.http.proxies import Proxy, choose
+from glmcli.http.proxies import Proxy, choose_proxy
 from glmcli.http.retry_after import retry_after
 from glmcli.output.json_output import json_line, reply_object
 from glmcli.providers.reader import ReplyReader
@@ -445,7 +445,7 @@ PLACES = st.sampled_from(
 def test_proxies_are_chosen_or_refused(host, entries, proxy, variable) -> None:
     environment = {variable: entries, "HTTPS_PROXY": proxy}
     try:
-        chosen = choose("https", host, 443, environment)
+        chosen = choose_proxy("https", host, 443, environment)
     except UsageError:
         return
     assert chosen is None or isinstance(chosen, Proxy)
@@ -480,7 +480,7 @@ def test_proxies_are_chosen_or_refused(host, entries, proxy, variable) -> None:
 )
 def test_no_proxy(host, entries, direct) -> None:
     environment = {"NO_PROXY": entries, "HTTPS_PROXY": "http://proxy.example:8080"}
-    assert (choose("https", host, 443, environment) is None) == direct
+    assert (choose_proxy("https", host, 443, environment) is None) == direct
 
 
 # --- linear time ---

@@ -26,9 +26,9 @@ from glmcli.console.redaction import VARIABLES, Redactor
 from glmcli.console.stdin import Stdin
 from glmcli.errors import CredentialsError, GlmError, Retry
 from glmcli.http import event_loop
-from glmcli.http.proxies import choose as choose_proxy
+from glmcli.http.proxies import choose_proxy
 from glmcli.http.tls import Tls
-from glmcli.http.urls import place
+from glmcli.http.urls import origin
 from glmcli.providers.table import dialect_of
 from glmcli.record import Record
 
@@ -257,7 +257,7 @@ def _candidate(chunk: Chunk, redactor: Redactor) -> Candidate:
         GlmError: there is no key here, or no way.
     """
     call = dialect_of(chunk.provider).encode(chunk.rows[0].request, chunk.provider)
-    key, where = _key(chunk), place(call.url)
+    key, where = _key(chunk), origin(call.url)
     if key:
         redactor.add(key.value)
         refuse_plain_http(chunk.provider, where)
@@ -268,7 +268,7 @@ def _candidate(chunk: Chunk, redactor: Redactor) -> Candidate:
 
 
 def _key(chunk: Chunk) -> Key | None:
-    nobody = Stdin(lost=True, deadline=0.0, say=_nothing)
+    nobody = Stdin(is_closed=True, deadline=0.0, say=_nothing)
     return KeyRing(os.environ, nobody, _nothing).find(chunk.provider)
 
 

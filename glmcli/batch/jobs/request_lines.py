@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from glmcli.batch.jobs.job_file import JobPart, lines_path
 from glmcli.batch.jobs.rows_file import SubmittedRow
 from glmcli.errors import OutputError, UsageError
-from glmcli.http.bodies import encode
+from glmcli.http.bodies import compact_json
 from glmcli.providers.table import dialect_of
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def line_of(item: QueueItem, form: BatchForm, provider: Provider) -> bytes:
 def _line(item: QueueItem, name: str, form: BatchForm, provider: Provider) -> tuple[Iterator[bytes], int]:
     """The line of a row in pieces, and how many bytes it has."""
     body = dialect_of(provider).encode(item.request, provider).content()
-    head = encode({"custom_id": name, "method": "POST", "url": form.url})[:-1].encode() + b',"body":'
+    head = compact_json({"custom_id": name, "method": "POST", "url": form.url})[:-1].encode() + b',"body":'
 
     def pieces() -> Iterator[bytes]:
         yield head

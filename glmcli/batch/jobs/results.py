@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from glmcli.chat.events import Fold, Reply, verdict
 from glmcli.chat.outcome import Outcome
-from glmcli.engine.response import named
+from glmcli.engine.response import displayed
 from glmcli.errors import GlmError, ProtocolError
-from glmcli.http.bodies import encode
+from glmcli.http.bodies import compact_json
 from glmcli.providers.decoder import mapping
 from glmcli.providers.pricing import batch_cost
 from glmcli.providers.refusals import Fault, from_body, refusal
@@ -52,7 +52,7 @@ class ResultReader(Record):
             error = verdict(reply, allow_empty=self.allow_empty)
         if error:
             error.request_id = error.request_id or reply.request_id
-            named(error, provider, self.redactor)
+            displayed(error, provider, self.redactor)
         return Outcome(provider.name, model, reply, error, calls, cost=batch_cost(provider, model, reply.usage))
 
 
@@ -65,10 +65,10 @@ def _read(line: Mapping[str, Any], provider: Provider) -> tuple[Reply, GlmError 
     if refused:
         request_id = response.get("request_id")
         headers = {"x-request-id": request_id} if isinstance(request_id, str) and request_id else {}
-        text = body if isinstance(body, str) else encode(body)
+        text = body if isinstance(body, str) else compact_json(body)
         return Reply(), from_body(refused, headers, text.encode(errors="replace"), provider, 0.0)
     if not isinstance(body, dict):
-        return Reply(), ProtocolError("the line holds neither an answer nor an error", why=encode(line))
+        return Reply(), ProtocolError("the line holds neither an answer nor an error", why=compact_json(line))
     return _answer(body, provider)
 
 
@@ -90,7 +90,7 @@ def _answer(body: dict[str, Any], provider: Provider) -> tuple[Reply, GlmError |
     fold = Fold()
     decoder = dialect_of(provider).decoder(provider)
     try:
-        for event in decoder.whole(encode(body)):
+        for event in decoder.whole(compact_json(body)):
             fold.add(event)
         for event in decoder.close():
             fold.add(event)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import IO, TYPE_CHECKING
 
 from glmcli.errors import ProtocolError
-from glmcli.http.bodies import Multipart
+from glmcli.http.bodies import MultipartBody
 from glmcli.providers import batches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from glmcli.batch.jobs.job_file import JobPart
-    from glmcli.engine.api_calls import Calls
+    from glmcli.engine.api_calls import ApiClient
     from glmcli.providers.batch_form import BatchForm
     from glmcli.providers.batches import BatchState
 
@@ -23,7 +23,7 @@ _MARK = 32  # hexadecimal digits of a file's digest: no file holds its own
 class Service:
     """One provider's Files and Batches APIs; every method raises GlmError where the provider refuses or is silent."""
 
-    def __init__(self, calls: Calls) -> None:
+    def __init__(self, calls: ApiClient) -> None:
         """Ask over these."""
         self._calls = calls
         self.provider = calls.provider
@@ -33,7 +33,7 @@ class Service:
     def upload(self, path: str, part: JobPart) -> str:
         """Upload the lines of a part; what the provider calls the file."""
         mark = f"glm-{part.sha256[:_MARK]}"
-        body = Multipart(path, f"part-{part.number}.jsonl", {"purpose": "batch"}, mark)
+        body = MultipartBody(path, f"part-{part.number}.jsonl", {"purpose": "batch"}, mark)
         call = batches.upload(self.provider, body, body.content_type)
         return batches.file_of(self._calls.ask(call, "the reply to an upload"))
 

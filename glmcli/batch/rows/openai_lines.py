@@ -15,7 +15,7 @@ from glmcli.batch.rows.validation import refused
 from glmcli.chat.messages import Function, Media, Message, ToolCall
 from glmcli.documents.quoting import quoted
 from glmcli.errors import UsageError
-from glmcli.http.urls import media_url
+from glmcli.http.urls import checked_media_url
 from glmcli.media.sniffing import look
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ def _media(kind: str, value: Any, where: str) -> Media:  # noqa: ANN401 - any JS
     detail = _text(value, "detail", f"{where}.content: {kind}") or None if isinstance(value, Mapping) else None
     if url.startswith("data:"):
         return _data(_PARTS[kind], url, where).replace(detail=detail)
-    return Media(_PARTS[kind], url=media_url(url, f"{where}.content"), detail=detail, name=url)
+    return Media(_PARTS[kind], url=checked_media_url(url, f"{where}.content"), detail=detail, name=url)
 
 
 def _data(kind: MediaKind, url: str, where: str) -> Media:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from glmcli.chat.outcome import Outcome
-from glmcli.engine.retry import may_fall_back, pause
+from glmcli.engine.retry import may_fall_back, retry_delay
 from glmcli.errors import CredentialsError, GlmError, NetworkError, QuotaError
 from glmcli.providers.pricing import cost
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from glmcli.batch.run.retries import RetryQueue
     from glmcli.batch.run.shutdown import Shutdown
     from glmcli.config.plan import Candidate, Plan
-    from glmcli.engine.attempt import Attempted
+    from glmcli.engine.attempt import AttemptResult
 
 _LONGEST_ASKED = 60.0  # seconds of Retry-After that are obeyed
 _UNREACHED = 60.0  # seconds in which no connection could be made
@@ -176,7 +176,7 @@ class Judge:
         self._standbys = standbys
         self._halt = shutdown
 
-    def judge(self, item: QueueItem, candidate: Candidate, result: Attempted) -> None:
+    def judge(self, item: QueueItem, candidate: Candidate, result: AttemptResult) -> None:
         """This came of the row's last request.
 
         Raises:
@@ -218,7 +218,7 @@ class Judge:
 
     def _wait(self, item: QueueItem, error: GlmError) -> float | None:
         """Seconds until the row is sent again, or None if it is not."""
-        wait = pause(error, item.retries, item.began, self._plan)
+        wait = retry_delay(error, item.retries, item.began, self._plan)
         if wait is not None and error.sent:
             if item.resent:
                 return None
@@ -231,7 +231,7 @@ class Judge:
         self._retries.add(item, 0.0)
         return True
 
-    def _write(self, item: QueueItem, candidate: Candidate, result: Attempted) -> None:
+    def _write(self, item: QueueItem, candidate: Candidate, result: AttemptResult) -> None:
         reply = result.reply
         paid = None if candidate.request.server_tools else cost(candidate.provider, candidate.model, reply.usage)
         first_event, first_answer = (

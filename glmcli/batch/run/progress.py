@@ -165,7 +165,7 @@ class ProgressDisplay:
     def stop(self) -> None:
         """Leave no line behind, and the cursor as it was. More updates draw again."""
         line, self._line = self._line, None
-        self._terminal.make_room = _nothing
+        self._terminal.erase_drawing = _nothing
         if line:
             with suppress(OutputError, ReaderGoneError):
                 line.stop()
@@ -184,7 +184,7 @@ class ProgressDisplay:
         from glmcli.output.rich_terminal import LiveLine
 
         # What else is said begins on a line of its own; the next update draws ours again below it.
-        self._terminal.make_room = self.stop
+        self._terminal.erase_drawing = self.stop
         self._terminal.stderr.end_line()
         return LiveLine(self._terminal.stderr)
 

@@ -15,7 +15,7 @@ from glmcli.batch.run.retries import RetryQueue
 from glmcli.batch.run.shutdown import Shutdown
 from glmcli.engine.attempt import Attempt
 from glmcli.errors import BusyError, GlmError, Retry
-from glmcli.http.bulk import Pool
+from glmcli.http.bulk import ConnectionPool
 from glmcli.providers.table import dialect_of
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class Scheduler:
         self._redactor = redactor
         self._window = window
         self._watch = watch
-        self._pools = tuple(Pool(each.proxy, tls) for each in plan.candidates)
+        self._pools = tuple(ConnectionPool(each.proxy, tls) for each in plan.candidates)
         self._held: QueueItem | None = None
         self._flying: set[asyncio.Task[None]] = set()
         self._in_flight = 0

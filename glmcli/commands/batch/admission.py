@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from glmcli.catalogue import find
 from glmcli.commands.batch.reach import check
 from glmcli.errors import InternalError, UsageError
-from glmcli.http.urls import media_url
+from glmcli.http.urls import checked_media_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +33,7 @@ def agreed(prepared: BatchPlan, lines: str | None, address: str | None) -> Batch
     if address and form.uploads:
         raise UsageError(f"--input-url: {provider.name} takes an upload", fix="leave it out")
     if address:
-        media_url(address, "--input-url")
+        checked_media_url(address, "--input-url")
     elif sends and not form.uploads:
         fix = "--lines FILE writes the lines; put that file where it can be read, and name the place with --input-url"
         raise UsageError(f"{provider.name} reads the lines at an address", fix=fix)

@@ -178,7 +178,7 @@ def _loop(run: BatchRun, came: list[int]) -> None:
     try:
         event_loop.run(whole())
     finally:
-        signals.heed()  # asyncio leaves the system's way behind; what follows clears away after itself
+        signals.install_handlers()  # asyncio leaves the system's way behind; what follows clears away after itself
 
 
 def _allowed(jobs: int, terminal: Terminal) -> int:

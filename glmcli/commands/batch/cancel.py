@@ -24,7 +24,7 @@ def _cancel(ctx: typer.Context, given: dict[str, Any]) -> None:
     from glmcli.commands.batch.looking import Looking
     from glmcli.console import signals
 
-    signals.heed()
+    signals.install_handlers()
     app: App = ctx.obj
     looking = Looking(app, given, ("file",))
     looking.look()

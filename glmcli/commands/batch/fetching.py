@@ -30,7 +30,7 @@ def fetch(app: App, given: Mapping[str, Any]) -> None:
     Raises:
         GlmError: as its exit code says.
     """
-    signals.heed()
+    signals.install_handlers()
     options = reach.options_of(given, ("file",))
     app.apply(options)
     output = jobs.output_of(given["file"])

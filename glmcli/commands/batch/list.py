@@ -26,7 +26,7 @@ def _list(ctx: typer.Context, given: dict[str, Any]) -> None:
     from glmcli.console import signals
     from glmcli.output.json_output import json_line
 
-    signals.heed()
+    signals.install_handlers()
     app: App = ctx.obj
     if "provider" not in given:
         raise UsageError("whose batches?", fix="-P PROVIDER")

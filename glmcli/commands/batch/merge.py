@@ -51,7 +51,7 @@ def _merge(ctx: typer.Context, given: dict[str, Any]) -> None:
     from glmcli.output.amounts import plural
     from glmcli.output.destination import input_file, require_distinct_files
 
-    signals.heed()
+    signals.install_handlers()
     app: App = ctx.obj
     app.terminal.quiet = given.get("quiet", False)
     paths = list(dict.fromkeys(given["outputs"]))

@@ -13,7 +13,7 @@ from glmcli.config.app import check_caller
 from glmcli.config.options import Options
 from glmcli.config.plan import Endpoint, Plan
 from glmcli.config.provider_choice import layers
-from glmcli.engine.api_calls import Calls
+from glmcli.engine.api_calls import ApiClient
 from glmcli.errors import UsageError
 from glmcli.providers import batches
 
@@ -72,7 +72,7 @@ def service_at(app: App, endpoint: Endpoint, options: Options) -> Service:
     """The provider that was found."""
     plan = Plan(candidates=(), limits=resolve.limits(options), started=app.started)
     return Service(
-        Calls(endpoint, plan, app.terminal, app.tls([endpoint.call]), partial(check_caller, app.terminal.stdout))
+        ApiClient(endpoint, plan, app.terminal, app.tls([endpoint.call]), partial(check_caller, app.terminal.stdout))
     )
 
 

@@ -41,7 +41,7 @@ def _report(ctx: typer.Context, given: dict[str, Any]) -> None:
     from glmcli.console import signals
     from glmcli.output.destination import abandoned_on_error, input_file, require_distinct_files
 
-    signals.heed()
+    signals.install_handlers()
     app: App = ctx.obj
     app.terminal.stdout.check()
     require_distinct_files({"FILE": input_file(given["file"]), "--html": given.get("html")})

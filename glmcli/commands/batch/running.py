@@ -35,7 +35,7 @@ def run(app: App, given: Mapping[str, Any]) -> None:
         GlmError: as its exit code says.
         Interrupted: a signal ended it.
     """
-    signals.heed()
+    signals.install_handlers()
     with ExitStack() as stack:
         job = prepare(app, given, stack)
         if job.options.dry_run:

@@ -43,7 +43,7 @@ def _status(ctx: typer.Context, given: dict[str, Any]) -> None:
     from glmcli.commands.batch.looking import Looking
     from glmcli.console import signals
 
-    signals.heed()
+    signals.install_handlers()
     app: App = ctx.obj
     if given.get("poll") and not given.get("wait"):
         raise UsageError("--poll says how often --wait looks", fix="add --wait")

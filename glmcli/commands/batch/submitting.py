@@ -47,7 +47,7 @@ def submit(app: App, given: Mapping[str, Any]) -> None:
     own = {name: value for name, value in given.items() if name in _OWN}
     asking = {name: value for name, value in given.items() if name not in _OWN}
     with ExitStack() as stack:
-        signals.heed()
+        signals.install_handlers()
         prepared = prepare(app, asking, stack, dry="lines" in own)
         _Submitting(app, prepared, own, stack).run()
 

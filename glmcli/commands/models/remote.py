@@ -11,7 +11,7 @@ from glmcli.config import resolve
 from glmcli.config.app import check_caller
 from glmcli.config.plan import Plan
 from glmcli.config.provider_choice import layers
-from glmcli.engine.api_calls import Calls, Remote
+from glmcli.engine.api_calls import ApiClient, Remote
 from glmcli.providers.table import dialect_of
 from glmcli.record import Record
 
@@ -125,4 +125,4 @@ def _asked(app: App, options: Options) -> tuple[Provider, tuple[Listed, ...]]:
     endpoint = resolver.endpoint(provider, call, options.key_file, "models")
     plan = Plan(candidates=(), limits=resolve.limits(options), started=app.started)
     tick = partial(check_caller, app.terminal.stdout)
-    return provider, Remote(Calls(endpoint, plan, app.terminal, app.tls([endpoint.call]), tick)).models()
+    return provider, Remote(ApiClient(endpoint, plan, app.terminal, app.tls([endpoint.call]), tick)).models()

@@ -41,7 +41,7 @@ def _call(ctx: typer.Context, given: dict[str, Any]) -> None:
     from glmcli.tools import running
     from glmcli.tools.approval import Approvals
 
-    signals.heed()
+    signals.install_handlers()
     app: App = ctx.obj
     app.terminal.stdout.check()
     options = Options(tools=given.get("tools", ()))

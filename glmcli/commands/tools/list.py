@@ -34,7 +34,7 @@ def _list(ctx: typer.Context, given: dict[str, Any]) -> None:
     """Print one line a tool: its name, a tab, how it is approved, a tab, and what it does. Starts nothing by itself."""
     from glmcli.commands.tools.offer import Offer
 
-    signals.heed()
+    signals.install_handlers()
     app: App = ctx.obj
     options = Options(tools=(given["file"],))
     offer = Offer(options, app, trusted=True, connect=given.get("connect", False))

@@ -15,7 +15,7 @@ from glmcli.console.redaction import illegal_character
 from glmcli.errors import ToolError
 from glmcli.http import proxies
 from glmcli.http.tls import Tls
-from glmcli.http.urls import place
+from glmcli.http.urls import origin
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -44,8 +44,8 @@ class HttpWire:
         if server.token is not None:
             terminal.redactor.add(server.token)
             self._authorize(server, server.token)
-        scheme, host, port = place(server.url)
-        self._proxy = proxies.choose(scheme, host, port, terminal.environment)
+        scheme, host, port = origin(server.url)
+        self._proxy = proxies.choose_proxy(scheme, host, port, terminal.environment)
         self._tls = Tls(terminal.environment).context()
         self._transport: _Transport | None = None
 
