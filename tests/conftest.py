@@ -17,6 +17,9 @@ from proxies import Authority
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from batch_runs import Batch
+    from counting_server import Fleet
+
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
@@ -85,7 +88,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 
 @pytest.fixture
-def fleet():
+def fleet() -> Iterator[Fleet]:
     """A server for thousands of requests."""
     from counting_server import Fleet  # only the tests of batches need it
 
@@ -94,7 +97,7 @@ def fleet():
 
 
 @pytest.fixture
-def batch(glm, cwd, fleet):
+def batch(glm: Callable[..., Done], cwd: Path, fleet: Fleet) -> Batch:
     """A folder with an input and an output, and `glm batch run` in it."""
     from batch_runs import Batch  # which itself needs the key from here
 

@@ -10,7 +10,7 @@ import pytest
 from processes import error_of, read_until
 from program import GLM, environment
 from scripted_server import Server, delta, event, reply, stream
-from tool_programs.scenes import SHAPES, Scene, fragment, tool
+from tool_scenes import SHAPES, Scene, fragment, tool
 
 from glmcli.chat.events import Fold
 from glmcli.providers.reader import ReplyReader

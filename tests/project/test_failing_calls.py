@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from program import Done
 
-HERE = Path(__file__).parents[1] / "support" / "torture"
+HERE = Path(__file__).parents[1] / "programs" / "torture"
 # What a script may see; -13 is SIGPIPE. 70, a bug, is not among them.
 DOCUMENTED = {0, 2, 3, 5, 6, 7, 13, 14, -13}
 

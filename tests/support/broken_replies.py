@@ -3,34 +3,40 @@
 from __future__ import annotations
 
 import gzip
+from typing import TYPE_CHECKING, Any
 
 from scripted_server import END, Reset, chunk, delta, event, head, reply, stream
+
+if TYPE_CHECKING:
+    from scripted_server import Script
 
 HELLO = delta(content="Hello")
 STOP = delta(content="", finish_reason="stop")
 FUSED = 'data: {"id":"2026051004data: {"id":"1","choices":[]}\n\n'
 
 
-def raw(*parts, end=True, headers=(), content_type="text/event-stream"):
+def raw(
+    *parts: bytes | str, end: bool = True, headers: tuple[str, ...] = (), content_type: str = "text/event-stream"
+) -> Script:
     """A 200 whose body is these bytes, a chunk each."""
     body = [chunk(part if isinstance(part, bytes) else part.encode()) for part in parts]
     return [head(*headers, content_type=content_type), *body, *([END] if end else [])]
 
 
-def error(code, message="as it is"):
+def error(code: str, message: str = "as it is") -> dict[str, Any]:
     return {"error": {"code": code, "message": message}}
 
 
-def native_error(status, code, name="event:error\n"):
+def native_error(status: int, code: str, name: str = "event:error\n") -> str:
     return f'id:1\n{name}:HTTP_STATUS/{status}\ndata:{{"code":"{code}","message":"m","request_id":"r-7"}}\n\n'
 
 
-def packed(*parts, encoding="gzip"):
+def packed(*parts: bytes, encoding: str = "gzip") -> Script:
     return raw(*parts, headers=(f"Content-Encoding: {encoding}",))
 
 
 # name: (provider, script, exit code, what `stream` prints)
-BROKEN = {
+BROKEN: dict[str, tuple[str, Script, int, str]] = {
     "S18 no finish": ("zai", stream(HELLO, done=False), 7, "Hello\n"),
     "S25 error before text": ("zai", stream(error("1302")), 5, ""),
     "S25 error after text": ("zai", stream(HELLO, error("1301"), STOP), 8, "Hello\n"),

@@ -9,7 +9,7 @@ import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from loop_thread import LoopThread
 
@@ -27,7 +27,7 @@ class Said:
     """A response; `hangs`: none at all, until the client goes."""
 
     status: int = 200
-    body: dict = field(default_factory=dict)
+    body: dict[str, Any] = field(default_factory=dict)
     delay: float = 0.0
     headers: tuple[str, ...] = ()
     hangs: bool = False
@@ -40,7 +40,7 @@ def answered(text: str, finish: str = "stop", delay: float = 0.0) -> Said:
     return Said(body={"id": "r", "choices": [choice], "usage": usage}, delay=delay)
 
 
-def refused(body: dict, *headers: str, status: int = 429) -> Said:
+def refused(body: dict[str, Any], *headers: str, status: int = 429) -> Said:
     return Said(status, body, headers=headers)
 
 
@@ -58,7 +58,7 @@ class Fleet(LoopThread):
 
     def __init__(
         self,
-        says: Callable[[dict], Said | None] = lambda _body: None,
+        says: Callable[[dict[str, Any]], Said | None] = lambda _body: None,
         *,
         delay: float = 0.0,
         cap: float = float("inf"),
@@ -71,7 +71,7 @@ class Fleet(LoopThread):
         self._refusal = refusal or refused(IN_FLIGHT)
         self.asked: list[str] = []  # prompts, as they came
         self.answers: Counter[str] = Counter()  # prompts that were answered with 200
-        self.bodies: list[dict] = []
+        self.bodies: list[dict[str, Any]] = []
         self.answered = 0
         self.refused = 0
         self.in_flight = 0
@@ -101,7 +101,7 @@ class Fleet(LoopThread):
         while self.answered < count and self._thread.is_alive() and time.monotonic() < until:
             time.sleep(0.005)
 
-    def take(self, client: _Client, body: dict) -> None:
+    def take(self, client: _Client, body: dict[str, Any]) -> None:
         prompt = prompt_of(body)
         with self.came:
             self.asked.append(prompt)
@@ -142,12 +142,12 @@ class _Client(asyncio.Protocol):
         self._data = b""
         self.holds = False
 
-    def connection_made(self, transport) -> None:
-        self._transport = transport
-        self._fleet.open.add(transport)
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._fleet.open.add(self._transport)
         self._fleet.connections += 1
 
-    def connection_lost(self, _error) -> None:
+    def connection_lost(self, _error: Exception | None) -> None:
         self._fleet.open.discard(self._transport)
         self._fleet.leave(self)
 

@@ -13,6 +13,7 @@ from batch_runs import KEY
 from program import environment
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 _PATIENCE = 30.0  # seconds for a process to say that it is there
@@ -75,7 +76,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _wait_for(happened) -> None:
+def _wait_for(happened: Callable[[], object]) -> None:
     until = time.monotonic() + _PATIENCE
     while not happened():
         assert time.monotonic() < until, "the cluster did not start"

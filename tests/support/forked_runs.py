@@ -18,14 +18,18 @@ import sys
 import threading
 import time
 from contextlib import suppress
-from typing import Self
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 # What an interpreter or a library reads as it starts, and would not read again.
 _READ_AT_START = ("PYTHON", "LANG", "LC_", "TZ", "LD_", "OPENSSL_", "TYPER_", "COVERAGE_")
 _HEEDED = {"LANG", "PYTHONDONTWRITEBYTECODE"}
 
 
-def would_heed(variables) -> bool:
+def would_heed(variables: Mapping[str, str]) -> bool:
     """Whether a fork is in this environment what a process that was started in it is."""
     return variables["LANG"] == "C.UTF-8" and not any(
         name.startswith(_READ_AT_START) for name in variables.keys() - _HEEDED
@@ -57,12 +61,19 @@ class Zygote:
         self._channel.close()
         self._process.wait()
 
-    def start(self, arguments, cwd, variables, descriptors, most=None) -> int:
+    def start(
+        self,
+        arguments: Sequence[str | bytes],
+        cwd: Path,
+        variables: Mapping[str, str],
+        descriptors: Sequence[int],
+        most: int | None = None,
+    ) -> int:
         """The process id of a run with these as 0, 1 and 2; `most` bounds the size of files, as a full disk does."""
         order = {
             "arguments": [os.fsdecode(each) for each in arguments],
             "cwd": str(cwd),
-            "variables": variables,
+            "variables": dict(variables),
             "most": most,
         }
         socket.send_fds(self._channel, [b"."], descriptors)
@@ -74,7 +85,14 @@ class Zygote:
         self._channel.sendall(b"\n")
         return int(self._said.readline())
 
-    def run(self, arguments, cwd, variables, stdin: bytes | None, timeout: float) -> tuple[int, bytes, bytes]:
+    def run(
+        self,
+        arguments: Sequence[str | bytes],
+        cwd: Path,
+        variables: Mapping[str, str],
+        stdin: bytes | None,
+        timeout: float,
+    ) -> tuple[int, bytes, bytes]:
         """The exit code, stdout and stderr of a run; stdin is /dev/null unless given.
 
         Raises:
@@ -88,14 +106,14 @@ class Zygote:
         until = time.monotonic() + timeout
         late = threading.Timer(timeout, os.kill, (pid, signal.SIGKILL))
         late.start()
-        heard = [_Heard(out), _Heard(err)]
+        heard = _Heard(out), _Heard(err)
         with suppress(BrokenPipeError), os.fdopen(ours, "wb", buffering=0) as pipe:
             pipe.write(stdin or b"")
-        for each in heard:
-            each.join(max(until - time.monotonic(), 0))  # a program that it has started may hold them
+        for pipe_end in heard:
+            pipe_end.join(max(until - time.monotonic(), 0))  # a program that it has started may hold them
         code = self.end()
         late.cancel()
-        said = [each.data for each in heard]
+        said = heard[0].data, heard[1].data
         if time.monotonic() > until:
             raise subprocess.TimeoutExpired(arguments, timeout, *said)
         return code, *said
@@ -148,7 +166,7 @@ def main() -> None:
             channel.sendall(b"%d\n" % code)
 
 
-def _become(order: dict, descriptors: list[int]) -> None:
+def _become(order: dict[str, Any], descriptors: list[int]) -> None:
     """What `order` says, whatever this process was."""
     os.chdir(order["cwd"])
     os.environ.clear()

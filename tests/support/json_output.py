@@ -32,7 +32,7 @@ def the_object(out: bytes) -> dict[str, Any]:
     """The one object, on one line, that is all of stdout."""
     assert out.count(b"\n") == 1
     assert out.endswith(b"\n")
-    value = json.loads(out)
+    value: dict[str, Any] = json.loads(out)
     REPLY.validate(value)
     assert set(value) == KEYS
     return value

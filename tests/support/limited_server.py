@@ -6,12 +6,14 @@ import threading
 import time
 from collections import deque
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from counting_server import RATE, Fleet, refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from counting_server import Said
 
 MINUTE = 60.0
 
@@ -44,7 +46,7 @@ class Window:
         self._seconds = seconds
         self._taken: deque[float] = deque()
 
-    def __call__(self, _body: dict):
+    def __call__(self, _body: dict[str, Any]) -> Said | None:
         now = time.monotonic()
         while self._taken and self._taken[0] <= now - self._seconds:
             self._taken.popleft()

@@ -23,7 +23,12 @@ _EXTRA = re.compile("  (why|fix|request id): .+")
 
 @contextmanager
 def running(
-    home: Path, cwd: Path, *arguments: str, env: dict[str, str] | None = None, program: tuple[str, ...] = (GLM,), **more
+    home: Path,
+    cwd: Path,
+    *arguments: str,
+    env: dict[str, str] | None = None,
+    program: tuple[str, ...] = (GLM,),
+    **more: Any,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """The program, started; killed if the test leaves it behind."""
     given: dict[str, Any] = {
@@ -84,7 +89,7 @@ def error_of(err: str) -> str:
     return first.removeprefix("glm: error: ")
 
 
-def held(*events: dict | str) -> Script:
+def held(*events: dict[str, Any] | str) -> Script:
     """A stream that begins with these events and then falls silent, until the client hangs up."""
     return [head(), *(chunk(event(item)) for item in events), Hold()]
 

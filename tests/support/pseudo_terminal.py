@@ -11,18 +11,24 @@ import subprocess
 import termios
 import threading
 import time
+from typing import TYPE_CHECKING, Any, Self
 
 from processes import PATIENCE, running
 from program import CANARY, GLM, environment, leaks
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 KEY = {"ZAI_API_KEY": CANARY, "TERM": "xterm-256color"}
 LAST = b"<the program has ended>"
 
 
-def on_terminal(home, cwd, *arguments: str, apart: str = "", **env: str) -> tuple[int, bytes, bytes]:
+def on_terminal(home: Path, cwd: Path, *arguments: str, apart: str = "", **env: str) -> tuple[int, bytes, bytes]:
     """Exit code, what the terminal got, and what a pipe got in place of the stream `apart` ("stdout", "stderr")."""
     master, slave = pty.openpty()
-    streams = {"stdin": slave, "stdout": slave, "stderr": slave} | ({apart: subprocess.PIPE} if apart else {})
+    streams: dict[str, Any] = {"stdin": slave, "stdout": slave, "stderr": slave} | (
+        {apart: subprocess.PIPE} if apart else {}
+    )
     seen, piped = b"", b""
     try:
         with subprocess.Popen(
@@ -55,10 +61,19 @@ def on_terminal(home, cwd, *arguments: str, apart: str = "", **env: str) -> tupl
 class Console:
     """The program on a terminal of its own, which it also controls."""
 
-    def __init__(self, home, cwd, *arguments, size=(24, 80), apart=None, env=None, **more) -> None:
+    def __init__(
+        self,
+        home: Path,
+        cwd: Path,
+        *arguments: str,
+        size: tuple[int, int] = (24, 80),
+        apart: str | None = None,
+        env: dict[str, str] | None = None,
+        **more: Any,
+    ) -> None:
         self.master, self.slave = pty.openpty()
         self.resize(*size)
-        given = {"stdin": self.slave, "stdout": self.slave, "stderr": self.slave} | (
+        given: dict[str, Any] = {"stdin": self.slave, "stdout": self.slave, "stderr": self.slave} | (
             {apart: subprocess.PIPE} if apart else {}
         )
         shown = KEY | (env or {})
@@ -66,10 +81,10 @@ class Console:
         self.process = self._run.__enter__()
         self.seen = b""
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self._run.__exit__(None, None, None)
         self.hang_up()
         os.close(self.slave)

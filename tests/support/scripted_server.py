@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,9 @@ Step = bytes | Wait | Reset | Hold
 Script = list[Step]
 
 
-def reply(status: int, body: bytes | str | dict, *headers: str, content_type: str = "application/json") -> Script:
+def reply(
+    status: int, body: bytes | str | dict[str, Any], *headers: str, content_type: str = "application/json"
+) -> Script:
     """A whole response with Content-Length."""
     text = json.dumps(body, ensure_ascii=False) if isinstance(body, dict) else body
     data = text.encode() if isinstance(text, str) else text
@@ -73,13 +75,13 @@ def chunk(data: bytes | str) -> bytes:
 END = b"0\r\n\r\n"
 
 
-def event(value: dict | str) -> bytes:
+def event(value: dict[str, Any] | str) -> bytes:
     """One SSE event as BigModel frames it."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return f"data: {text}\n\n".encode()
 
 
-def delta(**fields: Any) -> dict:
+def delta(**fields: Any) -> dict[str, Any]:
     """An OpenAI-style chunk; `finish_reason` and `usage` are put where they belong."""
     finish = fields.pop("finish_reason", None)
     usage = fields.pop("usage", None)
@@ -89,7 +91,7 @@ def delta(**fields: Any) -> dict:
     return {"id": "req-1", "choices": [choice]} | ({"usage": usage} if usage else {})
 
 
-def stream(*events: dict | str | bytes, done: bool = True, end: bool = True) -> Script:
+def stream(*events: dict[str, Any] | str | bytes, done: bool = True, end: bool = True) -> Script:
     """A 200 stream of these events; `end` closes the chunked body properly."""
     frames = [item if isinstance(item, bytes) else event(item) for item in events]
     frames += [event("[DONE]")] if done else []
@@ -102,15 +104,15 @@ def answer(text: str = "Hello", reasoning: str = "") -> Script:
     return stream(*first, delta(content=text), delta(content="", finish_reason="stop"))
 
 
-class Gated(list):
+class Gated(list[Step]):
     """A script whose second part is played when `gate` is set."""
 
-    def __init__(self, first: list, second: list) -> None:
+    def __init__(self, first: Script, second: Script) -> None:
         super().__init__([*first, *second])
         self._parts = (first, second)
         self.gate = threading.Event()
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Step]:
         yield from self._parts[0]
         self.gate.wait(60)  # longer than a test waits to see the first part: to end is not to move
         yield from self._parts[1]

@@ -20,9 +20,9 @@ from forked_runs import Zygote
 from processes import error_of, running, wait_for
 from program import CANARY, GLM, LIBRARIES
 from scripted_server import Reset, Server, reply
-from tool_programs.scenes import FINAL, KEY, ZAI, all_gone, calling, pids
+from tool_scenes import FINAL, KEY, ZAI, all_gone, calling, pids
 
-SERVERS = Path(__file__).parents[1] / "support" / "mcp_servers"
+SERVERS = Path(__file__).parents[1] / "programs" / "mcp_servers"
 TIME = [str(Path(GLM).parent / "mcp-server-time"), "--local-timezone", "UTC"]
 TOKEN = "tok+EN/0987654321=&"  # what over_http.py wants
 SOON = 2.0  # seconds; the aim is half a second, and machines that run tests are busy

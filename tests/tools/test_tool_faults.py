@@ -20,7 +20,7 @@ import pytest
 from processes import error_of, names, running, shell
 from pseudo_terminal import Console
 from scripted_server import END, Reset, Server, chunk, delta, event, head, stream
-from tool_programs.scenes import (
+from tool_scenes import (
     CONTROLLED,
     FINAL,
     KEY,

@@ -15,11 +15,11 @@ import pytest
 from processes import running, wait_for
 from program import GLM, environment
 from scripted_server import Server
-from tool_programs.scenes import FINAL, KEY, ZAI, alive, all_gone, calling, pids, tool
+from tool_scenes import FINAL, KEY, ZAI, alive, all_gone, calling, pids, tool
 
 from glmcli.tools import descendants
 
-PLAIN = Path(__file__).parents[1] / "support" / "mcp_servers" / "plain.py"
+PLAIN = Path(__file__).parents[1] / "programs" / "mcp_servers" / "plain.py"
 LINUX = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="orphans are adopted on Linux only")
 
 

@@ -18,7 +18,7 @@ from processes import error_of, read_until, running, shell, wait_for
 from program import CANARY, GLM
 from pseudo_terminal import Console
 from scripted_server import Hold, Server, answer, delta, head, reply, stream
-from tool_programs.scenes import (
+from tool_scenes import (
     CONTROLLED,
     FINAL,
     KEY,
