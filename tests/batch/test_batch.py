@@ -617,7 +617,7 @@ def test_a_fallback(glm, cwd, fleet) -> None:
 
 DOWN = {
     "an hour": (refused({"error": {"code": "1302"}}, "Retry-After: 3600"), "the server asks to wait 3600 s"),
-    "down": (Said(503, {"error": {"message": "down"}}), "nothing else came for 10 s"),
+    "down": (Said(503, {"error": {"message": "down"}}), "every request failed for 10 s"),
 }
 
 
@@ -644,7 +644,7 @@ def test_a_provider_that_is_not_there_hands_over(glm, cwd, fleet) -> None:
     given = ("batch", "run", "in.jsonl", "-O", "out.jsonl", *nobody, "--fallback", "other/m")
     done = glm(*given, env=KEY | {"GLM_CONFIG": "config.yaml"}, timeout=90)
     assert done.code == 0, done.err
-    assert "nothing else came for 10 s: rows go to other/m from now on\n" in done.err
+    assert "every request failed for 10 s: rows go to other/m from now on\n" in done.err
     assert len(fleet.asked) == 40
 
 
@@ -1083,7 +1083,7 @@ def test_ctrl_c_on_a_terminal(batch, home, cwd) -> None:
     assert code == -signal.SIGINT
     assert asked < 20
     assert len(by_id(batch.output)) == asked
-    assert seen.count("stopping: what is under way has 10 s to end (Ctrl-C again ends it now)") == 1
+    assert seen.count("stopping: requests in flight have 10 s to end (Ctrl-C again ends them now)") == 1
     assert f"{200 - asked} rows still to be asked: the same command again goes on from here" in seen
     assert "Traceback" not in seen
     assert seen.count("\x1b[?25h") >= seen.count("\x1b[?25l")

@@ -507,7 +507,7 @@ def test_a_server_that_is_not_there_ends_the_run(batch, retries) -> None:
     done, seconds = unreached(batch, 100, "--retries", retries, timeout=150)
     assert done.code == 6
     assert done.err.count("Connection refused; trying again\n") == 1
-    assert "Connection refused; so it was for 60 s" in error(done)
+    assert "Connection refused; no connection could be made for 60 s" in error(done)
     assert 55 < seconds < 130
     assert set(statuses(batch.output).values()) <= {"failed"}
     assert not any(entry["final"] for entry in entries(batch.output))

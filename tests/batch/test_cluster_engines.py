@@ -30,16 +30,14 @@ from glmcli.batch.cluster import worker as work
 from glmcli.batch.cluster.driver import Driver
 from glmcli.batch.cluster.engine import LostChunk
 from glmcli.batch.cluster.messages import Chunk, ChunkResult, FinishedRow, Refusals, RowTask, Share, UnfinishedRow
-from glmcli.batch.cluster.outstanding import OpenRows, SentChunk
-from glmcli.batch.cluster.results import ResultHandler
-from glmcli.batch.cluster.share import Lease, fitted
-from glmcli.batch.cluster.worker import ShareLimiter
+from glmcli.batch.cluster.results import OpenRows, ResultHandler, SentChunk
+from glmcli.batch.cluster.share import Lease, ShareLimiter, fitted
 from glmcli.batch.ledger.index import Index
 from glmcli.batch.ledger.writer import LedgerWriter
 from glmcli.batch.rate.limiter import RateLimiter
 from glmcli.batch.rows.row import QueueItem, Row
 from glmcli.batch.run.budget import Budget
-from glmcli.batch.run.shutdown import Shutdown
+from glmcli.batch.run.state import RunSetup, RunState
 from glmcli.chat.events import Reply
 from glmcli.chat.messages import Message, Request
 from glmcli.chat.outcome import Cost, Outcome
@@ -310,7 +308,7 @@ def test_a_run_that_stops_says_what_it_waits_for(batch, fleet, engine) -> None:
     batch.write(rows(100))
     done = batch.run(*engine)
     assert done.code == 4
-    assert done.err.count(": stopping, when what is under way has ended (Ctrl-C ends it)\n") == 1
+    assert done.err.count(": stopping when the requests in flight have ended (Ctrl-C ends them now)\n") == 1
 
 
 def test_a_fault_of_the_input_is_none_of_the_engine(batch) -> None:
@@ -600,14 +598,14 @@ def test_a_worker_without_glm(batch, tmp_path) -> None:
 class Scripted:
     """An engine of one worker, which keeps what it is given as bytes, and ends it as `ends` says; None: not at all."""
 
-    def __init__(self, ends, *, hears: bool = False) -> None:
-        self.hears = hears
+    def __init__(self, ends, *, tracks_workers: bool = False) -> None:
+        self.tracks_workers = tracks_workers
         self.looks = 0
         self._ends = ends
         self._back: list = []
         self.tasks: list[bytes] = []
         self.shares: list[int] = []
-        self.hushed = False
+        self.drained = False
 
     def start(self) -> None:
         pass
@@ -632,8 +630,8 @@ class Scripted:
         back, self._back = self._back, []
         return iter(back)
 
-    def hush(self, _run, _seconds) -> None:
-        self.hushed = True
+    def drain(self, _run, _seconds) -> None:
+        self.drained = True
 
     def stop(self) -> None:
         pass
@@ -683,18 +681,10 @@ def driven(engine, number: int, *, ceiling=None, fallback=None, question="questi
     plan = Plan(candidates, time.monotonic(), Limits(retries=3, retry_max_time=180, **limits))
     items = [QueueItem(each, Row(line=each), f"r{each}", "h", request, 10) for each in range(number)]
     out = Written()
-    driver = Driver(
-        engine,
-        Given(items),
-        tuple(RateLimiter(8, None, rpm=None, tpm=None, now=time.monotonic()) for _ in candidates),
-        plan,
-        LedgerWriter(out, Index(), Redactor(), ordered=False, keep_partial=False, max_failures=None),
-        Budget(ceiling, 0.0),
-        tpm=None,
-        window=None,
-        watch=lambda: None,
-        say=say,
-    )
+    writing = LedgerWriter(out, Index(), Redactor(), ordered=False, keep_partial=False, max_failures=None)
+    setup = RunSetup(Given(items), writing, plan, Budget(ceiling, 0.0), window=None, watch=lambda: None, say=say)
+    limiters = tuple(RateLimiter(8, None, rpm=None, tpm=None, now=time.monotonic()) for _ in candidates)
+    driver = Driver(engine, setup, limiters, tpm=None)
     asyncio.run(driver.run())
     return out.rows, driver
 
@@ -758,7 +748,7 @@ def test_a_chunk_takes_its_time_where_the_engine_hears_its_worker() -> None:
                 self.come_back("1", answer_of(kept.pop()))
             return super().done()
 
-    engine = Slow(lambda chunk, _which: kept.append(chunk), hears=True)
+    engine = Slow(lambda chunk, _which: kept.append(chunk), tracks_workers=True)
     written, _ = driven(engine, 5, connect=-7.0, first=0.1, idle=0.1)
     assert len(written) == 5
     assert len(engine.tasks) == 1
@@ -792,7 +782,7 @@ def test_a_ceiling_on_the_cost_counts_rows_that_are_lost() -> None:
         return ChunkResult(tuple(FinishedRow(row.number, paid, 1) for row in chunk.rows), (), Refusals(), 0.1)
 
     written, driver = driven(Scripted(ends), 20, ceiling=6.5)
-    assert isinstance(driver.shutdown.why, BudgetError)
+    assert isinstance(driver.shutdown.error, BudgetError)
     assert len(written) == 1  # then five were lost
 
 
@@ -823,25 +813,26 @@ def test_a_run_stops_when_nobody_was_reached_for_a_minute() -> None:
     request = Request("glm-5", (Message("user", "question"),))
     call = dialect_of(PROVIDERS["zai"]).encode(request, PROVIDERS["zai"])
     plan = Plan((Candidate(PROVIDERS["zai"], "glm-5", call, request),), 0.0, limits)
-    shutdown = Shutdown(plan, said.append, lambda: False)
     writing = LedgerWriter(Written(), Index(), Redactor(), ordered=False, keep_partial=False, max_failures=None)
-    returns = ResultHandler(OpenRows(), plan, writing, Budget(None, 0.0), shutdown, said.append)
+    setup = RunSetup(Given([]), writing, plan, Budget(None, 0.0), window=None, watch=lambda: None, say=said.append)
+    state = RunState(setup)
+    handler = ResultHandler(OpenRows(), setup, state)
     item = QueueItem(0, Row(line=0), "r0", "h", request, 10)
 
     def come_back(now: float, refused: Refusals) -> None:
         gate = RateLimiter(8, None, rpm=None, tpm=None, now=0.0)
         out = SentChunk([item], Lease(gate, Share(1), 10, now), now + 600)
-        returns.take(out, ChunkResult((), (), refused, 1.0), now)
+        handler.take(out, ChunkResult((), (), refused, 1.0), now)
 
     for now in (0.0, 50.0, 60.0):
         come_back(now, Refusals(unreached=NetworkError("Connection refused")))
-    assert shutdown.why is None
+    assert state.shutdown.error is None
     come_back(70.0, Refusals(requests=1))  # somebody was reached
     come_back(80.0, Refusals(unreached=NetworkError("Connection refused")))
     come_back(140.0, Refusals(unreached=NetworkError("Connection refused")))
-    assert shutdown.why is None
+    assert state.shutdown.error is None
     come_back(140.5, Refusals(unreached=NetworkError("Connection refused")))
-    assert str(shutdown.why.message) == "Connection refused; so it was for 60 s"
+    assert str(state.shutdown.error.message) == "Connection refused; no connection could be made for 60 s"
     assert said == ["Connection refused; trying again"] * 2
 
 
@@ -873,7 +864,7 @@ def test_a_ceiling_on_the_cost_counts_only_what_is_out() -> None:
 
     written, driver = driven(Scripted(ends), 20, ceiling=5.5)
     assert len(written) == 5
-    assert isinstance(driver.shutdown.why, BudgetError)
+    assert isinstance(driver.shutdown.error, BudgetError)
 
 
 def test_the_end_of_a_run_is_told_to_the_workers() -> None:
@@ -885,8 +876,8 @@ def test_the_end_of_a_run_is_told_to_the_workers() -> None:
 
     engine = Scripted(ends)
     written, driver = driven(engine, 20)
-    assert (written, engine.hushed) == ([], True)
-    assert isinstance(driver.shutdown.why, QuotaError)
+    assert (written, engine.drained) == ([], True)
+    assert isinstance(driver.shutdown.error, QuotaError)
 
 
 def test_a_share_loses_a_slot_with_each_refusal_and_gets_none_back() -> None:
@@ -898,7 +889,7 @@ def test_a_share_loses_a_slot_with_each_refusal_and_gets_none_back() -> None:
     gate.refused(0.3, tickets[2], Retry.OVERLOAD, None)
     assert gate.slots == 2
     assert gate.wait(0.4, 0) == float("inf")  # overloads are waited out at the driver
-    assert gate.learnt() == Refusals(requests=2, slots=1, kind=Retry.OVERLOAD)
+    assert gate.summary() == Refusals(requests=2, slots=1, kind=Retry.OVERLOAD)
 
 
 def test_a_candidate_that_is_used_up_gets_no_more_rows() -> None:
@@ -910,13 +901,13 @@ def test_a_candidate_that_is_used_up_gets_no_more_rows() -> None:
         if chunk.model == "glm-5":
             first, *others = chunk.rows
             left = tuple(UnfinishedRow(row.number, 0, 0, 0, resent=False) for row in others)
-            left += (UnfinishedRow(first.number, 1, 0, 0, resent=False, blamed=True),)
+            left += (UnfinishedRow(first.number, 1, 0, 0, resent=False, stopped_chunk=True),)
             return ChunkResult((), left, Refusals(), 0.1, QuotaError("used up"))
         return answer_of(chunk)
 
     written, driver = driven(Scripted(ends), 60, fallback="glm-4.6")
     assert len(written) == 60
-    assert driver.shutdown.why is None
+    assert driver.shutdown.error is None
     assert models.count("glm-5") <= 20  # the two chunks that were out
     assert models.count("glm-4.6") == 60
 
@@ -929,14 +920,14 @@ def test_what_fails_after_a_chunk_has_ended_is_counted(fleet, monkeypatch) -> No
     request = Request("glm-5", (Message("user", "question"),))
     limits = Limits(connect=5, first=0.5, idle=0.5, deadline=None, retries=3, retry_max_time=180)
     asked = RowTask(0, "r0", request, 10)
-    chunk = Chunk("run", provider, "glm-5", (asked,), limits, elapsed=0.0, patience=0.1)
+    chunk = Chunk("run", provider, "glm-5", (asked,), limits, elapsed=0.0, max_seconds=0.1)
     done = work.work(chunk, Share(1))
-    assert done.ended == ()
-    assert [left.replace(wait=0.0) for left in done.left] == [UnfinishedRow(0, 1, 0, 1, resent=True)]
-    assert 0.5 < done.left[0].wait <= 1.25  # what is left of the wait goes on at the driver
+    assert done.finished == ()
+    assert [left.replace(wait=0.0) for left in done.unfinished] == [UnfinishedRow(0, 1, 0, 1, resent=True)]
+    assert 0.5 < done.unfinished[0].wait <= 1.25  # what is left of the wait goes on at the driver
     again = work.work(chunk.replace(rows=(asked.replace(retries=1, resent=True),)), Share(1))
-    assert again.left == ()
-    assert isinstance(again.ended[0].outcome.error, NetworkError)
+    assert again.unfinished == ()
+    assert isinstance(again.finished[0].outcome.error, NetworkError)
     assert len(fleet.asked) == 2
 
 
@@ -946,7 +937,7 @@ def test_refusals_of_a_worker_take_slots_from_all() -> None:
 
     def ends(chunk, which):
         refused = Refusals(requests=3, slots=3) if which <= 2 else Refusals()
-        waiting.append((str(which), answer_of(chunk).replace(refused=refused)))
+        waiting.append((str(which), answer_of(chunk).replace(refusals=refused)))
         while which >= 2 and waiting:
             engine.come_back(*waiting.pop())
 

@@ -180,7 +180,7 @@ CATCH_ALL = {
     ("event_loop.py", "work"),
     ("bulk.py", "_happenings"),
     ("queue.py", "_read"),
-    ("local.py", "_run"),
+    ("local_engine.py", "_run"),
     ("dask_engine.py", "_landed"),
 }
 

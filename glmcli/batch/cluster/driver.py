@@ -1,8 +1,8 @@
-"""The run over many machines: chunks go out as the gate lets them, and come back as lines of the output.
+"""The run on a cluster: chunks of rows go out as the limiter lets them, and come back as lines of the output.
 
-The driver alone holds the limits and writes. Each chunk takes a part of the gate's slots with it, and what the provider
-refused comes back with the rows, so that one gate governs all workers. A row is in one place at any time: not read yet,
-waiting to be sent (again), or out with a chunk; of two results of one row the second is dropped.
+The driver alone holds the limits and writes. Each chunk takes a part of the limiter's slots with it, and what the
+provider refused comes back with the rows, so that one limiter governs all workers. A row is in one place at any time:
+not read yet, waiting to be sent (again), or with a chunk; of two results of one row the second is dropped.
 """
 
 from __future__ import annotations
@@ -15,90 +15,66 @@ from uuid import uuid4
 
 from glmcli.batch.cluster.engine import LostChunk
 from glmcli.batch.cluster.messages import Chunk, RowTask
-from glmcli.batch.cluster.outstanding import OpenRows, SentChunk
-from glmcli.batch.cluster.results import ResultHandler
+from glmcli.batch.cluster.results import OpenRows, ResultHandler, SentChunk
 from glmcli.batch.cluster.share import Lease, Sizing, fitted, offer
-from glmcli.batch.run.shutdown import Shutdown
+from glmcli.batch.run.state import RunState
 from glmcli.errors import GlmError, NetworkError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from glmcli.batch.cluster.engine import Engine, Handle
     from glmcli.batch.rate.limiter import RateLimiter
     from glmcli.batch.rows.row import QueueItem
-    from glmcli.batch.run.budget import Budget
-    from glmcli.batch.run.interfaces import RowInput, RowOutput
-    from glmcli.config.plan import Plan
+    from glmcli.batch.run.state import RunSetup
 
 _PER_WORKER = 2  # chunks: one at work, and one that begins while the last rows of the other end
-_LOOK = 0.02  # seconds between two looks at what has come back
-_ALONE = 60.0  # seconds without any worker
-_PATIENCE = 2.0  # times its expected duration, after which a chunk begins no other row
+_POLL = 0.02  # seconds between two looks at what has come back
+_NO_WORKER = 60.0  # seconds without any worker, after which the run stops
+_SLACK = 2.0  # times its expected duration, after which a chunk sends no other row
 _GRACE = 5.0  # seconds for the way there and back,
-_BACK = 1.0  # and in which a chunk that was told to end is back
+_RETURN = 1.0  # and in which a chunk that was told to end is back
 _HEAVY = 8 << 20  # bytes of rows beyond which a chunk has no more of them than slots
 
 
 class Driver:
-    """Gives out what the feed gives, and writes how it ended.
+    """Gives the rows of an input to workers, and writes how they ended (see BatchRun)."""
 
-    Attributes:
-        halt: tells it to stop.
-    """
-
-    def __init__(  # noqa: PLR0913, PLR0917 - each is a side of the run
-        self,
-        engine: Engine,
-        feed: RowInput,
-        gates: tuple[RateLimiter, ...],
-        plan: Plan,
-        writing: RowOutput,
-        budget: Budget,
-        *,
-        tpm: float | None,
-        window: int | None,
-        watch: Callable[[], None],
-        say: Callable[[str], None],
+    def __init__(
+        self, engine: Engine, setup: RunSetup, limiters: tuple[RateLimiter, ...], *, tpm: float | None
     ) -> None:
-        """As Runner; the engine has started, `tpm` is what the gates hold to, `say` tells a person what was lost."""
+        """The engine has started; `limiters` has one for each candidate of the plan, and `tpm` is what they hold to."""
         self._engine = engine
-        self._feed = feed
-        self._gates = gates
-        self._plan = plan
-        self._writing = writing
-        self._budget = budget
+        self._setup = setup
+        self._limiters = limiters
         self._tpm = tpm
-        self._window = window
-        self._watch = watch
-        self._say = say
         self._name = uuid4().hex
-        self._staffed = time.monotonic()
-        self._sizing = Sizing(self._staffed)
-        self._begun = OpenRows()
-        self.shutdown = Shutdown(plan, say, lambda: any(self._live()))
-        self._returns = ResultHandler(self._begun, plan, writing, budget, self.shutdown, say)
-        self._outs: dict[Handle, SentChunk] = {}
-        self._held: QueueItem | None = None
-        self._told: tuple[float, float] | None = None  # by when the workers are to end, and when they were told
+        self._last_worker = time.monotonic()  # when there was a worker last
+        self._sizing = Sizing(self._last_worker)
+        self._state = RunState(setup)
+        self.shutdown = self._state.shutdown
+        self._rows = OpenRows()
+        self._results = ResultHandler(self._rows, setup, self._state)
+        self._chunks: dict[Handle, SentChunk] = {}
+        self._drained: tuple[float, float] | None = None  # by when the workers are to end, and when they were told
 
     @property
     def in_flight(self) -> int:
-        """Requests that may be under way."""
-        return sum(out.grant.share.slots for out in self._live())
+        """Requests that may be in flight."""
+        return sum(chunk.lease.share.slots for chunk in self._live())
 
     @property
     def refusals(self) -> int:
         """Requests that were refused."""
-        return self._returns.refusals
+        return self._results.refusals
 
     @property
     def slots(self) -> int:
-        """How many may be under way now."""
-        return self._gates[0].slots
+        """How many requests may be in flight now."""
+        return self._limiters[0].slots
 
     def _live(self) -> Iterator[SentChunk]:
-        return (out for out in self._outs.values() if not out.is_late)
+        return (chunk for chunk in self._chunks.values() if not chunk.is_late)
 
     async def run(self) -> None:
         """Return when every row is written, or the run is stopped and what was out has come back.
@@ -106,126 +82,117 @@ class Driver:
         Raises:
             OutputError: a line cannot be written; nothing more is sent.
         """
-        self._feed.start(_nothing)
+        self._setup.rows.start(_nothing)
         try:
             while not self._is_over():
                 now = time.monotonic()
-                busy = self._turn(now)
-                if self.shutdown.is_on:
-                    self._hush(now)
-                self._watch()
-                if self._writing.failure:
-                    raise self._writing.failure
-                await asyncio.sleep(0 if busy else _LOOK)
+                self._collect(now)
+                stops = self.shutdown.check_deadline(now) or self.shutdown.is_stopping
+                busy = not stops and self._send(now)
+                if self.shutdown.is_stopping:
+                    self._drain(now)
+                self._state.announce(is_busy=any(self._live()))
+                self._setup.watch()
+                if self._setup.output.failure:
+                    raise self._setup.output.failure
+                await asyncio.sleep(0 if busy else _POLL)
         finally:
-            if self._outs:
-                self._engine.hush(self._name, 0.0)
+            if self._chunks:
+                self._engine.drain(self._name, 0.0)
 
     def _is_over(self) -> bool:
-        if not self.shutdown.is_on:
-            return not (self._begun or self._held) and self._feed.is_exhausted
-        _, told = self._told or (0.0, time.monotonic())
-        return not any(self._live()) or time.monotonic() >= max(self.shutdown.by, told + _BACK)
+        if not self.shutdown.is_stopping:
+            return not (self._rows or self._state.held) and self._setup.rows.is_exhausted
+        _, told = self._drained or (0.0, time.monotonic())
+        return not any(self._live()) or time.monotonic() >= max(self.shutdown.cut_at, told + _RETURN)
 
-    def _turn(self, now: float) -> bool:
-        """Look at all sides once; whether there is more to do at once."""
-        self._collect(now)
-        return not self.shutdown.is_late(now) and not self.shutdown.is_on and self._send(now)
+    def _drain(self, now: float) -> None:
+        """Have the workers send no other row, and bring back what they have in time."""
+        if self._drained is None or self._drained[0] != self.shutdown.cut_at:
+            self._drained = self.shutdown.cut_at, now
+            self._engine.drain(self._name, max(self.shutdown.cut_at - now - _RETURN, 0.0))
 
-    def _hush(self, now: float) -> None:
-        """Have the workers begin no other row, and bring what they have in time."""
-        if self._told is None or self._told[0] != self.shutdown.by:
-            self._told = self.shutdown.by, now
-            self._engine.hush(self._name, max(self.shutdown.by - now - _BACK, 0.0))
-
-    def _part(self, error: GlmError) -> None:
-        """The engine is lost, and what is out with it."""
+    def _abort(self, error: GlmError) -> None:
+        """The engine is lost, and all chunks with it."""
         self.shutdown.abort(error)
-        self._outs.clear()
+        self._chunks.clear()
 
     # What goes out.
 
     def _send(self, now: float) -> bool:
         """Send the chunks that may be sent now; whether rows were only skipped, and others are there."""
         workers = self._engine.workers()
-        self._staffed = now if workers else self._staffed
-        if now - self._staffed > _ALONE:
-            self.shutdown.stop(NetworkError(f"no worker is left for {_ALONE:.0f} s"))
+        self._last_worker = now if workers else self._last_worker
+        if now - self._last_worker > _NO_WORKER:
+            self.shutdown.stop(NetworkError(f"no worker is left for {_NO_WORKER:.0f} s"))
         chunks = _PER_WORKER * workers
         for _ in range(chunks - sum(1 for _ in self._live())):
-            item = self._first()
+            item = self._next()
             if item is None:
-                return self._feed.is_ready
-            gate = self._gates[item.candidate]
-            share = None if gate.wait(now, item.tokens) else offer(gate, chunks, self._tpm)
-            items = self._gathered(item, share.slots, self._sizing.rows(now, share.slots, share.rpm)) if share else []
-            if not share or not items:
-                self._held = self._held or item
-                if self._budget.error:
-                    self.shutdown.stop(self._budget.error)
+                return self._setup.rows.is_ready
+            limiter = self._limiters[item.candidate]
+            share = None if limiter.wait(now, item.tokens) else offer(limiter, chunks, self._tpm)
+            if share is None:
+                self._state.hold(item)
+                return False
+            items = self._gathered(item, share.slots, self._sizing.rows(now, share.slots, share.rpm))
+            if not items:
                 return False
             share = fitted(share, len(items))
-            self._submit(items, Lease(gate, share, sum(each.tokens for each in items), now), now)
-            if self.shutdown.is_on:
+            self._submit(items, Lease(limiter, share, sum(each.tokens for each in items), now), now)
+            if self.shutdown.is_stopping:
                 return False
         return False
 
+    def _next(self) -> QueueItem | None:
+        """The next row that is to be sent."""
+        while item := self._state.next_row(time.monotonic()):
+            if self._rows.may_send(item):
+                return item
+        return None
+
     def _gathered(self, item: QueueItem | None, slots: int, most: int) -> list[QueueItem]:
-        """This row and those that go with it; what comes next and does not is held."""
+        """This row and those that go with it; the first that does not is held."""
         items: list[QueueItem] = []
-        out = self._begun.out
+        sent = self._rows.in_chunks()
         weight = 0
-        while item and len(items) < most:
+        while item:
             weight += _weight(item)
             fits = not items or (item.candidate == items[0].candidate and (weight <= _HEAVY or len(items) < slots))
-            if not fits or not self._budget.may_start(out + len(items)) or self._is_ahead(item):
-                self._held = item
+            if not fits or not self._setup.budget.may_start(sent + len(items)) or self._state.is_ahead(item):
+                self._state.hold(item)
                 break
             items.append(item)
-            following = self._next() if len(items) < most else None
-            item = following and self._returns.standbys.settle(following)
+            item = self._next() if len(items) < most else None
         return items
 
-    def _is_ahead(self, item: QueueItem) -> bool:
-        """Whether it would wait too long for its place in an ordered output."""
-        return self._window is not None and item.number - self._writing.next_number >= self._window
-
-    def _first(self) -> QueueItem | None:
-        """What was held, or what comes next."""
-        item, self._held = self._held, None
-        item = item if item and self._begun.may_go(item) else self._next()
-        return item and self._returns.standbys.settle(item)
-
-    def _next(self) -> QueueItem | None:
-        if item := self._begun.next(time.monotonic()):
-            return item
-        item = self._feed.take()
-        if why := self._writing.failure_limit or self._feed.error:
-            self.shutdown.stop(why)
-        return item
-
-    def _submit(self, items: list[QueueItem], grant: Lease, now: float) -> None:
-        candidate, limits = self._plan.candidates[items[0].candidate], self._plan.limits
-        patience = _PATIENCE * self._sizing.seconds(now)
+    def _submit(self, items: list[QueueItem], lease: Lease, now: float) -> None:
+        plan = self._setup.plan
+        candidate, limits = plan.candidates[items[0].candidate], plan.limits
+        max_seconds = _SLACK * self._sizing.seconds(now)
         chunk = Chunk(
             run=self._name,
             provider=candidate.provider,
             model=candidate.model,
-            rows=tuple(_asked(item, candidate.model) for item in items),
+            rows=tuple(self._task(item) for item in items),
             limits=limits,
-            elapsed=now - self._plan.started,
-            patience=patience,
-            exact=self._plan.exact,
-            allow_empty=self._plan.allow_empty,
-            failures=self._writing.failures_left,
+            elapsed=now - plan.started,
+            max_seconds=max_seconds,
+            exact=plan.exact,
+            allow_empty=plan.allow_empty,
+            failures_left=self._setup.output.failures_left,
         )
-        longest = patience + limits.connect + limits.first + limits.idle + _GRACE
-        out = SentChunk(items, grant, inf if self._engine.hears else now + longest)
-        self._begun.go(out, now)
+        longest = max_seconds + limits.connect + limits.first + limits.idle + _GRACE
+        sent = SentChunk(items, lease, inf if self._engine.tracks_workers else now + longest)
+        self._rows.send(sent, now)
         try:
-            self._outs[self._engine.submit(chunk, grant.share)] = out
+            self._chunks[self._engine.submit(chunk, lease.share)] = sent
         except GlmError as error:
-            self._part(error)
+            self._abort(error)
+
+    def _task(self, item: QueueItem) -> RowTask:
+        request = self._state.failover.request(item)
+        return RowTask(item.number, item.id, request, item.tokens, item.refusals, item.retries, item.resent)
 
     # What comes back.
 
@@ -233,29 +200,23 @@ class Driver:
         try:
             back = list(self._engine.done())
         except GlmError as error:
-            self._part(error)
+            self._abort(error)
             return
         for handle, result in back:
-            out = self._outs.pop(handle)
+            chunk = self._chunks.pop(handle)
             if isinstance(result, LostChunk):
-                self._returns.lose(out, result.why, now)
+                self._results.lose(chunk, result.why, now)
             else:
-                self._sizing.learn(len(result.ended), out.grant.share.slots, result.seconds)
-                self._returns.take(out, result, now)
-        for out in self._live():
-            if now > out.due:
-                out.is_late = True  # its result still counts, if it comes before the next one
-                self._returns.lose(out, "it did not come back in time", now)
-
-
-def _asked(item: QueueItem, model: str) -> RowTask:
-    """The row as it travels; a fallback is asked for its own model."""
-    request = item.request if item.candidate == 0 else item.request.replace(model=model)
-    return RowTask(item.number, item.id, request, item.tokens, item.refusals, item.retries, item.resent)
+                self._sizing.learn(len(result.finished), chunk.lease.share.slots, result.seconds)
+                self._results.take(chunk, result, now)
+        for chunk in self._live():
+            if now > chunk.due:
+                chunk.is_late = True  # its result still counts, if it comes before the next one
+                self._results.lose(chunk, "it did not come back in time", now)
 
 
 def _weight(item: QueueItem) -> int:
-    """About how many bytes it is on its way."""
+    """About how many bytes of request the row is."""
     turns = item.request.messages
     return sum(len(turn.text) + sum(len(each.data) + len(each.url) for each in turn.media) for turn in turns)
 

@@ -1,4 +1,8 @@
-"""Whether a worker is of our kind: what travels fits only where glm and Python have the same version."""
+"""What an engine is: it carries chunks of rows to workers, and brings back how they ended.
+
+An engine knows nothing of rows, limits or files, and the driver knows nothing of clusters. A chunk is sent once; the
+driver decides whether it is sent again.
+"""
 
 from __future__ import annotations
 
@@ -13,35 +17,11 @@ if TYPE_CHECKING:
 
     from glmcli.batch.cluster.messages import Chunk, ChunkResult, Share
 
-
-def is_same_kind(theirs: object) -> bool:
-    """Whether a worker that says this of itself can be given work."""
-    return theirs == worker.kind()
-
-
-def require_same_kind(where: str, theirs: object) -> None:
-    """Let a worker pass that says this of itself; an exception is one that has no glm.
-
-    Raises:
-        UsageError: it cannot be given work.
-    """
-    if is_same_kind(theirs):
-        return
-    said = "no glm that can be used" if isinstance(theirs, BaseException) else "glm {} on Python {}".format(*theirs)  # type: ignore[misc]
-    wanted = "glm {} on Python {}".format(*worker.kind())
-    raise UsageError(f"the worker {where} has {said}, this is {wanted}", fix="the same versions everywhere")
-
-
-# What an engine is: whoever carries chunks of rows to workers, and brings back how they ended.
-#
-# An engine knows nothing of rows, limits or files; the driver knows nothing of clusters. A chunk is sent once:
-# whether it is sent again is for the driver to decide.
-
 Handle = str  # what an engine calls a chunk that it was given
 
 
 class LostChunk(Record):
-    """A chunk will not come back, and this is why; what its rows have cost is not known."""
+    """A chunk that will not come back, and why; what its rows have cost is not known."""
 
     why: str
 
@@ -50,26 +30,26 @@ class Engine(Protocol):
     """Carries chunks. Everything but `start` and `stop` returns at once.
 
     Attributes:
-        hears: it knows which workers are alive, and their chunks may take what time they need; if not, a chunk that
-            takes too long is lost.
+        tracks_workers: it knows which workers are alive, so that a chunk may take as long as it needs; if not, a chunk
+            that takes too long is lost.
     """
 
-    hears: bool
+    tracks_workers: bool
 
     def start(self) -> None:
-        """Reach the workers, and see that they are of our kind.
+        """Connect to the workers, and check that they run our version.
 
         Raises:
-            GlmError: nobody is there, or they run another version.
+            GlmError: there is no worker, or one runs another version.
         """
         ...
 
     def workers(self) -> int:
-        """How many can be given work now."""
+        """How many workers can be given chunks now."""
         ...
 
     def submit(self, chunk: Chunk, share: Share) -> Handle:
-        """Have a worker carry out the chunk (glmcli.batch.cluster.worker).
+        """Have a worker process the chunk (glmcli.batch.cluster.worker).
 
         Raises:
             GlmError: the engine itself is lost.
@@ -77,20 +57,38 @@ class Engine(Protocol):
         ...
 
     def done(self) -> Iterator[tuple[Handle, ChunkResult | LostChunk]]:
-        """What has come back since the last call.
+        """The chunks that have come back or were lost since the last call.
 
         Raises:
             GlmError: the engine itself is lost.
         """
         ...
 
-    def hush(self, run: str, seconds: float) -> None:
-        """Tell the workers, as far as they can be told, to begin no other row of this run.
+    def drain(self, run: str, seconds: float) -> None:
+        """Tell the workers, as far as they can be told, to send no other row of this run.
 
-        What is under way may end within so many seconds; then it is cut, and the chunk comes back.
+        Requests in flight may end within so many seconds; then they are cut off, and the chunk comes back.
         """
         ...
 
     def stop(self) -> None:
-        """Let go of everything."""
+        """Disconnect."""
         ...
+
+
+def has_same_version(theirs: object) -> bool:
+    """Whether a worker whose `worker.version()` is this runs the same glm and Python: only then can it unpickle."""
+    return theirs == worker.version()
+
+
+def require_same_version(where: str, theirs: object) -> None:
+    """Check the version of the worker at `where`; an exception stands for one that has no glm.
+
+    Raises:
+        UsageError: it is another version.
+    """
+    if has_same_version(theirs):
+        return
+    found = "no glm that can be used" if isinstance(theirs, BaseException) else "glm {} on Python {}".format(*theirs)  # type: ignore[misc]
+    needed = "glm {} on Python {}".format(*worker.version())
+    raise UsageError(f"the worker {where} has {found}, this is {needed}", fix="the same versions everywhere")

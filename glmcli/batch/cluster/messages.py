@@ -1,6 +1,6 @@
-"""What travels between the driver and its workers: plain values, and never a key.
+"""What the driver and its workers send each other: plain values, and never a key.
 
-A worker reads keys, proxies and certificates from its own environment; what it sends back holds none of them.
+A worker reads keys, proxies and certificates from its own environment; what it sends back contains none of them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class RowTask(Record):
-    """A row to be asked, and how far it has come; see Item."""
+    """A row to be asked, with what was counted for it so far (see QueueItem)."""
 
     number: int
     id: str
@@ -35,8 +35,8 @@ class Chunk(Record):
     Attributes:
         run: the name of the run that they belong to.
         elapsed: seconds since that began; its deadline counts from there.
-        patience: seconds after which no other row is begun.
-        failures: rows that may fail before none is begun any more; None: any number.
+        max_seconds: after which no other row is sent.
+        failures_left: rows that may fail before no other is sent; None: any number.
     """
 
     run: str
@@ -45,10 +45,10 @@ class Chunk(Record):
     rows: tuple[RowTask, ...]
     limits: Limits
     elapsed: float
-    patience: float
+    max_seconds: float
     exact: bool = False
     allow_empty: bool = False
-    failures: int | None = None
+    failures_left: int | None = None
 
 
 class Share(Record):
@@ -60,7 +60,7 @@ class Share(Record):
 
 
 class FinishedRow(Record):
-    """A row that is done with, after so many requests."""
+    """A row that has ended, after so many requests."""
 
     number: int
     outcome: Outcome
@@ -71,7 +71,7 @@ class UnfinishedRow(Record):
     """A row that is still to be asked.
 
     Attributes:
-        blamed: it is for this row that the worker stopped (`Result.why`).
+        stopped_chunk: the worker stopped because of this row (`ChunkResult.error`).
         wait: seconds before it may be sent again.
     """
 
@@ -80,7 +80,7 @@ class UnfinishedRow(Record):
     refusals: int
     retries: int
     resent: bool
-    blamed: bool = False
+    stopped_chunk: bool = False
     wait: float = 0.0
 
 
@@ -88,12 +88,12 @@ class Refusals(Record):
     """How the provider refused what was sent.
 
     Attributes:
-        requests: how many.
+        requests: how many were refused.
         slots: how many slots that has cost.
-        kind: what it counts, where the whole run must learn of it.
+        kind: what the provider counts, where the whole run must learn of it.
         retry_after: seconds that it asked for.
         failures: requests that failed without a word about rates.
-        unreached: why the last of all requests could not be sent.
+        unreached: why no connection could be made for the last request; None where one was made.
     """
 
     requests: int = 0
@@ -105,15 +105,15 @@ class Refusals(Record):
 
 
 class ChunkResult(Record):
-    """How a chunk ended; every row of it stands here once.
+    """How a chunk ended; every row of it is in `finished` or in `unfinished`.
 
     Attributes:
         seconds: how long it took.
-        why: what stops the whole run, as a key that is missing does.
+        error: what stops the whole run, as a missing key does.
     """
 
-    ended: tuple[FinishedRow, ...]
-    left: tuple[UnfinishedRow, ...]
-    refused: Refusals
+    finished: tuple[FinishedRow, ...]
+    unfinished: tuple[UnfinishedRow, ...]
+    refusals: Refusals
     seconds: float
-    why: GlmError | None = None
+    error: GlmError | None = None

@@ -1,4 +1,4 @@
-"""Chunks as tasks of a Ray cluster (docs.ray.io, 2026): each on a node of our choice, and never tried again by Ray."""
+"""Chunks as tasks of a Ray cluster (docs.ray.io, 2026), each on a node of our choice; Ray never retries one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import ray
 
 from glmcli.batch.cluster import worker
-from glmcli.batch.cluster.engine import LostChunk, is_same_kind, require_same_kind
+from glmcli.batch.cluster.engine import LostChunk, has_same_version, require_same_version
 from glmcli.errors import NetworkError, UsageError
 
 if TYPE_CHECKING:
@@ -20,24 +20,24 @@ if TYPE_CHECKING:
     from glmcli.batch.cluster.engine import Handle
     from glmcli.batch.cluster.messages import Chunk, ChunkResult, Share
 
-_PATIENCE = 10.0  # seconds for a node to say what it runs; it may have to start a process
-_LOOK = 2.0  # seconds between two looks at which nodes are there
+_FIRST_CALL = 10.0  # seconds for a node to report its version; it may have to start a process
+_POLL = 2.0  # seconds between two looks at which nodes are there
 
 
 class RayEngine:
-    """The nodes of a cluster. Tasks cannot be told anything: `hush` does nothing."""
+    """The nodes of a cluster. Running tasks cannot be sent anything, so `drain` does nothing."""
 
-    hears = False
+    tracks_workers = False
 
     def __init__(self, address: str) -> None:
-        """Reach nobody yet."""
+        """Connect to nothing yet."""
         self._address = address
         self._nodes: frozenset[str] = frozenset()
         self._looked = 0.0
         self._tasks: dict[Handle, tuple[Any, str]] = {}
 
     def start(self) -> None:
-        """Connect, and look at the nodes."""
+        """Connect, and check the versions of the nodes."""
         try:
             ray.init(self._address, log_to_driver=False, logging_level=logging.CRITICAL, include_dashboard=False)
         except ValueError as error:
@@ -50,18 +50,20 @@ class RayEngine:
             raise NetworkError(f"the Ray cluster at {self._address} has no nodes with processors")
 
     def _look(self, *, strict: bool = False) -> None:
-        """Which nodes are there; one of another kind is an error, or left alone."""
+        """Find the nodes that are there; one with another version is not used, or an error if `strict`."""
         there = {node["NodeID"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")}
-        kinds = {node: _task(worker.kind, node).remote() for node in there - self._nodes}
-        said = {node: _got(asked, _PATIENCE) for node, asked in kinds.items()}
-        for node, kind in said.items() if strict else ():
-            require_same_kind(node, kind)
-        self._nodes = frozenset(there & self._nodes | {node for node, kind in said.items() if is_same_kind(kind)})
+        versions = {node: _task(worker.version, node).remote() for node in there - self._nodes}
+        found = {node: _result(task, _FIRST_CALL) for node, task in versions.items()}
+        for node, version in found.items() if strict else ():
+            require_same_version(node, version)
+        self._nodes = frozenset(
+            there & self._nodes | {node for node, version in found.items() if has_same_version(version)}
+        )
         self._looked = time.monotonic()
 
     def workers(self) -> int:
-        """The nodes of our kind."""
-        if time.monotonic() - self._looked > _LOOK:
+        """How many nodes run our version."""
+        if time.monotonic() - self._looked > _POLL:
             self._look()
         return len(self._nodes)
 
@@ -74,20 +76,20 @@ class RayEngine:
         return str(task.hex())
 
     def done(self) -> Iterator[tuple[Handle, ChunkResult | LostChunk]]:
-        """What has come back; a task whose node has gone comes back as an error."""
+        """The chunks that have come back; a task whose node has gone comes back as an error."""
         tasks = {task: handle for handle, (task, _) in self._tasks.items()}
         ready, _ = ray.wait(list(tasks), num_returns=len(tasks), timeout=0) if tasks else ([], [])
         for task in ready:
             _, node = self._tasks.pop(tasks[task])
-            result = _got(task, None)
+            result = _result(task, None)
             if isinstance(result, BaseException):
-                # Ray calls a node alive for seconds after its end: it gets no other chunk before it has answered.
+                # Ray calls a node alive for seconds after its end: before another chunk it must report its version.
                 self._nodes -= {node}
                 result = LostChunk(type(result).__name__)
             yield tasks[task], result
 
-    def hush(self, run: str, seconds: float) -> None:
-        """Chunks end by their own time."""
+    def drain(self, run: str, seconds: float) -> None:
+        """Do nothing: chunks end when their own time is over."""
 
     def stop(self) -> None:
         """Leave the cluster."""
@@ -96,13 +98,13 @@ class RayEngine:
 
 
 def _task(function: Any, node: str) -> Any:  # noqa: ANN401 - ray has no types
-    """The function as a task of this node, which takes none of its processors: it waits for the network."""
+    """The function as a task of this node; it claims no processor, because it waits for the network."""
     where = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node, soft=False)
     return ray.remote(function).options(num_cpus=0, max_retries=0, scheduling_strategy=where)
 
 
-def _got(task: Any, seconds: float | None) -> Any:  # noqa: ANN401 - as above
-    """What the task returned, or why it did not."""
+def _result(task: Any, seconds: float | None) -> Any:  # noqa: ANN401 - as above
+    """What the task returned, or the error for which it did not."""
     try:
         return ray.get(task, timeout=seconds)
     except ray.exceptions.RayError as error:

@@ -1,132 +1,179 @@
-"""What becomes of rows when their chunk comes back, or does not: written, sent again, or left to another provider."""
+"""Rows on a cluster: which chunk has which, and what becomes of them when it comes back or is lost."""
 
 from __future__ import annotations
 
-import time
+from collections import Counter
 from typing import TYPE_CHECKING
 
-from glmcli.batch.run.failover import Standbys
+from glmcli.batch.run.failover import Action
 from glmcli.chat.outcome import Outcome
-from glmcli.engine.retry import may_fall_back
 from glmcli.errors import BusyError, NetworkError, Retry
 from glmcli.output.amounts import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from glmcli.batch.cluster.messages import ChunkResult, FinishedRow, UnfinishedRow
-    from glmcli.batch.cluster.outstanding import OpenRows, SentChunk
+    from glmcli.batch.cluster.share import Lease
     from glmcli.batch.rows.row import QueueItem
-    from glmcli.batch.run.budget import Budget
-    from glmcli.batch.run.failover import Contact
-    from glmcli.batch.run.interfaces import RowOutput
-    from glmcli.batch.run.shutdown import Shutdown
-    from glmcli.config.plan import Plan
+    from glmcli.batch.run.state import RunSetup, RunState
 
-_LOSSES = 3  # times that a row may be lost with its worker
+_MOST_LOSSES = 3  # times that a row may be lost with its worker
+
+
+class SentChunk:
+    """A chunk that a worker has, with its lease of the limits.
+
+    Attributes:
+        due: when it is late, on the monotonic clock; inf, where its engine tracks the worker.
+    """
+
+    def __init__(self, items: list[QueueItem], lease: Lease, due: float) -> None:
+        """Hold what was sent."""
+        self.items = {item.number: item for item in items}
+        self.lease = lease
+        self.candidate = items[0].candidate
+        self.due = due
+        self.is_late = False
+
+
+class OpenRows:
+    """The rows that were sent and are not written yet: each is with a chunk, or waits for the next one."""
+
+    def __init__(self) -> None:
+        """No row was sent."""
+        self._holders: dict[int, SentChunk | None] = {}  # None: the row waits
+        self._losses: Counter[int] = Counter()
+
+    def __bool__(self) -> bool:
+        """Whether any row is not written yet."""
+        return bool(self._holders)
+
+    def __contains__(self, item: QueueItem) -> bool:
+        """Whether the row is not written yet."""
+        return item.number in self._holders
+
+    def in_chunks(self) -> int:
+        """How many rows are with a chunk."""
+        return sum(1 for holder in self._holders.values() if holder)
+
+    def may_send(self, item: QueueItem) -> bool:
+        """Whether to send the row: a chunk that was given up may have answered it after all."""
+        return not item.began or self._holders.get(item.number, item) is None
+
+    def send(self, chunk: SentChunk, now: float) -> None:
+        """The rows of this chunk are with it."""
+        for item in chunk.items.values():
+            item.began = item.began or now
+            self._holders[item.number] = chunk
+
+    def is_with(self, item: QueueItem, chunk: SentChunk) -> bool:
+        """Whether this is the last chunk that had the row, which is not written yet."""
+        return self._holders.get(item.number) is chunk
+
+    def wait(self, item: QueueItem) -> None:
+        """The row is with no chunk."""
+        self._holders[item.number] = None
+
+    def end(self, item: QueueItem) -> None:
+        """The row is written."""
+        del self._holders[item.number]
+
+    def lose(self, item: QueueItem) -> int:
+        """Count that the row was lost with its chunk; how often it was."""
+        self._losses[item.number] += 1
+        return self._losses[item.number]
 
 
 class ResultHandler:
-    """Judges what comes back.
+    """Writes the rows of a chunk, has them sent again, or leaves them to another provider.
 
     Attributes:
         refusals: requests that were refused.
-        standbys: who is asked.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917 - each is a side of it
-        self,
-        begun: OpenRows,
-        plan: Plan,
-        writing: RowOutput,
-        budget: Budget,
-        shutdown: Shutdown,
-        say: Callable[[str], None],
-    ) -> None:
-        """`say` tells a person what was lost."""
-        self._begun = begun
-        self._plan = plan
-        self._writing = writing
-        self._budget = budget
-        self._halt = shutdown
-        self._say = say
-        self.standbys = Standbys(plan, shutdown, say, time.monotonic())
+    def __init__(self, rows: OpenRows, setup: RunSetup, state: RunState) -> None:
+        """Nothing came back yet."""
+        self._rows = rows
+        self._setup = setup
+        self._state = state
+        self._failover = state.failover
         self.refusals = 0
 
-    def take(self, out: SentChunk, result: ChunkResult, now: float) -> None:
+    def take(self, chunk: SentChunk, result: ChunkResult, now: float) -> None:
         """A chunk has come back."""
-        out.grant.settle(result, now)
-        self.refusals += result.refused.requests
-        for ended in result.ended:
-            self._end(out.items[ended.number], ended, self.standbys.contacts[out.candidate], now)
-        if result.why:
-            self.standbys.give_up(out.candidate, result.why)
-        moves = self.standbys.is_given_up(out.candidate)
-        for left in result.left:
-            self._leave(out, left, moves=moves and left.blamed)
-        contact = self.standbys.contacts[out.candidate]
-        if result.refused.requests:
-            contact.refused(BusyError("the request was refused", retry=Retry.RATE), now)
-        if result.refused.unreached:
-            contact.failed(result.refused.unreached, now)
+        candidate, refusals = chunk.candidate, result.refusals
+        chunk.lease.settle(result, now)
+        self.refusals += refusals.requests
+        for row in result.finished:
+            self._finish(chunk.items[row.number], row, candidate, now)
+        if result.error:
+            self._state.apply(self._failover.give_up(candidate, result.error))
+        for left in result.unfinished:
+            self._resume(chunk, left)
+        if refusals.requests:
+            error = BusyError("the request was refused", retry=Retry.RATE)
+            self._state.apply(self._failover.refused(candidate, error, now))
+        if refusals.unreached:
+            self._state.apply(self._failover.failed(candidate, refusals.unreached, now))
 
-    def _end(self, item: QueueItem, ended: FinishedRow, contact: Contact, now: float) -> None:
+    def _finish(self, item: QueueItem, row: FinishedRow, candidate: int, now: float) -> None:
         """Write how the row ended, unless it was written before, or another provider may do better."""
-        error = ended.outcome.error
-        if item not in self._begun:
-            self._budget.paid(ended.outcome.cost, error)  # twice
+        outcome = row.outcome
+        error = outcome.error
+        if item not in self._rows:
+            self._setup.budget.paid(outcome.cost, error)  # twice
             return
-        item.calls += ended.calls
+        item.calls += row.calls
         if error and error.retry:
-            contact.failed(error, now)
+            self._state.apply(self._failover.failed(candidate, error, now))
         else:
-            contact.answered(now)
-        if error and may_fall_back(error) and self._falls_back(item):
-            return
-        if contact.is_lost(error):
-            self._begun.keep(item)  # it stays to be asked
-            return
-        self._write(item, ended.outcome.replace(attempts=item.calls))
+            self._failover.health[candidate].answered(now)
+        decision = self._failover.decide_final(item, error)
+        self._state.apply(decision.change)
+        match decision.action:
+            case Action.WRITE:
+                self._write(item, outcome.replace(attempts=item.calls))
+            case Action.RETRY:
+                self._wait(item)
+            case Action.LEAVE:
+                self._rows.wait(item)
 
     def _write(self, item: QueueItem, outcome: Outcome) -> None:
-        self._begun.end(item)
-        self._budget.paid(outcome.cost, outcome.error)
-        self._writing.write(item, outcome)
-        if why := self._budget.error or self._writing.failure_limit:
-            self._halt.stop(why)
+        self._rows.end(item)
+        self._state.write(item, outcome)
 
-    def _leave(self, out: SentChunk, left: UnfinishedRow, *, moves: bool) -> None:
-        """Have the row wait for its next chunk, or for another provider."""
-        item = out.items[left.number]
-        item.calls += left.calls
-        if not self._begun.is_with(item, out):
+    def _wait(self, item: QueueItem, seconds: float = 0.0) -> None:
+        """Have the row sent with another chunk."""
+        self._rows.wait(item)
+        self._state.retries.add(item, seconds)
+
+    def _resume(self, chunk: SentChunk, row: UnfinishedRow) -> None:
+        """Have the row wait for its next chunk, or leave it to another provider."""
+        item = chunk.items[row.number]
+        item.calls += row.calls
+        if not self._rows.is_with(item, chunk):
             return
-        item.refusals, item.retries, item.resent = left.refusals, left.retries, left.resent
-        if not (moves and self._falls_back(item)):
-            self._begun.wait(item, left.wait)
+        item.refusals, item.retries, item.resent = row.refusals, row.retries, row.resent
+        moves = row.stopped_chunk and self._failover.is_given_up(chunk.candidate) and self._failover.move(item)
+        self._wait(item, 0.0 if moves else row.wait)
 
-    def lose(self, out: SentChunk, why: str, now: float) -> None:
-        """Send the rows of a chunk again; those that were lost too often have failed."""
-        out.grant.release(now)
-        lost = [item for item in out.items.values() if self._begun.is_with(item, out)]
+    def lose(self, chunk: SentChunk, why: str, now: float) -> None:
+        """A chunk is lost: send its rows again; those that were lost too often have failed."""
+        chunk.lease.release(now)
+        lost = [item for item in chunk.items.values() if self._rows.is_with(item, chunk)]
         if lost:
-            each = "they stay to be asked" if self._halt.is_on else "they are sent again"
-            self._say(f"{plural(len(lost), 'row')} lost with a worker ({why}): {each}, and some may be paid twice")
+            each = "they stay to be asked" if self._state.shutdown.is_stopping else "they are sent again"
+            self._setup.say(
+                f"{plural(len(lost), 'row')} lost with a worker ({why}): {each}, and some may be paid twice"
+            )
         for item in lost:
-            if self._begun.lose(item) <= _LOSSES:
-                self._budget.paid(None, NetworkError(why, sent=True))
-                self._begun.wait(item)
+            if self._rows.lose(item) <= _MOST_LOSSES:
+                self._setup.budget.paid(None, NetworkError(why, sent=True))
+                self._wait(item)
             else:
                 self._give_up(item, why)
 
     def _give_up(self, item: QueueItem, why: str) -> None:
-        """What the row has cost is not known: it counts as the dearest so far."""
-        candidate = self._plan.candidates[item.candidate]
-        error = NetworkError(f"lost {_LOSSES + 1} times with its worker: {why}", retry=Retry.NETWORK, sent=True)
+        """Write the row as failed; what it has cost is not known, and counts as the dearest so far."""
+        candidate = self._setup.plan.candidates[item.candidate]
+        error = NetworkError(f"lost {_MOST_LOSSES + 1} times with its worker: {why}", retry=Retry.NETWORK, sent=True)
         self._write(item, Outcome(candidate.provider.name, candidate.model, error=error, attempts=item.calls))
-
-    def _falls_back(self, item: QueueItem) -> bool:
-        if not self.standbys.move(item):
-            return False
-        self._begun.wait(item)
-        return True

@@ -1,7 +1,8 @@
-"""The part of the gate's limits that a chunk takes with it, and what the gate learns when it comes back.
+"""The share of the limits that a chunk takes to its worker: how the driver lends it, and how the worker keeps to it.
 
-The gate counts requests; a chunk holds as many of its tickets as it may have requests in flight. The worker has given
-up a slot for each refusal, so as many tickets are refused as it has lost slots, and those that are left were answered.
+The limiter counts requests, so a chunk holds as many of its tickets as it may have requests in flight. The worker gives
+up a slot for each refusal: as many tickets are refused as it has lost slots, and those that are left were answered.
+Only the driver raises limits, because it sees all workers: two that probe for themselves would find the same room.
 """
 
 from __future__ import annotations
@@ -9,97 +10,100 @@ from __future__ import annotations
 from math import ceil, inf
 from typing import TYPE_CHECKING
 
-from glmcli.batch.cluster.messages import Share
-from glmcli.batch.rate.token_bucket import SHARE
+from glmcli.batch.cluster.messages import Refusals, Share
+from glmcli.batch.rate.limiter import Ticket
+from glmcli.batch.rate.token_bucket import SHARE, TokenBucket
 from glmcli.errors import Retry
 
 if TYPE_CHECKING:
     from glmcli.batch.cluster.messages import ChunkResult
     from glmcli.batch.rate.limiter import RateLimiter
+    from glmcli.errors import GlmError
+    from glmcli.providers.row import Provider
 
 
-def offer(gate: RateLimiter, chunks: int, tpm: float | None) -> Share | None:
-    """What the next of so many chunks may use, if anything is left."""
-    chunks = max(min(chunks, gate.slots), 1)
-    slots = min(gate.slots - gate.in_flight, ceil(gate.slots / chunks))
+def offer(limiter: RateLimiter, chunks: int, tpm: float | None) -> Share | None:
+    """What the next of so many chunks may use; None: nothing is left."""
+    chunks = max(min(chunks, limiter.slots), 1)
+    slots = min(limiter.slots - limiter.in_flight, ceil(limiter.slots / chunks))
     if slots < 1:
         return None
-    rpm = None if gate.rate == inf else gate.rate * 60 / SHARE / chunks
+    rpm = None if limiter.rate == inf else limiter.rate * 60 / SHARE / chunks
     return Share(slots, rpm, None if tpm is None else tpm / chunks)
 
 
 def fitted(share: Share, rows: int) -> Share:
-    """The same for so many rows: no more slots than rows, and a pace that is a little slower.
+    """The share for so many rows: no more slots than rows, and a pace that is a little slower.
 
-    The first row goes at once, so that at the full pace n rows would take the time of n - 1.
+    The first row is sent at once, so that at the full pace n rows would take the time of n - 1.
     """
     slower = (rows - 1) / rows if rows > 1 else 1.0
     return share.replace(slots=min(share.slots, rows), rpm=None if share.rpm is None else share.rpm * slower)
 
 
 class Lease:
-    """What one chunk holds."""
+    """The tickets of the driver's limiter that one chunk holds: one for each slot of its share."""
 
-    def __init__(self, gate: RateLimiter, share: Share, tokens: int, now: float) -> None:
-        """Take it: a ticket for each slot, the last with the tokens of all rows."""
-        self._gate = gate
+    def __init__(self, limiter: RateLimiter, share: Share, tokens: int, now: float) -> None:
+        """Take the tickets; the last has the tokens of all rows."""
+        self._limiter = limiter
         self.share = share
-        self._tickets = [gate.start(now, 0) for _ in range(share.slots - 1)]
-        self._tickets.append(gate.start(now, tokens))
+        self._tickets = [limiter.start(now, 0) for _ in range(share.slots - 1)]
+        self._tickets.append(limiter.start(now, tokens))
 
     def settle(self, result: ChunkResult, now: float) -> None:
-        """Give it back, with what became of it."""
+        """Give the tickets back, and tell the limiter what was refused and answered."""
         if not self._tickets:
             return  # given back already, when the chunk was late
-        refused = result.refused
-        self._refuse(refused.slots, Retry.IN_FLIGHT, None, now)
-        if refused.kind:
-            self._refuse(1, refused.kind, refused.retry_after, now)
-        requests = sum(row.calls for row in result.ended) + sum(row.calls for row in result.left)
-        if refused.failures:
-            self._refuse(round(self.share.slots * refused.failures / max(requests, 1)), Retry.NETWORK, None, now)
+        refusals = result.refusals
+        self._refuse(refusals.slots, Retry.IN_FLIGHT, None, now)
+        if refusals.kind:
+            self._refuse(1, refusals.kind, refusals.retry_after, now)
+        requests = sum(row.calls for row in result.finished) + sum(row.calls for row in result.unfinished)
+        if refusals.failures:
+            self._refuse(round(self.share.slots * refusals.failures / max(requests, 1)), Retry.NETWORK, None, now)
         if requests:
-            self._end(now, _tokens(result))
+            used = _tokens(result)
+            for ticket in self._tickets:
+                self._limiter.answered(now, ticket, used if ticket.tokens else None)
+            self._tickets = []
         self.release(now)
 
     def release(self, now: float) -> None:
-        """Give it back: nothing is known of what became of it."""
+        """Give the tickets back: nothing is known of what became of the requests."""
         for ticket in self._tickets:
-            self._gate.answered(now, ticket._replace(era=-1), None)  # an era long past: it proves nothing
+            self._limiter.answered(now, ticket._replace(era=-1), None)  # an era long past: it proves nothing
         self._tickets = []
 
     def _refuse(self, tickets: int, kind: Retry, retry_after: float | None, now: float) -> None:
         for _ in range(min(tickets, len(self._tickets))):
-            self._gate.refused(now, self._tickets.pop(0), kind, retry_after)
-
-    def _end(self, now: float, used: int | None) -> None:
-        for ticket in self._tickets:
-            self._gate.answered(now, ticket, used if ticket.tokens else None)
-        self._tickets = []
+            self._limiter.refused(now, self._tickets.pop(0), kind, retry_after)
 
 
 def _tokens(result: ChunkResult) -> int | None:
-    """What the provider has counted, where it said so."""
-    said = [row.outcome.reply.usage.total_tokens or 0 for row in result.ended if row.outcome.reply.usage]
-    return sum(said) if said else None
+    """The tokens that the provider has counted; None: it said nothing."""
+    usages = [row.outcome.reply.usage for row in result.finished]
+    counted = [usage.total_tokens or 0 for usage in usages if usage]
+    return sum(counted) if counted else None
 
-
-# How many rows a chunk has: by the time that it is expected to take, for what is lost with a worker is paid again.
 
 _FIRST = 10  # rows, as long as nothing is known
 _MOST = 200  # rows
 _SHORTEST, _LONGEST = 5.0, 20.0  # seconds of work in a chunk, but less while the run is young
 _REQUESTS = 4.0  # that one slot carries one after the other: where answers are slow, chunks are long
-_YOUNG = 4.0  # a chunk takes no more than this part of the time that the run has lasted, so that it learns quickly
+_YOUNG = 4.0  # a chunk takes at most this part of the time that the run has lasted, so that the run learns quickly
 _AT_ONCE = 1.0  # seconds that even the first may take
-_NEWS = 0.3  # weight of the last chunk
+_NEWEST = 0.3  # weight of the last chunk
 
 
 class Sizing:
-    """Measures how many rows a slot carries in a second."""
+    """How many rows a chunk has: by the time that it is expected to take, for what is lost with a worker is paid again.
+
+    It measures how many rows a slot carries in a second.
+    """
 
     def __init__(self, now: float) -> None:
-        """Begin with nothing known, at this moment."""
+        """The run begins at this moment."""
         self._began = now
         self._rate: float | None = None  # rows a second in one slot
 
@@ -119,8 +123,83 @@ class Sizing:
         return min(max(rows, 1), _MOST)
 
     def learn(self, rows: int, slots: int, seconds: float) -> None:
-        """A chunk has brought back so many rows that are done with."""
+        """Count a chunk that has finished so many rows."""
         if not rows or not seconds:
             return
         rate = rows / slots / seconds
-        self._rate = rate if self._rate is None else self._rate + (rate - self._rate) * _NEWS
+        self._rate = rate if self._rate is None else self._rate + (rate - self._rate) * _NEWEST
+
+
+_CREDIT = 0.05  # seconds that a timer may be late
+_LONGEST_WAIT = 2.0  # seconds for which a worker keeps a refused row; one that must wait longer waits at the driver
+
+
+class ShareLimiter:
+    """The limiter of one chunk, in its worker (see Limiter): it loses slots by refusals, and never gains any.
+
+    Attributes:
+        slots: how many requests may be in flight now.
+        refused_for: what the driver must know at once; the chunk is to end.
+    """
+
+    def __init__(self, share: Share, provider: Provider, now: float) -> None:
+        """Begin with all of the share: the driver found out what is allowed."""
+        self.slots = share.slots
+        self._share = share
+        self._per_minute = provider.wire.limits == "per_minute"
+        self._pace = _bucket(share.rpm, now)
+        self._tokens = _bucket(share.tpm, now)
+        self._in_flight = self._started = self.refusals = self._failures = 0
+        self.refused_for: tuple[Retry, float | None] | None = None
+
+    def wait(self, now: float, tokens: int) -> float:
+        """Seconds until the next request; inf also where the driver must decide first."""
+        if self._in_flight >= self.slots or self.refused_for:
+            return inf
+        waits = [bucket.wait(now) for bucket in (self._pace, self._tokens if tokens else None) if bucket]
+        return max([*waits, 0.0])
+
+    def start(self, now: float, tokens: int, refusals: int = 0) -> Ticket:
+        """Count a row as in flight."""
+        self._in_flight += 1
+        self._started += 1
+        if self._pace:
+            self._pace.take(now, 1)
+        if self._tokens:
+            self._tokens.take(now, tokens)
+        return Ticket(self._started, now, tokens, tokens, self._in_flight, proven=True, era=0, refusals=refusals)
+
+    def answered(self, now: float, ticket: Ticket, tokens_used: int | None) -> None:
+        """The row was answered."""
+        self._in_flight -= 1
+        if self._tokens and tokens_used is not None:
+            self._tokens.correct(now, tokens_used - ticket.reserved)
+
+    def refused(self, now: float, ticket: Ticket, kind: Retry, retry_after: float | None) -> float:
+        """The row was refused: there is a slot less where slots are what is counted, else the chunk ends."""
+        self._in_flight -= 1
+        if self._tokens:
+            self._tokens.correct(now, -ticket.reserved)
+        if kind is Retry.NETWORK:
+            self._failures += 1
+            if (retry_after or 0) > _LONGEST_WAIT:
+                self.refused_for = kind, retry_after
+            return 0.0
+        self.refusals += 1
+        wait = ticket.wait(kind, retry_after)
+        costs_slot = kind is Retry.IN_FLIGHT or (kind is Retry.RATE and not self._per_minute)
+        if not costs_slot or self.slots == 1 or wait > _LONGEST_WAIT:
+            self.refused_for = kind, retry_after
+        else:
+            self.slots -= 1
+        return wait
+
+    def summary(self, unreached: GlmError | None = None) -> Refusals:
+        """What the driver's limiter learns; `unreached`: why no connection could be made for the last request."""
+        kind, retry_after = self.refused_for or (None, None)
+        lost = self._share.slots - self.slots
+        return Refusals(self.refusals, lost, kind, retry_after, self._failures, unreached)
+
+
+def _bucket(per_minute: float | None, now: float) -> TokenBucket | None:
+    return None if per_minute is None else TokenBucket(per_minute / 60 * SHARE, _CREDIT, now)

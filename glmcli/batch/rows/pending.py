@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from glmcli.batch.ledger.index import Index, IndexedRow
     from glmcli.batch.rows.requests import RequestBuilder
+    from glmcli.batch.rows.shard import Shard
     from glmcli.batch.rows.source import RowSource
-    from glmcli.batch.run.shard import Shard
     from glmcli.chat.messages import Request
     from glmcli.providers.row import Provider
 

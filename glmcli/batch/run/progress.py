@@ -1,4 +1,4 @@
-"""Where a batch stands while it runs, in one line. Pure."""
+"""The progress of a batch: how it is measured, and the line that shows it on stderr."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ if TYPE_CHECKING:
 
     from glmcli.batch.ledger.writer import LedgerWriter
     from glmcli.batch.rows.pending import PendingRows
-    from glmcli.batch.run.interfaces import BatchRun
+    from glmcli.batch.run.state import BatchRun
     from glmcli.chat.outcome import Cost
     from glmcli.console.terminal import Terminal
     from glmcli.output.rich_terminal import LiveLine
 
 
 class Progress(Record):
-    """What the runner counts; None is not known.
+    """What a run counts; None: not known.
 
     Attributes:
-        done: rows that have ended, whatever became of them.
-        total: rows there are; None while the input is still read.
+        done: rows that have ended, with or without an answer.
+        total: rows of the input; None while it is still read.
         failed: rows that have ended without an answer.
         refused: requests that were refused and are sent again.
-        in_flight: requests that wait for their answer.
+        in_flight: requests that wait for their answers.
         slots: how many may wait at once.
         rate: rows a second.
         costs: one for each price list.
-        left: seconds until all is over.
+        left: seconds until the run ends.
     """
 
     done: int = 0
@@ -60,7 +60,7 @@ def _parts(progress: Progress) -> Iterator[str]:
     yield f"{count(progress.done)}/{count(progress.total or 0)} rows" if known else plural(progress.done, "row")
     if progress.rate is not None:
         yield f"{plain(progress.rate)}/s"
-    # How many could be is of interest only while it is another number.
+    # The limit is of interest only while it is another number.
     full = progress.slots in (None, progress.in_flight)
     yield f"{progress.in_flight}{'' if full else f' of {progress.slots}'} in flight"
     if progress.refused:
@@ -80,14 +80,12 @@ def _costs(costs: tuple[Cost, ...]) -> Iterator[str]:
         yield money(sum(cost.amount for cost in costs if cost.currency == currency), currency)
 
 
-# Where a run stands: what its parts have counted, put together for who watches it.
-
 _WINDOW = 30.0  # seconds over which the rate is measured
 _STEP = 0.5  # seconds between two measurements
 
 
 class ProgressMeter:
-    """Counts rows against the clock."""
+    """Puts together what the parts of a run have counted, and measures the rate."""
 
     def __init__(self, writing: LedgerWriter, intake: PendingRows, total: int | None) -> None:
         """`total` is None where the input is read only once."""
@@ -97,7 +95,7 @@ class ProgressMeter:
         self._seen: deque[tuple[float, int]] = deque([(time.monotonic(), 0)])
 
     def measure(self, run: BatchRun) -> Progress:
-        """How far it is."""
+        """How far the run is."""
         counts = self._writing.counts
         asked, skipped = sum(counts.values()), sum(self._intake.skipped.values())
         rate = self._rate(asked)
@@ -117,7 +115,7 @@ class ProgressMeter:
         )
 
     def _rate(self, asked: int) -> float | None:
-        """Rows a second, of the last half minute."""
+        """Rows a second over the last half minute; None: too early to tell."""
         now, seen = time.monotonic(), self._seen
         if now - seen[-1][0] >= _STEP:
             seen.append((now, asked))
@@ -127,23 +125,23 @@ class ProgressMeter:
         return (asked - seen[0][1]) / elapsed if elapsed > _STEP else None
 
 
-# Shows on stderr how a batch goes on: one live line on a terminal, else a plain line now and then.
-#
-# There is no thread: whoever runs the batch calls `update` as often as it likes, and the clock decides what is printed.
-
-_FRAME = 0.1  # seconds between two drawings of the live line
+_FRAME = 0.1  # seconds between two updates of the live line
 _PAUSE = 10.0  # seconds between two lines in a log
 
 
 class ProgressDisplay:
-    """Nothing under --quiet, and no escape sequence where stderr is no terminal or --plain is given."""
+    """One live line on a terminal, else a plain line now and then; nothing under --quiet.
+
+    No escape sequence is printed where stderr is no terminal, or under --plain. There is no thread: whoever runs the
+    batch calls `update` as often as it likes, and the clock decides what is printed.
+    """
 
     def __init__(self, terminal: Terminal, clock: Callable[[], float]) -> None:
-        """Speak through this terminal; `clock` says seconds and never goes back."""
+        """Print to the stderr of this terminal; `clock` returns seconds and never goes back."""
         self._terminal = terminal
         self._clock = clock
-        self._lives = terminal.colours and not terminal.quiet
-        self._due = clock() + (0.0 if self._lives else _PAUSE)
+        self._is_live = terminal.colours and not terminal.quiet
+        self._due = clock() + (0.0 if self._is_live else _PAUSE)
         self._line: LiveLine | None = None
 
     @property
@@ -152,18 +150,18 @@ class ProgressDisplay:
         return not self._terminal.quiet and self._clock() >= self._due
 
     def update(self, progress: Progress) -> None:
-        """Print this, if it is time."""
+        """Print the progress, if it is time."""
         if not self.is_due:
             return
         now = self._clock()
-        self._due = now + (_FRAME if self._lives else _PAUSE)
-        if self._lives:
+        self._due = now + (_FRAME if self._is_live else _PAUSE)
+        if self._is_live:
             self._draw(one_line(progress))
         else:
             self._terminal.note(one_line(progress))
 
     def stop(self) -> None:
-        """Leave no line behind, and the cursor as it was. More updates draw again."""
+        """Wipe the live line and restore the cursor; a later update draws it again."""
         line, self._line = self._line, None
         self._terminal.erase_drawing = _nothing
         if line:
@@ -171,19 +169,19 @@ class ProgressDisplay:
                 line.stop()
 
     def _draw(self, text: str) -> None:
-        # A stderr that is closed or full ends no batch.
+        # A stderr that is closed or full does not end the batch.
         try:
             if self._line is None:
                 self._line = self._begin()
             self._line.show(text)
         except (OutputError, ReaderGoneError):
-            self._lives = False
+            self._is_live = False
             self.stop()
 
     def _begin(self) -> LiveLine:
         from glmcli.output.rich_terminal import LiveLine
 
-        # What else is said begins on a line of its own; the next update draws ours again below it.
+        # Other messages begin on a line of their own; the next update draws the live line again below them.
         self._terminal.erase_drawing = self.stop
         self._terminal.stderr.end_line()
         return LiveLine(self._terminal.stderr)

@@ -16,7 +16,7 @@ from glmcli.batch.rows.pending import PendingRows, ResumePolicy
 from glmcli.batch.run.budget import Budget
 from glmcli.batch.run.progress import ProgressDisplay
 from glmcli.batch.run.scheduler import Scheduler
-from glmcli.batch.run.shutdown import install_signal_handlers
+from glmcli.batch.run.state import RunSetup
 from glmcli.config import resolve
 from glmcli.config.plan import Plan
 from glmcli.console import signals
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from glmcli.batch.ledger.file import Ledger
     from glmcli.batch.ledger.index import Index
     from glmcli.batch.ledger.writer import LineSink
-    from glmcli.batch.run.interfaces import BatchRun, RowInput
     from glmcli.batch.run.progress import ProgressMeter
+    from glmcli.batch.run.state import BatchRun, RowInput
     from glmcli.commands.batch.preparing import BatchPlan
     from glmcli.config.app import App
     from glmcli.console.terminal import Terminal
@@ -115,14 +115,13 @@ def ask(
             display.update(meter.measure(run))
 
     run = _runner(app, job, (rows, writing, budget), engine, watch=watch)
-    came: list[int] = []
     try:
-        _loop(run, came)
+        _loop(run)
     finally:
         display.stop()
         with suppress(GlmError):
             writing.flush()
-    return RunEnd(run.shutdown.why, came[0] if came else None)
+    return RunEnd(run.shutdown.error, run.shutdown.signal)
 
 
 def _runner(
@@ -137,18 +136,15 @@ def _runner(
     jobs = _allowed(own.jobs, app.terminal) if own.engine in _HERE else own.jobs
     limits = resolve.limits(options)
     plan = Plan(job.candidates, app.started, limits, exact=options.exact, allow_empty=options.allow_empty)
-    gates = tuple(_gate(job, each.provider, jobs, refuses_at_once=engine is None) for each in job.candidates)
+    limiters = tuple(_limiter(job, each.provider, jobs, refuses_at_once=engine is None) for each in job.candidates)
     window = max(_AHEAD * jobs, 256) if writing.ordered else None
-    say = app.terminal.note
+    setup = RunSetup(rows, writing, plan, budget, window, watch, app.terminal.note)
     if engine:
         from glmcli.batch.cluster.driver import Driver
 
         _, tpm = per_minute(job)
-        return Driver(engine, rows, gates, plan, writing, budget, tpm=tpm, window=window, watch=watch, say=say)
-    redactor, tls = app.terminal.redactor, app.tls(each.call for each in job.candidates)
-    return Scheduler(
-        rows, gates, plan, writing, budget, redactor=redactor, tls=tls, window=window, watch=watch, say=say
-    )
+        return Driver(engine, setup, limiters, tpm=tpm)
+    return Scheduler(setup, limiters, redactor=app.terminal.redactor, tls=app.tls(each.call for each in job.candidates))
 
 
 def per_minute(job: BatchPlan) -> tuple[float | None, float | None]:
@@ -158,13 +154,13 @@ def per_minute(job: BatchPlan) -> tuple[float | None, float | None]:
     return rpm, tpm
 
 
-def _gate(job: BatchPlan, provider: Provider, jobs: int, *, refuses_at_once: bool) -> RateLimiter:
+def _limiter(job: BatchPlan, provider: Provider, jobs: int, *, refuses_at_once: bool) -> RateLimiter:
     rpm, tpm = per_minute(job)
     now = time.monotonic()
     return RateLimiter(jobs, provider.wire.limits, rpm=rpm, tpm=tpm, now=now, refuses_at_once=refuses_at_once)
 
 
-def _loop(run: BatchRun, came: list[int]) -> None:
+def _loop(run: BatchRun) -> None:
     heeded = tuple(
         number
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -172,7 +168,7 @@ def _loop(run: BatchRun, came: list[int]) -> None:
     )
 
     async def whole() -> None:
-        install_signal_handlers(run.shutdown, asyncio.get_running_loop(), heeded, came)
+        run.shutdown.handle_signals(asyncio.get_running_loop(), heeded)
         await run.run()
 
     try:

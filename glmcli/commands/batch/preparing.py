@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from glmcli.batch.ledger.file import Ledger
 from glmcli.batch.ledger.output import load_ledger, replacement_path
 from glmcli.batch.options import BatchOptions
+from glmcli.batch.rows import shard as shards
 from glmcli.batch.rows.requests import RequestBuilder
 from glmcli.batch.rows.source import RowSource, open_rows
-from glmcli.batch.run import shard as shards
 from glmcli.chat.messages import Message
 from glmcli.commands.options import merge
 from glmcli.config.options import Options
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
 
     from glmcli.batch.ledger.index import Index
-    from glmcli.batch.run.shard import Shard
+    from glmcli.batch.rows.shard import Shard
     from glmcli.config.app import App
     from glmcli.config.plan import Candidate
     from glmcli.config.request_file import RowForm

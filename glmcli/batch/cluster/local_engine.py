@@ -1,6 +1,6 @@
-"""The engine that has this machine only: threads, each with an event loop of its own.
+"""The engine that has this machine only: each chunk is processed in a thread with an event loop of its own.
 
-What it carries is pickled on the way there and back, as if it travelled: what works here works on a cluster.
+Chunks and results are pickled as if they were sent over a network: what works here works on a cluster.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ if TYPE_CHECKING:
 
 
 class LocalEngine:
-    """One worker, which carries out each chunk in a thread."""
+    """One worker, which processes each chunk in a thread."""
 
-    hears = True
+    tracks_workers = True
 
     def __init__(self) -> None:
-        """Start nothing yet."""
+        """Nothing was submitted yet."""
         self._numbers = count()
         self._done: deque[tuple[Handle, ChunkResult | LostChunk]] = deque()
 
     def start(self) -> None:
-        """Nothing is needed."""
+        """Return at once: nothing is needed."""
 
     def workers(self) -> int:
-        """This machine."""
+        """One: this machine."""
         return 1
 
     def submit(self, chunk: Chunk, share: Share) -> Handle:
-        """Begin a thread."""
+        """Start a thread."""
         handle = f"chunk-{next(self._numbers)}"
         threading.Thread(target=self._run, args=(handle, pickle.dumps((chunk, share))), daemon=True).start()
         return handle
@@ -47,18 +47,18 @@ class LocalEngine:
     def _run(self, handle: Handle, task: bytes) -> None:
         try:
             result: ChunkResult | LostChunk = pickle.loads(pickle.dumps(worker.work(*pickle.loads(task))))  # noqa: S301 - our own
-        except Exception as error:  # noqa: BLE001 - a thread has no caller: it is told to the driver
+        except Exception as error:  # noqa: BLE001 - a thread has no caller: the driver is told
             result = LostChunk(f"{type(error).__name__}: {error}")
         self._done.append((handle, result))
 
     def done(self) -> Iterator[tuple[Handle, ChunkResult | LostChunk]]:
-        """What has ended since the last call."""
+        """The chunks that have ended since the last call."""
         while self._done:
             yield self._done.popleft()
 
-    def hush(self, run: str, seconds: float) -> None:
-        """Tell our own process."""
-        worker.hush(run, seconds)
+    def drain(self, run: str, seconds: float) -> None:
+        """Tell our own process, which is the worker."""
+        worker.drain(run, seconds)
 
     def stop(self) -> None:
         """The threads end with the program."""

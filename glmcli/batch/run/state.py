@@ -1,0 +1,212 @@
+"""What a run is on one machine and on a cluster alike: what it is given, which row comes next, and when it stops."""
+
+from __future__ import annotations
+
+import heapq
+import time
+from typing import TYPE_CHECKING, Protocol
+
+from glmcli.batch.run.failover import Failover
+from glmcli.batch.run.shutdown import Shutdown
+from glmcli.record import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from glmcli.batch.rows.row import QueueItem
+    from glmcli.batch.run.budget import Budget
+    from glmcli.batch.run.failover import RunChange
+    from glmcli.chat.outcome import Outcome
+    from glmcli.config.plan import Plan
+    from glmcli.errors import GlmError
+
+
+class RowInput(Protocol):
+    """Where rows come from (glmcli.batch.rows.queue)."""
+
+    @property
+    def error(self) -> GlmError | None:
+        """Why no more can be read, which stops the run."""
+        ...
+
+    def start(self, wake: Callable[[], None]) -> None:
+        """Begin to read; `wake` is called in the loop's thread when rows have come."""
+        ...
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether no more rows come."""
+        ...
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether a row can be taken now."""
+        ...
+
+    def take(self) -> QueueItem | None:
+        """The next row that is to be asked; None: it is not there yet, or there was something else to do first."""
+        ...
+
+
+class RowOutput(Protocol):
+    """Where the results of rows go (glmcli.batch.ledger.writer).
+
+    Attributes:
+        next_number: the number of the row whose line comes next in an ordered output.
+        failure: why nothing can be written any more.
+    """
+
+    next_number: int
+    failure: BaseException | None
+
+    def write(self, item: QueueItem, outcome: Outcome) -> None:
+        """Write how a row ended."""
+        ...
+
+    @property
+    def failures_left(self) -> int | None:
+        """How many more rows may fail before the run stops; None: any number."""
+        ...
+
+    @property
+    def failure_limit(self) -> GlmError | None:
+        """Why the run stops, if more rows have failed than are allowed."""
+        ...
+
+
+class BatchRun(Protocol):
+    """A run as seen by those who start, watch and stop it: a Scheduler, or the Driver of a cluster.
+
+    Attributes:
+        shutdown: stops it, and knows why it stopped.
+    """
+
+    shutdown: Shutdown
+
+    @property
+    def in_flight(self) -> int:
+        """Requests in flight."""
+        ...
+
+    @property
+    def refusals(self) -> int:
+        """Requests that were refused."""
+        ...
+
+    @property
+    def slots(self) -> int:
+        """How many requests may be in flight now."""
+        ...
+
+    async def run(self) -> None:
+        """Return when every row is written, or the run is stopped and what was in flight has ended."""
+        ...
+
+
+class RunSetup(Record):
+    """What a run is given.
+
+    Attributes:
+        window: how far a row may be ahead of the next line of an ordered output; None: any distance.
+        watch: is called often, in the loop's thread.
+        say: prints a line for the user.
+    """
+
+    rows: RowInput
+    output: RowOutput
+    plan: Plan
+    budget: Budget
+    window: int | None
+    watch: Callable[[], None]
+    say: Callable[[str], None]
+
+
+class RetryQueue:
+    """Rows that wait to be sent again, the first to be sent first."""
+
+    def __init__(self) -> None:
+        """No row waits."""
+        self._waiting: list[tuple[float, int, QueueItem]] = []
+
+    def __bool__(self) -> bool:
+        """Whether any row waits."""
+        return bool(self._waiting)
+
+    def add(self, item: QueueItem, seconds: float) -> None:
+        """Have the row sent again after so long."""
+        heapq.heappush(self._waiting, (time.monotonic() + seconds, item.number, item))
+
+    def take(self, now: float) -> QueueItem | None:
+        """A row that has waited for long enough."""
+        return heapq.heappop(self._waiting)[2] if self._waiting and self._waiting[0][0] <= now else None
+
+    def waits(self, now: float) -> dict[int, float]:
+        """Seconds until each row may be sent, by its number."""
+        return {number: max(due - now, 0.0) for due, number, _ in self._waiting}
+
+    def wait(self, now: float) -> float:
+        """Seconds until the next row may be sent; inf where none waits."""
+        return self._waiting[0][0] - now if self._waiting else float("inf")
+
+
+class RunState:
+    """Which row comes next, which candidate is asked, what was paid, and whether the run stops.
+
+    Attributes:
+        held: a row that was taken and could not be sent yet.
+    """
+
+    def __init__(self, setup: RunSetup) -> None:
+        """Nothing was read or sent yet."""
+        self._setup = setup
+        self.shutdown = Shutdown(setup.plan)
+        self.failover = Failover(setup.plan, time.monotonic())
+        self.retries = RetryQueue()
+        self.held: QueueItem | None = None
+
+    def next_row(self, now: float) -> QueueItem | None:
+        """The row to be sent next: one that was held, one that has waited for its retry, or one of the input."""
+        item, self.held = self.held, None
+        item = item or self.retries.take(now) or self._read()
+        return item and self.failover.assign(item)
+
+    def _read(self) -> QueueItem | None:
+        item = self._setup.rows.take()
+        if error := self._setup.output.failure_limit or self._setup.rows.error:
+            self.shutdown.stop(error)
+        return item
+
+    def hold(self, item: QueueItem) -> None:
+        """Keep a row that cannot be sent yet; the run stops if the budget is why."""
+        self.held = item
+        if error := self._setup.budget.error:
+            self.shutdown.stop(error)
+
+    def is_ahead(self, item: QueueItem) -> bool:
+        """Whether the row would wait too long for its place in an ordered output."""
+        window = self._setup.window
+        return window is not None and item.number - self._setup.output.next_number >= window
+
+    def write(self, item: QueueItem, outcome: Outcome) -> None:
+        """Write how a row ended, and count what it cost.
+
+        Raises:
+            OutputError: the line cannot be written.
+        """
+        self._setup.budget.paid(outcome.cost, outcome.error)
+        self._setup.output.write(item, outcome)
+        if error := self._setup.budget.error or self._setup.output.failure_limit:
+            self.shutdown.stop(error)
+
+    def apply(self, change: RunChange | None) -> None:
+        """Stop the run or tell the user, as the health of a provider demands."""
+        if change and change.stop:
+            self.shutdown.stop(change.stop)
+        if change and change.notice:
+            self._setup.say(change.notice)
+
+    def announce(self, *, is_busy: bool) -> None:
+        """Tell the user what a run that stops still waits for."""
+        notice, self.shutdown.notice = self.shutdown.notice, None
+        if notice and is_busy:
+            self._setup.say(notice)
