@@ -125,7 +125,7 @@ def _efforts() -> list[str]:
     """Every word of effort that some row knows; those that models honour first."""
     models = [catalogue.find(row.catalogue, model) for row in PROVIDERS.values() for model in ids(row.name)]
     known = [word for model in models if model for word in model.efforts or ()]
-    known += [word for row in PROVIDERS.values() for word in row.wire.effort_words or ()]
+    known += [word for row in PROVIDERS.values() for word in row.api.effort_words or ()]
     return list(dict.fromkeys(known))
 
 

@@ -1,4 +1,4 @@
-"""What a user asks for, said once, for any provider."""
+"""A question in the form that is the same for every provider: messages, media, tools, parameters."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from glmcli.record import EMPTY, Record
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from glmcli.media.formats import Looks
+    from glmcli.media.formats import MediaInfo
 
 Role = Literal["system", "user", "assistant", "tool"]
 MediaKind = Literal["image", "video", "file"]
 
 
 class ToolCall(Record):
-    """A call that the model asked for; `arguments` is the JSON text as it was sent."""
+    """A call that the model asked for; `arguments` is the JSON text as the model wrote it."""
 
     id: str
     name: str
@@ -24,7 +24,7 @@ class ToolCall(Record):
 
 
 class ToolResult(Record):
-    """What a call gave back: the text that the model reads, and in `how` how it ended, for a person."""
+    """The result of a call: the text that the model reads, and in `how`, for a person, how the call ended."""
 
     call: ToolCall
     text: str
@@ -33,18 +33,18 @@ class ToolResult(Record):
 
 
 class Media(Record):
-    """A picture, video or file that belongs to a turn: an address, or the bytes themselves.
+    """A picture, video or file that belongs to a message: an address, or the bytes themselves.
 
     Attributes:
-        url: where the provider fetches it, as it was given; empty where `data` is sent. Never printed whole but in
-            the request itself: it may hold a signature.
+        url: where the provider fetches it, as it was given; empty where `data` is sent. It may contain a signature, so
+            it is printed in full only as a part of the request.
         data: the bytes, which are never printed.
         type: the media type of `data`.
-        detail: how closely the model looks, in the provider's own word.
-        name: what it is called in messages.
+        detail: the resolution at which the model sees it, in the provider's own word.
+        name: its name in our error messages.
         path: where the same bytes can be read again; None for stdin, pipes, and bytes that we changed.
         sha256: the digest of `data`, in hexadecimal.
-        looks: what `data` says of itself.
+        info: what the bytes of `data` tell about it.
     """
 
     kind: MediaKind
@@ -55,23 +55,23 @@ class Media(Record):
     name: str = ""
     path: str | None = None
     sha256: str = ""
-    looks: Looks | None = None
+    info: MediaInfo | None = None
     _hidden = ("data",)
 
     def shown(self) -> str:
-        """What stands for its bytes wherever something is printed."""
+        """The text that is printed in place of its bytes."""
         return f"<{self.type}, {len(self.data)} bytes, sha256:{self.sha256}>"
 
 
 class Message(Record):
-    """One turn of the conversation; `reasoning` and `tool_calls` only on the assistant's own turns.
+    """One message of the conversation; `reasoning` and `tool_calls` only where the role is `assistant`.
 
-    A turn of the role `tool` is the result of one call, named by `tool_call_id`.
+    A message of the role `tool` is the result of one call, identified by `tool_call_id`.
 
     Attributes:
-        text: all that is said in words.
-        parts: where more is sent than text, the words and the media in the user's order. Without words in it, the
-            text stands where the provider's own examples have it.
+        text: all of its text.
+        parts: where media are sent too, the pieces of text and the media in the user's order. If they are media only,
+            the text stands where the provider's own examples have it.
     """
 
     role: Role
@@ -83,12 +83,12 @@ class Message(Record):
 
     @property
     def media(self) -> tuple[Media, ...]:
-        """What is sent beside text."""
+        """The media among its parts."""
         return tuple(part for part in self.parts if isinstance(part, Media))
 
     @property
     def is_ordered(self) -> bool:
-        """Whether the user said where the words stand among the media."""
+        """Whether the user placed the text among the media."""
         return any(isinstance(part, str) for part in self.parts)
 
 
@@ -101,16 +101,16 @@ class Function(Record):
 
 
 class Request(Record):
-    """One question. None means: not set by the user, and not sent. It says nothing of who will serve it.
+    """One question, independent of the provider. None means: not set by the user, and not sent.
 
     Units: `max_tokens` and `think_budget` in tokens.
 
     Attributes:
         tools: the functions that the model may call.
         tool_choice: `auto`, `none`, `required`, or the name of a function.
-        tool_stream: whether the arguments of calls come in pieces; None: where the provider has it.
-        server_tools: tools that the provider runs, passed as they are.
-        extra: other fields of the provider.
+        tool_stream: whether the arguments of calls come in pieces; None: where the model can do that.
+        server_tools: tools that the provider runs, sent as they are.
+        extra: other fields of the request body, from --option.
     """
 
     model: str

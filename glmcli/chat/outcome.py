@@ -1,10 +1,10 @@
-"""How a question ended: what the writers and the session file are told when it is over."""
+"""How a question ended: what the writers and the session file get when it is over."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from glmcli.chat.events import Reply
+from glmcli.chat.reply import Reply
 from glmcli.record import Record
 
 if TYPE_CHECKING:
@@ -15,12 +15,12 @@ Timing = dict[str, float | None]
 
 
 def no_timing() -> Timing:
-    """Seconds since the program began; None where it has not happened."""
+    """A timing of which nothing has happened yet: values are seconds since the start of the program, or None."""
     return {"first_event": None, "first_answer": None, "total": None}
 
 
 class Cost(Record):
-    """What was paid, by the price list of a day."""
+    """What was paid, by the price list of the day `as_of` (YYYY-MM-DD)."""
 
     amount: float
     currency: str
@@ -33,7 +33,7 @@ class Outcome(Record):
     Attributes:
         attempts: requests sent.
         cost: what the reply cost; None where it is not known.
-        turns: what was said between the question and this reply: calls of tools, and their results.
+        turns: the messages between the question and this reply: tool calls and their results.
     """
 
     provider: str | None = None
@@ -46,17 +46,17 @@ class Outcome(Record):
     turns: tuple[Message, ...] = ()
 
 
-class Again(Record):
-    """Another attempt follows.
+class NextAttempt(Record):
+    """A request that is sent because the one before it failed.
 
     Attributes:
-        error: why.
-        wait: seconds until then.
-        attempt: the number of the coming request; the first was 1.
-        elsewhere: the next provider and model, when the question goes on to another.
+        error: how the one before failed.
+        wait: seconds until this one is sent.
+        attempt: its number; the first request was 1.
+        fallback: PROVIDER/MODEL where it goes to another candidate; None: it goes to the same.
     """
 
     error: GlmError
     wait: float
     attempt: int
-    elsewhere: str | None = None
+    fallback: str | None = None

@@ -9,8 +9,8 @@ from glmcli.console.suggestions import closest
 from glmcli.errors import UsageError
 from glmcli.providers import abilities
 from glmcli.providers.abilities import Objection
-from glmcli.providers.fields import SAMPLING
-from glmcli.providers.row import Provider, Range, Thinking
+from glmcli.providers.request_fields import SAMPLING
+from glmcli.providers.row import Provider, Range
 from glmcli.providers.table import dialect_of
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def contradictions(request: Request, provider: Provider) -> Iterator[UsageError]
         yield UsageError(message="--effort asks for thinking, --no-think for none", fix="leave one of them out")
     if request.think_budget is not None and request.think is False:
         yield UsageError(message="--think-budget asks for thinking, --no-think for none", fix="leave one of them out")
-    if provider.wire.thinking is Thinking.NONE and (request.think is not None or request.effort is not None):
+    if provider.api.thinking is None and (request.think is not None or request.effort is not None):
         yield UsageError(
             message=f"{provider.name} has no thinking switch that is known",
             fix="set the field that your server takes with --option, as in -o reasoning_effort=high",
@@ -37,13 +37,12 @@ def contradictions(request: Request, provider: Provider) -> Iterator[UsageError]
     reserved = dialect_of(provider).reserved(provider)
     for name in request.extra:
         if name in reserved:
-            yield UsageError(message=f"--option {name}: this field has a flag of its own", fix=_flag(name))
+            yield UsageError(message=f"--option {name}: this field has a flag of its own", fix=_flag(name, provider))
 
 
-def _flag(name: str) -> str:
+def _flag(name: str, provider: Provider) -> str:
+    """The flag that sets this field of the request body."""
     flags = {
-        "thinking": "--think or --no-think",
-        "enable_thinking": "--think or --no-think",
         "reasoning_effort": "--effort",
         "thinking_budget": "--think-budget",
         "messages": "the prompt, --system, or messages in a request file",
@@ -55,6 +54,9 @@ def _flag(name: str) -> str:
         "result_format": "glm sets it by itself",
         "incremental_output": "glm sets it by itself",
     }
+    switch = provider.api.thinking
+    if switch and name not in flags and (name in switch.on or name in switch.off):
+        return "--think or --no-think"
     return flags.get(name, f"--{name.replace('_', '-')}")
 
 
@@ -81,13 +83,13 @@ def _thinking(request: Request, provider: Provider, model: Model | None) -> Iter
     if model and request.think is False and not model.stops_thinking:
         least = f"--effort {model.efforts[0]}" if model.efforts else "leave out --no-think"
         yield Objection(f"{name} always thinks, it cannot be switched off", least)
-    if request.think_budget is not None and not provider.wire.thinking_budget:
+    if request.think_budget is not None and not provider.api.thinking_budget:
         yield Objection(f"{provider.name} has no thinking budget", "use --effort or --max-tokens")
     if model and model.max_reasoning and (request.think_budget or 0) > model.max_reasoning:
         yield Objection(
             f"--think-budget {request.think_budget} is more than {name} thinks", f"at most {model.max_reasoning}"
         )
-    words = model.efforts if model else provider.wire.effort_words
+    words = model.efforts if model else provider.api.effort_words
     if request.effort is not None and words is not None and request.effort not in words:
         known = f"one of {', '.join(words)}" if words else "leave out --effort"
         what = f"does not know the effort {request.effort!r}" if words else "takes no effort"
@@ -95,7 +97,7 @@ def _thinking(request: Request, provider: Provider, model: Model | None) -> Iter
 
 
 def _parameters(request: Request, provider: Provider, model: Model | None) -> Iterator[Objection]:
-    known = provider.wire.parameters
+    known = provider.api.parameters
     for name, value in _values(request).items():
         flag = f"--{name.replace('_', '-')}" if name in SAMPLING else f"--option {name}"
         if (name in known and known[name] is None) or (model and name in model.refuses):
@@ -107,7 +109,7 @@ def _parameters(request: Request, provider: Provider, model: Model | None) -> It
             f"--max-tokens {request.max_tokens} is more than {request.model} at {provider.name} writes",
             f"at most {model.max_output}",
         )
-    most = provider.wire.most_stops
+    most = provider.api.most_stops
     if most is not None and len(request.stop) > most:
         yield Objection(f"{provider.name} takes at most {most} stop strings", "leave some out")
 
@@ -129,9 +131,9 @@ def remarks(request: Request, provider: Provider, today: str) -> Iterator[str]:
         yield from _delisted(name, model, today)
     if provider.catalogue and model is None:
         yield f"{name} is not in the catalogue: its limits are not checked{_guess(request, provider)}"
-    if provider.wire.thinking is Thinking.ENABLE and not request.stream and request.think is not False:
+    if provider.api.thinking_wants_stream and not request.stream and request.think is not False:
         yield f"{name}: thinking without a stream is refused for some models, and ends after 300 s; add --no-think"
-    if provider.wire.few_stops and len(request.stop) > 1:
+    if provider.api.few_stops and len(request.stop) > 1:
         yield f"{provider.name} documents one stop string; its handling of {len(request.stop)} is not known"
     yield from abilities.remarks(request, provider, model)
     if _has_media(request):
@@ -162,7 +164,7 @@ def _guess(request: Request, provider: Provider) -> str:
 
 def details(request: Request, provider: Provider) -> Iterator[str]:
     """What --verbose adds."""
-    if request.max_tokens is not None and not provider.wire.caps_thinking:
+    if request.max_tokens is not None and not provider.api.caps_thinking:
         yield f"--max-tokens caps the answer only; thinking is not capped at {provider.name} (--think-budget)"
     if _has_media(request):
         from glmcli.providers import media_rules

@@ -11,7 +11,7 @@ from glmcli.chat.messages import Media
 from glmcli.console.stdin import SizeLimit, Stdin, read_file
 from glmcli.errors import UsageError
 from glmcli.http.urls import checked_media_url, is_url, printable_url
-from glmcli.media.sniffing import look
+from glmcli.media.sniffing import sniff
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -69,10 +69,10 @@ class MediaFiles:
     def _by_data(self, named: Named) -> Media:
         said = _checked(named)
         data, name = self._data(named), "stdin" if named.path == _STDIN else named.path
-        looks = look(data)
-        if not (said or looks.type):
+        info = sniff(data)
+        if not (said or info.type):
             raise _unknown(name, data)
-        kind = said or looks.type
+        kind = said or info.type
         return Media(
             kind=named.kind or _KINDS.get(kind.partition("/")[0], "file"),
             data=data,
@@ -80,7 +80,7 @@ class MediaFiles:
             name=name,
             path=named.path if _can_be_read_again(named.path) else None,
             sha256=sha256(data).hexdigest(),
-            looks=looks,
+            info=info,
         )
 
     def _data(self, named: Named) -> bytes:
@@ -95,9 +95,9 @@ class MediaFiles:
 def surprises(media: Iterable[Media]) -> Iterator[str]:
     """What a type that was said for certain hides: that the bytes are something else."""
     for each in media:
-        if each.looks and each.looks.type not in ("", each.type):
-            fault = f", cut off or damaged: {each.looks.fault}" if each.looks.fault else ""
-            yield f"{each.name} is sent as {each.type}, and by its bytes it is {each.looks.what}{fault}"
+        if each.info and each.info.type not in ("", each.type):
+            fault = f", cut off or damaged: {each.info.fault}" if each.info.fault else ""
+            yield f"{each.name} is sent as {each.type}, and by its bytes it is {each.info.what}{fault}"
 
 
 def _settled(named: Named) -> Named:

@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from glmcli.errors import UsageError
-from glmcli.media.sniffing import look
+from glmcli.media.sniffing import sniff
 from glmcli.providers.media_rules import Medium, rules_of
 
 if TYPE_CHECKING:
@@ -67,18 +67,18 @@ def _media(media: Media, limits: Medium, terminal: Terminal) -> Media:
         if media.type in _OFTEN_UNREAD:
             return media
         raise _unreadable(media, error) from error
-    looks = look(data)
-    terminal.detail(f"{media.name}: made {looks.width}x{looks.height} pixels, {len(data)} bytes, {looks.type}")
-    return media.replace(data=data, type=looks.type, looks=looks, path=None, sha256=sha256(data).hexdigest())
+    info = sniff(data)
+    terminal.detail(f"{media.name}: made {info.width}x{info.height} pixels, {len(data)} bytes, {info.type}")
+    return media.replace(data=data, type=info.type, info=info, path=None, sha256=sha256(data).hexdigest())
 
 
 def _fits(media: Media, limits: Medium) -> bool:
     """Whether nothing is to be done; what is no picture is not our business."""
-    looks = media.looks
-    if looks is None or not looks.type.startswith("image/") or looks.type == "image/svg+xml" or looks.fault:
+    info = media.info
+    if info is None or not info.type.startswith("image/") or info.type == "image/svg+xml" or info.fault:
         return True
     few = limits.most_bytes is None or len(media.data) <= limits.most_bytes
-    small = limits.holds(looks.width or 0, looks.height or 0)
+    small = limits.holds(info.width or 0, info.height or 0)
     return few and small and (limits.types is None or media.type in limits.types)
 
 
@@ -86,7 +86,7 @@ def _unreadable(media: Media, error: Exception) -> UsageError:
     """The error in words: those of Pillow name an object of Python where it does not know the file."""
     from PIL import UnidentifiedImageError
 
-    what = media.looks.what if media.looks else media.type
+    what = media.info.what if media.info else media.type
     why = "" if isinstance(error, UnidentifiedImageError) else f": {error}"
     return UsageError(
         message=f"--resize: Pillow cannot read {media.name}, {what}{why}",

@@ -11,8 +11,8 @@ from glmcli.errors import GlmError, ProtocolError
 from glmcli.http.call import SUCCESS
 from glmcli.http.client import Exchange
 from glmcli.http.timeouts import deadline_error
-from glmcli.providers.json_text import decode
-from glmcli.providers.refusals import find_fault, html_page, is_html, refusal
+from glmcli.providers.json_values import decode
+from glmcli.providers.refusals import find_error, html_page, is_html, refusal
 from glmcli.providers.table import dialect_of
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ class ApiClient:
 
         self._fetch(call, add)
         value = decode(body.decode(errors="replace"))
-        fault = find_fault(value)
+        fault = find_error(value)
         if fault:
             raise refusal(fault, self.provider)
         return value
@@ -181,9 +181,9 @@ class Remote:
         dialect = dialect_of(provider)
         found: dict[str, Listed] = {}
         for page in range(1, _PAGES + 1):
-            said = self._calls.ask(dialect.ask_models(provider, page), "the list of models")
+            said = self._calls.ask(dialect.models_request(provider, page), "the list of models")
             try:
-                listing = dialect.listing(said)
+                listing = dialect.models_page(said)
             except GlmError as error:
                 raise self._calls.told(error) from error
             fresh = [model for model in listing.models if model.id not in found]

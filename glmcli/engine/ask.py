@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from glmcli.chat.outcome import Again, Outcome, no_timing
+from glmcli.chat.outcome import NextAttempt, Outcome, no_timing
 from glmcli.engine.attempt import Attempt, AttemptResult
 from glmcli.engine.retry import may_fall_back, retry_delay, sleep
 from glmcli.http.client import Exchange
@@ -18,7 +18,7 @@ from glmcli.providers.pricing import cost
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from glmcli.chat.events import Reply
+    from glmcli.chat.reply import Reply
     from glmcli.config.plan import Candidate, Plan
     from glmcli.console.redaction import Redactor
     from glmcli.errors import GlmError
@@ -65,8 +65,8 @@ class RequestSender:
                 break
             if number < len(candidates):
                 following = candidates[number]
-                elsewhere = f"{following.provider.name}/{following.model}"
-                self._writer.retry(Again(error, 0.0, self._attempts + 1, elsewhere))
+                fallback = f"{following.provider.name}/{following.model}"
+                self._writer.retry(NextAttempt(error, 0.0, self._attempts + 1, fallback))
         return outcome
 
     def _ask_one(self, candidate: Candidate) -> tuple[Reply, GlmError | None]:
@@ -84,7 +84,7 @@ class RequestSender:
             if wait is None:
                 return reply, error
             retry += 1
-            self._writer.retry(Again(error, wait, self._attempts + 1))
+            self._writer.retry(NextAttempt(error, wait, self._attempts + 1))
             sleep(wait, self._tick)
 
     def _attempt(self, candidate: Candidate) -> AttemptResult:

@@ -6,7 +6,8 @@ import time
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from glmcli.chat.events import Answer, Event, Fold, Reasoning, Reply, ToolCallPart, joined, verdict
+from glmcli.chat.events import Answer, Event, Reasoning, ToolCallPart, coalesce
+from glmcli.chat.reply import Fold, Reply, verdict
 from glmcli.console.redaction import Redactor, StreamRedactor
 from glmcli.engine.response import ReadStatus, Response
 from glmcli.errors import GlmError, OutputError
@@ -52,7 +53,7 @@ class Attempt:
         self._provider = provider
         self._plan = plan
         self._redactor = redactor
-        self._trims = not plan.exact and provider.wire.sends_leading_newlines
+        self._trims = not plan.exact and provider.api.sends_leading_newlines
         self._shown = _Shown(writer, redactor, trims=self._trims) if writer else None
         self._reader: ReplyReader | None = None
         self._waiting: list[bytes] = []
@@ -109,7 +110,7 @@ class Attempt:
                 came.append(event)  # noqa: PERF402 - what came before a fault is kept
         except GlmError as error:
             failure = error
-        self._add(self._shown.show(came) if self._shown else joined(came))
+        self._add(self._shown.show(came) if self._shown else coalesce(came))
         if failure:
             raise failure
 
@@ -176,7 +177,7 @@ class _Shown:
     def show(self, events: list[Event]) -> list[Event]:
         """The events as they were shown."""
         shown: list[Event] = []
-        for event in events if self._writer.wants_deltas else joined(events):
+        for event in events if self._writer.wants_deltas else coalesce(events):
             match event:
                 case Reasoning(text):
                     shown += self._flushed_answer()

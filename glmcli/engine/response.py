@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from glmcli.errors import GlmError, OutputError, ProtocolError
 from glmcli.http.call import SUCCESS, RequestSent, ResponseEnd, ResponseHead
 from glmcli.http.timeouts import Limits, ResponseTimer
-from glmcli.providers.refusals import MAX_BODY, from_body
+from glmcli.providers.refusals import MAX_BODY, error_of_response
 
 if TYPE_CHECKING:
     from glmcli.console.redaction import Redactor
@@ -124,7 +124,7 @@ class Response:
         self.over = True
         if self._refusal:
             head, body = self._refusal
-            self.error = from_body(head.status, head.headers, bytes(body), self._provider, time.time())
+            self.error = error_of_response(head.status, head.headers, bytes(body), self._provider, time.time())
         else:
             self._reader.end()
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from collections.abc import Set as AbstractSet
 
-    from glmcli.chat.events import Reply
+    from glmcli.chat.reply import Reply
     from glmcli.config.plan import Candidate, Plan
     from glmcli.console.redaction import Redactor
     from glmcli.engine.ask import RequestSender

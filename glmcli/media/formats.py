@@ -7,7 +7,7 @@ from glmcli.record import Record
 # What is known of some bytes without decoding them.
 
 
-class Looks(Record):
+class MediaInfo(Record):
     """What the first bytes say, and the structure behind them.
 
     Attributes:
@@ -32,17 +32,17 @@ class Looks(Record):
 _HEADERS = frozenset({40, 52, 56, 64, 108, 124})  # bytes of the header that follows; 12 has short numbers
 
 
-def read_bitmap(data: bytes) -> Looks:
+def read_bitmap(data: bytes) -> MediaInfo:
     """The size, and whether as many bytes are there as it says; two letters alone are no signature."""
     if len(data) < 26 or (header := _bitmap_number(data, 14)) not in _HEADERS | {12}:  # noqa: PLR2004 - up to the height
-        return Looks()
+        return MediaInfo()
     if header in _HEADERS:
         width, height = _bitmap_number(data, 18), abs(int.from_bytes(data[22:26], "little", signed=True))
     else:
         width, height = _bitmap_number(data, 18, 2), _bitmap_number(data, 20, 2)
     said = _bitmap_number(data, 2)
     fault = f"it has {len(data)} of {said} bytes" if len(data) < said else ""
-    return Looks("image/bmp", "a BMP picture", width, height, fault=fault)
+    return MediaInfo("image/bmp", "a BMP picture", width, height, fault=fault)
 
 
 def _bitmap_number(data: bytes, at: int, length: int = 4) -> int:
@@ -62,9 +62,9 @@ _INDEX = {b"moov", b"meta", b"moof"}  # what tells a reader where the frames are
 _SHORT, _LONG = 8, 16  # bytes of a box's head
 
 
-def read_boxes(data: bytes) -> Looks:
+def read_boxes(data: bytes) -> MediaInfo:
     """The brand, and whether all boxes are there with their index among them."""
-    return Looks(*_BRANDS.get(data[8:12], ("video/mp4", "an MP4 video")), fault=_boxes_fault(data))
+    return MediaInfo(*_BRANDS.get(data[8:12], ("video/mp4", "an MP4 video")), fault=_boxes_fault(data))
 
 
 def _boxes_fault(data: bytes) -> str:
@@ -89,13 +89,13 @@ _GIF_PICTURE, _EXTENSION, _TRAILER = 0x2C, 0x21, 0x3B
 _GIF_CUT = "it has no end (trailer)"
 
 
-def read_gif(data: bytes) -> Looks:
+def read_gif(data: bytes) -> MediaInfo:
     """The size of its screen, whether a second picture follows the first, and whether the trailer is there."""
     if len(data) < _GIF_SCREEN:
-        return Looks("image/gif", "a GIF picture", fault=_GIF_CUT)
+        return MediaInfo("image/gif", "a GIF picture", fault=_GIF_CUT)
     pictures, fault = _gif_walk(data)
     what = "an animated GIF" if pictures > 1 else "a GIF picture"
-    return Looks("image/gif", what, _gif_number(data, 6), _gif_number(data, 8), pictures > 1, fault)
+    return MediaInfo("image/gif", what, _gif_number(data, 6), _gif_number(data, 8), pictures > 1, fault)
 
 
 def _gif_walk(data: bytes) -> tuple[int, str]:
@@ -141,7 +141,7 @@ _JPEG_SCAN = 0xDA
 _JPEG_SIZE = 7  # bytes of a frame's segment up to the width
 
 
-def read_jpeg(data: bytes) -> Looks:
+def read_jpeg(data: bytes) -> MediaInfo:
     """The size, and whether an end follows the first scan. Thumbnails have ends too, but stand before it."""
     sizes: list[tuple[int, int]] = []
     at, fault = 2, "it ends before its first scan"
@@ -160,7 +160,7 @@ def read_jpeg(data: bytes) -> Looks:
             sizes.append((_jpeg_number(data, at + 7), _jpeg_number(data, at + 5)))
         at += 2 + max(_jpeg_number(data, at + 2), 2)
     width, height = sizes[0] if sizes else (None, None)
-    return Looks("image/jpeg", "a JPEG picture", width, height, fault=fault)
+    return MediaInfo("image/jpeg", "a JPEG picture", width, height, fault=fault)
 
 
 def _jpeg_fault(sizes: list[tuple[int, int]]) -> str:
@@ -177,15 +177,15 @@ def _jpeg_number(data: bytes, at: int) -> int:
 
 # PDF: where it says that it begins and ends. Source: PDF Reference 1.7, appendix H.3, notes 13 and 18.
 
-_NEAR = 1024  # bytes at either end in which Acrobat looks: it allows some of anything around the document
+_NEAR = 1024  # bytes at either end in which Acrobat info: it allows some of anything around the document
 
 
-def read_pdf(data: bytes) -> Looks | None:
+def read_pdf(data: bytes) -> MediaInfo | None:
     """A document, and whether its end is there; None: it has no header."""
     if b"%PDF-" not in data[:_NEAR]:
         return None
     whole = b"%%EOF" in data[-_NEAR:]
-    return Looks("application/pdf", "a PDF document", fault="" if whole else "it has no end (%%EOF)")
+    return MediaInfo("application/pdf", "a PDF document", fault="" if whole else "it has no end (%%EOF)")
 
 
 # PNG: its chunks, by their lengths. Source: W3C PNG, third edition.
@@ -194,7 +194,7 @@ _PNG_FRAME = 12  # bytes of a chunk beside its data: length, name, checksum
 _PNG_HEADER = 16  # where the width stands, if the header comes first, as it must
 
 
-def read_png(data: bytes) -> Looks:
+def read_png(data: bytes) -> MediaInfo:
     """The size, whether it is animated (acTL), and whether what every PNG has is there."""
     width = height = None
     if data[12:16] == b"IHDR" and len(data) >= _PNG_HEADER + 8:
@@ -206,7 +206,7 @@ def read_png(data: bytes) -> Looks:
             break
         names.add(data[at + 4 : at + 8])
         at += length
-    return Looks("image/png", "a PNG picture", width, height, b"acTL" in names, _png_fault(names, width, height))
+    return MediaInfo("image/png", "a PNG picture", width, height, b"acTL" in names, _png_fault(names, width, height))
 
 
 def _png_fault(names: set[bytes], width: int | None, height: int | None) -> str:
@@ -229,13 +229,13 @@ def _png_number(data: bytes, at: int) -> int:
 _ANIMATED = 0x02  # of the flags of an extended file
 
 
-def read_webp(data: bytes) -> Looks:
+def read_webp(data: bytes) -> MediaInfo:
     """The size, whether it is animated, and whether as many bytes are there as it says."""
     width, height = _webp_size(data)
     animated = data[12:16] == b"VP8X" and len(data) > 20 and bool(data[20] & _ANIMATED)  # noqa: PLR2004 - its flags
     said = _webp_number(data, 4, 4) + 8
     fault = f"it has {len(data)} of {said} bytes" if len(data) < said else ""
-    return Looks("image/webp", "an animated WebP" if animated else "a WebP picture", width, height, animated, fault)
+    return MediaInfo("image/webp", "an animated WebP" if animated else "a WebP picture", width, height, animated, fault)
 
 
 def _webp_size(data: bytes) -> tuple[int, int] | tuple[None, None]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from glmcli.media import formats
-from glmcli.media.formats import Looks
+from glmcli.media.formats import MediaInfo
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _HEAD = 4096  # bytes in which a text or a document says what it is
 
-_PARSED: tuple[tuple[bytes, Callable[[bytes], Looks]], ...] = (
+_PARSED: tuple[tuple[bytes, Callable[[bytes], MediaInfo]], ...] = (
     (b"\xff\xd8\xff", formats.read_jpeg),
     (b"\x89PNG\r\n\x1a\n", formats.read_png),
     (b"GIF87a", formats.read_gif),
@@ -46,41 +46,41 @@ _PROLOGUE = ((b"<!--", b"-->"), (b"<?", b"?>"))  # comments and declarations
 _LONGEST_PROLOGUE = 1 << 16  # bytes; programs for drawing leave a licence there, not a book
 
 
-def look(data: bytes) -> Looks:
+def sniff(data: bytes) -> MediaInfo:
     """What these bytes are."""
     for signature, parse in _PARSED:
         if data.startswith(signature) and (found := parse(data)).type:
             return found
     for signature, kind, what in _SIGNATURES:
         if data.startswith(signature):
-            return Looks(kind, what)
+            return MediaInfo(kind, what)
     return _container(data) or _text(data)
 
 
-def _container(data: bytes) -> Looks | None:
+def _container(data: bytes) -> MediaInfo | None:
     if data.startswith(b"RIFF"):
         return formats.read_webp(data) if data[8:12] == b"WEBP" else _named(_RIFF.get(data[8:12]))
     return formats.read_boxes(data) if data[4:8] == b"ftyp" else formats.read_pdf(data)
 
 
-def _named(found: tuple[str, str] | None) -> Looks | None:
-    return Looks(*found) if found else None
+def _named(found: tuple[str, str] | None) -> MediaInfo | None:
+    return MediaInfo(*found) if found else None
 
 
-def _text(data: bytes) -> Looks:
+def _text(data: bytes) -> MediaInfo:
     head = data[:_HEAD]
     if not head or any(byte < 9 or 13 < byte < 27 for byte in head):  # noqa: PLR2004 - control characters, but blanks
-        return Looks()
+        return MediaInfo()
     try:
         head.decode("utf-8")
     except UnicodeDecodeError as error:
         if len(head) - error.start > 3 or len(data) <= _HEAD:  # noqa: PLR2004 - a character that the cut took apart
-            return Looks()
+            return MediaInfo()
     root = _root(data[:_LONGEST_PROLOGUE])
     for mark, kind, what in _MARKUP:
         if root.startswith(mark):
-            return Looks(kind, what)
-    return Looks("text/plain", "a text")
+            return MediaInfo(kind, what)
+    return MediaInfo("text/plain", "a text")
 
 
 def _root(data: bytes) -> bytes:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from glmcli.chat.events import Usage
     from glmcli.chat.messages import ToolCall, ToolResult
-    from glmcli.chat.outcome import Again, Outcome
+    from glmcli.chat.outcome import NextAttempt, Outcome
     from glmcli.console.terminal import Stream, Terminal
     from glmcli.errors import GlmError
     from glmcli.output.destination import Destination
@@ -130,10 +130,10 @@ class JsonLines(Writer):
         fields = {"id": call.id, "name": call.name, "text": result.text, "failed": result.failed}
         self._write({"type": "tool_result", **fields})
 
-    def retry(self, again: Again) -> None:
+    def retry(self, following: NextAttempt) -> None:
         """Write `retry`, which voids all lines since `start`."""
-        error = error_object(again.error)
-        self._write({"type": "retry", "error": error, "wait": round(again.wait, 3), "attempt": again.attempt})
+        error = error_object(following.error)
+        self._write({"type": "retry", "error": error, "wait": round(following.wait, 3), "attempt": following.attempt})
 
     def end(self, outcome: Outcome) -> None:
         """Write usage, error, end."""

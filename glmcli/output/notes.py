@@ -10,7 +10,7 @@ from glmcli.output.writer import Writer
 
 if TYPE_CHECKING:
     from glmcli.chat.messages import ToolCall, ToolResult
-    from glmcli.chat.outcome import Again, Outcome
+    from glmcli.chat.outcome import NextAttempt, Outcome
     from glmcli.console.terminal import Terminal
 
 _MAX_ARGUMENTS = 200  # characters of a call's arguments that are shown
@@ -30,11 +30,11 @@ class AttemptNotes(Writer):
             self._warned = True
             self._terminal.note("the reply holds bytes that are not UTF-8; U+FFFD stands in their place")
 
-    def retry(self, again: Again) -> None:
+    def retry(self, following: NextAttempt) -> None:
         """Print a line for each retry."""
-        billed = " (the first request may be billed)" if again.error.sent else ""
-        what = f"asking {again.elsewhere}" if again.elsewhere else f"asking again in {again.wait:.1f} s"
-        self._terminal.note(f"{again.error.message}; {what}{billed}")
+        billed = " (the first request may be billed)" if following.error.sent else ""
+        what = f"asking {following.fallback}" if following.fallback else f"asking again in {following.wait:.1f} s"
+        self._terminal.note(f"{following.error.message}; {what}{billed}")
 
     def end(self, outcome: Outcome) -> None:
         """With --verbose: who answered, the finish reason, the times."""

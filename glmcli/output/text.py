@@ -11,7 +11,7 @@ from glmcli.output.writer import Writer
 
 if TYPE_CHECKING:
     from glmcli.chat.messages import ToolCall
-    from glmcli.chat.outcome import Again, Outcome
+    from glmcli.chat.outcome import NextAttempt, Outcome
     from glmcli.console.terminal import Stream, Terminal
     from glmcli.output.destination import Destination
 
@@ -100,7 +100,7 @@ class ReasoningText(Writer):
         self._end_line()
         self._has_text = False
 
-    def retry(self, again: Again) -> None:  # noqa: ARG002 - the names of the interface
+    def retry(self, following: NextAttempt) -> None:  # noqa: ARG002 - the names of the interface
         """The attempt is void: drop what was held back of it."""
         self._attempt.clear()
         self._end_line()

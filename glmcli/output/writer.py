@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from glmcli.chat.events import Event
     from glmcli.chat.messages import ToolCall, ToolResult
-    from glmcli.chat.outcome import Again, Outcome
+    from glmcli.chat.outcome import NextAttempt, Outcome
 
 
 class Writer:
@@ -36,7 +36,7 @@ class Writer:
     def tool_result(self, result: ToolResult) -> None:
         """A tool call has ended."""
 
-    def retry(self, again: Again) -> None:
+    def retry(self, following: NextAttempt) -> None:
         """Everything since `start` is void: another attempt follows."""
 
     def end(self, outcome: Outcome) -> None:
@@ -81,10 +81,10 @@ class WriterGroup(Writer):
         for writer in self._writers:
             writer.tool_result(result)
 
-    def retry(self, again: Again) -> None:
+    def retry(self, following: NextAttempt) -> None:
         """Everything since `start` is void."""
         for writer in self._writers:
-            writer.retry(again)
+            writer.retry(following)
 
     def end(self, outcome: Outcome) -> None:
         """The question is answered, or has failed."""

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from glmcli import catalogue
-from glmcli.providers.fields import CHOICES
+from glmcli.providers.request_fields import CHOICES
 
 if TYPE_CHECKING:
     from glmcli.catalogue import Model
@@ -57,13 +57,13 @@ def _format(request: Request) -> str | None:
 
 
 def _structured(request: Request, provider: Provider, model: Model | None) -> Iterator[Objection]:
-    kind, wire, who = _format(request), provider.wire, _who(request, provider, model)
-    if (model.json_without_thinking if model else wire.json_without_thinking) and _may_think(request, model):
+    kind, api, who = _format(request), provider.api, _who(request, provider, model)
+    if (model.json_without_thinking if model else api.json_without_thinking) and _may_think(request, model):
         yield Objection(f"{who} writes JSON only without thinking", "--no-think")
     said = " ".join(message.text for message in request.messages).lower()
-    if wire.json_must_be_named and "json" not in said:
+    if api.json_must_be_named and "json" not in said:
         yield Objection(f"{provider.name} wants the word JSON in the conversation", "ask for JSON in the prompt")
-    if kind == "json_schema" and (model.json_schema if model else wire.json_schema) is False:
+    if kind == "json_schema" and (model.json_schema if model else api.json_schema) is False:
         plain = not model or model.json_object is not False
         fix = "use {type: json_object} and name the fields" if plain else "ask for JSON in the prompt"
         yield Objection(f"{who} does not take a json_schema", fix)
@@ -72,17 +72,17 @@ def _structured(request: Request, provider: Provider, model: Model | None) -> It
 
 
 def _tools(request: Request, provider: Provider, model: Model | None) -> Iterator[Objection]:
-    wire, who = provider.wire, _who(request, provider, model)
+    api, who = provider.api, _who(request, provider, model)
     if model and model.tools is False:
         able = tuple(f"{provider.name}/{name}" for name in _callers(request, provider))
         yield Objection(f"{who} calls no tools", f"a model that does: {named(able)}" if able else "leave out --tools")
-    if wire.most_tools is not None and len(request.tools) > wire.most_tools:
-        yield Objection(f"{provider.name} takes at most {wire.most_tools} tools", f"these are {len(request.tools)}")
+    if api.most_tools is not None and len(request.tools) > api.most_tools:
+        yield Objection(f"{provider.name} takes at most {api.most_tools} tools", f"these are {len(request.tools)}")
     for function in request.tools:
-        if function.name in wire.forbidden_tools:
+        if function.name in api.forbidden_tools:
             yield Objection(f"{provider.name} refuses a tool named {function.name!r}", "give it another name")
-    if request.tool_stream and (not wire.tool_stream or (model and model.tool_stream is False)):
-        yield Objection(f"{who if wire.tool_stream else provider.name} has no tool_stream", "leave out --tool-stream")
+    if request.tool_stream and (not api.tool_stream or (model and model.tool_stream is False)):
+        yield Objection(f"{who if api.tool_stream else provider.name} has no tool_stream", "leave out --tool-stream")
     if request.tool_choice is not None:
         yield from _tool_choice(request.tool_choice, request, provider, model)
 
@@ -96,21 +96,21 @@ def _callers(request: Request, provider: Provider) -> tuple[str, ...]:
 
 
 def _tool_choice(choice: str, request: Request, provider: Provider, model: Model | None) -> Iterator[Objection]:
-    known = provider.wire.tool_choices
+    known = provider.api.tool_choices
     kind = choice if choice in CHOICES else "NAME"
     if known is not None and kind not in known:
         yield Objection(f"{provider.name} does not take the tool choice {choice!r}", f"one of {', '.join(known)}")
-    elif kind in ("required", "NAME") and not provider.wire.forces_thinking and _may_think(request, model):
+    elif kind in ("required", "NAME") and not provider.api.forces_thinking and _may_think(request, model):
         yield Objection(f"{provider.name} cannot demand a call while the model thinks", "--no-think")
 
 
 def remarks(request: Request, provider: Provider, model: Model | None) -> Iterator[str]:
     """What is not known of the model, and its provider refuses to others."""
-    name, wire = f"{request.model} at {provider.name}", provider.wire
+    name, api = f"{request.model} at {provider.name}", provider.api
     open_ = model is not None and model.json_without_thinking is None
-    if _format(request) and wire.json_without_thinking and open_ and _may_think(request, model):
+    if _format(request) and api.json_without_thinking and open_ and _may_think(request, model):
         yield f"{name}: JSON while thinking is refused for some models; add --no-think"
     if request.tools and request.tool_stream and not request.stream:
         yield "--tool-stream has no effect without a stream"
-    elif request.tools and request.tool_stream and wire.tool_stream and not (model and model.tool_stream):
+    elif request.tools and request.tool_stream and api.tool_stream and not (model and model.tool_stream):
         yield f"{name} is not listed among the models that have tool_stream"

@@ -13,16 +13,15 @@ from urllib.parse import quote
 
 from glmcli.errors import ProtocolError
 from glmcli.http.call import HttpCall
-from glmcli.providers.decoder import count, items, mapping
-from glmcli.providers.dialect import headers, headers_to_list
+from glmcli.providers.dialect import get_headers, headers
+from glmcli.providers.json_values import as_int, as_list, as_object
 from glmcli.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from glmcli.http.call import Content
-    from glmcli.providers.batch_form import BatchForm
-    from glmcli.providers.row import Provider
+    from glmcli.providers.row import BatchApi, Provider
 
 ENDED = frozenset(("completed", "failed", "expired", "cancelled"))
 _GOING = frozenset(("validating", "in_progress", "finalizing", "cancelling"))
@@ -80,7 +79,7 @@ def upload(provider: Provider, content: Content, content_type: str) -> HttpCall:
     return HttpCall(_url(provider, "files"), (("Content-Type", content_type), *pairs), None, upload=content)
 
 
-def create(provider: Provider, form: BatchForm, file: str) -> HttpCall:
+def create(provider: Provider, form: BatchApi, file: str) -> HttpCall:
     """Make a batch of a file that was uploaded, or of one that stands at an address."""
     body: dict[str, Any] = {"input_file_id": file, "endpoint": form.url, "completion_window": form.window}
     if form.auto_delete:
@@ -111,7 +110,7 @@ def content(provider: Provider, file: str) -> HttpCall:
 
 
 def _get(provider: Provider, path: str) -> HttpCall:
-    return HttpCall(_url(provider, path), headers_to_list(provider), None, method="GET")
+    return HttpCall(_url(provider, path), get_headers(provider), None, method="GET")
 
 
 def _url(provider: Provider, path: str) -> str:
@@ -136,22 +135,22 @@ def state_of(value: Any) -> BatchState:  # noqa: ANN401 - any JSON may come
     Raises:
         ProtocolError: it is no batch.
     """
-    batch = mapping(value)
+    batch = as_object(value)
     state = batch.get("status")
     if not isinstance(state, str) or not state:
         raise _no("a batch", value)
-    counts = mapping(batch.get("request_counts"))
+    counts = as_object(batch.get("request_counts"))
     return BatchState(
         id=_id(value, "a batch"),
         state=state.lower(),
-        total=count(counts.get("total")),
-        completed=count(counts.get("completed")),
-        failed=count(counts.get("failed")),
+        total=as_int(counts.get("total")),
+        completed=as_int(counts.get("completed")),
+        failed=as_int(counts.get("failed")),
         input_file=_text(batch.get("input_file_id")),
         output_file=_text(batch.get("output_file_id")),
         error_file=_text(batch.get("error_file_id")),
         created=_seconds(batch.get("created_at")),
-        faults=tuple(_fault(each) for each in map(mapping, items(mapping(batch.get("errors")).get("data")))),
+        faults=tuple(_fault(each) for each in map(as_object, as_list(as_object(batch.get("errors")).get("data")))),
     )
 
 
@@ -161,19 +160,19 @@ def page_of(value: Any) -> tuple[tuple[BatchState, ...], bool]:  # noqa: ANN401 
     Raises:
         ProtocolError: it is no list of batches.
     """
-    page = mapping(value)
+    page = as_object(value)
     if "data" not in page:
         raise _no("a list of batches", value)
-    batches = tuple(state_of(each) for each in items(page["data"]))
+    batches = tuple(state_of(each) for each in as_list(page["data"]))
     return batches, bool(batches) and page.get("has_more") is not False  # who does not say is asked once more
 
 
 def _fault(fault: Mapping[str, Any]) -> LineFault:
-    return LineFault(str(fault.get("code") or ""), str(fault.get("message") or ""), count(fault.get("line")))
+    return LineFault(str(fault.get("code") or ""), str(fault.get("message") or ""), as_int(fault.get("line")))
 
 
 def _id(value: Any, what: str) -> str:  # noqa: ANN401 - any JSON may come
-    found = mapping(value).get("id")
+    found = as_object(value).get("id")
     if not isinstance(found, str) or not found:
         raise _no(what, value)
     return found

@@ -24,30 +24,34 @@ from glmcli.errors import (
     Retry,
     UsageError,
 )
-from glmcli.providers.row import Codes, Verdict
+from glmcli.providers.row import ErrorCodes, ErrorMeaning
 
-_BAD_KEY = Verdict(CredentialsError, "the key was refused")
-_NO_RIGHT = Verdict(CredentialsError, "the key has no permission for this")
-_ACCOUNT = Verdict(CredentialsError, "the account cannot be used")
-_MALFORMED = Verdict(UsageError, "the request was refused as malformed")
-_NO_MODEL = Verdict(UsageError, "the model does not exist here", model_missing=True)
-_TOO_LONG = Verdict(
+_BAD_KEY = ErrorMeaning(CredentialsError, "the key was refused")
+_NO_RIGHT = ErrorMeaning(CredentialsError, "the key has no permission for this")
+_ACCOUNT = ErrorMeaning(CredentialsError, "the account cannot be used")
+_MALFORMED = ErrorMeaning(UsageError, "the request was refused as malformed")
+_NO_MODEL = ErrorMeaning(UsageError, "the model does not exist here", model_missing=True)
+_TOO_LONG = ErrorMeaning(
     IncompleteError,
     "the prompt does not fit the model's context window",
     fix="send less text, or use a model with a larger window",
 )
-_FILTERED = Verdict(FilteredError, "the content filter refused the request or the answer")
-_NO_MONEY = Verdict(QuotaError, "the balance is used up", fix="top up the account, or use another provider: --fallback")
-_NO_PLAN = Verdict(QuotaError, "the plan or resource package does not cover this")
-_USED_UP = Verdict(QuotaError, "the quota is used up")
-_RATE = Verdict(BusyError, "rate limited", Retry.RATE)
-_PER_MINUTE = Verdict(BusyError, "the one-minute token limit is reached", Retry.MINUTE)
-_OVERLOAD = Verdict(
+_FILTERED = ErrorMeaning(FilteredError, "the content filter refused the request or the answer")
+_NO_MONEY = ErrorMeaning(
+    QuotaError, "the balance is used up", fix="top up the account, or use another provider: --fallback"
+)
+_NO_PLAN = ErrorMeaning(QuotaError, "the plan or resource package does not cover this")
+_USED_UP = ErrorMeaning(QuotaError, "the quota is used up")
+_RATE = ErrorMeaning(BusyError, "rate limited", Retry.RATE)
+_PER_MINUTE = ErrorMeaning(BusyError, "the one-minute token limit is reached", Retry.MINUTE)
+_OVERLOAD = ErrorMeaning(
     BusyError, "the platform is overloaded for this model", Retry.OVERLOAD, "use another model: --fallback"
 )
-_SERVER = Verdict(BusyError, "the provider failed", Retry.SERVER)
-_SERVER_FINAL = Verdict(BusyError, "the provider failed")
-_SLOW = Verdict(BusyError, "the provider took too long", Retry.NETWORK, "leave the wire streamed: no --no-stream")
+_SERVER = ErrorMeaning(BusyError, "the provider failed", Retry.SERVER)
+_SERVER_FINAL = ErrorMeaning(BusyError, "the provider failed")
+_SLOW = ErrorMeaning(
+    BusyError, "the provider took too long", Retry.NETWORK, "leave the response streamed: no --no-stream"
+)
 
 _CONTEXT_TEXT = re.compile(r"context (length|window)|tokens?\b.*\bmore than max|上下文", re.IGNORECASE)
 # "Free allocated quota exceeded." and "hour/week/month allocated quota exceeded" are final; the bare text is a
@@ -55,7 +59,7 @@ _CONTEXT_TEXT = re.compile(r"context (length|window)|tokens?\b.*\bmore than max|
 _PLAN_QUOTA_TEXT = re.compile(r"\b(free|hour(ly)?|week(ly)?|month(ly)?)\b[\w -]*quota|free.?tier", re.IGNORECASE)
 _TOKENS_DIMENSION = re.compile(r"dimension:\s*tpm", re.IGNORECASE)
 
-BIGMODEL = Codes(
+BIGMODEL = ErrorCodes(
     {
         "401": _BAD_KEY,
         **dict.fromkeys(("1000", "1001", "1002", "1003", "1004", "1005"), _BAD_KEY),
@@ -67,14 +71,14 @@ BIGMODEL = Codes(
         "1220": _NO_RIGHT,
         "1261": _TOO_LONG,
         **dict.fromkeys(("1300", "1301"), _FILTERED),
-        "1302": Verdict(BusyError, "too many requests in flight", Retry.IN_FLIGHT),
+        "1302": ErrorMeaning(BusyError, "too many requests in flight", Retry.IN_FLIGHT),
         "1303": _RATE,
-        "1304": Verdict(QuotaError, "the daily call limit is reached"),
+        "1304": ErrorMeaning(QuotaError, "the daily call limit is reached"),
         **dict.fromkeys(("1305", "1312"), _OVERLOAD),
-        "1308": Verdict(QuotaError, "the five-hour quota is used up"),
+        "1308": ErrorMeaning(QuotaError, "the five-hour quota is used up"),
         **dict.fromkeys(("1309", "1311", "1314", "1315"), _NO_PLAN),
-        "1310": Verdict(QuotaError, "the weekly or monthly quota is used up"),
-        "1313": Verdict(QuotaError, "the account is throttled under the fair-use rule"),
+        "1310": ErrorMeaning(QuotaError, "the weekly or monthly quota is used up"),
+        "1313": ErrorMeaning(QuotaError, "the account is throttled under the fair-use rule"),
         **dict.fromkeys(("1316", "1317", "1318", "1319", "1320", "1321"), _USED_UP),
     },
     {
@@ -86,7 +90,7 @@ BIGMODEL = Codes(
 
 _BILLING_TEXT = ((_PLAN_QUOTA_TEXT, _USED_UP),)
 
-MODELSTUDIO = Codes(
+MODELSTUDIO = ErrorCodes(
     {
         # Models that Zhipu serves directly (ZHIPU/*) use Zhipu's codes: help.aliyun.com/zh/model-studio/glm-zhipu.
         **BIGMODEL.by_code,
@@ -115,12 +119,12 @@ MODELSTUDIO = Codes(
         **dict.fromkeys(("IPInfringementSuspect", "FaqRuleBlocked"), _FILTERED),
         **dict.fromkeys(("ModelNotFound", "model_not_found", "model_not_supported"), _NO_MODEL),
         "Arrearage": _NO_MONEY,
-        "AllocationQuota.FreeTierOnly": Verdict(QuotaError, "the free quota is used up"),
+        "AllocationQuota.FreeTierOnly": ErrorMeaning(QuotaError, "the free quota is used up"),
         **dict.fromkeys(("CommodityNotPurchased", "PrepaidBillOverdue", "PostpaidBillOverdue"), _NO_MONEY),
         **dict.fromkeys(("Throttling", "LimitRequests", "limit_requests"), _RATE),
         **dict.fromkeys(
             ("Throttling.BurstRate", "limit_burst_rate"),
-            Verdict(BusyError, "the request rate rose too quickly", Retry.RATE),
+            ErrorMeaning(BusyError, "the request rate rose too quickly", Retry.RATE),
         ),
         **dict.fromkeys(("Throttling.AllocationQuota", "insufficient_quota"), _PER_MINUTE),
         **dict.fromkeys(("InternalError", "internal_error", "SystemError", "ModelServiceFailed"), _SERVER),
@@ -140,12 +144,12 @@ MODELSTUDIO = Codes(
     {"insufficient_quota": _PER_MINUTE, "Arrearage": _NO_MONEY},
 )
 
-TOKENHUB = Codes(
+TOKENHUB = ErrorCodes(
     {
         **dict.fromkeys(("400001", "400002", "400005"), _MALFORMED),
         "400004": _NO_MODEL,
-        "401006": Verdict(CredentialsError, "the key is bound to other models"),
-        "401002": Verdict(
+        "401006": ErrorMeaning(CredentialsError, "the key is bound to other models"),
+        "401002": ErrorMeaning(
             CredentialsError,
             "the key was refused",
             fix="check the key and its site: keys of the international and the China site differ",
@@ -162,7 +166,7 @@ TOKENHUB = Codes(
 
 # vLLM, SGLang, llama.cpp and Ollama say what is wrong in `type` (or in `code`, where that is no number); read from the
 # servers' answers on 2026-11-21.
-SELF_HOSTED = Codes(
+SELF_HOSTED = ErrorCodes(
     {
         "model_not_found": _NO_MODEL,
         "insufficient_quota": _USED_UP,
@@ -179,12 +183,12 @@ SELF_HOSTED = Codes(
 )
 
 # What an HTTP status means where no code says more. 501 and 505 will not heal by waiting.
-BY_STATUS: dict[int, Verdict] = {
+BY_STATUS: dict[int, ErrorMeaning] = {
     401: _BAD_KEY,
     402: _NO_MONEY,
     403: _NO_RIGHT,
-    404: Verdict(UsageError, "nothing is served at this address", fix="check the base URL"),
-    407: Verdict(NetworkError, "the proxy wants credentials", fix="put them into the proxy's URL"),
+    404: ErrorMeaning(UsageError, "nothing is served at this address", fix="check the base URL"),
+    407: ErrorMeaning(NetworkError, "the proxy wants credentials", fix="put them into the proxy's URL"),
     408: _SLOW,
     409: _RATE,
     425: _RATE,
@@ -201,7 +205,7 @@ BY_STATUS: dict[int, Verdict] = {
 }
 
 # The OpenAI words for `type`, where neither code nor status says more (an error inside a stream).
-BY_TYPE: dict[str, Verdict] = {
+BY_TYPE: dict[str, ErrorMeaning] = {
     "invalid_request_error": _MALFORMED,
     "authentication_error": _BAD_KEY,
     "permission_error": _NO_RIGHT,

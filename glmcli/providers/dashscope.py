@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from glmcli.chat.events import Answer, Event, Finish, Reasoning, RequestId, Usage
 from glmcli.http.call import HttpCall
-from glmcli.providers import fields
-from glmcli.providers.decoder import Chunk, JsonDecoder, count, finish, items, mapping, text_of, tool_calls
-from glmcli.providers.dialect import Listing, headers, headers_to_list
+from glmcli.providers import request_fields as fields
+from glmcli.providers.decoder import JsonDecoder, as_text, finish_reason, tool_calls
+from glmcli.providers.dialect import ModelsPage, get_headers, headers, listed_models
+from glmcli.providers.json_values import JsonObject, as_int, as_list, as_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +29,7 @@ _PAGE = 100  # models; what the server makes of it is read from its answer
 
 
 def encode(request: Request, provider: Provider) -> HttpCall:
-    """The request on this provider's wire. The header, not a field, makes it a stream."""
+    """The HTTP request for this provider. The header, not a field, makes it a stream."""
     pairs = headers(provider, stream=request.stream)
     if request.stream:
         pairs.append(("X-DashScope-SSE", "enable"))
@@ -54,23 +55,21 @@ def reserved(provider: Provider) -> frozenset[str]:
     return fields.reserved(provider) | {"result_format", "incremental_output"}
 
 
-def ask_models(provider: Provider, page: int) -> HttpCall:
+def models_request(provider: Provider, page: int) -> HttpCall:
     """The request for a page of the provider's own list of models.
 
     Source: dashscope 2.0.2 on PyPI, `v2/resources/models.py`.
     """
     query = f"?page_no={page}&page_size={_PAGE}"
-    return HttpCall(f"{provider.base_url}/models{query}", headers_to_list(provider), None, method="GET")
+    return HttpCall(f"{provider.base_url}/models{query}", get_headers(provider), None, method="GET")
 
 
-def listing(value: Any) -> Listing:  # noqa: ANN401 - any JSON may come
+def models_page(value: Any) -> ModelsPage:  # noqa: ANN401 - any JSON may come
     """What came back."""
-    from glmcli.providers.listing import listed
-
-    output = mapping(mapping(value).get("output"))
-    models = listed(output.get("models", value), "model")
+    output = as_object(as_object(value).get("output"))
+    models = listed_models(output.get("models", value), "model")
     total = output.get("total")
-    return Listing(models, total if isinstance(total, int) else len(models))
+    return ModelsPage(models, total if isinstance(total, int) else len(models))
 
 
 def decoder(provider: Provider) -> JsonDecoder:
@@ -78,38 +77,38 @@ def decoder(provider: Provider) -> JsonDecoder:
     return JsonDecoder(provider, _events)
 
 
-def _events(chunk: Chunk) -> Iterator[Event]:
+def _events(chunk: JsonObject) -> Iterator[Event]:
     if isinstance(chunk.get("request_id"), str):
         yield RequestId(chunk["request_id"])
-    output = mapping(chunk.get("output"))
-    choices = items(output.get("choices"))
-    for choice in map(mapping, choices):
+    output = as_object(chunk.get("output"))
+    choices = as_list(output.get("choices"))
+    for choice in map(as_object, choices):
         if choice.get("index") in (0, None):
-            yield from _message(mapping(choice.get("message")), choice.get("finish_reason"))
+            yield from _message(as_object(choice.get("message")), choice.get("finish_reason"))
     if not choices:
         # result_format "text", which we never ask for, puts the same fields into `output` itself.
         yield from _message({"content": output.get("text")}, output.get("finish_reason"))
-    if usage := _usage(mapping(chunk.get("usage"))):
+    if usage := _usage(as_object(chunk.get("usage"))):
         yield usage
 
 
-def _message(message: Chunk, reason: object) -> Iterator[Event]:
-    if reasoning := text_of(message.get("reasoning_content")):
+def _message(message: JsonObject, reason: object) -> Iterator[Event]:
+    if reasoning := as_text(message.get("reasoning_content")):
         yield Reasoning(reasoning)
-    if answer := text_of(message.get("content")):
+    if answer := as_text(message.get("content")):
         yield Answer(answer)
     yield from tool_calls(message.get("tool_calls"))
-    if word := finish(reason):
+    if word := finish_reason(reason):
         yield Finish(word)
 
 
-def _usage(usage: Chunk) -> Usage | None:
+def _usage(usage: JsonObject) -> Usage | None:
     if not usage:
         return None
     return Usage(
-        input_tokens=count(usage.get("input_tokens")),
-        output_tokens=count(usage.get("output_tokens")),
-        reasoning_tokens=count(mapping(usage.get("output_tokens_details")).get("reasoning_tokens")),
-        cached_tokens=count(mapping(usage.get("prompt_tokens_details")).get("cached_tokens")),
-        total_tokens=count(usage.get("total_tokens")),
+        input_tokens=as_int(usage.get("input_tokens")),
+        output_tokens=as_int(usage.get("output_tokens")),
+        reasoning_tokens=as_int(as_object(usage.get("output_tokens_details")).get("reasoning_tokens")),
+        cached_tokens=as_int(as_object(usage.get("prompt_tokens_details")).get("cached_tokens")),
+        total_tokens=as_int(usage.get("total_tokens")),
     )

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from glmcli.chat.events import Damaged, Done, Event, RequestId, ToolCallPart
 from glmcli.errors import GlmError, ProtocolError
 from glmcli.http.bodies import compact_json
-from glmcli.providers.json_text import decode, decode_all
-from glmcli.providers.refusals import Fault, fault_in, find_fault, html_page, is_html, refusal
+from glmcli.providers.json_values import JsonObject, as_int, as_list, as_object, decode, decode_all
+from glmcli.providers.refusals import ErrorPayload, find_error, find_error_in_text, html_page, is_html, refusal
 from glmcli.providers.text_filter import TextFilter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from glmcli.providers.row import Provider
     from glmcli.providers.sse import Frame
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
 _DONE = "[DONE]"
 _OK = 200
 _CLIENT_ERROR = 400
-
-Chunk = Mapping[str, Any]
 
 
 class JsonDecoder:
@@ -35,14 +32,14 @@ class JsonDecoder:
     def __init__(
         self,
         provider: Provider,
-        events: Callable[[Chunk], Iterator[Event]],
-        errors: Callable[[Chunk], Iterator[object]] = lambda _: iter(()),
+        events: Callable[[JsonObject], Iterator[Event]],
+        errors: Callable[[JsonObject], Iterator[object]] = lambda _: iter(()),
     ) -> None:
         """A fresh reader for one reply."""
         self._provider = provider
         self._events = events
         self._errors = errors
-        self._filter = TextFilter(provider.wire)
+        self._filter = TextFilter(provider.api)
         self._request_id: RequestId | None = None
         self._count = 0
 
@@ -58,15 +55,15 @@ class JsonDecoder:
         if frame.data.strip() == _DONE:
             yield Done()
         elif frame.event == "error":
-            raise refusal(self._named_fault(frame.data), self._provider, frame.status)
+            raise refusal(self._named_error(frame.data), self._provider, frame.status)
         else:
             yield from self._values(frame)
 
-    def _named_fault(self, data: str) -> Fault:
+    def _named_error(self, data: str) -> ErrorPayload:
         try:
-            return find_fault(decode(data), named_error=True) or Fault(message=data)
+            return find_error(decode(data), is_error=True) or ErrorPayload(message=data)
         except ProtocolError:
-            return Fault(message=data)
+            return ErrorPayload(message=data)
 
     def _values(self, frame: Frame) -> Iterator[Event]:
         try:
@@ -78,7 +75,7 @@ class JsonDecoder:
             raise
 
     def _value(self, value: object, status: int | None) -> Iterator[Event]:
-        fault = find_fault(value, named_error=status is not None and status >= _CLIENT_ERROR)
+        fault = find_error(value, is_error=status is not None and status >= _CLIENT_ERROR)
         if fault:
             raise refusal(fault, self._provider, status)
         if value is None:
@@ -86,7 +83,7 @@ class JsonDecoder:
         if not isinstance(value, dict):
             raise ProtocolError(message="broken JSON", why=compact_json(value), sent=True)
         for error in self._errors(value):
-            if error and (fault := find_fault({"error": error})):
+            if error and (fault := find_error({"error": error})):
                 raise refusal(fault, self._provider, status)
         for event in self._events(value):
             if not isinstance(event, RequestId):
@@ -98,15 +95,15 @@ class JsonDecoder:
     # The short way: glmcli.providers.reader
 
     @property
-    def keeps_text(self) -> bool:
+    def passes_text(self) -> bool:
         """Whether text passes as it is, however it is cut, with nothing held back."""
-        return self._filter.keeps_text
+        return self._filter.passes_text
 
     def skip(self, count: int) -> None:
         """So many frames were read in the short way."""
         self._count += count
 
-    def without_memory(self, frame: Frame) -> list[Event]:
+    def frame_alone(self, frame: Frame) -> list[Event]:
         """The events of a frame, if it had been the first; a refusal is an event that nobody expects."""
         try:
             fresh = JsonDecoder(self._provider, self._events, self._errors)
@@ -126,7 +123,7 @@ class JsonDecoder:
         except ProtocolError as error:
             if is_html("", body):
                 raise html_page(body, self._provider, _OK) from error
-            if fault := fault_in(body):
+            if fault := find_error_in_text(body):
                 raise refusal(fault, self._provider) from error
             error.message = f"{self._provider.name}: the reply is not JSON"
             raise
@@ -136,29 +133,14 @@ class JsonDecoder:
         yield from self._filter.close()
 
 
-def mapping(value: object) -> Chunk:
-    """The object, or an empty one where something else stands."""
-    return value if isinstance(value, dict) else {}
-
-
-def items(value: object) -> list[Any]:
-    """The list, or an empty one where something else stands."""
-    return value if isinstance(value, list) else []
-
-
-def text_of(content: object) -> str:
+def as_text(content: object) -> str:
     """The text of a `content` field: a string, or the text parts of a list, or nothing."""
     if isinstance(content, str):
         return content
-    return "".join(part["text"] for part in items(content) if isinstance(mapping(part).get("text"), str))
+    return "".join(part["text"] for part in as_list(content) if isinstance(as_object(part).get("text"), str))
 
 
-def count(value: object) -> int | None:
-    """A number of tokens, or None where none was said."""
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def finish(value: object) -> str | None:
+def finish_reason(value: object) -> str | None:
     """A finish reason; DashScope writes the text "null" for none (recorded bodies, 2024 to 2026).
 
     What is no text is a reason too, one that nobody knows: it is not for us to say that the model did not stop.
@@ -176,14 +158,14 @@ def tool_calls(value: object) -> Iterator[ToolCallPart]:
     Calls of other types (`mcp`, `web_search`, `retrieval`) are the provider's own: it has run them already.
     Source: docs.bigmodel.cn chat completion reference (2025-12).
     """
-    for call in map(mapping, items(value)):
+    for call in map(as_object, as_list(value)):
         if call.get("type") not in (None, "", "function"):
             continue
-        function = mapping(call.get("function"))
+        function = as_object(call.get("function"))
         arguments = function.get("arguments")
         text = compact_json(arguments) if isinstance(arguments, dict | list) else arguments
         yield ToolCallPart(
-            index=count(call.get("index")),
+            index=as_int(call.get("index")),
             id=call["id"] if isinstance(call.get("id"), str) else "",
             name=function["name"] if isinstance(function.get("name"), str) else "",
             arguments=text if isinstance(text, str) else "",

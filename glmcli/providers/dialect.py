@@ -1,10 +1,13 @@
-"""What a dialect is: the wire grammar of a provider, as pure functions between our types and bytes."""
+"""What a dialect is: a module of pure functions from a Request to an HTTP request, and from its response to events."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
 from glmcli import __version__
+from glmcli.errors import ProtocolError
+from glmcli.http.bodies import compact_json
+from glmcli.providers.json_values import as_int, as_object
 from glmcli.record import Record
 
 if TYPE_CHECKING:
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
     from glmcli.providers.row import Provider
     from glmcli.providers.sse import Frame
 
+_CONTEXT = ("max_model_len", "n_ctx_train")  # vLLM and SGLang; llama.cpp
+
 
 class Listed(Record):
     """A model in a provider's own list; None where the list does not say it."""
@@ -25,7 +30,7 @@ class Listed(Record):
     context: int | None = None
 
 
-class Listing(Record):
+class ModelsPage(Record):
     """One page of a provider's own list, and how many models there are on all pages."""
 
     models: tuple[Listed, ...]
@@ -33,27 +38,27 @@ class Listing(Record):
 
 
 class Decoder(Protocol):
-    """Reads one reply. A fault inside it is raised as the GlmError that it means."""
+    """Decodes one reply. An error that the reply contains is raised as the GlmError that it means."""
 
     def frame(self, frame: Frame) -> Iterator[Event]:
         """The events of one frame of a stream."""
         ...
 
     @property
-    def keeps_text(self) -> bool:
-        """Whether text passes as it is, however it is cut, with nothing held back."""
+    def passes_text(self) -> bool:
+        """Whether text passes unchanged, wherever it is cut, with nothing held back."""
         ...
 
     def skip(self, count: int) -> None:
-        """So many frames were read in the short way (glmcli.providers.reader)."""
+        """Count frames that were read without this decoder, see `glmcli.providers.reader`."""
         ...
 
-    def without_memory(self, frame: Frame) -> list[Event]:
-        """The events of a frame, if it had been the first, without the request's id that is known."""
+    def frame_alone(self, frame: Frame) -> list[Event]:
+        """The events of a frame as if it were the first of the reply, without the request id that is known already."""
         ...
 
     def whole(self, body: str) -> Iterator[Event]:
-        """The events of an answer that came in one piece: they fold to the same reply as a stream."""
+        """The events of a reply that is no stream: they fold to the same reply as a stream."""
         ...
 
     def close(self) -> Iterator[Event]:
@@ -62,49 +67,68 @@ class Decoder(Protocol):
 
 
 class Dialect(Protocol):
-    """A module of this package that speaks one grammar."""
+    """A module of this package that implements one dialect."""
 
     line_framed: bool
 
     def encode(self, request: Request, provider: Provider) -> HttpCall:
-        """The request on this provider's wire."""
+        """The HTTP request for this provider."""
         ...
 
     def decoder(self, provider: Provider) -> Decoder:
-        """A fresh reader for one reply."""
+        """A new decoder, for one reply."""
         ...
 
     def reserved(self, provider: Provider) -> frozenset[str]:
-        """Fields that flags or the dialect itself decide, and --option may not name."""
+        """The body fields that flags or the dialect itself set, so that --option may not name them."""
         ...
 
-    def ask_models(self, provider: Provider, page: int) -> HttpCall:
-        """The request for a page of the provider's own list of models; the first is 1."""
+    def models_request(self, provider: Provider, page: int) -> HttpCall:
+        """The HTTP request for a page of the provider's own list of models; the first is 1."""
         ...
 
-    def listing(self, value: Any) -> Listing:  # noqa: ANN401 - any JSON may come
-        """What came back.
+    def models_page(self, value: Any) -> ModelsPage:  # noqa: ANN401 - any JSON may come
+        """The page in the JSON of the response.
 
         Raises:
-            ProtocolError: it is no list.
+            ProtocolError: it is no list of models.
         """
         ...
 
 
 def headers(provider: Provider, *, stream: bool) -> list[tuple[str, str]]:
-    """The headers that every dialect sends."""
+    """The headers of a request with a JSON body."""
     pairs = [("Content-Type", "application/json"), ("User-Agent", f"glm/{__version__}")]
     if stream:
         # identity: many readers lose all but the first of gzip members (github.com/pydantic/pydantic-ai/issues/7159).
         pairs += [("Accept", "text/event-stream"), ("Accept-Encoding", "identity")]
-    if provider.wire.accept_language:
-        pairs.append(("Accept-Language", provider.wire.accept_language))
+    if provider.api.accept_language:
+        pairs.append(("Accept-Language", provider.api.accept_language))
     return pairs
 
 
-def headers_to_list(provider: Provider) -> tuple[tuple[str, str], ...]:
+def get_headers(provider: Provider) -> tuple[tuple[str, str], ...]:
     """The headers of a request without a body."""
     pairs = [("User-Agent", f"glm/{__version__}"), ("Accept", "application/json"), ("Accept-Encoding", "identity")]
-    if provider.wire.accept_language:
-        pairs.append(("Accept-Language", provider.wire.accept_language))
+    if provider.api.accept_language:
+        pairs.append(("Accept-Language", provider.api.accept_language))
     return tuple(pairs)
+
+
+def listed_models(items: Any, key: str) -> tuple[Listed, ...]:  # noqa: ANN401 - any JSON may come
+    """The models of a list whose items hold their id under `key`; items without an id are left out.
+
+    Raises:
+        ProtocolError: it is no list.
+    """
+    # Go writes an empty list as null.
+    if not isinstance(items, list | None):
+        raise ProtocolError(message="this is no list of models", why=compact_json(items))
+    models: list[Listed] = []
+    for item in map(as_object, items or []):
+        model, status = item.get(key), item.get("status")
+        if isinstance(model, str) and model:
+            facts = {**as_object(item.get("meta")), **item}
+            context = next((size for name in _CONTEXT if (size := as_int(facts.get(name))) is not None), None)
+            models.append(Listed(model, status if isinstance(status, str) else None, context))
+    return tuple(models)

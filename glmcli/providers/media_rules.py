@@ -143,12 +143,12 @@ def _kinds_of(request: Request) -> set[MediaKind]:
 
 def rules_of(model: str, provider: Provider) -> Rules:
     """What this model takes at this provider, as far as it is known."""
-    return find(provider.catalogue, model, provider.wire.media)
+    return find(provider.catalogue, model, provider.api.media)
 
 
 def contradictions(request: Request, provider: Provider) -> Iterator[UsageError]:
     """What cannot be sent because nobody has said how."""
-    if provider.wire.media is None:
+    if provider.api.media is None:
         yield UsageError(
             message=f"how {provider.name} takes media is documented only in part, and not known here",
             fix=f"a model of another provider: {named(_elsewhere(_kinds_of(request)))}; or your own request with curl",
@@ -238,27 +238,27 @@ def _way(media: Media, medium: Medium, who: str) -> Iterator[Objection]:
 
 def _shape(media: Media, medium: Medium, who: str) -> Iterator[Objection]:
     """What it is, and whether it is whole."""
-    looks, types = media.looks, medium.types
-    if not media.data or looks is None:
+    info, types = media.info, medium.types
+    if not media.data or info is None:
         return
     if media.kind == "image" and not media.type.startswith("image/"):
-        yield (f"{media.name}: it is {looks.what}, not a picture", _INSTEAD.get(media.type, "give a picture"))
+        yield (f"{media.name}: it is {info.what}, not a picture", _INSTEAD.get(media.type, "give a picture"))
     elif media.kind == "image" and types is not None and media.type not in types:
-        what = looks.what if looks.type == media.type else media.type
+        what = info.what if info.type == media.type else media.type
         known = ", ".join(name.removeprefix("image/") for name in types)
         yield (f"{media.name}: {who} takes {known}, and this is {what}", _INSTEAD.get(media.type, _CONVERT))
-    if looks.fault and looks.type == media.type:
-        yield (f"{media.name}: {looks.what} that is cut off or damaged: {looks.fault}", "make or fetch it again")
+    if info.fault and info.type == media.type:
+        yield (f"{media.name}: {info.what} that is cut off or damaged: {info.fault}", "make or fetch it again")
 
 
 def _size(media: Media, medium: Medium, who: str) -> Iterator[Objection]:
     if medium.most_bytes and len(media.data) > medium.most_bytes:
         limit = f"{medium.most_bytes} ({medium.most_bytes // MIB} MB)"
         yield f"{media.name} has {len(media.data)} bytes, and {who} takes at most {limit}", _SMALLER
-    looks = media.looks
-    if looks and not medium.holds(looks.width or 0, looks.height or 0):
+    info = media.info
+    if info and not medium.holds(info.width or 0, info.height or 0):
         limit = f"{medium.width}x{medium.height}"
-        yield f"{media.name} has {looks.width}x{looks.height} pixels, and {who} takes at most {limit}", _SMALLER
+        yield f"{media.name} has {info.width}x{info.height} pixels, and {who} takes at most {limit}", _SMALLER
 
 
 def remarks(request: Request, provider: Provider) -> Iterator[str]:
@@ -273,7 +273,7 @@ def remarks(request: Request, provider: Provider) -> Iterator[str]:
 def details(request: Request) -> Iterator[str]:
     """One line for each, without its bytes."""
     for media in media_of(request):
-        looks = media.looks
-        pixels = f", {looks.width}x{looks.height} pixels" if looks and looks.width else ""
+        info = media.info
+        pixels = f", {info.width}x{info.height} pixels" if info and info.width else ""
         sent = f": {media.shown()}" if media.data else ""
         yield f"{media.kind} {media.name}{sent}{pixels}"

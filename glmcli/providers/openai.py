@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from glmcli.chat.events import Answer, Event, Finish, Reasoning, RequestId, Usage
 from glmcli.http.call import HttpCall
-from glmcli.providers import fields
-from glmcli.providers.decoder import Chunk, JsonDecoder, count, finish, items, mapping, text_of, tool_calls
-from glmcli.providers.dialect import Listing, headers, headers_to_list
+from glmcli.providers import request_fields as fields
+from glmcli.providers.decoder import JsonDecoder, as_text, finish_reason, tool_calls
+from glmcli.providers.dialect import ModelsPage, get_headers, headers, listed_models
+from glmcli.providers.json_values import JsonObject, as_int, as_list, as_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +25,7 @@ _REASONING = ("reasoning_content", "reasoning")
 
 
 def encode(request: Request, provider: Provider) -> HttpCall:
-    """The request on this provider's wire."""
+    """The HTTP request for this provider."""
     pairs = headers(provider, stream=request.stream)
     url, body = f"{provider.base_url}/chat/completions", _body(request, provider)
     return HttpCall(url, tuple(pairs), body, has_data=fields.has_data(request))
@@ -35,7 +36,7 @@ def _body(request: Request, provider: Provider) -> dict[str, Any]:
     body |= fields.thinking(request, provider) | fields.sampling(request) | fields.tools(request, provider)
     if request.stream:
         body["stream"] = True
-        if provider.wire.usage_on_request:
+        if provider.api.usage_on_request:
             body["stream_options"] = {"include_usage": True}
     return body
 
@@ -45,17 +46,15 @@ def reserved(provider: Provider) -> frozenset[str]:
     return fields.reserved(provider)
 
 
-def ask_models(provider: Provider, page: int) -> HttpCall:  # noqa: ARG001 - there is one page
+def models_request(provider: Provider, page: int) -> HttpCall:  # noqa: ARG001 - there is one page
     """The request for the provider's own list of models."""
-    return HttpCall(f"{provider.base_url}/models", headers_to_list(provider), None, method="GET")
+    return HttpCall(f"{provider.base_url}/models", get_headers(provider), None, method="GET")
 
 
-def listing(value: Any) -> Listing:  # noqa: ANN401 - any JSON may come
+def models_page(value: Any) -> ModelsPage:  # noqa: ANN401 - any JSON may come
     """What came back."""
-    from glmcli.providers.listing import listed
-
-    models = listed(mapping(value).get("data", value), "id")
-    return Listing(models, len(models))
+    models = listed_models(as_object(value).get("data", value), "id")
+    return ModelsPage(models, len(models))
 
 
 def decoder(provider: Provider) -> JsonDecoder:
@@ -63,47 +62,47 @@ def decoder(provider: Provider) -> JsonDecoder:
     return JsonDecoder(provider, _events, _errors)
 
 
-def _errors(chunk: Chunk) -> Iterator[object]:
+def _errors(chunk: JsonObject) -> Iterator[object]:
     """What gateways write into a choice when their upstream fails: github.com/genkit-ai/genkit/pull/6259 (2026-09)."""
-    for choice in map(mapping, items(chunk.get("choices"))):
-        for place in (choice, mapping(choice.get("delta")), mapping(choice.get("message"))):
+    for choice in map(as_object, as_list(chunk.get("choices"))):
+        for place in (choice, as_object(choice.get("delta")), as_object(choice.get("message"))):
             yield place.get("error")
 
 
-def _events(chunk: Chunk) -> Iterator[Event]:
+def _events(chunk: JsonObject) -> Iterator[Event]:
     """The events of a chunk or of a whole reply: a delta and a message have the same fields."""
     request_id = chunk.get("request_id") or chunk.get("id")
     if isinstance(request_id, str) and request_id:
         yield RequestId(request_id)
-    for choice in map(mapping, items(chunk.get("choices"))):
+    for choice in map(as_object, as_list(chunk.get("choices"))):
         if choice.get("index") in (0, None):
             yield from _choice(choice)
-    if usage := _usage(mapping(chunk.get("usage"))):
+    if usage := _usage(as_object(chunk.get("usage"))):
         yield usage
 
 
-def _choice(choice: Chunk) -> Iterator[Event]:
-    message = mapping(choice.get("delta")) or mapping(choice.get("message"))
-    reasoning = next((text for name in _REASONING if (text := text_of(message.get(name)))), "")
+def _choice(choice: JsonObject) -> Iterator[Event]:
+    message = as_object(choice.get("delta")) or as_object(choice.get("message"))
+    reasoning = next((text for name in _REASONING if (text := as_text(message.get(name)))), "")
     if reasoning:
         yield Reasoning(reasoning)
-    if answer := text_of(message.get("content")):
+    if answer := as_text(message.get("content")):
         yield Answer(answer)
     yield from tool_calls(message.get("tool_calls"))
-    if reason := finish(choice.get("finish_reason")):
+    if reason := finish_reason(choice.get("finish_reason")):
         yield Finish(reason)
 
 
-def _usage(usage: Chunk) -> Usage | None:
+def _usage(usage: JsonObject) -> Usage | None:
     """Source of the names: docs.bigmodel.cn chat completion reference (2025-12); hits at the top: TokenHub, 2026."""
     if not usage:
         return None
-    details = mapping(usage.get("completion_tokens_details"))
-    cached = mapping(usage.get("prompt_tokens_details")).get("cached_tokens")
+    details = as_object(usage.get("completion_tokens_details"))
+    cached = as_object(usage.get("prompt_tokens_details")).get("cached_tokens")
     return Usage(
-        input_tokens=count(usage.get("prompt_tokens")),
-        output_tokens=count(usage.get("completion_tokens")),
-        reasoning_tokens=count(details.get("reasoning_tokens", usage.get("reasoning_tokens"))),
-        cached_tokens=count(cached if cached is not None else usage.get("prompt_cache_hit_tokens")),
-        total_tokens=count(usage.get("total_tokens")),
+        input_tokens=as_int(usage.get("prompt_tokens")),
+        output_tokens=as_int(usage.get("completion_tokens")),
+        reasoning_tokens=as_int(details.get("reasoning_tokens", usage.get("reasoning_tokens"))),
+        cached_tokens=as_int(cached if cached is not None else usage.get("prompt_cache_hit_tokens")),
+        total_tokens=as_int(usage.get("total_tokens")),
     )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from glmcli.chat.events import Answer, Damaged, Done, Event, Reasoning, RequestId
 from glmcli.errors import ProtocolError
 from glmcli.providers.refusals import excerpt, html_page
-from glmcli.providers.sse import MAX_EVENT, Frame, Parser
+from glmcli.providers.sse import MAX_EVENT, Frame, SseParser
 from glmcli.providers.table import dialect_of
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _STRING = re.compile(rb'[^"\\\x00-\x1f]*(?:\\["\\/bfnrt][^"\\\x00-\x1f]*)*')
 _BETWEEN = b"\x00"  # stands in no string of a frame
 
 
-class Template:
+class FrameTemplate:
     """Frames that begin and end as one that was read."""
 
     def __init__(self, before: bytes, after: bytes, kind: type[Reasoning | Answer]) -> None:
@@ -71,7 +71,9 @@ def _decoded(strings: Sequence[bytes]) -> list[str]:
     return found
 
 
-def template_of(frame: bytes, events: Sequence[Event], decode: Callable[[bytes], Sequence[Event]]) -> Template | None:
+def template_of(
+    frame: bytes, events: Sequence[Event], decode: Callable[[bytes], Sequence[Event]]
+) -> FrameTemplate | None:
     """The template of a frame of which the long way made these events, or None where there is none.
 
     `decode` is the long way, from a frame to its events, without a memory.
@@ -84,7 +86,7 @@ def template_of(frame: bytes, events: Sequence[Event], decode: Callable[[bytes],
             before, after = frame.split(literal)
             kind = type(events[0])
             if decode(before + json.dumps(_PROBE).encode() + after) == [kind(_PROBE)]:
-                return Template(before + b'"', b'"' + after, kind)
+                return FrameTemplate(before + b'"', b'"' + after, kind)
     return None
 
 
@@ -109,8 +111,8 @@ class ReplyReader:
         self._provider = provider
         self._decoder = dialect.decoder(provider)
         self._line_framed = dialect.line_framed
-        self._parser = Parser(line_framed=dialect.line_framed)
-        self._template: Template | None = None
+        self._parser = SseParser(line_framed=dialect.line_framed)
+        self._template: FrameTemplate | None = None
         self._uses = self._until = 0  # frames that took the short way by it; and those before the next is looked for
         self._interval = 1
         self._is_short = False  # the last frame was read by it, whole
@@ -165,7 +167,7 @@ class ReplyReader:
         at = 0
         while at < len(chunk) and not self.done:
             # Between frames of the short way there is nothing that could be held back.
-            begins = self._is_short or (self._parser.is_between_frames and self._decoder.keeps_text)
+            begins = self._is_short or (self._parser.is_between_frames and self._decoder.passes_text)
             if begins and self._template:
                 texts, end = self._template.read(chunk, at)
                 yield from map(self._template.kind, texts)
@@ -215,8 +217,8 @@ class ReplyReader:
 
     def _probed(self, data: bytes) -> list[Event]:
         """The long way, without a memory."""
-        frames = list(Parser(line_framed=self._line_framed).feed(data))
-        return self._decoder.without_memory(frames[0]) if len(frames) == 1 else []
+        frames = list(SseParser(line_framed=self._line_framed).feed(data))
+        return self._decoder.frame_alone(frames[0]) if len(frames) == 1 else []
 
     def _frames_of(self, frames: Iterable[Frame]) -> Iterator[Event]:
         for frame in frames:

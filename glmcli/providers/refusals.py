@@ -9,13 +9,13 @@ from glmcli.errors import CredentialsError, GlmError, ProtocolError, QuotaError
 from glmcli.http.bodies import compact_json
 from glmcli.http.retry_after import retry_after
 from glmcli.providers.codes import BY_STATUS, BY_TYPE, UNKNOWN_FAILURE, UNKNOWN_REFUSAL, UNKNOWN_SERVER_ERROR
-from glmcli.providers.json_text import decode
+from glmcli.providers.json_values import decode
 from glmcli.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from glmcli.providers.row import Provider, Verdict
+    from glmcli.providers.row import ErrorMeaning, Provider
 
 _LONGEST = 256  # characters of base64 that may stand in a message; no id, digest or signature has more
 _LEAST = 32  # characters of a line of base64 that was folded; excerpts have a blank where a line ended
@@ -59,7 +59,7 @@ _WRAPPED = re.compile(r":HTTP_STATUS/(?P<status>\d{3}).*?data:\s*(?P<data>\{.*\}
 _RESET = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
 
 
-class Fault(Record):
+class ErrorPayload(Record):
     """What a provider said when it refused: all shapes brought to one. Empty text is "not said"."""
 
     message: str = ""
@@ -69,23 +69,23 @@ class Fault(Record):
     status: int | None = None
 
 
-def find_fault(value: Any, *, named_error: bool = False) -> Fault | None:  # noqa: ANN401 - any JSON may come
+def find_error(value: Any, *, is_error: bool = False) -> ErrorPayload | None:  # noqa: ANN401 - any JSON may come
     """The error that a JSON value holds, or None if it holds none.
 
     Shapes: `{"error": {…}}`, `{"error": "text"}`, `{"code", "message", "request_id"}`, `{"detail": …}`,
-    `{"object": "error", …}`. `named_error`: the frame's event name already says that it is one.
+    `{"object": "error", …}`. `is_error`: the frame's event name already says that it is one.
     """
     if not isinstance(value, dict):
-        return Fault(message=_text(value)) if named_error else None
+        return ErrorPayload(message=_text(value)) if is_error else None
     error = value.get("error")
     if isinstance(error, dict) and error:
         return _unwrapped(_from_object(error, value))
     if error and error is not True:
-        return _unwrapped(Fault(message=_text(error), request_id=_text(value.get("request_id"))))
-    if error is True or value.get("object") == "error" or named_error or _is_flat(value):
+        return _unwrapped(ErrorPayload(message=_text(error), request_id=_text(value.get("request_id"))))
+    if error is True or value.get("object") == "error" or is_error or _is_flat(value):
         return _unwrapped(_from_object(value, value))
     if "detail" in value and "choices" not in value:
-        return Fault(message=_text(value["detail"]))
+        return ErrorPayload(message=_text(value["detail"]))
     return None
 
 
@@ -95,8 +95,8 @@ def _is_flat(value: Mapping[str, Any]) -> bool:
     return bool(code) and code not in (200, "200")
 
 
-def _from_object(error: Mapping[str, Any], outer: Mapping[str, Any]) -> Fault:
-    return Fault(
+def _from_object(error: Mapping[str, Any], outer: Mapping[str, Any]) -> ErrorPayload:
+    return ErrorPayload(
         message=_text(error.get("message")),
         code=_text(error.get("code")),
         type=_text(error.get("type")),
@@ -104,17 +104,19 @@ def _from_object(error: Mapping[str, Any], outer: Mapping[str, Any]) -> Fault:
     )
 
 
-def _unwrapped(fault: Fault, depth: int = 0) -> Fault:
+def _unwrapped(fault: ErrorPayload, depth: int = 0) -> ErrorPayload:
     match = _WRAPPED.search(fault.message)
     if match is None or depth == _FATHOM:
         return fault
     try:
-        inner = find_fault(decode(match["data"]))
+        inner = find_error(decode(match["data"]))
     except ProtocolError:
         inner = None
     if inner is None:
         return fault
-    return Fault(inner.message, inner.code, inner.type, inner.request_id or fault.request_id, int(match["status"]))
+    return ErrorPayload(
+        inner.message, inner.code, inner.type, inner.request_id or fault.request_id, int(match["status"])
+    )
 
 
 def _text(value: Any) -> str:  # noqa: ANN401 - any JSON may come
@@ -123,34 +125,34 @@ def _text(value: Any) -> str:  # noqa: ANN401 - any JSON may come
     return compact_json(value)
 
 
-def refusal(fault: Fault, provider: Provider, status: int | None = None) -> GlmError:
+def refusal(fault: ErrorPayload, provider: Provider, status: int | None = None) -> GlmError:
     """The error that this fault means for a script.
 
     `status` is that of the response, or the one that a frame's comment names; without it the error came inside a 200.
     """
     code_status = int(fault.code) if fault.code.isdecimal() and len(fault.code) == len("500") else None
     status = fault.status or status or (code_status if code_status in range(_CLIENT_ERROR, _LAST + 1) else None)
-    verdict = _verdict(fault, provider, status)
-    resets = _RESET.search(fault.message) if verdict.error is QuotaError else None
-    what = f"{verdict.what} until {resets[0]} (the provider's clock, UTC+8)" if resets else verdict.what
-    return verdict.error(
+    meaning = _meaning(fault, provider, status)
+    resets = _RESET.search(fault.message) if meaning.error is QuotaError else None
+    what = f"{meaning.what} until {resets[0]} (the provider's clock, UTC+8)" if resets else meaning.what
+    return meaning.error(
         message=f"{provider.name}: {what}{_details(fault, status)}",
         why=fault.message or None,
-        fix=verdict.fix or _fix(verdict, provider),
+        fix=meaning.fix or _fix(meaning, provider),
         http_status=status,
         provider_code=fault.code or fault.type or None,
         request_id=fault.request_id or None,
-        retry=verdict.retry,
-        model_missing=verdict.model_missing,
+        retry=meaning.retry,
+        model_missing=meaning.model_missing,
     )
 
 
-def _verdict(fault: Fault, provider: Provider, status: int | None) -> Verdict:
+def _meaning(fault: ErrorPayload, provider: Provider, status: int | None) -> ErrorMeaning:
     codes = provider.codes
     for name in (fault.code, fault.type):
-        for pattern, verdict in codes.by_text.get(name, ()):
+        for pattern, meaning in codes.by_text.get(name, ()):
             if pattern.search(fault.message):
-                return verdict
+                return meaning
     return (
         _by_code(fault.code, codes.by_code)
         or codes.by_type.get(fault.type)
@@ -159,35 +161,35 @@ def _verdict(fault: Fault, provider: Provider, status: int | None) -> Verdict:
     )
 
 
-def _by_code(code: str, table: Mapping[str, Verdict]) -> Verdict | None:
+def _by_code(code: str, table: Mapping[str, ErrorMeaning]) -> ErrorMeaning | None:
     """DashScope's codes are dotted from the general to the special: an unknown special one counts as its family."""
     while code and code not in table:
         code = code.rpartition(".")[0]
     return table.get(code)
 
 
-def _by_status(status: int | None) -> Verdict | None:
+def _by_status(status: int | None) -> ErrorMeaning | None:
     if status is None or status < _CLIENT_ERROR:
         return None
     known = BY_STATUS.get(status)
     return known or (UNKNOWN_REFUSAL if status < _SERVER_ERROR else UNKNOWN_SERVER_ERROR)
 
 
-def _details(fault: Fault, status: int | None) -> str:
+def _details(fault: ErrorPayload, status: int | None) -> str:
     parts = [f"HTTP {status}" if status else "", f"code {fault.code}" if fault.code else ""]
     said = ", ".join(part for part in parts if part)
     return f" ({said})" if said else ""
 
 
-def _fix(verdict: Verdict, provider: Provider) -> str | None:
-    if verdict.error is CredentialsError and provider.key_variables:
+def _fix(meaning: ErrorMeaning, provider: Provider) -> str | None:
+    if meaning.error is CredentialsError and provider.key_variables:
         return f"check the key in {provider.key_variables[0]}, and that it belongs to {provider.base_url}"
-    if verdict.model_missing:
+    if meaning.model_missing:
         return "check --model, or add --fallback"
     return None
 
 
-def from_body(status: int, headers: Mapping[str, str], body: bytes, provider: Provider, now: float) -> GlmError:
+def error_of_response(status: int, headers: Mapping[str, str], body: bytes, provider: Provider, now: float) -> GlmError:
     """The error of a response whose status is no success.
 
     `headers` have lower-case names; `now`, in seconds since the epoch, is what a Retry-After date is compared with.
@@ -197,7 +199,7 @@ def from_body(status: int, headers: Mapping[str, str], body: bytes, provider: Pr
     if _REDIRECT <= status < _CLIENT_ERROR:
         error: GlmError = _redirect(status, headers, provider)
     else:
-        fault = fault_in(text)
+        fault = find_error_in_text(text)
         error = refusal(fault, provider, status) if fault else _no_answer(status, headers, text, provider)
     error.http_status = error.http_status or status
     error.request_id = error.request_id or request_id
@@ -205,13 +207,13 @@ def from_body(status: int, headers: Mapping[str, str], body: bytes, provider: Pr
     return error
 
 
-def fault_in(text: str) -> Fault | None:
+def find_error_in_text(text: str) -> ErrorPayload | None:
     """The error in a body, also in SSE clothes (the DashScope SDK reads it so) or on a first line of its own."""
     payloads = [text, text.lstrip().partition("\n")[0]]
     payloads += [line.partition(":")[2] for line in re.split(r"[\r\n]+", text) if line.startswith("data:")]
     for payload in payloads:
         try:
-            fault = find_fault(decode(payload))
+            fault = find_error(decode(payload))
         except ProtocolError:
             continue
         if fault:
@@ -230,7 +232,7 @@ def _redirect(status: int, headers: Mapping[str, str], provider: Provider) -> Gl
 def _no_answer(status: int, headers: Mapping[str, str], text: str, provider: Provider) -> GlmError:
     if is_html(headers.get("content-type", ""), text):
         return html_page(text, provider, status)
-    return refusal(Fault(message=excerpt(text)), provider, status)
+    return refusal(ErrorPayload(message=excerpt(text)), provider, status)
 
 
 def is_html(content_type: str, text: str) -> bool:

@@ -1,9 +1,8 @@
-"""The types of the provider table: what can differ between those who serve GLM."""
+"""The types of the provider table: everything that can differ between the services that offer GLM."""
 
 from __future__ import annotations
 
-from enum import Enum
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from glmcli.catalogue import find
 from glmcli.record import EMPTY, Record
@@ -13,17 +12,21 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from glmcli.errors import GlmError, Retry
-    from glmcli.providers.batch_form import BatchForm
 
 
-class Thinking(Enum):
-    """The form of the switch that turns thinking on and off."""
+class ThinkingSwitch(Record):
+    """The fields of a request body that turn thinking on and off.
 
-    TYPE = "thinking"  # {"thinking": {"type": "enabled"}}
-    ENABLE = "enable_thinking"  # {"enable_thinking": true}
-    TEMPLATE = "chat_template_kwargs"  # {"chat_template_kwargs": {"enable_thinking": true}}
-    EFFORT = "reasoning_effort"  # {"reasoning_effort": "none"} turns it off
-    NONE = ""
+    Attributes:
+        on: the fields that turn it on.
+        off: the fields that turn it off.
+        is_shared: the fields are objects with other keys too, which the user may set with --option; else --option may
+            not name these fields at all.
+    """
+
+    on: Mapping[str, Any]
+    off: Mapping[str, Any]
+    is_shared: bool = False
 
 
 class Range(Record):
@@ -41,14 +44,14 @@ class Range(Record):
         return above and below
 
     def __str__(self) -> str:
-        """The interval, as mathematicians write it; a missing bound is left out."""
+        """The interval in mathematical notation; a missing bound is left out."""
         low = "" if self.low is None else f"{self.low:g}"
         high = "" if self.high is None else f"{self.high:g}"
         return f"{'(' if self.open_low or not low else '['}{low}, {high}{')' if self.open_high or not high else ']'}"
 
 
-class Verdict(Record):
-    """What one of a provider's codes means for a script."""
+class ErrorMeaning(Record):
+    """What one of a provider's error codes means: the exception, its message, and whether a retry may help."""
 
     error: type[GlmError]
     what: str
@@ -57,34 +60,66 @@ class Verdict(Record):
     model_missing: bool = False
 
 
-class Codes(Record):
-    """How a provider says no: its codes, and the few whose text decides.
-
-    `by_text` maps a code or type to patterns that are searched in the message before the code itself counts.
-    `by_type` counts where the code says nothing; providers whose `type` cannot be trusted leave it empty.
-    """
-
-    by_code: Mapping[str, Verdict] = EMPTY
-    by_text: Mapping[str, tuple[tuple[re.Pattern[str], Verdict], ...]] = EMPTY
-    by_type: Mapping[str, Verdict] = EMPTY
-
-
-class Wire(Record):
-    """What differs inside a dialect.
+class ErrorCodes(Record):
+    """The error codes of a provider.
 
     Attributes:
-        thinking: the form of the thinking switch.
-        thinking_explicit: send the switch for models that can think, even when the user said nothing.
-        effort_words: what --effort takes where the catalogue says nothing of the model; None: any word.
-        usage_on_request: `stream_options.include_usage` must be sent to learn the usage of a stream.
-        accept_language: header that selects the language of error messages.
+        by_code: code -> meaning.
+        by_text: code or type -> patterns that are searched in the message, and what a match means; they are tried
+            before `by_code`.
+        by_type: type -> meaning, where the code is unknown; empty where the provider's `type` cannot be trusted.
+    """
+
+    by_code: Mapping[str, ErrorMeaning] = EMPTY
+    by_text: Mapping[str, tuple[tuple[re.Pattern[str], ErrorMeaning], ...]] = EMPTY
+    by_type: Mapping[str, ErrorMeaning] = EMPTY
+
+
+class BatchApi(Record):
+    """How a provider's Files and Batches APIs differ from those of OpenAI.
+
+    Attributes:
+        url: the path in each line, and the endpoint of the batch: a name, not an address.
+        uploads: there is a Files API; without it the lines must stand at an address that the provider can read.
+        auto_delete: the provider deletes the input file afterwards by default, and the request says so explicitly.
+        window: the time within which the batch must be done.
+        most_lines: lines of a file; None: no known limit.
+        most_bytes: bytes of a file.
+        most_line_bytes: bytes of a line.
+        models: the models for which these differ again.
+    """
+
+    url: str = "/v1/chat/completions"
+    uploads: bool = True
+    auto_delete: bool = False
+    window: str = "24h"
+    most_lines: int | None = None
+    most_bytes: int | None = None
+    most_line_bytes: int | None = None
+    models: Mapping[str, BatchApi] = EMPTY
+
+    def of(self, model: str) -> BatchApi:
+        """The same for this model."""
+        return self.models.get(model, self)
+
+
+class Api(Record):
+    """How a provider's chat API differs from others of its dialect.
+
+    Attributes:
+        thinking: how thinking is switched; None: no way is known.
+        thinking_explicit: send the switch for models that can think, even when the user did not choose.
+        thinking_wants_stream: some models refuse to think, or run into a time-out, without a stream.
+        effort_words: the values of --effort where the catalogue knows nothing of the model; None: any word.
+        usage_on_request: a stream reports its usage only with `stream_options.include_usage`.
+        accept_language: the header that selects the language of error messages.
         text_frames: whether each frame holds new text only, or all text so far.
-        think_tags: whether thinking comes as `<think>` tags inside the answer.
+        think_tags: whether thinking comes as `<think>` tags inside the answer, see `glmcli.providers.text_filter`.
         leading_newlines: answers may begin with newlines that mean nothing.
         reasoning_back: where earlier reasoning is sent back to the model.
-        tool_stream: the provider takes `tool_stream`, by which the arguments of calls come in pieces.
-        tool_choices: the words that `tool_choice` takes, `NAME` for the name of a function; None: all.
-        forces_thinking: a call can be demanded while the model thinks.
+        tool_stream: the provider takes `tool_stream`, which makes the arguments of calls come in pieces.
+        tool_choices: the values that `tool_choice` takes, `NAME` for the name of a function; None: all.
+        forces_thinking: a tool call can be demanded while the model thinks.
         most_tools: how many functions the provider takes; None: no known limit.
         forbidden_tools: names that a function may not have.
         caps_thinking: `max_tokens` counts thinking too.
@@ -92,16 +127,17 @@ class Wire(Record):
         parameters: known ranges; a parameter that maps to None is not accepted.
         most_stops: how many stop strings the provider takes; None: no known limit.
         few_stops: the sources disagree on whether more than one stop string is taken.
-        json_without_thinking: structured output is refused while the model thinks; the catalogue knows better.
-        json_must_be_named: structured output is refused unless the conversation names JSON.
-        json_schema: `response_format` takes a schema, or nothing is known against it; the catalogue knows better.
-        limits: what the provider counts when it refuses.
-        media: how it takes pictures, videos and files, and in which order: a form of the catalogue.
+        json_without_thinking: structured output is refused while the model thinks; the catalogue's facts come first.
+        json_must_be_named: structured output is refused unless the conversation contains the word JSON.
+        json_schema: `response_format` takes a schema, or may take one; the catalogue's facts come first.
+        limits: what the provider counts when it limits the rate of requests.
+        media: how it takes pictures, videos and files: a name under `media` in the catalogue.
         box_tags: this answer may hold `<|begin_of_box|>` and `<|end_of_box|>`, and begin with think tags.
     """
 
-    thinking: Thinking
+    thinking: ThinkingSwitch | None
     thinking_explicit: bool = False
+    thinking_wants_stream: bool = False
     effort_words: tuple[str, ...] | None = None
     usage_on_request: bool = True
     accept_language: str | None = None
@@ -128,34 +164,34 @@ class Wire(Record):
 
     @property
     def sends_leading_newlines(self) -> bool:
-        """Answers may begin with newlines that mean nothing: by habit, or because a think tag stood before them."""
+        """Answers may begin with newlines that mean nothing: as a rule, or because a think tag stood before them."""
         return self.leading_newlines or self.think_tags != "none"
 
 
 class Provider(Record):
-    """A row: who serves the model, at which address, with whose key, in which dialect.
+    """A row of the table: a service, its address, its keys, its dialect, and how its API differs.
 
     Attributes:
-        catalogue: whose list of models holds here (a row of the configuration file keeps that of the row it is like).
+        catalogue: the name in the catalogue whose models are served here; empty: none is known. A row of the
+            configuration file keeps that of the row that it is like.
         hosted: may be chosen silently when its key is set.
-        embedded: the server is part of glm, and is started when it is asked.
-        default_model: what an unset --model means; None: --model is needed.
+        embedded: the server is part of glm, and is started when it is needed.
+        default_model: the model when --model is not set; None: --model is needed.
         vision_model: the same for `glm vision`.
-        base_url_variable: the variable that may hold the address.
+        base_url_variable: the environment variable that may hold the address.
         allow_http: the user allows the key over plain http:// to this host.
-        key_file: where the configuration file says the key stands.
-        key_command: the command whose output the configuration file names as the key.
-        batch: how its Files and Batches APIs want to be used; None: it has none, and `no_batch` says
-            what to do.
+        key_file: the file that holds the key, from the configuration file.
+        key_command: the command whose output is the key, from the configuration file.
+        batch: how its Files and Batches APIs are used; None: it has none, and `no_batch` says what to do.
     """
 
     name: str
     base_url: str
     catalogue: str
-    wire: Wire
+    api: Api
     key_variables: tuple[str, ...] = ()
     dialect: Literal["openai", "dashscope"] = "openai"
-    codes: Codes = Codes()
+    codes: ErrorCodes = ErrorCodes()
     hosted: bool = False
     embedded: bool = False
     default_model: str | None = None
@@ -164,7 +200,7 @@ class Provider(Record):
     allow_http: bool = False
     key_file: str | None = None
     key_command: tuple[str, ...] = ()
-    batch: BatchForm | None = None
+    batch: BatchApi | None = None
     no_batch: str | None = None
 
     @property
@@ -173,8 +209,8 @@ class Provider(Record):
         return bool(self.key_variables or self.key_file or self.key_command)
 
     def serving(self, model: str) -> Provider:
-        """The row as it is for this model."""
+        """The row with what the catalogue says of this model's answers."""
         known = find(self.catalogue, model)
         if known is None or not known.box_tags:
             return self
-        return self.replace(wire=self.wire.replace(box_tags=True, think_tags="open"))
+        return self.replace(api=self.api.replace(box_tags=True, think_tags="open"))

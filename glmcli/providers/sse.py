@@ -40,7 +40,7 @@ class Frame(NamedTuple):
     offset: int = 0  # of the first byte of its first line, in the stream
 
 
-class Parser:
+class SseParser:
     """Splits a byte stream into frames."""
 
     def __init__(self, *, line_framed: bool = False) -> None:

@@ -1,6 +1,7 @@
-"""Who serves GLM: one row a provider.
+"""The table of providers: one row for each service that offers GLM.
 
-A new provider that speaks a known dialect is one row here; a new grammar is one module beside this one.
+A new provider that speaks a known dialect is one row of `_ROWS`. One that switches thinking in a way of its own is one
+more line in the table of thinking switches. A new dialect is one more module beside this one (see `dialect.py`).
 """
 
 from __future__ import annotations
@@ -9,19 +10,28 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
-from glmcli.providers import batch_form
 from glmcli.providers.codes import BIGMODEL, MODELSTUDIO, SELF_HOSTED, TOKENHUB
-from glmcli.providers.row import Provider, Range, Thinking, Wire
+from glmcli.providers.row import Api, BatchApi, Provider, Range, ThinkingSwitch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from glmcli.providers.dialect import Dialect
 
+# The thinking switches: the fields of a request body that turn thinking on, and those that turn it off.
+_THINKING_TYPE = ThinkingSwitch({"thinking": {"type": "enabled"}}, {"thinking": {"type": "disabled"}})
+_ENABLE_THINKING = ThinkingSwitch({"enable_thinking": True}, {"enable_thinking": False})
+_TEMPLATE_THINKING = ThinkingSwitch(
+    {"chat_template_kwargs": {"enable_thinking": True}},
+    {"chat_template_kwargs": {"enable_thinking": False}},
+    is_shared=True,
+)
+_EFFORT_NONE = ThinkingSwitch({}, {"reasoning_effort": "none"})
+
 # docs.bigmodel.cn and docs.z.ai chat completion reference: ranges of 2026-09; fields that are not listed there are
-# ignored without a word (github.com/earendil-works/pi/issues/2025), so a script would believe in a setting that is not.
-_ZHIPU = Wire(
-    thinking=Thinking.TYPE,
+# ignored silently (github.com/earendil-works/pi/issues/2025), so a script would rely on a setting that has no effect.
+_ZHIPU = Api(
+    thinking=_THINKING_TYPE,
     thinking_explicit=True,
     usage_on_request=False,
     accept_language="en-US,en",
@@ -58,8 +68,9 @@ _MODELSTUDIO_PARAMETERS: dict[str, Range | None] = {
 }
 # docs.qwencloud.com/api-reference/chat (2026): thinking mode cannot be told to call a tool; "required" is not listed.
 # …/error-messages (2026-09-28): no function may be called `search`.
-_MODELSTUDIO = Wire(
-    thinking=Thinking.ENABLE,
+_MODELSTUDIO = Api(
+    thinking=_ENABLE_THINKING,
+    thinking_wants_stream=True,
     tool_stream=True,
     tool_choices=("auto", "none", "NAME"),
     forces_thinking=False,
@@ -71,27 +82,17 @@ _MODELSTUDIO = Wire(
     parameters=_MODELSTUDIO_PARAMETERS | {"seed": Range(0, 2**31 - 1)},
     limits="per_minute",
 )
-_DASHSCOPE = Wire(
-    thinking=Thinking.ENABLE,
-    tool_stream=True,
-    tool_choices=("auto", "none", "NAME"),
-    forces_thinking=False,
-    forbidden_tools=("search",),
+_DASHSCOPE = _MODELSTUDIO.replace(
     usage_on_request=False,
-    caps_thinking=False,
-    thinking_budget=True,
-    json_without_thinking=True,
-    json_must_be_named=True,
     parameters=_MODELSTUDIO_PARAMETERS | {"seed": Range(0, 2**63 - 1)},
-    limits="per_minute",
     # The native protocol has parts of its own, on a path of its own (`multimodal-generation`), and is documented for
     # other models only: docs.qwencloud.com/api-reference/chat/dashscope (2026).
     media=None,
 )
 
 # tencentcloud.com/document/product/1300/80634 (GLM guide) and 1300/78942 (2026).
-_TOKENHUB = Wire(
-    thinking=Thinking.TYPE,
+_TOKENHUB = Api(
+    thinking=_THINKING_TYPE,
     thinking_explicit=True,
     tool_stream=True,
     tool_choices=("auto", "none", "required"),  # the object form is not documented for chat
@@ -105,32 +106,45 @@ _TOKENHUB = Wire(
 # vLLM 0.32, SGLang 0.5.23, llama.cpp and Ollama: their sources and local runs of 2026-11-21.
 # The templates of GLM read `reasoning_content` of the turns since the last question:
 # github.com/vllm-project/vllm/issues/33616.
-_VLLM = Wire(
-    thinking=Thinking.TEMPLATE,
-    reasoning_back="tool_turn",
-    effort_words=("none", "minimal", "low", "medium", "high", "xhigh", "max"),
-    think_tags="open",
-)
-_SGLANG = Wire(
-    thinking=Thinking.TEMPLATE,
-    reasoning_back="tool_turn",
-    effort_words=("none", "minimal", "low", "medium", "high", "xhigh", "max", "ultra"),
-    think_tags="open",
-)
-_LLAMACPP = Wire(thinking=Thinking.TEMPLATE, reasoning_back="tool_turn", think_tags="open")
-_OLLAMA = Wire(
-    thinking=Thinking.EFFORT,
-    tool_choices=("auto",),  # any other is dropped without a word (github.com/ollama/ollama, openai/openai.go)
+_LLAMACPP = Api(thinking=_TEMPLATE_THINKING, reasoning_back="tool_turn", think_tags="open")
+_EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+_VLLM = _LLAMACPP.replace(effort_words=_EFFORTS)
+_SGLANG = _LLAMACPP.replace(effort_words=(*_EFFORTS, "ultra"))
+_OLLAMA = Api(
+    thinking=_EFFORT_NONE,
+    tool_choices=("auto",),  # any other is dropped silently (github.com/ollama/ollama, openai/openai.go)
     effort_words=("none", "minimal", "low", "medium", "high", "xhigh", "ultra", "max"),
     think_tags="open",
     media="ollama",
 )
-_OPENAI = Wire(thinking=Thinking.NONE)
+_OPENAI = Api(thinking=None)
+
+_MB = 1_000_000  # bytes; a server whose MB are 1,048,576 bytes accepts these sizes too
+
+# docs.bigmodel.cn/cn/guide/tools/batch, …/cn/faq/batch-api-issues (2026): 50,000 lines, 100 MB, `/v4/…` in each line.
+# `auto_delete_input_file` is true by default: docs.bigmodel.cn, create batch; zai-sdk 0.2.3 on PyPI.
+_BIGMODEL_BATCH = BatchApi(url="/v4/chat/completions", auto_delete=True, most_lines=50_000, most_bytes=100 * _MB)
+
+# help.aliyun.com, batch-interfaces-compatible-with-openai (2025): 50,000 lines, 500 MB, 6 MB a line. The test model is
+# free, has an endpoint of its own, and takes 100 lines and 1 MB.
+_MODELSTUDIO_BATCH = BatchApi(
+    most_lines=50_000,
+    most_bytes=500 * _MB,
+    most_line_bytes=6 * _MB,
+    models={"batch-test-model": BatchApi(url="/v1/chat/ds-test", most_lines=100, most_bytes=_MB, most_line_bytes=_MB)},
+)
+
+# cloud.tencent.com/document/product/1823/130849 (2026-04-28): `input_file_id` is a public address, no /files.
+_TOKENHUB_BATCH = BatchApi(uploads=False)
+
+# platform.openai.com/docs/api-reference/batch/create (2026): 50,000 lines, 200 MB. Gateways in front of vLLM and SGLang
+# speak the same: github.com/llm-d/llm-d-batch-gateway takes 50,000 lines too.
+_OPENAI_BATCH = BatchApi(most_lines=50_000, most_bytes=200 * _MB)
 
 
-def _server(name: str, base_url: str, wire: Wire) -> Provider:
-    """A server of your own. It has no Batch API by itself, but a gateway in front of it may."""
-    return Provider(name=name, base_url=base_url, catalogue="", wire=wire, codes=SELF_HOSTED, batch=batch_form.OPENAI)
+def _server(name: str, base_url: str, api: Api) -> Provider:
+    """A self-hosted server. It has no Batch API, but a gateway in front of it may have one."""
+    return Provider(name=name, base_url=base_url, catalogue="", api=api, codes=SELF_HOSTED, batch=_OPENAI_BATCH)
 
 
 _ROWS = (
@@ -139,19 +153,19 @@ _ROWS = (
         base_url="https://open.bigmodel.cn/api/paas/v4",
         key_variables=("BIGMODEL_API_KEY", "ZHIPUAI_API_KEY", "ZHIPU_API_KEY"),
         catalogue="bigmodel",
-        wire=_ZHIPU,
+        api=_ZHIPU,
         codes=BIGMODEL,
         hosted=True,
         default_model="glm-5",
         vision_model="glm-5v-turbo",
-        batch=batch_form.BIGMODEL,
+        batch=_BIGMODEL_BATCH,
     ),
     Provider(
         name="zai",
         base_url="https://api.z.ai/api/paas/v4",
         key_variables=("ZAI_API_KEY",),
         catalogue="zai",
-        wire=_ZHIPU,
+        api=_ZHIPU,
         codes=BIGMODEL,
         hosted=True,
         default_model="glm-5",
@@ -164,11 +178,11 @@ _ROWS = (
         base_url="https://dashscope.aliyuncs.com/compatible-mode/v1",
         key_variables=("DASHSCOPE_API_KEY",),
         catalogue="modelstudio",
-        wire=_MODELSTUDIO,
+        api=_MODELSTUDIO,
         codes=MODELSTUDIO,
         hosted=True,
         default_model="glm-5",
-        batch=batch_form.MODELSTUDIO,
+        batch=_MODELSTUDIO_BATCH,
     ),
     Provider(
         name="dashscope",
@@ -176,7 +190,7 @@ _ROWS = (
         key_variables=("DASHSCOPE_API_KEY",),
         dialect="dashscope",
         catalogue="modelstudio",
-        wire=_DASHSCOPE,
+        api=_DASHSCOPE,
         codes=MODELSTUDIO,
         hosted=True,
         default_model="glm-5",
@@ -187,12 +201,12 @@ _ROWS = (
         base_url="https://tokenhub-intl.tencentcloudmaas.com/v1",
         key_variables=("TOKENHUB_API_KEY",),
         catalogue="tokenhub",
-        wire=_TOKENHUB,
+        api=_TOKENHUB,
         codes=TOKENHUB,
         hosted=True,
         default_model="glm-5",
         vision_model="glm-5v-turbo",
-        batch=batch_form.TOKENHUB,
+        batch=_TOKENHUB_BATCH,
     ),
     _server("vllm", "http://127.0.0.1:8000/v1", _VLLM),
     _server("sglang", "http://127.0.0.1:30000/v1", _SGLANG),
@@ -204,21 +218,21 @@ _ROWS = (
         base_url_variable="OPENAI_BASE_URL",
         key_variables=("OPENAI_API_KEY",),
         catalogue="",
-        wire=_OPENAI,
+        api=_OPENAI,
         codes=SELF_HOSTED,
-        batch=batch_form.OPENAI,
+        batch=_OPENAI_BATCH,
     ),
-    # The embedded server speaks as BigModel does; whoever starts it sets the address.
+    # The embedded server behaves like BigModel; its address is set when it is started.
     Provider(
         name="sandbox",
         base_url="",
         catalogue="bigmodel",
-        wire=_ZHIPU,
+        api=_ZHIPU,
         codes=BIGMODEL,
         embedded=True,
         default_model="glm-5",
         vision_model="glm-5v-turbo",
-        batch=batch_form.BIGMODEL,
+        batch=_BIGMODEL_BATCH,
     ),
 )
 
@@ -226,7 +240,7 @@ PROVIDERS: Mapping[str, Provider] = {row.name: row for row in _ROWS}
 
 
 def dialect_of(provider: Provider) -> Dialect:
-    """The module that speaks this provider's grammar, imported when it is first needed."""
+    """The module of this provider's dialect, imported when it is first needed."""
     return _module(provider.dialect)
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Literal
 
-from glmcli.chat.events import Answer, Event, Reasoning, SurrogateJoiner, check_size, size_of
+from glmcli.chat.events import Answer, Event, Reasoning
+from glmcli.chat.reply import check_size, size_of
 from glmcli.console.patterns import overlap
 from glmcli.errors import ProtocolError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from glmcli.providers.row import Wire
+    from glmcli.providers.row import Api
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _OPEN, _CLOSE = "<think>", "</think>"
 _BOX, _BOXED = "<|begin_of_box|>", "<|end_of_box|>"
 _BLANKS = 4096  # characters; more blanks than this before an opening tag are an answer of blanks
@@ -21,19 +24,19 @@ _BLANKS = 4096  # characters; more blanks than this before an opening tag are an
 class TextFilter:
     """Applies what a row says of its text frames: cumulative text, halves of characters, think tags, boxes."""
 
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, api: Api) -> None:
         """A fresh filter for one reply."""
-        cumulative = wire.text_frames == "cumulative"
+        cumulative = api.text_frames == "cumulative"
         self._reasoning = _Pieces(cumulative=cumulative)
         self._answer = _Pieces(cumulative=cumulative)
-        self._tags = None if wire.think_tags == "none" else ThinkTags(wire.think_tags)
-        self._boxes = BoxTags() if wire.box_tags else None
+        self._tags = None if api.think_tags == "none" else ThinkTags(api.think_tags)
+        self._boxes = BoxTags() if api.box_tags else None
 
     @property
-    def keeps_text(self) -> bool:
+    def passes_text(self) -> bool:
         """Whether text passes as it is, and none is held back."""
         looks_for_nothing = self._boxes is None and (self._tags is None or self._tags.are_past)
-        return looks_for_nothing and self._reasoning.keeps_text and self._answer.keeps_text
+        return looks_for_nothing and self._reasoning.passes_text and self._answer.passes_text
 
     def push(self, event: Event) -> Iterator[Event]:
         """The event as it was meant; text may be held back."""
@@ -82,7 +85,7 @@ class _Pieces:
         self.flush = self._joiner.flush
 
     @property
-    def keeps_text(self) -> bool:
+    def passes_text(self) -> bool:
         return self._so_far is None and not self._joiner.holds
 
     def push(self, text: str) -> str:
@@ -191,3 +194,35 @@ class BoxTags:
         """What was held back, which is no mark."""
         held, self._held = self._held, ""
         return held
+
+
+class SurrogateJoiner:
+    r"""Makes text out of JSON strings that may cut a character in two.
+
+    A provider that splits its text by UTF-16 units sends `"\ud83d"` in one delta and `"\ude00"` in the next. Python
+    keeps them as lone surrogates, which no encoder accepts (github.com/Aider-AI/aider/issues/3693).
+    """
+
+    def __init__(self) -> None:
+        """Hold nothing back yet."""
+        self._held = ""
+
+    @property
+    def holds(self) -> bool:
+        """Whether half a character waits."""
+        return bool(self._held)
+
+    def push(self, text: str) -> str:
+        """The text with pairs joined; a high surrogate at its end waits for the next piece."""
+        text = self._held + text
+        self._held = ""
+        if text and "\ud800" <= text[-1] <= "\udbff":
+            text, self._held = text[:-1], text[-1]
+        if _SURROGATE.search(text):
+            text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        return text
+
+    def flush(self) -> str:
+        """U+FFFD if a half was never completed."""
+        held, self._held = self._held, ""
+        return "\ufffd" if held else ""

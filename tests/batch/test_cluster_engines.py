@@ -38,9 +38,9 @@ from glmcli.batch.rate.limiter import RateLimiter
 from glmcli.batch.rows.row import QueueItem, Row
 from glmcli.batch.run.budget import Budget
 from glmcli.batch.run.state import RunSetup, RunState
-from glmcli.chat.events import Reply
 from glmcli.chat.messages import Message, Request
 from glmcli.chat.outcome import Cost, Outcome
+from glmcli.chat.reply import Reply
 from glmcli.config.plan import Candidate, Plan
 from glmcli.console.redaction import Key, Redactor
 from glmcli.errors import BudgetError, NetworkError, QuotaError, Retry

@@ -580,7 +580,7 @@ def test_every_group_of_facts_has_its_source(whole) -> None:
 
 
 def test_every_form_of_media_is_that_of_a_row(whole) -> None:
-    assert {row.wire.media for row in PROVIDERS.values()} == {*whole["media"], None}
+    assert {row.api.media for row in PROVIDERS.values()} == {*whole["media"], None}
 
 
 def test_reading_one_provider_reads_what_the_whole_file_says(whole) -> None:

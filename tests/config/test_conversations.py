@@ -12,7 +12,7 @@ from program import GLM, environment
 from scripted_server import Server, delta, event, reply, stream
 from tool_scenes import SHAPES, Scene, fragment, tool
 
-from glmcli.chat.events import Fold
+from glmcli.chat.reply import Fold
 from glmcli.providers.reader import ReplyReader
 from glmcli.providers.table import PROVIDERS
 
@@ -282,7 +282,7 @@ def test_every_request_whole(glm, keys, row, flags, asked) -> None:
 
 @pytest.mark.sampled(3)
 @pytest.mark.usefixtures("scene")
-@pytest.mark.parametrize("row", [row for row in ROWS if PROVIDERS[row].wire.forces_thinking])
+@pytest.mark.parametrize("row", [row for row in ROWS if PROVIDERS[row].api.forces_thinking])
 def test_a_forced_call_is_forced_once(glm, keys, row) -> None:
     turns = [said(row, CALLS[1:], "", "", whole=False), said(row, [], "The end.", "", whole=False)]
     with Server(*turns) as server:

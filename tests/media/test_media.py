@@ -13,28 +13,28 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from glmcli.chat.messages import Media, Message, Request
-from glmcli.media.formats import Looks
-from glmcli.media.sniffing import look
+from glmcli.media.formats import MediaInfo
+from glmcli.media.sniffing import sniff
 from glmcli.providers.table import PROVIDERS, dialect_of
 
 WHOLE = {
-    "JPEG": Looks("image/jpeg", "a JPEG picture", 12, 8),
-    "PROGRESSIVE": Looks("image/jpeg", "a JPEG picture", 12, 8),
-    "PNG": Looks("image/png", "a PNG picture", 12, 8),
-    "WEBP": Looks("image/webp", "a WebP picture", 12, 8),
-    "WEBP_LOSSLESS": Looks("image/webp", "a WebP picture", 12, 8),
-    "WEBP_ANIMATED": Looks("image/webp", "an animated WebP", 12, 8, animated=True),
-    "GIF": Looks("image/gif", "a GIF picture", 12, 8),
-    "GIF_ANIMATED": Looks("image/gif", "an animated GIF", 12, 8, animated=True),
-    "BMP": Looks("image/bmp", "a BMP picture", 12, 8),
-    "TIFF": Looks("image/tiff", "a TIFF picture"),
-    "AVIF": Looks("image/avif", "an AVIF picture"),
-    "HEIC": Looks("image/heic", "a HEIC picture"),
-    "PDF": Looks("application/pdf", "a PDF document"),
-    "MP4": Looks("video/mp4", "an MP4 video"),
-    "SVG": Looks("image/svg+xml", "an SVG drawing"),
-    "HTML": Looks("text/html", "a web page"),
-    "TEXT": Looks("text/plain", "a text"),
+    "JPEG": MediaInfo("image/jpeg", "a JPEG picture", 12, 8),
+    "PROGRESSIVE": MediaInfo("image/jpeg", "a JPEG picture", 12, 8),
+    "PNG": MediaInfo("image/png", "a PNG picture", 12, 8),
+    "WEBP": MediaInfo("image/webp", "a WebP picture", 12, 8),
+    "WEBP_LOSSLESS": MediaInfo("image/webp", "a WebP picture", 12, 8),
+    "WEBP_ANIMATED": MediaInfo("image/webp", "an animated WebP", 12, 8, animated=True),
+    "GIF": MediaInfo("image/gif", "a GIF picture", 12, 8),
+    "GIF_ANIMATED": MediaInfo("image/gif", "an animated GIF", 12, 8, animated=True),
+    "BMP": MediaInfo("image/bmp", "a BMP picture", 12, 8),
+    "TIFF": MediaInfo("image/tiff", "a TIFF picture"),
+    "AVIF": MediaInfo("image/avif", "an AVIF picture"),
+    "HEIC": MediaInfo("image/heic", "a HEIC picture"),
+    "PDF": MediaInfo("application/pdf", "a PDF document"),
+    "MP4": MediaInfo("video/mp4", "an MP4 video"),
+    "SVG": MediaInfo("image/svg+xml", "an SVG drawing"),
+    "HTML": MediaInfo("text/html", "a web page"),
+    "TEXT": MediaInfo("text/plain", "a text"),
 }
 SCAN = b"\xff\xd8\xff\xda\0\x02\0\xff\xd9"
 FRAME = b"\xff\xc0\0\x0b\x08\0\x09\0\x09\1\1\x11\0"
@@ -46,14 +46,14 @@ SAYS_ITS_END = (
 
 @pytest.mark.parametrize("name", WHOLE)
 def test_a_whole_file_is_known(name) -> None:
-    assert look(getattr(samples, name)) == WHOLE[name]
+    assert sniff(getattr(samples, name)) == WHOLE[name]
 
 
 @pytest.mark.parametrize("name", SAYS_ITS_END)
 def test_a_file_that_is_cut_anywhere_is_not_whole(name) -> None:
     data = getattr(samples, name)
     for end in range(len(data)):
-        found = look(data[:end])
+        found = sniff(data[:end])
         assert found.fault or found.type != WHOLE[name].type, end
 
 
@@ -97,7 +97,7 @@ def test_a_file_that_is_cut_anywhere_is_not_whole(name) -> None:
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_named(data, fault) -> None:
-    assert look(data).fault == fault
+    assert sniff(data).fault == fault
 
 
 def jpeg_of(width: int, height: int) -> bytes:
@@ -125,7 +125,7 @@ def test_sizes_of_every_form(size) -> None:
             b"RIFF" + struct.pack("<I", 22) + b"WEBPVP8 " + struct.pack("<I6sHH", 10, b"\0\0\0\x9d\1\x2a", *size)
         )
     for data in forms:
-        found = look(data)
+        found = sniff(data)
         assert (found.width, found.height) == size, found
         assert found.fault == ""
 
@@ -161,7 +161,7 @@ def test_sizes_of_every_form(size) -> None:
     ],
 )
 def test_other_kinds(data, kind) -> None:
-    assert look(data).type == kind
+    assert sniff(data).type == kind
 
 
 @given(st.binary(max_size=200), st.sampled_from([*WHOLE, ""]), st.integers(0, 60), st.integers(0, 400))
@@ -171,7 +171,7 @@ def test_other_kinds(data, kind) -> None:
 def test_no_bytes_confuse_it(noise, name, start, end) -> None:
     """Any file with anything written over a part of it gives an answer, and sizes that a picture can have."""
     data = getattr(samples, name) if name else b""
-    found = look(data[:start] + noise + data[start + end :])
+    found = sniff(data[:start] + noise + data[start + end :])
     assert isinstance(found.fault, str)
     for side in (found.width, found.height):
         assert side is None or 0 <= side < 2**32
@@ -195,7 +195,7 @@ def test_time_grows_with_size_alone(kind) -> None:
     def seconds(size):
         data = HOSTILE[kind](size)
         began = time.process_time()
-        look(data)
+        sniff(data)
         return time.process_time() - began
 
     small, large = (min(seconds(size) for _ in range(3)) for size in (1_000_000, 8_000_000))

@@ -15,7 +15,7 @@ import samples
 from glmcli import catalogue
 from glmcli.chat.messages import Media, Message, Request
 from glmcli.config import checks
-from glmcli.media.sniffing import look
+from glmcli.media.sniffing import sniff
 from glmcli.providers.table import PROVIDERS, dialect_of
 
 # D a picture as data, U a picture by URL, V a video by URL, F a file by URL; W and G a video and a file as data.
@@ -106,12 +106,12 @@ CASES = [(row, model) for row, models in TAKES.items() for model in models]
 
 PICTURE, VIDEO, DOCUMENT = "https://x.example/a.png", "https://x.example/a.mp4", "https://x.example/a.pdf"
 SENT = {
-    "D": Media("image", data=samples.PNG, type="image/png", name="a.png", looks=look(samples.PNG)),
+    "D": Media("image", data=samples.PNG, type="image/png", name="a.png", info=sniff(samples.PNG)),
     "U": Media("image", url=PICTURE, name=PICTURE),
     "V": Media("video", url=VIDEO, name=VIDEO),
     "F": Media("file", url=DOCUMENT, name=DOCUMENT),
-    "W": Media("video", data=samples.MP4, type="video/mp4", name="a.mp4", looks=look(samples.MP4)),
-    "G": Media("file", data=samples.PDF, type="application/pdf", name="a.pdf", looks=look(samples.PDF)),
+    "W": Media("video", data=samples.MP4, type="video/mp4", name="a.mp4", info=sniff(samples.MP4)),
+    "G": Media("file", data=samples.PDF, type="application/pdf", name="a.pdf", info=sniff(samples.PDF)),
 }
 # What stands in the body; bytes stand as their Media until they are sent.
 PARTS: dict[str, dict[str, Any]] = {

@@ -15,8 +15,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from glmcli.chat.events import Answer, Fold, Reasoning, SurrogateJoiner, verdict
+from glmcli.chat.events import Answer, Reasoning
 from glmcli.chat.outcome import Outcome
+from glmcli.chat.reply import Fold, verdict
 from glmcli.console.redaction import Redactor, StreamRedactor
 from glmcli.console.terminal import Stream
 from glmcli.errors import GlmError, UsageError
@@ -24,10 +25,10 @@ from glmcli.http.proxies import Proxy, choose_proxy
 from glmcli.http.retry_after import retry_after
 from glmcli.output.json_output import json_line, reply_object
 from glmcli.providers.reader import ReplyReader
-from glmcli.providers.refusals import from_body
-from glmcli.providers.sse import Parser
+from glmcli.providers.refusals import error_of_response
+from glmcli.providers.sse import SseParser
 from glmcli.providers.table import PROVIDERS
-from glmcli.providers.text_filter import BoxTags, ThinkTags
+from glmcli.providers.text_filter import BoxTags, SurrogateJoiner, ThinkTags
 
 # The database would write into the working directory of whoever runs the tests.
 settings.register_profile("glm", deadline=None, database=None, max_examples=150, derandomize=True)
@@ -77,7 +78,7 @@ STREAMS = st.builds(
 
 
 def frames(chunks, *, line_framed):
-    parser = Parser(line_framed=line_framed)
+    parser = SseParser(line_framed=line_framed)
     found = [frame for chunk in chunks for frame in parser.feed(chunk)]
     return [*found, *parser.close()]
 
@@ -153,8 +154,8 @@ CHUNKS = (DELTAS | NATIVE | VALUES).map(json.dumps)
 REPLIES = st.lists(CHUNKS, max_size=4).map(lambda parts: "".join(f"data: {part}\n\n" for part in parts).encode())
 BODIES = REPLIES | CHUNKS.map(str.encode) | STREAMS | st.binary(max_size=60)
 TYPES = st.sampled_from(["text/event-stream", "application/json", "text/html", "text/plain", "", "ÿ"])
-TAGGED = PROVIDERS["vllm"].replace(wire=PROVIDERS["vllm"].wire.replace(think_tags="bare"))
-SUMS = PROVIDERS["dashscope"].replace(wire=PROVIDERS["dashscope"].wire.replace(text_frames="cumulative"))
+TAGGED = PROVIDERS["vllm"].replace(api=PROVIDERS["vllm"].api.replace(think_tags="bare"))
+SUMS = PROVIDERS["dashscope"].replace(api=PROVIDERS["dashscope"].api.replace(text_frames="cumulative"))
 BOXED = PROVIDERS["zai"].serving("glm-4.5v")
 ROWS = st.sampled_from([*PROVIDERS.values(), TAGGED, SUMS, BOXED])
 
@@ -206,7 +207,7 @@ def test_a_reply_is_read_or_refused_the_same_however_it_is_cut(provider, kind, d
 )
 @settings(max_examples=400)
 def test_a_refusal_is_one_of_our_errors(provider, status, body, headers) -> None:
-    error = from_body(status, headers, body, provider, 1e9)
+    error = error_of_response(status, headers, body, provider, 1e9)
     assert error.exit_code in {2, 3, 4, 5, 6, 7, 8, 13}
     assert error.http_status is not None
     assert "\n" not in error.message
@@ -225,7 +226,7 @@ def test_deep_json_is_refused_and_no_bug(depth, shape) -> None:
     ):
         _, error = read(PROVIDERS["zai"], "", [f"data: {text}\n\n".encode()])
         assert error is None or error.exit_code in (5, 13)
-        assert from_body(400, {}, text.encode(), PROVIDERS["zai"], 0.0).exit_code == 2
+        assert error_of_response(400, {}, text.encode(), PROVIDERS["zai"], 0.0).exit_code == 2
 
 
 def test_wide_json_is_not_deep() -> None:
@@ -488,22 +489,22 @@ def test_no_proxy(host, entries, direct) -> None:
 
 def one_line(size):
     line_of = b"data: " + b"x" * size
-    return lambda: feed(Parser(), [line_of[i : i + 65536] for i in range(0, size, 65536)])
+    return lambda: feed(SseParser(), [line_of[i : i + 65536] for i in range(0, size, 65536)])
 
 
 def one_byte_at_a_time(size):
     data = b"data: " + b"x" * (size // 64) + b"\n\n"
-    return lambda: feed(Parser(), [data[i : i + 1] for i in range(len(data))])
+    return lambda: feed(SseParser(), [data[i : i + 1] for i in range(len(data))])
 
 
 def many_lines_in_one_event(size, *, line_framed=False):
     data = b'data: {"a":1,}\n' * (size // 128)
-    return lambda: feed(Parser(line_framed=line_framed), [data[i : i + 65536] for i in range(0, len(data), 65536)])
+    return lambda: feed(SseParser(line_framed=line_framed), [data[i : i + 65536] for i in range(0, len(data), 65536)])
 
 
 def many_events(size):
     data = b"data: x\r\n\r\n" * (size // 128)
-    return lambda: feed(Parser(), [data[i : i + 65536] for i in range(0, len(data), 65536)])
+    return lambda: feed(SseParser(), [data[i : i + 65536] for i in range(0, len(data), 65536)])
 
 
 def feed(parser, chunks):

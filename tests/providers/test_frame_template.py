@@ -14,8 +14,8 @@ from scripted_server import chunk as piece
 
 from glmcli.chat.events import Answer, Damaged, Done, Reasoning
 from glmcli.errors import GlmError
-from glmcli.providers.reader import ReplyReader, Template, template_of
-from glmcli.providers.sse import Parser
+from glmcli.providers.reader import FrameTemplate, ReplyReader, template_of
+from glmcli.providers.sse import SseParser
 from glmcli.providers.table import PROVIDERS, dialect_of
 from glmcli.sandbox import recordings
 
@@ -43,7 +43,7 @@ def fault(error: GlmError) -> tuple:
 def long_way(provider, data: bytes) -> list:
     """Each frame decoded for itself."""
     dialect = dialect_of(provider)
-    decoder, parser = dialect.decoder(provider), Parser(line_framed=dialect.line_framed)
+    decoder, parser = dialect.decoder(provider), SseParser(line_framed=dialect.line_framed)
     events: list = []
     try:
         for frames in (parser.feed(data), parser.close()):
@@ -167,8 +167,8 @@ BODIES = st.builds(
     lambda runs, end, before: b"".join(before + frame + end for run in runs for frame in run), FRAMES, ENDS, BEFORE
 )
 PLAIN = PROVIDERS["vllm"]
-TAGGED = PLAIN.replace(wire=PLAIN.wire.replace(think_tags="bare"))
-SUMS = PLAIN.replace(wire=PLAIN.wire.replace(text_frames="cumulative"))
+TAGGED = PLAIN.replace(api=PLAIN.api.replace(think_tags="bare"))
+SUMS = PLAIN.replace(api=PLAIN.api.replace(text_frames="cumulative"))
 ROWS = st.sampled_from([PLAIN, PROVIDERS["zai"], PROVIDERS["zai"].serving("glm-4.5v"), TAGGED, SUMS])
 
 ALIKE = b"".join(b'data: {"choices":[{"index":0,"delta":{"content":"%d"}}]}\n\n' % number for number in range(9))
@@ -197,7 +197,7 @@ def test_the_short_way_is_taken() -> None:
 
 
 def test_a_template_knows_its_own_frames_only() -> None:
-    template = Template(b'data: {"c":"', b'"}\n\n', Answer)
+    template = FrameTemplate(b'data: {"c":"', b'"}\n\n', Answer)
     frame = b'data: {"c":"word"}\n\n'
     others = [
         b'data: {"d":"word"}\n\n',
@@ -214,8 +214,8 @@ def test_a_template_knows_its_own_frames_only() -> None:
 def test_a_refusal_makes_no_template() -> None:
     assert template_of(b'data: {"c":"a"}\n\n', [Answer("a")], lambda _: [Damaged()]) is None
     decoder = dialect_of(PLAIN).decoder(PLAIN)
-    frames = list(Parser().feed(b'data: {"error":{"code":"1301","message":"m"}}\n\n'))
-    assert [decoder.without_memory(frame) for frame in frames] == [[Damaged()]]
+    frames = list(SseParser().feed(b'data: {"error":{"code":"1301","message":"m"}}\n\n'))
+    assert [decoder.frame_alone(frame) for frame in frames] == [[Damaged()]]
 
 
 FRAME = 'data: {"id":"r","choices":[{"index":0,"delta":{"content":"%s"}}]}\n\n'

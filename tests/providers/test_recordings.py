@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from glmcli.chat.events import Answer, Done, Finish, Fold, Reasoning, RequestId, ToolCallPart, Usage
+from glmcli.chat.events import Answer, Done, Finish, Reasoning, RequestId, ToolCallPart, Usage
+from glmcli.chat.reply import Fold
 from glmcli.errors import GlmError
 from glmcli.providers.reader import ReplyReader
-from glmcli.providers.refusals import from_body
+from glmcli.providers.refusals import error_of_response
 from glmcli.providers.table import PROVIDERS
 from glmcli.sandbox import recordings
 
@@ -405,7 +406,7 @@ def test_events(name) -> None:
 @pytest.mark.parametrize("name", REFUSALS)
 def test_refusal(name) -> None:
     entry = INDEX[name]
-    error = from_body(entry["status"], {}, body(name), PROVIDERS[entry["provider"]], 0.0)
+    error = error_of_response(entry["status"], {}, body(name), PROVIDERS[entry["provider"]], 0.0)
     assert (type(error).__name__, error.provider_code, error.exit_code, error.request_id) == REFUSALS[name]
     assert error.http_status == entry["status"]
 
@@ -484,7 +485,7 @@ BARE = {
 @pytest.mark.parametrize("name", BARE)
 def test_bare_tags(name) -> None:
     row = PROVIDERS[INDEX[name]["provider"]]
-    row = row.replace(wire=row.wire.replace(think_tags="bare"))
+    row = row.replace(api=row.api.replace(think_tags="bare"))
     data = body(name)
     for position in range(len(data)):
         reply = folded(read(name, [data[:position], data[position:]], row))

@@ -9,7 +9,7 @@ import time
 import pytest
 from scripted_server import Hold, Server, chunk, head, reply
 
-from glmcli.providers.refusals import from_body
+from glmcli.providers.refusals import error_of_response
 from glmcli.providers.table import PROVIDERS
 
 # Contract, section 3.
@@ -335,7 +335,7 @@ def id_in(body):
 @pytest.mark.parametrize("case", ROWS, ids=lambda case: f"{case[0]}-{case[1]}-{case[4]}")
 def test_meaning(case) -> None:
     row, status, body, code, provider_code, retried = case
-    error = from_body(status, {"x-log-id": "head-1"}, encoded(body), PROVIDERS[row], 0.0)
+    error = error_of_response(status, {"x-log-id": "head-1"}, encoded(body), PROVIDERS[row], 0.0)
     assert (error.exit_code, error.type) == (code, TYPES[code])
     assert (error.http_status, error.provider_code) == (status, provider_code)
     assert error.request_id == id_in(body)

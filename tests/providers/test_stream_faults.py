@@ -18,7 +18,8 @@ from processes import PATIENCE, error_of, read_until, running
 from program import GLM, environment, leaks
 from scripted_server import END, Hold, Server, Wait, answer, chunk, delta, event, head, reply, stream
 
-from glmcli.chat.events import Answer, Fold, RequestId
+from glmcli.chat.events import Answer, RequestId
+from glmcli.chat.reply import Fold
 from glmcli.errors import ProtocolError
 from glmcli.providers.reader import ReplyReader
 from glmcli.providers.table import PROVIDERS
@@ -823,14 +824,14 @@ def test_S44_whether_text_is_repeated_is_never_guessed(ends) -> None:
 
 def test_S44_a_row_of_repeated_text_gives_it_once() -> None:
     """No row is one today, so the filter that a row would set is tested alone."""
-    texts = TextFilter(PROVIDERS["dashscope"].wire.replace(text_frames="cumulative"))
+    texts = TextFilter(PROVIDERS["dashscope"].api.replace(text_frames="cumulative"))
     sent = ("Ha", "HaHa", "HaHa", "HaHaHa\ud83d", "HaHaHa\ud83d\ude00")
     said = [each.text for text in sent for each in texts.push(Answer(text))]
     assert said == ["Ha", "Ha", "Ha", "😀"]
 
 
 def test_S44_repeated_text_that_is_taken_back_is_an_error() -> None:
-    row = PROVIDERS["zai"].replace(wire=PROVIDERS["zai"].wire.replace(text_frames="cumulative"))
+    row = PROVIDERS["zai"].replace(api=PROVIDERS["zai"].api.replace(text_frames="cumulative"))
     reader = ReplyReader(row, "text/event-stream")
     assert list(reader.feed(event(HELLO))) == [RequestId("req-1"), Answer("Hello")]
     with pytest.raises(ProtocolError, match="the provider took back text that it had sent"):

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
     from glmcli.batch.jobs.rows_file import RowsFile
     from glmcli.batch.rows.row import QueueItem
-    from glmcli.providers.batch_form import BatchForm
-    from glmcli.providers.row import Provider
+    from glmcli.providers.row import BatchApi, Provider
 
 # No page names the characters that an id may have. These every service should take, and no more than 64 of them:
 # docs.together.ai/docs/inference/batch (2026).
@@ -40,7 +39,7 @@ def custom_id(identity: str) -> str:
 class _Growing:
     """A file that is being written."""
 
-    def __init__(self, path: str, number: int, model: str, form: BatchForm) -> None:
+    def __init__(self, path: str, number: int, model: str, form: BatchApi) -> None:
         self.number = number
         self.form = form
         self._model = model
@@ -74,7 +73,7 @@ class Packing:
         self,
         output: str,
         provider: Provider,
-        form: BatchForm,
+        form: BatchApi,
         asked: RowsFile,
         first: int,
         admit: Callable[[str], None],
@@ -111,7 +110,7 @@ class Packing:
         calls = max(item.calls, before.calls if before else 0) + 1
         self._asked.add(SubmittedRow(file.number, name, item.id, item.row.line, item.hash, calls, item.row.columns))
 
-    def _file(self, model: str, form: BatchForm, size: int) -> _Growing:
+    def _file(self, model: str, form: BatchApi, size: int) -> _Growing:
         if model not in self._open:
             self._admit(model)
         elif not self._open[model].has_room(size):
@@ -145,13 +144,13 @@ class Packing:
         return OutputError(f"cannot write the lines beside {self._output}: {error.strerror}", fix="make room")
 
 
-def line_of(item: QueueItem, form: BatchForm, provider: Provider) -> bytes:
+def line_of(item: QueueItem, form: BatchApi, provider: Provider) -> bytes:
     """The line of a row, all of it."""
     model = item.request.model
     return b"".join(_line(item, custom_id(item.id), form.of(model), provider.serving(model))[0])
 
 
-def _line(item: QueueItem, name: str, form: BatchForm, provider: Provider) -> tuple[Iterator[bytes], int]:
+def _line(item: QueueItem, name: str, form: BatchApi, provider: Provider) -> tuple[Iterator[bytes], int]:
     """The line of a row in pieces, and how many bytes it has."""
     body = dialect_of(provider).encode(item.request, provider).content()
     head = compact_json({"custom_id": name, "method": "POST", "url": form.url})[:-1].encode() + b',"body":'

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from glmcli.chat.events import Fold, Reply, verdict
 from glmcli.chat.outcome import Outcome
+from glmcli.chat.reply import Fold, Reply, verdict
 from glmcli.engine.response import displayed
 from glmcli.errors import GlmError, ProtocolError
 from glmcli.http.bodies import compact_json
-from glmcli.providers.decoder import mapping
+from glmcli.providers.json_values import as_object
 from glmcli.providers.pricing import batch_cost
-from glmcli.providers.refusals import Fault, from_body, refusal
+from glmcli.providers.refusals import ErrorPayload, error_of_response, refusal
 from glmcli.providers.table import dialect_of
 from glmcli.record import Record
 
@@ -46,7 +46,7 @@ class ResultReader(Record):
         """How the row of this line ended; `calls` were made for it."""
         provider = self.provider.serving(model)
         reply, error = _read(line, provider)
-        if not self.exact and provider.wire.sends_leading_newlines:
+        if not self.exact and provider.api.sends_leading_newlines:
             reply = reply.replace(answer=reply.answer.lstrip("\n"))
         if error is None:
             error = verdict(reply, allow_empty=self.allow_empty)
@@ -57,7 +57,7 @@ class ResultReader(Record):
 
 
 def _read(line: Mapping[str, Any], provider: Provider) -> tuple[Reply, GlmError | None]:
-    response = mapping(line.get("response"))
+    response = as_object(line.get("response"))
     body, status = response.get("body"), response.get("status_code")
     refused = status if isinstance(status, int) and status not in _SUCCESS else None
     if fault := _fault(line):
@@ -66,24 +66,24 @@ def _read(line: Mapping[str, Any], provider: Provider) -> tuple[Reply, GlmError 
         request_id = response.get("request_id")
         headers = {"x-request-id": request_id} if isinstance(request_id, str) and request_id else {}
         text = body if isinstance(body, str) else compact_json(body)
-        return Reply(), from_body(refused, headers, text.encode(errors="replace"), provider, 0.0)
+        return Reply(), error_of_response(refused, headers, text.encode(errors="replace"), provider, 0.0)
     if not isinstance(body, dict):
         return Reply(), ProtocolError("the line holds neither an answer nor an error", why=compact_json(line))
     return _answer(body, provider)
 
 
-def _fault(line: Mapping[str, Any]) -> Fault | None:
+def _fault(line: Mapping[str, Any]) -> ErrorPayload | None:
     """What the line says beside the response."""
     error = line.get("error")
     if isinstance(error, str) and error:
-        return Fault(error)
-    said = mapping(error)
+        return ErrorPayload(error)
+    said = as_object(error)
     code = said.get("code") or said.get("error_code") or line.get("error_code")
     message = said.get("message") or said.get("error_message") or line.get("error_message")
     kind = said.get("type")
     if not code and not message:
         return None
-    return Fault(str(message or ""), str(code or ""), kind if isinstance(kind, str) else "")
+    return ErrorPayload(str(message or ""), str(code or ""), kind if isinstance(kind, str) else "")
 
 
 def _answer(body: dict[str, Any], provider: Provider) -> tuple[Reply, GlmError | None]:

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from glmcli.batch.jobs.job_file import JobPart
     from glmcli.engine.api_calls import ApiClient
-    from glmcli.providers.batch_form import BatchForm
     from glmcli.providers.batches import BatchState
+    from glmcli.providers.row import BatchApi
 
 _PAGES = 100
 _MARK = 32  # hexadecimal digits of a file's digest: no file holds its own
@@ -37,7 +37,7 @@ class Service:
         call = batches.upload(self.provider, body, body.content_type)
         return batches.file_of(self._calls.ask(call, "the reply to an upload"))
 
-    def create(self, form: BatchForm, file: str) -> BatchState:
+    def create(self, form: BatchApi, file: str) -> BatchState:
         """Make a batch of a file, which costs money: it is asked for once. The error's `sent`: there may be one."""
         call = batches.create(self.provider, form, file)
         said = self._calls.ask(call, "the new batch", once=True)

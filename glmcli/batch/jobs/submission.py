@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from glmcli.batch.jobs.job_file import Job, JobPart
     from glmcli.batch.jobs.service import Service
-    from glmcli.providers.batch_form import BatchForm
     from glmcli.providers.batches import BatchState
+    from glmcli.providers.row import BatchApi
 
 _CLOCKS = 600.0  # seconds by which two clocks may differ
 _NOT_SERVED = "another model, or glm batch run, which asks for every row itself"
@@ -31,7 +31,7 @@ class Submission:
         job: as its file says at this moment.
     """
 
-    def __init__(self, output: str, job: Job, service: Service, form: BatchForm, note: Callable[[str], None]) -> None:
+    def __init__(self, output: str, job: Job, service: Service, form: BatchApi, note: Callable[[str], None]) -> None:
         """`note` tells a person what happens."""
         self.job = job
         self._output = output

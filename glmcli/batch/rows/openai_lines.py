@@ -16,7 +16,7 @@ from glmcli.chat.messages import Function, Media, Message, ToolCall
 from glmcli.documents.quoting import quoted
 from glmcli.errors import UsageError
 from glmcli.http.urls import checked_media_url
-from glmcli.media.sniffing import look
+from glmcli.media.sniffing import sniff
 
 if TYPE_CHECKING:
     from glmcli.chat.messages import MediaKind, Request, Role
@@ -188,9 +188,9 @@ def _data(kind: MediaKind, url: str, where: str) -> Media:
         data = b""
     if not data:
         raise UsageError(f"{where}.content: the data URL holds no base64")
-    looks = look(data)
+    info = sniff(data)
     declared = head.removeprefix("data:").removesuffix(";base64")
-    return Media(kind, data=data, type=declared or looks.type, name=where, sha256=sha256(data).hexdigest(), looks=looks)
+    return Media(kind, data=data, type=declared or info.type, name=where, sha256=sha256(data).hexdigest(), info=info)
 
 
 def _call(call: Any, where: str) -> ToolCall:  # noqa: ANN401 - any JSON

@@ -158,7 +158,7 @@ def _hashed(text: str) -> str:
 def _plain(value: Any) -> Any:  # noqa: ANN401 - what a request holds
     """A part of a request as JSON; of media, where they are or what they hold."""
     hidden = getattr(value, "_hidden", ())
-    skipped = (*hidden, "looks", "name", "path")
+    skipped = (*hidden, "info", "name", "path")
     return {name: item for name, item in value.fields().items() if item and name not in skipped}
 
 

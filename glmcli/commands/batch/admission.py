@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
     from glmcli.commands.batch.preparing import BatchPlan
     from glmcli.config.app import App
-    from glmcli.providers.batch_form import BatchForm
+    from glmcli.providers.row import BatchApi
 
 
-def agreed(prepared: BatchPlan, lines: str | None, address: str | None) -> BatchForm:
+def agreed(prepared: BatchPlan, lines: str | None, address: str | None) -> BatchApi:
     """How the provider wants its batches; `lines` and `address` are --lines and --input-url.
 
     Raises:

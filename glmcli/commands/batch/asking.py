@@ -157,7 +157,7 @@ def per_minute(job: BatchPlan) -> tuple[float | None, float | None]:
 def _limiter(job: BatchPlan, provider: Provider, jobs: int, *, refuses_at_once: bool) -> RateLimiter:
     rpm, tpm = per_minute(job)
     now = time.monotonic()
-    return RateLimiter(jobs, provider.wire.limits, rpm=rpm, tpm=tpm, now=now, refuses_at_once=refuses_at_once)
+    return RateLimiter(jobs, provider.api.limits, rpm=rpm, tpm=tpm, now=now, refuses_at_once=refuses_at_once)
 
 
 def _loop(run: BatchRun) -> None:

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from glmcli.batch.rows.pending import InvalidRow
     from glmcli.commands.batch.preparing import BatchPlan
     from glmcli.config.app import App
-    from glmcli.providers.batch_form import BatchForm
+    from glmcli.providers.row import BatchApi
 
     Rows = Iterator[QueueItem | InvalidRow | None]
 
 
-def show(app: App, prepared: BatchPlan, form: BatchForm, rows: Rows) -> None:
+def show(app: App, prepared: BatchPlan, form: BatchApi, rows: Rows) -> None:
     """Print the first line.
 
     Raises:
@@ -32,7 +32,7 @@ def show(app: App, prepared: BatchPlan, form: BatchForm, rows: Rows) -> None:
 
 
 def write(  # noqa: PLR0917 - each is a side of it
-    app: App, prepared: BatchPlan, form: BatchForm, rows: Rows, admit: Callable[[str], None], place: str
+    app: App, prepared: BatchPlan, form: BatchApi, rows: Rows, admit: Callable[[str], None], place: str
 ) -> None:
     """Write all lines into this file.
 

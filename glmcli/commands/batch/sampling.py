@@ -172,7 +172,7 @@ class _Sample:
     def _estimate(self, entries: list[dict[str, Any]]) -> Estimate:
         """What a run would take now: without an output it asks the sample's rows once more."""
         finished = sum(entry["final"] for entry in entries) if self._ledger else 0
-        counted = self._job.candidates[0].provider.wire.limits
+        counted = self._job.candidates[0].provider.api.limits
         rpm, tpm = per_minute(self._job)
         told = counted == "per_minute" and bool(rpm or tpm)
         return estimate(

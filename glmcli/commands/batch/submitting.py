@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from glmcli.batch.ledger.writer import LedgerWriter
     from glmcli.commands.batch.preparing import BatchPlan
     from glmcli.config.app import App
-    from glmcli.providers.batch_form import BatchForm
+    from glmcli.providers.row import BatchApi
 
 _OWN = frozenset(("again", "lines", "input_url"))
 
@@ -79,7 +79,7 @@ class _Submitting:
         else:
             self._submit(form, admit)
 
-    def _write(self, form: BatchForm, admit: Callable[[str], None], place: str) -> None:
+    def _write(self, form: BatchApi, admit: Callable[[str], None], place: str) -> None:
         """Write the lines of those rows that a submission would hold."""
         refuse_shared(self._prepared, {"--output": self._output or None, "--lines": place})
         rows = self._rows()
@@ -117,7 +117,7 @@ class _Submitting:
         for row in self._prepared.source.rows():
             yield intake.take(row)
 
-    def _submit(self, form: BatchForm, admit: Callable[[str], None]) -> None:
+    def _submit(self, form: BatchApi, admit: Callable[[str], None]) -> None:
         ledger = open_ledger(self._app, self._prepared, self._index, self._stack)
         assert ledger is not None  # noqa: S101 - there is an output
         known = self._known()
@@ -143,9 +143,7 @@ class _Submitting:
                     state = BatchState(part.batch, part.state)
                 self._app.terminal.stdout.write(line(state, time.time(), label))
 
-    def _packed(
-        self, form: BatchForm, known: jobs.Job | None, ledger: Ledger, admit: Callable[[str], None]
-    ) -> jobs.Job:
+    def _packed(self, form: BatchApi, known: jobs.Job | None, ledger: Ledger, admit: Callable[[str], None]) -> jobs.Job:
         """The job with the rows that are not in it yet, written to the disk."""
         job = known or self._new()
         with self._asked(job) as asked:

@@ -121,7 +121,7 @@ def _asked(app: App, options: Options) -> tuple[Provider, tuple[Listed, ...]]:
         app.stdin.reserve("--key-file -")
     resolver = resolve.Resolver(app, options, layers(app, options.fields()))
     provider = resolver.provider("models", may_be_embedded=True)
-    call = dialect_of(provider).ask_models(provider, 1)
+    call = dialect_of(provider).models_request(provider, 1)
     endpoint = resolver.endpoint(provider, call, options.key_file, "models")
     plan = Plan(candidates=(), limits=resolve.limits(options), started=app.started)
     tick = partial(check_caller, app.terminal.stdout)

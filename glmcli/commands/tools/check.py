@@ -71,12 +71,12 @@ def _refused(source: ToolSource, rows: tuple[Provider, ...]) -> Iterator[str]:
     """What these providers do not take of a file without faults."""
     definitions = list(source.definitions())
     for path, value in definitions:
-        who = [row.name for row in rows if value["name"] in row.wire.forbidden_tools]
+        who = [row.name for row in rows if value["name"] in row.api.forbidden_tools]
         if who:
             yield f"{source.document.place((*path, 'name'))}: {', '.join(who)} refuses a tool named {value['name']!r}"
-    most = {row.wire.most_tools for row in rows if row.wire.most_tools} or {len(definitions)}
+    most = {row.api.most_tools for row in rows if row.api.most_tools} or {len(definitions)}
     if len(definitions) > min(most):
-        who = [row.name for row in rows if (row.wire.most_tools or len(definitions)) < len(definitions)]
+        who = [row.name for row in rows if (row.api.most_tools or len(definitions)) < len(definitions)]
         place = source.document.place(())
         yield f"{place}: {len(definitions)} tools, and {', '.join(who)} takes at most {min(most)}"
 

@@ -12,7 +12,7 @@ from glmcli.batch.rows.row import MalformedRow
 from glmcli.batch.rows.validation import repeated, row_of
 from glmcli.documents.quoting import quoted
 from glmcli.errors import UsageError
-from glmcli.providers.json_text import is_deeper
+from glmcli.providers.json_values import is_deeper
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -1,8 +1,9 @@
-"""JSON as providers send it, read strictly: every way in which it can be wrong is one error. Pure."""
+"""JSON from providers: a strict parser with one exception for every fault, and access to values of any type. Pure."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from math import isfinite
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -10,6 +11,8 @@ from glmcli.errors import ProtocolError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+JsonObject = Mapping[str, Any]
 
 
 def _refuse(constant: str) -> NoReturn:
@@ -22,7 +25,8 @@ def _finite(digits: str) -> float:
     return number if isfinite(number) else _refuse(digits)
 
 
-_DEEPEST = 256  # no provider comes near; text near the interpreter's limit could be read, and not be written again
+# No provider nests half as deep; values near the interpreter's own limit can be parsed, but not be serialized again.
+_MAX_DEPTH = 256
 _DECODER = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite)
 
 
@@ -34,7 +38,7 @@ def decode(text: str) -> Any:  # noqa: ANN401 - any JSON may come
     """
     try:
         value = _DECODER.decode(text)
-        _refuse_deep(value, text)
+        _check_depth(value, text)
     except (ValueError, RecursionError) as error:
         raise ProtocolError(message="broken JSON", why=text, sent=True) from error
     return value
@@ -43,44 +47,59 @@ def decode(text: str) -> Any:  # noqa: ANN401 - any JSON may come
 def decode_all(text: str) -> Iterator[Any]:
     """The values of one or more JSON texts that follow one another.
 
-    Frames that stand without a blank line between them arrive joined by newlines.
+    Frames without a blank line between them arrive joined by newlines.
 
     Raises:
         ProtocolError: as `decode`.
     """
-    start = _past_blanks(text, 0)
+    start = _skip_blanks(text, 0)
     while start < len(text):
         try:
             value, end = _DECODER.raw_decode(text, start)
-            _refuse_deep(value, text)
+            _check_depth(value, text)
         except (ValueError, RecursionError) as error:
             raise ProtocolError(message="broken JSON", why=text[start:], sent=True) from error
         yield value
-        start = _past_blanks(text, end)
+        start = _skip_blanks(text, end)
 
 
-def _refuse_deep(value: object, text: str) -> None:
-    if text.count("[") + text.count("{") > _DEEPEST and is_deeper(value, _DEEPEST):
-        raise ValueError(f"nested deeper than {_DEEPEST}")
+def _check_depth(value: object, text: str) -> None:
+    if text.count("[") + text.count("{") > _MAX_DEPTH and is_deeper(value, _MAX_DEPTH):
+        raise ValueError(f"nested deeper than {_MAX_DEPTH}")
 
 
 def is_deeper(value: object, most: int) -> bool:
-    """Whether lists and objects stand in one another more than `most` deep."""
+    """Whether lists and objects are nested more than `most` levels deep."""
     level = [value]
     for _ in range(most + 1):
-        level = [below for above in level for below in _below(above) if isinstance(below, dict | list)]
+        level = [child for parent in level for child in _children(parent) if isinstance(child, dict | list)]
         if not level:
             return False
     return True
 
 
-def _below(value: object) -> Iterable[object]:
+def _children(value: object) -> Iterable[object]:
     if isinstance(value, dict):
         return value.values()
     return value if isinstance(value, list) else ()
 
 
-def _past_blanks(text: str, start: int) -> int:
+def _skip_blanks(text: str, start: int) -> int:
     while start < len(text) and text[start] in " \t\r\n":
         start += 1
     return start
+
+
+def as_object(value: object) -> JsonObject:
+    """The object, or an empty one where the value is none."""
+    return value if isinstance(value, dict) else {}
+
+
+def as_list(value: object) -> list[Any]:
+    """The list, or an empty one where the value is none."""
+    return value if isinstance(value, list) else []
+
+
+def as_int(value: object) -> int | None:
+    """The integer, or None where the value is none."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -1,0 +1,237 @@
+"""A whole reply: how its events fold into one value, and whether that is a complete answer. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from glmcli.chat.events import Answer, Done, Event, Finish, Reasoning, RequestId, ToolCallPart, Usage
+from glmcli.chat.messages import ToolCall
+from glmcli.errors import BusyError, FilteredError, GlmError, IncompleteError, ProtocolError, Retry, ToolError
+from glmcli.record import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# Bytes, in UTF-8, of answer, reasoning and tool calls together. The largest model writes 131,072 tokens; the limit ends
+# a server that repeats one chunk for ever.
+MAX_TEXT = 64 * 1024 * 1024
+_MAX_NAMES = 5  # tool calls that a message names
+
+Ending = Literal["complete", "tools", "length", "context", "filter", "server"]
+
+# The provider's word -> what it means. BigModel: docs.bigmodel.cn chat completion reference (2025-12) and z.ai OpenAPI
+# (2026-09); `insufficient_system_resource`: github.com/promptfoo/promptfoo/pull/9905; `abort`: SGLang 0.5.23 source.
+ENDINGS: Mapping[str, Ending] = {
+    "stop": "complete",
+    "eos": "complete",
+    "stop_sequence": "complete",
+    "tool_calls": "tools",
+    "function_call": "tools",
+    "length": "length",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "context",
+    "sensitive": "filter",
+    "content_filter": "filter",
+    "network_error": "server",
+    "insufficient_system_resource": "server",
+    "abort": "server",
+}
+
+
+class Reply(Record):
+    """One whole reply, or as much of it as came."""
+
+    reasoning: str = ""
+    answer: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    usage: Usage | None = None
+    finish_reason: str | None = None
+    request_id: str | None = None
+    done: bool = False
+
+
+def size_of(text: str) -> int:
+    """Bytes of a text in UTF-8."""
+    return len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))
+
+
+def check_size(size: int) -> None:
+    """Let a reply of this many bytes pass.
+
+    Raises:
+        IncompleteError: it is larger than `MAX_TEXT`.
+    """
+    if size > MAX_TEXT:
+        raise IncompleteError(
+            message=f"the model wrote more than {MAX_TEXT >> 20} MiB without an end",
+            fix="a bound of your own: --max-tokens, --deadline",
+            sent=True,
+        )
+
+
+class _OpenCall:
+    """A tool call whose fragments are still coming."""
+
+    def __init__(self, identity: str) -> None:
+        self.id = identity
+        self.name: list[str] = []
+        self.arguments: list[str] = []
+        self._name_size = 0
+
+    def whole(self) -> ToolCall:
+        """All of it that came."""
+        return ToolCall(self.id, "".join(self.name), "".join(self.arguments))
+
+    def add_name(self, piece: str) -> None:
+        # A last fragment may repeat the whole name (github.com/agentscope-ai/agentscope-java/issues/1223).
+        if len(piece) != self._name_size or piece != "".join(self.name):
+            self.name.append(piece)
+            self._name_size += len(piece)
+
+
+class Fold:
+    """Gathers events into a Reply."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self._reasoning: list[str] = []
+        self._answer: list[str] = []
+        self._calls: list[_OpenCall] = []
+        self._at_index: dict[int, _OpenCall] = {}
+        self._size = 0
+        self._usage: Usage | None = None
+        self._finish: str | None = None
+        self._request_id: str | None = None
+        self.done = False
+
+    @property
+    def finished(self) -> bool:
+        """The model has said that it stopped."""
+        return self._finish is not None
+
+    def add(self, event: Event) -> None:
+        """Take in one event.
+
+        Raises:
+            IncompleteError: the text is larger than `MAX_TEXT` bytes.
+        """
+        match event:
+            case Reasoning(text):
+                self._grow(text)
+                self._reasoning.append(text)
+            case Answer(text):
+                self._grow(text)
+                self._answer.append(text)
+            case ToolCallPart():
+                self._grow(event.id + event.name + event.arguments)
+                self._join(event)
+            case Usage():
+                self._usage = event
+            case Finish(reason):
+                # A success that follows a failure does not take it back.
+                if self._finish is None or ENDINGS.get(self._finish) in {"complete", "tools"}:
+                    self._finish = reason
+            case RequestId(value):
+                self._request_id = value
+            case Done():
+                self.done = True
+            case _:
+                pass  # damaged bytes are no part of the reply
+
+    def _grow(self, text: str) -> None:
+        self._size += size_of(text)
+        check_size(self._size)
+
+    def _join(self, part: ToolCallPart) -> None:
+        call = self._open_call(part)
+        if call is None or (part.id and call.id and part.id != call.id):
+            call = _OpenCall(part.id)
+            self._calls.append(call)
+            if part.index is not None:
+                self._at_index[part.index] = call
+        call.id = call.id or part.id
+        call.add_name(part.name)
+        call.arguments.append(part.arguments)
+
+    def _open_call(self, part: ToolCallPart) -> _OpenCall | None:
+        if part.index is None:
+            return self._calls[-1] if self._calls else None
+        return self._at_index.get(part.index)
+
+    def reply(self) -> Reply:
+        """All that came so far."""
+        return Reply(
+            reasoning="".join(self._reasoning),
+            answer="".join(self._answer),
+            # A fragment without name and arguments is noise of a gateway, and no call.
+            tool_calls=tuple(call for call in map(_OpenCall.whole, self._calls) if call.name or call.arguments),
+            usage=self._usage,
+            finish_reason=self._finish,
+            request_id=self._request_id,
+            done=self.done,
+        )
+
+
+def verdict(reply: Reply, *, allow_empty: bool = False, runs_tools: bool = False) -> GlmError | None:
+    """Why this reply is no complete answer, or None if it is one; with `runs_tools`, whole tool calls are one too."""
+    if reply.finish_reason is None and not (reply.done and reply.answer):
+        return _cut(reply)
+    ending = ENDINGS.get(reply.finish_reason or "stop")
+    if ending in {"complete", "tools"}:
+        return None if runs_tools and reply.tool_calls else _content(reply, allow_empty=allow_empty)
+    return _bad_ending(reply.finish_reason or "", ending)
+
+
+def _cut(reply: Reply) -> GlmError:
+    what = "the stream ended before the model finished"
+    if reply.done:
+        what = "the stream ended without an answer and without a finish reason"
+    return IncompleteError(message=what, sent=True, broken=True, retry=Retry.NETWORK, request_id=reply.request_id)
+
+
+def _content(reply: Reply, *, allow_empty: bool) -> GlmError | None:
+    # Some providers finish a tool turn with `stop` (recorded DashScope bodies, 2025): the calls themselves decide.
+    if reply.tool_calls:
+        names = ", ".join(call.name for call in reply.tool_calls[:_MAX_NAMES])
+        if len(reply.tool_calls) > _MAX_NAMES:
+            names += f" and {len(reply.tool_calls) - _MAX_NAMES} more"
+        return ToolError(
+            message=f"the model called tools that nobody runs: {names}",
+            fix="the calls stand in --json",
+            request_id=reply.request_id,
+        )
+    if ENDINGS.get(reply.finish_reason or "stop") == "tools":
+        return ProtocolError(message="the model finished with tool calls, but sent none", request_id=reply.request_id)
+    if not reply.answer.strip() and not allow_empty:
+        return IncompleteError(
+            message="the model returned no answer text" + (", only reasoning" if reply.reasoning.strip() else ""),
+            fix="--allow-empty accepts an empty answer",
+            request_id=reply.request_id,
+        )
+    return None
+
+
+def _bad_ending(reason: str, ending: Ending | None) -> GlmError:
+    match ending:
+        case "length":
+            return IncompleteError(
+                message=f"the answer was cut at the token limit (finish_reason: {reason})",
+                fix="raise --max-tokens; thinking counts too where the provider says so (--no-think, --effort)",
+            )
+        case "context":
+            return IncompleteError(
+                message=f"the model's context window is full (finish_reason: {reason})",
+                fix="send less text, or use a model with a larger window",
+            )
+        case "filter":
+            return FilteredError(message=f"the provider's content filter cut the answer (finish_reason: {reason})")
+        case "server":
+            return BusyError(
+                message=f"the provider failed while answering (finish_reason: {reason})",
+                sent=True,
+                broken=True,
+                retry=Retry.NETWORK,
+            )
+        case _:
+            told = " ".join(reason.split())
+            return ProtocolError(message=f"unknown finish_reason: {told}", fix="look at the answer: --keep-partial")

@@ -1,0 +1,151 @@
+"""The fields of a request body that the dialects share: messages, tools, sampling, thinking. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from glmcli.catalogue import find
+
+if TYPE_CHECKING:
+    from glmcli.chat.messages import Media, Message, Request, ToolCall
+    from glmcli.providers.row import Provider
+
+SAMPLING = ("temperature", "top_p", "top_k", "repetition_penalty", "max_tokens", "seed")
+_OWN = frozenset({"model", "messages", "stream", "stop", "tools", "tool_choice", *SAMPLING})
+CHOICES = ("auto", "none", "required")  # of tool_choice; any other word is the name of a function
+
+
+def messages(request: Request, provider: Provider) -> list[dict[str, Any]]:
+    """The `messages` field. Messages without media are plain strings: text models refuse arrays.
+
+    Source: "input content must be a string." docs.qwencloud.com error messages (2026-09-28); docs.bigmodel.cn chat
+    completion reference (2025-12).
+    """
+    question = max((at for at, message in enumerate(request.messages) if message.role == "user"), default=0)
+    back = provider.api.reasoning_back == "tool_turn"
+    sent = [_message(message, with_reasoning=back and at > question) for at, message in enumerate(request.messages)]
+    if any(message.media for message in request.messages):
+        from glmcli.providers.media_rules import rules_of
+
+        text_first = rules_of(request.model, provider).text_first
+        for fields, message in zip(sent, request.messages, strict=True):
+            if message.media:
+                fields["content"] = _parts(message, text_first=text_first)
+    return sent
+
+
+def _message(message: Message, *, with_reasoning: bool) -> dict[str, Any]:
+    fields: dict[str, Any] = {"role": message.role, "content": message.text}
+    if with_reasoning and message.tool_calls and message.reasoning:
+        fields["reasoning_content"] = message.reasoning
+    if message.tool_calls:
+        fields["tool_calls"] = [_call(call) for call in message.tool_calls]
+    if message.tool_call_id:
+        fields["tool_call_id"] = message.tool_call_id
+    return fields
+
+
+def _call(call: ToolCall) -> dict[str, Any]:
+    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+
+
+def _parts(message: Message, *, text_first: bool) -> list[dict[str, Any]]:
+    """The content of a message with media; bytes are still a Media, which `glmcli.http.bodies` encodes.
+
+    The order is the user's: no provider has a rule against any, and a model relates the words to the picture beside
+    them. Where the user gave no order, it is that of the provider's own examples.
+    """
+    given: tuple[str | Media, ...] = message.parts
+    if not message.is_ordered:
+        given = (message.text, *given) if text_first else (*given, message.text)
+    return [_part(part) for part in given if part]
+
+
+def _part(part: str | Media) -> dict[str, Any]:
+    if isinstance(part, str):
+        return {"type": "text", "text": part}
+    place: dict[str, Any] = {"url": part if part.data else part.url}
+    if part.detail:
+        place["detail"] = part.detail
+    name = f"{part.kind}_url"
+    return {"type": name, name: place}
+
+
+def tools(request: Request, provider: Provider) -> dict[str, Any]:
+    """The fields that offer tools: the functions of the request, then the tools that the provider runs."""
+    offered = [{"type": "function", "function": function.fields()} for function in request.tools]
+    offered += [dict(tool) for tool in request.server_tools]
+    fields: dict[str, Any] = {"tools": offered} if offered else {}
+    if request.tools and request.tool_choice is not None:
+        named = {"type": "function", "function": {"name": request.tool_choice}}
+        fields["tool_choice"] = request.tool_choice if request.tool_choice in CHOICES else named
+    if request.tools and request.stream and _streams_calls(request, provider):
+        fields["tool_stream"] = True
+    return fields
+
+
+def _streams_calls(request: Request, provider: Provider) -> bool:
+    """Whether the arguments of calls come in pieces: unless the user chose, where the model has it.
+
+    Without pieces, a long call is indistinguishable from a dead connection.
+    Source: github.com/can1357/oh-my-pi/issues/1494.
+    """
+    if request.tool_stream is not None:
+        return request.tool_stream
+    model = find(provider.catalogue, request.model)
+    return provider.api.tool_stream and model is not None and model.tool_stream is True
+
+
+def has_data(request: Request) -> bool:
+    """Whether the body contains the bytes of a file, as a Media."""
+    return any(media.data for message in request.messages for media in message.media)
+
+
+def sampling(request: Request) -> dict[str, Any]:
+    """The sampling fields that the user set."""
+    fields = {name: getattr(request, name) for name in SAMPLING if getattr(request, name) is not None}
+    if request.stop:
+        fields["stop"] = list(request.stop)
+    return fields
+
+
+def thinking(request: Request, provider: Provider) -> dict[str, Any]:
+    """The fields that turn thinking on or off, in the form of the provider's row, and set its effort and its budget."""
+    fields = _switch(request, provider)
+    if request.effort is not None:
+        fields["reasoning_effort"] = request.effort
+    if request.think_budget is not None:
+        fields["thinking_budget"] = request.think_budget
+    return fields
+
+
+def _switch(request: Request, provider: Provider) -> dict[str, Any]:
+    switch, think = provider.api.thinking, request.think
+    if think is None and provider.api.thinking_explicit:
+        # Without the field, one endpoint did not think at all, against its documentation: where a model can think,
+        # thinking is switched on explicitly. Source: github.com/NousResearch/hermes-agent/pull/16533.
+        model = find(provider.catalogue, request.model)
+        think = True if model and model.thinks else None
+    if switch is None or think is None:
+        return {}
+    fields = dict(switch.on if think else switch.off)
+    if switch.is_shared:
+        fields = {name: {**(request.extra.get(name) or {}), **value} for name, value in fields.items()}
+    return fields
+
+
+def reserved(provider: Provider) -> frozenset[str]:
+    """The body fields that are set by flags of their own at this provider, so that --option may not name them."""
+    api = provider.api
+    names = set(_OWN)
+    if api.usage_on_request:
+        names.add("stream_options")
+    if api.thinking:
+        names.add("reasoning_effort")
+        if not api.thinking.is_shared:
+            names |= api.thinking.on.keys() | api.thinking.off.keys()
+    if api.thinking_budget:
+        names.add("thinking_budget")
+    if api.tool_stream:
+        names.add("tool_stream")
+    return frozenset(names)
