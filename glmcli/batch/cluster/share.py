@@ -146,7 +146,7 @@ class ShareLimiter:
         """Begin with all of the share: the driver found out what is allowed."""
         self.slots = share.slots
         self._share = share
-        self._per_minute = provider.wire.limits == "per_minute"
+        self._per_minute = provider.api.limits == "per_minute"
         self._pace = _bucket(share.rpm, now)
         self._tokens = _bucket(share.tpm, now)
         self._in_flight = self._started = self.refusals = self._failures = 0
