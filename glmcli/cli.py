@@ -108,7 +108,7 @@ def _call(argv: list[str], app: App) -> int:
     import io
     from contextlib import redirect_stdout
 
-    from glmcli.commands.root import CommandLineError, root
+    from glmcli.commands.tree import CommandLineError, root
 
     printed = io.StringIO()  # help and version, which Typer prints: they pass our own border like all else
     try:

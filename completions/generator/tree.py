@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from glmcli import catalogue
-from glmcli.commands.root import root
+from glmcli.commands.tree import root
 from glmcli.providers.table import PROVIDERS
 from glmcli.sandbox.faults import KINDS
 
@@ -77,7 +77,7 @@ def _walk(command: Any, path: str) -> Iterator[Place]:  # noqa: ANN401 - click's
     if below and any(flag.value for flag in flags):
         raise ValueError(f"glm{path}: a flag with a value before a subcommand is more than the scripts can follow")
     helps = {name: _line(child.help) for name, child in below.items()}
-    helps |= {name: entry.help for name, entry in getattr(command, "listed", {}).items()}
+    helps |= getattr(command, "helps", {})
     shown = tuple(_value(each.name, each.metavar or each.name.upper()) for each in arguments)
     yield Place(path or "/", helps, flags, shown, more=bool(arguments and arguments[-1].nargs == -1))
     for name, child in below.items():

@@ -1,4 +1,4 @@
-"""What `ask` and `stream` share: from flags to the end of the question."""
+"""What `ask`, `stream`, `vision` and `tools run` share: from the flags to the end of the question."""
 
 from __future__ import annotations
 
@@ -9,18 +9,16 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from glmcli.chat.outcome import Outcome
-from glmcli.commands.options import merge
-from glmcli.config import prompt as words
-from glmcli.config import resolve
+from glmcli.config import prompt, resolve
 from glmcli.config.app import check_caller
-from glmcli.config.options import Options
-from glmcli.config.plan import Candidate, Plan
+from glmcli.config.options import Options, merged
 from glmcli.config.provider_choice import layers
 from glmcli.config.session import Session
 from glmcli.console import signals
 from glmcli.errors import GlmError, NetworkError, ReaderGoneError, UsageError, no_memory
 from glmcli.output.destination import Destination, abandoned_on_error, dest_file, open_output, require_distinct_files
 from glmcli.output.writer import Writer
+from glmcli.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,44 +28,58 @@ if TYPE_CHECKING:
     from glmcli.chat.messages import Message
     from glmcli.commands.tools.offer import Offer
     from glmcli.config.app import App
+    from glmcli.config.plan import Candidate, Plan
     from glmcli.tools.toolbox import Toolbox
-
-
-def answer(app: App, flags: Mapping[str, Any], *, live: bool, runs_tools: bool = False, vision: bool = False) -> None:
-    """Ask, print, and raise the error if there is no complete answer; `live` prints as it comes.
-
-    With `runs_tools` the model may call the tools of --tools before it answers. With `vision` there is something to
-    look at, and the default model is one that can.
-
-    Raises:
-        GlmError: as its exit code says.
-    """
-    signals.install_handlers()
-    with ExitStack() as stack:
-        question = _Question(app, Options(**flags), flags, stack, live=live, runs_tools=runs_tools, vision=vision)
-        try:
-            question.ask()
-        except _ReportedError as reported:
-            raise reported.error from reported.__cause__
-        except GlmError as error:
-            question.bound()  # anew: a FIFO that nobody reads must not swallow the error
-            _report(app, question.options, error, question.told)
-            raise
-
 
 _LONGEST_ALARM = 1e8  # seconds; the system refuses much longer ones
 _SOON = 0.01  # seconds
 _GRACE = 0.5  # seconds in which the limits that know what they wait for come first
 
 
-def _too_late(_number: int, _frame: FrameType | None) -> None:
-    if signals.is_deferred():
-        signal.setitimer(signal.ITIMER_REAL, _SOON, _GRACE)
-        return
-    raise NetworkError(message="the deadline has passed")
+class Mode(Record):
+    """How the commands that ask a model differ.
+
+    Attributes:
+        live: what arrives is printed at once.
+        runs_tools: the model may call the tools of --tools before it answers.
+        vision: there is something to look at, and the default model is one that can.
+    """
+
+    live: bool = False
+    runs_tools: bool = False
+    vision: bool = False
 
 
-_CHOOSE = "leave one of them out"
+def answer(app: App, flags: Mapping[str, Any], mode: Mode) -> None:
+    """Ask, print, and raise the error if there is no complete answer.
+
+    Raises:
+        GlmError: as its exit code says.
+    """
+    signals.install_handlers()
+    options = Options(**flags)
+    question: _Question | None = None
+    with ExitStack() as stack:
+        stack.callback(signal.setitimer, signal.ITIMER_REAL, 0)
+        try:
+            _set_alarm(app, options)
+            _refuse_contradictions(options, mode)
+            app.apply(options)
+            file = _request_file(app, options)
+            # From here on the options are whole, and the same to the end.
+            options = merged(file, flags)
+            _set_alarm(app, options)
+            _refuse_contradictions(options, mode)
+            app.apply(options)
+            _refuse_shared_files(app, options)
+            question = _Question(app, options, mode, stack)
+            question.ask(resolve.Resolver(app, options, layers(app, flags, file)), trusts_tools="tools" in flags)
+        except _ReportedError as reported:
+            raise reported.error from reported.__cause__
+        except GlmError as error:
+            _set_alarm(app, options)  # anew: a FIFO that nobody reads must not swallow the error
+            _report(app, options, error, question.ended if question else frozenset())
+            raise
 
 
 class _ReportedError(Exception):
@@ -78,43 +90,45 @@ class _ReportedError(Exception):
         self.error = error
 
 
-_ELSEWHERE = "send --reasoning and --meta to stderr, a FILE or fd:N"
+def _request_file(app: App, options: Options) -> Mapping[str, Any]:
+    """What the request file sets, by the field of Options."""
+    if options.request is None:
+        return {}
+    from glmcli.config import request_file
+
+    return request_file.load(options.request, options.var, app.stdin)
 
 
-def _shares_stdout(options: Options) -> bool:
-    for_script = (options.json or options.jsonl) and options.output in (None, "-")
-    return for_script and "stdout" in (options.reasoning, options.meta)
+# What is refused before anything is read or written
+
+_CHOOSE = "leave one of them out"
 
 
-_INSTEAD = "--jsonl, or leave out --stream"
-
-
-def _agree(options: Options, *, live: bool, runs_tools: bool, vision: bool) -> None:
-    """Refuse flags that contradict each other."""
-    for_script = options.json or options.jsonl
+def _refuse_contradictions(options: Options, mode: Mode) -> None:
+    """Refuse options that contradict each other, or the command."""
+    is_stream = not (mode.runs_tools or mode.vision)
+    for_files = "send --reasoning and --meta to stderr, a FILE or fd:N"
+    script_reads_stdout = options.for_script and options.output in (None, "-")
+    shares_stdout = script_reads_stdout and "stdout" in (options.reasoning, options.meta)
     pairs = (
         (
-            options.tools and not runs_tools,
+            options.tools and not mode.runs_tools,
             "the request file names tools, which this command does not run",
             "glm tools run",
         ),
-        (options.plan and for_script, "--plan is JSON by itself", _CHOOSE),
+        (options.plan and options.for_script, "--plan is JSON by itself", _CHOOSE),
         (options.plan and options.live, "--plan is one list at the end, and --stream prints as it arrives", _CHOOSE),
         (options.json and options.jsonl, "--json and --jsonl are two forms of the same output", _CHOOSE),
         (
-            live and options.json,
+            mode.live and options.json,
             "--json is one object at the end, and stream prints as it arrives",
-            _INSTEAD if runs_tools or vision else "--jsonl, or glm ask",
+            "--jsonl, or glm ask" if is_stream else "--jsonl, or leave out --stream",
         ),
-        (
-            live and options.no_stream,
-            "stream needs a stream",
-            _CHOOSE if runs_tools or vision else "glm ask --no-stream",
-        ),
+        (mode.live and options.no_stream, "stream needs a stream", "glm ask --no-stream" if is_stream else _CHOOSE),
         (options.no_reasoning and options.reasoning, "--no-reasoning hides what --reasoning would write", _CHOOSE),
         (options.no_stdin and options.need_stdin, "--no-stdin and --need-stdin contradict each other", _CHOOSE),
         (options.dry_run and options.curl, "--dry-run and --curl are two forms of the same output", _CHOOSE),
-        (_shares_stdout(options), "stdout holds the --json object or the --jsonl lines, and nothing else", _ELSEWHERE),
+        (shares_stdout, "stdout holds the --json object or the --jsonl lines, and nothing else", for_files),
         (options.var and not options.request, "--var fills a request file, and there is none", "add --request FILE"),
     )
     for contradicts, message, fix in pairs:
@@ -122,135 +136,116 @@ def _agree(options: Options, *, live: bool, runs_tools: bool, vision: bool) -> N
             raise UsageError(message=message, fix=fix)
 
 
+def _refuse_shared_files(app: App, options: Options) -> None:
+    try:
+        require_distinct_files(
+            {
+                "--session": options.session,
+                "--output": options.output,
+                "--reasoning": dest_file(options.reasoning),
+                "--meta": dest_file(options.meta),
+            }
+        )
+    except UsageError as error:
+        _report(app, options.replace(meta=None), error)  # the error must not be written over that file either
+        raise _ReportedError(error) from error.__cause__
+
+
+# The deadline
+
+
+def _set_alarm(app: App, options: Options) -> None:
+    """End whatever no other limit ends, such as the opening of a FIFO that nobody else opens."""
+    if options.deadline:
+        signal.signal(signal.SIGALRM, _too_late)
+        left = app.started + options.deadline + _GRACE - time.monotonic()
+        # Again and again: what is told of the end may go to a pipe that nobody reads, too.
+        signal.setitimer(signal.ITIMER_REAL, min(max(left, _GRACE), _LONGEST_ALARM), _GRACE)
+
+
+def _too_late(_number: int, _frame: FrameType | None) -> None:
+    if signals.is_deferred():
+        signal.setitimer(signal.ITIMER_REAL, _SOON, _GRACE)
+        return
+    raise NetworkError(message="the deadline has passed")
+
+
+# The question itself
+
+
 class _Question:
-    """One question, from the options to the last byte."""
+    """One question, from whole options to the last byte.
 
-    def __init__(
-        self,
-        app: App,
-        options: Options,
-        flags: Mapping[str, Any],
-        stack: ExitStack,
-        *,
-        live: bool,
-        runs_tools: bool,
-        vision: bool,
-    ) -> None:
+    Attributes:
+        ended: the writers that were told how it ended.
+    """
+
+    def __init__(self, app: App, options: Options, mode: Mode, stack: ExitStack) -> None:
         self._app = app
-        self._vision = vision
-        self._runs_tools = runs_tools
         self._terminal = app.terminal
-        self._flags = flags
-        self.options = options
-        self.told: AbstractSet[type[Writer]] = frozenset()  # who has been told how it ended
+        self._options = options
+        self._mode = mode
         self._stack = stack
-        self._live = live
-        self.bound()
+        self.ended: AbstractSet[type[Writer]] = frozenset()
 
-    def ask(self) -> None:
-        self._agree()
-        self._app.apply(self.options)
-        file = self._load_file()
-        self._app.apply(self.options)
-        if self.options.key_file == "-":
-            self._app.stdin.reserve("--key-file -")
-        self._refuse_shared_file()
-        tools = self._tools()
-        session = Session(self.options.session) if self.options.session else None
+    def ask(self, resolver: resolve.Resolver, *, trusts_tools: bool) -> None:
+        """Ask and print, or only show the request; `trusts_tools`: their files were named on the command line."""
+        app, options = self._app, self._options
+        if options.key_file == "-":
+            app.stdin.reserve("--key-file -")
+        offer = self._offer(trusts_tools=trusts_tools)
+        session = Session(options.session) if options.session else None
         new, messages = self._messages(session)
-        toolbox = tools.open(self._stack) if tools else None
-        candidates = self._candidates(file, messages, toolbox)
-        if self.options.dry_run or self.options.curl:
+        toolbox = offer.open(self._stack) if offer else None
+        tools = toolbox.functions() if toolbox else ()
+        mode = self._mode
+        candidates = resolver.candidates(messages, tools, vision=mode.vision)
+        plan = resolve.make_plan(app, options, candidates, live=mode.live, runs_tools=mode.runs_tools)
+        if options.is_dry:
             self._show(candidates[0])
             return
-        from glmcli.commands.writers import Kept
+        from glmcli.commands.writers import SessionWriter
 
         # A plan is no answer, and nothing that was said.
-        keep = Kept(session, new, self._terminal.redactor) if session and not self.options.plan else Writer()
-        outcome = self._run(candidates, keep, toolbox)
+        redactor = app.terminal.redactor
+        keep = SessionWriter(session, new, redactor) if session and not options.plan else Writer()
+        outcome = self._run(plan, keep, toolbox)
         if outcome.error:
             raise _ReportedError(outcome.error)
 
-    def _agree(self) -> None:
-        _agree(self.options, live=self._live, runs_tools=self._runs_tools, vision=self._vision)
-
-    def _tools(self) -> Offer | None:
+    def _offer(self, *, trusts_tools: bool) -> Offer | None:
         """The tools of --tools; nothing is started yet."""
-        if not self._runs_tools:
+        if not self._mode.runs_tools:
             return None
         from glmcli.commands.tools.offer import Offer
 
-        nothing_sent = self.options.dry_run or self.options.curl
-        return Offer(self.options, self._app, trusted="tools" in self._flags, connect=not nothing_sent)
-
-    def _refuse_shared_file(self) -> None:
-        options = self.options
-        try:
-            require_distinct_files(
-                {
-                    "--session": options.session,
-                    "--output": options.output,
-                    "--reasoning": dest_file(options.reasoning),
-                    "--meta": dest_file(options.meta),
-                }
-            )
-        except UsageError:
-            self.options = options.replace(meta=None)  # the error must not be written over that file either
-            raise
-
-    def bound(self) -> None:
-        """End whatever no other limit ends, such as the opening of a FIFO that nobody else opens."""
-        if deadline := self.options.deadline:
-            signal.signal(signal.SIGALRM, _too_late)
-            left = self._app.started + deadline + _GRACE - time.monotonic()
-            # Again and again: what is told of the end may go to a pipe that nobody reads, too.
-            signal.setitimer(signal.ITIMER_REAL, min(max(left, _GRACE), _LONGEST_ALARM), _GRACE)
-            self._stack.callback(signal.setitimer, signal.ITIMER_REAL, 0)
-
-    def _load_file(self) -> dict[str, Any]:
-        if self.options.request is None:
-            return {}
-        from glmcli.config import request_file
-
-        file = request_file.load(self.options.request, self.options.var, self._app.stdin)
-        self.options = merge(file, self._flags)
-        self.bound()
-        # `stream` in a request file is the wire's; whether text is printed as it comes is said by --stream alone.
-        self._agree()
-        return file
+        return Offer(self._options, self._app, trusted=trusts_tools, connect=not self._options.is_dry)
 
     def _messages(self, session: Session | None) -> tuple[tuple[Message, ...], tuple[Message, ...]]:
-        """The turns that are new, and all that are sent."""
-        system = words.system_message(self.options, self._app.stdin)
+        """The messages that are new, and all that are sent."""
+        options, stdin = self._options, self._app.stdin
+        system = prompt.system_message(options, stdin)
         earlier = session.messages() if session else ()
-        new = words.new_turns(self.options, self._app.stdin, self._terminal)
+        new = prompt.new_messages(options, stdin, self._terminal)
         if session:
-            words.refuse_data(new)
+            prompt.refuse_data(new)
         kept = (system, *new) if system and system not in earlier else new
-        messages = words.conversation(system, earlier, new)
-        if self._vision and not any(turn.media for turn in messages):
+        messages = prompt.conversation(system, earlier, new)
+        if self._mode.vision and not any(message.media for message in messages):
             raise UsageError(message="there is nothing to look at", fix="--image PATH|URL|-, --video URL or --file URL")
         return kept, messages
-
-    def _candidates(
-        self, file: Mapping[str, Any], messages: tuple[Message, ...], toolbox: Toolbox | None
-    ) -> tuple[Candidate, ...]:
-        resolver = resolve.Resolver(self._app, self.options, layers(self._app, self._flags, file))
-        tools = toolbox.functions() if toolbox else ()
-        return resolver.candidates(messages, tools, stream=not self.options.no_stream, vision=self._vision)
 
     def _show(self, candidate: Candidate) -> None:
         from glmcli.output.dry_run import as_curl, as_json
 
-        shown = as_curl(candidate) if self.options.curl else as_json(candidate)
-        self._terminal.stdout.write(shown)
+        self._terminal.stdout.write(as_curl(candidate) if self._options.curl else as_json(candidate))
 
     def _destination(self) -> Destination:
         """Where the answer goes; a stream that a person watches is rendered."""
-        options, terminal = self.options, self._terminal
-        as_text = options.plain or options.raw or options.exact or options.json or options.jsonl or terminal.plain
-        as_text = as_text or self._runs_tools  # lines about calls come between
-        if self._live and options.output is None and terminal.stdout.is_terminal and not as_text:
+        options, terminal = self._options, self._terminal
+        as_text = options.raw or options.exact or options.for_script or terminal.plain
+        as_text = as_text or self._mode.runs_tools  # lines about calls come between
+        if self._mode.live and options.output is None and terminal.stdout.is_terminal and not as_text:
             from glmcli.output.markdown.stream import MarkdownStream
 
             rendered = MarkdownStream(terminal.stdout)
@@ -258,51 +253,45 @@ class _Question:
             return rendered
         return open_output(options.output, terminal)
 
-    def _run(self, candidates: tuple[Candidate, ...], keep: Writer, toolbox: Toolbox | None) -> Outcome:
-        tls = self._app.tls(candidate.call for candidate in candidates)
+    def _run(self, plan: Plan, keep: Writer, toolbox: Toolbox | None) -> Outcome:
+        app, options = self._app, self._options
+        tls = app.tls(candidate.call for candidate in plan.candidates)
         # The HTTP library is imported while the certificates load, and before a file is begun: a signal would leave it.
         from glmcli.commands.writers import writers
         from glmcli.engine.ask import RequestSender
 
         out = self._destination()
         with abandoned_on_error(out):
-            writer = writers(self.options, self._terminal, out, keep, live=self._live, toolbox=toolbox)
-            self.told = writer.ended
-            plan = Plan(
-                candidates=candidates,
-                limits=resolve.limits(self.options),
-                live=self._live,
-                exact=self.options.exact,
-                allow_empty=self.options.allow_empty,
-                runs_tools=self._runs_tools,
-                started=self._app.started,
-            )
+            writer = writers(options, app.terminal, out, keep, live=plan.live, toolbox=toolbox)
+            self.ended = writer.ended
             tick = partial(check_caller, out)
-            engine = RequestSender(plan, writer, self._terminal.redactor, tls, tick)
-            if toolbox is None or self.options.plan:
-                return _asked(engine.ask)
+            engine = RequestSender(plan, writer, app.terminal.redactor, tls, tick)
+            if toolbox is None or options.plan:
+                return _outcome(engine.ask)
             from glmcli.engine.tool_loop import ToolLoop
             from glmcli.tools.approval import Approvals
 
-            approvals = Approvals(self._terminal, everything=self.options.yes, named=self.options.approve)
-            redactor = self._terminal.redactor
-            talk = ToolLoop(engine, plan, writer, toolbox, approvals, redactor=redactor, tick=tick)
-            return _asked(partial(talk.run, self.options.max_steps))
+            approvals = Approvals(app.terminal, everything=options.yes, named=options.approve)
+            talk = ToolLoop(engine, plan, writer, toolbox, approvals, redactor=app.terminal.redactor, tick=tick)
+            return _outcome(partial(talk.run, options.max_steps))
 
 
-def _asked(ask: Callable[[], Outcome]) -> Outcome:
+def _outcome(ask: Callable[[], Outcome]) -> Outcome:
     # The error is raised when what was read is gone: to report it needs memory too.
     with suppress(MemoryError):
         return ask()
     raise no_memory()
 
 
-def _report(app: App, options: Options, error: GlmError, told: AbstractSet[type[Writer]]) -> None:
-    """Tell a script of an error that came before the question was over, in the form that it wants, once."""
+def _report(app: App, options: Options, error: GlmError, ended: AbstractSet[type[Writer]] = frozenset()) -> None:
+    """Tell a script, in its format and once, of an error outside of the exchange with a provider.
+
+    `ended` are the writers that have told how it ended already.
+    """
     from glmcli.commands.writers import script_writers
 
     try:
-        for writer in script_writers(options, app.terminal, told):
+        for writer in script_writers(options, app.terminal, ended):
             writer.end(Outcome(error=error))
     except (GlmError, ReaderGoneError):
         return  # the error itself is what must be told

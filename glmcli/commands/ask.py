@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from glmcli.commands.options import asking
-from glmcli.commands.tree import single
+from glmcli.commands.tree import build_question
 
 if TYPE_CHECKING:
-    import typer
+    from glmcli.config.app import App
 
 
-def _ask(ctx: typer.Context, given: dict[str, Any]) -> None:
+def _ask(app: App, given: dict[str, Any]) -> None:
     """Ask one question and print the answer when it is complete; otherwise print nothing and say why.
 
     The message is PROMPT, a blank line, then stdin. Reasoning goes to stderr. Exit 0 means a complete answer.
     """
-    from glmcli.commands.answering import answer
+    from glmcli.commands.answering import Mode, answer
 
-    answer(ctx.obj, given, live=False)
+    answer(app, given, Mode())
 
 
-command = single("ask", asking(_ask))
+command = build_question("ask", _ask)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from glmcli.commands.options import Flag, declare
-from glmcli.commands.tree import single
+from glmcli.commands.flags import Flag
+from glmcli.commands.tree import build_command
 
 if TYPE_CHECKING:
-    import typer
+    from glmcli.config.app import App
 
 _SERVE = "Server"
 _FLAGS = (
@@ -27,7 +27,7 @@ _FLAGS = (
 )
 
 
-def _sandbox(ctx: typer.Context, given: dict[str, Any]) -> None:
+def _sandbox(app: App, given: dict[str, Any]) -> None:
     """Serve every provider's grammar on loopback, until Ctrl-C: an echo in the recorded shapes, and no model.
 
     Prints one line a provider: its name, a tab, and its base URL for --base-url.
@@ -46,8 +46,8 @@ def _sandbox(ctx: typer.Context, given: dict[str, Any]) -> None:
         pace=given.get("pace", 0.0),
     )
     with server as sandbox:
-        ctx.obj.terminal.stdout.write("".join(f"{name}\t{sandbox.base_url(name)}\n" for name in PREFIXES))
+        app.terminal.stdout.write("".join(f"{name}\t{sandbox.base_url(name)}\n" for name in PREFIXES))
         sandbox.wait()
 
 
-command = single("sandbox", declare(_sandbox, _FLAGS))
+command = build_command("sandbox", _sandbox, _FLAGS)

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from glmcli.commands.options import asking
-from glmcli.commands.tree import single
+from glmcli.commands.tree import build_question
 
 if TYPE_CHECKING:
-    import typer
+    from glmcli.config.app import App
 
 
-def _stream(ctx: typer.Context, given: dict[str, Any]) -> None:
+def _stream(app: App, given: dict[str, Any]) -> None:
     """Ask one question and print the answer as it arrives.
 
     The message is PROMPT, a blank line, then stdin. Reasoning goes to stderr. Exit 0 means that the answer is complete;
     what was printed before a failure stays.
     """
-    from glmcli.commands.answering import answer
+    from glmcli.commands.answering import Mode, answer
 
-    answer(ctx.obj, given, live=True)
+    answer(app, given, Mode(live=True))
 
 
-command = single("stream", asking(_stream))
+command = build_question("stream", _stream)

@@ -1,37 +1,119 @@
-"""Typer, fitted to a program that starts a thousand times in a shell loop.
+"""The commands of `glm`, and Typer fitted to a program that starts a thousand times in a shell loop.
 
-Commands are imported when they are called, values stay text (see commands.options), help is plain.
+A command is imported when it is called, its values stay text (see commands.flags), and its help is plain.
 """
 
 from __future__ import annotations
 
+import inspect
 from functools import partial
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 import typer.core
 import typer.main
 
-from glmcli.commands.options import ORDER, PAIRS
+from glmcli import __version__
+from glmcli.commands.flags import FLAGS, PAIRS, PROMPT, values_of
 from glmcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
-SETTINGS = {"help_option_names": ["-h", "--help"]}
-_OTHER = "Options"
+    from glmcli.commands.flags import Flag
+    from glmcli.config.app import App
+
+    Handler = Callable[[App, dict[str, Any]], None]
+
+# The help lists them in this order; the command NAME is `command` of the module glmcli.commands.NAME.
+COMMANDS: Mapping[str, str] = {
+    "ask": "One question, one complete answer, or nothing on stdout.",
+    "stream": "The same, printed as it arrives.",
+    "vision": "Ask about pictures, videos and files.",
+    "tools": "Let the model call local programs and MCP servers.",
+    "batch": "Many prompts: rows in, one line a row out.",
+    "models": "What is known of every model; what a provider lists beside it.",
+    "sandbox": "Serve the embedded providers on loopback, with faults on demand.",
+}
+
+# What Typer raises for a wrong command line. Its own click is private, so the class is found from a public one.
+CommandLineError: Any = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
+
+_SETTINGS = {"help_option_names": ["-h", "--help"]}
+_ORDER = "glmcli.order"  # where the parser leaves the fields of the flags, in the order in which they were written
 
 
-class Listed(NamedTuple):
-    """A command in the tree: where it is, and its line in the help."""
-
-    module: str
-    help: str
+def root() -> typer.core.TyperGroup:
+    """The whole command tree."""
+    return build_group("glmcli.commands", COMMANDS, _glm)
 
 
-def _as_given(parameter: Any, context: Any, value: Any) -> Any:  # noqa: ANN401 - click's own types are private
-    """Hand a value on as the parser gives it.
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"glm {__version__}")
+        raise typer.Exit
+
+
+_Version = Annotated[
+    bool,
+    typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True, show_default=False),
+]
+
+
+def _glm(*, version: _Version = False) -> None:
+    """A scriptable command line for GLM language models: exit 0 means a complete answer."""
+
+
+def build_group(package: str, helps: Mapping[str, str], about: Callable[..., None]) -> typer.core.TyperGroup:
+    """The commands that are modules of `package`, each with its line of help; flags and help are those of `about`."""
+    app = typer.Typer(
+        cls=type("_Group", (LazyGroup,), {"package": package, "helps": helps}),
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings=_SETTINGS,
+    )
+    app.callback()(about)
+    return typer.main.get_command(app)  # type: ignore[return-value]
+
+
+def build_command(
+    name: str, handler: Handler, flags: Iterable[Flag], argument: inspect.Parameter | None = None
+) -> typer.core.TyperCommand:
+    """The command of that name, with the docstring of `handler` as its help.
+
+    `handler` gets the app and the values that were given, by field.
+    """
+    by_field = {flag.field: flag for flag in flags}
+    app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    subjects = {field: flag.group for field, flag in by_field.items()}
+    grouped = type("_Command", (TextCommand,), {"subjects": subjects})
+    app.command(name, cls=grouped, context_settings=_SETTINGS)(_declared(handler, by_field, argument))
+    return typer.main.get_command(app)  # type: ignore[return-value]
+
+
+def build_question(name: str, handler: Handler, more: Iterable[Flag] = ()) -> typer.core.TyperCommand:
+    """A command with a prompt, all the flags of those who ask a model, and `more` of its own before them."""
+    return build_command(name, handler, (*more, *FLAGS), PROMPT)
+
+
+def _declared(handler: Handler, flags: Mapping[str, Flag], argument: inspect.Parameter | None) -> Callable[..., None]:
+    """The handler as a function that Typer can read, with every flag as a parameter."""
+
+    def called(ctx: typer.Context, **given: Any) -> None:  # noqa: ANN401 - what the parser gives
+        handler(ctx.obj, values_of(given, flags, ctx.meta[_ORDER]))
+
+    context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+    parameters = [context, *([argument] if argument else []), *(flag.parameter() for flag in flags.values())]
+    called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    called.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    called.__doc__ = handler.__doc__
+    return called
+
+
+def _unconverted(parameter: Any, context: Any, value: Any) -> Any:  # noqa: ANN401 - click's own types are private
+    """The value as the parser gives it.
 
     Raises:
         UsageError: there is none, and the command cannot do without.
@@ -43,7 +125,7 @@ def _as_given(parameter: Any, context: Any, value: Any) -> Any:  # noqa: ANN401 
     return parameter.callback(context, parameter, value) if parameter.callback else value
 
 
-class _AsGiven:
+class _TextParameters:
     """Takes Typer's conversion of values away: it would load pydantic, which costs as much as all the rest."""
 
     def get_params(self, ctx: Any) -> list[Any]:  # noqa: ANN401 - click's own types are private
@@ -52,69 +134,49 @@ class _AsGiven:
         for parameter in parameters:
             if parameter.name in PAIRS:
                 parameter.nargs = 2  # which Typer has only for flags that are not repeatable
-            parameter.process_value = partial(_as_given, parameter)
+            parameter.process_value = partial(_unconverted, parameter)
         return parameters
 
 
-def _noting_order(parse: Any, context: Any, args: list[str]) -> Any:  # noqa: ANN401 - as above
+def _parse_noting_order(parse: Any, context: Any, args: list[str]) -> Any:  # noqa: ANN401 - as above
     values, rest, order = parse(args=args)
-    context.meta[ORDER] = tuple(parameter.name for parameter in order)
+    context.meta[_ORDER] = tuple(parameter.name for parameter in order)
     return values, rest, order
 
 
-class Command(_AsGiven, typer.core.TyperCommand):
-    """A command whose values stay text, and whose help lists flags by subject: `groups` says by which."""
+class TextCommand(_TextParameters, typer.core.TyperCommand):
+    """A command whose values stay text, and whose help lists flags by subject: `subjects` says by which."""
 
-    groups: Mapping[str, str] = {}
+    subjects: Mapping[str, str] = {}
 
     def make_parser(self, ctx: Any) -> Any:  # noqa: ANN401 - click's own types are private
         """The parser, which also notes in which order the flags were written."""
         parser = super().make_parser(ctx)
-        parser.parse_args = partial(_noting_order, parser.parse_args, ctx)  # type: ignore[method-assign]
+        parser.parse_args = partial(_parse_noting_order, parser.parse_args, ctx)  # type: ignore[method-assign]
         return parser
 
     def format_options(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - click's own types are private
-        """Write the flags in the groups of their table."""
-        groups: dict[str, list[tuple[str, str]]] = {}
+        """Write the flags under the subjects of their table."""
+        sections: dict[str, list[tuple[str, str]]] = {}
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
             if record is not None:
-                default = "Arguments" if parameter.param_type_name == "argument" else _OTHER
-                groups.setdefault(self.groups.get(parameter.name or "", default), []).append(record)
-        for group, records in groups.items():
-            with formatter.section(group):
+                default = "Arguments" if parameter.param_type_name == "argument" else "Options"
+                sections.setdefault(self.subjects.get(parameter.name or "", default), []).append(record)
+        for section, records in sections.items():
+            with formatter.section(section):
                 formatter.write_dl(records)
 
 
-def group(listed: Mapping[str, Listed], about: Callable[..., None]) -> typer.core.TyperGroup:
-    """Commands that are imported when they are called, with the flags and the help of `about`."""
-    app = typer.Typer(
-        cls=type("_Listed", (Group,), {"listed": listed}),
-        add_completion=False,
-        rich_markup_mode=None,
-        pretty_exceptions_enable=False,
-        context_settings=SETTINGS,
-    )
-    app.callback()(about)
-    return typer.main.get_command(app)  # type: ignore[return-value]
+class LazyGroup(_TextParameters, typer.core.TyperGroup):
+    """A group whose commands are imported when they are called: modules of `package`, listed in `helps`."""
 
-
-def single(name: str, function: Callable[..., None]) -> typer.core.TyperCommand:
-    """The function as a command of that name."""
-    app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-    grouped = type("_Grouped", (Command,), {"groups": getattr(function, "groups", {})})
-    app.command(name, cls=grouped, context_settings=SETTINGS)(function)
-    return typer.main.get_command(app)  # type: ignore[return-value]
-
-
-class Group(_AsGiven, typer.core.TyperGroup):
-    """A group whose commands are imported when they are called; `listed` is set by its builder."""
-
-    listed: Mapping[str, Listed] = {}
+    package = ""
+    helps: Mapping[str, str] = {}
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401, ARG002 - click's own types are private
         """The names, in the order of the table."""
-        return list(self.listed)
+        return list(self.helps)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ANN401 - as above
         """The command of that name.
@@ -122,15 +184,14 @@ class Group(_AsGiven, typer.core.TyperGroup):
         Raises:
             UsageError: there is none.
         """
-        if cmd_name not in self.listed:
-            from glmcli.console.suggestions import closest
+        if cmd_name not in self.helps:
+            from glmcli.console.suggestions import did_you_mean
 
-            close = closest(cmd_name, self.listed)
-            guess = f", did you mean {close!r}?" if close else ""
+            guess = did_you_mean(cmd_name, self.helps)
             raise UsageError(f"unknown command {cmd_name!r}{guess}", fix=f"{ctx.command_path} --help")
-        return import_module(self.listed[cmd_name].module).command
+        return import_module(f"{self.package}.{cmd_name}").command
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401, ARG002 - as above
         """Write one line a command without importing any."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, entry.help) for name, entry in self.listed.items()])
+            formatter.write_dl(list(self.helps.items()))

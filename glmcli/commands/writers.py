@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from glmcli.tools.toolbox import Toolbox
 
 
-class Kept(Writer):
+class SessionWriter(Writer):
     """Adds a complete answer to its session."""
 
     def __init__(self, session: Session, new: tuple[Message, ...], redactor: Redactor) -> None:
@@ -47,17 +47,16 @@ def writers(
     succeeded; a person has the answer even if it cannot be kept.
     """
     answer = _answer(options, out, live=live)
-    for_script = options.json or options.jsonl
     if options.plan and toolbox:
         answer = CallPlan(out, terminal, toolbox.planned)
-    both = [keep, answer] if for_script else [answer, keep]
+    both = [keep, answer] if options.for_script else [answer, keep]
     rest = [*_meta(options, terminal), *([UsageLine(terminal)] if options.usage else [])]
     trace = [ToolTrace(terminal, live=live)] if toolbox and not options.plan else []
     return WriterGroup([*_reasoning(options, terminal, live=live), AttemptNotes(terminal), *trace, *both, *rest])
 
 
 def _reasoning(options: Options, terminal: Terminal, *, live: bool) -> Iterator[Writer]:
-    quiet = options.quiet or options.json or options.jsonl
+    quiet = options.quiet or options.for_script
     destination = options.reasoning or ("none" if quiet or options.no_reasoning else "stderr")
     stream = open_dest("--reasoning", destination, terminal)
     if stream is not None:
@@ -85,15 +84,15 @@ def _meta(options: Options, terminal: Terminal) -> Iterator[Writer]:
             yield Meta(stream)
 
 
-def script_writers(options: Options, terminal: Terminal, told: AbstractSet[type[Writer]]) -> Iterator[Writer]:
+def script_writers(options: Options, terminal: Terminal, ended: AbstractSet[type[Writer]]) -> Iterator[Writer]:
     """Those that speak to a script and were not told yet, for an error outside of the exchange with a provider.
 
     The answer's file is not touched.
     """
     if options.output in (None, "-"):
-        if options.json and JsonReply not in told:
+        if options.json and JsonReply not in ended:
             yield JsonReply(StreamDestination(terminal.stdout), keep_partial=False)
-        elif options.jsonl and JsonLines not in told:
+        elif options.jsonl and JsonLines not in ended:
             yield JsonLines(StreamDestination(terminal.stdout))
-    if Meta not in told:
+    if Meta not in ended:
         yield from _meta(options, terminal)

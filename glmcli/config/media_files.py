@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from glmcli.chat.messages import MediaKind
-    from glmcli.config.options import Named
+    from glmcli.config.options import MediaArgument
 
 DETAILS = ("auto", "low", "high")
 MOST = 75_000_000  # bytes of all files together: as base64 they are 100 MB
@@ -45,7 +45,7 @@ class MediaFiles:
         self._detail = detail
         self._left = MOST
 
-    def beside_prompt(self, named: Iterable[Named]) -> tuple[Media, ...]:
+    def beside_prompt(self, named: Iterable[MediaArgument]) -> tuple[Media, ...]:
         """What is named beside the prompt, in the same order.
 
         Raises:
@@ -53,7 +53,7 @@ class MediaFiles:
         """
         return tuple(self._read(each) for each in _once([_settled(each) for each in named]))
 
-    def of_turn(self, parts: Iterable[str | Named]) -> tuple[str | Media, ...]:
+    def of_turn(self, parts: Iterable[str | MediaArgument]) -> tuple[str | Media, ...]:
         """The parts of a turn, with what they name.
 
         Raises:
@@ -61,12 +61,12 @@ class MediaFiles:
         """
         return tuple(part if isinstance(part, str) else self._read(_settled(part)) for part in parts)
 
-    def _read(self, named: Named) -> Media:
+    def _read(self, named: MediaArgument) -> Media:
         media = self._by_data(named) if named.path else _by_url(named)
         detail = named.detail or self._detail
         return media.replace(detail=detail) if detail and media.kind == "image" else media
 
-    def _by_data(self, named: Named) -> Media:
+    def _by_data(self, named: MediaArgument) -> Media:
         said = _checked(named)
         data, name = self._data(named), "stdin" if named.path == _STDIN else named.path
         info = sniff(data)
@@ -83,7 +83,7 @@ class MediaFiles:
             info=info,
         )
 
-    def _data(self, named: Named) -> bytes:
+    def _data(self, named: MediaArgument) -> bytes:
         limit = SizeLimit(self._left, f"{self._left} bytes ({self._left / 1e6:g} MB)", _TOO_LARGE)
         data = read_file(named.path, named.source, self._stdin, limit)
         self._left -= len(data)
@@ -100,12 +100,12 @@ def surprises(media: Iterable[Media]) -> Iterator[str]:
             yield f"{each.name} is sent as {each.type}, and by its bytes it is {each.info.what}{fault}"
 
 
-def _settled(named: Named) -> Named:
+def _settled(named: MediaArgument) -> MediaArgument:
     """The same with one name for stdin: under another it would be read a second time, as text."""
     return named.replace(path=_STDIN) if named.path in _ITS_NAMES else named
 
 
-def _once(named: list[Named]) -> Iterator[Named]:
+def _once(named: list[MediaArgument]) -> Iterator[MediaArgument]:
     """Each file once: where --image names it too, --at only says its type."""
     types = {each.path: each.type for each in named if each.kind is None}
     pictures = {each.path for each in named if each.kind == "image"}
@@ -124,7 +124,7 @@ def _unknown(name: str, data: bytes) -> UsageError:
     )
 
 
-def _checked(named: Named) -> str | None:
+def _checked(named: MediaArgument) -> str | None:
     """The media type that the user says, as it is sent."""
     if named.type is None:
         return None
@@ -135,7 +135,7 @@ def _checked(named: Named) -> str | None:
     return {"image/jpg": "image/jpeg"}.get(kind, kind)
 
 
-def _by_url(named: Named) -> Media:
+def _by_url(named: MediaArgument) -> Media:
     url, kind = named.url, named.kind or "file"
     if not is_url(url):
         picture = "use --image for a picture" if named.source.startswith("--") else "name a picture in images"

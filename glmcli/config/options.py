@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-class Named(Record):
+class MediaArgument(Record):
     """A picture, video or file as the user named it, before it is read.
 
     Attributes:
@@ -63,7 +63,7 @@ class Options(Record):
     stop: tuple[str, ...] = ()
     option: Mapping[str, Any] = EMPTY
     force: bool = False
-    media: tuple[Named, ...] = ()
+    media: tuple[MediaArgument, ...] = ()
     detail: str | None = None
     resize: bool = False
     tools: tuple[str, ...] = ()
@@ -97,3 +97,25 @@ class Options(Record):
     first_timeout: float = 300.0
     idle_timeout: float = 300.0
     deadline: float | None = None
+
+    @property
+    def is_dry(self) -> bool:
+        """Whether the request is shown, and nothing is sent."""
+        return self.dry_run or self.curl
+
+    @property
+    def for_script(self) -> bool:
+        """Whether stdout is read by a program."""
+        return self.json or self.jsonl
+
+
+def merged(file: Mapping[str, Any], flags: Mapping[str, Any]) -> Options:
+    """The options of request file and flags: a flag overrides the file.
+
+    --option adds to the file's options; pictures, videos and files replace those of the same kind.
+    """
+    option = {**file.get("option", {}), **flags.get("option", {})}
+    media = flags.get("media", ())
+    kinds = {each.kind for each in media}
+    kept = tuple(each for each in file.get("media", ()) if each.kind not in kinds)
+    return Options(**{**file, **flags, "option": option, "media": (*kept, *media)})

@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 _STDIN = "-"
 
 
-def new_turns(options: Options, stdin: Stdin, terminal: Terminal) -> tuple[Message, ...]:
+def new_messages(options: Options, stdin: Stdin, terminal: Terminal) -> tuple[Message, ...]:
     """The turns that the user adds now, without the system message.
 
     Raises:
         UsageError: the message is empty, or a file or stdin is no text.
     """
-    return turns_of(options, stdin, terminal, lambda: _user_text(options, stdin, terminal))
+    return messages_of(options, stdin, terminal, lambda: _user_text(options, stdin, terminal))
 
 
-def turns_of(options: Options, stdin: Stdin, terminal: Terminal, said: Callable[[], str]) -> tuple[Message, ...]:
+def messages_of(options: Options, stdin: Stdin, terminal: Terminal, said: Callable[[], str]) -> tuple[Message, ...]:
     """The same where the text of the user message comes from elsewhere; it is asked for after all files are read.
 
     Raises:

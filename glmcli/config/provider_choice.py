@@ -66,11 +66,10 @@ def known(name: str, source: str, providers: Mapping[str, Provider]) -> Provider
     """
     if name in providers:
         return providers[name]
-    from glmcli.console.suggestions import closest
+    from glmcli.console.suggestions import did_you_mean
 
-    close = closest(name, providers)
-    guess = f", did you mean {close!r}?" if close else ""
-    raise UsageError(message=f"{source}: unknown provider {name!r}{guess}", fix=f"one of {', '.join(providers)}")
+    message = f"{source}: unknown provider {name!r}{did_you_mean(name, providers)}"
+    raise UsageError(message=message, fix=f"one of {', '.join(providers)}")
 
 
 def split(text: str, providers: Mapping[str, Provider]) -> tuple[Provider | None, str]:

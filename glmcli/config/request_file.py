@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glmcli import documents
-from glmcli.config.options import Named
+from glmcli.config.options import MediaArgument
 from glmcli.console.stdin import SizeLimit, Stdin, read_file
 from glmcli.errors import UsageError
 from glmcli.http.urls import is_url
@@ -41,11 +41,11 @@ def turn_of(turn: Mapping[str, Any], source: Callable[[int, str], str], folder: 
     return {**joined, "parts": parts}
 
 
-def _part(part: Mapping[str, Any], number: int, source: Callable[[int, str], str], folder: Path) -> Named:
+def _part(part: Mapping[str, Any], number: int, source: Callable[[int, str], str], folder: Path) -> MediaArgument:
     """A picture, video or file of a turn, named by its field and where that stands."""
     field = "url" if "url" in part else "path"
     place = source(number, field)
-    return Named(
+    return MediaArgument(
         source=place,
         kind=part["type"],
         path=_part_path(part["path"], place, folder) if field == "path" else "",
@@ -161,15 +161,15 @@ def _turn(document: Document, at: int, folder: Path) -> Mapping[str, Any]:
     return turn_of(document.value["messages"][at], source, folder)
 
 
-def _named(document: Document, folder: Path) -> Iterator[Named]:
+def _named(document: Document, folder: Path) -> Iterator[MediaArgument]:
     """What stands beside the prompt, in the order of the file."""
     for field in (name for name in document.value if name in _MEDIA):
         for at, place in enumerate(document.value[field]):
             source = f"{document.place([field, at])}: {field}"
             if _MEDIA[field] == "image" and not is_url(place):
-                yield Named(source, "image", path=_path(place, folder))
+                yield MediaArgument(source, "image", path=_path(place, folder))
             else:
-                yield Named(source, _MEDIA[field], url=place)
+                yield MediaArgument(source, _MEDIA[field], url=place)
 
 
 def _from_file(fields: Mapping[str, Any], folder: Path) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from glmcli.chat.messages import Function, Message, Request
 from glmcli.config import checks, provider_choice
 from glmcli.config.keys import has_key, key_name
-from glmcli.config.plan import Candidate, Endpoint
+from glmcli.config.plan import Candidate, Endpoint, Plan
 from glmcli.console.redaction import Key, Redactor
 from glmcli.errors import UsageError
 from glmcli.http.proxies import choose_proxy
@@ -53,10 +53,10 @@ class Resolver:
         self._environment = app.environment
         self._rows = app.config.providers
         self._terminal = app.terminal
-        self._dry = dry or options.dry_run or options.curl
+        self._dry = dry or options.is_dry
 
     def candidates(
-        self, messages: tuple[Message, ...], tools: tuple[Function, ...] = (), *, stream: bool, vision: bool = False
+        self, messages: tuple[Message, ...], tools: tuple[Function, ...] = (), *, vision: bool = False
     ) -> tuple[Candidate, ...]:
         """The provider that is asked first, then the fallbacks; all are checked before the first is asked.
 
@@ -77,7 +77,7 @@ class Resolver:
                 raise UsageError(message=f"--fallback {text}: no model", fix="--fallback [PROVIDER/]MODEL")
             chosen.append(self._addressed(row or first.provider))
             models.append(model)
-        requests = [self._request(model, messages, stream=stream).replace(tools=tools) for model in models]
+        requests = [self._request(model, messages, tools) for model in models]
         if self._options.resize:
             from glmcli.config.resizing import resized
 
@@ -137,12 +137,13 @@ class Resolver:
             raise UsageError(message=f"{provider.name} has no address", fix=f"set --base-url or {variable}")
         return provider
 
-    def _request(self, model: str, messages: tuple[Message, ...], *, stream: bool) -> Request:
+    def _request(self, model: str, messages: tuple[Message, ...], tools: tuple[Function, ...]) -> Request:
         options = self._options
         if options.effort is not None and options.think is None:
             options = options.replace(think=True)
         fields = {name: getattr(options, name) for name in _SAME}
-        return Request(model=model, messages=messages, extra=dict(options.option), stream=stream, **fields)
+        extra, stream = dict(options.option), not options.no_stream
+        return Request(model=model, messages=messages, extra=extra, stream=stream, tools=tools, **fields)
 
     def _check(self, request: Request, provider: Provider) -> None:
         for contradiction in checks.contradictions(request, provider):
@@ -221,13 +222,23 @@ def _remember(redactor: Redactor, key: Key | None, password: bytes | None) -> No
     redactor.add((password or b"").decode(errors="surrogateescape"))
 
 
-def limits(options: Options) -> Limits:
-    """The time limits and retries."""
-    return Limits(
-        retries=options.retries,
-        retry_max_time=options.retry_max_time,
-        connect=options.connect_timeout,
-        first=options.first_timeout,
-        idle=options.idle_timeout,
-        deadline=options.deadline,
+def make_plan(
+    app: App, options: Options, candidates: tuple[Candidate, ...] = (), *, live: bool = False, runs_tools: bool = False
+) -> Plan:
+    """All that is decided before the first byte is sent; without candidates, for requests that ask no model."""
+    return Plan(
+        candidates=candidates,
+        started=app.started,
+        limits=Limits(
+            retries=options.retries,
+            retry_max_time=options.retry_max_time,
+            connect=options.connect_timeout,
+            first=options.first_timeout,
+            idle=options.idle_timeout,
+            deadline=options.deadline,
+        ),
+        live=live,
+        exact=options.exact,
+        allow_empty=options.allow_empty,
+        runs_tools=runs_tools,
     )

@@ -25,6 +25,12 @@ def closest(word: str, known: Iterable[str]) -> str | None:
     return best[1] if best else None
 
 
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """What a message about an unknown word ends in: the closest known one, or nothing."""
+    close = closest(word, known)
+    return f", did you mean {close!r}?" if close else ""
+
+
 def _slips(one: str, other: str, most: int) -> int:
     """How many letters are left out, added, replaced, or exchanged with their neighbour; beyond `most`, any number."""
     if abs(len(one) - len(other)) > most:

@@ -152,7 +152,7 @@ def hooked(home, cwd, name, then, number, *arguments):
 
 
 @pytest.mark.sampled(3)
-@pytest.mark.parametrize("name", ["glmcli.errors", "typer", "typer.core", "glmcli.commands.options"])
+@pytest.mark.parametrize("name", ["glmcli.errors", "typer", "typer.core", "glmcli.commands.flags"])
 @pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
 def test_while_the_program_is_imported(home, cwd, name, number) -> None:
     for then in ("come()", "Callback()", "Library().wait()"):

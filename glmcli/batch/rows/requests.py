@@ -97,7 +97,7 @@ class RequestBuilder:
                 return (*self._plain[0], Message("user", text.removeprefix("\n\n") if not said else text))
         options = self._filled(row)
         system = words.system_message(options, self._stdin)
-        new = words.turns_of(options, self._stdin, self._terminal, lambda: self._said(options, row))
+        new = words.messages_of(options, self._stdin, self._terminal, lambda: self._said(options, row))
         return words.conversation(system, (), new)
 
     def _said(self, options: Options, row: Row) -> str:

@@ -18,7 +18,6 @@ from glmcli.batch.run.progress import ProgressDisplay
 from glmcli.batch.run.scheduler import Scheduler
 from glmcli.batch.run.state import RunSetup
 from glmcli.config import resolve
-from glmcli.config.plan import Plan
 from glmcli.console import signals
 from glmcli.errors import BudgetError, GlmError
 from glmcli.http import event_loop
@@ -134,8 +133,7 @@ def _runner(
 ) -> BatchRun:
     own, options, (rows, writing, budget) = job.own, job.options, sides
     jobs = _allowed(own.jobs, app.terminal) if own.engine in _HERE else own.jobs
-    limits = resolve.limits(options)
-    plan = Plan(job.candidates, app.started, limits, exact=options.exact, allow_empty=options.allow_empty)
+    plan = resolve.make_plan(app, options, job.candidates)
     limiters = tuple(_limiter(job, each.provider, jobs, refuses_at_once=engine is None) for each in job.candidates)
     window = max(_AHEAD * jobs, 256) if writing.ordered else None
     setup = RunSetup(rows, writing, plan, budget, window, watch, app.terminal.note)

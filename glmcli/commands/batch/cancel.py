@@ -6,17 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from glmcli.commands.batch.reach import flags
 from glmcli.commands.batch.status import FILE_OR_ID, PROVIDER
-from glmcli.commands.options import declare
-from glmcli.commands.tree import single
+from glmcli.commands.tree import build_command
 from glmcli.errors import PartialError
 
 if TYPE_CHECKING:
-    import typer
-
     from glmcli.config.app import App
 
 
-def _cancel(ctx: typer.Context, given: dict[str, Any]) -> None:
+def _cancel(app: App, given: dict[str, Any]) -> None:
     """Ask the provider to do no more of a job, and print where its parts stand then.
 
     What was done by then is paid; glm batch fetch brings it when the batches are cancelled, which takes some minutes.
@@ -25,7 +22,6 @@ def _cancel(ctx: typer.Context, given: dict[str, Any]) -> None:
     from glmcli.console import signals
 
     signals.install_handlers()
-    app: App = ctx.obj
     looking = Looking(app, given, ("file",))
     looking.look()
     looking.cancel()
@@ -39,4 +35,4 @@ def _cancel(ctx: typer.Context, given: dict[str, Any]) -> None:
         )
 
 
-command = single("cancel", declare(_cancel, (*PROVIDER, *flags()), [FILE_OR_ID]))
+command = build_command("cancel", _cancel, (*PROVIDER, *flags()), FILE_OR_ID)

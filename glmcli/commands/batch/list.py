@@ -7,19 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from glmcli.commands.batch.reach import flags
 from glmcli.commands.batch.status import PROVIDER
-from glmcli.commands.options import Flag, declare
-from glmcli.commands.tree import single
+from glmcli.commands.flags import Flag
+from glmcli.commands.tree import build_command
 from glmcli.errors import UsageError
 
 if TYPE_CHECKING:
-    import typer
-
     from glmcli.config.app import App
 
 _FLAGS = (*PROVIDER, Flag("json", ("--json",), "switch", "List", "Print one JSON object a line."), *flags())
 
 
-def _list(ctx: typer.Context, given: dict[str, Any]) -> None:
+def _list(app: App, given: dict[str, Any]) -> None:
     """List the batches of the account at a provider, as it orders them: the id, the state, counts, and the age."""
     from glmcli.batch.jobs.states import line, plain
     from glmcli.commands.batch import reach
@@ -27,7 +25,6 @@ def _list(ctx: typer.Context, given: dict[str, Any]) -> None:
     from glmcli.output.json_output import json_line
 
     signals.install_handlers()
-    app: App = ctx.obj
     if "provider" not in given:
         raise UsageError("whose batches?", fix="-P PROVIDER")
     options = reach.options_of(given, ("json",))
@@ -38,4 +35,4 @@ def _list(ctx: typer.Context, given: dict[str, Any]) -> None:
         app.terminal.stdout.write(json_line(plain(state, now)) if given.get("json") else line(state, now))
 
 
-command = single("list", declare(_list, _FLAGS))
+command = build_command("list", _list, _FLAGS)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from glmcli.commands.options import FLAGS, Flag, declare
-from glmcli.commands.tree import single
+from glmcli.commands.flags import FLAGS, Flag, argument
+from glmcli.commands.tree import build_command
 from glmcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,14 +28,10 @@ _FLAGS = (
     Flag("keep_changed", ("--keep-changed",), "switch", _MERGE, "Of answers to different requests keep the first."),
     _QUIET,
 )
-_OUTPUTS = inspect.Parameter(
-    "outputs",
-    inspect.Parameter.POSITIONAL_OR_KEYWORD,
-    annotation=Annotated[list[str], typer.Argument(help="The files that batch run -O wrote.", metavar="OUT...")],
-)
+_OUTPUTS = argument("outputs", "The files that batch run -O wrote.", "OUT...", repeatable=True)
 
 
-def _merge(ctx: typer.Context, given: dict[str, Any]) -> None:
+def _merge(app: App, given: dict[str, Any]) -> None:
     """Join the outputs of shards, or of separate runs: one line a row, copied as it is.
 
     A line that is ok counts before any failure, and the first of two that are. Two answers of one id to different
@@ -52,7 +45,6 @@ def _merge(ctx: typer.Context, given: dict[str, Any]) -> None:
     from glmcli.output.destination import input_file, require_distinct_files
 
     signals.install_handlers()
-    app: App = ctx.obj
     app.terminal.quiet = given.get("quiet", False)
     paths = list(dict.fromkeys(given["outputs"]))
     read = {path: path for path in paths} | {"--input": input_file(given.get("input"))}
@@ -119,4 +111,4 @@ def _keep_answers(path: str, merger: Merger) -> None:
         raise UsageError(why, fix="name it before them, and another file with -O; or remove it")
 
 
-command = single("merge", declare(_merge, _FLAGS, [_OUTPUTS]))
+command = build_command("merge", _merge, _FLAGS, _OUTPUTS)

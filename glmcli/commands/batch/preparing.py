@@ -14,8 +14,7 @@ from glmcli.batch.rows import shard as shards
 from glmcli.batch.rows.requests import RequestBuilder
 from glmcli.batch.rows.source import RowSource, open_rows
 from glmcli.chat.messages import Message
-from glmcli.commands.options import merge
-from glmcli.config.options import Options
+from glmcli.config.options import Options, merged
 from glmcli.config.provider_choice import layers
 from glmcli.config.resolve import Resolver
 from glmcli.errors import OutputError, UsageError
@@ -120,7 +119,7 @@ class _Preparing:
         from glmcli.config.request_file import RowForm
 
         self._form = RowForm(options.request, options.var, self._app.stdin)
-        self._options = merge(self._form.fields, self._flags)
+        self._options = merged(self._form.fields, self._flags)
         for name in _USELESS:
             if getattr(self._options, name):
                 raise UsageError(f"the request file sets {name}, which a batch has no use for", fix="leave it out")
@@ -141,7 +140,7 @@ class _Preparing:
     def _candidates(self) -> tuple[Candidate, ...]:
         file = self._form.fields if self._form else {}
         resolver = Resolver(self._app, self._options, layers(self._app, self._flags, file), dry=self._dry)
-        return resolver.candidates(_ANY, stream=not self._options.no_stream)
+        return resolver.candidates(_ANY)
 
 
 def open_ledger(app: App, job: BatchPlan, index: Index, stack: ExitStack) -> Ledger | None:

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from glmcli.batch.jobs import job_file as jobs
 from glmcli.batch.jobs.service import Service
-from glmcli.commands.options import FLAGS, Flag
+from glmcli.commands.flags import FLAGS, Flag
 from glmcli.config import resolve
 from glmcli.config.app import check_caller
 from glmcli.config.options import Options
-from glmcli.config.plan import Endpoint, Plan
 from glmcli.config.provider_choice import layers
 from glmcli.engine.api_calls import ApiClient
 from glmcli.errors import UsageError
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
     from glmcli.batch.jobs.job_file import Job
     from glmcli.config.app import App
+    from glmcli.config.plan import Endpoint
     from glmcli.providers.row import Provider
 
 _TIME = ("retries", "retry_max_time", "connect_timeout", "first_timeout", "idle_timeout", "deadline")
@@ -70,10 +70,8 @@ def check(provider: Provider) -> None:
 
 def service_at(app: App, endpoint: Endpoint, options: Options) -> Service:
     """The provider that was found."""
-    plan = Plan(candidates=(), limits=resolve.limits(options), started=app.started)
-    return Service(
-        ApiClient(endpoint, plan, app.terminal, app.tls([endpoint.call]), partial(check_caller, app.terminal.stdout))
-    )
+    plan, tick = resolve.make_plan(app, options), partial(check_caller, app.terminal.stdout)
+    return Service(ApiClient(endpoint, plan, app.terminal, app.tls([endpoint.call]), tick))
 
 
 def same_place(job: Job, provider: Provider, output: str) -> None:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 from contextlib import nullcontext
-from typing import IO, TYPE_CHECKING, Annotated, Any
+from typing import IO, TYPE_CHECKING, Any
 
-import typer
-
-from glmcli.commands.options import Flag, declare
-from glmcli.commands.tree import single
+from glmcli.commands.flags import Flag, argument
+from glmcli.commands.tree import build_command
 from glmcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,14 +23,10 @@ _FLAGS = (
     Flag("json", ("--json",), "switch", _REPORT, "Print one JSON object."),
     Flag("html", ("--html",), "text", _REPORT, "Write a page with charts here, which needs no network.", "FILE"),
 )
-_FILE = inspect.Parameter(
-    "file",
-    inspect.Parameter.POSITIONAL_OR_KEYWORD,
-    annotation=Annotated[str, typer.Argument(help="The file that batch run -O wrote; - is stdin.", metavar="FILE|-")],
-)
+_FILE = argument("file", "The file that batch run -O wrote; - is stdin.", "FILE|-")
 
 
-def _report(ctx: typer.Context, given: dict[str, Any]) -> None:
+def _report(app: App, given: dict[str, Any]) -> None:
     """Recount a batch from its output: rows, calls, tokens, cost, time, and what failed.
 
     Ends with 0 whatever became of the rows, and with 2 if FILE is no output of a batch.
@@ -42,7 +35,6 @@ def _report(ctx: typer.Context, given: dict[str, Any]) -> None:
     from glmcli.output.destination import abandoned_on_error, input_file, require_distinct_files
 
     signals.install_handlers()
-    app: App = ctx.obj
     app.terminal.stdout.check()
     require_distinct_files({"FILE": input_file(given["file"]), "--html": given.get("html")})
     page = _page(app, given["html"]) if "html" in given else None
@@ -112,4 +104,4 @@ def _print(app: App, summary: Summary, *, as_json: bool) -> None:
     app.terminal.stdout.write(json_line(to_json(summary)) if as_json else text(summary))
 
 
-command = single("report", declare(_report, _FLAGS, [_FILE]))
+command = build_command("report", _report, _FLAGS, _FILE)

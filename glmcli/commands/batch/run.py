@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from glmcli.commands.options import FLAGS, Flag, declare
-from glmcli.commands.tree import single
+from glmcli.commands.flags import FLAGS, Flag, argument
+from glmcli.commands.tree import build_command
 
 if TYPE_CHECKING:
     from glmcli.config.app import App
@@ -54,15 +51,10 @@ _SAID = {
     "retries": "Most retries of a row (3); refusals for the rate are none.",
 }
 SHARED_FLAGS = tuple(flag.replace(help=_SAID.get(flag.field, flag.help)) for flag in FLAGS if flag.field not in _OF_ONE)
-INPUT = inspect.Parameter(
-    "input",
-    inspect.Parameter.POSITIONAL_OR_KEYWORD,
-    default=None,
-    annotation=Annotated[str | None, typer.Argument(help="The rows; - is stdin.", metavar="INPUT")],
-)
+INPUT = argument("input", "The rows; - is stdin.", "INPUT", required=False)
 
 
-def _run(ctx: typer.Context, given: dict[str, Any]) -> None:
+def _run(app: App, given: dict[str, Any]) -> None:
     """Ask for every row of INPUT, and write one JSON line a row.
 
     With -O FILE the file is also the ledger: the same command again goes on where this one stopped, and asks failed
@@ -71,8 +63,7 @@ def _run(ctx: typer.Context, given: dict[str, Any]) -> None:
     """
     from glmcli.commands.batch.running import run
 
-    app: App = ctx.obj
     run(app, given)
 
 
-command = single("run", declare(_run, (*BATCH_FLAGS, *SHARED_FLAGS), [INPUT]))
+command = build_command("run", _run, (*BATCH_FLAGS, *SHARED_FLAGS), INPUT)

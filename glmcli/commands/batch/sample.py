@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from glmcli.commands.batch.run import BATCH_FLAGS, INPUT, SHARED_FLAGS
-from glmcli.commands.options import Flag, declare
-from glmcli.commands.tree import single
+from glmcli.commands.flags import Flag
+from glmcli.commands.tree import build_command
 
 if TYPE_CHECKING:
-    import typer
-
     from glmcli.config.app import App
 
 _SAMPLE = "Sample"
@@ -22,7 +20,7 @@ _FLAGS = (
 _SHARED = tuple(flag.replace(written=("--dry-run",)) if flag.field == "dry_run" else flag for flag in SHARED_FLAGS)
 
 
-def _sample(ctx: typer.Context, given: dict[str, Any]) -> None:
+def _sample(app: App, given: dict[str, Any]) -> None:
     """Ask a few rows of INPUT, spread over all of it, and estimate what the rest will take.
 
     Takes the flags of batch run; --ordered, --text, --csv and --engine wait for the run itself. Nothing is written
@@ -32,8 +30,7 @@ def _sample(ctx: typer.Context, given: dict[str, Any]) -> None:
     """
     from glmcli.commands.batch.sampling import sample
 
-    app: App = ctx.obj
     sample(app, given)
 
 
-command = single("sample", declare(_sample, (*_FLAGS, *BATCH_FLAGS, *_SHARED), [INPUT]))
+command = build_command("sample", _sample, (*_FLAGS, *BATCH_FLAGS, *_SHARED), INPUT)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 import time
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from glmcli.commands.options import FLAGS, Flag, declare
-from glmcli.commands.tree import single
+from glmcli.commands.flags import FLAGS, Flag, argument
+from glmcli.commands.tree import build_command
 from glmcli.errors import GlmError, PartialError, UsageError
 
 if TYPE_CHECKING:
@@ -25,16 +22,10 @@ _FLAGS = (
     Flag("wait", ("--wait",), "switch", _STATUS, "Return when all have ended."),
     Flag("poll", ("--poll",), "seconds", _STATUS, "Look so often (10, growing to 60).", "S"),
 )
-FILE_OR_ID = inspect.Parameter(
-    "file",
-    inspect.Parameter.POSITIONAL_OR_KEYWORD,
-    annotation=Annotated[
-        str, typer.Argument(help="The output or its job file; with -P the provider's id of a batch.", metavar="FILE|ID")
-    ],
-)
+FILE_OR_ID = argument("file", "The output or its job file; with -P the provider's id of a batch.", "FILE|ID")
 
 
-def _status(ctx: typer.Context, given: dict[str, Any]) -> None:
+def _status(app: App, given: dict[str, Any]) -> None:
     """Print where each part of a job stands: its state, its counts, its age.
 
     Exit 0: all are completed, and no request failed; 11: some are under way, or ended otherwise. A batch may stand
@@ -44,7 +35,6 @@ def _status(ctx: typer.Context, given: dict[str, Any]) -> None:
     from glmcli.console import signals
 
     signals.install_handlers()
-    app: App = ctx.obj
     if given.get("poll") and not given.get("wait"):
         raise UsageError("--poll says how often --wait looks", fix="add --wait")
     looking = Looking(app, given, ("file", "json", "wait", "poll"))
@@ -84,4 +74,4 @@ def flags() -> tuple[Flag, ...]:
     return (*_FLAGS, *reaching())
 
 
-command = single("status", declare(_status, flags(), [FILE_OR_ID]))
+command = build_command("status", _status, flags(), FILE_OR_ID)

@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from glmcli.commands.batch.run import BATCH_FLAGS, INPUT, SHARED_FLAGS
-from glmcli.commands.options import Flag, declare
-from glmcli.commands.tree import single
+from glmcli.commands.flags import Flag
+from glmcli.commands.tree import build_command
 
 if TYPE_CHECKING:
-    import typer
-
     from glmcli.config.app import App
 
 _ROWS, _JOB = "Rows", "Job"
@@ -25,7 +23,7 @@ SUBMIT_FLAGS: tuple[Flag, ...] = (
 )
 
 
-def _submit(ctx: typer.Context, given: dict[str, Any]) -> None:
+def _submit(app: App, given: dict[str, Any]) -> None:
     """Submit the rows of INPUT to the provider's Batch API; glm batch fetch brings the answers into -O FILE.
 
     The rows, the request file and the flags are those of batch run, and so are ids and output: rows that FILE has
@@ -38,11 +36,8 @@ def _submit(ctx: typer.Context, given: dict[str, Any]) -> None:
     """
     from glmcli.commands.batch.submitting import submit
 
-    app: App = ctx.obj
     submit(app, given)
 
 
-command = single(
-    "submit",
-    declare(_submit, (*SUBMIT_FLAGS, *(flag for flag in SHARED_FLAGS if flag.field not in _ELSEWHERE)), [INPUT]),
-)
+_SHARED = tuple(flag for flag in SHARED_FLAGS if flag.field not in _ELSEWHERE)
+command = build_command("submit", _submit, (*SUBMIT_FLAGS, *_SHARED), INPUT)

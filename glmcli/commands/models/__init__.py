@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 import json
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from glmcli.commands.options import FLAGS, Flag, declare
-from glmcli.commands.tree import single
+from glmcli.commands.flags import FLAGS, Flag, argument
+from glmcli.commands.tree import build_command
 from glmcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -38,15 +35,10 @@ _FLAGS = (
     Flag("remote", ("--remote",), "switch", _MODELS, "Ask the provider for its own list, and compare."),
     *(flag for flag in FLAGS if flag.field in _SHARED),
 )
-_NAME = inspect.Parameter(
-    "model",
-    inspect.Parameter.POSITIONAL_OR_KEYWORD,
-    default=None,
-    annotation=Annotated[str | None, typer.Argument(help="Print this model's card.", metavar="[PROVIDER/]MODEL")],
-)
+_NAME = argument("model", "Print this model's card.", "[PROVIDER/]MODEL", required=False)
 
 
-def _models(ctx: typer.Context, given: dict[str, Any]) -> None:
+def _models(app: App, given: dict[str, Any]) -> None:
     """List the models that are known, one a line as PROVIDER/MODEL; on a terminal, as a table.
 
     With a name, print what is known of that model at every provider that has it. With --remote, ask the provider that
@@ -55,7 +47,6 @@ def _models(ctx: typer.Context, given: dict[str, Any]) -> None:
     """
     from glmcli.config.options import Options
 
-    app: App = ctx.obj
     options = Options(**{field: given[field] for field in ("provider", *_SHARED) if field in given})
     app.apply(options)
     config = app.config
@@ -147,4 +138,4 @@ def _unknown(model: str, rows: Sequence[Provider]) -> UsageError:
     )
 
 
-command = single("models", declare(_models, _FLAGS, [_NAME]))
+command = build_command("models", _models, _FLAGS, _NAME)

@@ -9,7 +9,6 @@ from glmcli import catalogue
 from glmcli.commands.models import print_json
 from glmcli.config import resolve
 from glmcli.config.app import check_caller
-from glmcli.config.plan import Plan
 from glmcli.config.provider_choice import layers
 from glmcli.engine.api_calls import ApiClient, Remote
 from glmcli.providers.table import dialect_of
@@ -123,6 +122,6 @@ def _asked(app: App, options: Options) -> tuple[Provider, tuple[Listed, ...]]:
     provider = resolver.provider("models", may_be_embedded=True)
     call = dialect_of(provider).models_request(provider, 1)
     endpoint = resolver.endpoint(provider, call, options.key_file, "models")
-    plan = Plan(candidates=(), limits=resolve.limits(options), started=app.started)
     tick = partial(check_caller, app.terminal.stdout)
-    return provider, Remote(ApiClient(endpoint, plan, app.terminal, app.tls([endpoint.call]), tick)).models()
+    client = ApiClient(endpoint, resolve.make_plan(app, options), app.terminal, app.tls([endpoint.call]), tick)
+    return provider, Remote(client).models()

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from glmcli.commands.tree import Listed, group
+from glmcli.commands.tree import build_group
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-COMMANDS: Mapping[str, Listed] = {
-    "run": Listed("glmcli.commands.tools.run", "Ask; run the tools that the model calls, until it answers."),
-    "check": Listed("glmcli.commands.tools.check", "Validate tool files; start nothing."),
-    "list": Listed("glmcli.commands.tools.list", "What a tool file offers."),
-    "call": Listed("glmcli.commands.tools.call", "Run one tool as the loop would, without a model."),
+COMMANDS: Mapping[str, str] = {
+    "run": "Ask; run the tools that the model calls, until it answers.",
+    "check": "Validate tool files; start nothing.",
+    "list": "What a tool file offers.",
+    "call": "Run one tool as the loop would, without a model.",
 }
 
 
@@ -21,4 +21,4 @@ def _tools() -> None:
     """Let the model call local programs and MCP servers, without handing it the shell."""
 
 
-command = group(COMMANDS, _tools)
+command = build_group(__name__, COMMANDS, _tools)

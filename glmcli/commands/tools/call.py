@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 from contextlib import ExitStack
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from glmcli.commands.options import TOOL_FILES, Flag, declare
-from glmcli.commands.tree import single
+from glmcli.commands.flags import TOOL_FILES, Flag, argument
+from glmcli.commands.tree import build_command
 from glmcli.config.options import Options
 from glmcli.console import signals
 from glmcli.errors import ToolError, UsageError
@@ -23,14 +20,10 @@ _FLAGS = (
     TOOL_FILES,
     Flag("args", ("--args",), "text", "Tools", "The arguments, one JSON object; `-` is stdin.", "JSON|-"),
 )
-_NAME = inspect.Parameter(
-    "name",
-    inspect.Parameter.POSITIONAL_OR_KEYWORD,
-    annotation=Annotated[str, typer.Argument(help="The tool.", metavar="NAME")],
-)
+_NAME = argument("name", "The tool.", "NAME")
 
 
-def _call(ctx: typer.Context, given: dict[str, Any]) -> None:
+def _call(app: App, given: dict[str, Any]) -> None:
     """Run one tool and print what a model would be told of it. The command itself is the approval.
 
     Arguments that the tool's schema refuses are 2; a tool that fails is 10, and its result is printed all the same.
@@ -42,7 +35,6 @@ def _call(ctx: typer.Context, given: dict[str, Any]) -> None:
     from glmcli.tools.approval import Approvals
 
     signals.install_handlers()
-    app: App = ctx.obj
     app.terminal.stdout.check()
     options = Options(tools=given.get("tools", ()))
     offer = Offer(options, app, trusted=True, connect=True)
@@ -68,4 +60,4 @@ def _arguments(given: str, stdin: Stdin) -> str:
     return decode(stdin.read("--args"), "stdin") if given == "-" else given
 
 
-command = single("call", declare(_call, _FLAGS, [_NAME]))
+command = build_command("call", _call, _FLAGS, _NAME)

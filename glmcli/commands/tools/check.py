@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from glmcli.commands.options import Flag, declare
-from glmcli.commands.tree import single
+from glmcli.commands.flags import Flag, argument
+from glmcli.commands.tree import build_command
 from glmcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,14 +18,10 @@ if TYPE_CHECKING:
 _CHECK = "Check"
 _MOST = 100  # faults of a file that are printed
 _FLAGS = (Flag("provider", ("-P", "--provider"), "text", _CHECK, "Also by the rules of this provider.", "NAME"),)
-_FILES = inspect.Parameter(
-    "files",
-    inspect.Parameter.POSITIONAL_OR_KEYWORD,
-    annotation=Annotated[list[str], typer.Argument(help="Tool files, YAML or JSON.", metavar="FILE...")],
-)
+_FILES = argument("files", "Tool files, YAML or JSON.", "FILE...", repeatable=True)
 
 
-def _check(ctx: typer.Context, given: dict[str, Any]) -> None:
+def _check(app: App, given: dict[str, Any]) -> None:
     """Validate tool files: their form, their JSON Schemas, the programs they name.
 
     Prints one line a fault, "file:line:col: …", and ends with 2 if there is any. Starts and sends nothing. What only
@@ -38,7 +31,6 @@ def _check(ctx: typer.Context, given: dict[str, Any]) -> None:
     from glmcli.config import provider_choice
     from glmcli.tools.faults import faults
 
-    app: App = ctx.obj
     name = given.get("provider")
     row = provider_choice.known(name, "--provider", app.config.providers) if name is not None else None
     found: list[str] = []
@@ -81,4 +73,4 @@ def _refused(source: ToolSource, rows: tuple[Provider, ...]) -> Iterator[str]:
         yield f"{place}: {len(definitions)} tools, and {', '.join(who)} takes at most {min(most)}"
 
 
-command = single("check", declare(_check, _FLAGS, [_FILES]))
+command = build_command("check", _check, _FLAGS, _FILES)

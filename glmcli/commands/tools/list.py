@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from glmcli.commands.options import Flag, declare
-from glmcli.commands.tree import single
+from glmcli.commands.flags import Flag, argument
+from glmcli.commands.tree import build_command
 from glmcli.config.options import Options
 from glmcli.console import signals
 
@@ -23,19 +20,14 @@ _FLAGS = (
     Flag("connect", ("--connect",), "switch", _LIST, "Start or reach the MCP servers too, and ask for their tools."),
     Flag("json", ("--json",), "switch", _LIST, "Print the whole definitions as JSON."),
 )
-_FILE = inspect.Parameter(
-    "file",
-    inspect.Parameter.POSITIONAL_OR_KEYWORD,
-    annotation=Annotated[str, typer.Argument(help="A tool file, YAML or JSON.", metavar="FILE")],
-)
+_FILE = argument("file", "A tool file, YAML or JSON.", "FILE")
 
 
-def _list(ctx: typer.Context, given: dict[str, Any]) -> None:
+def _list(app: App, given: dict[str, Any]) -> None:
     """Print one line a tool: its name, a tab, how it is approved, a tab, and what it does. Starts nothing by itself."""
     from glmcli.commands.tools.offer import Offer
 
     signals.install_handlers()
-    app: App = ctx.obj
     options = Options(tools=(given["file"],))
     offer = Offer(options, app, trusted=True, connect=given.get("connect", False))
     with ExitStack() as stack:
@@ -55,4 +47,4 @@ def _first_line(tool: Tool) -> str:
     return " ".join(tool.function.description.strip().split("\n")[0].split())
 
 
-command = single("list", declare(_list, _FLAGS, [_FILE]))
+command = build_command("list", _list, _FLAGS, _FILE)

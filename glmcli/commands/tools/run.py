@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from glmcli.commands.options import TOOL_FLAGS, asking
-from glmcli.commands.tree import single
+from glmcli.commands.flags import TOOL_FLAGS
+from glmcli.commands.tree import build_question
 
 if TYPE_CHECKING:
-    import typer
+    from glmcli.config.app import App
 
 
-def _run(ctx: typer.Context, given: dict[str, Any]) -> None:
+def _run(app: App, given: dict[str, Any]) -> None:
     """Let the model call the tools of --tools until it answers; print the answer when it is complete.
 
     A call runs only if its arguments satisfy the tool's schema, and if it is approved: by its file (approve: auto), by
     --approve or --yes, or by you at the terminal. Without a terminal, what needs approval is denied (exit 10).
     """
-    from glmcli.commands.answering import answer
+    from glmcli.commands.answering import Mode, answer
 
-    answer(ctx.obj, given, live=bool(given.get("live")), runs_tools=True)
+    answer(app, given, Mode(live="live" in given, runs_tools=True))
 
 
-command = single("run", asking(_run, TOOL_FLAGS))
+command = build_question("run", _run, TOOL_FLAGS)

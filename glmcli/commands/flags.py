@@ -1,26 +1,37 @@
 """The flags that all who ask a model share: one table that yields the parser, the help and the completions.
 
-Typer gets every value as text and hands it on as it is: what a value may be is judged here, in our own words, and the
-libraries that judge for Typer (200 M instructions of imports) stay unloaded.
+Typer gets every value as text and hands it on as it is. What a value may be is checked here, in our own words, and the
+libraries that check for Typer (200 M instructions of imports) stay unloaded.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from glmcli.config.options import Options
 from glmcli.errors import UsageError
 from glmcli.record import Record
 
-Kind = Literal["text", "list", "pairs", "switch", "choice", "integer", "number", "seconds"]
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from glmcli.chat.messages import MediaKind
+    from glmcli.config.options import MediaArgument
+
+# What the parser makes of a flag: `media` is a PATH or URL, `typed media` a PATH and its type; both are repeatable.
+Kind = Literal["text", "list", "media", "typed media", "switch", "choice", "integer", "number", "seconds"]
+_REPEATABLE = ("list", "media", "typed media")
 
 
 class Flag(Record):
-    """One flag: the field of Options that it sets, how it is written, what it takes, what it says of itself."""
+    """One flag: the field of Options that it sets, how it is written, what it takes, and its help.
+
+    Attributes:
+        group: the heading under which the help lists it.
+        least: the smallest number that it takes.
+    """
 
     field: str
     written: tuple[str, ...]
@@ -31,54 +42,55 @@ class Flag(Record):
     least: float | None = None
 
     def parameter(self) -> inspect.Parameter:
-        """The flag as a parameter of a command's function."""
+        """The flag as a parameter of a function that Typer reads."""
         metavar = None if self.kind in ("switch", "choice") else self.metavar
         info = typer.Option(*self.written, help=self.help, metavar=metavar, show_default=False)
-        annotation: Any = {
-            "list": list[str] | None,
-            "pairs": list[str] | None,
-            "switch": bool,
-            "choice": bool | None,
-        }.get(self.kind, str | None)
+        annotation: Any = {"switch": bool, "choice": bool | None}.get(self.kind, str | None)
+        if self.kind in _REPEATABLE:
+            annotation = list[str] | None
         default = False if self.kind == "switch" else None
         return inspect.Parameter(
             self.field, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[annotation, info]
         )
 
-    def is_given(self, value: Any) -> bool:  # noqa: ANN401 - what the parser gives
+    def is_given(self, parsed: Any) -> bool:  # noqa: ANN401 - what the parser gives
         """Whether the user wrote this flag."""
-        return bool(value) if self.kind in ("switch", "list", "pairs") else value is not None
+        return bool(parsed) if self.kind == "switch" or self.kind in _REPEATABLE else parsed is not None
 
-    def value(self, given: Any) -> Any:  # noqa: ANN401 - what the parser gives
+    def value(self, parsed: Any) -> Any:  # noqa: ANN401 - what the parser gives
         """The value that the text means.
 
         Raises:
             UsageError: it means none.
         """
         match self.kind:
-            case "integer":
-                return self._bounded(given, int, "a whole number")
-            case "number" | "seconds":
-                return self._bounded(given, float, "a number" if self.kind == "number" else "a number of seconds")
-            case "list":
-                return tuple(self._text(text) for text in given)
-            case "pairs":
-                return tuple((self._text(first), self._text(second)) for first, second in given)
+            case "switch" | "choice":
+                return parsed
             case "text":
-                return self._text(given)
-            case _:
-                return given
+                return self._text(parsed)
+            case "integer":
+                return self._number(parsed, int, "a whole number")
+            case "number" | "seconds":
+                return self._number(parsed, float, "a number" if self.kind == "number" else "a number of seconds")
+        return tuple(self._element(each) for each in parsed)
+
+    def _element(self, parsed: Any) -> str | MediaArgument:  # noqa: ANN401 - as above
+        """One of the values of a repeatable flag."""
+        if self.kind == "typed media":
+            path, mime = parsed
+            return self._media(self._text(path), self._text(mime))
+        return self._media(self._text(parsed)) if self.kind == "media" else self._text(parsed)
 
     def _text(self, text: str) -> str:
-        # An empty value is an unset variable of the shell: to go on without it would send the question elsewhere.
+        # An empty value is an unset variable of the shell: to continue without it would send the question elsewhere.
         if not text and self.field != "system":
             raise UsageError(message=f"{self.written[-1]}: the value is empty")
         return text
 
-    def _bounded(self, text: str, kind: Callable[[str], float], what: str) -> float:
+    def _number(self, text: str, convert: Callable[[str], float], what: str) -> float:
         name = self.written[-1]
         try:
-            value = kind(_digits(text))
+            value = convert(_digits(text))
         except ValueError as error:
             raise UsageError(message=f"{name}: {text!r} is not {what}") from error
         if value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124 - NaN is not itself
@@ -88,6 +100,31 @@ class Flag(Record):
         if self.kind == "seconds" and self.least is None and value <= 0:
             raise UsageError(message=f"{name}: {text} is not more than 0")
         return value
+
+    def _media(self, place: str, mime: str | None = None) -> MediaArgument:
+        from glmcli.config.options import MediaArgument
+        from glmcli.http.urls import is_url
+
+        source = self.written[-1]
+        if mime is not None:
+            return MediaArgument(source, None, path=place, type=mime)
+        kind: MediaKind = self.field  # type: ignore[assignment]  # its flags are named by the kinds
+        if kind == "image" and not is_url(place):
+            return MediaArgument(source, kind, path=place)
+        return MediaArgument(source, kind, url=place)
+
+
+def argument(
+    name: str, text: str, metavar: str | None = None, *, required: bool = True, repeatable: bool = False
+) -> inspect.Parameter:
+    """An argument without a flag, with `text` as its help, as a parameter of a function that Typer reads."""
+    kind: Any = list[str] if repeatable else str if required else str | None
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.POSITIONAL_OR_KEYWORD,
+        default=inspect.Parameter.empty if required else None,
+        annotation=Annotated[kind, typer.Argument(help=text, metavar=metavar)],
+    )
 
 
 def _digits(text: str) -> str:
@@ -187,13 +224,13 @@ TOOL_FLAGS: tuple[Flag, ...] = (
 
 # What `vision` takes beside all of FLAGS.
 VISION_FLAGS: tuple[Flag, ...] = (
-    Flag("image", ("--image",), "list", _MEDIA, "A picture (repeatable); - is stdin.", "PATH|URL|-"),
-    Flag("video", ("--video",), "list", _MEDIA, "A video that the provider fetches (repeatable).", "URL"),
-    Flag("file", ("--file",), "list", _MEDIA, "A document that the provider fetches (repeatable).", "URL"),
+    Flag("image", ("--image",), "media", _MEDIA, "A picture (repeatable); - is stdin.", "PATH|URL|-"),
+    Flag("video", ("--video",), "media", _MEDIA, "A video that the provider fetches (repeatable).", "URL"),
+    Flag("file", ("--file",), "media", _MEDIA, "A document that the provider fetches (repeatable).", "URL"),
     Flag(
         "at",
         ("--at",),
-        "pairs",
+        "typed media",
         _MEDIA,
         "A file, or an --image, of this type whatever its bytes say (repeatable).",
         "PATH MIME",
@@ -203,60 +240,30 @@ VISION_FLAGS: tuple[Flag, ...] = (
     Flag("live", ("--stream",), "switch", _OUTPUT, "Print the answer as it arrives."),
 )
 
-PAIRS = frozenset(flag.field for flag in VISION_FLAGS if flag.kind == "pairs")  # flags that take two words
-ORDER = "glmcli.order"  # where the parser leaves the fields of the flags, in the order in which they were written
-
-_PROMPT = inspect.Parameter(
-    "prompt",
-    inspect.Parameter.POSITIONAL_OR_KEYWORD,
-    default=None,
-    annotation=Annotated[str | None, typer.Argument(help="The question; with stdin, what to do with it.")],
-)
-
-Command = Callable[[typer.Context, dict[str, Any]], None]
+PAIRS = frozenset(flag.field for flag in VISION_FLAGS if flag.kind == "typed media")  # flags that take two words
+PROMPT = argument("prompt", "The question; with stdin, what to do with it.", required=False)
 
 
-def declare(
-    command: Command, flags: Iterable[Flag], arguments: Iterable[inspect.Parameter] = ()
-) -> Callable[..., None]:
-    """The command as a function that Typer can read, with every flag as a parameter, and the `groups` of its help.
+def values_of(parsed: Mapping[str, Any], flags: Mapping[str, Flag], order: Iterable[str]) -> dict[str, Any]:
+    """What the user wrote, as values by field; what was not written is left out.
 
-    `command` is called with the context and with the values that were given, by field.
-    """
-    flags = tuple(flags)
-    by_field = {flag.field: flag for flag in flags}
-
-    def called(ctx: typer.Context, **given: Any) -> None:  # noqa: ANN401 - what the parser gives
-        command(ctx, _typed(given, by_field))
-
-    context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
-    parameters = [context, *arguments, *(flag.parameter() for flag in by_field.values())]
-    called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    called.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    called.__doc__ = command.__doc__
-    called.groups = {flag.field: flag.group for flag in flags}  # type: ignore[attr-defined]
-    return called
-
-
-def asking(command: Command, more: Iterable[Flag] = ()) -> Callable[..., None]:
-    """The command with a prompt, all the flags of those who ask a model, and `more` of its own before them."""
-    return declare(command, (*more, *FLAGS), [_PROMPT])
-
-
-def _typed(given: Mapping[str, Any], flags: Mapping[str, Flag]) -> dict[str, Any]:
-    """What the user wrote, as values; what was not written is left out.
+    Pictures, videos and files are one list, `media`, in the `order` in which their flags were written: the parser has
+    a list for each flag.
 
     Raises:
         UsageError: a value is wrong.
     """
     values: dict[str, Any] = {}
-    for name, text in given.items():
+    for name, text in parsed.items():
         if name not in flags:
             values |= {name: text} if text is not None else {}
         elif flags[name].is_given(text):
             values[name] = flags[name].value(text)
     if "option" in values:
         values["option"] = dict(_option(text) for text in values["option"])
+    media = {name: iter(values.pop(name)) for name in tuple(values) if name in flags and "media" in flags[name].kind}
+    if media:
+        values["media"] = tuple(next(media[name]) for name in order if name in media)
     return values
 
 
@@ -267,12 +274,3 @@ def _option(text: str) -> tuple[str, Any]:
     if not equals or not name:
         raise UsageError(message=f"--option {text}: not KEY=VALUE")
     return name, documents.parse_value(value, f"--option {name}")
-
-
-def merge(file: Mapping[str, Any], flags: Mapping[str, Any]) -> Options:
-    """Options of both: a flag overrides the file; --option adds to its options, and --at to what it names."""
-    option = {**file.get("option", {}), **flags.get("option", {})}
-    named = flags.get("media", ())
-    kinds = {each.kind for each in named}
-    kept = tuple(each for each in file.get("media", ()) if each.kind not in kinds)
-    return Options(**{**file, **flags, "option": option, "media": (*kept, *named)})
