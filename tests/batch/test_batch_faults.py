@@ -80,8 +80,7 @@ def test_B01_kill_9_at_any_moment(home, cwd, number) -> None:
 def test_B02_a_torn_last_line(batch, fleet) -> None:
     """Cut at every byte of the last two lines: what is whole stays, what is torn is set aside and asked again."""
     from glmcli.batch.ledger.file import Ledger
-    from glmcli.batch.ledger.index import Index
-    from glmcli.batch.ledger.output import load_ledger
+    from glmcli.batch.ledger.index import Index, load_ledger
 
     batch.write(rows(3))
     assert batch.run("--ordered").code == 0
@@ -97,7 +96,7 @@ def test_B02_a_torn_last_line(batch, fleet) -> None:
             line for line in (first, second, third) if whole[:cut].count(line) or _lacks_only_newline(whole, cut, line)
         ]
         assert batch.output.read_bytes() == b"".join(kept)
-        assert index.entries == len(kept)
+        assert len(index) == len(kept)
         assert (torn.read_bytes() if torn.exists() else b"\n") == whole[len(b"".join(kept)) : cut] + b"\n"
     batch.output.write_bytes(whole[:-20])
     done = batch.run()

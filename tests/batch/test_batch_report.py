@@ -263,7 +263,7 @@ def test_a_torn_last_line_is_no_row(glm, cwd, tail) -> None:
 def test_a_file_of_another_kind_is_not_torn(glm, cwd, text) -> None:
     (cwd / "a.jsonl").write_text(text)
     done = glm("batch", "report", "a.jsonl")
-    assert (done.code, error_of(done.err)) == (2, "a.jsonl:1: not a line of a ledger: it is no JSON")
+    assert (done.code, error_of(done.err)) == (2, "a.jsonl:1: not a line of a ledger: it is not JSON")
 
 
 def test_a_last_line_that_lacks_only_its_end_is_a_row(report) -> None:
@@ -276,25 +276,31 @@ def test_blank_lines_say_nothing(report) -> None:
 
 
 NO_LEDGERS = {
-    "prompts": ('{"prompt": "hi"}', "it has no id"),
-    "text": ("Once upon a time\n", "it is no JSON"),
-    "an array": ("[1, 2]\n", "it is no JSON object"),
-    "a status": (ledger(line(1, "done")), "its status is none of ok, incomplete, filtered, rejected, invalid, failed"),
-    "no calls": (ledger(line(1, calls=None)), "it has no calls"),
-    "calls": (ledger(line(1, calls=-1)), "its calls is no count"),
-    "a switch": (ledger(line(1, calls=True)), "its calls is no count"),
-    "tokens": (ledger(line(1, usage=usage(10**30, 1))), "its input_tokens is no count"),
-    "usage": (ledger(line(1, usage=7)), "its usage is no object"),
-    "time": (ledger(line(1, finished_at="yesterday")), "its finished_at is no time"),
-    "far times": (ledger(line(1, finished_at="0001-01-01T00:00:00+23:59")), "its finished_at is no time of ours"),
-    "NaN": (ledger(line(1, cost=dollars(float("nan")))), "its amount is no number that can be"),
+    "prompts": ('{"prompt": "hi"}', "it has no 'id'"),
+    "text": ("Once upon a time\n", "it is not JSON"),
+    "an array": ("[1, 2]\n", "it is not a JSON object"),
+    "a status": (
+        ledger(line(1, "done")),
+        "its 'status' is none of ok, incomplete, filtered, rejected, invalid, failed",
+    ),
+    "no calls": (ledger(line(1, calls=None)), "it has no 'calls'"),
+    "calls": (ledger(line(1, calls=-1)), "its 'calls' is not a count"),
+    "a switch": (ledger(line(1, calls=True)), "its 'calls' is not a count"),
+    "tokens": (ledger(line(1, usage=usage(10**30, 1))), "its 'input_tokens' is not a count"),
+    "usage": (ledger(line(1, usage=7)), "its 'usage' is not an object"),
+    "time": (ledger(line(1, finished_at="yesterday")), "its 'finished_at' is not a time"),
+    "far times": (
+        ledger(line(1, finished_at="0001-01-01T00:00:00+23:59")),
+        "its 'finished_at' is not between 1971 and 9998",
+    ),
+    "NaN": (ledger(line(1, cost=dollars(float("nan")))), "its 'amount' is not a number from 0 to 1,000,000,000"),
     "money": (
         ledger(line(1, cost=dollars(1) | {"currency": "<b>"})),
-        "its cost has no currency such as CNY, or no day such as 2026-01-31",
+        "its 'cost' has no currency such as CNY, or no day such as 2026-01-31",
     ),
-    "deep": ("[" * 100_000 + "\n", "it is no JSON"),
-    "bytes": ("\udcff\n", "it is no JSON"),
-    "a digit flood": ('{"id": ' + "9" * 5000 + "}\n", "it is no JSON"),
+    "deep": ("[" * 100_000 + "\n", "it is not JSON"),
+    "bytes": ("\udcff\n", "it is not JSON"),
+    "a digit flood": ('{"id": ' + "9" * 5000 + "}\n", "it is not JSON"),
 }
 
 

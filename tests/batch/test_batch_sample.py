@@ -11,8 +11,7 @@ from counting_server import Said, answered, prompt_of, refused
 from jsonschema import Draft202012Validator
 
 from glmcli import documents
-from glmcli.batch.report.estimate import RunLimits, estimate, mean_range
-from glmcli.batch.report.sampling import Sampler
+from glmcli.batch.report.estimate import RunLimits, Sampler, estimate, mean_range
 
 SCHEMA = Draft202012Validator(documents.load_schema("batch-sample"))
 

@@ -33,7 +33,7 @@ from glmcli.batch.cluster.messages import Chunk, ChunkResult, FinishedRow, Refus
 from glmcli.batch.cluster.results import OpenRows, ResultHandler, SentChunk
 from glmcli.batch.cluster.share import Lease, ShareLimiter, fitted
 from glmcli.batch.ledger.index import Index
-from glmcli.batch.ledger.writer import LedgerWriter
+from glmcli.batch.ledger.writer import LedgerWriter, WriterOptions
 from glmcli.batch.rate.limiter import RateLimiter
 from glmcli.batch.rows.row import QueueItem, Row
 from glmcli.batch.run.budget import Budget
@@ -681,7 +681,7 @@ def driven(engine, number: int, *, ceiling=None, fallback=None, question="questi
     plan = Plan(candidates, time.monotonic(), Limits(retries=3, retry_max_time=180, **limits))
     items = [QueueItem(each, Row(line=each), f"r{each}", "h", request, 10) for each in range(number)]
     out = Written()
-    writing = LedgerWriter(out, Index(), Redactor(), ordered=False, keep_partial=False, max_failures=None)
+    writing = LedgerWriter(out, Index(), Redactor(), WriterOptions())
     setup = RunSetup(Given(items), writing, plan, Budget(ceiling, 0.0), window=None, watch=lambda: None, say=say)
     limiters = tuple(RateLimiter(8, None, rpm=None, tpm=None, now=time.monotonic()) for _ in candidates)
     driver = Driver(engine, setup, limiters, tpm=None)
@@ -813,7 +813,7 @@ def test_a_run_stops_when_nobody_was_reached_for_a_minute() -> None:
     request = Request("glm-5", (Message("user", "question"),))
     call = dialect_of(PROVIDERS["zai"]).encode(request, PROVIDERS["zai"])
     plan = Plan((Candidate(PROVIDERS["zai"], "glm-5", call, request),), 0.0, limits)
-    writing = LedgerWriter(Written(), Index(), Redactor(), ordered=False, keep_partial=False, max_failures=None)
+    writing = LedgerWriter(Written(), Index(), Redactor(), WriterOptions())
     setup = RunSetup(Given([]), writing, plan, Budget(None, 0.0), window=None, watch=lambda: None, say=said.append)
     state = RunState(setup)
     handler = ResultHandler(OpenRows(), setup, state)

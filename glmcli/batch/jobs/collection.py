@@ -123,7 +123,7 @@ class Collection:
 
     def look(self, index: Index) -> None:
         """Learn where all batches stand whose answers are not in the output: all of them, if it was lost."""
-        if not index.entries:
+        if not len(index):
             # On the disk before the first line is written: after that the output does not look lost any more.
             self._save(*(part.replace(fetched=False) for part in self.job.parts))
         for part in self.job.parts:
@@ -236,13 +236,13 @@ class Collection:
 
 def _has_line(row: SubmittedRow, index: Index) -> bool:
     """Whether the output says how this very request ended, or has an answer to the same from elsewhere."""
-    known = index.known(row.id)
+    known = index.get(row.id)
     return known is not None and known.hash == row.hash and (known.state == RowState.OK or known.calls >= row.calls)
 
 
 def _is_written(row: SubmittedRow, outcome: Outcome, index: Index) -> bool:
     """Whether there is nothing new in it; an answer is better than an error that the same row has elsewhere."""
-    known = index.known(row.id)
+    known = index.get(row.id)
     if known is None or not _has_line(row, index):
         return False
     return known.state == RowState.OK or status_of(outcome.error) != "ok"

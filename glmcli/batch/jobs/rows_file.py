@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from glmcli.batch.jobs.job_file import rows_path
 from glmcli.batch.ledger.database import TemporaryDatabase
-from glmcli.batch.ledger.file import read_lines
+from glmcli.batch.ledger.file import read_chunks, split_lines
 from glmcli.errors import OutputError, UsageError
 from glmcli.record import EMPTY, Record
 
@@ -94,8 +94,8 @@ class RowsFile:
         )
 
     def _read(self, size: int) -> None:
-        for _, line in read_lines(self._fd):
-            if self._size + len(line) + 1 > size:
+        for _, line, is_ended in split_lines(read_chunks(self._fd)):
+            if not is_ended or self._size + len(line) + 1 > size:
                 break
             self._note(line + b"\n", SubmittedRow(**json.loads(line)))
 

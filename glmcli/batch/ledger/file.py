@@ -1,8 +1,8 @@
-"""The output of a batch, which is its ledger: a line is written whole, once, and only then does the row count as done.
+"""The file of the ledger, which is the output of a batch: a row counts as done once its line is written whole.
 
-A file is locked against a second run, and what a crash, a full disk or a power cut left torn at its end is set aside
-when it is opened. What is promised: a row that was counted is in the file after `kill -9`, and after a power cut unless
-it came in the last second.
+The file is locked against a second run. A row that was counted is in the file after `kill -9`, and after a power cut
+unless it ended in the last second. What a crash, a full disk or a power cut left torn at the end is moved to FILE.torn
+when the next run opens it.
 """
 
 from __future__ import annotations
@@ -16,35 +16,42 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from glmcli.batch.ledger.lock import lock
+from glmcli.batch.ledger.record import LONGEST, parse
 from glmcli.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+
+    from glmcli.batch.ledger.record import LedgerRecord
 
 _NEW_FILE = 0o666  # the umask takes from it
-_PIECE = 1 << 20
+_CHUNK = 1 << 20
 _SHORT = 1 << 16
 _SYNC = 1.0  # seconds between two looks at whether anything must reach the disk
 
 
 class Ledger:
-    """An open, locked file of JSON lines that only grows."""
+    """An open, locked file of JSON lines that only grows.
+
+    Attributes:
+        torn: bytes of torn lines that were moved to FILE.torn.
+        count: lines in the file.
+    """
 
     def __init__(self, path: str) -> None:
-        """Open or make the file, and lock it; nothing in it is touched before `mend`.
+        """Open or create the file, and lock it; nothing in it changes yet.
 
         Raises:
             UsageError: it is no regular file, or another glm writes it.
             OutputError: it cannot be opened or written.
         """
         self.path = path
-        self.torn = 0  # bytes that were set aside
-        self.count = 0  # lines
+        self.torn = self.count = 0
         self._fd, self._is_new = _opened(path)
         self._failure: OutputError | None = None
-        self._dirty = threading.Event()
-        self._over = threading.Event()
-        self._held = threading.Lock()  # while the descriptor is used, or replaced
+        self._unsynced = threading.Event()
+        self._closed = threading.Event()
+        self._descriptor_lock = threading.Lock()  # held while the descriptor is synced, closed or replaced
         threading.Thread(target=self._keep_synced, daemon=True).start()
 
     def __enter__(self) -> Self:
@@ -53,24 +60,30 @@ class Ledger:
 
     def __exit__(self, *_: object) -> None:
         """Close it, and with it the lock."""
-        self._over.set()
-        self._dirty.set()
-        with self._held:
+        self._closed.set()
+        self._unsynced.set()
+        with self._descriptor_lock:
             if self._is_new and not os.fstat(self._fd).st_size and not self._gone():
                 with suppress(OSError):  # a run that could not begin leaves no empty file behind
                     Path(self.path).resolve().unlink()
             os.close(self._fd)
             self._fd = -1
 
-    def lines(self) -> Iterator[tuple[int, bytes]]:
-        """Each whole line without its newline, and where it begins, in bytes."""
-        yield from read_lines(self._fd)
+    def lines(self) -> Iterator[tuple[int, bytes, bool]]:
+        """As `split_lines`, from the beginning of the file."""
+        return split_lines(read_chunks(self._fd))
 
-    def line_at(self, at: int) -> bytes:
+    def records(self) -> Iterator[LedgerRecord]:
+        """What each line says, once they were all validated (see `load_ledger`)."""
+        for _, line, is_ended in self.lines():
+            if is_ended and line.strip():
+                yield parse(line)
+
+    def _line_at(self, at: int) -> bytes:
         """The line that begins here, without its newline."""
-        line, piece = bytearray(), b""
-        while b"\n" not in piece and (piece := os.pread(self._fd, _SHORT, at + len(line))):
-            line += piece
+        line, chunk = bytearray(), b""
+        while b"\n" not in chunk and (chunk := os.pread(self._fd, _SHORT, at + len(line))):
+            line += chunk
         return bytes(line.partition(b"\n")[0])
 
     def write(self, line: bytes) -> int:
@@ -89,7 +102,7 @@ class Ledger:
             self._take_back(len(line) - len(left))
             raise self._error(error) from error
         self.count += 1
-        self._dirty.set()
+        self._unsynced.set()
         # The end of what was written, wherever the end of the file was: another may have added to it.
         return os.lseek(self._fd, 0, os.SEEK_CUR) - len(line)
 
@@ -100,24 +113,56 @@ class Ledger:
             if written and end == os.fstat(self._fd).st_size:
                 os.ftruncate(self._fd, end - written)
 
-    def set_aside(self, at: int) -> None:
+    def move_torn(self, at: int) -> None:
         """Move all that begins here into FILE.torn.
 
         Raises:
             OutputError: it cannot be moved.
         """
         try:
-            self._set_aside(at)
+            with open(f"{self.path}.torn", "ab") as file:  # noqa: PTH123 - beside the ledger, whatever it is called
+                read = at
+                while chunk := os.pread(self._fd, _CHUNK, read):
+                    file.write(chunk)
+                    read += len(chunk)
+                file.write(b"\n")
+            os.ftruncate(self._fd, at)
+            os.fsync(self._fd)
         except OSError as error:
             raise self._error(error) from error
+        self.torn = read - at
 
-    def become(self, fd: int) -> None:
-        """Go on in this file, which has taken the place of the old one and is locked."""
-        with self._held:
+    def compact(self, offsets: Iterable[int]) -> None:
+        """Keep only the lines that begin at these offsets, in this order.
+
+        The new file is written beside the old one and renamed over it: the ledger is replaced whole, or stays as it is.
+
+        Raises:
+            OutputError: the ledger is no longer the file that its name leads to.
+            OSError: the new file cannot be written.
+        """
+        self.sync()
+        path = os.path.realpath(self.path)
+        new_path = replacement_path(path)
+        fd = os.open(new_path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            os.fchmod(fd, stat.S_IMODE(os.stat(path).st_mode))  # noqa: PTH116 - a string is all that is needed
+            with os.fdopen(os.dup(fd), "wb") as file:
+                for offset in offsets:
+                    file.write(self._line_at(offset) + b"\n")
+            os.fsync(fd)
+            os.replace(new_path, path)  # noqa: PTH105 - as above
+        except BaseException:
+            os.close(fd)
+            with suppress(OSError):
+                Path(new_path).unlink()
+            raise
+        with self._descriptor_lock:
             old, self._fd = self._fd, fd
             os.close(old)
         fcntl.fcntl(fd, fcntl.F_SETFL, os.O_APPEND)
-        sync_folder(self.path)
+        sync_folder(path)
 
     def sync(self) -> None:
         """Return when all lines have reached the disk.
@@ -145,12 +190,12 @@ class Ledger:
         )
 
     def _keep_synced(self) -> None:
-        while not self._over.wait(_SYNC):
-            self._dirty.wait()
-            self._dirty.clear()
+        while not self._closed.wait(_SYNC):
+            self._unsynced.wait()
+            self._unsynced.clear()
             try:
-                with self._held:
-                    if self._over.is_set():
+                with self._descriptor_lock:
+                    if self._closed.is_set():
                         return
                     os.fsync(self._fd)
                     self._failure = self._gone()
@@ -165,12 +210,8 @@ class Ledger:
             fix="make room, then the same command again: what is in the file stays, and is not asked again",
         )
 
-    def tail(self) -> tuple[int, bytes]:
-        """What follows the last newline, and where it begins."""
-        return read_tail(self._fd)
-
-    def end_line(self) -> None:
-        """Give the last line its newline.
+    def add_newline(self) -> None:
+        """End the last line, which lacks its newline.
 
         Raises:
             OutputError: it cannot be written.
@@ -179,17 +220,6 @@ class Ledger:
             os.write(self._fd, b"\n")
         except OSError as error:
             raise self._error(error) from error
-
-    def _set_aside(self, at: int) -> None:
-        with open(f"{self.path}.torn", "ab") as aside:  # noqa: PTH123 - beside the file, whatever it is called
-            read = at
-            while piece := os.pread(self._fd, _PIECE, read):
-                aside.write(piece)
-                read += len(piece)
-            aside.write(b"\n")
-        os.ftruncate(self._fd, at)
-        os.fsync(self._fd)
-        self.torn = read - at
 
 
 def _opened(path: str) -> tuple[int, bool]:
@@ -211,6 +241,12 @@ def _opened(path: str) -> tuple[int, bool]:
     return fd, made
 
 
+def replacement_path(path: str) -> str:
+    """Where `compact` writes the new file; what a crash leaves there is worth nothing."""
+    path = os.path.realpath(path)
+    return os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.new")  # noqa: PTH118, PTH119, PTH120 - strings
+
+
 def sync_folder(path: str) -> None:
     """Make the name of a new file as lasting as what is in it."""
     fd = os.open(os.path.dirname(os.path.realpath(path)), os.O_RDONLY | os.O_DIRECTORY)  # noqa: PTH120 - no Path has it
@@ -220,27 +256,29 @@ def sync_folder(path: str) -> None:
         os.close(fd)
 
 
-def read_tail(fd: int) -> tuple[int, bytes]:
-    """What follows the last newline of a file, and where it begins, in bytes."""
-    pieces: list[bytes] = []
-    at = size = os.fstat(fd).st_size
-    while at > 0 and not (pieces and b"\n" in pieces[-1]):
-        step = min(_PIECE, at)
-        at -= step
-        pieces.append(os.pread(fd, step, at))
-    tail = b"".join(reversed(pieces)).rpartition(b"\n")[2]
-    return size - len(tail), tail
+def split_lines(chunks: Iterable[bytes]) -> Iterator[tuple[int, bytes, bool]]:
+    """Each line without its newline: where it begins, in bytes, its bytes, and whether a newline ends it.
 
-
-def read_lines(fd: int) -> Iterator[tuple[int, bytes]]:
-    """Each whole line of a file without its newline, and where it begins, in bytes."""
-    at, read, begun = 0, 0, bytearray()  # bytes added to bytes would be copied with every piece of a long line
-    while piece := os.pread(fd, _PIECE, read):
-        read += len(piece)
-        *ends, rest = piece.split(b"\n")
+    Only the last line may lack its newline. A line longer than a record may be ends the reading, as a last line.
+    """
+    at, begun = 0, bytearray()  # adding bytes to bytes would copy a long line with every chunk
+    for chunk in chunks:
+        *ends, rest = chunk.split(b"\n")
         for end in ends:
             line = bytes(begun + end) if begun else end
             begun.clear()
-            yield at, line
+            yield at, line, True
             at += len(line) + 1
         begun += rest
+        if len(begun) > LONGEST:
+            break
+    if begun:
+        yield at, bytes(begun), False
+
+
+def read_chunks(fd: int) -> Iterator[bytes]:
+    """The bytes of a file from its beginning, wherever its descriptor stands."""
+    at = 0
+    while chunk := os.pread(fd, _CHUNK, at):
+        at += len(chunk)
+        yield chunk

@@ -11,38 +11,42 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
 from glmcli.batch.ledger.database import TemporaryDatabase
-from glmcli.batch.ledger.record import RowState
+from glmcli.batch.ledger.record import LedgerReader, LedgerRecord, RowState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from glmcli.batch.ledger.file import Ledger
+
 _CACHE = 24 << 10  # KiB
 _KEY = 16  # bytes of a digest: two of a million ids are the same once in 10^26 runs
+_RIGHT_FILE = "is it the right file? -O names the output, which is read to go on from there"
 
-_NOT_ASKED = "NOT EXISTS (SELECT 1 FROM input WHERE input.key = entry.key)"
-_LINE_NOW = "(SELECT line FROM input WHERE input.key = entry.key)"
-
+# `input`: the rows of the input; `asked`: how often each request is asked; `entry`: the record that counts of each row.
 _TABLES = """
 CREATE TABLE input (key BLOB PRIMARY KEY, line INTEGER) WITHOUT ROWID;
 CREATE TABLE asked (hash BLOB PRIMARY KEY, times INTEGER) WITHOUT ROWID;
-CREATE TABLE entry (key BLOB PRIMARY KEY, state TEXT, hash TEXT, calls INTEGER, at INTEGER, line INTEGER, own INTEGER)
-    WITHOUT ROWID
+CREATE TABLE entry (
+    key BLOB PRIMARY KEY, state TEXT, hash TEXT, calls INTEGER, at INTEGER, line INTEGER, unnamed INTEGER
+) WITHOUT ROWID
 """
-# An answer is never taken back by a failure that follows it.
-_NOTE = """
+# A failure never takes the place of an earlier answer.
+_ADD = """
 INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET
     state = excluded.state, hash = excluded.hash, calls = excluded.calls, at = excluded.at, line = excluded.line,
-    own = excluded.own
+    unnamed = excluded.unnamed
 WHERE NOT (entry.state = 'ok' AND excluded.state <> 'ok')
 """
+_NOT_IN_INPUT = "NOT EXISTS (SELECT 1 FROM input WHERE input.key = entry.key)"
+_LINE_NOW = "(SELECT line FROM input WHERE input.key = entry.key)"
 
 
 class IndexedRow(NamedTuple):
-    """The line of the output that counts for a row: the last answer, else the last.
+    """The record that counts for a row: the last answer, else the last record.
 
     Attributes:
-        state: `ok`, `final` (asking again cannot help), `failed`, `invalid`.
-        at: where it begins in the file, in bytes.
+        state: a RowState.
+        at: where the record begins in the ledger, in bytes.
         line: where the row stands in the input.
     """
 
@@ -53,102 +57,120 @@ class IndexedRow(NamedTuple):
     line: int
 
 
-class Index:
-    """The ids of the input, and the rows of the output.
+def indexed(record: LedgerRecord, at: int) -> IndexedRow:
+    """What the index keeps of a record that begins here."""
+    return IndexedRow(record.state, record.hash, record.calls, at, record.line)
+
+
+def load_ledger(ledger: Ledger, index: Index) -> int:
+    """Index what earlier runs have written, and repair the end of the file; how many records there are.
 
     Raises:
-        OutputError: whatever is asked: it does not fit into memory, and the temporary folder is full.
+        UsageError: the file is not the output of a batch; nothing in it was changed.
+    """
+    reader = LedgerReader(ledger.path, ledger.lines(), fix=_RIGHT_FILE)
+    index.add_all((record.id, indexed(record, at)) for at, record in reader.records())
+    ledger.count = reader.count
+    if reader.torn:
+        ledger.move_torn(reader.torn_at)
+    elif reader.lacks_newline:
+        ledger.add_newline()
+    return reader.count
+
+
+class Index:
+    """The ids of the input, and the record that counts of each row of the ledger.
+
+    A row without an id of its own is called by the hash of its request: `unnamed` in what follows.
+
+    Raises:
+        OutputError: in every method: it does not fit into memory, and the temporary folder is full.
     """
 
     def __init__(self) -> None:
-        """Know nothing."""
+        """Begin empty."""
         self._database = TemporaryDatabase(_TABLES, _CACHE)
-        self._run = self._database.execute
+        self._execute = self._database.execute
 
     def close(self) -> None:
-        """Give back memory and disk; nothing may be asked any more."""
+        """Free memory and disk; it cannot be used any more."""
         self._database.close()
 
-    def see(self, identity: str, line: int) -> int | None:
-        """Note a row of the input; the line of the row that has this id already, or None."""
-        noted = self._run("INSERT OR IGNORE INTO input VALUES (?, ?)", (_key(identity), line))
-        return None if noted.rowcount else self.line_of(identity)
+    def add_input(self, row_id: str, line: int) -> int | None:
+        """Add a row of the input; the line of the row that has this id already, or None."""
+        added = self._execute("INSERT OR IGNORE INTO input VALUES (?, ?)", (_key(row_id), line))
+        return None if added.rowcount else self.input_line(row_id)
 
-    def line_of(self, identity: str) -> int | None:
+    def input_line(self, row_id: str) -> int | None:
         """The line of the row of the input that has this id, or None."""
-        found = self._run("SELECT line FROM input WHERE key = ?", (_key(identity),)).fetchone()
+        found = self._execute("SELECT line FROM input WHERE key = ?", (_key(row_id),)).fetchone()
         return int(found[0]) if found else None
 
-    def occurrence(self, digest: str) -> int:
-        """How often this has been asked, this time included."""
+    def count_request(self, digest: str) -> int:
+        """How many rows have asked this, this one included."""
         sql = "INSERT INTO asked VALUES (?, 1) ON CONFLICT DO UPDATE SET times = times + 1 RETURNING times"
-        return int(self._run(sql, (bytes.fromhex(digest),)).fetchone()[0])
+        return int(self._execute(sql, (bytes.fromhex(digest),)).fetchone()[0])
 
-    def forget_occurrences(self) -> None:
-        """Begin to count anew, for a second reading of the input."""
-        self._run("DELETE FROM asked")
+    def reset_requests(self) -> None:
+        """Count requests from the beginning, for a second reading of the input."""
+        self._execute("DELETE FROM asked")
 
-    def note(self, identity: str, known: IndexedRow) -> None:
-        """The last line of the output for this row."""
-        self._run(_NOTE, _noted(identity, known))
+    def add(self, row_id: str, row: IndexedRow) -> None:
+        """Add the newest record of this row."""
+        self._execute(_ADD, _values(row_id, row))
 
-    def note_all(self, lines: Iterable[tuple[str, IndexedRow]]) -> None:
-        """The lines of the output from the first to the last."""
-        self._database.executemany(_NOTE, (_noted(identity, known) for identity, known in lines))
+    def add_all(self, rows: Iterable[tuple[str, IndexedRow]]) -> None:
+        """Add all records of a ledger from the first to the last."""
+        self._database.executemany(_ADD, (_values(row_id, row) for row_id, row in rows))
 
-    def known(self, identity: str) -> IndexedRow | None:
-        """The line of the output that counts for this row, if there is one."""
+    def get(self, row_id: str) -> IndexedRow | None:
+        """The record that counts for this row, or None."""
         sql = "SELECT state, hash, calls, at, line FROM entry WHERE key = ?"
-        found = self._run(sql, (_key(identity),)).fetchone()
+        found = self._execute(sql, (_key(row_id),)).fetchone()
         return IndexedRow(*found) if found else None
 
-    def orphans(self, state: str = RowState.OK) -> int:
-        """How many lines of this state answer rows that the input no longer has, of those named by what they ask."""
-        sql = f"SELECT count(*) FROM entry WHERE own AND state = ? AND {_NOT_ASKED}"  # noqa: S608 - words of ours
-        return int(self._run(sql, (state,)).fetchone()[0])
+    def __len__(self) -> int:
+        """How many rows the ledger has."""
+        return int(self._execute("SELECT count(*) FROM entry").fetchone()[0])
 
-    def forget_failures(self) -> None:
-        """Let go of rows that could not be asked, or failed and are named by what they ask, and that the input lacks.
-
-        They were mended, and stand there in other words now.
-        """
-        sql = f"DELETE FROM entry WHERE (state = ? OR (own AND state <> ?)) AND {_NOT_ASKED}"  # noqa: S608 - words of ours
-        self._run(sql, (RowState.INVALID, RowState.OK))
-
-    def forget_orphans(self) -> None:
-        """Let go of answers to what the input no longer asks, of rows that are named by what they ask."""
-        self._run(f"DELETE FROM entry WHERE own AND state = ? AND {_NOT_ASKED}", (RowState.OK,))  # noqa: S608 - words of ours
-
-    @property
-    def entries(self) -> int:
-        """How many rows the output has."""
-        return int(self._run("SELECT count(*) FROM entry").fetchone()[0])
-
-    def states(self) -> Counter[str]:
-        """How many rows of the output are in which state."""
+    def count_states(self) -> Counter[str]:
+        """How many rows of the ledger are in which RowState."""
         return Counter(dict(self._database.select("SELECT state, count(*) FROM entry GROUP BY state")))
 
-    @property
-    def own(self) -> tuple[int, int]:
-        """How many rows of the output are named by what they ask, and on how many lines of an input they stood."""
-        rows, lines = self._run("SELECT count(*), count(DISTINCT line) FROM entry WHERE own").fetchone()
+    def count_unnamed(self) -> tuple[int, int]:
+        """How many unnamed rows the ledger has, and on how many lines of an input they stood."""
+        sql = "SELECT count(*), count(DISTINCT line) FROM entry WHERE unnamed"
+        rows, lines = self._execute(sql).fetchone()
         return int(rows), int(lines)
 
-    def places(self, *, ordered: bool) -> Iterator[int]:
-        """Where the lines that count begin, in their order or in that of the input as it is now."""
+    def count_removed_answers(self) -> int:
+        """How many answers are of unnamed rows that the input no longer has."""
+        sql = f"SELECT count(*) FROM entry WHERE unnamed AND state = ? AND {_NOT_IN_INPUT}"  # noqa: S608 - words of ours
+        return int(self._execute(sql, (RowState.OK,)).fetchone()[0])
+
+    def drop_removed_answers(self) -> None:
+        """Drop answers of unnamed rows that the input no longer has."""
+        self._execute(f"DELETE FROM entry WHERE unnamed AND state = ? AND {_NOT_IN_INPUT}", (RowState.OK,))  # noqa: S608
+
+    def drop_removed_failures(self) -> None:
+        """Drop invalid rows, and failures of unnamed rows, that the input no longer has.
+
+        They were corrected, and stand in the input in other words now.
+        """
+        sql = f"DELETE FROM entry WHERE (state = ? OR (unnamed AND state <> ?)) AND {_NOT_IN_INPUT}"  # noqa: S608
+        self._execute(sql, (RowState.INVALID, RowState.OK))
+
+    def offsets(self, *, ordered: bool) -> Iterator[int]:
+        """Where the records that count begin, in their order or in that of the input as it is now."""
         order = f"coalesce({_LINE_NOW}, line), at" if ordered else "at"
-        return (int(at) for (at,) in self._database.select(f"SELECT at FROM entry ORDER BY {order}"))  # noqa: S608 - words of ours
+        return (int(at) for (at,) in self._database.select(f"SELECT at FROM entry ORDER BY {order}"))  # noqa: S608
 
 
-def _is_own(identity: str, known: IndexedRow) -> bool:
-    """Whether the row is named by what it asks, as it has no id of its own."""
-    return identity.partition("#")[0] == known.hash
+def _values(row_id: str, row: IndexedRow) -> tuple[object, ...]:
+    """A row of the table `entry`."""
+    is_unnamed = row_id.partition("#")[0] == row.hash
+    return (_key(row_id), *row, is_unnamed)
 
 
-def _noted(identity: str, known: IndexedRow) -> tuple[object, ...]:
-    """As `entry` has it."""
-    return (_key(identity), *known, _is_own(identity, known))
-
-
-def _key(identity: str) -> bytes:
-    return blake2b(identity.encode(errors="surrogatepass"), digest_size=_KEY).digest()
+def _key(row_id: str) -> bytes:
+    return blake2b(row_id.encode(errors="surrogatepass"), digest_size=_KEY).digest()

@@ -1,4 +1,4 @@
-"""Who writes an output: one run at a time."""
+"""The lock on a ledger, so that only one run at a time writes it."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def lock(fd: int, path: str) -> None:
 
 @contextmanager
 def write_lock(path: str | None) -> Iterator[None]:
-    """Keep runs from writing to this file, which will be replaced; nothing to keep them from if it is none yet.
+    """Lock a file that will be replaced against runs that write it; without effect if there is no such file yet.
 
     Raises:
-        UsageError: one writes to it.
+        UsageError: a run writes it.
     """
     if path in (None, "-") or not os.path.isfile(path):  # noqa: PTH113 - a string is all that is needed
         yield

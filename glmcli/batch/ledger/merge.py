@@ -1,4 +1,4 @@
-"""Several outputs as one: the lines that count, as they are.
+"""Several ledgers as one: of each row the line that counts, copied as it is.
 
 Each file is read twice, and of its rows only digests are kept, in the index of a run: a first time to find the lines
 that count, a second time to copy them.
@@ -12,11 +12,10 @@ import stat
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from glmcli.batch.ledger.file import read_lines, read_tail
-from glmcli.batch.ledger.index import Index, IndexedRow
+from glmcli.batch.ledger.file import read_chunks, split_lines
+from glmcli.batch.ledger.index import Index, IndexedRow, indexed
 from glmcli.batch.ledger.lock import lock_holder
-from glmcli.batch.ledger.output import Lines
-from glmcli.batch.ledger.record import RowState
+from glmcli.batch.ledger.record import LedgerReader, RowState
 from glmcli.batch.rows.row import MalformedRow
 from glmcli.errors import UsageError
 from glmcli.record import Record
@@ -32,10 +31,10 @@ _SHOWN = 60  # characters of one
 
 
 class MergeInput(Record):
-    """An output that was read.
+    """A ledger that was read.
 
     Attributes:
-        base: where its first byte stands among those of all parts.
+        base: where its first byte stands among those of all inputs.
         torn: the number of a line that was cut while it was written, and is no row; 0: there is none.
         holder: the process that still writes it, where the system tells.
     """
@@ -49,7 +48,7 @@ class MergeInput(Record):
 
 
 class MissingRows(Record):
-    """Rows of the input without a line.
+    """Rows of an input without a line.
 
     Attributes:
         named: how many have an id; `first` are a few of those.
@@ -69,82 +68,83 @@ class MissingRows(Record):
 class Merger:
     """Finds the lines that count: of one file the last that is ok, else the last; of several the first that is ok.
 
-    A row that could not be asked is called by its place, as in `line-3`. Those of two inputs are not the same row:
-    the later is given a number, as in `line-3#2`, unless it says the same.
+    A row that could not be sent is called by its place, as in `line-3`. Those of two inputs are not the same row: the
+    later is given a number, as in `line-3#2`, unless both say the same.
 
     Attributes:
-        parts: the files, in their order.
+        inputs: the files, in their order.
     """
 
     def __init__(self, *, keep_changed: bool) -> None:
         """`keep_changed`: the first of two answers counts, even if they answer different requests."""
         self._keep_changed = keep_changed
         self._index = Index()
-        self._renamed: dict[int, str] = {}  # ids by where their lines begin
-        self._changed: dict[str, tuple[int, int]] = {}  # ids answered to another request: where before, and where now
-        self.parts: list[MergeInput] = []
+        self._renamed: dict[int, str] = {}  # new ids, by where their lines begin
+        self._changed: dict[str, tuple[int, int]] = {}  # where rows were answered twice, to different requests
+        self.inputs: list[MergeInput] = []
 
     def read(self, path: str) -> MergeInput:
-        """Take in the lines of another file.
+        """Add the lines of another file.
 
         Raises:
             UsageError: it is no output of a batch, or a row of it was answered before, to another request.
         """
-        base = self.parts[-1].base + self.parts[-1].size if self.parts else 0
+        base = self.inputs[-1].base + self.inputs[-1].size if self.inputs else 0
         with _opened(path) as (fd, found):
-            lines = Lines(path, read_lines(fd), lambda: read_tail(fd), fix="name the files that batch run -O wrote")
-            for identity, known in lines.known():
-                self._note(identity, known._replace(at=base + known.at), base)
+            reader = _reader(path, fd)
+            for at, record in reader.records():
+                self._add(record.id, indexed(record, base + at), base)
             size = os.fstat(fd).st_size + 1
-        part = MergeInput(path, base, size, (found.st_dev, found.st_ino), lines.torn, lock_holder(found))
-        self.parts.append(part)
+        read = MergeInput(path, base, size, (found.st_dev, found.st_ino), reader.torn, lock_holder(found))
+        self.inputs.append(read)
         self._refuse_changed()
-        return part
+        return read
 
-    def _note(self, identity: str, new: IndexedRow, base: int) -> None:
-        name = self._name(identity, new, base)
-        old = self._index.known(name)
+    def _add(self, row_id: str, new: IndexedRow, base: int) -> None:
+        name = self._name(row_id, new, base)
+        old = self._index.get(name)
         if old is None or old.state != RowState.OK or old.at >= base:
-            self._index.note(name, new)
+            self._index.add(name, new)
         elif new.state == RowState.OK:
             self._compare(name, old, new)
 
-    def _name(self, identity: str, new: IndexedRow, base: int) -> str:
+    def _name(self, row_id: str, new: IndexedRow, base: int) -> str:
         """The id; another if it is a place, and stands for a row of another input."""
-        place, name, times = f"line-{new.line}", identity, 1
-        if new.state != RowState.INVALID or identity.partition("#")[0] != place:
-            return identity
-        while (old := self._index.known(name)) and old.at < base and old.hash != new.hash:
+        place, name, times = f"line-{new.line}", row_id, 1
+        if new.state != RowState.INVALID or row_id.partition("#")[0] != place:
+            return row_id
+        while (old := self._index.get(name)) and old.at < base and old.hash != new.hash:
             times += 1
             name = f"{place}#{times}"
-        if name != identity:
+        if name != row_id:
             self._renamed[new.at] = name
         return name
 
-    def _compare(self, identity: str, old: IndexedRow, new: IndexedRow) -> None:
-        """Note whether they answer different requests; the last of this file decides."""
+    def _compare(self, row_id: str, old: IndexedRow, new: IndexedRow) -> None:
+        """Note whether they answer different requests; the last answer of a file decides."""
         if old.hash == new.hash:
-            self._changed.pop(identity, None)
+            self._changed.pop(row_id, None)
         elif not self._keep_changed:
-            self._changed.setdefault(identity, (old.at, new.at))
+            self._changed.setdefault(row_id, (old.at, new.at))
 
     def _refuse_changed(self) -> None:
-        for identity, (old, new) in self._changed.items():
+        for row_id, (old, new) in self._changed.items():
             raise UsageError(
-                f"the id {identity[:_SHOWN]!r} has answers to two requests: {self._place(old)} and {self._place(new)}",
+                f"the id {row_id[:_SHOWN]!r} has answers to two requests: {self._place(old)} and {self._place(new)}",
                 fix="--keep-changed keeps the first; else merge outputs of the same rows and the same request",
             )
 
     def _place(self, at: int) -> str:
-        part = next(part for part in reversed(self.parts) if part.base <= at)
-        with _opened(part.path) as (fd, _):
-            number = sum(1 for place, _ in _all_lines(fd) if place + part.base <= at)
-        return f"{part.path}:{number}"
+        """As in `FILE:LINE`."""
+        read = next(each for each in reversed(self.inputs) if each.base <= at)
+        with _opened(read.path) as (fd, _):
+            number = sum(1 for offset, _, _ in split_lines(read_chunks(fd)) if offset + read.base <= at)
+        return f"{read.path}:{number}"
 
     @property
     def counts(self) -> Counter[str]:
-        """How many rows ended in which way (glmcli.batch.ledger.index)."""
-        return self._index.states()
+        """How many rows are in which RowState."""
+        return self._index.count_states()
 
     def lines(self) -> Iterator[bytes]:
         """The lines that count, in the order of the files and as they stand there, but for the ids that are new.
@@ -152,18 +152,18 @@ class Merger:
         Raises:
             UsageError: a file was changed meanwhile.
         """
-        counting = self._index.places(ordered=False)
-        wanted = next(counting, None)
-        for part in self.parts:
-            with _opened(part.path) as (fd, found):
-                if (found.st_dev, found.st_ino) != part.identity:
-                    raise _was_changed(part)
-                for at, line in _all_lines(fd):
-                    if wanted == part.base + at:
-                        yield self._copied(line, wanted)
-                        wanted = next(counting, None)
-                if wanted is not None and wanted < part.base + part.size:
-                    raise _was_changed(part)
+        offsets = self._index.offsets(ordered=False)
+        following = next(offsets, None)
+        for read in self.inputs:
+            with _opened(read.path) as (fd, found):
+                if (found.st_dev, found.st_ino) != read.identity:
+                    raise _was_changed(read)
+                for at, line, _ in split_lines(read_chunks(fd)):
+                    if following == read.base + at:
+                        yield self._copied(line, following)
+                        following = next(offsets, None)
+                if following is not None and following < read.base + read.size:
+                    raise _was_changed(read)
 
     def _copied(self, line: bytes, at: int) -> bytes:
         name = self._renamed.get(at)
@@ -171,13 +171,13 @@ class Merger:
             line = json.dumps(json.loads(line) | {"id": name}).encode()  # in ASCII, as it may hold half a character
         return line + b"\n"
 
-    def lacks(self, path: str) -> int:
-        """How many answers of another output would be gone if this took its place; 0 if it is none."""
+    def count_lost_answers(self, path: str) -> int:
+        """How many answers of another ledger would be lost if the merged one took its place; 0 if it is none."""
         answers = 0
         with suppress(UsageError), _opened(path) as (fd, _):
-            for identity, known in Lines(path, read_lines(fd), lambda: read_tail(fd), fix="").known():
-                if known.state == RowState.OK:
-                    ours = self._index.known(identity)
+            for _, record in _reader(path, fd).records():
+                if record.state == RowState.OK:
+                    ours = self._index.get(record.id)
                     answers += ours is None or ours.state != RowState.OK
         return answers
 
@@ -190,22 +190,26 @@ class Merger:
         named = unnamed = 0
         first: list[str] = []
         for row in source.rows():
-            identity = row.id or f"line-{row.line}"
-            if self._index.known(identity):
+            row_id = row.id or f"line-{row.line}"
+            if self._index.get(row_id):
                 continue
             if not row.id and not isinstance(row, MalformedRow):
                 unnamed += 1
                 continue
-            if self._index.see(identity, row.line) is None:
+            if self._index.add_input(row_id, row.line) is None:
                 named += 1
-                first += [identity] * (len(first) < _FEW)
-        rows, lines = self._index.own
+                first += [row_id] * (len(first) < _FEW)
+        rows, lines = self._index.count_unnamed()
         # More answers than questions: of some rows there are several, to different requests.
         return MissingRows(named, tuple(first), max(unnamed - (rows if rows <= unnamed else lines), 0))
 
 
-def _was_changed(part: MergeInput) -> UsageError:
-    return UsageError(f"{part.path} was changed while it was read", fix="run it again")
+def _was_changed(read: MergeInput) -> UsageError:
+    return UsageError(f"{read.path} was changed while it was read", fix="run it again")
+
+
+def _reader(path: str, fd: int) -> LedgerReader:
+    return LedgerReader(path, split_lines(read_chunks(fd)), fix="name the files that batch run -O wrote")
 
 
 @contextmanager
@@ -213,7 +217,7 @@ def _opened(path: str) -> Iterator[tuple[int, os.stat_result]]:
     if path == "-":
         raise UsageError("an output is read twice, which stdin cannot be", fix="merge files")
     try:
-        # A FIFO that nobody writes to would be waited for at the door.
+        # Without O_NONBLOCK, opening a FIFO would wait until somebody writes to it.
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except (OSError, ValueError) as error:  # a NUL in a path is a ValueError
         raise UsageError(f"cannot read {path}: {getattr(error, 'strerror', error)}") from error
@@ -226,9 +230,3 @@ def _opened(path: str) -> Iterator[tuple[int, os.stat_result]]:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
     finally:
         os.close(fd)
-
-
-def _all_lines(fd: int) -> Iterator[tuple[int, bytes]]:
-    """Each line and where it begins, also a last one that nothing ends."""
-    yield from read_lines(fd)
-    yield read_tail(fd)

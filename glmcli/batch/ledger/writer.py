@@ -1,4 +1,4 @@
-"""From how rows ended to lines of the output, and what is counted on the way."""
+"""Writes how rows end to the ledger, or to stdout, and counts what a run has done and spent."""
 
 from __future__ import annotations
 
@@ -9,61 +9,85 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
-from glmcli.batch.ledger.index import IndexedRow
+from glmcli.batch.ledger.index import indexed
 from glmcli.batch.ledger.record import LedgerRecord, RowState, is_final, status_of
-from glmcli.batch.rows.row import Row
+from glmcli.batch.rows.row import InvalidRow, Row
 from glmcli.chat.outcome import Outcome
 from glmcli.errors import GlmError, PartialError
+from glmcli.output.json_output import reply_object
+from glmcli.record import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from glmcli.batch.ledger.index import Index
-    from glmcli.batch.rows.pending import InvalidRow
     from glmcli.batch.rows.row import QueueItem
     from glmcli.chat.outcome import Cost
     from glmcli.console.redaction import Redactor
+    from glmcli.console.terminal import Stream
 
 _JSON = json.JSONEncoder(ensure_ascii=False, check_circular=False)  # what was read from JSON holds no circles
 
 
 class LineSink(Protocol):
-    """Where lines go."""
+    """Where lines are written: a Ledger or a StdoutSink."""
 
     def write(self, line: bytes) -> int:
         """Write the line whole; where it begins, in bytes."""
         ...
 
 
-class LedgerWriter:
-    """Writes how rows ended, in the order in which they end or in that of the input.
+class StdoutSink:
+    """Lines on stdout: such a run cannot be resumed."""
+
+    def __init__(self, stream: Stream) -> None:
+        """Write to this stream."""
+        stream.check()
+        self._stream = stream
+
+    def write(self, line: bytes) -> int:
+        """Print the line.
+
+        Raises:
+            OutputError: it cannot be written.
+            ReaderGoneError: nobody reads it.
+        """
+        self._stream.write(line.decode())
+        return 0
+
+
+class WriterOptions(Record):
+    """How a LedgerWriter writes.
 
     Attributes:
-        counts: lines written by this run, by state (glmcli.batch.ledger.index).
+        ordered: in the order of the input, not in that in which rows end.
+        keep_partial: with the beginning of an answer that broke off.
+        max_failures: the run stops at so many failed rows; None: at any number.
+    """
+
+    ordered: bool = False
+    keep_partial: bool = False
+    max_failures: int | None = None
+
+
+class LedgerWriter:
+    """Writes a line for each row that ends.
+
+    Attributes:
+        counts: lines written by this run, by RowState.
         tokens: what the providers have counted in this run; None where none did.
         costs: what this run has cost, by currency and day of the price list.
         ordered: lines are written in the order of the input.
-        next_number: the number of the row whose line comes next, where that is so.
+        next_number: if so, the number of the row whose line comes next.
         failure: why nothing can be written any more.
     """
 
-    def __init__(  # noqa: PLR0913 - each is a side of it
-        self,
-        out: LineSink,
-        index: Index,
-        redactor: Redactor,
-        *,
-        ordered: bool,
-        keep_partial: bool,
-        max_failures: int | None,
-    ) -> None:
-        """Lines go to `out`, and `index` learns of them."""
+    def __init__(self, out: LineSink, index: Index, redactor: Redactor, options: WriterOptions) -> None:
+        """Write lines to `out`, and add them to `index`."""
         self._out = out
         self._index = index
         self._redactor = redactor
-        self.ordered = ordered
-        self._keep_partial = keep_partial
-        self._max_failures = max_failures
+        self.ordered = options.ordered
+        self._keep_partial = options.keep_partial
+        self._max_failures = options.max_failures
         self._early: dict[int, LedgerRecord] = {}
         self.counts: Counter[str] = Counter()
         self.tokens: int | None = None
@@ -72,14 +96,21 @@ class LedgerWriter:
         self.failure: BaseException | None = None
 
     def write(self, item: QueueItem, outcome: Outcome) -> None:
-        """Write how a row ended."""
-        error = outcome.error
-        final = error is None or is_final(error)
-        status = status_of(error)
-        columns = item.row.columns
+        """Write how a row ended.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
         self._count(outcome)
-        entry = LedgerRecord(item.id, item.row.line, item.hash, status, final, item.calls, utc_now(), outcome, columns)
-        self._add(item.number, entry)
+        self._add(item.number, _record(item, outcome, keep_partial=self._keep_partial))
+
+    def write_invalid(self, row: InvalidRow) -> None:
+        """Write why a row cannot be sent.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        self._add(row.number, _record(row, Outcome(error=row.error)))
 
     def _count(self, outcome: Outcome) -> None:
         usage, paid = outcome.reply.usage, outcome.cost
@@ -90,49 +121,32 @@ class LedgerWriter:
             amount = paid.amount + (earlier.amount if earlier else 0)
             self.costs[paid.currency, paid.as_of] = paid.replace(amount=amount)
 
-    def invalid(self, row: InvalidRow) -> None:
-        """A row cannot be asked."""
-        columns: Mapping[str, object] = row.row.columns if isinstance(row.row, Row) else {}
-        outcome = Outcome(error=row.why)
-        entry = LedgerRecord(
-            id=row.id,
-            line=row.row.line,
-            hash=row.hash,
-            status="invalid",
-            final=True,
-            calls=0,
-            finished_at=utc_now(),
-            outcome=outcome,
-            columns=columns,
-        )
-        self._add(row.number, entry)
-
-    def _add(self, number: int, entry: LedgerRecord) -> None:
+    def _add(self, number: int, record: LedgerRecord) -> None:
         if not self.ordered:
-            self._write(entry)
+            self._write(record)
             return
-        self._early[number] = entry
+        self._early[number] = record
         while self.next_number in self._early:
             self._write(self._early.pop(self.next_number))
             self.next_number += 1
 
     def flush(self) -> None:
-        """Write what still waits for its place: those before it were not asked."""
+        """Write the records that wait for rows before them, which were not asked."""
         for number in sorted(self._early):
             self._write(self._early.pop(number))
 
-    def _write(self, entry: LedgerRecord) -> None:
+    def _write(self, record: LedgerRecord) -> None:
         if self.failure:
             return
-        text = _JSON.encode(entry.object(keep_partial=self._keep_partial)) + "\n"
+        text = _JSON.encode(record.value) + "\n"
         try:
             at = self._out.write(self._redactor.text(text).encode(errors="replace"))
         except BaseException as error:
             self.failure = error
             raise
-        state = _state(entry)
-        self._index.note(entry.id, IndexedRow(state, entry.hash, entry.calls, at, entry.line))
-        self.counts[state] += 1
+        row = indexed(record, at)
+        self._index.add(record.id, row)
+        self.counts[row.state] += 1
 
     @property
     def _failed(self) -> int:
@@ -152,12 +166,25 @@ class LedgerWriter:
         return PartialError(f"stopped after {failed} failed row{'s' * (failed > 1)} (--max-failures)")
 
 
-def _state(entry: LedgerRecord) -> str:
-    if entry.status == "ok":
-        return RowState.OK
-    if entry.status == "invalid":
-        return RowState.INVALID
-    return RowState.FINAL if entry.final else RowState.FAILED
+def _record(item: QueueItem | InvalidRow, outcome: Outcome, *, keep_partial: bool = False) -> LedgerRecord:
+    """The record of a row that ended just now; an invalid one was never sent."""
+    row, error = item.row, outcome.error
+    if isinstance(item, InvalidRow):
+        status, final, calls = "invalid", True, 0
+    else:
+        status, final, calls = status_of(error), error is None or is_final(error), item.calls
+    value = {
+        "id": item.id,
+        "line": row.line,
+        "status": status,
+        **reply_object(outcome, keep_partial=keep_partial),
+        "columns": dict(row.columns) if isinstance(row, Row) else {},
+        "final": final,
+        "calls": calls,
+        "hash": item.hash,
+        "finished_at": utc_now(),
+    }
+    return LedgerRecord(item.id, row.line, item.hash, status, final, calls, value)
 
 
 def utc_now() -> str:

@@ -1,9 +1,10 @@
-"""From a few rows that were answered to what all the others will take. Pure; unknown stays unknown."""
+"""A sample of a batch, and what it says about the rest: tokens, cost and time. Pure; unknown stays unknown."""
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from math import sqrt
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from glmcli.batch.report.text import one_line
 from glmcli.output.amounts import count, duration, money, plural, short
@@ -17,13 +18,59 @@ _MINUTE = 60.0
 _T = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23, 2.20, 2.18, 2.16, 2.14, 2.13, 2.12, 2.11, 2.10, 2.09)
 _LATER_T = 2.05
 
+_PARTS_EACH = 8  # parts that a sampler tells apart, for each row that is chosen in the end
+
 Bound = Literal["jobs", "rpm", "tpm"]
+_Row = TypeVar("_Row")
+
+
+class Sampler(Generic[_Row]):
+    """Chooses a few of many rows, spread evenly over all of them, however many there turn out to be.
+
+    What is offered is cut into equal parts, and of each part the row is chosen whose name has the least digest. A
+    digest and not a place decides, so that rows which repeat every so often (a question in five languages) do not all
+    come from the same place of the pattern. The same names in the same order yield the same sample.
+    """
+
+    def __init__(self, count: int) -> None:
+        """Choose so many in the end."""
+        self._count = count
+        self._most_parts = count * _PARTS_EACH
+        self._length = 1  # rows in a part
+        self._offered = 0
+        self._parts: list[tuple[bytes, int, _Row]] = []
+
+    def offer(self, name: str, row: _Row) -> None:
+        """Consider one more row."""
+        digest = blake2b(name.encode(errors="surrogatepass"), digest_size=8).digest()
+        offered = (digest, self._offered, row)
+        if self._offered % self._length:
+            self._parts[-1] = _least(self._parts[-1], offered)
+        else:
+            self._parts.append(offered)
+        self._offered += 1
+        if len(self._parts) > self._most_parts and self._offered % (2 * self._length) == 0:
+            self._length *= 2
+            self._parts = [_least(*pair) for pair in zip(self._parts[::2], self._parts[1::2], strict=True)]
+
+    @property
+    def chosen(self) -> list[_Row]:
+        """The sample, in the order in which it was offered; fewer rows if there are no more."""
+        parts = len(self._parts)
+        count = min(self._count, parts)
+        groups = (self._parts[parts * group // count : parts * (group + 1) // count] for group in range(count))
+        return [_least(*group)[2] for group in groups]
+
+
+def _least(*offered: tuple[bytes, int, _Row]) -> tuple[bytes, int, _Row]:
+    """The first by digest; rows themselves are not compared."""
+    return min(offered, key=lambda each: each[:2])
 
 
 class ConfidenceRange(Record):
-    """A number and between which two it lies in 19 of 20 samples, if the sample is like the rest.
+    """A mean and its 95 % confidence interval, if the sample is like the rest.
 
-    `low` and `high` are None where one row is all there is to go by.
+    `low` and `high` are None where the sample is a single row.
     """
 
     mean: float
@@ -31,13 +78,13 @@ class ConfidenceRange(Record):
     high: float | None
 
     def times(self, factor: float) -> ConfidenceRange:
-        """So much of it."""
+        """The range of a multiple."""
         low, high = (None if each is None else each * factor for each in (self.low, self.high))
         return ConfidenceRange(self.mean * factor, low, high)
 
 
 class CostRange(Record):
-    """A range of money of one price list."""
+    """An amount of money by one price list."""
 
     range: ConfidenceRange
     currency: str
@@ -45,10 +92,10 @@ class CostRange(Record):
 
 
 class RunLimits(Record):
-    """What is known of how fast a run may be: requests in flight, and what a minute may have.
+    """How fast a run may be: requests in flight, and requests and tokens a minute.
 
     Attributes:
-        unknown: what the provider counts and nobody has told: the time is the least that it can be.
+        unknown: what the provider limits by a number that is not known here: the run may take longer than estimated.
     """
 
     jobs: int
@@ -58,7 +105,7 @@ class RunLimits(Record):
 
 
 class TimeEstimate(Record):
-    """Seconds; `bound` is what makes it that long."""
+    """Seconds; `bound` is the limit that makes it that long."""
 
     range: ConfidenceRange
     bound: Bound
@@ -66,11 +113,11 @@ class TimeEstimate(Record):
 
 
 class Estimate(Record):
-    """What the rest will take.
+    """What the rest of a batch will take.
 
     Attributes:
-        rows: how many the rest are.
-        of: how many rows it is made from: those that were answered, well or badly.
+        rows: how many rows that is.
+        of: how many rows it is estimated from: those that were answered, well or badly.
     """
 
     rows: int
@@ -83,7 +130,7 @@ class Estimate(Record):
 
 
 def estimate(entries: Sequence[Mapping[str, Any]], rows: int, pace: RunLimits) -> Estimate:
-    """Take the lines of the rows that were asked, and count on for so many more."""
+    """What so many `rows` will take, by the lines of those that were asked."""
     answered = [entry for entry in entries if entry["usage"]]
     tokens = {
         name: _over(answered, lambda entry, name=name: entry["usage"][name], rows)  # type: ignore[misc]
@@ -97,28 +144,28 @@ def estimate(entries: Sequence[Mapping[str, Any]], rows: int, pace: RunLimits) -
 def _over(entries: Sequence[Any], value: Callable[[Any], float | None], rows: int) -> ConfidenceRange | None:
     """The sum over so many rows; None if one of the entries does not say it."""
     values = [value(entry) for entry in entries]
-    known = [each for each in values if each is not None]
-    return mean_range(known).times(rows) if known and len(known) == len(values) else None
+    numbers = [each for each in values if each is not None]
+    return mean_range(numbers).times(rows) if numbers and len(numbers) == len(values) else None
 
 
 def mean_range(values: Sequence[float]) -> ConfidenceRange:
-    """The mean, and how far it may be from that of all."""
+    """The mean with its 95 % confidence interval."""
     count = len(values)
     mean = sum(values) / count
     if count == 1:
         return ConfidenceRange(mean, None, None)
     deviation = sqrt(sum((value - mean) ** 2 for value in values) / (count - 1))
-    reach = (_T[count - 2] if count - 2 < len(_T) else _LATER_T) * deviation / sqrt(count)
-    return ConfidenceRange(mean, max(mean - reach, 0.0), mean + reach)
+    margin = (_T[count - 2] if count - 2 < len(_T) else _LATER_T) * deviation / sqrt(count)
+    return ConfidenceRange(mean, max(mean - margin, 0.0), mean + margin)
 
 
 def _cost(entries: Sequence[Any], rows: int) -> CostRange | None:
     lists = {(each["cost"]["currency"], each["cost"]["as_of"]) if each["cost"] else None for each in entries}
-    found = lists.pop() if len(lists) == 1 else None
-    if found is None:  # not known of one row, or two kinds of money
+    price_list = lists.pop() if len(lists) == 1 else None
+    if price_list is None:  # not known of one row, or two kinds of money
         return None
     amount = _over(entries, lambda entry: entry["cost"]["amount"], rows)
-    return CostRange(amount, *found) if amount else None
+    return CostRange(amount, *price_list) if amount else None
 
 
 def _time(seconds: ConfidenceRange, tokens: ConfidenceRange | None, rows: int, pace: RunLimits) -> TimeEstimate:
@@ -133,8 +180,6 @@ def _time(seconds: ConfidenceRange, tokens: ConfidenceRange | None, rows: int, p
     return TimeEstimate(slowest, bound, pace.unknown)
 
 
-# A sample and what it lets expect, for a person. Pure.
-
 _WIDTH = 11
 _SHOWN = 60  # characters of an answer
 _UNKNOWN = {
@@ -143,12 +188,12 @@ _UNKNOWN = {
 }
 
 
-def text(entries: Sequence[Mapping[str, Any]], found: Estimate) -> str:
+def text(entries: Sequence[Mapping[str, Any]], estimated: Estimate) -> str:
     """A line a row, then the estimate."""
     rows = [_row(entry) for entry in entries]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)] if rows else []
     shown = ["  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    named = [f"{name:{_WIDTH}}{line}" for name, line in _lines(found)]
+    named = [f"{name:{_WIDTH}}{line}" for name, line in _lines(estimated)]
     return "\n".join([*shown, "", *named, ""])
 
 
@@ -170,24 +215,24 @@ def _counted(number: int | None) -> str:
     return "?" if number is None else count(number)
 
 
-def _lines(found: Estimate) -> Iterator[tuple[str, str]]:
-    yield "the rest", f"{plural(found.rows, 'row')}, estimated from {found.of}"
-    if not found.rows:
+def _lines(estimated: Estimate) -> Iterator[tuple[str, str]]:
+    yield "the rest", f"{plural(estimated.rows, 'row')}, estimated from {estimated.of}"
+    if not estimated.rows:
         return
-    yield "tokens in", _shown(found.input_tokens, short)
-    yield "tokens out", _shown(found.output_tokens, short)
-    paid = found.cost
+    yield "tokens in", _shown(estimated.input_tokens, short)
+    yield "tokens out", _shown(estimated.output_tokens, short)
+    paid = estimated.cost
     yield "cost", _shown(paid.range, lambda amount: money(amount, paid.currency)) if paid else "not known"
-    yield "time", _time_text(found.time) if found.time else "not known"
+    yield "time", _time_text(estimated.time) if estimated.time else "not known"
 
 
-def _shown(found: ConfidenceRange | None, written: Callable[[float], str]) -> str:
+def _shown(estimated: ConfidenceRange | None, written: Callable[[float], str]) -> str:
     """As in `1.2M (1.1M to 1.3M)`."""
-    if found is None:
+    if estimated is None:
         return "not known"
-    if found.low is None or found.high is None or written(found.low) == written(found.high):
-        return written(found.mean)
-    return f"{written(found.mean)} ({written(found.low)} to {written(found.high)})"
+    if estimated.low is None or estimated.high is None or written(estimated.low) == written(estimated.high):
+        return written(estimated.mean)
+    return f"{written(estimated.mean)} ({written(estimated.low)} to {written(estimated.high)})"
 
 
 def _time_text(time: TimeEstimate) -> str:

@@ -17,8 +17,7 @@ from glmcli.record import Record
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from glmcli.batch.report.summary import Latency, ReportedRow, Summary
-    from glmcli.batch.report.timeline import Timeline
+    from glmcli.batch.report.summary import Latency, ReportedRow, Summary, Timeline
 
 _WIDTH, _HEIGHT = 640.0, 200.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56.0, 24.0, 12.0, 24.0

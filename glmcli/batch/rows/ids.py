@@ -28,7 +28,7 @@ class RowIds:
         Raises:
             UsageError: another row has it.
         """
-        earlier = self._index.see(identity, line)
+        earlier = self._index.add_input(identity, line)
         if earlier is not None:
             where = f"{self._name}:{line}"
             raise UsageError(f"{where}: the id {identity!r} stands on line {earlier} too", fix="give each row its own")
@@ -40,7 +40,7 @@ class RowIds:
             UsageError: this row's own cannot stay.
         """
         if row.id and self._is_taken(row.id, row.line):
-            raise UsageError(f"the id {row.id!r} stands on line {self._index.see(row.id, row.line)} too")
+            raise UsageError(f"the id {row.id!r} stands on line {self._index.add_input(row.id, row.line)} too")
         if row.id and self._redact(row.id) != row.id:
             raise UsageError("its id holds a key")
 
@@ -63,10 +63,10 @@ class RowIds:
 
     def named(self, asked: str) -> str:
         """The id of a row that has none of its own: what it asks, and how often that was asked before."""
-        times = self._index.occurrence(asked)
+        times = self._index.count_request(asked)
         return asked if times == 1 else f"{asked}#{times}"
 
     def _is_taken(self, identity: str, line: int) -> bool:
         """Whether a row on another line is called so; if not, this one is from now on."""
-        known = self._index.line_of(identity)  # as a rule: the input was read before
-        return (self._index.see(identity, line) if known is None else known) not in (None, line)
+        known = self._index.input_line(identity)  # as a rule: the input was read before
+        return (self._index.add_input(identity, line) if known is None else known) not in (None, line)

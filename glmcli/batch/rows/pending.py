@@ -10,7 +10,7 @@ from glmcli.batch.ledger.record import RowState
 from glmcli.batch.rows.ids import RowIds
 from glmcli.batch.rows.placeholders import PlaceholderCheck
 from glmcli.batch.rows.requests import HASH
-from glmcli.batch.rows.row import MalformedRow, QueueItem, Row
+from glmcli.batch.rows.row import InvalidRow, MalformedRow, QueueItem, Row
 from glmcli.config import checks
 from glmcli.errors import UsageError
 from glmcli.record import Record
@@ -74,16 +74,6 @@ _PER_TOKEN = 3  # characters, between Chinese (about 1.6) and English (about 4)
 _UNSAID = 512  # tokens of an answer whose length nobody bounds
 
 
-class InvalidRow(Record):
-    """A row that cannot be asked; `number` is its place among the rows of this run."""
-
-    number: int
-    row: Row | MalformedRow
-    id: str
-    hash: str
-    why: UsageError
-
-
 class PendingRows:
     """Reads the input, and gives out what is to be done.
 
@@ -116,7 +106,7 @@ class PendingRows:
         self._provider = provider
         self._force = force
         self._shard = shard
-        self._resumes = index.entries > 0
+        self._resumes = len(index) > 0
         self._identities = RowIds(source.name, index, redact)
         self._unasked: str | None = None  # what is wrong with a finished row that asks nothing any more
         self._given = 0
@@ -141,10 +131,10 @@ class PendingRows:
             if self._resumes:
                 changed += self._is_changed(row)
         lack.refuse(self._source.name)
-        unnamed = self._index.orphans() if self._resumes else 0
+        unnamed = self._index.count_removed_answers() if self._resumes else 0
         if changed or unnamed:
             self._resume.refuse_changed(changed + unnamed, unnamed=unnamed > 0, why=self._unasked)
-        self._index.forget_occurrences()
+        self._index.reset_requests()
         return rows
 
     def _is_changed(self, row: Row | MalformedRow) -> bool:
@@ -155,12 +145,12 @@ class PendingRows:
         except UsageError as error:
             asked, why = None, f"{self._source.name}:{row.line}: {error.message}"
         if row.id:
-            known = self._index.known(row.id)
+            known = self._index.get(row.id)
             is_changed = known is not None and known.state == RowState.OK and known.hash != asked
             self._unasked = self._unasked or (why if is_changed else None)
             return is_changed
         if asked:
-            self._index.see(self._identities.named(asked), row.line)
+            self._index.add_input(self._identities.named(asked), row.line)
         return False
 
     def take(self, row: Row | MalformedRow) -> QueueItem | InvalidRow | None:
@@ -187,7 +177,7 @@ class PendingRows:
             return self._bad(row, error.message, fix=error.fix)
         if self._is_elsewhere(identity):
             return None
-        known = self._index.known(identity) if self._resumes else None
+        known = self._index.get(identity) if self._resumes else None
         if known and self._resume.is_done(known, asked):
             self.skipped[known.state] += 1
             return None
@@ -221,7 +211,7 @@ class PendingRows:
         if self._is_elsewhere(identity):
             return None
         asked = asked[:HASH] or sha256(why.encode(errors="surrogatepass")).hexdigest()[:HASH]
-        known = self._index.known(identity)
+        known = self._index.get(identity)
         if known and known.state == RowState.OK:
             # Its answer stays: it was given to what the row said before.
             self._resume.refuse_changed(1)

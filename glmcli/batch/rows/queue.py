@@ -9,8 +9,7 @@ from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from glmcli.batch.rows.pending import InvalidRow
-from glmcli.batch.rows.row import MalformedRow
+from glmcli.batch.rows.row import InvalidRow, MalformedRow
 from glmcli.errors import NetworkError, UsageError
 
 if TYPE_CHECKING:
@@ -79,7 +78,7 @@ class RowQueue:
                 self._ended = not self._pipe
                 return None
             if isinstance(item, InvalidRow):
-                self._writing.invalid(item)
+                self._writing.write_invalid(item)
                 return None
             if item:
                 return item

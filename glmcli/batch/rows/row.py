@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from glmcli.chat.messages import Request
+    from glmcli.errors import UsageError
 
 
 class Row(Record):
@@ -51,9 +52,6 @@ class MalformedRow(Record):
     id: str | None = None
 
 
-# A row on its way through a run.
-
-
 @dataclass(slots=True)
 class QueueItem:
     """A row that is to be asked, and how far it has come.
@@ -80,3 +78,18 @@ class QueueItem:
     resent: bool = False
     began: float = 0.0
     candidate: int = 0
+
+
+class InvalidRow(Record):
+    """A row that cannot be sent; the ledger says why.
+
+    Attributes:
+        number: its place among the rows of this run, from 0.
+        hash: the digest of what it asks, or of what is wrong with it.
+    """
+
+    number: int
+    row: Row | MalformedRow
+    id: str
+    hash: str
+    error: UsageError

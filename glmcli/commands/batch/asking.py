@@ -9,8 +9,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from glmcli.batch.ledger.output import StdoutSink, total_cost
-from glmcli.batch.ledger.writer import LedgerWriter
+from glmcli.batch.ledger.writer import LedgerWriter, StdoutSink, WriterOptions
 from glmcli.batch.rate.limiter import RateLimiter
 from glmcli.batch.rows.pending import PendingRows, ResumePolicy
 from glmcli.batch.run.budget import Budget
@@ -69,11 +68,11 @@ def intake_of(app: App, job: BatchPlan, index: Index) -> PendingRows:
 
 def writing_of(app: App, job: BatchPlan, index: Index, out: LineSink) -> LedgerWriter:
     """What makes lines of how rows end."""
-    own, redactor = job.own, app.terminal.redactor
-    keep_partial = job.options.keep_partial
+    own = job.own
     # A file is brought into order when the run ends: an answer that waits for its turn would be lost in a crash.
     ordered = own.ordered and isinstance(out, StdoutSink)
-    return LedgerWriter(out, index, redactor, ordered=ordered, keep_partial=keep_partial, max_failures=own.max_failures)
+    options = WriterOptions(ordered, job.options.keep_partial, own.max_failures)
+    return LedgerWriter(out, index, app.terminal.redactor, options)
 
 
 def budget_of(job: BatchPlan, ledger: Ledger | None) -> Budget:
@@ -89,7 +88,7 @@ def budget_of(job: BatchPlan, ledger: Ledger | None) -> Budget:
                 f"--max-cost: the price of {each.provider.name}/{each.model} is not known here",
                 fix="leave out --max-cost, or use a model whose price glm models NAME shows",
             )
-    return Budget(ceiling, total_cost(ledger) if ledger and ceiling is not None else 0.0)
+    return Budget(ceiling, sum(record.amount for record in ledger.records()) if ledger and ceiling is not None else 0.0)
 
 
 def ask(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from glmcli.batch.ledger.output import compact
 from glmcli.batch.ledger.record import RowState
 from glmcli.errors import FailedRowsError, PartialError, UsageError
 
@@ -26,12 +25,12 @@ def settle(app: App, ledger: Ledger, index: Index, own: BatchOptions, *, is_whol
     """
     ledger.sync()
     if is_whole:
-        index.forget_failures()
+        index.drop_removed_failures()
         if own.redo_changed:
-            index.forget_orphans()
-    if ledger.count > index.entries or own.ordered:
+            index.drop_removed_answers()
+    if ledger.count > len(index) or own.ordered:
         try:
-            compact(ledger, index, ordered=own.ordered)
+            ledger.compact(index.offsets(ordered=own.ordered))
         except OSError as error:  # the file is longer than it need be, and holds the same
             if own.ordered:
                 app.terminal.note(f"{ledger.path} stays in the order in which rows ended: {error.strerror}")
@@ -47,9 +46,9 @@ def export(app: App, own: BatchOptions, ledger: Ledger) -> None:
     from glmcli.output.destination import open_output
 
     if own.text:
-        export.texts(ledger, own.text)
+        export.write_texts(ledger, own.text)
     if own.csv:
-        export.table(ledger, open_output(own.csv, app.terminal))
+        export.write_table(ledger, open_output(own.csv, app.terminal))
 
 
 def sum_up(app: App, ledger: Ledger) -> None:

@@ -10,9 +10,8 @@ from glmcli.batch.jobs.collection import Collection
 from glmcli.batch.jobs.results import ResultReader
 from glmcli.batch.jobs.rows_file import RowsFile
 from glmcli.batch.ledger.file import Ledger
-from glmcli.batch.ledger.index import Index
-from glmcli.batch.ledger.output import load_ledger
-from glmcli.batch.ledger.writer import LedgerWriter
+from glmcli.batch.ledger.index import Index, load_ledger
+from glmcli.batch.ledger.writer import LedgerWriter, WriterOptions
 from glmcli.batch.options import BatchOptions
 from glmcli.commands.batch import ending, reach
 from glmcli.commands.batch.looking import job_of
@@ -47,7 +46,7 @@ def fetch(app: App, given: Mapping[str, Any]) -> None:
         collection = Collection(output, job, service, asked, judge, app.terminal.note)
         collection.look(index)
         keep = options.keep_partial
-        writing = LedgerWriter(ledger, index, redactor, ordered=False, keep_partial=keep, max_failures=None)
+        writing = LedgerWriter(ledger, index, redactor, WriterOptions(keep_partial=keep))
         collection.collect(ledger, index, writing)
         ending.settle(app, ledger, index, BatchOptions(), is_whole=False)
         ending.sum_up(app, ledger)
@@ -64,5 +63,5 @@ def _judge(output: str, collection: Collection, index: Index) -> None:
         again = "the same glm batch submit again brings the rest to the provider"
     elif waiting:
         again = f"{waiting} are under way: glm batch status {output} --wait, then fetch again"
-    ended = index.states()
+    ended = index.count_states()
     ending.judge(ended, waiting + missing, sum(ended.values()) + waiting + missing, again)

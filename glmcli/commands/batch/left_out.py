@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from glmcli.batch.rows.pending import InvalidRow
+    from glmcli.batch.rows.row import InvalidRow
     from glmcli.console.terminal import Terminal
 
 _FEW = 3  # that are named
@@ -27,7 +27,7 @@ class LeftOut:
         """Another one."""
         self.count += 1
         if self.count <= _FEW:
-            self._terminal.note(f"{invalid.why.message}: left out")
+            self._terminal.note(f"{invalid.error.message}: left out")
 
     def sum_up(self) -> None:
         """Say how many there are, if not all were named."""

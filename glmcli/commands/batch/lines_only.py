@@ -11,7 +11,7 @@ from glmcli.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from glmcli.batch.rows.pending import InvalidRow
+    from glmcli.batch.rows.row import InvalidRow
     from glmcli.commands.batch.preparing import BatchPlan
     from glmcli.config.app import App
     from glmcli.providers.row import BatchApi
@@ -51,5 +51,5 @@ def write(  # noqa: PLR0917 - each is a side of it
                     admit(item.request.model)
                 out.write(line_of(item, form, prepared.candidates[0].provider).decode())
             elif item:
-                app.terminal.note(f"{item.why.message}: left out")
+                app.terminal.note(f"{item.error.message}: left out")
         out.commit()

@@ -105,7 +105,7 @@ def _keep_answers(path: str, merger: Merger) -> None:
     """Write over no answer that was paid and is nowhere else: a run may have gone on from an earlier merge."""
     from glmcli.output.amounts import plural
 
-    lacking = merger.lacks(path)
+    lacking = merger.count_lost_answers(path)
     if lacking:
         why = f"{path} has {plural(lacking, 'answer')} that none of these files has"
         raise UsageError(why, fix="name it before them, and another file with -O; or remove it")

@@ -7,8 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from glmcli.batch.ledger.file import Ledger
-from glmcli.batch.ledger.output import load_ledger, replacement_path
+from glmcli.batch.ledger.file import Ledger, replacement_path
+from glmcli.batch.ledger.index import load_ledger
 from glmcli.batch.options import BatchOptions
 from glmcli.batch.rows import shard as shards
 from glmcli.batch.rows.requests import RequestBuilder
@@ -161,7 +161,7 @@ def open_ledger(app: App, job: BatchPlan, index: Index, stack: ExitStack) -> Led
     if ledger.torn:
         app.terminal.note(f"{path}: {ledger.torn} bytes of a torn line were moved to {path}.torn")
     if lines:
-        app.terminal.note(f"{path}: going on after {plural(index.entries, 'row')}")
+        app.terminal.note(f"{path}: going on after {plural(len(index), 'row')}")
     return ledger
 
 

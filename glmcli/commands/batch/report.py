@@ -55,23 +55,18 @@ def _page(app: App, path: str) -> Destination:
 
 def recount(app: App, path: str, page: Destination | None) -> Summary:
     """The summary; the page too, put into its place when it is whole."""
-    from glmcli.batch.ledger.lines import Reading
-    from glmcli.batch.report.facts import Judge
-    from glmcli.batch.report.recount import summarise
-    from glmcli.batch.report.tally import Tally
+    from glmcli.batch.report.aggregate import Aggregate, ReportContext
+    from glmcli.batch.report.summary import summarise, timeline
 
-    redact = app.terminal.redactor.text
     name = "stdin" if path == "-" else path
-    with _open(app, path) as file:
-        reading = Reading(file, name, Judge(_savings(app), redact))
-        with Tally(reading.facts()) as tally:
-            summary = summarise(tally, redact, torn=reading.torn)
-            if page:
-                from glmcli.batch.report.page import page_of
-                from glmcli.batch.report.timeline import timeline
+    context = ReportContext(_savings(app), app.terminal.redactor.text)
+    with _open(app, path) as file, Aggregate(file, name, context) as aggregate:
+        summary = summarise(aggregate)
+        if page:
+            from glmcli.batch.report.page import page_of
 
-                page.write(page_of(name, summary, timeline(tally)))
-                page.commit()
+            page.write(page_of(name, summary, timeline(aggregate)))
+            page.commit()
     return summary
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from glmcli.batch.jobs.job_file import refuse_under_way
 from glmcli.batch.ledger.index import Index
-from glmcli.batch.ledger.output import StdoutSink
+from glmcli.batch.ledger.writer import StdoutSink
 from glmcli.batch.rows.queue import RowQueue
 from glmcli.batch.run.progress import ProgressMeter
 from glmcli.commands.batch import ending

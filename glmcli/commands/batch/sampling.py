@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from glmcli.batch.jobs.job_file import refuse_under_way
 from glmcli.batch.ledger.index import Index
-from glmcli.batch.report.estimate import Estimate, RunLimits, estimate, text
-from glmcli.batch.report.sampling import Sampler
+from glmcli.batch.report.estimate import Estimate, RunLimits, Sampler, estimate, text
 from glmcli.batch.report.summary import to_json
 from glmcli.batch.rows.row import QueueItem
 from glmcli.batch.run.progress import ProgressMeter

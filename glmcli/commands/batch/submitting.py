@@ -14,8 +14,7 @@ from glmcli.batch.jobs.states import line, rows
 from glmcli.batch.jobs.submission import Submission
 from glmcli.batch.ledger.index import Index
 from glmcli.batch.ledger.record import RowState
-from glmcli.batch.rows.pending import InvalidRow
-from glmcli.batch.rows.row import QueueItem
+from glmcli.batch.rows.row import InvalidRow, QueueItem
 from glmcli.commands.batch import lines_only
 from glmcli.commands.batch.admission import admission, agreed
 from glmcli.commands.batch.asking import intake_of, writing_of
@@ -189,9 +188,9 @@ class _Submitting:
     def _refuse(self, invalid: InvalidRow, writing: LedgerWriter) -> None:
         """Let the output say why a row cannot be submitted, once."""
         self._invalid += 1
-        known = self._index.known(invalid.id)
+        known = self._index.get(invalid.id)
         if known is None or (known.state, known.hash) != (RowState.INVALID, invalid.hash):
-            writing.invalid(invalid)
+            writing.write_invalid(invalid)
 
     def _is_wanted(self, item: QueueItem, asked: RowsFile, parts: Mapping[int, jobs.JobPart]) -> bool:
         """Whether the row is to be submitted now."""
@@ -216,7 +215,7 @@ class _Submitting:
 
     def _say(self, job: jobs.Job, known: jobs.Job | None) -> None:
         """Tell what was left out, and why."""
-        done = self._index.entries
+        done = len(self._index)
         new = sum(part.lines for part in job.parts[len(known.parts) if known else 0 :])
         self._say_left_out()
         if self._invalid:
