@@ -722,7 +722,7 @@ def test_a_table_needs_an_output(batch) -> None:
         (("--csv", "out.jsonl"), "--output and --csv name the same file: out.jsonl"),
         (("--csv", "./ask.yaml"), "--request and --csv name the same file: ./ask.yaml"),
         (("-O", "ask.yaml"), "--request and --output name the same file: ask.yaml"),
-        (("-O", "notes.txt"), "notes.txt:1: not a line that glm batch has written"),
+        (("-O", "notes.txt"), "notes.txt:1: not a line of a ledger: it is not JSON"),
     ],
 )
 def test_no_other_file_is_written_over(batch, cwd, more, message) -> None:

@@ -118,7 +118,7 @@ def test_a_file_of_another_kind_is_not_torn(merge, end) -> None:
     for data in (b'{"prompt": "Who are you?"}', b"Who are you?"):
         done = merge([line("a")], data + end)
         assert (done.code, done.out) == (2, b"")
-        assert error(done) == "1.jsonl:1: not a line that glm batch has written"
+        assert error(done).startswith("1.jsonl:1: not a line of a ledger: it ")
     done = merge([line("a")], b'{"id": "b", "line": 2, "sta')
     assert (done.code, said(done)) == (0, [line("a")])
 
@@ -186,7 +186,7 @@ def test_only_final_failures(merge) -> None:
 def test_the_output_is_never_half(merge, cwd) -> None:
     (cwd / "out.jsonl").write_text("before")
     done = merge([line("a")], b"no line\n", more=["-O", "out.jsonl"])
-    assert (done.code, error(done)) == (2, "1.jsonl:1: not a line that glm batch has written")
+    assert (done.code, error(done)) == (2, "1.jsonl:1: not a line of a ledger: it is not JSON")
     assert (cwd / "out.jsonl").read_text() == "before"
     assert {path.name for path in cwd.iterdir()} == {"0.jsonl", "1.jsonl", "out.jsonl"}
 
@@ -271,7 +271,7 @@ def test_the_output_is_one_of_the_inputs(merge, cwd, name) -> None:
         ("none.jsonl", "cannot read none.jsonl: No such file or directory"),
         ("-", "an output is read twice, which stdin cannot be"),
         ("/dev/null", "cannot read /dev/null: it is no regular file, and an output is read twice"),
-        ("latin.jsonl", "latin.jsonl:1: not a line that glm batch has written"),
+        ("latin.jsonl", "latin.jsonl:1: not a line of a ledger: it is not JSON"),
     ],
 )
 def test_what_is_no_output(glm, cwd, name, message) -> None:

@@ -43,9 +43,9 @@ def unless(prompts, said):
         ("in.txt", "one\ntwo", (), "INPUT and --output name the same file: in.txt"),
         ("ask.yaml", "prompt: Hello", ("-f", "ask.yaml"), "--request and --output name the same file: ask.yaml"),
         ("key", CANARY, ("--key-file", "key"), "--key-file and --output name the same file: key"),
-        ("notes", "remember the milk", (), "notes:1: not a line that glm batch has written"),
-        ("rows", '{"id": "a", "prompt": "hello"}', (), "rows:1: not a line that glm batch has written"),
-        ("json", '{"id": "a", "no": "ledger"}\n{"id": "b"', (), "json:1: not a line that glm batch has written"),
+        ("notes", "remember the milk", (), "notes:1: not a line of a ledger: it is not JSON"),
+        ("rows", '{"id": "a", "prompt": "hello"}', (), "rows:1: not a line of a ledger: it has no 'status'"),
+        ("json", '{"id": "a", "no": "ledger"}\n{"id": "b"', (), "json:1: not a line of a ledger: it has no 'status'"),
     ],
 )
 def test_a_file_that_is_no_output_stays_as_it_is(batch, cwd, *, file, text, more, message) -> None:
@@ -313,7 +313,10 @@ def test_what_earlier_runs_spent_must_be_numbers(batch, paid) -> None:
     assert paid(1).code == 0
     batch.output.write_text(lines([line | {"cost": line["cost"] | {"amount": 10**400}}]))
     done = paid(1)
-    assert (done.code, error(done)) == (2, "out.jsonl:1: not a line that glm batch has written")
+    assert (done.code, error(done)) == (
+        2,
+        "out.jsonl:1: not a line of a ledger: its 'amount' is not a number from 0 to 1,000,000,000",
+    )
 
 
 def test_a_failed_row_under_a_ceiling_stops_nothing(batch, paid) -> None:
@@ -682,7 +685,8 @@ def refuses(batch, output) -> None:
     batch.write(rows(2))
     batch.output.write_text(edited)
     done = batch.run("--csv", "table.csv", "--text", "texts")
-    assert (done.code, error(done)) == (2, "out.jsonl:2: not a line that glm batch has written")
+    assert done.code == 2
+    assert error(done).startswith("out.jsonl:2: not a line of a ledger: ")
     assert batch.output.read_text() == edited
     assert batch.fleet.asked == []
 

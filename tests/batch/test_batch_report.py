@@ -372,8 +372,8 @@ def test_a_key_in_a_message(glm, cwd, keys) -> None:
 
 
 def hostile() -> str:
-    said = failure("busy", EVIL + "\nglm: error: forged", EVIL)
-    rows = [line(1, "failed", id=EVIL, error=said, timing=took(1)), line(2, id="\ud800 \n", timing=took(2), model=EVIL)]
+    said = failure("busy", EVIL + "\nglm: error: forged\ud800", EVIL)
+    rows = [line(1, "failed", id=EVIL, error=said, timing=took(1)), line(2, id=" \n", timing=took(2), model=EVIL)]
     return "".join(json.dumps(row) + "\n" for row in rows)  # in ASCII: half a surrogate pair has no UTF-8
 
 
