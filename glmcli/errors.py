@@ -20,7 +20,7 @@ class Retry(Enum):
     SERVER = "server"
     NETWORK = "network"
 
-    def wait(self, attempt: int) -> float:
+    def delay(self, attempt: int) -> float:
         """Seconds before retry number `attempt` (from 0); the last rung repeats."""
         ladder = _LADDERS[self]
         return ladder[min(attempt, len(ladder) - 1)]

@@ -265,15 +265,15 @@ class _Question:
             writer = writers(options, app.terminal, out, keep, live=plan.live, toolbox=toolbox)
             self.ended = writer.ended
             tick = partial(check_caller, out)
-            engine = RequestSender(plan, writer, app.terminal.redactor, tls, tick)
+            sender = RequestSender(plan, writer, app.terminal.redactor, tls, tick)
             if toolbox is None or options.plan:
-                return _outcome(engine.ask)
+                return _outcome(sender.ask)
             from glmcli.engine.tool_loop import ToolLoop
             from glmcli.tools.approval import Approvals
 
             approvals = Approvals(app.terminal, everything=options.yes, named=options.approve)
-            talk = ToolLoop(engine, plan, writer, toolbox, approvals, redactor=app.terminal.redactor, tick=tick)
-            return _outcome(partial(talk.run, options.max_steps))
+            loop = ToolLoop(sender, toolbox, approvals)
+            return _outcome(partial(loop.run, options.max_steps))
 
 
 def _outcome(ask: Callable[[], Outcome]) -> Outcome:

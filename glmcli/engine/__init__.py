@@ -1,1 +1,1 @@
-"""One request after another until there is an answer: attempts, retries, fallback, tools, and the API's other calls."""
+"""Requests until there is an answer: one attempt, retries and fallback, the loop with tools, other calls of an API."""

@@ -1,7 +1,7 @@
-"""One question put to the providers that may answer it: retries and fallback.
+"""One question sent to the providers that may answer it, with retries and fallback.
 
-The rules: what was printed is never asked again; what may have been billed is asked again at most once, and said so;
-what waiting cannot cure is not waited for.
+What was printed is never sent again; what may have been billed is sent again at most once, and the user is told; an
+error that waiting cannot cure is not retried.
 """
 
 from __future__ import annotations
@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING
 
 from glmcli.chat.outcome import NextAttempt, Outcome, no_timing
 from glmcli.engine.attempt import Attempt, AttemptResult
-from glmcli.engine.retry import may_fall_back, retry_delay, sleep
-from glmcli.http.client import Exchange
+from glmcli.http.client import send
+from glmcli.http.retry import may_fall_back, retry_delay, sleep
 from glmcli.providers.pricing import cost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from glmcli.chat.reply import Reply
     from glmcli.config.plan import Candidate, Plan
     from glmcli.console.redaction import Redactor
     from glmcli.errors import GlmError
@@ -27,86 +26,88 @@ if TYPE_CHECKING:
 
 
 class RequestSender:
-    """Asks, and tells a writer what comes."""
+    """Sends the requests of one question, and reports to a writer what happens.
+
+    Attributes:
+        plan, writer, redactor, tick: as given; the tool loop works with the same.
+    """
 
     def __init__(
         self, plan: Plan, writer: Writer, redactor: Redactor, tls: Tls | None, tick: Callable[[], None]
     ) -> None:
-        """`tick` is called several times a second while we wait; it may raise to end everything."""
-        self._plan = plan
-        self._writer = writer
-        self._redactor = redactor
+        """`tick` is called several times a second while we wait; what it raises ends everything."""
+        self.plan = plan
+        self.writer = writer
+        self.redactor = redactor
+        self.tick = tick
         self._tls = tls
-        self._tick = tick
         self._timing = no_timing()
         self._attempts = 0
-        self._printed = False
-        self._resent = False
+        self._has_printed = False
+        self._has_resent = False
 
     def ask(self) -> Outcome:
-        """The end of the question: the first complete answer, or the last candidate's error."""
-        outcome = self.step(self._plan.candidates)
+        """The outcome of the question: the first complete answer, or the last candidate's error."""
+        outcome = self.send(self.plan.candidates)
         for call in outcome.reply.tool_calls:
-            self._writer.tool_call(call)
-        self._writer.end(outcome)
+            self.writer.tool_call(call)
+        self.writer.end(outcome)
         return outcome
 
-    def step(self, candidates: Sequence[Candidate]) -> Outcome:
-        """The same without telling the writers of the end: one of several requests that make up a question."""
+    def send(self, candidates: Sequence[Candidate]) -> Outcome:
+        """The outcome of one request out of several that make up a question: the writer is not told of the end."""
         outcome = Outcome()
-        self._printed = False
+        self._has_printed = False
         for number, candidate in enumerate(candidates, 1):
-            reply, error = self._ask_one(candidate)
-            self._timing["total"] = time.monotonic() - self._plan.started
+            result = self._send_with_retries(candidate)
+            reply, error = result.reply, result.error
+            self._timing["total"] = time.monotonic() - self.plan.started
             outcome = Outcome(candidate.provider.name, candidate.model, reply, error, self._attempts, self._timing)
-            if not candidate.request.server_tools:  # what the provider runs has a price of its own
+            if not candidate.request.server_tools:  # tools that the provider runs have a price of their own
                 outcome = outcome.replace(cost=cost(candidate.provider, candidate.model, reply.usage))
-            if error is None or self._printed or not may_fall_back(error) or time.monotonic() >= self._plan.deadline:
+            if error is None or self._has_printed or not may_fall_back(error):
+                break
+            if time.monotonic() >= self.plan.deadline:
                 break
             if number < len(candidates):
                 following = candidates[number]
                 fallback = f"{following.provider.name}/{following.model}"
-                self._writer.retry(NextAttempt(error, 0.0, self._attempts + 1, fallback))
+                self.writer.retry(NextAttempt(error, 0.0, self._attempts + 1, fallback))
         return outcome
 
-    def _ask_one(self, candidate: Candidate) -> tuple[Reply, GlmError | None]:
-        """One provider, with its retries."""
+    def _send_with_retries(self, candidate: Candidate) -> AttemptResult:
         retry, began = 0, time.monotonic()
-        self._resent = False
+        self._has_resent = False
         while True:
-            self._writer.start(candidate.provider.name, candidate.model)
+            self.writer.start(candidate.provider.name, candidate.model)
             self._attempts += 1
-            attempted = self._attempt(candidate)
-            reply, error = attempted.reply, attempted.error
-            if error is None:
-                return reply, None
-            wait = self._wait(error, retry, began)
-            if wait is None:
-                return reply, error
+            result = self._attempt(candidate)
+            error = result.error
+            delay = self._delay(error, retry, began) if error else None
+            if error is None or delay is None:
+                return result
             retry += 1
-            self._writer.retry(NextAttempt(error, wait, self._attempts + 1))
-            sleep(wait, self._tick)
+            self.writer.retry(NextAttempt(error, delay, self._attempts + 1))
+            sleep(delay, self.tick)
 
     def _attempt(self, candidate: Candidate) -> AttemptResult:
-        attempt = Attempt(candidate, self._plan, self._redactor, self._writer)
-        exchange = Exchange(candidate.call, candidate.proxy, self._tls)
-        try:
-            exchange.tell(attempt.response, self._tick)
-        finally:
-            exchange.close()
-            self._printed |= self._plan.live and attempt.had_events
+        attempt = Attempt(candidate, self.plan, self.redactor, self.writer)
+        send(candidate.call, candidate.proxy, self._tls, attempt.response, self.tick)
+        self._has_printed |= self.plan.live and attempt.had_events
         result = attempt.result()
         for moment in ("first_event", "first_answer"):
             when: float | None = getattr(result, moment)
             if when is not None and self._timing[moment] is None:
-                self._timing[moment] = when - self._plan.started
+                self._timing[moment] = when - self.plan.started
         return result
 
-    def _wait(self, error: GlmError, retry: int, began: float) -> float | None:
+    def _delay(self, error: GlmError, retry: int, began: float) -> float | None:
         """Seconds until the request is sent again, or None if it is not."""
-        wait = None if self._printed else retry_delay(error, retry, began, self._plan)
-        if wait is not None and error.sent:
-            if self._resent:
+        if self._has_printed:
+            return None
+        delay = retry_delay(error, retry, began, self.plan.limits, self.plan.deadline)
+        if delay is not None and error.sent:
+            if self._has_resent:
                 return None
-            self._resent = True
-        return wait
+            self._has_resent = True
+        return delay

@@ -1,4 +1,4 @@
-"""One request to one provider, from its bytes to the verdict: the same for `ask`, a row of a batch, and a worker's."""
+"""One request to one provider, from its bytes to the verdict: the same for `ask`, a row of a batch, and a worker."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
     from glmcli.http.call import ResponseHead
     from glmcli.output.writer import Writer
 
-_MOST_WAITING = 256  # frames
+_MAX_BUFFERED = 256  # reads
 
 
 class AttemptResult(Record):
     """How a request ended.
 
     Attributes:
-        reply: the reply, or as much of it as came.
-        error: why it is no complete answer; None if it is one.
-        first_event: when the first text or call came, on the monotonic clock; None: none did.
-        first_answer: the same of the answer.
+        reply: the reply, or as much of it as arrived.
+        error: why it is not a complete answer; None if it is one.
+        first_event: when the first text or tool call arrived, on the monotonic clock; None if none did.
+        first_answer: the same for text of the answer.
     """
 
     reply: Reply
@@ -41,22 +41,22 @@ class AttemptResult(Record):
 
 
 class Attempt:
-    """Decodes, redacts and shows a reply, all of one read together, and judges it at the end.
+    """Decodes, redacts and prints a reply, all of one read together, and decides at the end whether it is complete.
 
     Attributes:
-        response: its `Receiver`, which is told what happens.
+        response: the `Receiver` that handles the events of the exchange.
     """
 
     def __init__(self, candidate: Candidate, plan: Plan, redactor: Redactor, writer: Writer | None = None) -> None:
-        """Without a `writer` nothing is shown before the end."""
+        """Without a `writer` nothing is printed before the end."""
         provider = candidate.provider
         self._provider = provider
         self._plan = plan
         self._redactor = redactor
-        self._trims = not plan.exact and provider.api.sends_leading_newlines
-        self._shown = _Shown(writer, redactor, trims=self._trims) if writer else None
+        self._strips_newlines = not plan.exact and provider.api.sends_leading_newlines
+        self._output = _RedactedOutput(writer, redactor, strips_newlines=self._strips_newlines) if writer else None
         self._reader: ReplyReader | None = None
-        self._waiting: list[bytes] = []
+        self._buffered: list[bytes] = []
         self._fold = Fold()
         self._first_event: float | None = None
         self._first_answer: float | None = None
@@ -64,59 +64,59 @@ class Attempt:
 
     @property
     def had_events(self) -> bool:
-        """Whether text or a call came, which may have been shown."""
+        """Whether text or a tool call arrived, which may have been printed."""
         return self._first_event is not None
 
     def head(self, head: ResponseHead) -> None:
-        """A success begins."""
+        """Begin to read a success."""
         self._reader = ReplyReader(self._provider, head.headers.get("content-type", ""))
 
     def data(self, chunk: bytes) -> ReadStatus:
-        """All that came in one read."""
+        """Decode the bytes of one read."""
         reader = self._reader
         if reader is None:
-            return ReadStatus.NOTHING
-        if self._shown is None and len(self._waiting) < _MOST_WAITING and reader.may_wait(chunk):
-            self._waiting.append(chunk)
+            return ReadStatus.KEEP_ALIVE
+        if self._output is None and len(self._buffered) < _MAX_BUFFERED and reader.may_wait(chunk):
+            self._buffered.append(chunk)
             return ReadStatus.DATA
         frames = reader.frames
-        if self._waiting:
-            chunk = self._waited() + chunk
+        if self._buffered:
+            chunk = self._take_buffered() + chunk
         self._take(reader.feed(chunk))
         if reader.done:
-            return ReadStatus.OVER
+            return ReadStatus.DONE
         if reader.frames == frames:
-            return ReadStatus.NOTHING
+            return ReadStatus.KEEP_ALIVE
         return ReadStatus.FINISHED if self._fold.finished else ReadStatus.DATA
 
-    def _waited(self) -> bytes:
-        """What nobody is shown before the end: a piece of text costs a tenth when it is read with others."""
-        waited = b"".join(self._waiting)
-        self._waiting.clear()
-        return waited
+    def _take_buffered(self) -> bytes:
+        """What is not printed before the end: decoding many reads at once costs a tenth of decoding each."""
+        buffered = b"".join(self._buffered)
+        self._buffered.clear()
+        return buffered
 
     def end(self) -> None:
-        """Nothing follows."""
+        """Decode and print what is left."""
         if self._reader:
-            self._take(chain(self._reader.feed(self._waited()), self._reader.close()))
+            self._take(chain(self._reader.feed(self._take_buffered()), self._reader.close()))
         self._flush()
 
     def _take(self, events: Iterable[Event]) -> None:
-        """Take in the events; what came before a fault counts."""
-        came: list[Event] = []
+        """Print and add up the events; those before an error count."""
+        decoded: list[Event] = []
         failure: GlmError | None = None
         try:
             for event in events:
-                came.append(event)  # noqa: PERF402 - what came before a fault is kept
+                decoded.append(event)  # noqa: PERF402 - those before an error are kept
         except GlmError as error:
             failure = error
-        self._add(self._shown.show(came) if self._shown else coalesce(came))
+        self._add(self._output.print(decoded) if self._output else coalesce(decoded))
         if failure:
             raise failure
 
     def _flush(self) -> None:
-        if self._shown:
-            self._add(self._shown.flush())
+        if self._output:
+            self._add(self._output.flush())
 
     def _add(self, events: Iterable[Event]) -> None:
         for event in events:
@@ -128,10 +128,10 @@ class Attempt:
             self._fold.add(event)
 
     def result(self) -> AttemptResult:
-        """How it ended.
+        """How the request ended.
 
         Raises:
-            OutputError: what was held back until now cannot be written.
+            OutputError: text that was held back until now cannot be written.
         """
         error = self.response.error
         if error and not isinstance(error, OutputError):
@@ -147,70 +147,70 @@ class Attempt:
         return AttemptResult(reply, error, self._first_event, self._first_answer)
 
     def _salvage(self) -> None:
-        """Let go of the text that was held back when the reply broke off."""
+        """Decode and print what was held back when the reply broke off."""
         if self._reader:
-            for events in (self._reader.feed(self._waited()), self._reader.salvage()):
+            for events in (self._reader.feed(self._take_buffered()), self._reader.salvage()):
                 try:
                     self._take(events)
                 except OutputError:
                     raise
                 except GlmError:
-                    pass  # the first failure is the one to tell
+                    pass  # the first failure is the one to report
         self._flush()
 
     def _reply(self) -> Reply:
-        """All that came; what was not shown may hold keys, which are looked for in the line that is written."""
+        """The whole reply. Where nothing was printed it may contain keys: whoever writes it redacts the line."""
         reply = self._fold.reply()
-        trims = self._trims and not self._shown
-        return reply.replace(answer=reply.answer.lstrip("\n")) if trims else reply
+        strips = self._strips_newlines and not self._output
+        return reply.replace(answer=reply.answer.lstrip("\n")) if strips else reply
 
 
-class _Shown:
-    """Shows events as they come: without keys, and without newlines that mean nothing."""
+class _RedactedOutput:
+    """Prints events as they arrive: without keys, and without leading newlines that mean nothing."""
 
-    def __init__(self, writer: Writer, redactor: Redactor, *, trims: bool) -> None:
+    def __init__(self, writer: Writer, redactor: Redactor, *, strips_newlines: bool) -> None:
         self._writer = writer
-        self._trims = trims
+        self._strips_newlines = strips_newlines
         self._reasoning = StreamRedactor(redactor)
         self._answer = StreamRedactor(redactor)
 
-    def show(self, events: list[Event]) -> list[Event]:
-        """The events as they were shown."""
-        shown: list[Event] = []
+    def print(self, events: list[Event]) -> list[Event]:
+        """Print what can be printed now; returns the events as they were printed."""
+        printed: list[Event] = []
         for event in events if self._writer.wants_deltas else coalesce(events):
             match event:
                 case Reasoning(text):
-                    shown += self._flushed_answer()
-                    shown.append(Reasoning(self._reasoning.push(text)))
+                    printed += self._rest_of_answer()
+                    printed.append(Reasoning(self._reasoning.push(text)))
                 case Answer(text):
-                    shown += self._flushed_reasoning()
-                    shown.append(Answer(self._trimmed(self._answer.push(text))))
+                    printed += self._rest_of_reasoning()
+                    printed.append(Answer(self._stripped(self._answer.push(text))))
                 case ToolCallPart():
-                    shown += [*self._flushed_reasoning(), *self._flushed_answer(), event]
+                    printed += [*self._rest_of_reasoning(), *self._rest_of_answer(), event]
                 case _:
-                    shown.append(event)
-        return self._told(shown)
+                    printed.append(event)
+        return self._write(printed)
 
     def flush(self) -> list[Event]:
-        """What was held back, shown now."""
-        return self._told([*self._flushed_reasoning(), *self._flushed_answer()])
+        """Print what was held back."""
+        return self._write([*self._rest_of_reasoning(), *self._rest_of_answer()])
 
-    def _flushed_reasoning(self) -> list[Event]:
+    def _rest_of_reasoning(self) -> list[Event]:
         return [Reasoning(text)] if (text := self._reasoning.flush()) else []
 
-    def _flushed_answer(self) -> list[Event]:
-        return [Answer(text)] if (text := self._trimmed(self._answer.flush())) else []
+    def _rest_of_answer(self) -> list[Event]:
+        return [Answer(text)] if (text := self._stripped(self._answer.flush())) else []
 
-    def _trimmed(self, text: str) -> str:
-        if self._trims:
+    def _stripped(self, text: str) -> str:
+        if self._strips_newlines:
             text = text.lstrip("\n")
-            self._trims = not text
+            self._strips_newlines = not text
         return text
 
-    def _told(self, events: Iterable[Event]) -> list[Event]:
-        told = [event for event in events if not isinstance(event, Reasoning | Answer) or event.text]
-        for event in told:
+    def _write(self, events: Iterable[Event]) -> list[Event]:
+        written = [event for event in events if not isinstance(event, Reasoning | Answer) or event.text]
+        for event in written:
             self._writer.event(event)
-        if told:
+        if written:
             self._writer.flush()
-        return told
+        return written

@@ -1,4 +1,4 @@
-"""One response under its time limits, whoever sends: a success is read, a refusal becomes the error that is told."""
+"""One response under its time limits, whoever sends the request: a success is read, a refusal becomes our error."""
 
 from __future__ import annotations
 
@@ -17,44 +17,44 @@ if TYPE_CHECKING:
     from glmcli.http.call import HttpEvent
     from glmcli.providers.row import Provider
 
-_LONGEST_WHY = 500  # characters of the provider's words
-_EXCERPT = 200  # characters of what is no API answer
+_MAX_WHY = 500  # characters of the provider's own words
+_MAX_EXCERPT = 200  # characters of what is not an API answer
 
 
 class ReadStatus(Enum):
-    """What a reader made of some bytes."""
+    """What the bytes of one read were."""
 
-    NOTHING = "nothing"  # comments and keep-alives: they buy no time
+    KEEP_ALIVE = "keep-alive"  # comments too: they do not restart the idle time
     DATA = "data"
-    FINISHED = "finished"  # all that matters was said; little time is left, and no failure of the connection counts
-    OVER = "over"  # not one byte more is wanted
+    FINISHED = "finished"  # the reply is finished: little time is left, and no failure of the connection counts
+    DONE = "done"  # nothing more is read
 
 
-class Reader(Protocol):
-    """Reads the body of a success; it may raise the GlmError that the body means."""
+class BodyReader(Protocol):
+    """Reads the body of a success; each method may raise the GlmError that the body amounts to."""
 
     def head(self, head: ResponseHead) -> None:
-        """Status and headers."""
+        """Take status and headers."""
         ...
 
     def data(self, chunk: bytes) -> ReadStatus:
-        """All that came in one read."""
+        """Take the bytes of one read."""
         ...
 
     def end(self) -> None:
-        """The body is over, or nothing that matters can follow."""
+        """Finish: the body is over, or nothing that matters can follow."""
         ...
 
 
 class Response:
-    """A `Receiver`: takes what happens to a request, and has its end.
+    """A `Receiver` for one response.
 
     Attributes:
-        over: nothing more is awaited.
-        error: why it failed; None as long as it has not.
+        is_done: no event is handled any more.
+        error: why the request failed; None if it has not.
     """
 
-    def __init__(self, provider: Provider, reader: Reader, limits: Limits, deadline: float) -> None:
+    def __init__(self, provider: Provider, reader: BodyReader, limits: Limits, deadline: float) -> None:
         """`deadline` is on the monotonic clock."""
         self._provider = provider
         self._reader = reader
@@ -62,58 +62,54 @@ class Response:
         self._refusal: tuple[ResponseHead, bytearray] | None = None
         self._is_finished = False
         self._remark = ""
-        self.over = False
+        self.is_done = False
         self.error: GlmError | None = None
 
     @property
-    def due(self) -> float:
-        """The monotonic time at which it is late."""
-        return inf if self.over else self._timer.due
+    def timeout_at(self) -> float:
+        """The monotonic time at which the request times out."""
+        return inf if self.is_done else self._timer.timeout_at
 
-    def take(self, happening: HttpEvent) -> None:
-        """This happened."""
+    def handle(self, event: HttpEvent) -> None:
+        """Handle an event; what the reader raises is the response's error."""
         try:
-            if isinstance(happening, bytes):
-                self._data(happening)
-            else:
-                self._take(happening)
+            match event:
+                case bytes():
+                    self._data(event)
+                case RequestSent():
+                    self._timer.request_sent()
+                case ResponseHead() if event.status in SUCCESS:
+                    self._reader.head(event)
+                case ResponseHead():
+                    self._refusal = event, bytearray()
+                    self._timer.linger()
+                case ResponseEnd():
+                    self._end()
+                case _:
+                    self._fail(event)
         except GlmError as error:
-            self.over = True
+            self.is_done = True
             self.error = error
 
-    def _take(self, happening: RequestSent | ResponseHead | ResponseEnd | GlmError) -> None:
-        match happening:
-            case RequestSent():
-                self._timer.sent()
-            case ResponseHead() if happening.status in SUCCESS:
-                self._reader.head(happening)
-            case ResponseHead():
-                self._refusal = happening, bytearray()
-                self._timer.linger()
-            case ResponseEnd():
-                self._end()
-            case _:
-                self._fail(happening)
-
-    def late(self) -> None:
-        """The time is up."""
-        self.take(self._timer.late())
+    def timed_out(self) -> None:
+        """Handle that the time limit has passed."""
+        self.handle(self._timer.error())
 
     def _data(self, chunk: bytes) -> None:
         if self._refusal:
-            self._refused(self._refusal[1], chunk)
+            self._add_to_refusal(self._refusal[1], chunk)
             return
-        heard = self._reader.data(chunk)
-        if heard is ReadStatus.DATA:
-            self._timer.data()
-        elif heard is ReadStatus.FINISHED:
+        status = self._reader.data(chunk)
+        if status is ReadStatus.DATA:
+            self._timer.data_received()
+        elif status is ReadStatus.FINISHED:
             self._is_finished = True
             self._timer.has_data = True
             self._timer.linger()
-        elif heard is ReadStatus.OVER:
+        elif status is ReadStatus.DONE:
             self._end()
 
-    def _refused(self, body: bytearray, chunk: bytes) -> None:
+    def _add_to_refusal(self, body: bytearray, chunk: bytes) -> None:
         body += chunk
         if len(body) > MAX_BODY:
             del body[MAX_BODY:]
@@ -121,7 +117,7 @@ class Response:
             self._end()
 
     def _end(self) -> None:
-        self.over = True
+        self.is_done = True
         if self._refusal:
             head, body = self._refusal
             self.error = error_of_response(head.status, head.headers, bytes(body), self._provider, time.time())
@@ -129,34 +125,34 @@ class Response:
             self._reader.end()
 
     def _fail(self, error: GlmError) -> None:
-        """The connection did not end well: it matters only if the model had not finished, and no status was told."""
+        """The connection failed: that matters only if the reply was not finished and the request not refused."""
         if self._refusal or self._is_finished:
             self._end()
             return
-        self.over = True
+        self.is_done = True
         self.error = error
 
     def displayed(self, error: GlmError, redactor: Redactor) -> GlmError:
-        """The error as it is told."""
+        """The error as a person reads it."""
         return displayed(error, self._provider, redactor, self._remark)
 
 
 def displayed(error: GlmError, provider: Provider, redactor: Redactor, remark: str = "") -> GlmError:
-    """The error as it is told: with the provider's name, without keys, and with words of a bearable length."""
+    """The error as a person reads it: with the provider's name, without keys, its words cut to a readable length."""
     if not isinstance(error, OutputError):
         name = f"{provider.name}: "
         error.message = name + error.message.removeprefix(name)
     error.message = _clean(error.message, redactor)
-    # Cut only now: a key that is cut in two would not be found.
+    # Cut after redaction: a key that is cut in two would not be found.
     why = _clean(error.why or "", redactor)
-    longest = _EXCERPT if isinstance(error, ProtocolError) else _LONGEST_WHY
+    longest = _MAX_EXCERPT if isinstance(error, ProtocolError) else _MAX_WHY
     why = why if len(why) <= longest else why[:longest] + "…"
     error.why = f"{why} {remark}".strip() or None
     return error
 
 
 def _clean(text: str, redactor: Redactor) -> str:
-    """Foreign words without keys, and without the pictures that were sent."""
+    """Foreign words without keys, and without the base64 of pictures that were sent."""
     from glmcli.providers.refusals import masked
 
     return masked(redactor.text(text))

@@ -1,5 +1,12 @@
-"""The one place that speaks HTTP: `client` (httpx) for a question, `bulk` (aiohttp) for thousands.
+"""Everything that is sent and received over HTTP: `client` (httpx) for one question, `bulk` (aiohttp) for a batch.
 
-Both send an `HttpCall` and tell a `Receiver` what happens, in the same words. Nothing is imported here: `ask` must not
-pay for the event loop that only a batch needs.
+Both send an `HttpCall` and pass the same events to a `Receiver`. Nothing of ours is imported here: `ask` must not pay
+for the event loop that only a batch needs.
 """
+
+from __future__ import annotations
+
+import sys
+
+# httpx imports its command line where it can, with click, rich and pygments: 200 M instructions. It does without it.
+sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]

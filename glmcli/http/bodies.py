@@ -1,4 +1,4 @@
-"""JSON request bodies: compact text, and media that become base64 only while they are sent. Pure."""
+"""Request bodies: compact JSON, JSON with media that become base64 only while they are sent, and forms with a file."""
 
 from __future__ import annotations
 
@@ -12,31 +12,32 @@ if TYPE_CHECKING:
 
     from glmcli.chat.messages import Media
 
-# Half a character: no text that can be sent holds it, so it marks the place of data without fail.
-_MARK = "\ud800"
-_STEP = 3 << 16  # bytes that are encoded at a time; a multiple of three needs no padding
+# Half of a surrogate pair: no text that can be sent contains it, so it marks the place of data unmistakably.
+_PLACEHOLDER = "\ud800"
+_BASE64_STEP = 3 << 16  # bytes that are encoded at a time; a multiple of three needs no padding
+_FILE_STEP = 1 << 16  # bytes that are read from a file at a time
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 def compact_json(value: Any, other: Callable[[Any], str] | None = None) -> str:  # noqa: ANN401 - any JSON value
-    """Compact JSON; characters stand as they are. `other` gives the text for what is no JSON value."""
+    """JSON without blanks and escapes; `other` gives the text for what is not a JSON value."""
     if other is None:
         return _ENCODER.encode(value)
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=other)
 
 
 class JsonBody:
-    """A JSON body with data URLs in it: its length is known, and it can be sent more than once."""
+    """JSON that contains data URLs: its length is known, and it can be sent more than once."""
 
     def __init__(self, body: Mapping[str, Any]) -> None:
-        """Cut the JSON where data stands."""
+        """Cut the JSON at each data URL."""
         found: list[Media] = []
 
-        def mark(media: Media) -> str:
+        def placeholder(media: Media) -> str:
             found.append(media)
-            return _MARK
+            return _PLACEHOLDER
 
-        texts = compact_json(body, mark).split(_MARK)
+        texts = compact_json(body, placeholder).split(_PLACEHOLDER)
         self._first = texts[0].encode()
         self._rest = [(media, text.encode()) for media, text in zip(found, texts[1:], strict=True)]
 
@@ -45,17 +46,17 @@ class JsonBody:
         return sum(len(piece) if isinstance(piece, bytes) else 4 * -(-len(piece.data) // 3) for piece in self.pieces())
 
     def __iter__(self) -> Iterator[bytes]:
-        """The bytes, a little at a time."""
+        """The bytes, piece by piece."""
         for piece in self.pieces():
             if isinstance(piece, bytes):
                 yield piece
                 continue
             data = memoryview(piece.data)
-            for at in range(0, len(data), _STEP):
-                yield b64encode(data[at : at + _STEP])
+            for at in range(0, len(data), _BASE64_STEP):
+                yield b64encode(data[at : at + _BASE64_STEP])
 
     def pieces(self) -> Iterator[bytes | Media]:
-        """Text as it is sent, and the media whose base64 stands between."""
+        """JSON as it is sent, and between its pieces the media whose base64 belongs there."""
         yield self._first
         for media, text in self._rest:
             yield f"data:{media.type};base64,".encode()
@@ -63,26 +64,21 @@ class JsonBody:
             yield text
 
 
-# A form with a file in it, read from the disk while it is sent: RFC 7578.
-
-_PIECE = 1 << 16  # bytes
-
-
 class MultipartBody:
-    """Fields of text, then a file named `file`; its length is known, and it can be sent more than once."""
+    """A form (RFC 7578) of text fields and a file, which is read from the disk while it is sent."""
 
-    def __init__(self, path: str, name: str, fields: Mapping[str, str], mark: str) -> None:
-        """`name` is what the file is called there; `mark` stands in none of its lines."""
+    def __init__(self, path: str, name: str, fields: Mapping[str, str], boundary: str) -> None:
+        """`name` is what the file is called in the form; no line of the file contains `boundary`."""
         self._path = Path(path)
-        self.content_type = f"multipart/form-data; boundary={mark}"
+        self.content_type = f"multipart/form-data; boundary={boundary}"
         parts = [
-            f'--{mark}\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{text}\r\n'
+            f'--{boundary}\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{text}\r\n'
             for key, text in fields.items()
         ]
         disposition = f'Content-Disposition: form-data; name="file"; filename="{name}"'
-        parts.append(f"--{mark}\r\n{disposition}\r\nContent-Type: application/jsonl\r\n\r\n")
+        parts.append(f"--{boundary}\r\n{disposition}\r\nContent-Type: application/jsonl\r\n\r\n")
         self._head = "".join(parts).encode()
-        self._tail = f"\r\n--{mark}--\r\n".encode()
+        self._tail = f"\r\n--{boundary}--\r\n".encode()
         self._size = self._path.stat().st_size
 
     def __len__(self) -> int:
@@ -90,9 +86,9 @@ class MultipartBody:
         return len(self._head) + self._size + len(self._tail)
 
     def __iter__(self) -> Iterator[bytes]:
-        """The bytes, a little at a time."""
+        """The bytes, piece by piece."""
         yield self._head
         with self._path.open("rb", buffering=0) as file:
-            while piece := file.read(_PIECE):
+            while piece := file.read(_FILE_STEP):
                 yield piece
         yield self._tail

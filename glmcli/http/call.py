@@ -1,4 +1,4 @@
-"""A request as a value, what happens to it on the wire, and who is told: the words that `client` and `bulk` share."""
+"""A request as a value, the events of its response, and what both clients do to headers and bodies."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import zlib
 from typing import TYPE_CHECKING, Any, Protocol
 
 from glmcli.errors import GlmError, ProtocolError
-from glmcli.http.bodies import compact_json
+from glmcli.http.bodies import JsonBody, compact_json
 from glmcli.record import Record
 
 if TYPE_CHECKING:
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from glmcli.console.redaction import Key
 
 SUCCESS = range(200, 300)
-_WBITS_ANY = 47  # zlib: gzip or zlib, told apart by the header
-_BREAKS = re.compile(r"[\r\n\0]")
-_MOST_UNPACKED = 64 << 20  # bytes, of what comes in one read
-_PIECE = 1 << 16  # bytes; larger bodies go out in pieces, so that a refusal can end them
+_WBITS_GZIP_OR_ZLIB = 47  # zlib tells them apart by their headers
+_LINE_BREAKS = re.compile(r"[\r\n\0]")
+_MAX_DECOMPRESSED = 64 << 20  # bytes from one read
+_PIECE = 1 << 16  # bytes; larger bodies are sent in pieces, so that a refusal can end the upload
 
 
 class Content(Protocol):
-    """Bytes whose length is known and that come a little at a time, any number of times."""
+    """A body of known length that is produced piece by piece, as often as it is sent."""
 
     def __len__(self) -> int:
         """Bytes on the wire."""
@@ -38,9 +38,9 @@ class Content(Protocol):
 class HttpCall(Record):
     """One HTTP request as a value, so that --dry-run can print what would be sent.
 
-    Shape: `headers` in the order sent, without Authorization, which is made of `key` when it is sent; `body` is JSON,
-    where `has_data` with a Media in the place of each data URL, or None where there is none; `upload` takes its place
-    where what is sent is no JSON.
+    Shape: `headers` are in the order sent, without Authorization, which is built from `key` when the request is sent.
+    `body` is JSON, or None if there is no body; with `has_data` it holds a Media in the place of each data URL.
+    `upload` is sent instead of it where the body is not JSON.
     """
 
     url: str
@@ -52,36 +52,32 @@ class HttpCall(Record):
     upload: Content | None = None
 
     def content(self) -> bytes | Content:
-        """The bytes of the body; where they are many, as something that yields them, any number of times."""
+        """The bytes of the body, or a Content that produces them."""
         if self.upload is not None:
             return self.upload
         if self.body is None:
             return b""
-        if self.has_data:
-            from glmcli.http.bodies import JsonBody
-
-            return JsonBody(self.body)
-        return compact_json(self.body).encode()
+        return JsonBody(self.body) if self.has_data else compact_json(self.body).encode()
 
 
 class RequestSent(Record):
-    """The connection stands, and the request is on its way: from now on it may be billed."""
+    """The connection is established and the request is being written: from now on it may be billed."""
 
 
 class ResponseHead(Record):
-    """The beginning of a response; header names in lower case."""
+    """Status and headers of a response; header names are lower case."""
 
     status: int
     headers: dict[str, str]
 
     @classmethod
     def of(cls, status: int, headers: Iterable[tuple[bytes, bytes]]) -> ResponseHead:
-        """What the library read; where a name comes twice, the last counts."""
+        """Decode the headers that a library has read; the last of a repeated name counts."""
         return cls(status, {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in headers})
 
 
 class ResponseEnd(Record):
-    """The response is over, and whole as far as HTTP can tell."""
+    """The response is over, and complete as far as HTTP can tell."""
 
 
 # The events of one exchange, in this order: RequestSent (again for each piece of a large body), ResponseHead, the bytes
@@ -91,29 +87,29 @@ HttpEvent = RequestSent | ResponseHead | bytes | ResponseEnd | GlmError
 
 
 class Receiver(Protocol):
-    """Who is told what happens to a request, at once, as long as it is not `over`."""
+    """Handles the events of one exchange as they happen, until it `is_done`, and sets the time limit for the next."""
 
-    over: bool
+    is_done: bool
 
     @property
-    def due(self) -> float:
-        """The monotonic time at which it is late; inf when it is over."""
+    def timeout_at(self) -> float:
+        """The monotonic time at which the request times out; inf when it is done."""
         ...
 
-    def take(self, happening: HttpEvent) -> None:
-        """This happened."""
+    def handle(self, event: HttpEvent) -> None:
+        """Handle an event."""
         ...
 
-    def late(self) -> None:
-        """The time is up, and nothing more is awaited."""
+    def timed_out(self) -> None:
+        """Handle that `timeout_at` has passed; the receiver is done then."""
         ...
 
 
 def headers(call: HttpCall, url: SplitResult, length: int) -> list[tuple[str, str]]:
-    """The headers of a request, in the order sent. The key stands here, and nowhere else.
+    """The headers of a request in the order sent. This is the only place where the key is written.
 
     Raises:
-        GlmError: one cannot be sent.
+        GlmError: a header would contain a line break.
     """
     pairs = [("Host", url.netloc), *call.headers]
     if call.body is not None or call.upload is not None:
@@ -121,16 +117,16 @@ def headers(call: HttpCall, url: SplitResult, length: int) -> list[tuple[str, st
     if call.key:
         pairs.insert(1, ("Authorization", f"Bearer {call.key.value}"))
     for name, value in pairs:
-        if _BREAKS.search(value):
+        if _LINE_BREAKS.search(value):
             raise GlmError(message=f"the header {name} would hold a line break")
     return pairs
 
 
 def pieces(content: bytes | Content) -> Iterator[bytes]:
-    """A body, a little at a time.
+    """A large body, piece by piece.
 
     Raises:
-        GlmError: it is not as long as it said.
+        GlmError: it does not have the length that it announced.
     """
     if isinstance(content, bytes):
         yield from (content[at : at + _PIECE] for at in range(0, len(content), _PIECE))
@@ -142,7 +138,7 @@ def pieces(content: bytes | Content) -> Iterator[bytes]:
             break
         yield piece
     if left:
-        raise GlmError(message="the body is not as long as it said: a file was changed while it was sent", sent=True)
+        raise GlmError(message="the body is not as long as announced: a file changed while it was sent", sent=True)
 
 
 def is_large(content: bytes | Content) -> bool:
@@ -150,39 +146,40 @@ def is_large(content: bytes | Content) -> bool:
     return not isinstance(content, bytes) or len(content) > _PIECE
 
 
-def decoder(head: ResponseHead) -> Callable[[bytes], bytes]:
-    """Undoes a content encoding that we did not ask for.
+def content_decoder(head: ResponseHead) -> Callable[[bytes], bytes]:
+    """A function that undoes the content encoding of a body, which we did not ask for.
 
     Raises:
-        ProtocolError: it is one that we do not know; the decoder itself: the bytes are not in it.
+        ProtocolError: the encoding is unknown; the function raises it too, when the bytes are not in the encoding.
     """
     encoding = head.headers.get("content-encoding", "identity").strip()
     match encoding.lower():
         case "" | "identity":
             return bytes
         case "gzip" | "x-gzip" | "deflate":
-            return _Inflate().push
+            return _Decompressor().push
         case _:
-            # As it was sent: a key in other letters would not be found.
+            # Spelled as the server did: redaction would not find a key in other letters.
             raise ProtocolError(message=f"the reply is encoded as {encoding}, which was not asked for", sent=True)
 
 
-class _Inflate:
-    """Unpacks gzip or deflate, also when each event is a gzip member of its own (tower-http issue 737)."""
+class _Decompressor:
+    """Decompresses gzip or deflate, also when each event is a gzip member of its own (tower-http issue 737)."""
 
     def __init__(self) -> None:
-        self._member = zlib.decompressobj(_WBITS_ANY)
+        self._member = zlib.decompressobj(_WBITS_GZIP_OR_ZLIB)
 
     def push(self, data: bytes) -> bytes:
-        unpacked = bytearray()
+        decompressed = bytearray()
         try:
             while data:
-                unpacked += self._member.decompress(data, _MOST_UNPACKED)
-                if len(unpacked) >= _MOST_UNPACKED:
-                    raise ProtocolError(message=f"the reply unpacks to more than {_MOST_UNPACKED >> 20} MiB", sent=True)
+                decompressed += self._member.decompress(data, _MAX_DECOMPRESSED)
+                if len(decompressed) >= _MAX_DECOMPRESSED:
+                    what = f"the reply unpacks to more than {_MAX_DECOMPRESSED >> 20} MiB"
+                    raise ProtocolError(message=what, sent=True)
                 data = self._member.unused_data
                 if self._member.eof:
-                    self._member = zlib.decompressobj(_WBITS_ANY)
+                    self._member = zlib.decompressobj(_WBITS_GZIP_OR_ZLIB)
         except zlib.error as error:
             raise ProtocolError(message=f"the reply's compression is broken: {error}", sent=True) from error
-        return bytes(unpacked)
+        return bytes(decompressed)

@@ -1,4 +1,4 @@
-"""The border of the HTTP libraries' errors: one table for each, and the same words whichever of them sends."""
+"""Errors of the HTTP libraries become ours: one table for each library, and the same messages whichever sends."""
 
 from __future__ import annotations
 
@@ -15,43 +15,43 @@ if TYPE_CHECKING:
     from glmcli.http.call import ResponseHead
     from glmcli.http.proxies import Proxy
 
-_PROXY_REFUSES = 407  # Proxy Authentication Required: no word of the provider's
-_RAGGED = "UNEXPECTED_EOF_WHILE_READING"  # OpenSSL's word for an end in the middle, where asyncio has none
+_PROXY_AUTHENTICATION_REQUIRED = 407  # a proxy says so, never a provider
+_EOF_IN_HANDSHAKE = "UNEXPECTED_EOF_WHILE_READING"  # OpenSSL's word, for which asyncio has none
 
 
-class Failed(Record):
-    """A request that an HTTP library gave up, and the errors that this can mean.
+class RequestState(Record):
+    """How far a request has come, and the errors that a failure then means.
 
     Attributes:
-        netloc: who was asked, host and port.
-        sent: the request was on its way.
-        begun: the head of the response had come.
+        netloc: host and port of the server.
+        is_sent: the request was being written.
+        has_response: the head of the response had arrived.
     """
 
     netloc: str
     proxy: Proxy | None = None
-    sent: bool = False
-    begun: bool = False
+    is_sent: bool = False
+    has_response: bool = False
 
     def __str__(self) -> str:
-        """Who was asked, and what stands between, without credentials."""
+        """The server, and the proxy on the way to it, without credentials."""
         return f"{self.netloc} (through the proxy {self.proxy})" if self.proxy else self.netloc
 
-    def check(self, head: ResponseHead) -> None:
-        """Tell the proxy's word from the provider's.
+    def check_proxy(self, head: ResponseHead) -> None:
+        """Tell an answer of the proxy from one of the provider.
 
         Raises:
             NetworkError: the proxy wants a password, or another one.
         """
-        if head.status == _PROXY_REFUSES and self.proxy:
-            raise self.refused(f"HTTP {head.status}")
+        if head.status == _PROXY_AUTHENTICATION_REQUIRED and self.proxy:
+            raise self.proxy_refused(f"HTTP {head.status}")
 
-    def refused(self, how: str) -> NetworkError:
-        """By the proxy."""
-        return NetworkError(message=f"the proxy {self.proxy} refused: {how}", fix="check the proxy and its password")
+    def proxy_refused(self, reason: str) -> NetworkError:
+        """The proxy refused the request or the tunnel."""
+        return NetworkError(message=f"the proxy {self.proxy} refused: {reason}", fix="check the proxy and its password")
 
-    def connecting(self, cause: BaseException) -> NetworkError:
-        """The name, the connection or TLS, by the error of the system or of OpenSSL."""
+    def connect_failed(self, cause: BaseException) -> NetworkError:
+        """The host name, the connection or TLS failed, with this error of the system or of OpenSSL."""
         match cause:
             case socket.gaierror():
                 return NetworkError(message=f"cannot resolve {self}: {_reason(cause)}", retry=Retry.NETWORK)
@@ -61,94 +61,95 @@ class Failed(Record):
                     message=what, fix="name the file of your own certificate authority in SSL_CERT_FILE"
                 )
             case ssl.SSLError():
-                return self.securing(getattr(cause, "reason", None) or str(cause))
+                return self.handshake_failed(getattr(cause, "reason", None) or str(cause))
             case _:
                 return NetworkError(message=f"cannot connect to {self}: {_reason(cause)}", retry=Retry.NETWORK)
 
-    def securing(self, reason: str = _RAGGED) -> NetworkError:
-        """The handshake of TLS."""
+    def handshake_failed(self, reason: str = _EOF_IN_HANDSHAKE) -> NetworkError:
+        """TLS could not be established."""
         return NetworkError(message=f"cannot finish TLS with {self}: {reason}")
 
-    def reading(self, cause: BaseException) -> NetworkError:
-        """The connection broke while it was read or written."""
+    def connection_broke(self, cause: BaseException) -> NetworkError:
+        """The connection broke during a read or a write."""
         what = f"the connection to {self} broke: {_reason(cause)}"
-        return NetworkError(message=what, retry=Retry.NETWORK, sent=self.sent, broken=self.begun)
+        return NetworkError(message=what, retry=Retry.NETWORK, sent=self.is_sent, broken=self.has_response)
 
-    def ended(self) -> GlmError:
-        """The other side closed too early, or framed the body so that its end cannot be known."""
-        if not self.begun:
-            return NetworkError(f"{self} hung up without an answer", retry=Retry.NETWORK, sent=self.sent)
+    def closed_early(self) -> GlmError:
+        """The server closed the connection too early, or framed the body so that its end cannot be known."""
+        if not self.has_response:
+            what = f"{self} closed the connection without an answer"
+            return NetworkError(message=what, retry=Retry.NETWORK, sent=self.is_sent)
         what = "the connection ended before the reply was whole"
         return IncompleteError(message=what, retry=Retry.NETWORK, sent=True, broken=True)
 
-    def framing(self, words: str) -> GlmError:
-        """What came is no HTTP."""
-        if self.begun:
-            return self.ended()
-        return ProtocolError(f"{self} does not speak HTTP: {words}", fix="check the base URL", sent=self.sent)
+    def not_http(self, what: str) -> GlmError:
+        """What arrived is not valid HTTP."""
+        if self.has_response:
+            return self.closed_early()
+        return ProtocolError(f"{self} does not speak HTTP: {what}", fix="check the base URL", sent=self.is_sent)
 
-    def otherwise(self, error: BaseException) -> GlmError:
-        """What stands in no table."""
+    def unexpected(self, error: BaseException) -> GlmError:
+        """An error that is in no table."""
         if isinstance(error, MemoryError):
             return no_memory()
         if isinstance(error, OSError):
             what = f"the connection to {self} failed: {_reason(error)}"
-            return NetworkError(what, retry=Retry.NETWORK, sent=self.sent)
-        if self.proxy and self.proxy.scheme in SOCKS and not self.sent:
+            return NetworkError(what, retry=Retry.NETWORK, sent=self.is_sent)
+        if self.proxy and self.proxy.scheme in SOCKS and not self.is_sent:
             # The errors of the SOCKS library, which httpx lets through; nothing else can fail before our request.
             return NetworkError(f"the proxy {self.proxy} does not speak SOCKS 5", fix="check the proxy's address")
-        return GlmError(message=f"the HTTP library failed: {type(error).__name__}: {error}", sent=self.sent)
+        return GlmError(message=f"the HTTP library failed: {type(error).__name__}: {error}", sent=self.is_sent)
 
 
-def of_httpx(error: BaseException, failed: Failed) -> GlmError:
-    """What an error of httpx means. It has that of httpcore as its cause, which has the system's as its argument."""
-    from glmcli.http.httpx_library import httpx
+def from_httpx(error: BaseException, state: RequestState) -> GlmError:
+    """Our error for one of httpx. Its cause is one of httpcore, whose first argument is the system's."""
+    import httpx
 
     inner = error.__cause__
     wrapped = inner.args[0] if inner is not None and inner.args else None
     cause = wrapped if isinstance(wrapped, BaseException) else error
     match error:
         case httpx.ProxyError():
-            return failed.refused(str(error))
+            return state.proxy_refused(str(error))
         case httpx.ConnectError() | httpx.ConnectTimeout():
-            return failed.connecting(cause)
+            return state.connect_failed(cause)
         case httpx.NetworkError() | httpx.TimeoutException():
-            return failed.reading(cause)
+            return state.connection_broke(cause)
         case httpx.RemoteProtocolError():
-            return failed.ended() if cause is error else failed.framing(str(error))
+            return state.closed_early() if cause is error else state.not_http(str(error))
         case _:
-            return failed.otherwise(error)
+            return state.unexpected(error)
 
 
-def of_aiohttp(error: BaseException, failed: Failed, lost: BaseException | None) -> GlmError:  # noqa: PLR0911 - one a row
-    """What an error of aiohttp means; `lost` is how its connection ended, where it did."""
+def from_aiohttp(error: BaseException, state: RequestState, broken: BaseException | None) -> GlmError:  # noqa: PLR0911 - one a row
+    """Our error for one of aiohttp; `broken` is the error that its connection ended with, where it did."""
     import aiohttp
 
     match error:
         case aiohttp.ClientHttpProxyError():
-            return failed.refused(f"{error.status} {error.message}")
+            return state.proxy_refused(f"{error.status} {error.message}")
         case aiohttp.ClientConnectorCertificateError():
-            return failed.connecting(error.certificate_error)
+            return state.connect_failed(error.certificate_error)
         case aiohttp.ClientConnectorError(os_error=ConnectionError(errno=None)):
-            return failed.securing()  # of a connection that stood; to connect fails by number
+            return state.handshake_failed()  # on an open connection; a connect that fails has an error number
         case aiohttp.ClientConnectorError():
-            return failed.connecting(error.os_error)
-        case aiohttp.ClientPayloadError() if isinstance(lost, OSError):
-            return failed.reading(lost)
+            return state.connect_failed(error.os_error)
+        case aiohttp.ClientPayloadError() if isinstance(broken, OSError):
+            return state.connection_broke(broken)
         case aiohttp.ClientPayloadError() | aiohttp.ServerDisconnectedError():
-            return failed.ended()
+            return state.closed_early()
         case aiohttp.ClientResponseError():
-            return failed.framing(" ".join(error.message.split()))
+            return state.not_http(" ".join(error.message.split()))
         case aiohttp.ClientOSError():
-            return failed.reading(error)
+            return state.connection_broke(error)
         case aiohttp.ClientConnectionError():
-            return failed.ended()
+            return state.closed_early()
         case _:
-            return failed.otherwise(error)
+            return state.unexpected(error)
 
 
 def _reason(error: BaseException) -> str:
-    """In the words of the system: the event loop has others for what it says."""
+    """The system's own words for its error; the event loop replaces them by others."""
     number = getattr(error, "errno", None)
     if isinstance(error, OSError) and number and number > 0:
         return os.strerror(number)

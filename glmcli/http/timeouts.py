@@ -1,4 +1,4 @@
-"""The time limits of one request: how long each stage may take, and what is said when it took longer."""
+"""The time limits of one request: how long each stage may take, and the error when it takes longer."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import time
 from glmcli.errors import NetworkError, Retry
 from glmcli.record import Record
 
-TICK = 0.2  # seconds between looks at whether anybody still reads, while we wait
-LINGER = 5.0  # seconds for which usage and an error may still follow a finish, and a body the head of a refusal
+TICK = 0.2  # seconds between two checks, while we wait, whether anybody still reads our output
+LINGER = 5.0  # seconds in which usage or an error may still follow a finish, and a body the head of a refusal
 
 
 class Limits(Record):
-    """How long and how often. Units: seconds; None is for ever."""
+    """How long a request may take, and how often it is retried. Units: seconds; None is no limit."""
 
     retries: int
     retry_max_time: float
@@ -23,52 +23,53 @@ class Limits(Record):
 
 
 class ResponseTimer:
-    """When a request is late, by the stage that it has reached.
+    """When a request times out, by the stage that it has reached.
 
     Attributes:
-        is_sent: it may have reached the provider.
-        has_data: the reply has begun.
+        is_sent: the request may have reached the provider.
+        has_data: data of the reply has arrived.
     """
 
     def __init__(self, limits: Limits, deadline: float) -> None:
-        """It is to be connected from now on; everything must be over by `deadline`, on the monotonic clock."""
+        """Start the time to connect; everything must be over by `deadline`, on the monotonic clock."""
         self._limits = limits
         self._deadline = deadline
-        self._lingers = False
+        self._is_lingering = False
         self.is_sent = self.has_data = False
-        self._expect(limits.connect, f"cannot connect within {limits.connect:g} s")
+        self._start(limits.connect, f"cannot connect within {limits.connect:g} s")
 
-    def _expect(self, seconds: float, otherwise: str) -> None:
-        self._since, self._seconds, self._otherwise = time.monotonic(), seconds, otherwise
+    def _start(self, seconds: float, message: str) -> None:
+        self._since, self._seconds, self._message = time.monotonic(), seconds, message
 
     @property
-    def due(self) -> float:
-        """The monotonic time at which it is late."""
+    def timeout_at(self) -> float:
+        """The monotonic time at which the request times out."""
         return min(self._since + self._seconds, self._deadline)
 
-    def sent(self) -> None:
-        """The request, or a piece of it, is on its way: the wait for a response begins anew."""
+    def request_sent(self) -> None:
+        """The request, or a piece of it, is being written: restart the wait for a response."""
         self.is_sent = True
-        self._expect(self._limits.first, f"no response within {self._limits.first:g} s")
+        self._start(self._limits.first, f"no response within {self._limits.first:g} s")
 
-    def data(self) -> None:
-        """Data came; comments and keep-alives are none, and buy no time."""
+    def data_received(self) -> None:
+        """Restart the idle time; not for comments and keep-alives, which are no data."""
         self.has_data = True
-        if not self._lingers:
-            self._since, self._seconds, self._otherwise = time.monotonic(), self._limits.idle, ""
+        if not self._is_lingering:
+            # Called for every read, so the message is written only when it is needed.
+            self._since, self._seconds, self._message = time.monotonic(), self._limits.idle, ""
 
     def linger(self) -> None:
-        """The end is known: wait only a little for what may follow, however much does."""
-        if not self._lingers:
-            self._lingers = True
-            self._expect(min(self._limits.idle, LINGER), "")
+        """The reply has finished: wait only a little for what may follow, however much that is."""
+        if not self._is_lingering:
+            self._is_lingering = True
+            self._start(min(self._limits.idle, LINGER), "")
 
-    def late(self) -> NetworkError:
+    def error(self) -> NetworkError:
         """The error for the limit that has passed."""
         if time.monotonic() >= self._deadline:
             return deadline_error(self._limits, sent=self.is_sent, broken=self.has_data)
-        what = self._otherwise or f"nothing came for {self._limits.idle:g} s"
-        return NetworkError(message=what, retry=Retry.NETWORK, sent=self.is_sent, broken=self.has_data)
+        message = self._message or f"no data for {self._limits.idle:g} s"
+        return NetworkError(message, retry=Retry.NETWORK, sent=self.is_sent, broken=self.has_data)
 
 
 def deadline_error(limits: Limits, *, sent: bool = False, broken: bool = False) -> NetworkError:

@@ -1,4 +1,4 @@
-"""Certificates, loaded in a thread while the program does other things: it costs as much as all imports together."""
+"""The TLS context with its certificates, loaded in a thread: that costs as much as all imports together."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 
 class Tls:
-    """A TLS context on its way."""
+    """A TLS context that is being loaded."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
-        """Begin to load.
+        """Start to load.
 
         Raises:
-            UsageError: SSL_CERT_FILE or SSL_CERT_DIR points to nothing.
+            UsageError: SSL_CERT_FILE or SSL_CERT_DIR names nothing that exists.
         """
-        self._file, self._directory = _authorities(environment)
+        self._file, self._directory = _certificates(environment)
         self._context: ssl.SSLContext | None = None
         self._error: OSError | None = None
         self._thread = threading.Thread(target=self._load, daemon=True)
@@ -35,27 +35,25 @@ class Tls:
             self._error = error
 
     def context(self) -> ssl.SSLContext:
-        """The loaded context.
+        """The context, when it is loaded.
 
         Raises:
-            UsageError: the file holds no certificates.
+            UsageError: the certificates cannot be read, or SSLKEYLOGFILE cannot be written.
         """
         self._thread.join()
-        if self._context is None:
-            raise self._failure()
-        return self._context
-
-    def _failure(self) -> UsageError:
-        if self._error and self._error.filename:  # Python names no file but that of the session keys
+        if self._context is not None:
+            return self._context
+        if self._error and self._error.filename:  # the only file that Python names is that of the session keys
             what = f"SSLKEYLOGFILE names {self._error.filename}, which cannot be written: {self._error.strerror}"
-            return UsageError(message=what, fix="correct or unset SSLKEYLOGFILE")
-        return UsageError(message=f"cannot read certificates from {self._file or self._directory}: {self._error}")
+            raise UsageError(message=what, fix="correct or unset SSLKEYLOGFILE")
+        raise UsageError(message=f"cannot read certificates from {self._file or self._directory}: {self._error}")
 
 
-def _authorities(environment: Mapping[str, str]) -> tuple[str | None, str | None]:
+def _certificates(environment: Mapping[str, str]) -> tuple[str | None, str | None]:
+    """The file and the directory with the certificates of authorities; one of them may be None."""
     file, directory = environment.get("SSL_CERT_FILE"), environment.get("SSL_CERT_DIR")
-    for variable, path, is_folder in (("SSL_CERT_FILE", file, False), ("SSL_CERT_DIR", directory, True)):
-        if path and (wrong := _wrong(path, is_folder=is_folder)):
+    for variable, path, is_directory in (("SSL_CERT_FILE", file, False), ("SSL_CERT_DIR", directory, True)):
+        if path and (wrong := _wrong(Path(path), is_directory=is_directory)):
             raise UsageError(message=f"{variable} names {path}, which {wrong}", fix=f"correct or unset {variable}")
     if file or directory:
         return file or None, directory or None
@@ -64,10 +62,9 @@ def _authorities(environment: Mapping[str, str]) -> tuple[str | None, str | None
     return certifi.where(), None
 
 
-def _wrong(path: str, *, is_folder: bool) -> str | None:
-    place = Path(path)
-    if not place.exists():
-        return "is not there"
-    if place.is_dir() is not is_folder:
-        return "is no folder" if is_folder else "is a folder"
+def _wrong(path: Path, *, is_directory: bool) -> str | None:
+    if not path.exists():
+        return "does not exist"
+    if path.is_dir() is not is_directory:
+        return "is not a directory" if is_directory else "is a directory"
     return None

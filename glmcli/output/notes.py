@@ -33,7 +33,7 @@ class AttemptNotes(Writer):
     def retry(self, following: NextAttempt) -> None:
         """Print a line for each retry."""
         billed = " (the first request may be billed)" if following.error.sent else ""
-        what = f"asking {following.fallback}" if following.fallback else f"asking again in {following.wait:.1f} s"
+        what = f"asking {following.fallback}" if following.fallback else f"retrying in {following.wait:.1f} s"
         self._terminal.note(f"{following.error.message}; {what}{billed}")
 
     def end(self, outcome: Outcome) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from glmcli.errors import CredentialsError, GlmError, ProtocolError, QuotaError
 from glmcli.http.bodies import compact_json
-from glmcli.http.retry_after import retry_after
+from glmcli.http.retry import retry_after
 from glmcli.providers.codes import BY_STATUS, BY_TYPE, UNKNOWN_FAILURE, UNKNOWN_REFUSAL, UNKNOWN_SERVER_ERROR
 from glmcli.providers.json_values import decode
 from glmcli.record import Record

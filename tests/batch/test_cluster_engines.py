@@ -376,7 +376,7 @@ def test_a_worker_without_certificates(batch, tmp_path) -> None:
         done = batch.run("--base-url", "https://127.0.0.1:1/v1", *bare.flags)
     assert done.code == 2
     assert error(done).startswith("on ")
-    assert error(done).endswith(": SSL_CERT_FILE names /nowhere.pem, which is not there")
+    assert error(done).endswith(": SSL_CERT_FILE names /nowhere.pem, which does not exist")
     assert entries(batch.output) == []
 
 

@@ -198,7 +198,7 @@ def test_time_limits_count(glm, write) -> None:
     silent = [b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n", Hold()]
     for text, script, words in (
         ("first_timeout: 0.3", silent, "zai: no response within 0.3 s"),
-        ("idle_timeout: 0.3", held(delta(content="Hel")), "zai: nothing came for 0.3 s"),
+        ("idle_timeout: 0.3", held(delta(content="Hel")), "zai: no data for 0.3 s"),
         ("deadline: 0.6", silent, "zai: the deadline of 0.6 s has passed"),
     ):
         with Server(script) as server:

@@ -123,7 +123,7 @@ def test_P03_sigint_in_an_answer(home, cwd, command) -> None:
 def test_P03_sigint_in_the_wait_for_a_retry(home, cwd) -> None:
     busy = reply(429, {"error": {"code": "1302", "message": "slow"}}, "Retry-After: 50")
     with Server(busy) as server, running(home, cwd, "stream", *ZAI, server.url, "hi", env=KEY) as process:
-        read_until(process.stderr, b"asking again in 50.0 s")
+        read_until(process.stderr, b"retrying in 50.0 s")
         process.send_signal(signal.SIGINT)
         died_of(process, signal.SIGINT)
         assert process.stdout.read() == b""

@@ -78,7 +78,7 @@ def test_while_waiting_for_stdin(home, cwd, number) -> None:
 def test_while_waiting_for_a_retry(home, cwd, number) -> None:
     busy = reply(429, {"error": {"code": "1302", "message": "slow"}}, "Retry-After: 50")
     with Server(busy) as server, running(home, cwd, "ask", *ZAI, server.url, "hi", env=KEY) as process:
-        read_until(process.stderr, b"asking again in 50.0 s")
+        read_until(process.stderr, b"retrying in 50.0 s")
         end(process, number)
         assert process.stdout.read() == b""
     assert len(server.requests) == 1

@@ -16,7 +16,7 @@ from scripted_server import END, Hold, Reset, Server, Wait, answer, chunk, delta
 NOW = "Retry-After: 0"
 BUSY = reply(429, {"error": {"code": "1302", "message": "said"}}, NOW)
 BROKE = stream(delta(reasoning_content="Hm"), delta(content="Hal"), done=False)
-SOON = "; asking again in 0.0 s"
+SOON = "; retrying in 0.0 s"
 BILLED = "(the first request may be billed)"
 
 
@@ -114,7 +114,7 @@ def announced(keys, home, script, count=1):
         ) as process:
             lines = [process.stderr.readline() for _ in range(count)]
             process.kill()
-    return [float(re.search(r"; asking again in (\d+\.\d) s", line)[1]) for line in lines]
+    return [float(re.search(r"; retrying in (\d+\.\d) s", line)[1]) for line in lines]
 
 
 @pytest.mark.sampled(4)
@@ -220,7 +220,7 @@ UNKNOWN = {
     "cut": (BROKE, 7),
     "cut in the body": (stream(delta(content="Hal"), done=False, end=False), 7),
     "reset": ([*stream(delta(content="Hal"), done=False, end=False), Reset()], 6),
-    "hung up without an answer": ([], 6),
+    "closed the connection without an answer": ([], 6),
     "reset without an answer": ([Reset()], 6),
     "silence": ([Hold()], 6),
     "error after text": (stream(delta(content="Hal"), {"error": {"code": "1302", "message": "m"}}), 5),
@@ -254,7 +254,7 @@ def test_reasoning_on_stderr_ends_its_line_before_the_retry(glm, keys) -> None:
     assert (done.code, done.out) == (0, b"Hello\n")
     first, again, second = done.err.splitlines()
     assert (first, second) == ("Hm", "Aha")
-    assert again.startswith("glm: zai: the stream ended before the model finished; asking again in 1.")
+    assert again.startswith("glm: zai: the stream ended before the model finished; retrying in 1.")
 
 
 def test_a_refusal_after_a_broken_reply_is_still_waited_for(glm, keys) -> None:
@@ -329,7 +329,7 @@ FALLS = {
     "balance": (refusal("1113"), "the balance is used up"),
     "rate": (BUSY, "too many requests in flight"),
     "server error": (reply(501, ""), "the provider failed"),
-    "hang-up": ([], "hung up without an answer"),
+    "hang-up": ([], "closed the connection without an answer"),
     "HTML": (reply(200, "<html>", content_type="text/html"), "got HTML"),
     "redirect": (reply(302, "", "Location: http://127.0.0.1:1/"), "refusing the redirect"),
     "unknown finish": (stream(delta(finish_reason="bored")), "unknown finish_reason"),
@@ -498,7 +498,7 @@ def test_a_connection_that_comes_too_late_sends_nothing(keys, home, deaf) -> Non
     with subprocess.Popen(
         arguments, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, env=environment(home, **keys), text=True
     ) as process:
-        assert "cannot connect within 0.3 s; asking again in 1." in process.stderr.readline()
+        assert "cannot connect within 0.3 s; retrying in 1." in process.stderr.readline()
         # Now there is room: the connection that was given up will stand when its SYN is sent again, a second later.
         for filler in fillers:
             filler.close()
@@ -550,7 +550,7 @@ def test_idle_timeout_is_not_put_off_by_pings(glm, keys, keep_alive) -> None:
         within(3, began)
         assert server.hung_up.wait(3)
     assert (done.code, done.out) == (6, b"Hal\n")
-    assert "zai: nothing came for 0.6 s" in done.err
+    assert "zai: no data for 0.6 s" in done.err
 
 
 def test_idle_timeout_counts_between_events(glm, keys) -> None:

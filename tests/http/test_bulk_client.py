@@ -62,33 +62,33 @@ class Ear:
         self.status = 0
         self.headers: dict[str, str] = {}
         self.body = b""
-        self.over = False
+        self.is_done = False
         self.error: GlmError | None = None
         self._finished = False
         self._raises = raises
         self._timer = ResponseTimer(limits, deadline)
 
     @property
-    def due(self) -> float:
-        return FOREVER if self.over else self._timer.due
+    def timeout_at(self) -> float:
+        return FOREVER if self.is_done else self._timer.timeout_at
 
-    def late(self) -> None:
-        self.take(self._timer.late())
+    def timed_out(self) -> None:
+        self.handle(self._timer.error())
 
-    def take(self, happening) -> None:
-        match happening:
+    def handle(self, happened) -> None:
+        match happened:
             case bytes():
-                self._hear(happening)
+                self._hear(happened)
             case RequestSent():
-                self._timer.sent()
+                self._timer.request_sent()
             case ResponseHead():
-                self.status, self.headers = happening.status, happening.headers
-                if happening.status != 200:
+                self.status, self.headers = happened.status, happened.headers
+                if happened.status != 200:
                     self._finish()
             case ResponseEnd():
-                self.over = True
+                self.is_done = True
             case error:
-                self.over = True
+                self.is_done = True
                 self.error = None if self._finished else error
 
     def _finish(self) -> None:
@@ -100,11 +100,11 @@ class Ear:
         if self._raises:
             raise self._raises
         if b"[DONE]" in self.body:
-            self.over = True
+            self.is_done = True
         elif b'"finish_reason": "stop"' in chunk:
             self._finish()
         elif not chunk.startswith((b":", b"\n")) and not self._finished:
-            self._timer.data()
+            self._timer.data_received()
 
 
 def call(url: str, key: str | None = None) -> HttpCall:
@@ -304,7 +304,7 @@ def test_a_stale_connection_is_replaced_without_a_word(reset) -> None:
 
 def test_a_request_goes_out_twice_at_most() -> None:
     closer = Closer(1, 0)
-    with Front(closer) as front, pytest.raises(NetworkError, match="hung up without an answer"):
+    with Front(closer) as front, pytest.raises(NetworkError, match="closed the connection without an answer"):
         ask(at(front), times=2)
     assert closer.heard == [2, 1]
 
@@ -313,7 +313,7 @@ def test_a_fresh_connection_is_never_replaced() -> None:
     closer = Closer(0)
     with Front(closer) as front:
         error = fails(at(front))
-        said = f"127.0.0.1:{front.port} hung up without an answer"
+        said = f"127.0.0.1:{front.port} closed the connection without an answer"
     assert sides(error) == (NetworkError, said, Retry.NETWORK, True, False)
     assert closer.heard == [1]
 
@@ -321,7 +321,7 @@ def test_a_fresh_connection_is_never_replaced() -> None:
 def test_a_server_that_dies_over_a_request_was_not_stale() -> None:
     with (
         Server(reply(200, "{}"), [Wait(1.5)], reply(200, "no")) as server,
-        pytest.raises(NetworkError, match="hung up without an answer"),
+        pytest.raises(NetworkError, match="closed the connection without an answer"),
     ):
         ask(server.url, times=2)
     assert len(server.requests) == 2
@@ -394,8 +394,14 @@ ENDED = "the connection ended before the reply was whole"
 NO_HTTP = "{} does not speak HTTP: "
 # Script, class, the message or its beginning, retry, broken.
 FAULTS = {
-    "nothing": ([], NetworkError, "{} hung up without an answer", Retry.NETWORK, False),
-    "half a head": ([b"HTTP/1.1 200"], NetworkError, "{} hung up without an answer", Retry.NETWORK, False),
+    "nothing": ([], NetworkError, "{} closed the connection without an answer", Retry.NETWORK, False),
+    "half a head": (
+        [b"HTTP/1.1 200"],
+        NetworkError,
+        "{} closed the connection without an answer",
+        Retry.NETWORK,
+        False,
+    ),
     "a reset": ([Reset()], NetworkError, BROKE, Retry.NETWORK, False),
     "a reset in the middle": ([head(), chunk(HALF), Wait(0.2), Reset()], NetworkError, BROKE, Retry.NETWORK, True),
     "an end between chunks": ([head(), chunk(HALF)], IncompleteError, ENDED, Retry.NETWORK, True),
@@ -499,8 +505,8 @@ LATE = {
         False,
     ),
     "pings alone": ([head(), *pings()], {"first": 0.4}, "no response within 0.4 s", False),
-    "pings after data": ([head(), chunk(HALF), *pings()], {"idle": 0.4}, "nothing came for 0.4 s", True),
-    "silence": ([head(), chunk(HALF), Hold()], {"idle": 0.4}, "nothing came for 0.4 s", True),
+    "pings after data": ([head(), chunk(HALF), *pings()], {"idle": 0.4}, "no data for 0.4 s", True),
+    "silence": ([head(), chunk(HALF), Hold()], {"idle": 0.4}, "no data for 0.4 s", True),
 }
 
 
@@ -562,7 +568,7 @@ def test_a_request_that_cannot_be_written() -> None:
         large.length = 10
         error = run(main(large))
         assert (error.message, error.sent) == (
-            "the body is not as long as it said: a file was changed while it was sent",
+            "the body is not as long as announced: a file changed while it was sent",
             True,
         )
 
@@ -607,7 +613,6 @@ from glmcli.engine.response import Response
 from glmcli.http.bulk import ConnectionPool
 from glmcli.http.call import HttpCall
 from glmcli.http.event_loop import run
-from glmcli.http.proxies import choose_proxy
 from glmcli.http.timeouts import Limits
 
 asked = 0
@@ -886,7 +891,12 @@ PROXY_FAULTS = {
         (b"rubbish\r\n\r\n",),
         "gate.invalid (through the proxy {}) does not speak HTTP: ",
     ),
-    "tunnel, nothing": ("https", "http", (b"",), "gate.invalid (through the proxy {}) hung up without an answer"),
+    "tunnel, nothing": (
+        "https",
+        "http",
+        (b"",),
+        "gate.invalid (through the proxy {}) closed the connection without an answer",
+    ),
     "tunnel, no TLS": (
         "https",
         "http",

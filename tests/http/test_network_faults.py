@@ -26,7 +26,7 @@ KEY = {"ZAI_API_KEY": CANARY}
 HELLO = delta(content="Hello")
 HALF = delta(content="Hal")
 STOP = delta(content="", finish_reason="stop")
-AGAIN = "; asking again in "
+AGAIN = "; retrying in "
 BILLED = "(the first request may be billed)"
 SOON = "Retry-After: 0"
 # Plain HTTP and no key, to a host that only a proxy can know.
@@ -82,7 +82,7 @@ def waits(home, cwd, keys):
                 said = b""
                 while said.count(b"\n") < count:
                     said += read_until(process.stderr, b"\n")
-        return [float(wait) for wait in re.findall(r"; asking again in (\d+\.\d) s", said.decode())][:count]
+        return [float(wait) for wait in re.findall(r"; retrying in (\d+\.\d) s", said.decode())][:count]
 
     return run
 
@@ -235,7 +235,7 @@ def test_N06_certificates_that_are_not_there(put, command, variable) -> None:
     done = put(command, "https://gate.invalid/v1", **{variable: "/none/ca.pem"})
     assert (done.code, done.out) == (2, b"")
     assert done.err == (
-        f"glm: error: {variable} names /none/ca.pem, which is not there\n  fix: correct or unset {variable}\n"
+        f"glm: error: {variable} names /none/ca.pem, which does not exist\n  fix: correct or unset {variable}\n"
     )
 
 
@@ -271,7 +271,7 @@ def test_N08_a_header_that_drips(once, command) -> None:
 def test_N09_pings_and_no_data(once, command, text) -> None:
     script = [head(), chunk(event(HALF)), *pings(text)]
     printed = "Hal\n" if command == "stream" else ""
-    said = "zai: nothing came for 0.8 s"
+    said = "zai: no data for 0.8 s"
     assert once(command, script, "--idle-timeout", "0.8", "--retries", "0") == (6, printed, said)
 
 
@@ -286,7 +286,7 @@ def test_N09_more_pings_than_can_be_read(once, command, text) -> None:
     flood = chunk(text * (60_000 // len(text)))
     script = [head(), chunk(event(HALF)), *[flood] * 5000]
     printed = "Hal\n" if command == "stream" else ""
-    said = "zai: nothing came for 0.8 s"
+    said = "zai: no data for 0.8 s"
     assert once(command, script, "--idle-timeout", "0.8", "--retries", "0") == (6, printed, said)
 
 
@@ -294,7 +294,7 @@ def test_N09_more_pings_than_can_be_read(once, command, text) -> None:
 @pytest.mark.parametrize("last", [event(HALF), event(HALF) + b'data: {"choices":[{"del', event(HALF) + b"\xe4"])
 def test_N10_silence_in_the_middle(once, command, last) -> None:
     printed = "Hal\n" if command == "stream" else ""
-    said = "zai: nothing came for 0.8 s"
+    said = "zai: no data for 0.8 s"
     flags = ("--idle-timeout", "0.8", "--retries", "0")
     assert once(command, [head(), chunk(last), Hold()], *flags) == (6, printed, said)
 

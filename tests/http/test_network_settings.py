@@ -323,15 +323,15 @@ def test_certificates_that_are_wrong(glm, authority) -> None:
 def test_authorities_that_are_not_there(glm, variable, value) -> None:
     done = glm("ask", *zai("https://gate.invalid/v1"), env=KEY | {variable: value})
     assert (done.code, done.out) == (2, b"")
-    assert error_of(done.err) == f"{variable} names {value}, which is not there"
+    assert error_of(done.err) == f"{variable} names {value}, which does not exist"
 
 
 def test_authorities_of_the_wrong_kind(glm, cwd) -> None:
     (cwd / "folder").mkdir()
     (cwd / "file").write_text("")
     for variable, value, wrong in (
-        ("SSL_CERT_FILE", "folder", "SSL_CERT_FILE names folder, which is a folder"),
-        ("SSL_CERT_DIR", "file", "SSL_CERT_DIR names file, which is no folder"),
+        ("SSL_CERT_FILE", "folder", "SSL_CERT_FILE names folder, which is a directory"),
+        ("SSL_CERT_DIR", "file", "SSL_CERT_DIR names file, which is not a directory"),
     ):
         done = glm("ask", *zai("https://gate.invalid/v1"), env=KEY | {variable: value})
         assert (done.code, error_of(done.err)) == (2, wrong)

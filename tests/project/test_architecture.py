@@ -178,7 +178,7 @@ CATCH_ALL = {
     ("client.py", "_run"),
     ("event_loop.py", "in_daemon_thread"),
     ("event_loop.py", "work"),
-    ("bulk.py", "_happenings"),
+    ("bulk.py", "_events"),
     ("queue.py", "_read"),
     ("local_engine.py", "_run"),
     ("dask_engine.py", "_landed"),

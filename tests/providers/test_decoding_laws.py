@@ -22,7 +22,7 @@ from glmcli.console.redaction import Redactor, StreamRedactor
 from glmcli.console.terminal import Stream
 from glmcli.errors import GlmError, UsageError
 from glmcli.http.proxies import Proxy, choose_proxy
-from glmcli.http.retry_after import retry_after
+from glmcli.http.retry import retry_after
 from glmcli.output.json_output import json_line, reply_object
 from glmcli.providers.reader import ReplyReader
 from glmcli.providers.refusals import error_of_response

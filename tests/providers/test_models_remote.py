@@ -268,7 +268,7 @@ def test_what_waiting_can_cure_is_asked_again(glm) -> None:
     with Server(busy, [Reset()], reply(200, items("glm-5"))) as server:
         done = glm(*ASK, server.url, env=KEY)
     assert (done.code, len(server.requests)) == (0, 3)
-    assert "asking again in 0.0 s\n" in done.err
+    assert "retrying in 0.0 s\n" in done.err
     with Server(busy) as server:
         done = glm(*ASK, server.url, "--retry-max-time", "0.5", "--retries", "2", env=KEY)
     assert (done.code, len(server.requests)) == (5, 3)
@@ -282,7 +282,7 @@ def test_what_waiting_can_cure_is_asked_again(glm) -> None:
     ("script", "flags", "what"),
     [
         ([Hold()], ("--first-timeout", "0.3"), "no response within 0.3 s"),
-        ([head(), chunk(b"{"), Hold()], ("--idle-timeout", "0.3"), "nothing came for 0.3 s"),
+        ([head(), chunk(b"{"), Hold()], ("--idle-timeout", "0.3"), "no data for 0.3 s"),
         ([head(), chunk(b"{"), Wait(3600)], ("--deadline", "0.7"), "the deadline of 0.7 s has passed"),
     ],
 )

@@ -105,7 +105,7 @@ CASES = {
     "reset": ([*stream(HELLO, done=False, end=False), Reset()], 6, "Hello\n", "broke"),
     "finish, then reset": ([*stream(HELLO, STOP, done=False, end=False), Reset()], 0, "Hello\n", ""),
     "finish, then silence": ([*stream(HELLO, STOP, done=False, end=False), Hold()], 0, "Hello\n", ""),
-    "silence": ([*stream(HELLO, done=False, end=False), Hold()], 6, "Hello\n", "nothing came for 0.4 s"),
+    "silence": ([*stream(HELLO, done=False, end=False), Hold()], 6, "Hello\n", "no data for 0.4 s"),
     "text after DONE": (raw(event(HELLO), event("[DONE]"), event(delta(content=" again"))), 0, "Hello\n", ""),
     "an error after DONE": (raw(event(HELLO), event("[DONE]"), event(error("1301"))), 0, "Hello\n", ""),
     "informational responses first": (

@@ -186,12 +186,12 @@ class Collection:
             if copy.broken and (copy.is_torn or not copy.lines):
                 what = f"{copy.place}:{copy.broken} is no line of answers"
                 error = ProtocolError(what, why=copy.why, fix="fetch again: nothing is paid for it")
-                raise self._service.told(error)
+                raise self._service.displayed(error)
             if copy.broken:
                 self._note(f"part {part.number}: {copy.place} stays: line {copy.broken} is no line of answers")
         if state.state == "completed" and not any(copy.lines for copy in copies):
             what = "it is completed, and its files are empty"
-            raise self._service.told(ProtocolError(what, fix="fetch again: nothing is paid for it"))
+            raise self._service.displayed(ProtocolError(what, fix="fetch again: nothing is paid for it"))
 
     def _place(self, part: JobPart, kind: str) -> str:
         return f"{self._output}.job.part-{part.number}.{kind}"

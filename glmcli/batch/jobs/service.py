@@ -28,32 +28,32 @@ class Service:
         self._calls = calls
         self.provider = calls.provider
         self.sleep = calls.sleep
-        self.told = calls.told
+        self.displayed = calls.displayed
 
     def upload(self, path: str, part: JobPart) -> str:
         """Upload the lines of a part; what the provider calls the file."""
         mark = f"glm-{part.sha256[:_MARK]}"
         body = MultipartBody(path, f"part-{part.number}.jsonl", {"purpose": "batch"}, mark)
         call = batches.upload(self.provider, body, body.content_type)
-        return batches.file_of(self._calls.ask(call, "the reply to an upload"))
+        return batches.file_of(self._calls.request_json(call, "the reply to an upload"))
 
     def create(self, form: BatchApi, file: str) -> BatchState:
         """Make a batch of a file, which costs money: it is asked for once. The error's `sent`: there may be one."""
         call = batches.create(self.provider, form, file)
-        said = self._calls.ask(call, "the new batch", once=True)
+        said = self._calls.request_json(call, "the new batch", once=True)
         try:
             return batches.state_of(said)
         except ProtocolError as error:
             error.sent = True
-            raise self._calls.told(error) from error
+            raise self._calls.displayed(error) from error
 
     def look(self, batch: str) -> BatchState:
         """Where a batch stands."""
-        return batches.state_of(self._calls.ask(batches.look(self.provider, batch), "the batch"))
+        return batches.state_of(self._calls.request_json(batches.look(self.provider, batch), "the batch"))
 
     def cancel(self, batch: str) -> BatchState:
         """Ask that no more of it be done; where it stands then."""
-        return batches.state_of(self._calls.ask(batches.cancel(self.provider, batch), "the batch"))
+        return batches.state_of(self._calls.request_json(batches.cancel(self.provider, batch), "the batch"))
 
     def all(self) -> Iterator[BatchState]:
         """The account's batches, page by page, as the provider lists them; each once."""
@@ -61,7 +61,7 @@ class Service:
         after = None
         for _ in range(_PAGES):
             call = batches.listing(self.provider, after)
-            page, has_more = batches.page_of(self._calls.ask(call, "the list of batches"))
+            page, has_more = batches.page_of(self._calls.request_json(call, "the list of batches"))
             fresh = [each for each in page if each.id not in seen]
             yield from fresh
             if not fresh or not has_more:
@@ -81,4 +81,4 @@ class Service:
                 f"{self.provider.name}: the answers are not where glm can fetch them: {file}",
                 fix="fetch them as the provider says",
             )
-        self._calls.save(batches.content(self.provider, file), into)
+        self._calls.download(batches.content(self.provider, file), into)

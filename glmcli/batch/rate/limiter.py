@@ -13,8 +13,8 @@ from glmcli.batch.rate.circuit_breaker import CircuitBreaker
 from glmcli.batch.rate.concurrency import ConcurrencyLimit, UnrefusedLevels
 from glmcli.batch.rate.pace import Pace
 from glmcli.batch.rate.token_bucket import Tokens
-from glmcli.engine.retry import LONGEST_RETRY_AFTER
 from glmcli.errors import Retry
+from glmcli.http.retry import MAX_RETRY_AFTER
 
 if TYPE_CHECKING:
     Limits = Literal["in_flight", "per_minute"] | None
@@ -57,8 +57,8 @@ class Ticket(NamedTuple):
         unless it is about the number in flight.
         """
         if kind in _FAILURES:
-            return kind.wait(self.refusals)
-        wait = kind.wait(self.refusals - 1) if self.refusals else 0.0
+            return kind.delay(self.refusals)
+        wait = kind.delay(self.refusals - 1) if self.refusals else 0.0
         return max(wait, retry_after or 0.0) if kind is Retry.IN_FLIGHT else wait
 
 
@@ -219,7 +219,7 @@ class RateLimiter:
         elif fresh and kind is Retry.RATE:
             self._slow_down(now, retry_after)
         elif fresh:
-            self._use_up(now, kind.wait(0) if retry_after is None else retry_after)
+            self._use_up(now, kind.delay(0) if retry_after is None else retry_after)
         if retry_after is not None and kind is not Retry.IN_FLIGHT:
             self._pause(now + retry_after)
 
@@ -237,7 +237,7 @@ class RateLimiter:
     def _slow_down(self, now: float, retry_after: float | None) -> None:
         again = self._cuts > 0 and now < self.paused_until + _QUIET
         self._cuts = self._cuts + 1 if again else 1
-        self._pause(now + (Retry.RATE.wait(self._cuts - 1) if retry_after is None else retry_after))
+        self._pause(now + (Retry.RATE.delay(self._cuts - 1) if retry_after is None else retry_after))
         self._pace.cut(now, self.paused_until, again=again)
         self._begin_era(event=True)
 
@@ -269,4 +269,4 @@ def _obeyed(retry_after: float | None) -> float | None:
     """The Retry-After as far as it is obeyed: a limiter does not stand still for longer than a minute."""
     if retry_after is None or not retry_after >= 0:
         return None
-    return min(retry_after, LONGEST_RETRY_AFTER)
+    return min(retry_after, MAX_RETRY_AFTER)

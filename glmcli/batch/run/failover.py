@@ -9,8 +9,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
-from glmcli.engine.retry import LONGEST_RETRY_AFTER, may_fall_back, retry_delay
 from glmcli.errors import CredentialsError, GlmError, NetworkError, QuotaError
+from glmcli.http.retry import MAX_RETRY_AFTER, may_fall_back, retry_delay
 
 if TYPE_CHECKING:
     from glmcli.batch.rows.row import QueueItem
@@ -101,7 +101,7 @@ class Health:
     def _is_starved(self, error: GlmError, now: float) -> bool:
         """Whether waiting makes no sense any more."""
         longest = _STARVED if self._is_last else _STARVED_SOONER
-        if (error.retry_after or 0) > LONGEST_RETRY_AFTER:
+        if (error.retry_after or 0) > MAX_RETRY_AFTER:
             error.message += f"; the server asks to wait {error.retry_after:.0f} s"
             return True
         if now - self._answered > longest:
@@ -222,7 +222,7 @@ class Failover:
 
     def _retry_wait(self, item: QueueItem, error: GlmError) -> float | None:
         """Seconds until the row is sent again; None if it is not."""
-        wait = retry_delay(error, item.retries, item.began, self._plan)
+        wait = retry_delay(error, item.retries, item.began, self._plan.limits, self._plan.deadline)
         if wait is not None and error.sent:
             if item.resent:
                 return None

@@ -10,7 +10,7 @@ from glmcli.commands.models import print_json
 from glmcli.config import resolve
 from glmcli.config.app import check_caller
 from glmcli.config.provider_choice import layers
-from glmcli.engine.api_calls import ApiClient, Remote
+from glmcli.engine.api_calls import ApiClient
 from glmcli.providers.table import dialect_of
 from glmcli.record import Record
 
@@ -124,4 +124,4 @@ def _asked(app: App, options: Options) -> tuple[Provider, tuple[Listed, ...]]:
     endpoint = resolver.endpoint(provider, call, options.key_file, "models")
     tick = partial(check_caller, app.terminal.stdout)
     client = ApiClient(endpoint, resolve.make_plan(app, options), app.terminal, app.tls([endpoint.call]), tick)
-    return provider, Remote(client).models()
+    return provider, client.list_models()
