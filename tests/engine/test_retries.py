@@ -77,7 +77,7 @@ def test_what_waiting_cannot_cure_is_asked_once(glm, keys, status, code, exit_co
     with Server(refusal(code, NOW, status=status)) as server:
         done = ask(glm, keys, server)
     assert (done.code, len(server.requests)) == (exit_code, 1)
-    assert "asking again" not in done.err
+    assert "retrying in" not in done.err
 
 
 @pytest.mark.sampled(3)
@@ -236,7 +236,7 @@ def test_ask_sends_again_once_and_says_so(glm, keys, name) -> None:
         done = ask(glm, keys, server, "--first-timeout", "0.4")
     assert (done.code, done.out, len(server.requests)) == (code, b"", 2)
     assert done.err.count(BILLED) == 1
-    assert done.err.count("asking again") == 1
+    assert done.err.count("retrying in") == 1
 
 
 def test_the_second_answer_stands_alone(glm, keys, cwd) -> None:
