@@ -1,4 +1,4 @@
-"""What the sandbox answers: an echo that says it is one, or tool calls with made-up arguments.
+"""The sandbox's answer: an echo of the question, or tool calls with made-up arguments.
 
 Tokens are counted as words: one for each run of characters between white space.
 """
@@ -8,62 +8,100 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from glmcli.sandbox.question import Question, media_of, text_of
-from glmcli.sandbox.tool_filling import fill
+from glmcli.sandbox.chat_request import media_of, object_or_empty, text_of
+from glmcli.sandbox.schema_examples import example
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from glmcli.sandbox.chat_request import ChatRequest
+    from glmcli.sandbox.http_messages import Json
 
 REASONING = "The sandbox does not think. It repeats the last message."
 REASONING_BEFORE_TOOLS = "The sandbox does not think. It makes up the arguments of the tool from its schema."
 _INTRODUCTION = "This is the glm sandbox, not a model."
 
 
+# A field of the request that limits the output, and the words that it counts.
+TokenLimit = tuple[str, Literal["all", "answer", "reasoning"]]
+
+
 @dataclass(frozen=True)
-class Call:
+class SandboxToolCall:
     """One tool call; `arguments` is JSON text."""
 
     id: str
     name: str
     arguments: str
 
+    def whole(self, index: int) -> Json:
+        """The complete call in the order of Model Studio, DashScope and most servers."""
+        return {"index": index, "id": self.id, "type": "function", "function": self.function(self.arguments)}
+
+    def function(self, arguments: str) -> Json:
+        """The `function` member of the call, with these arguments."""
+        return {"name": self.name, "arguments": arguments}
+
 
 @dataclass(frozen=True)
-class Answer:
-    """A whole reply before any provider's grammar. `prompt` counts the words of all messages."""
+class SandboxAnswer:
+    """A whole reply before it is encoded for a provider. `prompt_tokens` counts the words of all messages."""
 
     reasoning: str
     text: str
-    calls: tuple[Call, ...]
+    calls: tuple[SandboxToolCall, ...]
     finish: str
-    prompt: int
+    prompt_tokens: int
 
     @property
-    def thought(self) -> int:
+    def reasoning_tokens(self) -> int:
         """Words of reasoning."""
         return len(self.reasoning.split())
 
     @property
-    def output(self) -> int:
+    def output_tokens(self) -> int:
         """Words of reasoning, answer, and names and arguments of calls."""
         called = (f"{call.name} {call.arguments}" for call in self.calls)
-        return self.thought + len(self.text.split()) + sum(len(each.split()) for each in called)
+        return self.reasoning_tokens + len(self.text.split()) + sum(len(each.split()) for each in called)
+
+    @property
+    def whole_calls(self) -> list[Json]:
+        """All calls, complete."""
+        return [call.whole(index) for index, call in enumerate(self.calls)]
 
 
-def answer(question: Question) -> Answer:
-    """The reply to a question that no rule refuses."""
-    calls = _calls(question)
+def answer(request: ChatRequest, limits: Iterable[TokenLimit], *, parallel_calls: bool) -> SandboxAnswer:
+    """The reply to a request that no rule refuses.
+
+    `parallel_calls`: whether several tools are called where the request does not say `parallel_tool_calls`.
+    """
+    calls = _calls(request, parallel=request.fields.get("parallel_tool_calls", parallel_calls))
     reasoning = REASONING_BEFORE_TOOLS if calls else REASONING
-    whole = Answer(
-        reasoning=reasoning if question.thinks else "",
-        text="" if calls else _text(question),
+    whole = SandboxAnswer(
+        reasoning=reasoning if request.thinks else "",
+        text="" if calls else _text(request),
         calls=calls,
         finish="tool_calls" if calls else "stop",
-        prompt=sum(len(text_of(message.get("content")).split()) for message in question.messages),
+        prompt_tokens=sum(len(text_of(message.get("content")).split()) for message in request.messages),
     )
-    return _within_limits(whole, question)
+    for field, counted in limits:
+        limit = request.fields.get(field)
+        if isinstance(limit, int):
+            whole = _limited(whole, limit, counted)
+    return whole
+
+
+def _limited(whole: SandboxAnswer, limit: int, counted: str) -> SandboxAnswer:
+    """The reply as a limit leaves it; calls are never cut."""
+    if counted == "reasoning":  # when this budget is used up the answer begins: nothing else is cut
+        return replace(whole, reasoning=first_words(whole.reasoning, limit))
+    rest = limit - whole.reasoning_tokens if counted == "all" else limit
+    if whole.calls or rest >= len(whole.text.split()):
+        return whole
+    reasoning = first_words(whole.reasoning, limit) if counted == "all" else whole.reasoning
+    return replace(whole, reasoning=reasoning, text=first_words(whole.text, rest), finish="length")
 
 
 def pieces(text: str) -> list[str]:
@@ -82,25 +120,23 @@ def first_words(text: str, limit: int) -> str:
     return "".join(re.findall(r"\s*\S+", text)[: max(limit, 0)])
 
 
-def _text(question: Question) -> str:
-    """The echo. JSON mode gets an object, a schema gets what fills it, a tool's result is repeated."""
-    form = question.fields.get("response_format")
-    wanted = form if isinstance(form, dict) else {}
-    results = _results(question.messages)
-    content = _asked(question.messages).get("content")
-    if wanted.get("type") == "json_object" and not results:
-        return _json({"sandbox": True, "model": question.model, "asked": text_of(content)})
-    if wanted.get("type") == "json_schema" and isinstance(outer := wanted.get("json_schema"), dict):
-        return _json(fill(outer.get("schema", {})))
+def _text(request: ChatRequest) -> str:
+    """The echo. JSON mode gets an object, a schema gets an example of it, a tool's result is repeated."""
+    form = object_or_empty(request.fields.get("response_format"))
+    results = _results(request.messages)
+    content = _question(request.messages).get("content")
+    if form.get("type") == "json_object" and not results:
+        return _json({"sandbox": True, "model": request.model, "asked": text_of(content)})
+    if form.get("type") == "json_schema" and isinstance(outer := form.get("json_schema"), dict):
+        return _json(example(outer.get("schema", {})))
     if results:
         return f"{_INTRODUCTION} The tool answered: " + ", ".join(f'"{each}"' for each in results)
     media = ", ".join(media_of(content))
-    return f'{_INTRODUCTION} You asked {question.model}: "{text_of(content)}"' + (
-        f" With it came: {media}" if media else ""
-    )
+    echo = f'{_INTRODUCTION} You asked {request.model}: "{text_of(content)}"'
+    return f"{echo} With it came: {media}" if media else echo
 
 
-def _asked(messages: tuple[Mapping[str, Any], ...]) -> Mapping[str, Any]:
+def _question(messages: tuple[Mapping[str, Any], ...]) -> Mapping[str, Any]:
     """The last user message; without one, the last message."""
     users = [message for message in messages if message.get("role") == "user"]
     return (users or list(messages) or [{}])[-1]
@@ -116,84 +152,32 @@ def _results(messages: tuple[Mapping[str, Any], ...]) -> list[str]:
     return found
 
 
-def _calls(question: Question) -> tuple[Call, ...]:
+def _calls(request: ChatRequest, *, parallel: object) -> tuple[SandboxToolCall, ...]:
     """Calls of the function that `tool_choice` names, else of all that the prompt names, else of the first."""
-    choice = question.fields.get("tool_choice")
-    offered = _functions(question.fields.get("tools"))
-    if not offered or choice == "none" or _results(question.messages):
+    choice = request.fields.get("tool_choice")
+    offered = _functions(request.fields.get("tools"))
+    if not offered or choice == "none" or _results(request.messages):
         return ()
-    forced = _forced(choice)
-    prompt = text_of(_asked(question.messages).get("content"))
+    forced = str(object_or_empty(object_or_empty(choice).get("function")).get("name"))
+    prompt = text_of(_question(request.messages).get("content"))
     named = [name for name in offered if re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", prompt)]
-    wanted = [forced] if forced in offered else named or list(offered)
-    # Model Studio makes one call unless told otherwise; the others decide for themselves.
-    several = question.fields.get("parallel_tool_calls", question.provider not in {"modelstudio", "dashscope"})
-    if not named or not several or forced in offered:
-        wanted = wanted[:1]
-    return tuple(_call(question, index, name, offered[name]) for index, name in enumerate(wanted))
-
-
-def _call(question: Question, index: int, name: str, parameters: object) -> Call:
-    return Call(question.ids.call(index), name, _json(fill(parameters)))
+    names = [forced] if forced in offered else named if named and parallel else (named or list(offered))[:1]
+    return tuple(
+        SandboxToolCall(request.ids.call(index), name, _json(example(offered[name])))
+        for index, name in enumerate(names)
+    )
 
 
 def _functions(tools: object) -> dict[str, Any]:
     """Name to parameters of the tools that are functions; a provider's own tools (web search) are none."""
     listed: Iterable[Any] = tools if isinstance(tools, list) else ()
-    functions = [tool.get("function") for tool in listed if isinstance(tool, dict)]
+    functions = [object_or_empty(object_or_empty(tool).get("function")) for tool in listed]
     return {
         function["name"]: function.get("parameters", {})
         for function in functions
-        if isinstance(function, dict) and isinstance(function.get("name"), str)
+        if isinstance(function.get("name"), str)
     }
-
-
-def _forced(choice: object) -> str:
-    """The name in `{"type":"function","function":{"name":…}}`."""
-    function = choice.get("function") if isinstance(choice, dict) else None
-    return str(function.get("name")) if isinstance(function, dict) else ""
 
 
 def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
-
-
-def _within_limits(whole: Answer, question: Question) -> Answer:
-    """The reply as `max_tokens` and the like leave it, counted in words; calls are never cut."""
-    if question.provider in {"modelstudio", "dashscope"} and isinstance(question.fields.get("thinking_budget"), int):
-        # When the budget is used up the answer begins: no cut, only less thought.
-        whole = replace(whole, reasoning=first_words(whole.reasoning, question.fields["thinking_budget"]))
-    for field, with_reasoning in LIMITS[question.provider]:
-        limit = question.fields.get(field)
-        if isinstance(limit, int) and not whole.calls:
-            whole = _cut(whole, limit, with_reasoning=with_reasoning)
-    return whole
-
-
-def _cut(whole: Answer, limit: int, *, with_reasoning: bool) -> Answer:
-    rest = limit - whole.thought if with_reasoning else limit
-    if rest >= len(whole.text.split()):
-        return whole
-    reasoning = first_words(whole.reasoning, limit) if with_reasoning else whole.reasoning
-    return replace(whole, reasoning=reasoning, text=first_words(whole.text, rest), finish="length")
-
-
-_BOTH = (("max_tokens", True), ("max_completion_tokens", True))
-_CHAIN_FREE = (("max_tokens", False), ("max_completion_tokens", True))
-
-# Which fields end the output, and whether thoughts count. `max_tokens` of Model Studio spares the chain of thought:
-# docs.qwencloud.com/api-reference/chat (mid-2026). BigModel and TokenHub know no `max_completion_tokens`; Ollama drops
-# it (github.com/ollama/ollama@fb30760, openai/openai.go).
-LIMITS: Mapping[str, tuple[tuple[str, bool], ...]] = {
-    "bigmodel": _BOTH[:1],
-    "zai": _BOTH[:1],
-    "sandbox": _BOTH[:1],
-    "tokenhub": _BOTH[:1],
-    "ollama": _BOTH[:1],
-    "modelstudio": _CHAIN_FREE,
-    "dashscope": _CHAIN_FREE,
-    "vllm": _BOTH,
-    "sglang": _BOTH,
-    "llamacpp": _BOTH,
-    "openai": _BOTH,
-}

@@ -1,4 +1,4 @@
-"""What becomes of the lines of a batch: answers and refusals in one file, failures in another, or nothing at all."""
+"""The lines of a batch: answers and refusals go into one file, failures into another, some into none."""
 
 from __future__ import annotations
 
@@ -6,46 +6,35 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from glmcli.sandbox.answer import answer
-from glmcli.sandbox.codes import on_demand
-from glmcli.sandbox.damage import spoiled
-from glmcli.sandbox.failures import WRITERS, Failure
-from glmcli.sandbox.faults import KINDS
-from glmcli.sandbox.frames import compact
-from glmcli.sandbox.ids import Ids
-from glmcli.sandbox.providers import PROVIDERS
-from glmcli.sandbox.question import read
-from glmcli.sandbox.refusals import refusal
+from glmcli.sandbox.faults import KINDS, damaged_answer
+from glmcli.sandbox.http_messages import json_bytes
+from glmcli.sandbox.providers import injected_error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
 
-    from glmcli.sandbox.batch_forms import BatchForm
+    from glmcli.sandbox.chat_request import RequestIds
     from glmcli.sandbox.faults import FaultPlan
-    from glmcli.sandbox.frames import Json
+    from glmcli.sandbox.http_messages import Json
+    from glmcli.sandbox.providers.row import SandboxBatchApi, SandboxError, SandboxProvider
 
-_CONTENT = frozenset(("length", "sensitive", "empty"))
-_NEVER = frozenset(("hang", "stall"))  # faults that keep a line from ever being done: the batch expires
+_CONTENT_FAULTS = frozenset(("length", "sensitive", "empty"))
+_UNFINISHED_FAULTS = frozenset(("hang", "stall"))  # the line is never finished, and the batch expires
 _SERVER_ERROR = 500
-_TEST = {"choices": [{"finish_reason": "stop", "index": 0, "message": {"content": "This is a test result."}}]}
+_TEST_ANSWER = {"choices": [{"finish_reason": "stop", "index": 0, "message": {"content": "This is a test result."}}]}
 
 
 @dataclass
-class Done:
-    """What a batch has made: lines of its two files, and how many lines it could not do in time."""
+class BatchOutput:
+    """What a batch has made: the lines of its two files, and how many lines it could not finish in time."""
 
-    output: list[bytes] = field(default_factory=list)
+    answers: list[bytes] = field(default_factory=list)
     errors: list[bytes] = field(default_factory=list)
-    undone: int = 0
-
-    @property
-    def failed(self) -> int:
-        """Lines of failures."""
-        return len(self.errors)
+    unfinished: int = 0
 
 
-def faults(data: bytes, form: BatchForm, endpoint: str) -> list[Json]:
-    """Why a file is refused, as `errors.data` says it; nothing if it is not.
+def errors_in(data: bytes, api: SandboxBatchApi, endpoint: str) -> list[Json]:
+    """The errors for which a file is refused, in the form of `errors.data`.
 
     Source of the codes: help.aliyun.com, batch-interfaces-compatible-with-openai (2025); the first as recorded.
     """
@@ -53,37 +42,39 @@ def faults(data: bytes, form: BatchForm, endpoint: str) -> list[Json]:
     found: list[Json] = []
     models: set[str] = set()
 
-    def fault(line: int, code: str, param: str, message: str) -> None:
+    def add(line: int, code: str, param: str, message: str) -> None:
         found.append({"code": code, "message": message, "param": param, "line": line})
 
     for number, request in enumerate(_requests(data), 1):
-        model = str(request.get("body", {}).get("model"))
+        model = _model(request)
         models.add(model)
         url, name = str(request.get("url")), str(request.get("custom_id"))
-        if url != endpoint or url != form.endpoint_of(model):
-            fault(number, "url_not_found", "url", f"The provided url '{url}' is not supported by the Batch API.")
+        if url != endpoint or url != api.endpoint_of(model):
+            add(number, "url_not_found", "url", f"The provided url '{url}' is not supported by the Batch API.")
         if name in seen:
-            fault(number, "duplicate_custom_id", "custom_id", f"The custom_id '{name}' is not unique.")
+            add(number, "duplicate_custom_id", "custom_id", f"The custom_id '{name}' is not unique.")
         if len(models) > 1:
-            fault(number, "mismatched_model", "model", "All requests of a file must use the same model.")
+            add(number, "mismatched_model", "model", "All requests of a file must use the same model.")
         seen.add(name)
-    if len(seen) > form.most_lines:
-        fault(form.most_lines + 1, "too_many_requests", "input_file_id", f"At most {form.most_lines} lines are taken.")
+    if len(seen) > api.max_lines:
+        add(api.max_lines + 1, "too_many_requests", "input_file_id", f"At most {api.max_lines} lines are taken.")
     return found
 
 
 def models(data: bytes) -> set[str]:
     """The models of a file."""
-    return {str(request.get("body", {}).get("model")) for request in _requests(data)}
+    return {_model(request) for request in _requests(data)}
 
 
-def run(name: str, form: BatchForm, data: bytes, plan: FaultPlan, serial: Callable[[], int]) -> Done:
-    """Do all lines; answers come in another order than they were asked."""
-    done = Done()
+def run(
+    provider: SandboxProvider, api: SandboxBatchApi, data: bytes, faults: FaultPlan, ids: Iterator[RequestIds]
+) -> BatchOutput:
+    """Run all lines, each with the next ids; the answers come in another order than the requests."""
+    output = BatchOutput()
     for request in _requests(data):
-        _line(name, form, request, plan.next(), Ids(serial()), done)
-    done.output.reverse()
-    return done
+        _run_line(provider, api, request, faults.next(), next(ids), output)
+    output.answers.reverse()
+    return output
 
 
 def _requests(data: bytes) -> list[dict[str, Any]]:
@@ -98,47 +89,56 @@ def _requests(data: bytes) -> list[dict[str, Any]]:
     return found
 
 
-def _line(  # noqa: PLR0913, PLR0917 - each is a side of it
-    name: str, form: BatchForm, request: dict[str, Any], kind: str | None, ids: Ids, done: Done
-) -> None:
-    provider, said = PROVIDERS[name], {"id": ids.uuid, "custom_id": request.get("custom_id")}
+def _model(request: dict[str, Any]) -> str:
+    return str(request.get("body", {}).get("model"))
 
+
+def _run_line(  # noqa: PLR0913, PLR0917 - the line, what it meets, and where its result goes
+    provider: SandboxProvider,
+    api: SandboxBatchApi,
+    request: dict[str, Any],
+    fault: str | None,
+    ids: RequestIds,
+    output: BatchOutput,
+) -> None:
     def answered(body: Json, status: int = 200) -> None:
         response = {"status_code": status, "request_id": ids.uuid, "body": body}
-        done.output.append(compact({**said, "response": response, "error": None}))
+        output.answers.append(json_bytes({**head, "response": response, "error": None}))
 
-    body = request.get("body", {})
-    question = read(name, body, {"accept-language": "en"}, ids)
-    if kind in _NEVER:
-        done.undone += 1
-    elif kind is not None and kind not in KINDS:
-        _failed(name, on_demand(name, kind, chinese=False), ids, said, done)
-    elif kind == "error":
-        failure = on_demand(name, "500", chinese=False)
-        answered(WRITERS[name](failure, ids))
-    elif kind is not None and kind not in _CONTENT:
-        pass  # lost on the way: it stands in no file
-    elif question.model == form.test_model:
-        answered(dict(_TEST))
-    elif (refused := refusal(question)) is not None:
-        answered(WRITERS[name](refused, ids), refused.status)
+    def refused(error: SandboxError, status: int) -> None:
+        answered(provider.error_body(error, ids), status)
+
+    head = {"id": ids.uuid, "custom_id": request.get("custom_id")}
+    chat = provider.read(request.get("body", {}), {"accept-language": "en"}, ids)
+    if fault in _UNFINISHED_FAULTS:
+        output.unfinished += 1
+    elif fault is not None and fault not in KINDS:
+        error = injected_error(provider, fault, chinese=False)
+        if error.status < _SERVER_ERROR:
+            refused(error, error.status)
+        else:
+            output.errors.append(_failed_line(error, head, ids, number=len(output.errors)))
+    elif fault == "error":
+        refused(injected_error(provider, "500", chinese=False), 200)
+    elif fault is not None and fault not in _CONTENT_FAULTS:
+        pass  # the line is lost: it stands in no file
+    elif chat.model == api.test_model:
+        answered(dict(_TEST_ANSWER))
+    elif (refusal := provider.refusal(chat)) is not None:
+        refused(refusal, refusal.status)
     else:
-        answered(provider.whole(question, spoiled(kind, answer(question), provider.filtered or "content_filter")))
+        answer = damaged_answer(fault, provider.answer(chat), provider.filtered or "content_filter")
+        answered(provider.whole(chat, answer))
 
 
-def _failed(name: str, failure: Failure, ids: Ids, said: Json, done: Done) -> None:
-    """A refusal inside the answers, or a failure in the file of errors.
+def _failed_line(error: SandboxError, head: Json, ids: RequestIds, *, number: int) -> bytes:
+    """A line of the file of errors.
 
     help.aliyun.com, batch-interfaces-compatible-with-openai (2025): the text has `error: {code, message}`, the program
     beside it `error_code` and `error_message`. So every other line has the one, and the rest the other.
     """
-    if failure.status < _SERVER_ERROR:
-        response = {"status_code": failure.status, "request_id": ids.uuid, "body": WRITERS[name](failure, ids)}
-        done.output.append(compact({**said, "response": response, "error": None}))
-        return
-    response = {"status_code": failure.status, "request_id": ids.uuid, "body": None}
-    if done.failed % 2:
-        error: Json = {"error": None, "error_code": failure.code, "error_message": failure.message}
-    else:
-        error = {"error": {"code": failure.code, "message": failure.message}}
-    done.errors.append(compact({**said, "response": response, **error}))
+    response = {"status_code": error.status, "request_id": ids.uuid, "body": None}
+    fields: Json = {"error": {"code": error.code, "message": error.message}}
+    if number % 2:
+        fields = {"error": None, "error_code": error.code, "error_message": error.message}
+    return json_bytes({**head, "response": response, **fields})

@@ -1,4 +1,4 @@
-"""Faults on demand.
+"""Faults on demand: which request they hit, and what they do to its answer or its response.
 
 A spec is `KIND` or `KIND:SHARE`. A share of 0.2 hits exactly each fifth request: the shares add up, and whenever they
 reach the next whole number the request is hit. Requests for an answer with a good key count, no others; every spec
@@ -8,14 +8,16 @@ counts all of them, and of several that hit the first one wins.
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from glmcli.errors import UsageError
-from glmcli.sandbox.codes import known
+from glmcli.sandbox.answer import SandboxAnswer, first_words
+from glmcli.sandbox.http_messages import DONE, Ending, ServerResponse
+from glmcli.sandbox.providers import status_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 # What each kind does, for messages and help.
 KINDS: Mapping[str, str] = {
@@ -34,28 +36,30 @@ KINDS: Mapping[str, str] = {
     "redirect": "a redirect to another path",
 }
 
-
-# Shares add up as decimals: without a hair more, ten times 0.1 would stay below 1.
-_HAIR = 1e-9
+_ROUNDING = 1e-9  # shares add up as decimals: without it, ten times 0.1 would stay below 1
 
 
 @dataclass(frozen=True)
-class Fault:
-    """One spec, read."""
+class InjectedFault:
+    """A spec, parsed."""
 
     kind: str
     share: float
 
     def hits(self, number: int) -> bool:
         """Whether it hits request `number`, counted from 1."""
-        return int(self.share * number + _HAIR) > int(self.share * (number - 1) + _HAIR)
+        return int(self.share * number + _ROUNDING) > int(self.share * (number - 1) + _ROUNDING)
 
 
 class FaultPlan:
-    """Which fault each request meets. It counts; everything else about it is fixed."""
+    """Which fault hits each request; depends on nothing but the number of the request."""
 
     def __init__(self, specs: Sequence[str]) -> None:
-        """Read the specs; a wrong one raises UsageError."""
+        """Parse the specs.
+
+        Raises:
+            UsageError: one of them is wrong.
+        """
         self._faults = tuple(parse(spec) for spec in specs)
         self._numbers = itertools.count(1)
 
@@ -65,14 +69,14 @@ class FaultPlan:
         return next((fault.kind for fault in self._faults if fault.hits(number)), None)
 
 
-def parse(spec: str) -> Fault:
+def parse(spec: str) -> InjectedFault:
     """The fault of a spec.
 
     Raises:
         UsageError: the kind is unknown (the message names the known ones) or the share is not in 0..1.
     """
     kind, _, share = spec.partition(":")
-    if not (kind in KINDS or known(kind) or (kind.isdecimal() and 400 <= int(kind) <= 599)):  # noqa: PLR2004 - statuses
+    if kind not in KINDS and status_of(kind) is None:
         raise UsageError(
             message=f"unknown fault '{kind}'",
             fix=f"known are an HTTP status 400-599, a provider's error code such as 1302, and {', '.join(KINDS)}",
@@ -83,4 +87,87 @@ def parse(spec: str) -> Fault:
         part = -1.0
     if not 0 <= part <= 1:
         raise UsageError(message=f"fault '{spec}': the share must be a number from 0 to 1", fix=f"try {kind}:0.2")
-    return Fault(kind, part)
+    return InjectedFault(kind, part)
+
+
+# The first lines of the page that Aliyun's firewall puts before GLM addresses
+# (https://github.com/izaart95-jpg/GLM-Free-API/issues/32), in words of our own.
+_PAGE = (
+    b'<!doctypehtml><html lang="zh-cn"><head><meta charset="utf-8"><meta name="aliyun_waf_aa" content="sandbox">'
+    b"<title>405</title></head><body><p>Sorry, your request has been blocked. \xe8\xaf\xb7\xe6\xb1\x82\xe8\xa2\xab"
+    b"\xe6\x8b\xa6\xe6\x88\xaa</p></body></html>\n"
+)
+
+
+def response_instead(kind: str | None, prefix: str) -> ServerResponse | None:
+    """The response of the faults that replace the provider's; None for the others."""
+    match kind:
+        case "hang":
+            return ServerResponse(200, None, (), ending=Ending.HANG)
+        case "html":
+            return ServerResponse(200, "text/html; charset=utf-8", (_PAGE,))
+        case "redirect":
+            return ServerResponse(307, None, (), (("Location", f"{prefix}/elsewhere"),))
+        case _:
+            return None
+
+
+def damaged_answer(kind: str | None, answer: SandboxAnswer, filtered: str) -> SandboxAnswer:
+    """The answer after the faults of its content; `filtered` is the provider's finish reason for its filter."""
+    half = first_words(answer.text, len(answer.text.split()) // 2)
+    match kind:
+        case "length":
+            return replace(answer, text=half, finish="length")
+        case "empty":
+            return replace(answer, text="", calls=(), finish="stop")
+        case "sensitive":
+            return replace(answer, text=half, calls=(), finish=filtered)
+        case _:
+            return answer
+
+
+def damaged_response(kind: str | None, response: ServerResponse) -> ServerResponse:
+    """A good response after the faults of its transport."""
+    change = _CHANGES.get(kind or "")
+    return response if change is None else change(response)
+
+
+def first_half(response: ServerResponse) -> tuple[bytes, ...]:
+    """What arrives before something breaks: half of the frames, or half of the body, without the finish."""
+    if response.chunked:
+        return response.frames[: max(1, len(response.frames) // 2)]
+    body = b"".join(response.frames)
+    return (body[: len(body) // 2],)
+
+
+def _cut(response: ServerResponse) -> ServerResponse:
+    """A stream ends as if it were whole; a body ends before the length that was announced."""
+    if response.chunked:
+        return replace(response, frames=first_half(response))
+    return _cut_off(response, Ending.CLOSE)
+
+
+def _cut_off(response: ServerResponse, ending: Ending) -> ServerResponse:
+    return replace(response, frames=first_half(response), length=sum(map(len, response.frames)), ending=ending)
+
+
+def _garbage(response: ServerResponse) -> ServerResponse:
+    """A frame is cut in its first third and the next one glued to it, as three captured GLM streams had it.
+
+    Source: https://github.com/zai-org/GLM-5/issues/66 (2026-05).
+    """
+    if not response.chunked:
+        return replace(response, frames=first_half(response))
+    frames, middle = response.frames, max(0, len(response.frames) // 2 - 1)
+    fused = frames[middle][: len(frames[middle]) // 3] + b"".join(frames[middle + 1 : middle + 2])
+    return replace(response, frames=(*frames[:middle], fused, *frames[middle + 2 :]))
+
+
+_CHANGES: Mapping[str, Callable[[ServerResponse], ServerResponse]] = {
+    "cut": _cut,
+    "reset": lambda response: _cut_off(response, Ending.RESET),
+    "stall": lambda response: _cut_off(response, Ending.STALL),
+    "drip": lambda response: replace(response, drip=True),
+    "garbage": _garbage,
+    "nodone": lambda response: replace(response, frames=tuple(frame for frame in response.frames if frame != DONE)),
+}

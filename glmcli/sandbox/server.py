@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, BinaryIO, Self
 
 from glmcli.errors import UsageError
 from glmcli.sandbox.batches import Batches
+from glmcli.sandbox.chat_request import RequestIds
 from glmcli.sandbox.faults import FaultPlan
-from glmcli.sandbox.ids import Ids
+from glmcli.sandbox.http_messages import Ending, ServerRequest, ServerResponse
 from glmcli.sandbox.providers import PREFIXES
-from glmcli.sandbox.replies import Incoming, respond
-from glmcli.sandbox.response import End, Response
+from glmcli.sandbox.router import respond
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,8 +34,8 @@ class Sandbox:
     **Units**: `latency` is seconds before the first byte of each response, `pace` seconds between frames.
 
     Raises:
-        UsageError: a fault that is none, or an address that cannot be had. The address is what the user typed, and
-            only another one helps; nothing is wrong with the network.
+        UsageError: a fault that does not exist, or an address on which we cannot listen. It is no network error: only
+            another address helps.
     """
 
     def __init__(
@@ -46,8 +46,8 @@ class Sandbox:
         latency: float = 0.0,
         pace: float = 0.0,
     ) -> None:
-        self._plan = FaultPlan(faults)
-        self._batches = Batches(self._plan)
+        self._faults = FaultPlan(faults)
+        self._batches = Batches(self._faults)
         self._latency, self._pace = latency, pace
         self._serials = itertools.count(1)
         self._closed = threading.Event()
@@ -68,9 +68,9 @@ class Sandbox:
     def close(self) -> None:
         """Stop listening and cut every open connection."""
         self._closed.set()
-        _shut(self._listener)
+        _disconnect(self._listener)
         for connection in list(self._open):
-            _shut(connection)
+            _disconnect(connection)
 
     def __enter__(self) -> Self:
         """Start to serve."""
@@ -97,32 +97,32 @@ class Sandbox:
         try:
             with suppress(OSError, ValueError), connection, connection.makefile("rb") as source:
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                while not self._closed.is_set() and (incoming := _receive(connection, source)):
-                    response = respond(incoming, Ids(next(self._serials)), self._plan, self._batches)
-                    if not self._send(connection, response) or _last(incoming):
+                while not self._closed.is_set() and (request := _receive(connection, source)):
+                    response = respond(request, RequestIds(next(self._serials)), self._faults, self._batches)
+                    if not self._send(connection, response) or _wants_close(request):
                         return
         finally:
             self._open.discard(connection)
 
-    def _send(self, connection: socket.socket, response: Response) -> bool:
+    def _send(self, connection: socket.socket, response: ServerResponse) -> bool:
         """Send a response; False when the connection ends with it."""
         self._pause(self._latency)
-        if response.end is not End.HANG:
-            for piece in _single(response.head) if response.drip else (response.head,):
+        if response.ending is not Ending.HANG:
+            for piece in _single_bytes(response.head) if response.drip else (response.head,):
                 connection.sendall(piece)
                 self._pause(_DRIP_SECONDS if response.drip else 0)
             for number, frame in enumerate(response.frames):
                 self._pause(self._pace if number else 0)
                 connection.sendall(b"%x\r\n%b\r\n" % (len(frame), frame) if response.chunked else frame)
-        match response.end:
-            case End.WHOLE:
+        match response.ending:
+            case Ending.COMPLETE:
                 connection.sendall(b"0\r\n\r\n" if response.chunked else b"")
                 return True
-            case End.CLOSE:
+            case Ending.CLOSE:
                 pass
-            case End.RESET:
+            case Ending.RESET:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)
-            case End.STALL | End.HANG:
+            case Ending.STALL | Ending.HANG:
                 while connection.recv(65536):
                     pass
         return False
@@ -146,18 +146,18 @@ def _listen(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def _shut(connection: socket.socket) -> None:
+def _disconnect(connection: socket.socket) -> None:
     """Wake whoever is blocked on a socket, then close it."""
     with suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)
     connection.close()
 
 
-def _single(head: bytes) -> list[bytes]:
+def _single_bytes(head: bytes) -> list[bytes]:
     return [head[at : at + 1] for at in range(len(head))]
 
 
-def _receive(connection: socket.socket, source: BinaryIO) -> Incoming | None:
+def _receive(connection: socket.socket, source: BinaryIO) -> ServerRequest | None:
     """The next request of a connection; None at its end."""
     line = source.readline(65536).decode("latin-1").split()
     if len(line) != 3:  # noqa: PLR2004 - method, target, version
@@ -168,7 +168,7 @@ def _receive(connection: socket.socket, source: BinaryIO) -> Incoming | None:
         headers[name.strip().lower()] = value.strip()
     if headers.get("expect", "").lower() == "100-continue":
         connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
-    return Incoming(line[0], line[1], headers, _body(source, headers))
+    return ServerRequest(line[0], line[1], headers, _body(source, headers))
 
 
 def _body(source: BinaryIO, headers: Mapping[str, str]) -> bytes:
@@ -183,5 +183,5 @@ def _body(source: BinaryIO, headers: Mapping[str, str]) -> bytes:
     return b"".join(chunks)
 
 
-def _last(incoming: Incoming) -> bool:
-    return incoming.headers.get("connection", "").lower() == "close"
+def _wants_close(request: ServerRequest) -> bool:
+    return request.headers.get("connection", "").lower() == "close"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from itertools import groupby
-from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings
@@ -22,7 +21,7 @@ from glmcli.sandbox import recordings
 settings.register_profile("template", deadline=None, database=None, derandomize=True)
 settings.load_profile("template")
 
-FOLDER = Path(recordings.__file__).with_name("recordings")
+FOLDER = recordings.FOLDER
 INDEX = json.loads((FOLDER / "index.json").read_text("utf-8"))
 STREAMS = {name: each for name, each in INDEX.items() if each["file"].endswith(".sse")}
 

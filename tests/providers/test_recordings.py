@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,7 +19,7 @@ from glmcli.sandbox import recordings
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-FOLDER = Path(recordings.__file__).with_name("recordings")
+FOLDER = recordings.FOLDER
 INDEX = json.loads((FOLDER / "index.json").read_text("utf-8"))
 BOM = b"\xef\xbb\xbf"
 

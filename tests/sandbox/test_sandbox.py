@@ -11,7 +11,6 @@ import threading
 import time
 from contextlib import closing
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,11 +18,11 @@ import pytest
 from glmcli import catalogue
 from glmcli.errors import UsageError
 from glmcli.sandbox import PREFIXES, Sandbox, recordings
+from glmcli.sandbox.chat_request import RequestIds
 from glmcli.sandbox.faults import parse
-from glmcli.sandbox.ids import Ids
-from glmcli.sandbox.question import read
+from glmcli.sandbox.providers import PROVIDERS
 from glmcli.sandbox.recordings import index
-from glmcli.sandbox.tool_filling import fill
+from glmcli.sandbox.schema_examples import example
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -45,7 +44,7 @@ OFF: dict[str, dict[str, Any]] = {
     "ollama": {"reasoning_effort": "none"},
     "openai": {},
 }
-RECORDINGS = Path(recordings.__file__).with_name("recordings")
+RECORDINGS = recordings.FOLDER
 WEATHER = {
     "type": "function",
     "function": {
@@ -750,12 +749,12 @@ def test_a_tool_result_is_echoed(box: Sandbox) -> None:
     ],
 )
 def test_what_a_schema_is_filled_with(schema: dict[str, Any], value: object) -> None:
-    assert fill(schema) == value
+    assert example(schema) == value
 
 
 def test_a_schema_that_refers_to_itself_ends() -> None:
-    assert fill({"$ref": "#"}) == {}
-    assert fill({"type": "object", "properties": {"a": {"$ref": "#/properties/a"}}, "required": ["a"]}) == {"a": {}}
+    assert example({"$ref": "#"}) == {}
+    assert example({"type": "object", "properties": {"a": {"$ref": "#/properties/a"}}, "required": ["a"]}) == {"a": {}}
 
 
 # -- faults
@@ -1115,5 +1114,7 @@ def test_it_sees_what_the_catalogue_says() -> None:
         for name in catalogue.names(who):
             taken = (catalogue.facts(who, name) or {}).get("input")
             if taken is not None:
-                assert read(who, {"model": name}, {}, Ids(1)).sees == ("image" in taken), f"{who}/{name}"
-    assert read("zai", {"model": "autoglm-phone-multilingual"}, {}, Ids(1)).sees
+                assert PROVIDERS[who].read({"model": name}, {}, RequestIds(1)).takes_images == ("image" in taken), (
+                    f"{who}/{name}"
+                )
+    assert PROVIDERS["zai"].read({"model": "autoglm-phone-multilingual"}, {}, RequestIds(1)).takes_images

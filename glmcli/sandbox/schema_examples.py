@@ -1,4 +1,4 @@
-"""Arguments for a tool, made up from nothing but its JSON Schema, always the same."""
+"""Example values for a JSON Schema: the arguments of the sandbox's tool calls. A schema always has the same example."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _FORMATS = {
     "uuid": "00000000-0000-4000-8000-000000000000",
 }
 _WORD = "sandbox"
-_DEEPEST = 32  # a schema that refers to itself ends here
+_MAX_DEPTH = 32  # a schema that refers to itself ends here
 
 
-def fill(schema: object, root: Mapping[str, Any] | None = None, depth: int = 0) -> Any:  # noqa: ANN401 - any JSON value
-    """The value for a schema: `const`, first `enum`, `default`, first example, else the least that its type allows.
+def example(schema: object, root: Mapping[str, Any] | None = None, depth: int = 0) -> Any:  # noqa: ANN401 - any JSON value
+    """A value that the schema accepts: `const`, first `enum`, `default`, first example, else the least of its type.
 
     Of an object's properties only the required ones are filled.
     """
-    if not isinstance(schema, dict) or depth > _DEEPEST:
+    if not isinstance(schema, dict) or depth > _MAX_DEPTH:
         return {}
     root = schema if root is None else root
     found, value = _given(schema)
@@ -38,7 +38,7 @@ def fill(schema: object, root: Mapping[str, Any] | None = None, depth: int = 0) 
         return value
     chosen = _resolved(schema, root)
     if chosen is not schema or "$ref" in schema:
-        return fill(chosen, root, depth + 1)
+        return example(chosen, root, depth + 1)
     return _BY_TYPE[_type_of(schema)](schema, root, depth)
 
 
@@ -92,7 +92,7 @@ def _list(value: object) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _bound(schema: Mapping[str, Any], word: str) -> float | None:
+def _number_at(schema: Mapping[str, Any], word: str) -> float | None:
     """A number that the schema sets; what is no number counts as not set."""
     value = schema.get(word)
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
@@ -120,9 +120,9 @@ def _text(schema: Mapping[str, Any], _root: Mapping[str, Any], _depth: int) -> s
 
 def _number(schema: Mapping[str, Any], *, whole: bool) -> float:
     """The least multiple that is allowed: `minimum`, or just above `exclusiveMinimum`; else 0 or the greatest below."""
-    step = _bound(schema, "multipleOf") or (1 if whole else 0.5)
-    least, above = _bound(schema, "minimum"), _bound(schema, "exclusiveMinimum")
-    most, below = _bound(schema, "maximum"), _bound(schema, "exclusiveMaximum")
+    step = _number_at(schema, "multipleOf") or (1 if whole else 0.5)
+    least, above = _number_at(schema, "minimum"), _number_at(schema, "exclusiveMinimum")
+    most, below = _number_at(schema, "maximum"), _number_at(schema, "exclusiveMaximum")
     if least is None and above is not None:
         least = (above // step + 1) * step
     if least is None:
@@ -133,14 +133,14 @@ def _number(schema: Mapping[str, Any], *, whole: bool) -> float:
 
 
 def _array(schema: Mapping[str, Any], root: Mapping[str, Any], depth: int) -> list[Any]:
-    size = int(_bound(schema, "minItems") or 1)
-    return [fill(schema.get("items", {"type": "string"}), root, depth + 1) for _ in range(size)]
+    size = int(_number_at(schema, "minItems") or 1)
+    return [example(schema.get("items", {"type": "string"}), root, depth + 1) for _ in range(size)]
 
 
 def _object(schema: Mapping[str, Any], root: Mapping[str, Any], depth: int) -> dict[str, Any]:
     known = _mapping(schema.get("properties"))
     names = [name for name in _list(schema.get("required")) if isinstance(name, str)]
-    return {name: fill(known.get(name, {"type": "string"}), root, depth + 1) for name in names}
+    return {name: example(known.get(name, {"type": "string"}), root, depth + 1) for name in names}
 
 
 _BY_TYPE: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, Any], int], Any]] = {

@@ -1,0 +1,217 @@
+"""Errors and refusals of Model Studio and DashScope.
+
+**Source** unless said otherwise: https://www.alibabacloud.com/help/model-studio/error-code (2026-09), which quotes most
+of the messages; ranges from docs.qwencloud.com/api-reference/chat (2026).
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from glmcli.sandbox.providers import rules
+from glmcli.sandbox.providers.row import SandboxError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from glmcli.sandbox.chat_request import ChatRequest, RequestIds
+    from glmcli.sandbox.http_messages import Json
+    from glmcli.sandbox.providers.row import Rule
+
+_QUOTA_EXCEEDED = (
+    "You exceeded your current quota, please check your plan and billing details. For details, see: "
+    "https://help.aliyun.com/zh/model-studio/error-code#token-limit"
+)
+
+# DashScope's name: (status, name on the compatible address, its type, words). Words that no page quotes are ours, after
+# what the page says that the code means. Of the rows with one status the first answers for that status.
+_ERRORS: Mapping[str, tuple[int, str, str, str]] = {
+    "InvalidParameter": (400, "invalid_parameter_error", "invalid_request_error", "The request is invalid."),
+    "Arrearage": (
+        400,
+        "Arrearage",
+        "Arrearage",
+        "Access denied, please make sure your account is in good standing.",
+    ),
+    "DataInspectionFailed": (
+        400,
+        "data_inspection_failed",
+        "data_inspection_failed",
+        "Output data may contain inappropriate content.",
+    ),
+    "AccessDenied": (403, "access_denied", "access_denied", "Access denied."),
+    "AllocationQuota.FreeTierOnly": (
+        403,
+        "AllocationQuota.FreeTierOnly",
+        "AllocationQuota.FreeTierOnly",
+        "The free tier of the model has been exhausted.",
+    ),
+    "ModelNotFound": (404, "model_not_found", "invalid_request_error", "Model not exist."),
+    "Throttling.RateQuota": (
+        429,
+        "limit_requests",
+        "limit_requests",
+        "You exceeded your current requests list limit.",
+    ),
+    "Throttling.BurstRate": (429, "limit_burst_rate", "limit_burst_rate", "Request rate increased too quickly."),
+    "Throttling.AllocationQuota": (
+        429,
+        "insufficient_quota",
+        "insufficient_quota",
+        _QUOTA_EXCEEDED,
+    ),
+    "InternalError": (
+        500,
+        "internal_error",
+        "internal_error",
+        "An internal error has occured, please try again later.",
+    ),
+    "RequestTimeOut": (500, "RequestTimeOut", "RequestTimeOut", "Request timed out, please try again later."),
+    "ModelServingError": (
+        503,
+        "ModelServingError",
+        "ModelServingError",
+        "Too many requests. Your requests are being throttled due to system capacity limits.",
+    ),
+    "GatewayTimeout": (504, "GatewayTimeout", "GatewayTimeout", "Gateway timeout."),
+}
+
+_NATIVE_NAMES = {name: native for native, (_, name, _, _) in _ERRORS.items()}
+CODES = {code: _ERRORS[_NATIVE_NAMES.get(code, code)][0] for code in (*_ERRORS, *_NATIVE_NAMES)}
+
+
+def alibaba_error(code: str, *, native: bool, message: str = "") -> SandboxError:
+    """The error with this native name, under the name that the address uses; `message` replaces the usual words."""
+    status, name, kind, words = _ERRORS[code]
+    return SandboxError(status, code if native else name, message or words, kind)
+
+
+def injected_error(code: str, status: int, *, native: bool) -> SandboxError:
+    """The error with this code of either address, else the first with this status."""
+    code = _NATIVE_NAMES.get(code, code)
+    if code not in _ERRORS:
+        code = next((name for name, row in _ERRORS.items() if row[0] == status), "")
+    return alibaba_error(code, native=native) if code else SandboxError(status, str(status), f"HTTP {status}")
+
+
+def compatible_body(error: SandboxError, ids: RequestIds) -> Json:
+    """Refusals of the model's service have an `id` and another order of keys than those of the gateway.
+
+    Source: https://github.com/musistudio/claude-code-router/issues/714 (400) and a recorded 401, both replayed.
+    """
+    if error.status == 400:  # noqa: PLR2004 - the status
+        named = {"code": error.code, "param": error.param, "message": error.message, "type": error.type}
+        return {"error": named, "id": f"chatcmpl-{ids.uuid}", "request_id": ids.uuid}
+    named = {"message": error.message, "type": error.type, "param": error.param, "code": error.code}
+    return {"error": named, "request_id": ids.uuid}
+
+
+def native_body(error: SandboxError, ids: RequestIds) -> Json:
+    """`{"code","message","request_id"}`.
+
+    Source: github.com/cnblogs/dashscope-sdk@7afccbd, RawHttpData (auth-error, parameter-error-sse).
+    """
+    return {"code": error.code, "message": error.message, "request_id": ids.uuid}
+
+
+def malformed(*, native: bool) -> SandboxError:
+    """The error for a body that is no JSON object."""
+    words = "Required body invalid, please check the request body format."
+    return alibaba_error("InvalidParameter", native=native, message=words)
+
+
+_ROLE = "Role must be user or assistant and Content length must be greater than 0"
+
+
+def _bad(message: str) -> Callable[[ChatRequest], SandboxError]:
+    return lambda request: alibaba_error("InvalidParameter", native=request.provider == "dashscope", message=message)
+
+
+def _unknown(request: ChatRequest) -> SandboxError:
+    if request.provider == "dashscope":
+        return alibaba_error("ModelNotFound", native=True)
+    words = f"The model `{request.model}` does not exist or you do not have access to it."
+    return alibaba_error("ModelNotFound", native=False, message=words)
+
+
+def _no_question(request: ChatRequest) -> SandboxError:
+    """Without a user's message the native service itself fails."""
+    if request.provider == "dashscope":
+        return alibaba_error("InternalError", native=True, message="list index out of range")
+    return _bad(_ROLE)(request)
+
+
+def _no_json(request: ChatRequest) -> bool:
+    return "json" not in json.dumps(request.messages, ensure_ascii=False).lower()
+
+
+def _forces(request: ChatRequest) -> bool:
+    return request.thinks and isinstance(request.fields.get("tool_choice"), dict)
+
+
+def _streamed(request: ChatRequest) -> bool:
+    return request.stream
+
+
+_COMMON: tuple[Rule, ...] = (
+    (rules.unknown_model, _unknown),
+    (rules.no_messages, _bad("[] is too short - 'messages'")),
+    (rules.no_user, _no_question),
+    # Words of a body recorded in github.com/cnblogs/dashscope-sdk@7afccbd, parameter-error-sse
+    (rules.empty_content, _bad(_ROLE)),
+    (rules.parts, _bad("input content must be a string.")),
+    (rules.outside("temperature", 0, 2, below_high=True), _bad("Temperature should be in [0.0, 2.0)")),
+    (rules.outside("top_p", 0, 1, above_low=True), _bad("Range of top_p should be (0.0, 1.0]")),
+    (rules.outside("presence_penalty", -2, 2), _bad("Range of presence_penalty should be [-2.0, 2.0]")),
+    (
+        rules.outside("repetition_penalty", 0, float("inf"), above_low=True),
+        _bad("Repetition_penalty should be greater than 0.0"),
+    ),
+    (rules.outside("max_tokens", 1, 131072), _bad("Range of max_tokens should be [1, 131072]")),
+    (rules.given("seed", -1), _bad("-1 is lesser than the minimum of 0 - 'seed'")),
+    (lambda request: request.fields.get("enable_search") is True, _bad("This model does not support enable_search.")),
+    # glm-5.2 took 4096 and refused 131073 (measured 2026-08)
+    (rules.outside("thinking_budget", 1, 131072), _bad("The thinking_budget parameter must be in [1, 131072]")),
+    # Other words are an error on glm-5.3 ("Anthropic-Messages" page of help.aliyun.com, 2026)
+    (
+        rules.both(rules.model("glm-5.3"), rules.other_than("reasoning_effort", "low", "high", "max")),
+        _bad("reasoning_effort should be one of low, high, max"),
+    ),
+    (
+        lambda request: isinstance(choice := request.fields.get("tool_choice"), str) and choice not in {"none", "auto"},
+        _bad('tool_choice is one of the strings that should be ["none", "auto"]'),
+    ),
+    (_forces, _bad("The tool_choice parameter does not support being set to required or object in thinking mode")),
+    (
+        rules.both(rules.response_format("json_object", "json_schema"), rules.thinks),
+        _bad("Json mode response is not supported when enable_thinking is true"),
+    ),
+    (
+        rules.both(rules.response_format("json_object"), _no_json),
+        _bad(
+            "'messages' must contain the word 'json' in some form, to use 'response_format' of type 'json_object'.",
+        ),
+    ),
+)
+
+MODELSTUDIO: tuple[Rule, ...] = (
+    *_COMMON,
+    # https://github.com/musistudio/claude-code-router/issues/714
+    (
+        lambda request: rules.model("glm-4.5")(request) and not request.stream,
+        _bad("This model only support stream mode, please enable the stream parameter to access the model. "),
+    ),
+)
+
+DASHSCOPE: tuple[Rule, ...] = (
+    *_COMMON,
+    (
+        rules.both(rules.thinks, _streamed, lambda request: request.fields.get("incremental_output") is not True),
+        _bad('The incremental_output parameter must be "true" when enable_thinking is true'),
+    ),
+    (
+        rules.both(rules.thinks, lambda request: request.fields.get("result_format") != "message"),
+        _bad('The result_format parameter must be "message" when enable_thinking is true'),
+    ),
+)
