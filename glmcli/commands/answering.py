@@ -73,7 +73,8 @@ def answer(app: App, flags: Mapping[str, Any], mode: Mode) -> None:
             app.apply(options)
             _refuse_shared_files(app, options)
             question = _Question(app, options, mode, stack)
-            question.ask(resolve.Resolver(app, options, layers(app, flags, file)), trusts_tools="tools" in flags)
+            resolver = resolve.ProviderResolver(app, options, layers(app, flags, file))
+            question.ask(resolver, trusts_tools="tools" in flags)
         except _ReportedError as reported:
             raise reported.error from reported.__cause__
         except GlmError as error:
@@ -188,7 +189,7 @@ class _Question:
         self._stack = stack
         self.ended: AbstractSet[type[Writer]] = frozenset()
 
-    def ask(self, resolver: resolve.Resolver, *, trusts_tools: bool) -> None:
+    def ask(self, resolver: resolve.ProviderResolver, *, trusts_tools: bool) -> None:
         """Ask and print, or only show the request; `trusts_tools`: their files were named on the command line."""
         app, options = self._app, self._options
         if options.key_file == "-":

@@ -7,12 +7,13 @@ import stat
 from typing import TYPE_CHECKING
 
 from glmcli.console.redaction import Key, illegal_character
-from glmcli.errors import CredentialsError
+from glmcli.errors import CredentialsError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from glmcli.console.stdin import Stdin
+    from glmcli.http.urls import Origin
     from glmcli.providers.row import Provider
 
 GENERAL = "GLM_API_KEY"  # belongs to GLM_PROVIDER and to nobody else
@@ -37,6 +38,19 @@ def _variable(provider: Provider, environment: Mapping[str, str]) -> str | None:
     if environment.get("GLM_PROVIDER") == provider.name:
         variables = (GENERAL, *variables)
     return next((name for name in variables if environment.get(name, "").strip()), None)
+
+
+def refuse_plain_http(provider: Provider, where: Origin) -> None:
+    """Let a key go only where nobody on the way can read it, or where its owner allows it.
+
+    Raises:
+        UsageError: it may not go there.
+    """
+    if not where.is_secure and not provider.allow_http:
+        raise UsageError(
+            message=f"refusing to send a key over plain http:// to {where.host}",
+            fix="use https://, or allow_http in a row of the configuration file",
+        )
 
 
 class KeyRing:

@@ -1,4 +1,4 @@
-"""The words that are sent: system message, earlier turns, prompt, attachments, stdin."""
+"""The messages that are sent: system message, those of a session and a request file, prompt, attachments, stdin."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _STDIN = "-"
 
 
 def new_messages(options: Options, stdin: Stdin, terminal: Terminal) -> tuple[Message, ...]:
-    """The turns that the user adds now, without the system message.
+    """The messages that the user adds now, without the system message.
 
     Raises:
         UsageError: the message is empty, or a file or stdin is no text.
@@ -30,48 +30,44 @@ def new_messages(options: Options, stdin: Stdin, terminal: Terminal) -> tuple[Me
     return messages_of(options, stdin, terminal, lambda: _user_text(options, stdin, terminal))
 
 
-def messages_of(options: Options, stdin: Stdin, terminal: Terminal, said: Callable[[], str]) -> tuple[Message, ...]:
-    """The same where the text of the user message comes from elsewhere; it is asked for after all files are read.
+def messages_of(options: Options, stdin: Stdin, terminal: Terminal, prompt: Callable[[], str]) -> tuple[Message, ...]:
+    """The same where the text of the user message comes from elsewhere; `prompt` is called after all files are read.
 
     Raises:
-        UsageError: as above.
+        UsageError: as `new_messages`.
     """
-    media, of_turns = _media(options, stdin, terminal)
-    turns = tuple(
-        Message(turn["role"], turn["content"], turn.get("reasoning", ""), parts=of_turn)
-        for turn, of_turn in zip(options.messages, of_turns, strict=True)
+    media, parts = _media(options, stdin, terminal)
+    messages = tuple(
+        Message(given["role"], given["content"], given.get("reasoning", ""), parts=own)
+        for given, own in zip(options.messages, parts, strict=True)
     )
-    if any(turn.role == "user" and not (turn.text.strip() or turn.media) for turn in turns):
+    if any(message.role == "user" and not (message.text.strip() or message.media) for message in messages):
         raise UsageError(message="a user message is empty", fix="give it text, or leave it out")
-    text = said()
+    text = prompt()
     if text.strip():
-        return (*turns, Message("user", text, parts=media))
-    if media and turns and turns[-1].role == "user":
-        return (*turns[:-1], turns[-1].replace(parts=(*turns[-1].parts, *media)))
+        return (*messages, Message("user", text, parts=media))
+    if media and messages and messages[-1].role == "user":
+        return (*messages[:-1], messages[-1].replace(parts=(*messages[-1].parts, *media)))
     if media:
         raise UsageError(
             message="the prompt is empty: what is asked of this?",
             fix='as in glm vision --image cat.jpg "What is this?"',
         )
-    if not turns:
+    if not messages:
         raise UsageError(message="the prompt is empty", fix='give one, as in glm ask "Who are you", or pipe it in')
-    return turns
+    return messages
 
 
 def _media(options: Options, stdin: Stdin, terminal: Terminal) -> tuple[tuple[Media, ...], list[Parts]]:
-    """Pictures, videos and files: those of the prompt, and the parts of each turn of the request file."""
-    parts = [turn.get("parts", ()) for turn in options.messages]
+    """Pictures, videos and files: those beside the prompt, and the parts of each message of the request file."""
+    parts = [message.get("parts", ()) for message in options.messages]
     if not (options.media or any(parts)):
         return (), parts
-    from glmcli.config.media_files import MediaFiles, surprises
+    from glmcli.config.media_files import MediaFiles
 
-    files = MediaFiles(stdin, options.detail)
-    of_turns = [files.of_turn(each) for each in parts]
-    beside = files.beside_prompt(options.media)
-    for each in (*of_turns, beside):
-        for surprise in surprises(part for part in each if not isinstance(part, str)):
-            terminal.note(surprise)
-    return beside, of_turns
+    files = MediaFiles(stdin, terminal, options.detail)
+    read = [files.parts(each) for each in parts]
+    return files.beside_prompt(options.media), read
 
 
 def _user_text(options: Options, stdin: Stdin, terminal: Terminal) -> str:
@@ -121,13 +117,13 @@ def _attachment(path: str, stdin: Stdin) -> str:
     return f"{name}:\n\n{text}"
 
 
-def refuse_data(turns: tuple[Message, ...]) -> None:
-    """Let no bytes of a file into a session: they would be sent, and kept, with every question that follows.
+def refuse_data(messages: tuple[Message, ...]) -> None:
+    """Let no bytes of a file into a session: they would be sent again with every question that follows.
 
     Raises:
-        UsageError: a turn has some.
+        UsageError: a message has some.
     """
-    if any(media.data for turn in turns for media in turn.media):
+    if any(media.data for message in messages for media in message.media):
         raise UsageError(
             message="--session keeps words and URLs, not the bytes of a file",
             fix="leave out --session, or upload the file and give its URL",
@@ -149,17 +145,17 @@ def system_message(options: Options, stdin: Stdin) -> Message | None:
 
 
 def conversation(system: Message | None, earlier: tuple[Message, ...], new: tuple[Message, ...]) -> tuple[Message, ...]:
-    """All turns in the order in which they are sent; a new system message replaces an earlier one.
+    """All messages in the order in which they are sent; a new system message replaces an earlier one.
 
     Raises:
-        UsageError: the request file says it twice.
+        UsageError: there are two new ones.
     """
-    said = tuple(turn for turn in new if turn.role == "system")
-    if system and said:
+    in_new = tuple(message for message in new if message.role == "system")
+    if system and in_new:
         raise UsageError(
             message="a system message stands both in --system and in messages", fix="leave one of them out"
         )
     if not system and not earlier:
         return new  # as the request file has it
-    first = ((system,) if system else said) or tuple(turn for turn in earlier if turn.role == "system")
-    return (*first, *(turn for turn in (*earlier, *new) if turn.role != "system"))
+    first = ((system,) if system else in_new) or tuple(message for message in earlier if message.role == "system")
+    return (*first, *(message for message in (*earlier, *new) if message.role != "system"))

@@ -1,4 +1,7 @@
-"""Turns as request files and rows of a batch write them, as Options has them."""
+"""A request file as options: the words of the flags, and paths that are relative to the file.
+
+Rows of a batch write messages in the same form.
+"""
 
 from __future__ import annotations
 
@@ -18,74 +21,29 @@ if TYPE_CHECKING:
     from glmcli.chat.messages import MediaKind
     from glmcli.documents import Document
 
-
-def turn_of(turn: Mapping[str, Any], source: Callable[[int, str], str], folder: Path) -> Mapping[str, Any]:
-    """A turn with its text in one piece; where it holds more than text, its parts too, in their order.
-
-    `source` names a field of a part in messages, by the part's number; paths begin at `folder`.
-
-    Raises:
-        UsageError: a path holds a NUL.
-    """
-    content = turn["content"]
-    if isinstance(content, str):
-        return turn
-    texts = [part["text"] for part in content if part["type"] == "text"]
-    joined = {**turn, "content": "".join(texts)}
-    if len(texts) == len(content):
-        return joined
-    parts = tuple(
-        part["text"] if part["type"] == "text" else _part(part, number, source, folder)
-        for number, part in enumerate(content)
-    )
-    return {**joined, "parts": parts}
-
-
-def _part(part: Mapping[str, Any], number: int, source: Callable[[int, str], str], folder: Path) -> MediaArgument:
-    """A picture, video or file of a turn, named by its field and where that stands."""
-    field = "url" if "url" in part else "path"
-    place = source(number, field)
-    return MediaArgument(
-        source=place,
-        kind=part["type"],
-        path=_part_path(part["path"], place, folder) if field == "path" else "",
-        url=part.get("url", ""),
-        type=part.get("media_type"),
-        detail=part.get("detail"),
-    )
-
-
-def _part_path(path: str, source: str, folder: Path) -> str:
-    if "\0" in path:
-        raise UsageError(message=f"{source} holds a NUL")
-    return path if path == "-" else str(folder / path)
-
-
-# A request file as options: the same words as the flags, and paths that begin at the file.
-
-_FLAG = "--request"
 _PATHS = ("session", "output")
+_PATH_LISTS = ("attach", "tools")
 _DESTINATIONS = ("reasoning", "meta")
-_PLACES = ("stderr", "stdout", "none")
+_STREAMS = ("stderr", "stdout", "none")
 # One byte more than a document may hold lets the parser say what is wrong.
-_MOST = SizeLimit((1 << 20) + 1, "1 MiB", "what is long goes beside it: attach: [FILE], or stdin")
+_SIZE = SizeLimit((1 << 20) + 1, "1 MiB", "what is long goes beside it: attach: [FILE], or stdin")
 _MEDIA: Mapping[str, MediaKind] = {"images": "image", "videos": "video", "files": "file"}
-# What is said in a question; all else is how it is asked.
-CONVERSATION = ("system", "prompt", "messages", "attach", *_MEDIA)
+# The fields that are what is said; all others are how it is asked.
+_CONVERSATION = ("system", "prompt", "messages", "attach", *_MEDIA)
 
 
 def load(path: str, variables: tuple[str, ...], stdin: Stdin) -> dict[str, Any]:
-    """The fields of Options that the file sets.
+    """The fields of Options that the file sets; `variables` are the values of --var.
 
     Raises:
         UsageError: the file or a variable is wrong; the message names the place.
     """
-    document = documents.fill(_read(path, stdin), _given(variables))
+    document = documents.fill(_read(path, stdin), _values(variables))
     documents.check(document, "request")
     return _options(document, _folder(path))
 
 
-class RowForm:
+class RequestTemplate:
     """A request file whose conversation is filled anew for each row of a batch.
 
     Attributes:
@@ -95,12 +53,12 @@ class RowForm:
     """
 
     def __init__(self, path: str, variables: tuple[str, ...], stdin: Stdin) -> None:
-        """Read and judge the file.
+        """Read and validate the file.
 
         Raises:
             UsageError: as `load`.
         """
-        self._template = documents.template_of(_read(path, stdin), CONVERSATION, _given(variables))
+        self._template = documents.template_of(_read(path, stdin), _CONVERSATION, _values(variables))
         documents.check(self._template.sample, "request")
         self._folder = _folder(path)
         self.fields = _options(self._template.sample, self._folder)
@@ -108,7 +66,7 @@ class RowForm:
         self.names = self._template.names
 
     def fill(self, names: Iterable[str], variables: Mapping[str, str]) -> dict[str, Any]:
-        """The fields of Options that these parts of the file set, filled with the values of a row.
+        """The fields of Options that these fields of the file set, filled with the values of a row.
 
         Raises:
             UsageError: a name has no value.
@@ -116,26 +74,62 @@ class RowForm:
         return _options(self._template.fill(names, variables), self._folder)
 
 
+def message_of(given: Mapping[str, Any], place: Callable[[int, str], str], folder: Path) -> Mapping[str, Any]:
+    """A message with its text in one piece, as `content`; where it holds more than text, its `parts` too, in order.
+
+    `place` names a field of a part in error messages, by the part's number; paths are relative to `folder`.
+
+    Raises:
+        UsageError: a path holds a NUL.
+    """
+    content = given["content"]
+    if isinstance(content, str):
+        return given
+    texts = [part["text"] for part in content if part["type"] == "text"]
+    joined = {**given, "content": "".join(texts)}
+    if len(texts) == len(content):
+        return joined
+    parts = tuple(
+        part["text"] if part["type"] == "text" else _media_part(part, number, place, folder)
+        for number, part in enumerate(content)
+    )
+    return {**joined, "parts": parts}
+
+
+def _media_part(part: Mapping[str, Any], number: int, place: Callable[[int, str], str], folder: Path) -> MediaArgument:
+    """A picture, video or file of a message; its source is its field, and where that stands."""
+    field = "url" if "url" in part else "path"
+    source = place(number, field)
+    return MediaArgument(
+        source=source,
+        kind=part["type"],
+        path=_path(part["path"], folder, source) if field == "path" else "",
+        url=part.get("url", ""),
+        type=part.get("media_type"),
+        detail=part.get("detail"),
+    )
+
+
 def _read(path: str, stdin: Stdin) -> Document:
-    document = documents.parse(read_file(path, _FLAG, stdin, _MOST), "<stdin>" if path == "-" else path)
+    document = documents.parse(read_file(path, "--request", stdin, _SIZE), "<stdin>" if path == "-" else path)
     if not isinstance(document.value, Mapping):
         raise UsageError(message=f"{document.place([])}: a request file is a mapping, as in `prompt: …`")
     return document
 
 
-def _given(variables: Iterable[str]) -> dict[str, str]:
-    return dict(_variable(text) for text in variables)
+def _values(variables: Iterable[str]) -> dict[str, str]:
+    """The values of --var NAME=VALUE, by name."""
+    values = {}
+    for text in variables:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise UsageError(message=f"--var {text}: not NAME=VALUE")
+        values[name] = value
+    return values
 
 
 def _folder(path: str) -> Path:
     return Path() if path == "-" else Path(path).parent
-
-
-def _variable(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals or not name:
-        raise UsageError(message=f"--var {text}: not NAME=VALUE")
-    return name, value
 
 
 def _options(document: Document, folder: Path) -> dict[str, Any]:
@@ -149,20 +143,20 @@ def _options(document: Document, folder: Path) -> dict[str, Any]:
     if isinstance(fields.get("stop"), str):
         fields["stop"] = (fields["stop"],)
     if "messages" in fields:
-        fields["messages"] = tuple(_turn(document, at, folder) for at in range(len(value["messages"])))
-    fields["media"] = tuple(_named(document, folder))
-    return {name: item for name, item in fields.items() if name not in _MEDIA} | _from_file(fields, folder)
+        fields["messages"] = tuple(_message(document, at, folder) for at in range(len(value["messages"])))
+    fields["media"] = tuple(_media(document, folder))
+    return {name: item for name, item in fields.items() if name not in _MEDIA} | _relocated(fields, folder)
 
 
-def _turn(document: Document, at: int, folder: Path) -> Mapping[str, Any]:
-    def source(number: int, field: str) -> str:
+def _message(document: Document, at: int, folder: Path) -> Mapping[str, Any]:
+    def place(number: int, field: str) -> str:
         return f"{document.place(['messages', at, 'content', number, field])}: {field}"
 
-    return turn_of(document.value["messages"][at], source, folder)
+    return message_of(document.value["messages"][at], place, folder)
 
 
-def _named(document: Document, folder: Path) -> Iterator[MediaArgument]:
-    """What stands beside the prompt, in the order of the file."""
+def _media(document: Document, folder: Path) -> Iterator[MediaArgument]:
+    """The pictures, videos and files beside the prompt, in the order of the file."""
     for field in (name for name in document.value if name in _MEDIA):
         for at, place in enumerate(document.value[field]):
             source = f"{document.place([field, at])}: {field}"
@@ -172,13 +166,13 @@ def _named(document: Document, folder: Path) -> Iterator[MediaArgument]:
                 yield MediaArgument(source, _MEDIA[field], url=place)
 
 
-def _from_file(fields: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """The same paths, seen from the working directory."""
+def _relocated(fields: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """The fields that are paths, relative to the working directory."""
     moved: dict[str, Any] = {name: _path(fields[name], folder) for name in _PATHS if name in fields}
     for name in _DESTINATIONS:
-        if name in fields and fields[name] not in _PLACES and not fields[name].startswith("fd:"):
+        if name in fields and fields[name] not in _STREAMS and not fields[name].startswith("fd:"):
             moved[name] = _path(fields[name], folder)
-    for name in ("attach", "tools"):
+    for name in _PATH_LISTS:
         if name in fields:
             moved[name] = tuple(_path(path, folder) for path in fields[name])
     if fields.get("system", "").startswith("@"):
@@ -186,7 +180,7 @@ def _from_file(fields: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     return moved
 
 
-def _path(path: str, folder: Path) -> str:
+def _path(path: str, folder: Path, name: str = "a path of the request file") -> str:
     if "\0" in path:
-        raise UsageError(message="the request file names a path that holds a NUL")
+        raise UsageError(message=f"{name} holds a NUL")
     return path if path == "-" else str(folder / path)

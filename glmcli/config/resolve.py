@@ -1,4 +1,4 @@
-"""From what the user set to what is sent. Every error of input is found here, before a byte leaves."""
+"""From options to a plan: who is asked, what, where and with which key. Every error of input is found here."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from glmcli.chat.messages import Function, Message, Request
 from glmcli.config import checks, provider_choice
-from glmcli.config.keys import has_key, key_name
+from glmcli.config.keys import has_key, key_name, refuse_plain_http
+from glmcli.config.options import Options
 from glmcli.config.plan import Candidate, Endpoint, Plan
-from glmcli.console.redaction import Key, Redactor
+from glmcli.console.redaction import Key
 from glmcli.errors import UsageError
 from glmcli.http.proxies import choose_proxy
 from glmcli.http.timeouts import Limits
@@ -17,36 +18,23 @@ from glmcli.http.urls import normal_base_url, origin
 from glmcli.providers.table import dialect_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from glmcli.config.app import App
-    from glmcli.config.options import Options
     from glmcli.config.provider_choice import Layer
     from glmcli.http.call import HttpCall
-    from glmcli.http.urls import Origin
     from glmcli.providers.row import Provider
 
-_MOST_BODY = 100_000_000  # bytes
-_SAME = (
-    "think",
-    "effort",
-    "think_budget",
-    "temperature",
-    "top_p",
-    "top_k",
-    "repetition_penalty",
-    "max_tokens",
-    "seed",
-    "stop",
-    "server_tools",
-    "tool_choice",
-    "tool_stream",
-)
+_MAX_BODY = 100_000_000  # bytes
+# The fields that a request has as the options have them; `model`, `messages` and `tools` are read from files first.
+_COPIED = {*Request.__match_args__} & {*Options.__match_args__} - {"model", "messages", "tools"}
 
 
-class Resolver:
-    """Makes of the options who is asked, where, and with which key."""
+class ProviderResolver:
+    """Finds who is asked, at which address and with which key, and makes the requests."""
 
     def __init__(self, app: App, options: Options, layers: tuple[Layer, ...], *, dry: bool = False) -> None:
-        """`layers` say model and provider, as `provider_choice.layers` gives them; `dry`: nothing is sent."""
+        """`layers` say model and provider, as `provider_choice.layers` returns them; `dry`: nothing is sent."""
         self._app = app
         self._options = options
         self._layers = layers
@@ -65,29 +53,24 @@ class Resolver:
             CredentialsError: a key is missing or no key.
         """
         first = provider_choice.choose(self._layers, self._rows, self._environment, dry=self._dry, vision=vision)
-        self._own_key()
+        self._check_key_file()
         if self._app.config.source:
             self._terminal.detail(f"configuration: {self._app.config.source}")
         self._terminal.detail(f"first choice: {first.provider.name}/{first.model} ({first.why})")
-        chosen = [self._first(first.provider)]
-        models = [first.model]
+        chosen = [(self._first(first.provider), first.model), *self._fallbacks(first.provider)]
+        requests = [(provider, self._request(provider, model, messages, tools)) for provider, model in chosen]
+        key_files = (self._options.key_file, *(None for _ in self._options.fallback))
+        return tuple(
+            self._candidate(provider, request, key_file)
+            for (provider, request), key_file in zip(requests, key_files, strict=True)
+        )
+
+    def _fallbacks(self, first: Provider) -> Iterator[tuple[Provider, str]]:
         for text in self._options.fallback:
             row, model = provider_choice.split(text, self._rows)
             if not model:
                 raise UsageError(message=f"--fallback {text}: no model", fix="--fallback [PROVIDER/]MODEL")
-            chosen.append(self._addressed(row or first.provider))
-            models.append(model)
-        requests = [self._request(model, messages, tools) for model in models]
-        if self._options.resize:
-            from glmcli.config.resizing import resized
-
-            requests = [resized(request, row, self._terminal) for request, row in zip(requests, chosen, strict=True)]
-        for provider, request in zip(chosen, requests, strict=True):
-            self._check(request, provider)
-        return tuple(
-            self._candidate(provider, request, first=number == 0)
-            for number, (provider, request) in enumerate(zip(chosen, requests, strict=True))
-        )
+            yield self._addressed(row or first), model
 
     def provider(self, what: str, *, may_be_embedded: bool) -> Provider:
         """The provider that would be asked first, with its address, for `what`, which is not a question of a model.
@@ -101,26 +84,24 @@ class Resolver:
         any_model = provider_choice.Layer(what, None, "any")  # a row without a default model lists its own
         layers = (*self._layers, any_model)
         first = provider_choice.choose(layers, self._rows, self._environment, dry=False)
-        self._own_key()
+        self._check_key_file()
         self._terminal.detail(f"first choice: {first.provider.name}")
         return self._first(first.provider, may_be_embedded=may_be_embedded)
 
-    def _own_key(self) -> None:
-        if self._options.key_file and not self._names_provider():
+    def _check_key_file(self) -> None:
+        """Refuse --key-file where no provider was named: the key would go to whoever is the default."""
+        named = (
+            layer.provider or (layer.model and provider_choice.split(layer.model, self._rows)[0])
+            for layer in self._layers
+        )
+        if self._options.key_file and not any(named):
             raise UsageError(
                 message="--key-file: whose key is it?", fix="name the provider with -P or -m PROVIDER/MODEL"
             )
 
-    def _names_provider(self) -> bool:
-        return any(
-            layer.provider or (layer.model and provider_choice.split(layer.model, self._rows)[0])
-            for layer in self._layers
-        )
-
     def _first(self, provider: Provider, *, may_be_embedded: bool = True) -> Provider:
-        """Only the first provider listens to --base-url and its variables."""
-        environment = self._environment
-        sources = (("--base-url", self._options.base_url), ("GLM_BASE_URL", environment.get("GLM_BASE_URL")))
+        """The row with its address. Only the first provider listens to --base-url and GLM_BASE_URL."""
+        sources = (("--base-url", self._options.base_url), ("GLM_BASE_URL", self._environment.get("GLM_BASE_URL")))
         for source, url in sources:
             if url and not (provider.embedded and source != "--base-url"):
                 return provider.replace(base_url=normal_base_url(url, source), embedded=False)
@@ -137,13 +118,22 @@ class Resolver:
             raise UsageError(message=f"{provider.name} has no address", fix=f"set --base-url or {variable}")
         return provider
 
-    def _request(self, model: str, messages: tuple[Message, ...], tools: tuple[Function, ...]) -> Request:
+    def _request(
+        self, provider: Provider, model: str, messages: tuple[Message, ...], tools: tuple[Function, ...]
+    ) -> Request:
+        """The request as this provider gets it, which is not known to refuse it."""
         options = self._options
+        fields = {name: getattr(options, name) for name in _COPIED}
         if options.effort is not None and options.think is None:
-            options = options.replace(think=True)
-        fields = {name: getattr(options, name) for name in _SAME}
+            fields["think"] = True
         extra, stream = dict(options.option), not options.no_stream
-        return Request(model=model, messages=messages, extra=extra, stream=stream, tools=tools, **fields)
+        request = Request(model=model, messages=messages, extra=extra, stream=stream, tools=tools, **fields)
+        if options.resize:
+            from glmcli.config.resizing import resized
+
+            request = resized(request, provider, self._terminal)
+        self._check(request, provider)
+        return request
 
     def _check(self, request: Request, provider: Provider) -> None:
         for contradiction in checks.contradictions(request, provider):
@@ -152,16 +142,21 @@ class Resolver:
             if not self._options.force:
                 raise UsageError(message=objection.message, fix=f"{objection.fix} (--force sends it anyway)")
             self._terminal.note(f"{objection.message}: sent all the same")
-        for remark in checks.remarks(request, provider, _today()):
+        today = time.strftime("%Y-%m-%d", time.gmtime())  # as the catalogue writes days
+        for remark in checks.remarks(request, provider, today):
             self._terminal.note(remark)
         for detail in checks.details(request, provider):
             self._terminal.detail(detail)
 
-    def _candidate(self, provider: Provider, request: Request, *, first: bool) -> Candidate:
+    def _candidate(self, provider: Provider, request: Request, key_file: str | None) -> Candidate:
         provider = provider.serving(request.model)
         call = dialect_of(provider).encode(request, provider)
-        _bound(call)
-        endpoint = self.endpoint(provider, call, self._options.key_file if first else None, request.model)
+        if call.has_data and (size := len(call.content())) > _MAX_BODY:
+            raise UsageError(
+                message=f"the request has {size} bytes, with its files as base64; at most {_MAX_BODY} are sent",
+                fix="--resize, smaller files, or URLs",
+            )
+        endpoint = self.endpoint(provider, call, key_file, request.model)
         return Candidate(provider, request.model, endpoint.call, request, endpoint.proxy)
 
     def endpoint(self, provider: Provider, call: HttpCall, key_file: str | None, what: str) -> Endpoint:
@@ -176,7 +171,9 @@ class Resolver:
         if key and not self._dry:
             refuse_plain_http(provider, where)
         proxy = choose_proxy(where.scheme, where.host, where.port, self._environment)
-        _remember(self._terminal.redactor, key, proxy.password if proxy else None)
+        redactor = self._terminal.redactor
+        redactor.add(key.value if key else "")
+        redactor.add(((proxy and proxy.password) or b"").decode(errors="surrogateescape"))
         by = f" through the proxy {proxy}" if proxy else ""
         holder = ", with a key" if key else ", without a key"
         self._terminal.detail(f"{provider.name}/{what}: {call.url}{by}{holder}")
@@ -188,38 +185,6 @@ class Resolver:
         if key_file or provider.needs_key or has_key(provider, self._environment):
             return Key("", key_name(provider, self._environment))
         return None
-
-
-def refuse_plain_http(provider: Provider, where: Origin) -> None:
-    """Let a key go only where nobody on the way can read it, or where its owner allows it.
-
-    Raises:
-        UsageError: it may not go there.
-    """
-    if not where.is_secure and not provider.allow_http:
-        raise UsageError(
-            message=f"refusing to send a key over plain http:// to {where.host}",
-            fix="use https://, or allow_http in a row of the configuration file",
-        )
-
-
-def _today() -> str:
-    """The day in UTC, as the catalogue writes days."""
-    return time.strftime("%Y-%m-%d", time.gmtime())
-
-
-def _bound(call: HttpCall) -> None:
-    """Refuse a body that no server takes, before anybody is asked to."""
-    if call.has_data and (size := len(call.content())) > _MOST_BODY:
-        raise UsageError(
-            message=f"the request has {size} bytes, with its files as base64; at most {_MOST_BODY} are sent",
-            fix="--resize, smaller files, or URLs",
-        )
-
-
-def _remember(redactor: Redactor, key: Key | None, password: bytes | None) -> None:
-    redactor.add(key.value if key else "")
-    redactor.add((password or b"").decode(errors="surrogateescape"))
 
 
 def make_plan(

@@ -20,9 +20,8 @@ from glmcli.batch.rows.row import QueueItem, Row
 from glmcli.batch.run.budget import Budget
 from glmcli.batch.run.scheduler import Scheduler
 from glmcli.batch.run.state import RunSetup
-from glmcli.config.keys import KeyRing, key_name
+from glmcli.config.keys import KeyRing, key_name, refuse_plain_http
 from glmcli.config.plan import Candidate, Plan
-from glmcli.config.resolve import refuse_plain_http
 from glmcli.console.redaction import VARIABLES, Redactor
 from glmcli.console.stdin import Stdin
 from glmcli.errors import CredentialsError, GlmError

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from glmcli.batch.rows.row import Row
     from glmcli.config.options import Options
-    from glmcli.config.request_file import RowForm
+    from glmcli.config.request_file import RequestTemplate
     from glmcli.console.stdin import Stdin
     from glmcli.console.terminal import Terminal
 
@@ -32,7 +32,7 @@ class RequestBuilder:
     """
 
     def __init__(
-        self, options: Options, flags: Mapping[str, Any], form: RowForm | None, stdin: Stdin, terminal: Terminal
+        self, options: Options, flags: Mapping[str, Any], form: RequestTemplate | None, stdin: Stdin, terminal: Terminal
     ) -> None:
         """`options` are flags and request file together; `form` is the file, if there is one."""
         self._stdin = stdin

@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from glmcli.batch.rows.row import MalformedRow, Row
-from glmcli.config.request_file import turn_of
+from glmcli.config.request_file import message_of
 from glmcli.documents.quoting import described, listed, path_text, quoted, suggestion, value_text
 from glmcli.errors import UsageError
 from glmcli.record import Record
@@ -304,7 +304,7 @@ def _plain(value: Mapping[str, Any], line: int, name: str | None, folder: Path) 
 
 def _turns(turns: Iterable[Mapping[str, Any]], folder: Path) -> Iterator[Mapping[str, Any]]:
     for at, turn in enumerate(turns):
-        yield turn_of(turn, lambda number, field, at=at: f"messages[{at}].content[{number}].{field}", folder)  # type: ignore[misc]
+        yield message_of(turn, lambda number, field, at=at: f"messages[{at}].content[{number}].{field}", folder)  # type: ignore[misc]
 
 
 def _openai(value: Mapping[str, Any], line: int, name: str | None) -> Row:

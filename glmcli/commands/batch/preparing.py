@@ -16,7 +16,7 @@ from glmcli.batch.rows.source import RowSource, open_rows
 from glmcli.chat.messages import Message
 from glmcli.config.options import Options, merged
 from glmcli.config.provider_choice import layers
-from glmcli.config.resolve import Resolver
+from glmcli.config.resolve import ProviderResolver
 from glmcli.errors import OutputError, UsageError
 from glmcli.output.amounts import plural
 from glmcli.output.destination import input_file, require_distinct_files
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from glmcli.batch.rows.shard import Shard
     from glmcli.config.app import App
     from glmcli.config.plan import Candidate
-    from glmcli.config.request_file import RowForm
+    from glmcli.config.request_file import RequestTemplate
 
 _OWN = frozenset(BatchOptions.__match_args__)
 _LEDGER = "rows.jsonl"  # in the folder of --text, where no --output is given
@@ -88,7 +88,7 @@ class _Preparing:
         self._stack = stack
         self._options = Options(**flags)
         app.apply(self._options)
-        self._form: RowForm | None = None
+        self._form: RequestTemplate | None = None
 
     def job(self, own: BatchOptions) -> BatchPlan:
         self._read_form()
@@ -116,9 +116,9 @@ class _Preparing:
             if options.var:
                 raise UsageError("--var fills a request file, and there is none", fix="add --request FILE")
             return
-        from glmcli.config.request_file import RowForm
+        from glmcli.config.request_file import RequestTemplate
 
-        self._form = RowForm(options.request, options.var, self._app.stdin)
+        self._form = RequestTemplate(options.request, options.var, self._app.stdin)
         self._options = merged(self._form.fields, self._flags)
         for name in _USELESS:
             if getattr(self._options, name):
@@ -139,7 +139,7 @@ class _Preparing:
 
     def _candidates(self) -> tuple[Candidate, ...]:
         file = self._form.fields if self._form else {}
-        resolver = Resolver(self._app, self._options, layers(self._app, self._flags, file), dry=self._dry)
+        resolver = ProviderResolver(self._app, self._options, layers(self._app, self._flags, file), dry=self._dry)
         return resolver.candidates(_ANY)
 
 

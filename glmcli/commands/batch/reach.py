@@ -46,7 +46,7 @@ def service(app: App, options: Options) -> Service:
         UsageError: it has no Batch API.
         CredentialsError: its key is missing or no key.
     """
-    resolver = resolve.Resolver(app, options, layers(app, options.fields()))
+    resolver = resolve.ProviderResolver(app, options, layers(app, options.fields()))
     provider = resolver.provider("batches", may_be_embedded=False)
     check(provider)
     return service_at(app, resolver.endpoint(provider, batches.listing(provider), options.key_file, "batches"), options)

@@ -118,7 +118,7 @@ def _asked(app: App, options: Options) -> tuple[Provider, tuple[Listed, ...]]:
     """The provider, and what it lists."""
     if options.key_file == "-":
         app.stdin.reserve("--key-file -")
-    resolver = resolve.Resolver(app, options, layers(app, options.fields()))
+    resolver = resolve.ProviderResolver(app, options, layers(app, options.fields()))
     provider = resolver.provider("models", may_be_embedded=True)
     call = dialect_of(provider).models_request(provider, 1)
     endpoint = resolver.endpoint(provider, call, options.key_file, "models")
