@@ -28,12 +28,7 @@ _QUOTA_EXCEEDED = (
 # what the page says that the code means. Of the rows with one status the first answers for that status.
 _ERRORS: Mapping[str, tuple[int, str, str, str]] = {
     "InvalidParameter": (400, "invalid_parameter_error", "invalid_request_error", "The request is invalid."),
-    "Arrearage": (
-        400,
-        "Arrearage",
-        "Arrearage",
-        "Access denied, please make sure your account is in good standing.",
-    ),
+    "Arrearage": (400, "Arrearage", "Arrearage", "Access denied, please make sure your account is in good standing."),
     "DataInspectionFailed": (
         400,
         "data_inspection_failed",
@@ -48,19 +43,9 @@ _ERRORS: Mapping[str, tuple[int, str, str, str]] = {
         "The free tier of the model has been exhausted.",
     ),
     "ModelNotFound": (404, "model_not_found", "invalid_request_error", "Model not exist."),
-    "Throttling.RateQuota": (
-        429,
-        "limit_requests",
-        "limit_requests",
-        "You exceeded your current requests list limit.",
-    ),
+    "Throttling.RateQuota": (429, "limit_requests", "limit_requests", "You exceeded your current requests list limit."),
     "Throttling.BurstRate": (429, "limit_burst_rate", "limit_burst_rate", "Request rate increased too quickly."),
-    "Throttling.AllocationQuota": (
-        429,
-        "insufficient_quota",
-        "insufficient_quota",
-        _QUOTA_EXCEEDED,
-    ),
+    "Throttling.AllocationQuota": (429, "insufficient_quota", "insufficient_quota", _QUOTA_EXCEEDED),
     "InternalError": (
         500,
         "internal_error",
@@ -189,9 +174,7 @@ _COMMON: tuple[Rule, ...] = (
     ),
     (
         rules.both(rules.response_format("json_object"), _no_json),
-        _bad(
-            "'messages' must contain the word 'json' in some form, to use 'response_format' of type 'json_object'.",
-        ),
+        _bad("'messages' must contain the word 'json' in some form, to use 'response_format' of type 'json_object'."),
     ),
 )
 

@@ -15,7 +15,7 @@ from glmcli.sandbox.answer import SandboxToolCall, pieces
 from glmcli.sandbox.chat_request import CREATED, media_of, object_or_empty
 from glmcli.sandbox.http_messages import ServerResponse, json_response, reason_phrase, sse_event
 from glmcli.sandbox.providers import rules
-from glmcli.sandbox.providers.openai import TOKEN_LIMITS, ChunkFormat, message, token_counts
+from glmcli.sandbox.providers.openai import TOKEN_LIMITS, ChunkFormat, message
 from glmcli.sandbox.providers.row import SandboxError, SandboxProvider, model_list
 from glmcli.sandbox.providers.vllm import template_thinking_on
 
@@ -73,7 +73,7 @@ def _llama_timings(answer: SandboxAnswer) -> Json:
 
 
 def _llama_whole(request: ChatRequest, answer: SandboxAnswer) -> Json:
-    choice = {"finish_reason": answer.finish, "index": 0, "message": message(answer, "reasoning_content")}
+    choice = {"finish_reason": answer.finish, "index": 0, "message": message(answer)}
     tail = _llama_head(request, "chat.completion")
     named = {key: tail[key] for key in ("created", "model", "system_fingerprint", "object")}
     ends = {"usage": _llama_usage(answer), "id": tail["id"], "timings": _llama_timings(answer)}
@@ -87,17 +87,12 @@ def _llama_usage_chunk(request: ChatRequest, answer: SandboxAnswer) -> Json:
 _LLAMA_FORMAT = ChunkFormat(
     first_delta={"role": "assistant", "content": None},
     call_deltas=_llama_call_deltas,
-    chunk=_llama_chunk,
-    usage_chunk=_llama_usage_chunk,
-    whole=_llama_whole,
+    encode_chunk=_llama_chunk,
+    encode_usage=_llama_usage_chunk,
+    encode_whole=_llama_whole,
     last_fields=lambda answer: {"timings": _llama_timings(answer)},
 )
-_LLAMA_TYPES = {
-    400: "invalid_request_error",
-    403: "permission_error",
-    404: "not_found_error",
-    503: "unavailable_error",
-}
+_LLAMA_TYPES = {400: "invalid_request_error", 403: "permission_error", 404: "not_found_error", 503: "unavailable_error"}
 
 
 def _llama_error_body(error: SandboxError, _ids: RequestIds) -> Json:
@@ -143,12 +138,9 @@ def _switch_is_text(request: ChatRequest) -> bool:
 
 # The model is ignored, pictures without mmproj are a 500.
 _LLAMA_RULES: tuple[Rule, ...] = (
-    (rules.no_messages, rules.bad_request("'messages' is required", "invalid_request_error")),
+    (rules.no_messages, rules.bad_request("'messages' is required")),
     (_has_media, _no_images),
-    (
-        _switch_is_text,
-        rules.bad_request('invalid type for "enable_thinking" (expected boolean, got string)', "invalid_request_error"),
-    ),
+    (_switch_is_text, rules.bad_request('invalid type for "enable_thinking" (expected boolean, got string)')),
 )
 
 LLAMACPP = SandboxProvider(
@@ -178,11 +170,6 @@ def _ollama_head(request: ChatRequest, kind: str) -> Json:
     return {**names, "model": request.model, "system_fingerprint": "fp_ollama"}
 
 
-def _ollama_chunk(request: ChatRequest, delta: Json, finish: str | None) -> Json:
-    choice = {"index": 0, "delta": delta, "finish_reason": finish}
-    return {**_ollama_head(request, "chat.completion.chunk"), "choices": [choice]}
-
-
 def _ollama_call_deltas(index: int, call: SandboxToolCall) -> Iterator[Json]:
     yield {"role": "assistant", "content": "", "tool_calls": [_ollama_call(index, call)]}
 
@@ -192,18 +179,13 @@ def _ollama_call(index: int, call: SandboxToolCall) -> Json:
     return {"id": f"call_{call.id[-12:-8]}{call.id[-4:]}", "index": index, "type": "function", "function": named}
 
 
-def _ollama_whole(request: ChatRequest, answer: SandboxAnswer) -> Json:
-    message: Json = {"role": "assistant", "content": answer.text}
+def _ollama_message(answer: SandboxAnswer) -> Json:
+    found: Json = {"role": "assistant", "content": answer.text}
     if answer.reasoning:
-        message["reasoning"] = answer.reasoning
+        found["reasoning"] = answer.reasoning
     if answer.calls:
-        message["tool_calls"] = [_ollama_call(index, call) for index, call in enumerate(answer.calls)]
-    choice = {"index": 0, "message": message, "finish_reason": answer.finish}
-    return {**_ollama_head(request, "chat.completion"), "choices": [choice], "usage": token_counts(answer)}
-
-
-def _ollama_usage_chunk(request: ChatRequest, answer: SandboxAnswer) -> Json:
-    return {**_ollama_head(request, "chat.completion.chunk"), "choices": [], "usage": token_counts(answer)}
+        found["tool_calls"] = [_ollama_call(index, call) for index, call in enumerate(answer.calls)]
+    return found
 
 
 _OLLAMA_FORMAT = ChunkFormat(
@@ -212,9 +194,8 @@ _OLLAMA_FORMAT = ChunkFormat(
     answer_delta=lambda piece: {"role": "assistant", "content": piece},
     call_deltas=_ollama_call_deltas,
     last_delta={"role": "assistant", "content": ""},
-    chunk=_ollama_chunk,
-    usage_chunk=_ollama_usage_chunk,
-    whole=_ollama_whole,
+    head=_ollama_head,
+    message=_ollama_message,
 )
 _OLLAMA_TYPES = {400: "invalid_request_error", 404: "not_found_error"}
 
@@ -230,7 +211,7 @@ def _ollama_error(_code: str, status: int, _chinese: bool) -> SandboxError:
 
 def _ollama_broken_stream(request: ChatRequest, _sent: int) -> tuple[bytes, ...]:
     """The error is swallowed: an empty delta and the end."""
-    return (sse_event(_ollama_chunk(request, {"role": "assistant", "content": ""}, None)),)
+    return (sse_event(_OLLAMA_FORMAT.chunk(request, {"role": "assistant", "content": ""}, None)),)
 
 
 def _ollama_unknown(request: ChatRequest) -> SandboxError:
@@ -249,18 +230,16 @@ def _has_remote_image(request: ChatRequest) -> bool:
 
 
 _OLLAMA_RULES: tuple[Rule, ...] = (
-    (rules.no_messages, rules.bad_request("[] is too short - 'messages'", "invalid_request_error")),
+    (rules.no_messages, rules.bad_request("[] is too short - 'messages'")),
     (rules.unknown_model, _ollama_unknown),
-    (rules.media("video_url", "file_url"), rules.bad_request("invalid message format", "invalid_request_error")),
+    (rules.media("video_url", "file_url"), rules.bad_request("invalid message format")),
     (
         _has_remote_image,
-        rules.bad_request(
-            "image URLs are not currently supported, please use base64 encoded data instead", "invalid_request_error"
-        ),
+        rules.bad_request("image URLs are not currently supported, please use base64 encoded data instead"),
     ),
     (
         rules.other_than("reasoning_effort", *rules.EFFORTS, "ultra"),
-        rules.bad_request("invalid reasoning value (must be one of the known efforts)", "invalid_request_error"),
+        rules.bad_request("invalid reasoning value (must be one of the known efforts)"),
     ),
 )
 

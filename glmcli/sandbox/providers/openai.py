@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     from glmcli.sandbox.providers.row import Rule
 
 
+def head(request: ChatRequest, kind: str) -> Json:
+    """The first fields of a chunk, or of a whole reply."""
+    return {"id": f"chatcmpl-{request.ids.uuid}", "object": kind, "created": CREATED, "model": request.model}
+
+
 def call_deltas(index: int, call: SandboxToolCall) -> Iterator[Json]:
     """Id, type and name first with empty arguments, then fragments that carry the index only."""
     yield {"tool_calls": [{**call.whole(index), "function": call.function("")}]}
@@ -33,54 +38,15 @@ def call_deltas(index: int, call: SandboxToolCall) -> Iterator[Json]:
         yield {"tool_calls": [{"index": index, "function": {"arguments": piece}}]}
 
 
-@dataclass(frozen=True)
-class ChunkFormat:
-    """What one server writes its own way.
-
-    Attributes:
-        first_delta: the delta with the role.
-        reasoning_delta, answer_delta, call_deltas: of a piece of reasoning, of the answer, of a tool call.
-        last_delta: beside the finish reason.
-        chunk: a choice's delta and finish reason (None in flight) as a chunk.
-        usage_chunk: the chunk with the usage.
-        whole: the body of a reply that is not streamed.
-        finish_reason: the one that it gives.
-        last_fields: of the last chunk before `[DONE]`.
-    """
-
-    first_delta: Json
-    chunk: Callable[[ChatRequest, Json, str | None], Json]
-    usage_chunk: Callable[[ChatRequest, SandboxAnswer], Json]
-    whole: Callable[[ChatRequest, SandboxAnswer], Json]
-    reasoning_delta: Callable[[str], Json] = lambda piece: {"reasoning_content": piece}
-    answer_delta: Callable[[str], Json] = lambda piece: {"content": piece}
-    call_deltas: Callable[[int, SandboxToolCall], Iterator[Json]] = call_deltas
-    last_delta: Json = field(default_factory=dict)
-    finish_reason: Callable[[ChatRequest, SandboxAnswer], str] = lambda _, answer: answer.finish
-    last_fields: Callable[[SandboxAnswer], Json] = lambda _: {}
-
-    def stream(self, request: ChatRequest, answer: SandboxAnswer) -> list[bytes]:
-        """The frames of a streamed reply."""
-        chunks = [self.chunk(request, delta, None) for delta in self._deltas(answer)]
-        chunks.append(self.chunk(request, self.last_delta, self.finish_reason(request, answer)))
-        if request.include_usage:
-            chunks.append(self.usage_chunk(request, answer))
-        chunks[-1] = {**chunks[-1], **self.last_fields(answer)}
-        return [*(sse_event(chunk) for chunk in chunks), DONE]
-
-    def _deltas(self, answer: SandboxAnswer) -> Iterator[Json]:
-        yield self.first_delta
-        for piece in pieces(answer.reasoning):
-            yield self.reasoning_delta(piece)
-        for piece in pieces(answer.text):
-            yield self.answer_delta(piece)
-        for index, call in enumerate(answer.calls):
-            yield from self.call_deltas(index, call)
-
-
-def head(request: ChatRequest, kind: str) -> Json:
-    """The first fields of a chunk, or of a whole reply."""
-    return {"id": f"chatcmpl-{request.ids.uuid}", "object": kind, "created": CREATED, "model": request.model}
+def message(answer: SandboxAnswer) -> Json:
+    """The message of a whole reply."""
+    found: Json = {"role": "assistant"}
+    if answer.reasoning:
+        found["reasoning_content"] = answer.reasoning
+    found["content"] = answer.text
+    if answer.calls:
+        found["tool_calls"] = answer.whole_calls
+    return found
 
 
 def token_counts(answer: SandboxAnswer) -> Json:
@@ -92,15 +58,72 @@ def token_counts(answer: SandboxAnswer) -> Json:
     }
 
 
-def message(answer: SandboxAnswer, reasoning_field: str | None) -> Json:
-    """The message of a whole reply."""
-    found: Json = {"role": "assistant"}
-    if reasoning_field and answer.reasoning:
-        found[reasoning_field] = answer.reasoning
-    found["content"] = answer.text
-    if answer.calls:
-        found["tool_calls"] = answer.whole_calls
-    return found
+@dataclass(frozen=True)
+class ChunkFormat:
+    """What one server writes its own way; the defaults are the plain form.
+
+    Attributes:
+        first_delta: the delta with the role.
+        reasoning_delta, answer_delta, call_deltas: of a piece of reasoning, of the answer, of a tool call.
+        last_delta: beside the finish reason.
+        head, message, usage: parts of chunks and whole replies.
+        finish_reason: the one that it gives.
+        encode_chunk: a choice's delta and finish reason (None in flight) as a chunk; None for the plain form.
+        encode_usage: the chunk with the usage; None for the plain form.
+        encode_whole: the body of a reply that is not streamed; None for the plain form.
+        last_fields: of the last chunk before `[DONE]`.
+    """
+
+    first_delta: Json
+    reasoning_delta: Callable[[str], Json] = lambda piece: {"reasoning_content": piece}
+    answer_delta: Callable[[str], Json] = lambda piece: {"content": piece}
+    call_deltas: Callable[[int, SandboxToolCall], Iterator[Json]] = call_deltas
+    last_delta: Json = field(default_factory=dict)
+    head: Callable[[ChatRequest, str], Json] = head
+    message: Callable[[SandboxAnswer], Json] = message
+    usage: Callable[[SandboxAnswer], Json] = token_counts
+    finish_reason: Callable[[ChatRequest, SandboxAnswer], str] = lambda _, answer: answer.finish
+    encode_chunk: Callable[[ChatRequest, Json, str | None], Json] | None = None
+    encode_usage: Callable[[ChatRequest, SandboxAnswer], Json] | None = None
+    encode_whole: Callable[[ChatRequest, SandboxAnswer], Json] | None = None
+    last_fields: Callable[[SandboxAnswer], Json] = lambda _: {}
+
+    def stream(self, request: ChatRequest, answer: SandboxAnswer) -> list[bytes]:
+        """The frames of a streamed reply."""
+        chunks = [self.chunk(request, delta, None) for delta in self._deltas(answer)]
+        chunks.append(self.chunk(request, self.last_delta, self.finish_reason(request, answer)))
+        if request.include_usage:
+            chunks.append(self._usage_chunk(request, answer))
+        chunks[-1] = {**chunks[-1], **self.last_fields(answer)}
+        return [*(sse_event(chunk) for chunk in chunks), DONE]
+
+    def whole(self, request: ChatRequest, answer: SandboxAnswer) -> Json:
+        """The body of a reply that is not streamed."""
+        if self.encode_whole:
+            return self.encode_whole(request, answer)
+        choice = {"index": 0, "message": self.message(answer), "finish_reason": answer.finish}
+        return {**self.head(request, "chat.completion"), "choices": [choice], "usage": self.usage(answer)}
+
+    def chunk(self, request: ChatRequest, delta: Json, finish: str | None) -> Json:
+        """One chunk with a choice; `finish` is None while the answer goes on."""
+        if self.encode_chunk:
+            return self.encode_chunk(request, delta, finish)
+        choice = {"index": 0, "delta": delta, "finish_reason": finish}
+        return {**self.head(request, "chat.completion.chunk"), "choices": [choice]}
+
+    def _usage_chunk(self, request: ChatRequest, answer: SandboxAnswer) -> Json:
+        if self.encode_usage:
+            return self.encode_usage(request, answer)
+        return {**self.head(request, "chat.completion.chunk"), "choices": [], "usage": self.usage(answer)}
+
+    def _deltas(self, answer: SandboxAnswer) -> Iterator[Json]:
+        yield self.first_delta
+        for piece in pieces(answer.reasoning):
+            yield self.reasoning_delta(piece)
+        for piece in pieces(answer.text):
+            yield self.answer_delta(piece)
+        for index, call in enumerate(answer.calls):
+            yield from self.call_deltas(index, call)
 
 
 # Both fields end the output of OpenAI and of most servers, and both count reasoning.
@@ -123,7 +146,7 @@ def _chunk(request: ChatRequest, delta: Json, finish: str | None) -> Json:
 
 
 def _whole(request: ChatRequest, answer: SandboxAnswer) -> Json:
-    content = {**message(answer, None), "refusal": None, "annotations": []}
+    content = {**message(answer), "refusal": None, "annotations": []}
     if answer.calls:
         content["content"] = None
     choice = {"index": 0, "message": content, "logprobs": None, "finish_reason": answer.finish}
@@ -133,9 +156,9 @@ def _whole(request: ChatRequest, answer: SandboxAnswer) -> Json:
 
 _FORMAT = ChunkFormat(
     first_delta={"role": "assistant", "content": "", "refusal": None},
-    chunk=_chunk,
-    usage_chunk=lambda request, answer: {**_chunk(request, {}, None), "choices": [], "usage": _usage(answer)},
-    whole=_whole,
+    encode_chunk=_chunk,
+    encode_usage=lambda request, answer: {**_chunk(request, {}, None), "choices": [], "usage": _usage(answer)},
+    encode_whole=_whole,
 )
 
 
@@ -157,12 +180,9 @@ def _unknown(request: ChatRequest) -> SandboxError:
 
 _RULES: tuple[Rule, ...] = (
     (rules.unknown_model, _unknown),
-    (rules.no_messages, rules.bad_request("[] is too short - 'messages'", "invalid_request_error", "messages")),
-    (
-        rules.outside("temperature", 0, 2),
-        rules.bad_request("Invalid 'temperature'.", "invalid_request_error", "temperature"),
-    ),
-    (rules.outside("top_p", 0, 1), rules.bad_request("Invalid 'top_p'.", "invalid_request_error", "top_p")),
+    (rules.no_messages, rules.bad_request("[] is too short - 'messages'", "messages")),
+    (rules.outside("temperature", 0, 2), rules.bad_request("Invalid 'temperature'.", "temperature")),
+    (rules.outside("top_p", 0, 1), rules.bad_request("Invalid 'top_p'.", "top_p")),
 )
 
 OPENAI = SandboxProvider(

@@ -97,6 +97,8 @@ def response_format(*kinds: str) -> Condition:
     return lambda request: object_or_empty(request.fields.get("response_format")).get("type") in kinds
 
 
-def bad_request(message: str, kind: str, param: str | None = None) -> Callable[[ChatRequest], SandboxError]:
+def bad_request(
+    message: str, param: str | None = None, kind: str = "invalid_request_error"
+) -> Callable[[ChatRequest], SandboxError]:
     """Status 400 with this message and type."""
     return lambda _: SandboxError(400, "invalid_request", message, kind, param)

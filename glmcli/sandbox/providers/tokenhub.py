@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from glmcli.sandbox.http_messages import sse_event
 from glmcli.sandbox.providers import rules
-from glmcli.sandbox.providers.openai import ChunkFormat, head, message, token_counts
+from glmcli.sandbox.providers.openai import ChunkFormat, token_counts
 from glmcli.sandbox.providers.row import SandboxError, SandboxProvider, model_list
 from glmcli.sandbox.providers.zhipu import thinking_type_on
 
@@ -26,11 +26,6 @@ if TYPE_CHECKING:
     from glmcli.sandbox.providers.row import Rule
 
 
-def _chunk(request: ChatRequest, delta: Json, finish: str | None) -> Json:
-    choice = {"index": 0, "delta": delta, "finish_reason": finish}
-    return {**head(request, "chat.completion.chunk"), "choices": [choice]}
-
-
 def _usage(answer: SandboxAnswer) -> Json:
     return {
         **token_counts(answer),
@@ -40,23 +35,12 @@ def _usage(answer: SandboxAnswer) -> Json:
     }
 
 
-def _usage_chunk(request: ChatRequest, answer: SandboxAnswer) -> Json:
-    return {**head(request, "chat.completion.chunk"), "choices": [], "usage": _usage(answer)}
-
-
-def _whole(request: ChatRequest, answer: SandboxAnswer) -> Json:
-    choice = {"index": 0, "message": message(answer, "reasoning_content"), "finish_reason": answer.finish}
-    return {**head(request, "chat.completion"), "choices": [choice], "usage": _usage(answer)}
-
-
 _FORMAT = ChunkFormat(
     first_delta={"role": "assistant", "content": ""},
     reasoning_delta=lambda piece: {"role": "assistant", "reasoning_content": piece},
     answer_delta=lambda piece: {"role": "assistant", "content": piece},
     last_delta={"role": "assistant", "content": ""},
-    chunk=_chunk,
-    usage_chunk=_usage_chunk,
-    whole=_whole,
+    usage=_usage,
 )
 
 # Code: (status, type, words). Words that no page quotes are ours.
@@ -109,7 +93,7 @@ def _error_body(error: SandboxError, ids: RequestIds) -> Json:
 def _broken_stream(request: ChatRequest, _sent: int) -> tuple[bytes, ...]:
     """An error beside a finish of that name: the shape of a body met on its image route, not seen here yet."""
     error = {"type": "upstream_error", "code": "502001", "message": "The upstream model service failed."}
-    return (sse_event({**_chunk(request, {}, "error"), "error": error}),)
+    return (sse_event({**_FORMAT.chunk(request, {}, "error"), "error": error}),)
 
 
 # The words of a plan address of TokenHub: https://github.com/earendil-works/pi/pull/8876

@@ -21,7 +21,7 @@ from glmcli.sandbox.providers.openai import TOKEN_LIMITS, ChunkFormat, token_cou
 from glmcli.sandbox.providers.row import SandboxError, SandboxProvider, model_list
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from glmcli.sandbox.answer import SandboxAnswer, SandboxToolCall
     from glmcli.sandbox.chat_request import ChatRequest, RequestIds
@@ -116,9 +116,9 @@ _VLLM_FORMAT = ChunkFormat(
     first_delta={"role": "assistant", "content": ""},
     reasoning_delta=lambda piece: {"reasoning": piece},
     call_deltas=_vllm_call_deltas,
-    chunk=_vllm_chunk,
-    usage_chunk=_vllm_usage_chunk,
-    whole=_vllm_whole,
+    encode_chunk=_vllm_chunk,
+    encode_usage=_vllm_usage_chunk,
+    encode_whole=_vllm_whole,
     finish_reason=_vllm_finish_reason,
 )
 
@@ -153,34 +153,23 @@ def _has_stray_options(request: ChatRequest) -> bool:
     return request.fields.get("stream_options") is not None and not request.stream
 
 
+def _vllm_bad(message: str, param: str | None = None) -> Callable[[ChatRequest], SandboxError]:
+    return rules.bad_request(message, param, "BadRequestError")
+
+
 _VLLM_RULES: tuple[Rule, ...] = (
     (rules.unknown_model, _vllm_unknown),
-    (
-        _has_stray_options,
-        rules.bad_request("Stream options can only be defined when `stream=True`.", "BadRequestError"),
-    ),
-    (rules.no_messages, rules.bad_request("At least one message is required.", "BadRequestError")),
+    (_has_stray_options, _vllm_bad("Stream options can only be defined when `stream=True`.")),
+    (rules.no_messages, _vllm_bad("At least one message is required.")),
     (
         rules.other_than("reasoning_effort", *rules.EFFORTS),
-        rules.bad_request(
-            "Input should be 'none', 'minimal', 'low', 'medium', 'high', 'xhigh' or 'max'", "BadRequestError"
-        ),
+        _vllm_bad("Input should be 'none', 'minimal', 'low', 'medium', 'high', 'xhigh' or 'max'"),
     ),
-    (
-        rules.outside("temperature", 0, float("inf")),
-        rules.bad_request("temperature must be non-negative.", "BadRequestError", "temperature"),
-    ),
-    (
-        rules.outside("top_p", 0, 1, above_low=True),
-        rules.bad_request("top_p must be in (0, 1].", "BadRequestError", "top_p"),
-    ),
+    (rules.outside("temperature", 0, float("inf")), _vllm_bad("temperature must be non-negative.", "temperature")),
+    (rules.outside("top_p", 0, 1, above_low=True), _vllm_bad("top_p must be in (0, 1].", "top_p")),
     (
         rules.outside("max_tokens", 1, 202752),
-        rules.bad_request(
-            "max_tokens must be at least 1 and cannot be greater than max_model_len=202752.",
-            "BadRequestError",
-            "max_tokens",
-        ),
+        _vllm_bad("max_tokens must be at least 1 and cannot be greater than max_model_len=202752.", "max_tokens"),
     ),
 )
 
@@ -257,19 +246,16 @@ def _sglang_whole(request: ChatRequest, answer: SandboxAnswer) -> Json:
     }
 
 
-def _sglang_usage_chunk(request: ChatRequest, answer: SandboxAnswer) -> Json:
-    return {**_sglang_head(request, "chat.completion.chunk"), "choices": [], "usage": _sglang_usage(answer)}
-
-
 _SGLANG_FORMAT = ChunkFormat(
     first_delta=_full_delta(role="assistant", content=""),
     reasoning_delta=lambda piece: _full_delta(reasoning_content=piece),
     answer_delta=lambda piece: _full_delta(content=piece),
     call_deltas=_sglang_call_deltas,
     last_delta=_full_delta(),
-    chunk=_sglang_chunk,
-    usage_chunk=_sglang_usage_chunk,
-    whole=_sglang_whole,
+    head=_sglang_head,
+    usage=_sglang_usage,
+    encode_chunk=_sglang_chunk,
+    encode_whole=_sglang_whole,
 )
 
 
@@ -301,8 +287,8 @@ def _is_bad_effort(request: ChatRequest) -> bool:
 
 # The model of a chat request is not compared.
 _SGLANG_RULES: tuple[Rule, ...] = (
-    (rules.no_messages, rules.bad_request("Messages cannot be empty.", "BadRequest")),
-    (_is_bad_effort, rules.bad_request("Input should be one of the known efforts or a number", "BadRequest")),
+    (rules.no_messages, rules.bad_request("Messages cannot be empty.", kind="BadRequest")),
+    (_is_bad_effort, rules.bad_request("Input should be one of the known efforts or a number", kind="BadRequest")),
 )
 _MODELS: Mapping[str, Json] = {"glm-5.1": {"root": "zai-org/GLM-5.1", "parent": None, "max_model_len": 202752}}
 
