@@ -14,9 +14,9 @@ from glmcli.errors import GlmError, ToolError
 from glmcli.http.timeouts import deadline_error
 from glmcli.providers.pricing import total
 from glmcli.providers.table import dialect_of
-from glmcli.tools import arguments, running
-from glmcli.tools.arguments import BadArgumentsError
-from glmcli.tools.masking import mapped
+from glmcli.tools import arguments
+from glmcli.tools.arguments import BadArgumentsError, redacted
+from glmcli.tools.toolbox import run_calls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from glmcli.config.plan import Candidate
     from glmcli.engine.ask import RequestSender
     from glmcli.tools.approval import Approvals
-    from glmcli.tools.tool import Ended
-    from glmcli.tools.toolbox import Judged, Toolbox
+    from glmcli.tools.tool import CallResult
+    from glmcli.tools.toolbox import CheckedCall, Toolbox
 
 _MAX_SAME = 3  # a model that makes the same call a third time ignores the results
 _MAX_FAILURES = 5  # calls in a row that fail
@@ -119,31 +119,31 @@ class ToolLoop:
         Raises:
             GlmError: the conversation ends here.
         """
-        judged = [self._toolbox.judge(call) for call in calls]
-        self._check_repeated(judged)
-        valid = [each for each in judged if each.objection is None]
+        checked = [self._toolbox.check(call) for call in calls]
+        self._check_repeated(checked)
+        valid = [each for each in checked if each.objection is None]
         for each in valid:
             if each.tool and each.tool.runner is None:
                 raise ToolError(f"nobody runs {each.call.name} ({each.tool.place})", fix="the calls stand in --json")
         self._approvals.require(valid)
-        ended = running.run(valid, self._tick)
-        results = [self._result(each, ended) for each in judged]
+        call_results = run_calls(valid, self._tick)
+        results = [self._result(each, call_results) for each in checked]
         self._check_failures(results)
         return results
 
-    def _check_repeated(self, judged: Iterable[Judged]) -> None:
-        for each in judged:
-            self._made[each.same] += 1
-            if self._made[each.same] == _MAX_SAME:
+    def _check_repeated(self, checked: Iterable[CheckedCall]) -> None:
+        for each in checked:
+            self._made[each.identity] += 1
+            if self._made[each.identity] == _MAX_SAME:
                 raise ToolError(f"stopped: the model made the same call of {each.call.name} {_MAX_SAME} times")
 
-    def _result(self, judged: Judged, ended: Iterator[Ended]) -> ToolResult:
-        """The result of one call, reported to the writer; `ended` yields the ends of those that run."""
-        if judged.objection is not None:
-            result = ToolResult(judged.call, judged.objection, failed=True, how=judged.objection.removesuffix("."))
+    def _result(self, checked: CheckedCall, results: Iterator[CallResult]) -> ToolResult:
+        """The result of one call, reported to the writer; `results` yields those of the calls that run."""
+        if checked.objection is not None:
+            result = ToolResult(checked.call, checked.objection, failed=True, how=checked.objection.removesuffix("."))
         else:
-            end = next(ended)
-            result = ToolResult(judged.call, self._redact(end.text), end.failed, end.how)
+            ran = next(results)
+            result = ToolResult(checked.call, self._redact(ran.text), ran.failed, ran.how)
         self._writer.tool_result(result)
         return result
 
@@ -193,9 +193,9 @@ def _in_history(call: ToolCall, redact: Callable[[str], str]) -> ToolCall:
         value = arguments.read(call.arguments)
     except BadArgumentsError:
         return ToolCall(call.id, name, "{}")
-    masked = mapped(value, redact)
+    masked = redacted(value, redact)
     same = masked == value and call.arguments
-    return ToolCall(call.id, name, call.arguments if same else arguments.normal(masked))
+    return ToolCall(call.id, name, call.arguments if same else arguments.normalized(masked))
 
 
 def _sum(usages: list[Usage | None]) -> Usage | None:

@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
     from glmcli.console.terminal import Terminal
     from glmcli.tools.tool import Tool
-    from glmcli.tools.toolbox import Judged
+    from glmcli.tools.toolbox import CheckedCall
 
 _TERMINAL = "/dev/tty"
-_WIDTH = 76  # columns in a line of what is shown, on a terminal that has them
-_NARROWEST = 8
-_LINES = 60
-_LONGEST = 1024  # bytes of an answer
+_MAX_WIDTH = 76  # columns in a line of what is shown
+_MIN_WIDTH = 8
+_MAX_LINES = 60
+_MAX_ANSWER = 1024  # bytes of an answer
 
 
 class Approvals:
-    """The rules of one conversation, and a person's "always" in it."""
+    """What --yes and --approve allow in one conversation, and what a person allowed in it by "always"."""
 
     def __init__(self, terminal: Terminal, *, everything: bool, named: Iterable[str]) -> None:
         """`everything` is --yes, `named` the tools of --approve; neither reaches a tool that says deny."""
@@ -35,7 +35,7 @@ class Approvals:
         self._everything = everything
         self._named = set(named)
 
-    def require(self, calls: Iterable[Judged]) -> None:
+    def require(self, calls: Iterable[CheckedCall]) -> None:
         """Return if all of these calls may run; a person is asked about each that needs it.
 
         Raises:
@@ -64,7 +64,7 @@ class Approvals:
     def _is_allowed(self, tool: Tool) -> bool:
         return self._everything or tool.name in self._named or (tool.approve == "auto" and tool.trusted)
 
-    def _ask(self, judged: Judged, tool: Tool) -> None:
+    def _ask(self, checked: CheckedCall, tool: Tool) -> None:
         fd = self._open()
         if fd is None:
             raise ToolError(
@@ -72,12 +72,12 @@ class Approvals:
                 fix=f"--approve {tool.name} or --yes, if you know what it does; or approve: auto in a file of --tools",
             )
         try:
-            said = self._answer(fd, judged, tool)
+            answer = self._answer(fd, checked, tool)
         finally:
             os.close(fd)
-        if said in ("a", "always"):
+        if answer in ("a", "always"):
             self._named.add(tool.name)
-        elif said not in ("y", "yes"):
+        elif answer not in ("y", "yes"):
             raise ToolError(message=f"{tool.name} was not allowed to run")
 
     def _open(self) -> int | None:
@@ -89,13 +89,13 @@ class Approvals:
         except OSError:
             return None
 
-    def _answer(self, fd: int, judged: Judged, tool: Tool) -> str:
+    def _answer(self, fd: int, checked: CheckedCall, tool: Tool) -> str:
         screen = Stream(fd, "the terminal", self._terminal.redactor, is_closed=False)
         self._terminal.stderr.end_line()
         screen.write(f"glm: the model wants to run {tool.name} ({tool.place}):\n")
-        screen.write("".join(f"  {line}\n" for line in _shown(judged, tool, _width(fd))))
+        screen.write("".join(f"  {line}\n" for line in _shown(checked, tool, _width(fd))))
         with suppress(OSError, termios.error):
-            # What was typed before all this stood there is no answer to the question, however slow the line.
+            # What was typed before the question was shown is no answer to it, however slow the line.
             termios.tcdrain(fd)
             termios.tcflush(fd, termios.TCIFLUSH)
         screen.write("run it? [y]es, [a]lways in this conversation, [N]o: ")
@@ -103,34 +103,34 @@ class Approvals:
 
 
 def _line(fd: int) -> str:
-    """What was typed, up to the end of the line; nothing where there is no end, or the terminal is gone."""
+    """What was typed, up to the end of the line; nothing if the line does not end, or the terminal is gone."""
     data = b""
     while not data.endswith(b"\n"):
         try:
-            piece = os.read(fd, _LONGEST)
+            piece = os.read(fd, _MAX_ANSWER)
         except OSError:
             return ""
         data += piece
-        if not piece or len(data) > _LONGEST:
+        if not piece or len(data) > _MAX_ANSWER:
             return ""
     return data.decode(errors="replace")
 
 
 def _width(fd: int) -> int:
-    """Columns of a line of what is shown, after the two blanks before it."""
+    """How many columns a line of what is shown may have, after two blanks."""
     try:
         columns = os.get_terminal_size(fd).columns
     except OSError:
         columns = 0
-    return max(min(columns - 3, _WIDTH), _NARROWEST) if columns else _WIDTH
+    return max(min(columns - 3, _MAX_WIDTH), _MIN_WIDTH) if columns else _MAX_WIDTH
 
 
-def _shown(judged: Judged, tool: Tool, width: int) -> list[str]:
+def _shown(checked: CheckedCall, tool: Tool, width: int) -> list[str]:
     """What would be run, as JSON in lines of one width, so that no argument can look like a line of ours."""
-    shown = tool.runner.shown(judged.arguments) if tool.runner else {}
+    shown = tool.runner.shown(checked.arguments) if tool.runner else {}
     lines = [line for name, value in shown.items() for line in _folded(f"{name}: {_readable(value)}", width)]
-    if len(lines) > _LINES:
-        lines = [*lines[:_LINES], f"… and {len(lines) - _LINES} more lines: think twice"]
+    if len(lines) > _MAX_LINES:
+        lines = [*lines[:_MAX_LINES], f"… and {len(lines) - _MAX_LINES} more lines: think twice"]
     return lines
 
 
@@ -140,12 +140,12 @@ def _readable(value: object) -> str:
     return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
 
 
-def _folded(text: str, most: int) -> Iterator[str]:
+def _folded(text: str, max_width: int) -> Iterator[str]:
     """The text in lines of at most so many columns."""
     line, width = "", 0
     for character in text:
         wide = 2 if unicodedata.east_asian_width(character) in "WF" else 1
-        if width + wide > most:
+        if width + wide > max_width:
             yield line
             line, width = "", 0
         line, width = line + character, width + wide

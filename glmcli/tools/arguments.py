@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-_LARGEST = 256 * 1024  # characters
-_SURROGATE = re.compile("[\ud800-\udfff]")
-_DEEPEST = 64
-_LONGEST_NUMBER = 64  # characters; no double needs more
+from glmcli.documents.document import has_surrogate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_MAX_SIZE = 256 * 1024  # characters
+_MAX_DEPTH = 64
+_MAX_NUMBER = 64  # characters; no double needs more
 
 
 class BadArgumentsError(Exception):
-    """The text is no JSON object; the words say what is wrong with it."""
+    """The text is no JSON object; the message says what is wrong with it."""
 
 
 def read(text: str) -> dict[str, Any]:
@@ -22,39 +25,53 @@ def read(text: str) -> dict[str, Any]:
     Raises:
         BadArgumentsError: it is no JSON, or no object, or holds what JSON does not allow or no program could take.
     """
-    if len(text) > _LARGEST:
-        raise BadArgumentsError(f"the arguments are longer than {_LARGEST >> 10} KiB")
+    if len(text) > _MAX_SIZE:
+        raise BadArgumentsError(f"the arguments are longer than {_MAX_SIZE >> 10} KiB")
     try:
         value = json.loads(
             text or "{}", parse_constant=_constant, parse_int=_whole, parse_float=_number, object_pairs_hook=_object
         )
-    except (ValueError, RecursionError) as error:
-        raise BadArgumentsError(f"the arguments are no JSON: {_told(error)}") from error
+    except RecursionError as error:
+        raise BadArgumentsError("the arguments are no JSON: nested too deep") from error
+    except ValueError as error:
+        raise BadArgumentsError(f"the arguments are no JSON: {error}") from error
     if not isinstance(value, dict):
         raise BadArgumentsError("the arguments must be one JSON object")
     if _is_deep(value):
-        raise BadArgumentsError(f"the arguments are nested deeper than {_DEEPEST}")
-    if _SURROGATE.search(json.dumps(value, ensure_ascii=False)):
+        raise BadArgumentsError(f"the arguments are nested deeper than {_MAX_DEPTH}")
+    if has_surrogate(json.dumps(value, ensure_ascii=False)):
         raise BadArgumentsError("the arguments hold half a character (a lone surrogate)")
     return value
 
 
-def normal(arguments: dict[str, Any]) -> str:
+def normalized(arguments: dict[str, Any]) -> str:
     """The same text for equal arguments, however they were written."""
     return json.dumps(arguments, sort_keys=True, ensure_ascii=False)
+
+
+def redacted(value: Any, redact: Callable[[str], str]) -> Any:  # noqa: ANN401 - any JSON
+    """The value with every string in it, names in objects too, as `redact` leaves it.
+
+    Only now that nothing is encoded as JSON can every key be seen.
+    """
+    match value:
+        case str():
+            return redact(value)
+        case list():
+            return [redacted(item, redact) for item in value]
+        case dict():
+            return {redact(name): redacted(item, redact) for name, item in value.items()}
+        case _:
+            return value
 
 
 def _is_deep(value: Any) -> bool:  # noqa: ANN401 - any JSON
     """Without recursion of our own, and before anything that recurses."""
     level = [value]
-    for _ in range(_DEEPEST):
+    for _ in range(_MAX_DEPTH):
         inner = [list(each.values()) if isinstance(each, dict) else each for each in level]
         level = [item for items in inner for item in items if isinstance(item, dict | list)]
     return bool(level)
-
-
-def _told(error: Exception) -> str:
-    return "nested too deep" if isinstance(error, RecursionError) else str(error)
 
 
 def _constant(word: str) -> float:
@@ -62,15 +79,15 @@ def _constant(word: str) -> float:
 
 
 def _whole(text: str) -> int:
-    if len(text) > _LONGEST_NUMBER:
+    if len(text) > _MAX_NUMBER:
         raise ValueError(f"a number of {len(text)} digits")
     return int(text)
 
 
 def _number(text: str) -> float:
     value = float(text)
-    if len(text) > _LONGEST_NUMBER or value in (float("inf"), float("-inf")):
-        raise ValueError(f"the number {text[:_LONGEST_NUMBER]} is too large")
+    if len(text) > _MAX_NUMBER or value in (float("inf"), float("-inf")):
+        raise ValueError(f"the number {text[:_MAX_NUMBER]} is too large")
     return value
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 from glmcli.record import Record
 
@@ -16,25 +16,30 @@ Approval = Literal["ask", "auto", "deny"]
 TIMEOUT = 30.0  # seconds that a call may take
 
 
-class Ended(Record):
+class CallResult(Record):
     """How a call ended: the text for the model, whether it failed, and how, in a few words for a person."""
 
     text: str
     failed: bool
     how: str
 
+    @classmethod
+    def failure(cls, how: str) -> Self:
+        """A call that failed, and nothing more to say of it than how."""
+        return cls(f"The tool failed: {how}.", failed=True, how=how)
 
-class Task(Protocol):
+
+class RunningCall(Protocol):
     """A call under way. Nothing in it blocks: whoever waits for several advances each in turn."""
 
-    ended: Ended | None
+    result: CallResult | None
 
     def waits_on(self) -> Mapping[int, int]:
-        """Descriptors whose readiness lets it go on, each with the events of `select.poll`."""
+        """Descriptors whose readiness lets it continue, each with the events of `select.poll`."""
         ...
 
     def advance(self) -> None:
-        """Do what can be done now; set `ended` when it is over."""
+        """Do what can be done now; set `result` when it is over."""
         ...
 
     def cancel(self) -> None:
@@ -53,7 +58,7 @@ class Runner(Protocol):
         """What a call would do, as JSON, for --plan and for whoever approves it."""
         ...
 
-    def start(self, arguments: Mapping[str, Any]) -> Task:
+    def start(self, arguments: Mapping[str, Any]) -> RunningCall:
         """Begin a call."""
         ...
 
@@ -64,7 +69,7 @@ class Tool(Record):
     Attributes:
         runner: None if nobody runs it: then its calls can only be planned.
         trusted: its file was named on the command line, so that its own `approve: auto` counts.
-        parallel: calls may run beside each other.
+        parallel: calls may run at the same time.
         place: where it is declared: "tools.yaml:3:5".
     """
 

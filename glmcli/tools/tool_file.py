@@ -1,24 +1,28 @@
-"""From a tool file to tools."""
+"""Tool files: how they are read, and the tools and MCP servers that they declare."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from glmcli import documents
 from glmcli.chat.messages import Function
+from glmcli.console.redaction import VARIABLES
 from glmcli.errors import UsageError
 from glmcli.record import EMPTY, Record
-from glmcli.tools.command import ALWAYS, Command, program
-from glmcli.tools.faults import faults
-from glmcli.tools.source import NO_PARAMETERS, ToolSource
+from glmcli.tools.program import INHERITED, ProgramTool, find_program
 from glmcli.tools.tool import TIMEOUT, Approval, Tool
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from glmcli.console.stdin import Stdin
+    from glmcli.documents.document import Document, Path
 
-    from glmcli.documents.document import Path
+_MAX_SIZE = 1024 * 1024 + 1  # bytes; the one that is too many lets the parser say so
+NO_PARAMETERS: Mapping[str, Any] = {"type": "object", "properties": {}}
 
 
-class Server(Record):
+class McpServer(Record):
     """An MCP server of a tool file.
 
     Attributes:
@@ -46,71 +50,106 @@ class Server(Record):
 
 
 class ToolFile(Record):
-    """What one file declares."""
+    """A tool file as it stands, valid or not.
 
-    name: str
-    tools: tuple[Tool, ...]
-    servers: tuple[Server, ...]
+    Attributes:
+        folder: what its programs are relative to.
+        environment: ours, in which its programs are found.
+        keys: the variables that hold keys: no program that a model calls may see what opens a provider's door.
+        redact: masks what they hold.
+    """
+
+    document: Document
+    folder: str
+    environment: Mapping[str, str]
+    keys: frozenset[str]
+    redact: Callable[[str], str]
+
+    def definitions(self) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+        """Every definition of a function with its path; for a file that satisfies the schema."""
+        value = self.document.value
+        if isinstance(value, list):
+            yield from (((number, "function"), each["function"]) for number, each in enumerate(value))
+        else:
+            yield from ((("tools", number), each) for number, each in enumerate(value.get("tools", ())))
+
+    def server_definitions(self) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+        """Every definition of an MCP server with its path; for a file that satisfies the schema."""
+        value = self.document.value
+        if isinstance(value, Mapping):
+            yield from ((("mcp", name), each) for name, each in value.get("mcp", {}).items())
+
+    def tools(self, *, trusted: bool) -> Iterator[Tool]:
+        """The tools of a valid file; `trusted` lets its own `approve: auto` count."""
+        for path, value in self.definitions():
+            yield Tool(
+                function=Function(value["name"], value.get("description", ""), value.get("parameters", NO_PARAMETERS)),
+                runner=self._program(value) if "run" in value else None,
+                approve=value.get("approve", "ask"),
+                trusted=trusted,
+                parallel=value.get("parallel", False),
+                place=self.document.place((*path, "name")),
+            )
+
+    def _program(self, value: Mapping[str, Any]) -> ProgramTool:
+        return ProgramTool(
+            words=self._argv(value["run"]),
+            environment=self._visible(value),
+            timeout=value.get("timeout", TIMEOUT),
+            redact=self.redact,
+            leading_dash=value.get("leading_dash", False),
+        )
+
+    def servers(self, *, trusted: bool) -> Iterator[McpServer]:
+        """The MCP servers of a valid file; `trusted` lets its own `approve: auto` count."""
+        for path, value in self.server_definitions():
+            yield McpServer(
+                name=str(path[-1]),
+                place=self.document.place(path, key=True),
+                command=self._argv(value["command"]) if "command" in value else (),
+                environment=self._visible(value),
+                url=value.get("url", ""),
+                token=self.environment.get(value.get("token_env", "")),
+                token_env=value.get("token_env", ""),
+                timeout=value.get("timeout", TIMEOUT),
+                approve=value.get("approve", "ask"),
+                parallel=value.get("parallel", False),
+                own=value.get("tools", EMPTY),
+                trusted=trusted,
+            )
+
+    def _argv(self, words: list[str]) -> tuple[str, ...]:
+        return (find_program(words[0], self.folder, self.environment)[0], *words[1:])
+
+    def _visible(self, value: Mapping[str, Any]) -> dict[str, str]:
+        """What a program sees of our environment."""
+        names = (*INHERITED, *value.get("env", ()))
+        return {name: self.environment[name] for name in names if name in self.environment}
 
 
-def load(source: ToolSource, *, trusted: bool) -> ToolFile:
-    """The tools and servers of a file; `trusted` lets its own `approve: auto` count.
+def read(
+    path: str,
+    stdin: Stdin,
+    environment: Mapping[str, str],
+    more_keys: frozenset[str],
+    redact: Callable[[str], str],
+) -> ToolFile:
+    """The file as it stands; `more_keys` are variables of the user's own rows, `redact` masks what they hold.
 
     Raises:
-        UsageError: something in it is wrong; the first fault, and how many more there are.
+        UsageError: it cannot be read, or is neither YAML nor JSON.
     """
-    name, found = source.document.name, faults(source)
-    if found:
-        more = f" (and {len(found) - 1} more: glm tools check {name})" if len(found) > 1 else ""
-        raise UsageError(message=found[0] + more)
-    tools = [_tool(source, path, value, trusted=trusted) for path, value in source.definitions()]
-    servers = [_server(source, path, value, trusted=trusted) for path, value in source.servers()]
-    return ToolFile(name, tuple(tools), tuple(servers))
+    document = documents.parse(_bytes(path, stdin), "<stdin>" if path == "-" else path)
+    # A program with a slash is never looked up on the PATH, not even where the file stands in the working directory.
+    folder = "." if path == "-" else os.path.dirname(path) or "."  # noqa: PTH120 - a string is all that is needed
+    return ToolFile(document, folder, environment, frozenset(VARIABLES) | more_keys, redact)
 
 
-def _tool(source: ToolSource, path: Path, value: Mapping[str, Any], *, trusted: bool) -> Tool:
-    return Tool(
-        function=Function(value["name"], value.get("description", ""), value.get("parameters", NO_PARAMETERS)),
-        runner=_command(source, value) if "run" in value else None,
-        approve=value.get("approve", "ask"),
-        trusted=trusted,
-        parallel=value.get("parallel", False),
-        place=source.document.place((*path, "name")),
-    )
-
-
-def _command(source: ToolSource, value: Mapping[str, Any]) -> Command:
-    return Command(
-        words=_found(source, value["run"]),
-        environment=_visible(source, value),
-        timeout=value.get("timeout", TIMEOUT),
-        redact=source.redact,
-        leading_dash=value.get("leading_dash", False),
-    )
-
-
-def _found(source: ToolSource, run: Sequence[str]) -> tuple[str, ...]:
-    return (program(run[0], source.folder, source.environment)[0], *run[1:])
-
-
-def _visible(source: ToolSource, value: Mapping[str, Any]) -> dict[str, str]:
-    """What a program sees of our environment."""
-    names = (*ALWAYS, *value.get("env", ()))
-    return {name: source.environment[name] for name in names if name in source.environment}
-
-
-def _server(source: ToolSource, path: Path, value: Mapping[str, Any], *, trusted: bool) -> Server:
-    return Server(
-        name=str(path[-1]),
-        place=source.document.place(path, key=True),
-        command=_found(source, value["command"]) if "command" in value else (),
-        environment=_visible(source, value),
-        url=value.get("url", ""),
-        token=source.environment.get(value.get("token_env", "")),
-        token_env=value.get("token_env", ""),
-        timeout=value.get("timeout", TIMEOUT),
-        approve=value.get("approve", "ask"),
-        parallel=value.get("parallel", False),
-        own=value.get("tools", EMPTY),
-        trusted=trusted,
-    )
+def _bytes(path: str, stdin: Stdin) -> bytes:
+    if path == "-":
+        return stdin.read("the tools")
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - pathlib costs a million instructions here for nothing
+            return file.read(_MAX_SIZE)
+    except OSError as error:
+        raise UsageError(message=f"{path}: cannot be read: {error.strerror}") from error

@@ -1,38 +1,42 @@
-"""The tools that are offered in one conversation, and what is to be said of a call before anybody is asked about it."""
+"""The tools that are offered in one conversation: a model's calls of them, validated before approval, and then run."""
 
 from __future__ import annotations
 
+import select
 from typing import TYPE_CHECKING, Any
 
+from glmcli.console import signals
 from glmcli.errors import UsageError
 from glmcli.record import EMPTY, Record
 from glmcli.tools import arguments
 from glmcli.tools.arguments import BadArgumentsError
-from glmcli.tools.masking import mapped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from glmcli.chat.messages import Function, ToolCall
     from glmcli.documents.untrusted_schemas import SchemaJudge
-    from glmcli.tools.tool import Tool
+    from glmcli.tools.tool import CallResult, RunningCall, Tool
+
+_MAX_PARALLEL = 8  # calls at a time
+_TICK = 0.02  # seconds between looks at the clock, and at calls that have no descriptor
 
 
-class Judged(Record):
-    """A call that was looked at.
+class CheckedCall(Record):
+    """A call that was validated.
 
     Attributes:
         tool: None where there is none of that name.
         arguments: the object; empty where it could not be read.
         objection: why it will not be run, in words for the model; None if it may be.
-        same: equal for calls that ask for the same.
+        identity: equal for calls that ask for the same.
     """
 
     call: ToolCall
     tool: Tool | None
     arguments: Mapping[str, Any] = EMPTY
     objection: str | None = None
-    same: tuple[str, str] = ("", "")
+    identity: tuple[str, str] = ("", "")
 
 
 class Toolbox:
@@ -67,32 +71,30 @@ class Toolbox:
         """What the model is told of them."""
         return tuple(tool.function for tool in self._tools.values())
 
-    def judge(self, call: ToolCall) -> Judged:
-        """What is to be said of a call. Names are compared exactly: a near miss is no match."""
+    def check(self, call: ToolCall) -> CheckedCall:
+        """A call with what speaks against it. Names are compared exactly: a near miss is no match."""
         tool = self._tools.get(call.name)
         if tool is None:
             unknown = f"There is no tool of that name. The tools are: {', '.join(self._tools)}."
-            return Judged(call, None, objection=unknown, same=(call.name, call.arguments))
+            return CheckedCall(call, None, objection=unknown, identity=(call.name, call.arguments))
         try:
-            # Only now that nothing is encoded as JSON can every key be seen.
-            value = mapped(arguments.read(call.arguments), self._redact)
+            value = arguments.redacted(arguments.read(call.arguments), self._redact)
         except BadArgumentsError as error:
-            return Judged(call, tool, objection=_refused(call, str(error)), same=(call.name, call.arguments))
+            return CheckedCall(call, tool, objection=_refusal(call, str(error)), identity=(call.name, call.arguments))
         faults = self._judge(tool).faults(value)
-        refusal = tool.runner.refusal(value) if tool.runner and not faults else None
-        said = refusal or "; ".join(faults)
-        objection = _refused(call, said) if said else None
-        return Judged(call, tool, value, objection, (call.name, arguments.normal(value)))
+        problem = "; ".join(faults) or (tool.runner.refusal(value) if tool.runner else None)
+        objection = _refusal(call, problem) if problem else None
+        return CheckedCall(call, tool, value, objection, (call.name, arguments.normalized(value)))
 
     def planned(self, call: ToolCall) -> dict[str, Any]:
         """What --plan says of a call: what would be run, or why it would not."""
-        judged = self.judge(call)
-        tool = judged.tool
-        runs = tool.runner.shown(judged.arguments) if tool and tool.runner and judged.objection is None else {}
+        checked = self.check(call)
+        tool = checked.tool
+        runs = tool.runner.shown(checked.arguments) if tool and tool.runner and checked.objection is None else {}
         return {
             **call.fields(),
             "approve": tool.approve if tool else None,
-            "objection": judged.objection,
+            "objection": checked.objection,
             **runs,
         }
 
@@ -104,5 +106,46 @@ class Toolbox:
         return self._judges[tool.name]
 
 
-def _refused(call: ToolCall, why: str) -> str:
+def _refusal(call: ToolCall, why: str) -> str:
     return f"The call of {call.name} was refused: {why}."
+
+
+def run_calls(calls: Sequence[CheckedCall], tick: Callable[[], None]) -> Iterator[CallResult]:
+    """The result of each call, in their order; `tick` may raise to end them all. Each has a tool that runs it."""
+    for group in _groups(calls):
+        running: list[RunningCall] = []
+        try:
+            # One at a time: what has been started is cancelled even if the next cannot be.
+            for runner, given in ((each.tool.runner, each.arguments) for each in group if each.tool):
+                with signals.deferred():  # a process that was started and is not in the list would be left behind
+                    running += [runner.start(given)] if runner else []
+            _wait(running, tick)
+        finally:
+            for each in running:
+                each.cancel()
+        yield from (each.result for each in running if each.result)
+
+
+def _groups(calls: Iterable[CheckedCall]) -> Iterator[list[CheckedCall]]:
+    """Neighbours whose tools are all parallel, at most `_MAX_PARALLEL`; every other call alone."""
+    group: list[CheckedCall] = []
+    for each in calls:
+        parallel = each.tool and each.tool.parallel and group and group[-1].tool and group[-1].tool.parallel
+        if group and (not parallel or len(group) == _MAX_PARALLEL):
+            yield group
+            group = []
+        group.append(each)
+    if group:
+        yield group
+
+
+def _wait(running: Sequence[RunningCall], tick: Callable[[], None]) -> None:
+    while waiting := [each for each in running if each.result is None]:
+        tick()
+        poll = select.poll()
+        for each in waiting:
+            for fd, events in each.waits_on().items():
+                poll.register(fd, events)
+        poll.poll(_TICK * 1000)
+        for each in waiting:
+            each.advance()

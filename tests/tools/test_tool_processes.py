@@ -17,7 +17,7 @@ from program import GLM, environment
 from scripted_server import Server
 from tool_scenes import FINAL, KEY, ZAI, alive, all_gone, calling, pids, tool
 
-from glmcli.tools import descendants
+from glmcli.tools.child_process import ChildProcess
 
 PLAIN = Path(__file__).parents[1] / "programs" / "mcp_servers" / "plain.py"
 LINUX = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="orphans are adopted on Linux only")
@@ -28,40 +28,38 @@ def program(cwd, name, script) -> None:
     (cwd / name).chmod(0o755)
 
 
-def begin(*words) -> subprocess.Popen[bytes]:
-    descendants.adopt()
-    return subprocess.Popen(words, start_new_session=True)
-
-
 def test_looking_at_how_a_program_ended_does_not_reap_it() -> None:
-    process = begin("sh", "-c", "exit 7")
-    descendants.started(process.pid)
-    wait_for(lambda: descendants.code(process) is not None)
-    assert (descendants.code(process), process.returncode) == (7, None)
+    process = ChildProcess(["sh", "-c", "exit 7"], os.environ)
+    wait_for(lambda: process.exit_code() is not None)
+    assert process.exit_code() == 7
     assert os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-    descendants.end(process)
-    assert process.returncode == 7
+    process.reap()
+    process.close_pipes()
+    assert process.exit_code() == 7
+    with pytest.raises(ChildProcessError):
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
 
 
 def test_a_signal_that_ended_a_program_is_told() -> None:
-    process = begin("sleep", "300")
-    descendants.started(process.pid)
-    assert descendants.code(process) is None
-    descendants.kill(process.pid)
-    wait_for(lambda: descendants.code(process) is not None)
-    assert descendants.code(process) == -signal.SIGKILL
-    descendants.end(process)
-    assert process.returncode == -signal.SIGKILL
+    process = ChildProcess(["sleep", "300"], os.environ)
+    assert process.exit_code() is None
+    process.kill()
+    wait_for(lambda: process.exit_code() is not None)
+    assert process.exit_code() == -signal.SIGKILL
+    process.reap()
+    process.close_pipes()
+    assert process.exit_code() == -signal.SIGKILL
 
 
 def test_what_has_ended_is_never_signalled_again(monkeypatch) -> None:
-    process = begin("true")
-    descendants.started(process.pid)
-    descendants.end(process)
+    process = ChildProcess(["true"], os.environ)
+    process.reap()
+    process.close_pipes()
     sent = []
     monkeypatch.setattr(os, "killpg", lambda *given: sent.append(given))
     monkeypatch.setattr(os, "kill", lambda *given: sent.append(given))
-    descendants.end(process)
+    process.terminate()
+    process.reap()
     assert sent == []
 
 

@@ -280,7 +280,7 @@ def test_a_nul_is_no_argument(check, run) -> None:
 def test_deep_arguments(depth) -> None:
     text = '{"a":' + "[" * depth + "]" * depth + "}"
     if depth < 64:
-        assert arguments.normal(arguments.read(text)).replace(" ", "") == text
+        assert arguments.normalized(arguments.read(text)).replace(" ", "") == text
     else:
         with pytest.raises(arguments.BadArgumentsError, match=r"nested (too deep|deeper than 64)"):
             arguments.read(text)

@@ -31,8 +31,8 @@ def _call(app: App, given: dict[str, Any]) -> None:
     from glmcli.chat.messages import ToolCall
     from glmcli.commands.tools.offer import Offer
     from glmcli.config.app import check_caller
-    from glmcli.tools import running
     from glmcli.tools.approval import Approvals
+    from glmcli.tools.toolbox import run_calls
 
     signals.install_handlers()
     app.terminal.stdout.check()
@@ -41,17 +41,17 @@ def _call(app: App, given: dict[str, Any]) -> None:
     text = _arguments(given.get("args", "{}"), app.stdin)
     with ExitStack() as stack:
         toolbox = offer.open(stack)
-        judged = toolbox.judge(ToolCall("call_1_1", given["name"], text))
-        if judged.tool is None or judged.objection is not None:
-            raise UsageError(message=judged.objection or "", fix="glm tools list FILE shows what there is")
-        Approvals.refuse_denied(judged.tool)
-        if judged.tool.runner is None:
-            raise ToolError(message=f"nobody runs {judged.call.name} ({judged.tool.place})", fix="give it a `run`")
-        (ended,) = running.run([judged], partial(check_caller, app.terminal.stdout))
-        told = ended.text
+        checked = toolbox.check(ToolCall("call_1_1", given["name"], text))
+        if checked.tool is None or checked.objection is not None:
+            raise UsageError(message=checked.objection or "", fix="glm tools list FILE shows what there is")
+        Approvals.refuse_denied(checked.tool)
+        if checked.tool.runner is None:
+            raise ToolError(message=f"nobody runs {checked.call.name} ({checked.tool.place})", fix="give it a `run`")
+        (result,) = run_calls([checked], partial(check_caller, app.terminal.stdout))
+        told = result.text
         app.terminal.stdout.write(told if told.endswith("\n") else told + "\n")
-        if ended.failed:
-            raise ToolError(message=f"{judged.call.name} failed: {ended.how}")
+        if result.failed:
+            raise ToolError(message=f"{checked.call.name} failed: {result.how}")
 
 
 def _arguments(given: str, stdin: Stdin) -> str:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from glmcli.config.app import App
     from glmcli.providers.row import Provider
-    from glmcli.tools.source import ToolSource
+    from glmcli.tools.tool_file import ToolFile
 
 _CHECK = "Check"
 _MOST = 100  # faults of a file that are printed
@@ -29,7 +29,7 @@ def _check(app: App, given: dict[str, Any]) -> None:
     """
     from glmcli.commands.tools.offer import read
     from glmcli.config import provider_choice
-    from glmcli.tools.faults import faults
+    from glmcli.tools.tool_file_check import faults
 
     name = given.get("provider")
     row = provider_choice.known(name, "--provider", app.config.providers) if name is not None else None
@@ -59,7 +59,7 @@ def _first(lines: list[str]) -> list[str]:
     return [*lines[:_MOST], f"… and {len(lines) - _MOST} more"] if len(lines) > _MOST else lines
 
 
-def _refused(source: ToolSource, rows: tuple[Provider, ...]) -> Iterator[str]:
+def _refused(source: ToolFile, rows: tuple[Provider, ...]) -> Iterator[str]:
     """What these providers do not take of a file without faults."""
     definitions = list(source.definitions())
     for path, value in definitions:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from glmcli.errors import UsageError
-from glmcli.tools import source, tool_file
+from glmcli.tools import tool_file
+from glmcli.tools.tool_file_check import require_valid
 from glmcli.tools.toolbox import Toolbox
 
 if TYPE_CHECKING:
@@ -13,18 +14,18 @@ if TYPE_CHECKING:
 
     from glmcli.config.app import App
     from glmcli.config.options import Options
-    from glmcli.tools.source import ToolSource
-    from glmcli.tools.tool_file import ToolFile
+    from glmcli.tools.tool import Tool
+    from glmcli.tools.tool_file import McpServer, ToolFile
 
 
-def read(path: str, app: App) -> ToolSource:
+def read(path: str, app: App) -> ToolFile:
     """A tool file as it stands.
 
     Raises:
         UsageError: it cannot be read, or is neither YAML nor JSON.
     """
     keys = frozenset(name for row in app.config.providers.values() for name in row.key_variables)
-    return source.read(path, app.stdin, app.environment, keys, app.terminal.redactor.text)
+    return tool_file.read(path, app.stdin, app.environment, keys, app.terminal.redactor.text)
 
 
 class Offer:
@@ -41,7 +42,13 @@ class Offer:
         self._options = options
         self._app = app
         self._connect = connect
-        self.files: list[ToolFile] = [tool_file.load(read(path, app), trusted=trusted) for path in options.tools]
+        self._tools: list[Tool] = []
+        self._servers: list[McpServer] = []
+        for path in options.tools:
+            file = read(path, app)
+            require_valid(file)
+            self._tools += file.tools(trusted=trusted)
+            self._servers += file.servers(trusted=trusted)
 
     def open(self, stack: ExitStack) -> Toolbox:
         """All tools; servers that are started or reached end with the stack.
@@ -50,16 +57,15 @@ class Offer:
             UsageError: two tools share a name, or --approve and --tool-choice name none of them.
             ToolError: a server cannot be used.
         """
-        local = [tool for file in self.files for tool in file.tools]
-        servers = [server for file in self.files for server in file.servers]
+        tools, servers = list(self._tools), self._servers
         if servers and not self._connect:
             names = ", ".join(server.name for server in servers)
             self._app.terminal.note(f"left out: the tools of the MCP servers {names}, for nothing is started")
         elif servers:
             from glmcli.tools.mcp import connect
 
-            local += connect(servers, stack, self._app.terminal)
-        toolbox = Toolbox(local, self._app.terminal.redactor.text)
+            tools += connect(servers, stack, self._app.terminal)
+        toolbox = Toolbox(tools, self._app.terminal.redactor.text)
         self._check_names(toolbox, whole=self._connect or not servers)
         return toolbox
 

@@ -1,4 +1,4 @@
-"""An MCP server at an address, over streamable HTTP: with our own proxies and certificates, and bounds on its answers.
+"""An MCP server at an address, over streamable HTTP: with our proxies and certificates, and limits on its answers.
 
 The SDK follows a redirect only to the same scheme, host and port, so the token reaches nobody else.
 """
@@ -20,20 +20,21 @@ from glmcli.http.urls import origin
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from mcp.client._transport import TransportStreams
+
     from glmcli.console.terminal import Terminal
-    from glmcli.tools.mcp.wire import Streams
-    from glmcli.tools.tool_file import Server
+    from glmcli.tools.tool_file import McpServer
 
-_LARGEST = 2 * 1024 * 1024  # bytes of a message
-_CONNECT = 10.0  # seconds; how long an answer takes is the call's affair
-_FIRST_ERROR = 400
+_MAX_MESSAGE = 2 * 1024 * 1024  # bytes of a message
+_CONNECT_TIMEOUT = 10.0  # seconds; how long an answer takes is the call's affair
+_FIRST_ERROR_STATUS = 400
 
 
-class HttpWire:
-    """The way to a server at an address."""
+class HttpTransport:
+    """The connection to a server at an address."""
 
-    def __init__(self, server: Server, terminal: Terminal) -> None:
-        """Read what the environment says of the way; nothing is sent yet.
+    def __init__(self, server: McpServer, terminal: Terminal) -> None:
+        """Read the proxy and the certificates from the environment; nothing is sent yet.
 
         Raises:
             UsageError: the proxy or the certificates of the environment cannot be used.
@@ -47,44 +48,44 @@ class HttpWire:
         scheme, host, port = origin(server.url)
         self._proxy = proxies.choose_proxy(scheme, host, port, terminal.environment)
         self._tls = Tls(terminal.environment).context()
-        self._transport: _Transport | None = None
+        self._transport: _BoundedTransport | None = None
 
-    def _authorize(self, server: Server, token: str) -> None:
+    def _authorize(self, server: McpServer, token: str) -> None:
         if illegal_character(token):
             message = f"the token of the MCP server {server.name} ({server.place}) is empty, or no header can carry it"
             raise ToolError(message)
         self._headers["Authorization"] = f"Bearer {token}"
 
-    def complaint(self) -> str:
-        """Nothing: it complains on its own machine."""
+    def stderr(self) -> str:
+        """Nothing: it is on its own machine."""
         return ""
 
-    def refused(self) -> str:
-        """The status by which it refused, in words that follow the server's name."""
+    def refusal(self) -> str:
+        """The HTTP status of an error, in words that follow the server's name; nothing if there was none."""
         status = self._transport.status if self._transport else 0
-        return f"answered HTTP {status}" if status >= _FIRST_ERROR else ""
+        return f"answered HTTP {status}" if status >= _FIRST_ERROR_STATUS else ""
 
     def ending(self) -> str:
         """How the connection came to its end."""
-        return self.refused() or "hung up"
+        return self.refusal() or "hung up"
 
     @asynccontextmanager
-    async def streams(self) -> AsyncIterator[Streams]:
+    async def streams(self) -> AsyncIterator[TransportStreams]:
         """What a session reads from and writes to."""
-        self._transport = _Transport(verify=self._tls, trust_env=False, proxy=self._through())
+        self._transport = _BoundedTransport(verify=self._tls, trust_env=False, proxy=self._httpx_proxy())
         client = httpx2.AsyncClient(
             transport=self._transport,
             headers=self._headers,
-            timeout=httpx2.Timeout(None, connect=_CONNECT),
+            timeout=httpx2.Timeout(None, connect=_CONNECT_TIMEOUT),
             trust_env=False,
         )
         async with (
             client,
-            streamable_http_client(self._url, http_client=client, max_sse_event_size=_LARGEST) as streams,
+            streamable_http_client(self._url, http_client=client, max_sse_event_size=_MAX_MESSAGE) as streams,
         ):
             yield streams
 
-    def _through(self) -> httpx2.Proxy | None:
+    def _httpx_proxy(self) -> httpx2.Proxy | None:
         if self._proxy is None:
             return None
         user, password = self._proxy.user, self._proxy.password or b""
@@ -93,7 +94,7 @@ class HttpWire:
         return httpx2.Proxy(str(self._proxy), auth=auth)
 
 
-class _Transport(httpx2.AsyncHTTPTransport):
+class _BoundedTransport(httpx2.AsyncHTTPTransport):
     """Remembers the last status, and lets nobody fill our memory."""
 
     status = 0
@@ -105,12 +106,12 @@ class _Transport(httpx2.AsyncHTTPTransport):
         response.headers.pop("Content-Encoding", None)  # none was asked for, so nothing is unpacked
         is_stream = response.headers.get("Content-Type", "").lower().startswith("text/event-stream")
         if not is_stream and isinstance(response.stream, httpx2.AsyncByteStream):
-            response.stream = _Bounded(response.stream)
+            response.stream = _BoundedBody(response.stream)
         return response
 
 
-class _Bounded(httpx2.AsyncByteStream):
-    """A body of at most `_LARGEST` bytes; the events of a stream are counted one by one elsewhere."""
+class _BoundedBody(httpx2.AsyncByteStream):
+    """A body of at most `_MAX_MESSAGE` bytes; the events of a stream are counted one by one elsewhere."""
 
     def __init__(self, stream: httpx2.AsyncByteStream) -> None:
         self._stream = stream
@@ -119,8 +120,8 @@ class _Bounded(httpx2.AsyncByteStream):
         size = 0
         async for data in self._stream:
             size += len(data)
-            if size > _LARGEST:
-                raise httpx2.StreamError(f"an answer of more than {_LARGEST >> 20} MiB")
+            if size > _MAX_MESSAGE:
+                raise httpx2.StreamError(f"an answer of more than {_MAX_MESSAGE >> 20} MiB")
             yield data
 
     async def aclose(self) -> None:

@@ -1,4 +1,4 @@
-"""A tool of an MCP server: its calls, and what their results are for a model. Knows nothing of the wire."""
+"""A tool of an MCP server: its calls, and what their results are for a model."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from glmcli.record import Record
 from glmcli.tools.capture import Capture, clean
-from glmcli.tools.tool import Ended
+from glmcli.tools.tool import CallResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from mcp.types import CallToolResult, ContentBlock, EmbeddedResource
 
     from glmcli.console.redaction import Redactor
-    from glmcli.tools.mcp.link import Link
+    from glmcli.tools.mcp.session import ServerSession
 
-_OUTPUT = 256 * 1024  # bytes of a result that the model may see
-_WORDS = 100  # characters of a server's own words in a line for a person
+_MAX_OUTPUT = 256 * 1024  # bytes of a result that the model may see
+_MAX_WORDS = 100  # characters of a server's own words in a line for a person
 
 
 class RemoteTool(Record):
     """A tool by the name that its server gave it; `timeout` in seconds."""
 
-    link: Link
+    session: ServerSession
     name: str
     timeout: float
 
@@ -36,68 +36,66 @@ class RemoteTool(Record):
 
     def shown(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Who is asked for what."""
-        return {"server": self.link.server.name, "tool": self.name, "arguments": dict(arguments)}
+        return {"server": self.session.server.name, "tool": self.name, "arguments": dict(arguments)}
 
-    def start(self, arguments: Mapping[str, Any]) -> RemoteTask:
+    def start(self, arguments: Mapping[str, Any]) -> RemoteCall:
         """Send the call."""
-        return RemoteTask(self.link, self.link.call(self.name, arguments), self.timeout)
+        return RemoteCall(self.session, self.session.call(self.name, arguments), self.timeout)
 
 
-class RemoteTask:
-    """A call that a server works at. It is done elsewhere: here one only looks whether it is."""
+class RemoteCall:
+    """A call that a server works at; the event loop of the client waits for its answer."""
 
-    def __init__(self, link: Link, future: Future[CallToolResult], timeout: float) -> None:
+    def __init__(self, session: ServerSession, future: Future[CallToolResult], timeout: float) -> None:
         """Watch a call that was sent."""
-        self.ended: Ended | None = None
-        self._link = link
+        self.result: CallResult | None = None
+        self._session = session
         self._future = future
         self._timeout = timeout
         self._due = time.monotonic() + timeout
 
     def waits_on(self) -> Mapping[int, int]:
-        """No descriptor: the thread that speaks to servers has them."""
+        """No descriptor: the thread of the client has them."""
         return {}
 
     def advance(self) -> None:
-        """Look whether it is over, and at the clock."""
-        if self.ended:
+        """Take the result if it is there, and keep the time limit."""
+        if self.result:
             return
         if self._future.done():
-            self.ended = self._outcome()
+            self.result = self._finished()
         elif time.monotonic() > self._due:
             self._future.cancel()
-            how = f"stopped after {self._timeout:g} s"
-            self.ended = Ended(f"The tool failed: {how}.", failed=True, how=how)
+            self.result = CallResult.failure(f"stopped after {self._timeout:g} s")
 
     def cancel(self) -> None:
         """Wait no longer; the server is told."""
-        if not self.ended:
+        if not self.result:
             self._future.cancel()
 
-    def _outcome(self) -> Ended:
-        problem = self._link.problem(self._future)
+    def _finished(self) -> CallResult:
+        problem = self._session.problem(self._future)
         if problem is not None:
-            words = f"the MCP server {self._link.server.name} {problem}"
-            return Ended(f"The tool failed: {words}.", failed=True, how=self._link.redactor.text(words)[:_WORDS])
-        return _ended(self._future.result(), self._link.redactor)
+            words = f"the MCP server {self._session.server.name} {problem}"
+            return CallResult.failure(words).replace(how=self._session.redactor.text(words)[:_MAX_WORDS])
+        return _call_result(self._future.result(), self._session.redactor)
 
 
-def _ended(result: CallToolResult, redactor: Redactor) -> Ended:
-    said = "\n".join(_texts(result.content))
-    if not said and result.structured_content is not None:
+def _call_result(result: CallToolResult, redactor: Redactor) -> CallResult:
+    output = "\n".join(_texts(result.content))
+    if not output and result.structured_content is not None:
         try:
-            said = json.dumps(result.structured_content, ensure_ascii=False, allow_nan=False)
+            output = json.dumps(result.structured_content, ensure_ascii=False, allow_nan=False)
         except (ValueError, RecursionError):
-            how = "its result holds what JSON cannot say (NaN or Infinity), or is nested too deep"
-            return Ended(f"The tool failed: {how}.", failed=True, how=how)
-    text = kept(said, _OUTPUT, redactor)
+            return CallResult.failure("its result holds what JSON cannot say (NaN or Infinity), or is nested too deep")
+    text = shortened(output, _MAX_OUTPUT, redactor)
     if result.is_error:
-        return Ended(f"The tool failed:\n{text}", failed=True, how="the server says that it failed")
-    return Ended(text or "(no output)", failed=False, how=f"{len(said.encode(errors='replace'))} bytes")
+        return CallResult(f"The tool failed:\n{text}", failed=True, how="the server says that it failed")
+    return CallResult(text or "(no output)", failed=False, how=f"{len(output.encode(errors='replace'))} bytes")
 
 
-def kept(text: str, limit: int, redactor: Redactor) -> str:
-    """Its beginning and its end, without keys, which a cut would hide from later looks, and controls of terminals."""
+def shortened(text: str, limit: int, redactor: Redactor) -> str:
+    """The beginning and the end of a text, without keys (a cut could hide them) and escape sequences of terminals."""
     capture = Capture(limit)
     capture.add(redactor.text(clean(text.encode(errors="replace"))).encode(errors="replace"))
     return capture.text()
@@ -133,5 +131,5 @@ def _note(kind: str, mime_type: str, base64: str) -> str:
 
 
 def _word(text: str) -> str:
-    """A server's word inside a note of ours: it ends where the note goes on."""
-    return " ".join(clean(text.encode(errors="replace")).replace("]", " ").split())[:_WORDS]
+    """A server's word inside a note of ours, which it cannot close."""
+    return " ".join(clean(text.encode(errors="replace")).replace("]", " ").split())[:_MAX_WORDS]

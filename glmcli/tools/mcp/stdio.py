@@ -1,4 +1,4 @@
-"""An MCP server that is a program: started, spoken to over its stdin and stdout, and ended with all that it started.
+"""An MCP server that is a program, spoken to over its stdin and stdout.
 
 The SDK's own transport for this adds variables of ours to the server's environment and hides its pid; so the pipes are
 tied to the session's streams here.
@@ -7,8 +7,6 @@ tied to the session's streams here.
 from __future__ import annotations
 
 import asyncio
-import os
-import subprocess
 from contextlib import asynccontextmanager, suppress
 from typing import IO, TYPE_CHECKING
 
@@ -17,94 +15,70 @@ from mcp.shared.message import SessionMessage
 from mcp.types import jsonrpc_message_adapter
 
 from glmcli.documents.quoting import visible
-from glmcli.tools import descendants
 from glmcli.tools.capture import clean
+from glmcli.tools.child_process import ChildProcess
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from signal import Signals
 
     from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+    from mcp.client._transport import TransportStreams
 
     from glmcli.console.redaction import Redactor
-    from glmcli.tools.mcp.wire import Streams
-    from glmcli.tools.tool_file import Server
+    from glmcli.tools.tool_file import McpServer
 
     Incoming = MemoryObjectSendStream[SessionMessage | Exception]
     Outgoing = MemoryObjectReceiveStream[SessionMessage]
 
-_LARGEST = 2 * 1024 * 1024  # bytes of a message: what is made of it may take fifty times as much
+_MAX_MESSAGE = 2 * 1024 * 1024  # bytes: what is made of it may take fifty times as much
 _TAIL = 4096  # bytes of stderr
-_COMPLAINT = 500  # characters of it that are told
+_MAX_SHOWN = 500  # characters of it that are shown
 _CHUNK = 1 << 16
 _TICK = 0.01  # seconds
-_LAST_WORDS = 20  # ticks between the end of stdout and that of the program
+_EXIT_TICKS = 20  # between the end of stdout and that of the program
 
 
-class ServerProcess:
-    """The program of a server."""
+class StdioTransport:
+    """The program of a server, and its pipes."""
 
-    def __init__(self, server: Server, redactor: Redactor) -> None:
-        """Start it in a session of its own, without our terminal.
+    def __init__(self, server: McpServer, redactor: Redactor) -> None:
+        """Start it.
 
         Raises:
             OSError: it cannot be started.
         """
         self.name = server.name
         self._redactor = redactor
-        self._fault = ""
+        self._problem = ""
         self._tail = b""
-        self._silent = False  # stderr is at its end
-        self._process = subprocess.Popen(  # noqa: S603 - what a tool file names, and never a shell
-            server.command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=dict(server.environment),
-            start_new_session=True,
-            bufsize=0,
-        )
-        descendants.keep(self._process.pid)
+        self._stderr_closed = False
+        self.process = ChildProcess(server.command, server.environment, is_server=True)
 
-    def runs(self) -> bool:
-        """Whether the program has not ended."""
-        return descendants.code(self._process) is None
-
-    def send(self, number: Signals) -> None:
-        """Send a signal to all of its group, unless it has ended."""
-        if self.runs():
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, number)
-
-    def kill(self) -> None:
-        """Leave nothing of it."""
-        descendants.end(self._process)
-
-    def complaint(self) -> str:
+    def stderr(self) -> str:
         """The end of what it wrote on stderr."""
-        return self._redactor.text(" ".join(clean(self._tail).split()))[-_COMPLAINT:]
+        return self._redactor.text(" ".join(clean(self._tail).split()))[-_MAX_SHOWN:]
 
-    def refused(self) -> str:
+    def refusal(self) -> str:
         """Nothing: a pipe refuses nobody."""
         return ""
 
     def ending(self) -> str:
         """How the connection came to its end, in words that follow the server's name."""
-        if self._fault:
-            return self._fault
-        code = descendants.code(self._process)
+        if self._problem:
+            return self._problem
+        code = self.process.exit_code()
         if code is None:
             return "closed its stdout"
         return f"ended with exit status {code}" if code >= 0 else f"was ended by signal {-code}"
 
     @asynccontextmanager
-    async def streams(self) -> AsyncIterator[Streams]:
+    async def streams(self) -> AsyncIterator[TransportStreams]:
         """What a session reads from and writes to; closes the program's stdin at the end."""
         output, errors, stdin = await self._pipes()
         incoming, read = anyio.create_memory_object_stream[SessionMessage | Exception](0)
         write, outgoing = anyio.create_memory_object_stream[SessionMessage](0)
         async with anyio.create_task_group() as group, incoming, read, write, outgoing:
-            group.start_soon(self._overhear, errors)
+            group.start_soon(self._keep_stderr, errors)
             group.start_soon(self._receive, output, incoming)
             group.start_soon(self._send, outgoing, stdin, incoming)
             try:
@@ -115,22 +89,22 @@ class ServerProcess:
                 group.cancel_scope.cancel()
 
     async def _pipes(self) -> tuple[asyncio.StreamReader, asyncio.StreamReader, asyncio.StreamWriter]:
-        stdin, stdout, stderr = self._process.stdin, self._process.stdout, self._process.stderr
-        if stdin is None or stdout is None or stderr is None:
-            raise OSError("no pipes")
+        stdin, stdout, stderr = self.process.pipes
+        if stdin is None:
+            raise OSError("no stdin")
         return await _reader(stdout), await _reader(stderr), await _writer(stdin)
 
-    async def _overhear(self, errors: asyncio.StreamReader) -> None:
+    async def _keep_stderr(self, errors: asyncio.StreamReader) -> None:
         while data := await errors.read(_CHUNK):
             self._tail = (self._tail + data)[-_TAIL:]
-        self._silent = True
+        self._stderr_closed = True
 
     async def _receive(self, output: asyncio.StreamReader, incoming: Incoming) -> None:
         async with incoming:
             with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):  # the session is over
                 while message := await self._message(output):
                     await incoming.send(message)
-            await self._last_words()
+            await self._wait_for_exit()
 
     async def _message(self, output: asyncio.StreamReader) -> SessionMessage | None:
         """The next message; None if none will come. A line that is no message ends it: it may have been an answer."""
@@ -142,10 +116,10 @@ class ServerProcess:
         except asyncio.IncompleteReadError:
             return None
         except asyncio.LimitOverrunError:
-            self._fault = f"sent a message of more than {_LARGEST >> 20} MiB"
+            self._problem = f"sent a message of more than {_MAX_MESSAGE >> 20} MiB"
         except ValueError:
             shown = visible(self._redactor.text(line.decode(errors="replace").strip()), 60)
-            self._fault = f'does not speak MCP: "{shown}" on its stdout is no message'
+            self._problem = f'does not speak MCP: "{shown}" on its stdout is no message'
         return None
 
     async def _send(self, outgoing: Outgoing, stdin: asyncio.StreamWriter, incoming: Incoming) -> None:
@@ -155,19 +129,19 @@ class ServerProcess:
                 stdin.write(text.encode() + b"\n")
                 await stdin.drain()
         except OSError:
-            await self._last_words()
+            await self._wait_for_exit()
             await incoming.aclose()  # or who waits for an answer would wait for ever
 
-    async def _last_words(self) -> None:
-        """Wait a moment for the program's end, and for the end of what it complains of."""
-        for _ in range(_LAST_WORDS):
-            if self._silent and not self.runs():
+    async def _wait_for_exit(self) -> None:
+        """Wait a moment for the program's exit and the end of its stderr, so that both can be shown."""
+        for _ in range(_EXIT_TICKS):
+            if self._stderr_closed and self.process.exit_code() is not None:
                 break
             await asyncio.sleep(_TICK)
 
 
 async def _reader(pipe: IO[bytes]) -> asyncio.StreamReader:
-    reader = asyncio.StreamReader(limit=_LARGEST)
+    reader = asyncio.StreamReader(limit=_MAX_MESSAGE)
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
     return reader
 

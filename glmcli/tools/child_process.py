@@ -1,0 +1,228 @@
+"""The programs of tools and of MCP servers, each ended together with every process that it started.
+
+Each is started in a session of its own, and all of that session ends with it. A process that leaves the session with
+setsid is still found: on Linux we adopt orphans (PR_SET_CHILD_SUBREAPER), so what a tool started stays below us. Where
+others could have left orphans there too (servers, children from before our exec), only those are a tool's that were
+seen below it; it then adopts its own while it lives. On other systems only the session's first process group is known.
+
+A pid is reaped after everything of it was killed, and forgotten before: its number may soon be somebody else's.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from contextlib import suppress
+from functools import partial
+from typing import IO, TYPE_CHECKING, NamedTuple
+
+from glmcli.console import signals
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+_PROC = "/proc"
+_PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
+_MAX_SWEEPS = 20  # a process may start another while we look
+_MIN_PAUSE, _PAUSE_FACTOR = 0.02, 20  # between looks at /proc: seconds, and how many times as long as one takes
+
+
+class _ProcessInfo(NamedTuple):
+    parent: int
+    session: int
+    start: int  # with the pid, it names a process for ever
+
+
+_children: dict[int, ChildProcess] = {}  # by pid; those that were started and are not reaped
+_states: dict[str, bool] = {}  # `adopts`: orphans come to us; `shared`: those below us may be those of others
+_next_look = [0.0]
+
+
+class ChildProcess:
+    """A program in a session of its own, without our terminal.
+
+    Attributes:
+        pid: its number, which is also that of its process group and its session.
+        is_server: it lives on when a tool beside it ends.
+    """
+
+    def __init__(
+        self, argv: Sequence[str], environment: Mapping[str, str], *, has_stdin: bool = True, is_server: bool = False
+    ) -> None:
+        """Start it; in the main thread, unless `adopt_orphans` was called there before.
+
+        Raises:
+            OSError: it cannot be started.
+        """
+        adopt_orphans()
+        self.is_server = is_server
+        self._seen: set[tuple[int, int]] = set()  # pid and start of what was seen below it
+        self._process = subprocess.Popen(  # noqa: S603 - what a tool file names, and never a shell
+            argv,
+            stdin=subprocess.PIPE if has_stdin else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=dict(environment),
+            start_new_session=True,
+            preexec_fn=None if is_server else _adopting(),  # noqa: PLW1509 - a single system call, which takes no lock
+            bufsize=0,
+        )
+        self.pid = self._process.pid
+        _children[self.pid] = self
+
+    @property
+    def pipes(self) -> tuple[IO[bytes] | None, IO[bytes], IO[bytes]]:
+        """Its stdin, None if that is empty, stdout and stderr."""
+        stdin, stdout, stderr = self._process.stdin, self._process.stdout, self._process.stderr
+        if stdout is None or stderr is None:
+            raise OSError("no pipes")
+        return stdin, stdout, stderr
+
+    def close_pipes(self) -> None:
+        """Close our ends of its pipes."""
+        for pipe in self.pipes:
+            if pipe:
+                pipe.close()
+
+    def exit_code(self) -> int | None:
+        """As `Popen.returncode` says it, None while it runs. It is not reaped: nobody else gets its number."""
+        if self._process.returncode is not None or not hasattr(os, "waitid"):
+            return self._process.poll()
+        found = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        if found is None:
+            return None
+        return found.si_status if found.si_code == os.CLD_EXITED else -found.si_status
+
+    def terminate(self) -> None:
+        """Ask all of its process group to end, unless the program itself has ended."""
+        if self.exit_code() is None:
+            _send(os.killpg, self.pid, signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Kill all that it started, and itself. It is still to be reaped."""
+        for _ in range(_MAX_SWEEPS):
+            victims = self._descendants()
+            _send(os.killpg, self.pid, signal.SIGKILL)
+            for victim in victims:
+                _send(os.kill, victim, signal.SIGKILL)
+            for victim in victims:
+                with suppress(ChildProcessError):
+                    os.waitpid(victim, os.WNOHANG)
+            if not victims:
+                break
+
+    def reap(self) -> None:
+        """Kill all that it started, and itself; then its number is free, and a second call does nothing."""
+        if self.pid in _children:
+            self.kill()
+            del _children[self.pid]
+        self._process.wait()
+
+    def _descendants(self) -> set[int]:
+        """All processes of it but itself; orphans too, as far as they are its own."""
+        processes = _processes()
+        found = self._known(processes)
+        if self._owns_orphans():
+            mine = os.getpid()
+            theirs = {*_children, os.getsid(0)} - {self.pid}
+            found |= {pid for pid, each in processes.items() if each.parent == mine and each.session not in theirs}
+        return _with_children(found, processes) - set(_children) - {os.getpid()}
+
+    def _known(self, processes: Mapping[int, _ProcessInfo]) -> set[int]:
+        return {self.pid} | {pid for pid, start in self._seen if pid in processes and processes[pid].start == start}
+
+    def _owns_orphans(self) -> bool:
+        """Whether nobody else can have left any: a server's may be those of another one, for servers end together."""
+        others = [each for each in _running() if each is not self]
+        return not _states.get("shared") and all(self.is_server and each.is_server for each in others)
+
+    def remember(self, processes: Mapping[int, _ProcessInfo]) -> None:
+        """Remember what runs below it."""
+        below = _with_children(self._known(processes), processes)
+        self._seen.update((pid, processes[pid].start) for pid in below if pid in processes)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of orphans below us, once."""
+    if _states:
+        return
+    _states["adopts"] = os.path.isdir(_PROC)  # noqa: PTH112 - a string is all that is needed
+    signals.on_forced_exit(_kill_all)
+    if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:  # inherited; the system would reap our children
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    if _states["adopts"]:
+        _prctl()(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        mine = os.getpid()
+        others = _with_children({mine}, {pid: each._replace(session=0) for pid, each in _processes().items()}) - {mine}
+        _states["shared"] = bool(others) or signals.is_first_process()
+
+
+def _prctl() -> Callable[..., int]:
+    import ctypes
+
+    return ctypes.CDLL(None).prctl
+
+
+def _adopting() -> Callable[[], object] | None:
+    """What a tool's process does before its program runs: adopt its own orphans, if they could be taken for others'."""
+    if not _states.get("adopts") or not _is_shared():
+        return None
+    return partial(_prctl(), _PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _is_shared() -> bool:
+    return _states.get("shared", False) or any(each.is_server for each in _running())
+
+
+def _running() -> list[ChildProcess]:
+    return list(_children.values())  # a copy: another thread starts servers
+
+
+def remember_descendants() -> None:
+    """Remember what runs below each program, where that is needed to know whose orphans they will be."""
+    if not _is_shared() or time.monotonic() < _next_look[0]:
+        return
+    began = time.thread_time()  # what others do to the machine makes a look no dearer, and must not make them rarer
+    processes = _processes()
+    for each in _running():
+        each.remember(processes)
+    _next_look[0] = time.monotonic() + max(_MIN_PAUSE, (time.thread_time() - began) * _PAUSE_FACTOR)
+
+
+def _kill_all() -> None:
+    """Kill all programs, without any grace."""
+    known = _running()
+    for each in known:
+        _send(os.killpg, each.pid, signal.SIGKILL)
+    for each in known:
+        each.kill()
+
+
+def _send(send: Callable[[int, int], None], pid: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        send(pid, number)
+
+
+def _with_children(found: set[int], processes: Mapping[int, _ProcessInfo]) -> set[int]:
+    """These processes, what they started, and all of the sessions that they began."""
+    while True:
+        more = {pid for pid, each in processes.items() if each.parent in found or each.session in found}
+        if more <= found:
+            return found
+        found = found | more
+
+
+def _processes() -> dict[int, _ProcessInfo]:
+    """Every living process by its pid, and our dead children; nothing where there is no /proc."""
+    found = {}
+    names = os.listdir(_PROC) if os.path.isdir(_PROC) else ()  # noqa: PTH112, PTH208 - as above
+    for name in names:
+        if name.isdecimal():
+            with suppress(OSError, ValueError, IndexError), open(f"{_PROC}/{name}/stat", "rb") as file:  # noqa: PTH123
+                # The name of the program stands in parentheses, and may hold some itself.
+                fields = file.read().rpartition(b")")[2].split()
+                if fields[0] != b"Z" or int(fields[1]) == os.getpid():
+                    found[int(name)] = _ProcessInfo(int(fields[1]), int(fields[3]), int(fields[19]))
+    return found

@@ -1,0 +1,139 @@
+"""What is wrong with a tool file: its form, and what its schema cannot say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from glmcli import documents
+from glmcli.documents.input_limits import TooSlowError, cpu_limit
+from glmcli.documents.schema_errors import Fault, as_line, in_order
+from glmcli.errors import UsageError
+from glmcli.http.urls import normal_base_url, origin
+from glmcli.tools.program import find_program, mentioned, placeholder
+from glmcli.tools.tool_file import NO_PARAMETERS, ToolFile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from glmcli.documents.document import Path
+
+_MAX_TIME = 1.0  # seconds of processor time, for a whole file
+_MAX_ENTRIES = 1000  # tools of a file, and servers
+
+
+def require_valid(file: ToolFile) -> None:
+    """Return if nothing is wrong.
+
+    Raises:
+        UsageError: the first fault, and how many more there are.
+    """
+    found = faults(file)
+    if found:
+        more = f" (and {len(found) - 1} more: glm tools check {file.document.name})" if len(found) > 1 else ""
+        raise UsageError(message=found[0] + more)
+
+
+def faults(file: ToolFile) -> list[str]:
+    """All that is wrong, each "file:line:col: text", in the order of the file."""
+    try:
+        with cpu_limit(_MAX_TIME):
+            return _too_many(file) or documents.faults(file.document, "tools") or _beyond_the_schema(file)
+    except TooSlowError:
+        return [f"{file.document.place(())}: this file takes too long to be judged"]
+
+
+def _too_many(file: ToolFile) -> list[str]:
+    """Looked at before anything that takes time for each."""
+    value = file.document.value
+    holders: dict[str, Any] = value if isinstance(value, dict) else {"tools": value}
+    for word, what in (("tools", "tools"), ("mcp", "servers")):
+        held = holders.get(word)
+        if isinstance(held, dict | list) and len(held) > _MAX_ENTRIES:
+            return [f"{file.document.place((word,))}: {len(held)} {what}; at most {_MAX_ENTRIES} are allowed"]
+    return []
+
+
+def _beyond_the_schema(file: ToolFile) -> list[str]:
+    return list(dict.fromkeys(as_line(file.document, fault) for fault in in_order(file.document, _faults(file))))
+
+
+def _faults(file: ToolFile) -> Iterator[Fault]:
+    if not file.document.value:
+        yield Fault((), "a tool file holds tools, mcp, or both")
+    yield from _repeated_names(file)
+    for path, tool in file.definitions():
+        yield from _parameter_faults((*path, "parameters"), tool.get("parameters", NO_PARAMETERS))
+        if "run" in tool:
+            yield from _program_faults(file, (*path, "run", 0), tool["run"][0])
+            yield from _placeholder_faults((*path, "run"), tool)
+            yield from _environment_faults(file, path, tool)
+    for path, server in file.server_definitions():
+        yield from (_program_server_faults if "command" in server else _url_server_faults)(file, path, server)
+
+
+def _repeated_names(file: ToolFile) -> Iterator[Fault]:
+    first: dict[str, Path] = {}
+    for path, tool in file.definitions():
+        name, where = tool["name"], (*path, "name")
+        if name in first:
+            line = file.document.source.line(file.document.index(first[name]))
+            yield Fault(where, f"the name {name!r} is taken on line {line}")
+        first.setdefault(name, where)
+
+
+def _parameter_faults(path: Path, schema: Mapping[str, Any]) -> Iterator[Fault]:
+    from glmcli.documents import untrusted_schemas
+
+    for fault in untrusted_schemas.faults(schema):
+        yield fault.replace(path=(*path, *fault.path))
+
+
+def _program_faults(file: ToolFile, path: tuple[str | int, ...], name: str) -> Iterator[Fault]:
+    if placeholder(name):
+        yield Fault(path, "the program itself cannot be an argument")
+    elif problem := find_program(name, file.folder, file.environment)[1]:
+        yield Fault(path, problem)
+
+
+def _placeholder_faults(path: Path, tool: Mapping[str, Any]) -> Iterator[Fault]:
+    known = tool.get("parameters", NO_PARAMETERS).get("properties", {})
+    if not isinstance(known, dict):
+        return  # its own fault was found before
+    for number, item in list(enumerate(tool["run"]))[1:]:
+        name, where = placeholder(item), (*path, number)
+        if name and name not in known:
+            yield Fault(where, f"there is no parameter {name!r}; to mean {item} as it is, write {{ {name} }}")
+        for inner in mentioned(item):
+            if inner in known:
+                yield Fault(where, f"{{{inner}}} is not replaced here: only a whole item is")
+
+
+def _environment_faults(file: ToolFile, path: Path, holder: Mapping[str, Any]) -> Iterator[Fault]:
+    for number, name in enumerate(holder.get("env", ())):
+        if name in file.keys:
+            yield Fault((*path, "env", number), _key_text(name))
+
+
+def _program_server_faults(file: ToolFile, path: Path, server: Mapping[str, Any]) -> Iterator[Fault]:
+    yield from _program_faults(file, (*path, "command", 0), server["command"][0])
+    yield from _environment_faults(file, path, server)
+    if "token_env" in server:
+        yield Fault((*path, "token_env"), "token_env is for a server at a url; here, use env", key=True)
+
+
+def _url_server_faults(file: ToolFile, path: Path, server: Mapping[str, Any]) -> Iterator[Fault]:
+    if "env" in server:
+        yield Fault((*path, "env"), "env is for a server with a command; here, use token_env", key=True)
+    if server.get("token_env") in file.keys:
+        yield Fault((*path, "token_env"), _key_text(server["token_env"]))
+    try:
+        where = origin(normal_base_url(server["url"], "url"))
+    except UsageError as error:
+        yield Fault((*path, "url"), error.message)
+        return
+    if not where.is_secure:
+        yield Fault((*path, "url"), "what a tool says is nobody else's business: https://, or http:// to loopback")
+
+
+def _key_text(name: str) -> str:
+    return f"{name} holds a provider's key, which no tool may see"
