@@ -91,6 +91,10 @@ class Record:
         """All fields by name, in order."""
         return {**self._defaults, **self.__dict__}
 
+    def given(self) -> dict[str, Any]:
+        """The fields that were set when it was made, by name: not those that were left at their defaults."""
+        return dict(self.__dict__)
+
     def replace(self, **changes: Any) -> Self:  # noqa: ANN401 - as above
         """The same value with other fields.
 

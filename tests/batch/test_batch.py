@@ -829,7 +829,7 @@ def test_max_failures(batch) -> None:
     assert done.code == 11
     assert error(done) == "stopped after 3 failed rows (--max-failures)"
     assert len(batch.fleet.asked) == 3
-    assert "the same command again goes on from here" in done.err
+    assert "the same command again resumes from here" in done.err
 
 
 def test_deadline(batch, glm, cwd) -> None:
@@ -1084,7 +1084,7 @@ def test_ctrl_c_on_a_terminal(batch, home, cwd) -> None:
     assert asked < 20
     assert len(by_id(batch.output)) == asked
     assert seen.count("stopping: requests in flight have 10 s to end (Ctrl-C again ends them now)") == 1
-    assert f"{200 - asked} rows still to be asked: the same command again goes on from here" in seen
+    assert f"{200 - asked} rows still to be asked: the same command again resumes from here" in seen
     assert "Traceback" not in seen
     assert seen.count("\x1b[?25h") >= seen.count("\x1b[?25l")
     assert batch.run().code == 0

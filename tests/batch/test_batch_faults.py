@@ -486,7 +486,7 @@ def test_B22_a_quota_that_ends(glm, cwd, code, status, exit_code) -> None:
         batch.write(rows(200))
         done = batch.run("-j", "8")
         assert done.code == exit_code
-        assert "the same command again goes on from here" in done.err
+        assert "the same command again resumes from here" in done.err
         assert len(fleet.asked) <= 20 + 8
         assert set(statuses(batch.output).values()) == {"ok"}
         assert len(by_id(batch.output)) == 20

@@ -372,7 +372,7 @@ def test_an_input_that_is_changed_during_the_run(batch, home, cwd, name) -> None
         assert process.returncode == 2
         assert err.rpartition("glm: error: ")[2] == (
             f"{shown} was changed while it was read\n"
-            "  fix: let nobody write it meanwhile; the same command again goes on from here\n"
+            "  fix: let nobody write it meanwhile; the same command again resumes from here\n"
         )
         assert set(slow.asked) <= prompts
         assert set(statuses(batch.output).values()) == {"ok"}
@@ -460,7 +460,7 @@ def test_an_address_where_nothing_is_stops_the_run(batch) -> None:
     batch.write(rows(50))
     done = batch.run("-j", "4")
     assert done.code == 2
-    assert "the same command again goes on from here" in done.err
+    assert "the same command again resumes from here" in done.err
     assert len(batch.fleet.asked) <= 4
     assert entries(batch.output) == []
 

@@ -262,9 +262,8 @@ class Story(RuleBasedStateMachine):
 # All that a run would import, so that it dies at work and not on its way there.
 MODULES = (
     "glmcli.batch.rows.queue",
-    "glmcli.commands.batch.asking",
-    "glmcli.commands.batch.preparing",
-    "glmcli.commands.batch.running",
+    "glmcli.batch.execution",
+    "glmcli.batch.setup",
     "glmcli.providers.openai",
     "glmcli.config.request_file",
 )

@@ -176,7 +176,7 @@ def test_a_quota_that_is_used_up_stops_the_run(batch, fleet, engine) -> None:
     done = batch.run(*engine)
     assert done.code == 4
     assert set(statuses(batch.output).values()) == {"ok"}
-    assert "the same command again goes on from here" in done.err
+    assert "the same command again resumes from here" in done.err
     assert len(fleet.asked) < 120
     fleet.says = lambda _body: None
     assert batch.run(*engine).code == 0

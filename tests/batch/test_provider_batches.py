@@ -686,7 +686,7 @@ def test_one_output_has_one_job_by_whatever_name(job, cwd, glm, places) -> None:
     assert own.ask("status", name="link.jsonl").text.count("batch_") == 1
     other = glm("batch", "submit", "in.jsonl", "-O", "x.job.json", *arguments, env=KEYS)
     assert other.code == 2
-    assert error_of(other.err) == "--output: x.job.json is called as a job file is"
+    assert error_of(other.err) == "--output: x.job.json is the name of a job file"
 
 
 def test_two_commands_do_not_write_one_output(home, cwd, job) -> None:
@@ -725,7 +725,7 @@ def test_a_job_of_which_there_is_no_batch_holds_nobody_up(job, glm) -> None:
     """The place or the model was wrong: what to do is said, and nothing is lost by it."""
     refused = reply(404, {"error": {"code": "1211", "message": "not in the Batch API"}})
     scripts = (uploaded(), refused, uploaded("file_2"), looked(), looked())
-    fix = "nothing of it is under way: remove out.jsonl.job.json to begin anew with the rows as they are now"
+    fix = "nothing of it is under way: remove out.jsonl.job.json to start anew with the rows as they are now"
     with served(job, *scripts) as (server, own):
         assert "fix: another model, or glm batch run, which asks for every row itself" in own.submit().err
         assert "the same glm batch submit again brings the rest" in own.ask("fetch").err

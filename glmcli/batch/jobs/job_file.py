@@ -1,4 +1,4 @@
-"""The job file, OUTPUT.job.json: what exists at the provider. It is on the disk before, and after, every step there."""
+"""The job file, OUTPUT.job.json: what exists at the provider, written before and after every step there."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from typing import TYPE_CHECKING, Any
 
 from glmcli.batch.ledger.file import sync_folder
 from glmcli.errors import OutputError, UsageError
-from glmcli.providers.batches import ENDED
 from glmcli.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import UnionType
 
-_ENDING = ".job.json"
+    from glmcli.providers.row import Provider
+
+_SUFFIX = ".job.json"
 _VERSION = 1
 
-# What we know before the provider has a word for it.
-PREPARED = "prepared"  # the lines are on this disk, and nothing is there
-UPLOADING = "uploading"  # an upload was begun: whether it arrived is not known, and another one costs nothing
+# The states of a part before there is a batch; after that the state is the provider's own word.
+PREPARED = "prepared"  # the request file is on this disk, nothing is at the provider
+UPLOADING = "uploading"  # an upload has begun and may have arrived; to repeat it costs nothing
 UPLOADED = "uploaded"
-CREATING = "creating"  # a batch was asked for: whether there is one is not known, and another one costs money
+CREATING = "creating"  # a batch was requested and may exist; to repeat the request may cost money
+_OWN_STATES = frozenset((PREPARED, UPLOADING, UPLOADED, CREATING))
 
-
-_OURS = frozenset((PREPARED, UPLOADING, UPLOADED, CREATING))
-_OF_JOB = {"provider": str, "base_url": str, "input": str, "rows_bytes": int, "rows_sha256": str}
-_OF_PART: Mapping[str, type | UnionType] = {
+_JOB_TYPES = {"provider": str, "base_url": str, "input": str, "rows_bytes": int, "rows_sha256": str}
+_PART_TYPES: Mapping[str, type | UnionType] = {
     **dict.fromkeys(("number", "lines", "bytes"), int),
     **dict.fromkeys(("model", "sha256", "state"), str),
     **dict.fromkeys(("file", "batch", "created"), str | None),
@@ -38,16 +38,16 @@ _OF_PART: Mapping[str, type | UnionType] = {
 
 
 class JobPart(Record):
-    """A file of lines, and the batch that is made of it.
+    """A request file, and the batch that is made of it.
 
     Attributes:
         number: from 1.
-        sha256: of its lines, as they were uploaded.
-        state: ours until there is a batch, then the provider's.
-        file: what the provider calls the file, or its address.
-        batch: what the provider calls the batch.
-        created: when it was asked for, UTC.
-        fetched: its answers stand in the output; nothing more comes of it.
+        sha256: of the request file, as it was uploaded.
+        state: one of ours until there is a batch, then the provider's.
+        file: the provider's id of the file, or its URL.
+        batch: the provider's id of the batch.
+        created: when the batch was requested, UTC.
+        fetched: its answers are in the output, and no more will come.
     """
 
     number: int
@@ -62,28 +62,24 @@ class JobPart(Record):
     fetched: bool = False
 
     @property
-    def has_ended(self) -> bool:
-        """The provider does no more."""
-        return self.state in ENDED
-
-    @property
-    def may_be_there(self) -> bool:
-        """Whether the provider has a batch of it, as far as we know."""
+    def may_exist(self) -> bool:
+        """Whether the provider has, or may have, a batch of this part."""
         return self.batch is not None or self.state == CREATING
 
     @property
     def is_under_way(self) -> bool:
-        """Whether answers may come that are paid for, and that the output does not have."""
-        return self.may_be_there and not self.fetched
+        """Whether answers may still come that are paid for and not in the output."""
+        return self.may_exist and not self.fetched
 
 
 class Job(Record):
     """All that was submitted for one output.
 
     Attributes:
-        base_url: where; for comparison only, so that a file never decides where a key goes.
-        input: what the user called the rows.
-        rows_bytes: how much of OUTPUT.job.rows.jsonl counts, and `rows_sha256` its digest.
+        base_url: where it was submitted; only compared, never contacted, so that a file cannot decide where a key goes.
+        input: the user's name of the rows.
+        rows_bytes: how many bytes of OUTPUT.job.rows.jsonl count.
+        rows_sha256: the digest of those bytes.
     """
 
     provider: str
@@ -95,95 +91,150 @@ class Job(Record):
 
     @property
     def is_idle(self) -> bool:
-        """Whether no batch is under way: without its job file nothing is lost that is paid for."""
+        """Whether no batch is under way, so that the job file can be removed without losing paid answers."""
         return not any(part.is_under_way for part in self.parts)
 
     def with_part(self, part: JobPart) -> Job:
-        """The same with this part in the place of that of its number."""
+        """A copy in which this part replaces the one of the same number."""
         return self.replace(parts=tuple(part if each.number == part.number else each for each in self.parts))
 
 
+# Paths
+
+
 def output_of(name: str) -> str:
-    """The output, of which a job file or the output itself is the name; a link to it has no job of its own."""
-    output = name.removesuffix(_ENDING)
+    """The path of the output, given that path or the path of its job file; symbolic links are resolved."""
+    output = name.removesuffix(_SUFFIX)
     return os.path.realpath(output) if os.path.islink(output) else output  # noqa: PTH114 - strings, as they were given
 
 
-def for_output(name: str) -> str:
-    """The output of a job that is to be made.
+def output_for_new_job(name: str) -> str:
+    """The path of the output of a job that is to be submitted.
 
     Raises:
-        UsageError: it is called as job files are.
+        UsageError: the name is that of a job file.
     """
-    if name.endswith(_ENDING):
-        raise UsageError(f"--output: {name} is called as a job file is", fix=f"a name without {_ENDING}")
+    if name.endswith(_SUFFIX):
+        raise UsageError(f"--output: {name} is the name of a job file", fix=f"a name without {_SUFFIX}")
     return output_of(name)
 
 
-def anew(output: str) -> str:
-    """What to do with a job of which the provider has no batch that we wait for."""
-    return f"nothing of it is under way: remove {job_path(output)} to begin anew with the rows as they are now"
-
-
 def job_path(output: str) -> str:
-    """Where the job of this output is remembered."""
-    return output + _ENDING
+    """The path of the job file."""
+    return output + _SUFFIX
 
 
 def rows_path(output: str) -> str:
-    """Where it is remembered which row each line is."""
+    """The path of the rows file, which says which row each line of a request file is."""
     return f"{output}.job.rows.jsonl"
 
 
-def lines_path(output: str, number: int) -> str:
-    """Where the lines of a part wait for their upload."""
+def request_path(output: str, number: int) -> str:
+    """The path of the request file of a part, which is removed after its upload."""
     return f"{output}.job.part-{number}.jsonl"
 
 
+# Reading and writing
+
+
 def load(output: str) -> Job | None:
-    """What was submitted for this output; None if nothing was.
+    """The job of this output; None if there is no job file.
 
     Raises:
-        UsageError: the file is not one of ours.
+        UsageError: the file cannot be read or was not written by glm.
     """
     path = Path(job_path(output))
     try:
-        value: Any = json.loads(path.read_bytes())
-        job = _job(**value)
+        return _parse(**json.loads(path.read_bytes()))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not what glm batch submit writes"
         raise UsageError(f"cannot read {path}: {why}") from error
+
+
+def load_existing(output: str) -> Job:
+    """The job of this output.
+
+    Raises:
+        UsageError: as `load`, or there is no job file.
+    """
+    job = load(output)
+    if job is None:
+        fix = "name the file that glm batch submit -O wrote beside, or with -P a batch by the provider's id"
+        raise UsageError(f"there is no {job_path(output)}", fix=fix)
     return job
 
 
-def _job(version: int, parts: list[dict[str, Any]], **more: Any) -> Job:  # noqa: ANN401 - judged here
+def _parse(version: int, parts: list[dict[str, Any]], **more: Any) -> Job:  # noqa: ANN401 - checked here
     if version != _VERSION or not isinstance(parts, list):
         raise ValueError
     job = Job(**more, parts=tuple(JobPart(**part) for part in parts))
-    _judge(job, _OF_JOB)
+    _check_types(job, _JOB_TYPES)
     for number, part in enumerate(job.parts, 1):
-        _judge(part, _OF_PART)
+        _check_types(part, _PART_TYPES)
         if part.created is not None:
             datetime.fromisoformat(part.created)
-        if part.number != number or (part.batch is None and part.state not in _OURS):
+        if part.number != number or (part.batch is None and part.state not in _OWN_STATES):
             raise ValueError
     return job
 
 
-def _judge(value: Record, types: Mapping[str, type | UnionType]) -> None:
-    """Return if the fields are what we write."""
-    for name, wanted in types.items():
+def _check_types(value: Record, types: Mapping[str, type | UnionType]) -> None:
+    for name, expected in types.items():
         field = getattr(value, name)
-        if not isinstance(field, wanted) or (isinstance(field, bool) and wanted is not bool):
+        if not isinstance(field, expected) or (isinstance(field, bool) and expected is not bool):
             raise TypeError
         if isinstance(field, str):
             field.encode()  # half of a surrogate pair can neither be sent nor be written
 
 
-def refuse_under_way(output: str) -> None:
-    """Return if no row of this output is at a provider: whoever asks it too pays for it twice.
+def save(output: str, job: Job) -> None:
+    """Replace the job file as a whole, and return when it has reached the disk.
+
+    Raises:
+        OutputError: it cannot be written; the old file is unchanged.
+    """
+    value = {"version": _VERSION, **job.fields(), "parts": [part.fields() for part in job.parts]}
+    path = job_path(output)
+    try:
+        with open(f"{path}.new", "wb") as file:  # noqa: PTH123 - a string, as it was given
+            file.write(json.dumps(value, ensure_ascii=False, indent=1).encode(errors="replace") + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(f"{path}.new", path)  # noqa: PTH105 - as above
+        sync_folder(path)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror}") from error
+
+
+# Checks before anything is sent or paid twice
+
+
+def restart_advice(output: str) -> str:
+    """How to start anew where no batch is under way."""
+    return f"nothing of it is under way: remove {job_path(output)} to start anew with the rows as they are now"
+
+
+def check_provider(job: Job, provider: Provider, output: str) -> None:
+    """Return if the job was submitted to this provider at this address.
+
+    A job file is data and may come from anywhere, so it never decides where a key goes.
+
+    Raises:
+        UsageError: it was submitted elsewhere.
+    """
+    if job.provider != provider.name:
+        message = f"{output} was submitted to {job.provider}, not to {provider.name}"
+        raise UsageError(message, fix=restart_advice(output) if job.is_idle else "another -O FILE, or that provider")
+    if job.base_url != provider.base_url:
+        message = f"{output} was submitted at {job.base_url}, and {provider.name} is at {provider.base_url}"
+        fix = f"--base-url {job.base_url}, if that is where the key may go"
+        raise UsageError(message, fix=f"{fix}; {restart_advice(output)}" if job.is_idle else fix)
+
+
+def refuse_submitted_rows(output: str) -> None:
+    """Return if no row of this output is in a job: to send it again would pay for it twice.
 
     Raises:
         UsageError: some are.
@@ -194,24 +245,5 @@ def refuse_under_way(output: str) -> None:
     if job and lines:
         fix = f"glm batch fetch {output} first (glm batch cancel ends them), or use another -O FILE"
         if job.is_idle:
-            fix = f"glm batch submit again brings them there; {anew(output)}"
+            fix = f"glm batch submit again brings them there; {restart_advice(output)}"
         raise UsageError(f"{lines} rows of {output} are in a job for {job.provider}, and would be paid twice", fix=fix)
-
-
-def save(output: str, job: Job) -> None:
-    """Put the job into its file, all of it or nothing, and return when it has reached the disk.
-
-    Raises:
-        OutputError: it cannot be written; the file is as it was.
-    """
-    value = {"version": _VERSION, **job.fields(), "parts": [part.fields() for part in job.parts]}
-    path = job_path(output)
-    try:
-        with open(f"{path}.new", "wb") as file:  # noqa: PTH123 - beside the file, whatever it is called
-            file.write(json.dumps(value, ensure_ascii=False, indent=1).encode(errors="replace") + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(f"{path}.new", path)  # noqa: PTH105 - as above
-        sync_folder(path)
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror}") from error

@@ -1,18 +1,21 @@
-"""From a line of a provider's answers to how the row ended, by the same rules as for every other answer. Pure.
+"""A provider's files of results: a line of JSON a row, each an answer or an error.
 
-A line can say no in many places: a status that is no success inside the file of answers, `error: {code, message}`,
+A line can report an error in many places: a status that is no success inside the result, `error: {code, message}`,
 `error_code` and `error_message` (help.aliyun.com, batch-interfaces-compatible-with-openai, 2025: the text has the one,
-the program beside it the other), or an error where the answer should stand.
+the program beside it the other), or an error where the answer should be.
 """
 
 from __future__ import annotations
 
+import json
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glmcli.chat.outcome import Outcome
 from glmcli.chat.reply import Fold, Reply, verdict
 from glmcli.engine.response import displayed
-from glmcli.errors import GlmError, ProtocolError
+from glmcli.errors import GlmError, OutputError, ProtocolError
 from glmcli.http.bodies import compact_json
 from glmcli.providers.json_values import as_object
 from glmcli.providers.pricing import batch_cost
@@ -21,16 +24,82 @@ from glmcli.providers.table import dialect_of
 from glmcli.record import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
+    from glmcli.batch.jobs.batch_client import BatchClient
     from glmcli.console.redaction import Redactor
     from glmcli.providers.row import Provider
 
+_MAX_LINE = 256 << 20  # bytes; an answer has at most 64 MiB, and JSON may escape it
+_SHOWN = 1 << 12  # bytes of an unreadable line; messages cut them once more
 _SUCCESS = range(200, 300)
 
 
+class ResultFile:
+    """A copy of a file of results on this disk, which stays only if it has lines that cannot be read.
+
+    Attributes:
+        lines: how many lines are results.
+        bad_line: the number of the first line that is not; 0 while there is none.
+        bad_text: how that line begins.
+        is_torn: whether the file ends in the middle of a line.
+    """
+
+    def __init__(self, path: str) -> None:
+        """The copy is at `path`."""
+        self.path = path
+        self.lines = self.bad_line = 0
+        self.bad_text = ""
+        self.is_torn = False
+
+    def read(self, client: BatchClient, file: str) -> Iterator[dict[str, Any]]:
+        """Download the file of this id; each line that is a result, with its `custom_id` as a string.
+
+        Raises:
+            GlmError: it cannot be downloaded, or the copy cannot be written.
+        """
+        try:
+            with open(self.path, "w+b") as copy:  # noqa: PTH123 - a string, as it was given
+                client.download(file, copy)
+                copy.seek(0)
+                for number, line in enumerate(iter(lambda: copy.readline(_MAX_LINE), b""), 1):
+                    yield from self._parse(number, line)
+        except OSError as error:
+            raise OutputError(f"cannot write {self.path}: {error.strerror}", fix="make room, then again") from error
+
+    def _parse(self, number: int, line: bytes) -> Iterator[dict[str, Any]]:
+        if not line.strip():
+            return
+        value = _result(line)
+        if value is not None:
+            self.lines += 1
+            yield value
+            return
+        if not self.bad_line:
+            self.bad_line, self.bad_text = number, line[:_SHOWN].decode(errors="replace")
+        self.is_torn = not line.endswith(b"\n")
+
+    def remove(self) -> None:
+        """Remove the copy, unless it has lines that could not be read."""
+        if not self.bad_line:
+            with suppress(OSError):
+                Path(self.path).unlink()
+
+
+def _result(line: bytes) -> dict[str, Any] | None:
+    """The line as JSON if it is a result, which is an object with a `custom_id`."""
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    name = value.get("custom_id") if isinstance(value, dict) else None
+    if isinstance(name, int) and not isinstance(name, bool):  # an id that looks like a number has become one
+        value["custom_id"] = name = str(name)
+    return value if isinstance(name, str) else None
+
+
 class ResultReader(Record):
-    """What an answer is judged by.
+    """Reads results by the rules for every other reply.
 
     Attributes:
         allow_empty: an answer without text is complete.
@@ -43,9 +112,9 @@ class ResultReader(Record):
     exact: bool = False
 
     def outcome(self, line: Mapping[str, Any], model: str, calls: int) -> Outcome:
-        """How the row of this line ended; `calls` were made for it."""
+        """How the row of this result ended; `calls` is the number of requests that were made for it."""
         provider = self.provider.serving(model)
-        reply, error = _read(line, provider)
+        reply, error = _reply(line, provider)
         if not self.exact and provider.api.sends_leading_newlines:
             reply = reply.replace(answer=reply.answer.lstrip("\n"))
         if error is None:
@@ -56,7 +125,7 @@ class ResultReader(Record):
         return Outcome(provider.name, model, reply, error, calls, cost=batch_cost(provider, model, reply.usage))
 
 
-def _read(line: Mapping[str, Any], provider: Provider) -> tuple[Reply, GlmError | None]:
+def _reply(line: Mapping[str, Any], provider: Provider) -> tuple[Reply, GlmError | None]:
     response = as_object(line.get("response"))
     body, status = response.get("body"), response.get("status_code")
     refused = status if isinstance(status, int) and status not in _SUCCESS else None
@@ -73,14 +142,14 @@ def _read(line: Mapping[str, Any], provider: Provider) -> tuple[Reply, GlmError 
 
 
 def _fault(line: Mapping[str, Any]) -> ErrorPayload | None:
-    """What the line says beside the response."""
+    """The error that the line reports beside the response."""
     error = line.get("error")
     if isinstance(error, str) and error:
         return ErrorPayload(error)
-    said = as_object(error)
-    code = said.get("code") or said.get("error_code") or line.get("error_code")
-    message = said.get("message") or said.get("error_message") or line.get("error_message")
-    kind = said.get("type")
+    fields = as_object(error)
+    code = fields.get("code") or fields.get("error_code") or line.get("error_code")
+    message = fields.get("message") or fields.get("error_message") or line.get("error_message")
+    kind = fields.get("type")
     if not code and not message:
         return None
     return ErrorPayload(str(message or ""), str(code or ""), kind if isinstance(kind, str) else "")

@@ -1,7 +1,7 @@
-"""Which row each line is: OUTPUT.job.rows.jsonl, a line of JSON a row, which only grows.
+"""The rows file, OUTPUT.job.rows.jsonl: which row each submitted line is; append-only, one JSON object a row.
 
-A provider gives back a `custom_id` and an answer. What else a line of the output holds (the row's own id, its place in
-the input, what it asked, its columns) is kept here, so that the input need not be there any more, nor be the same.
+A provider returns a `custom_id` and an answer. What else a line of the output holds (the row's own id, its place in the
+input, the hash of its request, its columns) is kept here, so that the input may change or disappear meanwhile.
 """
 
 from __future__ import annotations
@@ -22,23 +22,26 @@ from glmcli.record import EMPTY, Record
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from glmcli.batch.jobs.job_file import Job
+
+# Offsets into the file, so that memory does not grow with the rows. A row that is submitted again has several lines.
 _TABLES = """
 CREATE TABLE line (custom BLOB, part INTEGER, at INTEGER, PRIMARY KEY (custom, part)) WITHOUT ROWID;
 CREATE TABLE latest (id BLOB PRIMARY KEY, at INTEGER, part INTEGER) WITHOUT ROWID
 """
 _CACHE = 8 << 10  # KiB
-_NEW_FILE = 0o666  # the umask takes from it
-_LONGEST = 1 << 24  # bytes of a line; columns are the user's, and seldom long
+_MODE = 0o666  # less the umask
+_MAX_LINE = 1 << 24  # bytes; columns are the user's, and seldom long
 
 
 class SubmittedRow(Record):
-    """A row that was submitted.
+    """A row as it was submitted.
 
     Attributes:
-        part: the number of the part in which it went.
-        custom_id: what the provider calls it.
-        hash: what it asks.
-        calls: requests sent for it when this one is answered.
+        part: the number of the job's part that holds it.
+        custom_id: its id at the provider.
+        hash: of its request.
+        calls: requests sent for it, this one included.
     """
 
     part: int
@@ -51,37 +54,35 @@ class SubmittedRow(Record):
 
 
 class RowsFile:
-    """The rows of a job."""
+    """The submitted rows of a job."""
 
-    def __init__(
-        self, output: str, size: int = 0, digest: str | None = None, redact: Callable[[str], str] = str
-    ) -> None:
-        """Read what counts of the file, `size` bytes of this digest; what a crash left behind that is cut off.
+    def __init__(self, output: str, job: Job, redact: Callable[[str], str] = str) -> None:
+        """Read the bytes that the job file vouches for, and cut off what a crash left behind them.
 
-        `redact` blanks out keys, as in the output.
+        `redact` removes keys from what is written, as in the output.
 
         Raises:
-            UsageError: it is not the file that the job knows.
+            UsageError: the file is not the one that the job file vouches for.
             OutputError: it cannot be opened.
         """
         self._path = rows_path(output)
         self._redact = redact
         self._hash = sha256()
-        self._size = self._counts = 0
-        self._fd = self._opened(os.O_CREAT * (not size))
+        self._size = 0
+        self._synced_size = job.rows_bytes
+        self._fd = self._open(os.O_CREAT * (not job.rows_bytes))
         self._database = TemporaryDatabase(_TABLES, _CACHE)
         try:
-            self._read(size)
+            self._read(job.rows_bytes)
         except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise self._changed() from error
-        if self._size != size or (digest and self.digest != digest):
+        if self._size != job.rows_bytes or (job.rows_sha256 and self.digest != job.rows_sha256):
             raise self._changed()
-        self._counts = size
-        os.ftruncate(self._fd, size)
+        os.ftruncate(self._fd, self._size)
 
-    def _opened(self, flags: int) -> int:
+    def _open(self, flags: int) -> int:
         try:
-            return os.open(self._path, os.O_RDWR | os.O_CLOEXEC | flags, _NEW_FILE)
+            return os.open(self._path, os.O_RDWR | os.O_CLOEXEC | flags, _MODE)
         except FileNotFoundError as error:
             raise self._changed() from error
         except OSError as error:
@@ -104,25 +105,25 @@ class RowsFile:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close the file; one in which nothing counts does not stay."""
+        """Close the file; remove it if no job file vouches for any of it."""
         self._database.close()
         os.close(self._fd)
-        if not self._counts:
+        if not self._synced_size:
             with suppress(OSError):
                 Path(self._path).unlink()
 
     @property
     def size(self) -> int:
-        """Bytes of the file."""
+        """The size of the file in bytes."""
         return self._size
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the file."""
+        """The SHA-256 of the file."""
         return self._hash.hexdigest()
 
-    def add(self, row: SubmittedRow) -> None:
-        """Remember another one; it counts when `sync` has returned and the job file says so.
+    def append(self, row: SubmittedRow) -> None:
+        """Write a row; it counts when `sync` has returned and the job file holds the new size and digest.
 
         Raises:
             OutputError: the file cannot be written.
@@ -141,38 +142,37 @@ class RowsFile:
     def sync(self) -> None:
         """Return when the file has reached the disk."""
         os.fsync(self._fd)
-        self._counts = self._size
+        self._synced_size = self._size
 
     def _note(self, line: bytes, row: SubmittedRow) -> None:
-        self._database.execute(
-            "INSERT OR REPLACE INTO line VALUES (?, ?, ?)", (_key(row.custom_id), row.part, self._size)
-        )
-        self._database.execute("INSERT OR REPLACE INTO latest VALUES (?, ?, ?)", (_key(row.id), self._size, row.part))
+        at, write = self._size, self._database.execute
+        write("INSERT OR REPLACE INTO line VALUES (?, ?, ?)", (_key(row.custom_id), row.part, at))
+        write("INSERT OR REPLACE INTO latest VALUES (?, ?, ?)", (_key(row.id), at, row.part))
         self._hash.update(line)
         self._size += len(line)
 
     def find(self, part: int, custom_id: str) -> SubmittedRow | None:
-        """The row that the provider calls so in this part."""
-        return self._one("SELECT at FROM line WHERE custom = ? AND part = ?", (_key(custom_id), part))
+        """The row with this id at the provider, in this part."""
+        return self._first("SELECT at FROM line WHERE custom = ? AND part = ?", (_key(custom_id), part))
 
-    def latest(self, identity: str) -> SubmittedRow | None:
-        """How a row was submitted last."""
-        return self._one("SELECT at FROM latest WHERE id = ?", (_key(identity),))
+    def latest(self, row_id: str) -> SubmittedRow | None:
+        """The row of this id as it was last submitted."""
+        return self._first("SELECT at FROM latest WHERE id = ?", (_key(row_id),))
 
     def rows(self, part: int | None = None) -> Iterator[SubmittedRow]:
-        """Every row, as it was submitted last; those whose last part is this one."""
+        """Every row as it was last submitted; with `part`, only those that were last submitted in that part."""
         sql = "SELECT at FROM latest WHERE part = ?1 OR ?1 IS NULL ORDER BY at"
         for (at,) in self._database.select(sql, (part,)):
-            yield self._at(at)
+            yield self._read_at(at)
 
-    def _one(self, sql: str, values: tuple[Any, ...]) -> SubmittedRow | None:
+    def _first(self, sql: str, values: tuple[Any, ...]) -> SubmittedRow | None:
         found = self._database.execute(sql, values).fetchone()
-        return self._at(found[0]) if found else None
+        return self._read_at(found[0]) if found else None
 
-    def _at(self, at: int) -> SubmittedRow:
-        step, line = 1 << 12, b""
-        while b"\n" not in line and step <= _LONGEST:
-            line, step = os.pread(self._fd, step, at), step * 4
+    def _read_at(self, at: int) -> SubmittedRow:
+        size, line = 1 << 12, b""
+        while b"\n" not in line and size <= _MAX_LINE:
+            line, size = os.pread(self._fd, size, at), size * 4
         return SubmittedRow(**json.loads(line.partition(b"\n")[0]))
 
 

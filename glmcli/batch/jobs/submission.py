@@ -1,117 +1,347 @@
-"""From lines on this disk to batches at the provider, so that a crash at any moment leaves no doubt what exists."""
+"""From the rows of a plan to batches at the provider.
+
+The job file is written before and after each step, so that a crash at any moment leaves no doubt about what exists.
+"""
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from glmcli.batch.jobs import job_file as jobs
+from glmcli.batch.jobs import job_file
+from glmcli.batch.jobs.batch_client import BatchClient, check_has_batches, state_line
+from glmcli.batch.jobs.job_file import Job
+from glmcli.batch.jobs.request_files import RequestFiles, RowSelection, request_line
+from glmcli.batch.jobs.rows_file import RowsFile
+from glmcli.batch.ledger.index import Index
+from glmcli.batch.ledger.record import RowState
 from glmcli.batch.ledger.writer import utc_now
-from glmcli.errors import GlmError, ProtocolError, UsageError
+from glmcli.batch.rows.row import InvalidRow, QueueItem
+from glmcli.batch.setup import open_ledger, pending_rows, refuse_shared_files, row_writer
+from glmcli.catalogue import find
+from glmcli.config.plan import Endpoint
+from glmcli.errors import FailedRowsError, GlmError, ProtocolError, UsageError
+from glmcli.http.urls import checked_media_url
+from glmcli.output.amounts import plural
+from glmcli.output.destination import abandoned_on_error, open_output
+from glmcli.providers.batches import BatchState
+from glmcli.record import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
+    from contextlib import ExitStack
 
-    from glmcli.batch.jobs.job_file import Job, JobPart
-    from glmcli.batch.jobs.service import Service
-    from glmcli.providers.batches import BatchState
+    from glmcli.batch.jobs.job_file import JobPart
+    from glmcli.batch.ledger.file import Ledger
+    from glmcli.batch.setup import BatchPlan
+    from glmcli.config.app import App
     from glmcli.providers.row import BatchApi
 
-_CLOCKS = 600.0  # seconds by which two clocks may differ
+_CLOCK_SKEW = 600.0  # seconds by which two clocks may differ
 _NOT_SERVED = "another model, or glm batch run, which asks for every row itself"
-_LOOK = "the same command again looks whether the batch is there, and asks for it only if it is not"
+_UNCERTAIN = "the same command again looks whether the batch is there, and asks for it only if it is not"
+
+
+class SubmitOptions(Record):
+    """The flags of `glm batch submit` beside those of `glm batch run`."""
+
+    again: bool = False
+    lines: str | None = None
+    input_url: str | None = None
 
 
 class Submission:
-    """Brings the parts of a job to the provider.
+    """One run of `glm batch submit`."""
+
+    def __init__(self, app: App, plan: BatchPlan, options: SubmitOptions, stack: ExitStack) -> None:
+        """`stack` closes what is opened.
+
+        Raises:
+            UsageError: the output has the name of a job file.
+        """
+        self._app = app
+        self._note = app.terminal.note
+        self._plan = plan
+        self._options = options
+        self._stack = stack
+        self._output = job_file.output_for_new_job(plan.options.output or "")
+        self._index = Index()
+        plan.requests.base(plan.candidates[0].request.replace(stream=False))
+
+    def run(self) -> None:
+        """Submit the rows, or show or write the lines that would be submitted.
+
+        Raises:
+            GlmError: as its exit code says.
+        """
+        form = self._check_flags()
+        if self._plan.options.dry_run:
+            self._print_first_line(form)
+        elif self._options.lines:
+            self._write_lines(form, self._options.lines)
+        else:
+            self._submit(form)
+
+    def _check_flags(self) -> BatchApi:
+        """How the provider wants its batches, if the flags fit that."""
+        provider, options, url = self._plan.provider, self._plan.options, self._options.input_url
+        sends = not (self._options.lines or options.dry_run)
+        form = check_has_batches(provider if sends else provider.replace(embedded=False))
+        if sends and options.output in (None, "-"):
+            raise UsageError("a job is remembered beside its output, and there is none", fix="add -O FILE")
+        if url and form.uploads:
+            raise UsageError(f"--input-url: {provider.name} takes an upload", fix="leave it out")
+        if url:
+            checked_media_url(url, "--input-url")
+            if self._app.terminal.redactor.text(url) != url:
+                fix = "an address that needs none"
+                raise UsageError("--input-url: it holds a key, and would be remembered", fix=fix)
+        elif sends and not form.uploads:
+            raise UsageError(
+                f"{provider.name} reads the lines at an address",
+                fix="--lines FILE writes the lines; put it where it can be read, and name the place with --input-url",
+            )
+        return form
+
+    def _rows(self) -> Iterator[QueueItem | InvalidRow]:
+        """The rows to which the output has no answer."""
+        pending, source = pending_rows(self._app, self._plan, self._index), self._plan.source
+        if source.rereadable:
+            pending.scan()
+        for row in source.rows():
+            if item := pending.take(row):
+                yield item
+
+    def _served(self, rows: Iterable[QueueItem | InvalidRow]) -> Iterator[QueueItem | InvalidRow]:
+        """These rows; the model of each is checked when it is seen first."""
+        checked: set[str] = set()
+        for item in rows:
+            if isinstance(item, QueueItem) and (model := item.request.model) not in checked:
+                checked.add(model)
+                self._check_served(model)
+            yield item
+
+    def _check_served(self, model: str) -> None:
+        """Return if the provider's Batch API is not known to refuse the model; note where nothing is known."""
+        provider = self._plan.provider
+        if not provider.catalogue or (provider.batch and model in provider.batch.models):
+            return
+        known = find(provider.catalogue, model)
+        serves = known.batch if known else None
+        if serves is False and not self._plan.options.force:
+            raise UsageError(
+                f"the Batch API of {provider.name} does not serve {model}",
+                fix="glm batch run asks for every row itself (--force submits it anyway)",
+                model_missing=True,
+            )
+        if serves is None:
+            self._note(f"no source says whether the Batch API of {provider.name} serves {model}: not checked")
+
+    def _print_first_line(self, form: BatchApi) -> None:
+        item = next((item for item in self._rows() if isinstance(item, QueueItem)), None)
+        if item is None:
+            raise UsageError(f"{self._plan.source.name} has no row that can be submitted")
+        self._app.terminal.stdout.write(request_line(item, form, self._plan.provider))
+
+    def _write_lines(self, form: BatchApi, path: str) -> None:
+        """Write the lines of those rows that a submission would hold."""
+        refuse_shared_files(self._plan, {"--output": self._output or None, "--lines": path})
+        rows, selection = self._rows(), None
+        if self._output not in ("", "-"):
+            open_ledger(self._app, self._plan, self._index, self._stack)
+            job = self._job()
+            submitted = self._stack.enter_context(RowsFile(self._output, job, self._app.terminal.redactor.text))
+            selection = RowSelection(self._output, job, submitted, again=self._options.again)
+            rows = selection.select(rows)
+        out = open_output(path, self._app.terminal)
+        with abandoned_on_error(out):
+            for item in self._served(rows):
+                if isinstance(item, QueueItem):
+                    out.write(request_line(item, form, self._plan.provider))
+                else:
+                    self._note(f"{item.error.message}: left out")
+            out.commit()
+        if selection:
+            self._note_left_out(selection)
+
+    def _job(self) -> Job:
+        """What was submitted for this output before; a job without parts if nothing was."""
+        provider = self._plan.provider
+        job = job_file.load(self._output)
+        if job is None:
+            return Job(provider.name, provider.base_url, self._plan.source.name, 0, "", ())
+        job_file.check_provider(job, provider, self._output)
+        return job
+
+    def _submit(self, form: BatchApi) -> None:
+        ledger = open_ledger(self._app, self._plan, self._index, self._stack)
+        assert ledger is not None  # noqa: S101 - there is an output
+        job = self._extended(self._job(), form, ledger)
+        if not job.parts:
+            return
+        first = self._plan.candidates[0]
+        client = BatchClient.at(self._app, Endpoint(first.provider, first.call, first.proxy), self._plan.options)
+        creator = BatchCreator(self._output, job, client, form, self._note)
+        creator.create_all(self._options.input_url)
+        self._print_states(creator.job, client)
+
+    def _extended(self, job: Job, form: BatchApi, ledger: Ledger) -> Job:
+        """The job with the rows that it does not hold yet, saved.
+
+        Raises:
+            FailedRowsError: it has no rows, and those of the input cannot be submitted.
+        """
+        provider, output = self._plan.provider, self._output
+        with (
+            RowsFile(output, job, self._app.terminal.redactor.text) as submitted,
+            RequestFiles(output, provider, form, submitted, len(job.parts) + 1) as files,
+        ):
+            selection = RowSelection(output, job, submitted, again=self._options.again)
+            invalid = self._write_requests(self._served(selection.select(self._rows())), files, ledger)
+            parts = files.close()
+            selection.check_parts()
+            if self._options.input_url and sum(part.file is None for part in (*job.parts, *parts)) > 1:
+                raise UsageError("these rows make several files, and --input-url names one", fix="cut the input")
+        if parts:
+            job = job.replace(rows_bytes=submitted.size, rows_sha256=submitted.digest, parts=(*job.parts, *parts))
+            job_file.save(output, job)
+        self._note_left_out(selection)
+        if invalid:
+            self._note(f"{plural(invalid, 'row')} cannot be submitted; {output} says why")
+        if not (parts or selection.under_way):
+            self._note("nothing is left to submit" if len(self._index) else "there is nothing to submit")
+        if invalid and not job.parts:
+            message = f"there is nothing to submit: {plural(invalid, 'row')} cannot be"
+            raise FailedRowsError(message, fix=f"see {output}")
+        return job
+
+    def _write_requests(self, rows: Iterable[QueueItem | InvalidRow], files: RequestFiles, ledger: Ledger) -> int:
+        """Write the lines of these rows; how many cannot be submitted: the output says why, once."""
+        writer, invalid = row_writer(self._app, self._plan, self._index, ledger), 0
+        for item in rows:
+            if isinstance(item, InvalidRow):
+                refused = item
+            else:
+                try:
+                    files.add(item)
+                except UsageError as error:
+                    refused = InvalidRow(item.number, item.row, item.id, item.hash, error)
+                else:
+                    continue
+            invalid += 1
+            known = self._index.get(refused.id)
+            if known is None or (known.state, known.hash) != (RowState.INVALID, refused.hash):
+                writer.write_invalid(refused)
+        return invalid
+
+    def _note_left_out(self, selection: RowSelection) -> None:
+        if under_way := selection.under_way:
+            are = "is" if under_way == 1 else "are"
+            self._note(f"{plural(under_way, 'row')} {are} under way already; glm batch status {self._output}")
+        if selection.unanswered:
+            them = "--again submits what may succeed anew, and it is paid again"
+            self._note(f"{plural(selection.unanswered, 'row')} failed or went missing; {them}")
+
+    def _print_states(self, job: Job, client: BatchClient) -> None:
+        for part in job.parts:
+            if part.batch and not part.fetched:
+                label = f"part {part.number} of {len(job.parts)}"
+                try:
+                    state = client.state(part.batch)
+                except GlmError as error:  # the batch exists, and its id is saved: that is what was asked for
+                    self._note(f"{label}: {error.message}")
+                    state = BatchState(part.batch, part.state)
+                self._app.terminal.stdout.write(state_line(state, time.time(), label) + "\n")
+
+
+class BatchCreator:
+    """Uploads the request files of a job, and creates its batches.
 
     Attributes:
         job: as its file says at this moment.
     """
 
-    def __init__(self, output: str, job: Job, service: Service, form: BatchApi, note: Callable[[str], None]) -> None:
-        """`note` tells a person what happens."""
+    def __init__(self, output: str, job: Job, client: BatchClient, form: BatchApi, note: Callable[[str], None]) -> None:
+        """`note` prints a line for the user."""
         self.job = job
         self._output = output
-        self._service = service
+        self._client = client
         self._form = form
         self._note = note
 
-    def bring(self, address: str | None) -> None:
-        """Upload every part that is not there, and have a batch made of it; `address` is where the lines stand already.
+    def create_all(self, url: str | None) -> None:
+        """Create a batch of each part that has none; `url` is where the provider finds the requests already.
 
         Raises:
-            GlmError: the provider refuses, or is silent; the job file says how far it came.
+            GlmError: the provider refuses, or does not answer; the job file says what exists.
         """
         for part in self.job.parts:
             if part.batch is None:
-                self._bring(part, address)
+                self._create(part, url)
 
-    def _bring(self, part: JobPart, address: str | None) -> None:
-        form = self._form.of(part.model)
+    def _create(self, part: JobPart, url: str | None) -> None:
         if part.file is None:
-            part = self._uploaded(part, address)
-        if part.state == jobs.CREATING and (found := self._find(part)):
+            part = self._upload(part, url)
+        if part.state == job_file.CREATING and (found := self._find(part)):
             self._note(f"part {part.number}: its batch {found.id} is there already")
-            self._created(part, found)
+            self._save_created(part, found)
             return
-        part = self._saved(part.replace(state=jobs.CREATING, created=part.created or utc_now()))
+        part = self._save(part.replace(state=job_file.CREATING, created=part.created or utc_now()))
         try:
-            state = self._service.create(form, part.file or "")
+            state = self._client.create(self._form.of(part.model), part.file or "")
         except GlmError as error:
             if error.sent:
-                error.fix = _LOOK
-            else:  # it has said no, so there is none
-                self._saved(part.replace(state=jobs.UPLOADED, created=None))
+                error.fix = _UNCERTAIN
+            else:  # a clear refusal: there is no batch
+                self._save(part.replace(state=job_file.UPLOADED, created=None))
                 if error.model_missing:
                     error.fix = _NOT_SERVED
             raise
-        self._created(part, state)
+        self._save_created(part, state)
 
-    def _uploaded(self, part: JobPart, address: str | None) -> JobPart:
+    def _upload(self, part: JobPart, url: str | None) -> JobPart:
         if not self._form.uploads:
-            if address is None:
+            if url is None:
                 raise UsageError("there is no address for the lines", fix="--input-url URL, where they can be read")
-            return self._saved(part.replace(state=jobs.UPLOADED, file=address))
-        path = jobs.lines_path(self._output, part.number)
+            return self._save(part.replace(state=job_file.UPLOADED, file=url))
+        path = job_file.request_path(self._output, part.number)
         if not Path(path).exists():
-            raise UsageError(
-                f"{path} is gone, and not uploaded", fix=f"remove {jobs.job_path(self._output)} to begin anew"
-            )
-        part = self._saved(part.replace(state=jobs.UPLOADING))
-        file = self._service.upload(path, part)
-        return self._saved(part.replace(state=jobs.UPLOADED, file=file))
+            fix = f"remove {job_file.job_path(self._output)} to start anew"
+            raise UsageError(f"{path} is gone, and not uploaded", fix=fix)
+        part = self._save(part.replace(state=job_file.UPLOADING))
+        return self._save(part.replace(state=job_file.UPLOADED, file=self._client.upload(path, part)))
 
     def _find(self, part: JobPart) -> BatchState | None:
-        """The batch that an earlier command may have asked for, without learning of it."""
+        """The batch that an earlier command requested without learning its id."""
         known = {each.batch for each in self.job.parts}
         try:
-            for each in self._service.all():
-                if each.input_file == part.file and each.id not in known and self._is_ours(each, part):
+            for each in self._client.list():
+                if each.input_file == part.file and each.id not in known and self._is_of(each, part):
                     return each
         except (UsageError, ProtocolError) as error:
-            place = jobs.job_path(self._output)
-            error.fix = f"see at the provider whether there is a batch of {part.file}; if none is, remove {place}"
+            path = job_file.job_path(self._output)
+            error.fix = f"see at the provider whether there is a batch of {part.file}; if none is, remove {path}"
             raise
         return None
 
-    def _is_ours(self, state: BatchState, part: JobPart) -> bool:
-        """Whether it was made for this part: an address, unlike an uploaded file, may have served others before."""
+    def _is_of(self, state: BatchState, part: JobPart) -> bool:
+        """Whether a batch of the same file is this part's: unlike an upload, a URL may have served other batches."""
         if self._form.uploads:
             return True
         if state.created is None:
             raise ProtocolError(f"there is a batch {state.id} of {part.file}, and nobody says since when")
-        asked = datetime.fromisoformat(part.created).timestamp() if part.created else 0.0
-        return state.created > asked - _CLOCKS
+        requested = datetime.fromisoformat(part.created).timestamp() if part.created else 0.0
+        return state.created > requested - _CLOCK_SKEW
 
-    def _created(self, part: JobPart, state: BatchState) -> None:
-        self._saved(part.replace(state=state.state, batch=state.id))
-        with suppress(OSError):  # what is left of it harms nobody
-            Path(jobs.lines_path(self._output, part.number)).unlink()
+    def _save_created(self, part: JobPart, state: BatchState) -> None:
+        self._save(part.replace(state=state.state, batch=state.id))
+        with suppress(OSError):  # a request file that stays does no harm
+            Path(job_file.request_path(self._output, part.number)).unlink()
 
-    def _saved(self, part: JobPart) -> JobPart:
+    def _save(self, part: JobPart) -> JobPart:
         self.job = self.job.with_part(part)
-        jobs.save(self._output, self.job)
+        job_file.save(self._output, self.job)
         return part

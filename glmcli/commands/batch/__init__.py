@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 COMMANDS: Mapping[str, str] = {
-    "run": "Ask for every row; the same command again goes on.",
+    "run": "Ask for every row; the same command again resumes.",
     "sample": "Ask a few rows first, and estimate what the rest will take.",
     "merge": "Join the outputs of shards, or of separate runs.",
     "submit": "Submit the rows to the provider's Batch API.",

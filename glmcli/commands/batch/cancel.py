@@ -1,12 +1,13 @@
-"""`glm batch cancel`: no more of a job is done."""
+"""`glm batch cancel`: the provider is asked to stop the batches of a job."""
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
-from glmcli.commands.batch.reach import flags
-from glmcli.commands.batch.status import FILE_OR_ID, PROVIDER
+from glmcli.commands.batch.status import FILE_OR_ID, PROVIDER, api_flags
 from glmcli.commands.tree import build_command
+from glmcli.config.options import Options
 from glmcli.errors import PartialError
 
 if TYPE_CHECKING:
@@ -18,21 +19,21 @@ def _cancel(app: App, given: dict[str, Any]) -> None:
 
     What was done by then is paid; glm batch fetch brings it when the batches are cancelled, which takes some minutes.
     """
-    from glmcli.commands.batch.looking import Looking
+    from glmcli.batch.jobs.batch_client import JobStatus
     from glmcli.console import signals
 
     signals.install_handlers()
-    looking = Looking(app, given, ("file",))
-    looking.look()
-    looking.cancel()
-    looking.show(as_json=False)
-    if looking.failure:
-        raise looking.failure
-    if looking.uncertain:
+    status = JobStatus(app, given.pop("file"), Options(**given))
+    status.refresh()
+    status.cancel()
+    app.terminal.stdout.write(status.text(time.time()))
+    if status.error:
+        raise status.error
+    if status.uncertain:
         raise PartialError(
-            f"nobody knows yet whether there is a batch of part {looking.uncertain[0]}: it was asked for",
+            f"nobody knows yet whether there is a batch of part {status.uncertain[0]}: it was asked for",
             fix="the same glm batch submit again finds it, or makes it; then cancel again",
         )
 
 
-command = build_command("cancel", _cancel, (*PROVIDER, *flags()), FILE_OR_ID)
+command = build_command("cancel", _cancel, (*PROVIDER, *api_flags()), FILE_OR_ID)

@@ -36,10 +36,10 @@ def _merge(app: App, given: dict[str, Any]) -> None:
 
     A line that is ok counts before any failure, and the first of two that are. Two answers of one id to different
     requests are exit 2. Exit 0: every row has a complete answer; 11: rows are missing (--input), or may still get one;
-    15: the rest would only fail again. The merged file is an output too: batch run -O goes on from it.
+    15: the rest would only fail again. The merged file is an output too: batch run -O resumes from it.
     """
+    from glmcli.batch.completion import raise_for_rows
     from glmcli.batch.ledger.merge import Merger
-    from glmcli.commands.batch.ending import judge
     from glmcli.console import signals
     from glmcli.output.amounts import plural
     from glmcli.output.destination import input_file, require_distinct_files
@@ -60,7 +60,7 @@ def _merge(app: App, given: dict[str, Any]) -> None:
     _write(app, given.get("output"), merger)
     ended, lacking = merger.counts, missing.count if missing else 0
     app.terminal.note(f"{plural(ended.total(), 'row')} of {plural(len(paths), 'file')}")
-    judge(ended, lacking, ended.total() + lacking, _again(given))
+    raise_for_rows(ended, lacking, ended.total() + lacking, _again(given))
 
 
 def _again(given: dict[str, Any]) -> str:

@@ -1,7 +1,8 @@
-"""`glm batch run`: many prompts on this machine."""
+"""`glm batch run`: every row of an input is sent, from this machine or from the workers of a cluster."""
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from glmcli.commands.flags import FLAGS, Flag, argument
@@ -42,28 +43,36 @@ BATCH_FLAGS: tuple[Flag, ...] = (
 _OF_ONE = frozenset(
     ("session", "no_stdin", "need_stdin", "no_reasoning", "reasoning", "json", "jsonl", "usage", "meta", "raw", "curl")
 )
-# And what they mean for rows.
-_SAID = {
-    "output": "The lines; with it, the same command again goes on.",
+# What the other flags mean for rows.
+_HELP = {
+    "output": "The lines; with it, the same command again resumes.",
     "keep_partial": "Keep what came of cut answers (`partial`); the exit code stays.",
     "dry_run": "Print the first row's request as JSON; send nothing.",
     "deadline": "Until the run is over, stdin included (none).",
     "retries": "Most retries of a row (3); refusals for the rate are none.",
 }
-SHARED_FLAGS = tuple(flag.replace(help=_SAID.get(flag.field, flag.help)) for flag in FLAGS if flag.field not in _OF_ONE)
+SHARED_FLAGS = tuple(flag.replace(help=_HELP.get(flag.field, flag.help)) for flag in FLAGS if flag.field not in _OF_ONE)
 INPUT = argument("input", "The rows; - is stdin.", "INPUT", required=False)
 
 
 def _run(app: App, given: dict[str, Any]) -> None:
     """Ask for every row of INPUT, and write one JSON line a row.
 
-    With -O FILE the file is also the ledger: the same command again goes on where this one stopped, and asks failed
+    With -O FILE the file is also the ledger: the same command again resumes where this one stopped, and asks failed
     rows again that may succeed. Exit 0: every row has a complete answer; 11: some may still get one; 15: the rest would
     only fail again. Ctrl-C lets what is in flight end, for up to ten seconds; a second one does not.
     """
-    from glmcli.commands.batch.running import run
+    from glmcli.batch.execution import run_batch
+    from glmcli.batch.setup import first_request, prepare, read_options
+    from glmcli.console import signals
 
-    run(app, given)
+    signals.install_handlers()
+    with ExitStack() as stack:
+        plan = prepare(app, read_options(given))
+        if plan.options.dry_run:
+            app.terminal.stdout.write(first_request(app, plan))
+            return
+        run_batch(app, plan, stack)
 
 
 command = build_command("run", _run, (*BATCH_FLAGS, *SHARED_FLAGS), INPUT)

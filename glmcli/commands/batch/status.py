@@ -1,4 +1,4 @@
-"""`glm batch status`: where the batches of a job stand."""
+"""`glm batch status`: the states of the batches of a job."""
 
 from __future__ import annotations
 
@@ -7,22 +7,44 @@ from typing import TYPE_CHECKING, Any
 
 from glmcli.commands.flags import FLAGS, Flag, argument
 from glmcli.commands.tree import build_command
+from glmcli.config.options import Options
 from glmcli.errors import GlmError, PartialError, UsageError
+from glmcli.record import Record
 
 if TYPE_CHECKING:
-    from glmcli.commands.batch.looking import Looking
+    from glmcli.batch.jobs.batch_client import JobStatus
     from glmcli.config.app import App
+    from glmcli.console.terminal import Terminal
 
 _STATUS = "Status"
-_FIRST, _LONGEST, _GROWTH = 10.0, 60.0, 1.5  # seconds between two looks, and how they grow
+_FIRST, _LONGEST, _GROWTH = 10.0, 60.0, 1.5  # seconds between two requests, and how they grow
+_REACHING = (
+    *("base_url", "key_file", "retries", "retry_max_time", "connect_timeout", "first_timeout", "idle_timeout"),
+    *("deadline", "quiet", "verbose"),
+)
 PROVIDER = tuple(flag for flag in FLAGS if flag.field == "provider")
+
+
+def api_flags(*more: str) -> tuple[Flag, ...]:
+    """The flags of all that talk to a provider about batches, and these fields of those that ask a model."""
+    return tuple(flag for flag in FLAGS if flag.field in (*_REACHING, *more))
+
+
 _FLAGS = (
     *PROVIDER,
     Flag("json", ("--json",), "switch", _STATUS, "Print one JSON object."),
     Flag("wait", ("--wait",), "switch", _STATUS, "Return when all have ended."),
     Flag("poll", ("--poll",), "seconds", _STATUS, "Look so often (10, growing to 60).", "S"),
+    *api_flags(),
 )
 FILE_OR_ID = argument("file", "The output or its job file; with -P the provider's id of a batch.", "FILE|ID")
+
+
+class _StatusOptions(Record):
+    file: str
+    json: bool = False
+    wait: bool = False
+    poll: float | None = None
 
 
 def _status(app: App, given: dict[str, Any]) -> None:
@@ -31,47 +53,46 @@ def _status(app: App, given: dict[str, Any]) -> None:
     Exit 0: all are completed, and no request failed; 11: some are under way, or ended otherwise. A batch may stand
     still for half an hour (measured by Qwen Code, 2026); --wait looks every 10 seconds at first, then every 60.
     """
-    from glmcli.commands.batch.looking import Looking
+    from glmcli.batch.jobs.batch_client import JobStatus
     from glmcli.console import signals
+    from glmcli.output.json_output import json_line
 
     signals.install_handlers()
-    if given.get("poll") and not given.get("wait"):
+    options = _StatusOptions(**{name: given.pop(name) for name in _StatusOptions.__match_args__ if name in given})
+    if options.poll and not options.wait:
         raise UsageError("--poll says how often --wait looks", fix="add --wait")
-    looking = Looking(app, given, ("file", "json", "wait", "poll"))
-    looking.look()
-    if given.get("wait"):
-        _wait(app, looking, given.get("poll"))
-    looking.show(as_json=given.get("json", False))
-    if looking.failure:
-        raise looking.failure
-    if not looking.is_complete:
-        raise PartialError("not all of it is completed", fix=looking.advice)
+    status = JobStatus(app, options.file, Options(**given))
+    status.refresh()
+    if options.wait:
+        _wait(app.terminal, status, options.poll)
+    if not options.json:
+        app.terminal.stdout.write(status.text(time.time()))
+    elif (value := status.json(time.time())) is not None:
+        app.terminal.stdout.write(json_line(value))
+    if status.error:
+        raise status.error
+    if not status.is_complete:
+        raise PartialError("not all of it is completed", fix=status.advice)
 
 
-def _wait(app: App, looking: Looking, poll: float | None) -> None:
-    """Look until all have ended; what waiting may cure ends nothing."""
-    pause, said = poll or _FIRST, ""
-    while not looking.has_ended:
-        news = looking.text(time.time())
-        without_age = [text.rpartition("\t")[0] for text in news]
-        if said != (said := "\n".join(without_age)):
-            for text in news:
-                app.terminal.note(text.replace("\t", "  "))
-        looking.sleep(pause)
+def _wait(terminal: Terminal, status: JobStatus, poll: float | None) -> None:
+    """Return when all batches have ended; errors that may pass are printed, and the wait continues."""
+    pause, printed = poll or _FIRST, ""
+    while not status.has_ended:
+        lines = status.lines(time.time())
+        without_age = "\n".join(line.rpartition("\t")[0] for line in lines)
+        if printed != without_age:
+            printed = without_age
+            for line in lines:
+                terminal.note(line.replace("\t", "  "))
+        status.client.sleep(pause)
         pause = pause if poll else min(pause * _GROWTH, _LONGEST)
         try:
-            looking.look()
+            status.refresh()
         except GlmError as error:
             if error.retry is None:
                 raise
-            app.terminal.note(f"{error.message}; looking again in {pause:.0f} s")
+            terminal.note(f"{error.message}; looking again in {pause:.0f} s")
 
 
-def flags() -> tuple[Flag, ...]:
-    """Those of the command, and those by which a provider is reached."""
-    from glmcli.commands.batch.reach import flags as reaching
-
-    return (*_FLAGS, *reaching())
-
-
-command = build_command("status", _status, flags(), FILE_OR_ID)
+command = build_command("status", _status, _FLAGS, FILE_OR_ID)

@@ -1,7 +1,8 @@
-"""`glm batch submit`: rows to the provider's own Batch API."""
+"""`glm batch submit`: rows are submitted to the provider's own Batch API."""
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from glmcli.commands.batch.run import BATCH_FLAGS, INPUT, SHARED_FLAGS
@@ -11,15 +12,16 @@ from glmcli.commands.tree import build_command
 if TYPE_CHECKING:
     from glmcli.config.app import App
 
-_ROWS, _JOB = "Rows", "Job"
+_JOB = "Job"
 _OF_ROWS = frozenset(("format", "files0", "redo_changed", "keep_changed"))
 # What counts when answers are fetched, what a file of lines cannot do, and what only one provider can be asked.
 _ELSEWHERE = frozenset(("fallback", "no_stream", "keep_partial", "allow_empty", "exact", "plain"))
-SUBMIT_FLAGS: tuple[Flag, ...] = (
+_FLAGS: tuple[Flag, ...] = (
     *(flag for flag in BATCH_FLAGS if flag.field in _OF_ROWS),
     Flag("again", ("--again",), "switch", _JOB, "Submit rows anew that failed or went missing: they are paid again."),
     Flag("lines", ("--lines",), "text", _JOB, "Write the lines here instead, and send nothing.", "FILE"),
     Flag("input_url", ("--input-url",), "text", _JOB, "Where the lines of --lines can be read (TokenHub).", "URL"),
+    *(flag for flag in SHARED_FLAGS if flag.field not in _ELSEWHERE),
 )
 
 
@@ -34,10 +36,16 @@ def _submit(app: App, given: dict[str, Any]) -> None:
     hour (measured by Qwen Code, 2026, at Model Studio). It gives no discount for cached input: where online calls find
     more than 62.5 % of their input in the cache, they are cheaper.
     """
-    from glmcli.commands.batch.submitting import submit
+    from glmcli.batch.jobs.submission import Submission, SubmitOptions
+    from glmcli.batch.setup import prepare, read_options
+    from glmcli.console import signals
 
-    submit(app, given)
+    signals.install_handlers()
+    own = {name: given.pop(name) for name in SubmitOptions.__match_args__ if name in given}
+    options = SubmitOptions(**own)
+    with ExitStack() as stack:
+        plan = prepare(app, read_options(given), sends=options.lines is None)
+        Submission(app, plan, options, stack).run()
 
 
-_SHARED = tuple(flag for flag in SHARED_FLAGS if flag.field not in _ELSEWHERE)
-command = build_command("submit", _submit, (*SUBMIT_FLAGS, *_SHARED), INPUT)
+command = build_command("submit", _submit, _FLAGS, INPUT)

@@ -1,0 +1,102 @@
+"""The end of a batch: the output in its last form, its summary, and the exit code that its rows deserve."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import IO, TYPE_CHECKING
+
+from glmcli.batch.ledger.record import RowState
+from glmcli.errors import FailedRowsError, PartialError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from glmcli.batch.ledger.file import Ledger
+    from glmcli.batch.ledger.index import Index
+    from glmcli.batch.report.summary import Summary
+    from glmcli.chat.events import Usage
+    from glmcli.chat.outcome import Cost
+    from glmcli.config.app import App
+    from glmcli.console.terminal import Terminal
+    from glmcli.output.destination import Destination
+
+
+def compact_output(ledger: Ledger, index: Index, terminal: Terminal, *, ordered: bool = False) -> None:
+    """Leave one line a row, in the order of the input if it is to be `ordered`.
+
+    Raises:
+        OutputError: the lines do not reach the disk.
+    """
+    ledger.sync()
+    if ledger.count > len(index) or ordered:
+        try:
+            ledger.compact(index.offsets(ordered=ordered))
+        except OSError as error:  # the file is longer than it need be, and holds the same
+            if ordered:
+                terminal.note(f"{ledger.path} stays in the order in which rows ended: {error.strerror}")
+
+
+def print_summary(app: App, ledger: Ledger) -> None:
+    """Print the report of the output on stderr, counted from the file."""
+    if app.terminal.quiet:
+        return
+    from glmcli.batch.report.text import text
+
+    with suppress(UsageError):  # somebody has replaced the file: it is no longer ours
+        for line in text(recount(app, ledger.path)).rstrip("\n").split("\n"):
+            app.terminal.note(line)
+
+
+def raise_for_rows(ended: Mapping[str, int], pending: int, total: int, again: str) -> None:
+    """Return if every row has an answer; `ended` counts rows by their state.
+
+    Raises:
+        PartialError: some have none, and may still get one; `again` says how.
+        FailedRowsError: some have none, and would only fail again.
+    """
+    may = ended.get(RowState.FAILED, 0) + pending
+    final = ended.get(RowState.FINAL, 0) + ended.get(RowState.INVALID, 0)
+    lacking = f"{may + final} of {total} rows have no answer"
+    if may:
+        raise PartialError(f"{lacking}; {may} may still get one", fix=again)
+    if final:
+        again = "; --retry-failed asks them again all the same" if ended.get(RowState.FINAL) else ""
+        raise FailedRowsError(f"{lacking}, and would only fail again", fix=f"glm batch report names them{again}")
+
+
+def recount(app: App, path: str, page: Destination | None = None) -> Summary:
+    """The summary; the page too, put into its place when it is whole."""
+    from glmcli.batch.report.aggregate import Aggregate, ReportContext
+    from glmcli.batch.report.summary import summarise, timeline
+
+    name = "stdin" if path == "-" else path
+    context = ReportContext(_savings(app), app.terminal.redactor.text)
+    with _open(app, path) as file, Aggregate(file, name, context) as aggregate:
+        summary = summarise(aggregate)
+        if page:
+            from glmcli.batch.report.page import page_of
+
+            page.write(page_of(name, summary, timeline(aggregate)))
+            page.commit()
+    return summary
+
+
+def _open(app: App, path: str) -> IO[bytes]:
+    if path == "-":
+        return app.stdin.open("FILE")
+    try:
+        return open(path, "rb")  # noqa: PTH123 - closed by the caller
+    except OSError as error:
+        raise UsageError(message=f"cannot read {path}: {error.strerror}") from error
+
+
+def _savings(app: App) -> Callable[[str, str, Usage], Cost | None]:
+    """What a provider's cache took off, by the prices of the catalogue."""
+    from glmcli.providers import pricing
+
+    rows = app.config.providers
+
+    def saved(provider: str, model: str, usage: Usage) -> Cost | None:
+        return pricing.saved(rows[provider], model, usage) if provider in rows else None
+
+    return saved

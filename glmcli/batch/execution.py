@@ -1,0 +1,245 @@
+"""A batch from its first request to its exit code: requests are sent here or by workers, each row ends as a line."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import signal
+import time
+from contextlib import suppress
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from glmcli.batch.completion import compact_output, print_summary, raise_for_rows
+from glmcli.batch.jobs.job_file import refuse_submitted_rows
+from glmcli.batch.ledger.index import Index
+from glmcli.batch.ledger.writer import StdoutSink
+from glmcli.batch.rate.limiter import RateLimiter
+from glmcli.batch.rows.queue import RowQueue
+from glmcli.batch.run.budget import Budget
+from glmcli.batch.run.progress import ProgressDisplay, ProgressMeter
+from glmcli.batch.run.scheduler import Scheduler
+from glmcli.batch.run.state import RunSetup
+from glmcli.batch.setup import BatchOptions, open_ledger, pending_rows, row_writer
+from glmcli.config import resolve
+from glmcli.console import signals
+from glmcli.errors import BudgetError, GlmError, Interrupted
+from glmcli.http import event_loop
+from glmcli.output.amounts import plural
+from glmcli.output.destination import open_output
+from glmcli.providers.pricing import listed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import ExitStack
+
+    from glmcli.batch.cluster.engine import Engine
+    from glmcli.batch.ledger.file import Ledger
+    from glmcli.batch.ledger.writer import LedgerWriter
+    from glmcli.batch.run.shutdown import Shutdown
+    from glmcli.batch.run.state import BatchRun, RowInput
+    from glmcli.batch.setup import BatchPlan
+    from glmcli.config.app import App
+    from glmcli.console.terminal import Terminal
+    from glmcli.providers.row import Provider
+
+_SPARE_FILES = 32  # descriptors beside one for each request in flight
+_IN_PROCESS = (None, "local")  # engines whose connections this process holds
+_WINDOWS = 4  # rows that --ordered may be ahead of the next line, in multiples of the requests in flight
+
+
+def per_minute(plan: BatchPlan) -> tuple[float | None, float | None]:
+    """The most requests and the most tokens a minute, of which each shard takes its part."""
+    parts = plan.shard.of if plan.shard else 1
+    rpm, tpm = (None if each is None else each / parts for each in (plan.batch.rpm, plan.batch.tpm))
+    return rpm, tpm
+
+
+class Execution:
+    """A batch that is sent row by row.
+
+    Attributes:
+        index: what is known of each row, by its id.
+        ledger: the output; None if that is stdout.
+        pending: makes requests of the rows that are still to be sent.
+    """
+
+    def __init__(self, app: App, plan: BatchPlan, stack: ExitStack) -> None:
+        """Open the output; `stack` closes it.
+
+        Raises:
+            UsageError: it is in use, or no output of a batch, or its rows were submitted to a Batch API.
+            OutputError: it cannot be written.
+        """
+        self.app = app
+        self.plan = plan
+        self.index = Index()
+        self.ledger = open_ledger(app, plan, self.index, stack)
+        if self.ledger:
+            refuse_submitted_rows(self.ledger.path)
+        self.pending = pending_rows(app, plan, self.index)
+
+    @cached_property
+    def budget(self) -> Budget:
+        """The ceiling on the cost of this run and of those that wrote to the same output.
+
+        Raises:
+            BudgetError: a price is not known.
+        """
+        ceiling = self.plan.batch.max_cost
+        if ceiling is None:
+            return Budget(None, 0.0)
+        for each in self.plan.candidates:
+            if listed(each.provider, each.model) is None:
+                raise BudgetError(
+                    f"--max-cost: the price of {each.provider.name}/{each.model} is not known here",
+                    fix="leave out --max-cost, or use a model whose price glm models NAME shows",
+                )
+        return Budget(ceiling, sum(record.amount for record in self.ledger.records()) if self.ledger else 0.0)
+
+    def run(self, rows: RowInput, writer: LedgerWriter, *, total: int | None, engine: Engine | None = None) -> Shutdown:
+        """Send these rows, from here or from the workers of `engine`, and return why sending ended.
+
+        Every line is written then. `total` is how many rows the input has; None where that is not known.
+
+        Raises:
+            BudgetError: as `budget`.
+            OutputError: a line cannot be written.
+        """
+        meter = ProgressMeter(writer, self.pending, total)
+        display = ProgressDisplay(self.app.terminal, time.monotonic)
+
+        def watch() -> None:
+            if display.is_due:
+                display.update(meter.measure(run))
+
+        run = self._scheduler(rows, writer, engine, watch)
+        try:
+            _run_event_loop(run)
+        finally:
+            display.stop()
+            with suppress(GlmError):
+                writer.flush()
+        return run.shutdown
+
+    def _scheduler(
+        self, rows: RowInput, writer: LedgerWriter, engine: Engine | None, watch: Callable[[], None]
+    ) -> BatchRun:
+        batch, options, terminal = self.plan.batch, self.plan.options, self.app.terminal
+        candidates = self.plan.candidates
+        jobs = _within_open_files(batch.jobs, terminal) if batch.engine in _IN_PROCESS else batch.jobs
+        plan = resolve.make_plan(self.app, options, candidates)
+        limiters = tuple(self._limiter(each.provider, jobs, refuses_at_once=engine is None) for each in candidates)
+        window = max(_WINDOWS * jobs, 256) if writer.ordered else None
+        setup = RunSetup(rows, writer, plan, self.budget, window, watch, terminal.note)
+        if engine:
+            from glmcli.batch.cluster.driver import Driver
+
+            _, tpm = per_minute(self.plan)
+            return Driver(engine, setup, limiters, tpm=tpm)
+        tls = self.app.tls(each.call for each in candidates)
+        return Scheduler(setup, limiters, redactor=terminal.redactor, tls=tls)
+
+    def _limiter(self, provider: Provider, jobs: int, *, refuses_at_once: bool) -> RateLimiter:
+        rpm, tpm = per_minute(self.plan)
+        now = time.monotonic()
+        return RateLimiter(jobs, provider.api.limits, rpm=rpm, tpm=tpm, now=now, refuses_at_once=refuses_at_once)
+
+
+def _run_event_loop(run: BatchRun) -> None:
+    """Return when the run is over; a signal stops it, unless our parent ignores that signal."""
+    handled = tuple(
+        number
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) is not signal.SIG_IGN
+    )
+
+    async def main() -> None:
+        run.shutdown.handle_signals(asyncio.get_running_loop(), handled)
+        await run.run()
+
+    try:
+        event_loop.run(main())
+    finally:
+        signals.install_handlers()  # asyncio leaves the default handlers behind
+
+
+def _within_open_files(jobs: int, terminal: Terminal) -> int:
+    """As many requests in flight as there may be open files, each with its connection."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = jobs + _SPARE_FILES
+    if soft < needed:
+        soft = needed if hard == resource.RLIM_INFINITY else min(hard, needed)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    allowed = max(min(jobs, soft - _SPARE_FILES), 1)
+    if allowed < jobs:
+        terminal.note(f"only {soft} files may be open here: at most {allowed} requests in flight, not {jobs}")
+    return allowed
+
+
+# A whole run
+
+
+def run_batch(app: App, plan: BatchPlan, stack: ExitStack) -> None:
+    """Send every row, and bring the output into its last form; `stack` closes what is opened.
+
+    Raises:
+        GlmError: as its exit code says.
+        Interrupted: a signal ended it.
+    """
+    engine = _start_engine(plan.batch, stack)
+    execution = Execution(app, plan, stack)
+    pending, _ = execution.pending, execution.budget  # a price that is not known is an error before the input is read
+    total = pending.scan() if plan.source.rereadable else None
+    writer = row_writer(app, plan, execution.index, execution.ledger or StdoutSink(app.terminal.stdout))
+    rows = RowQueue(plan.source, pending, writer, total)
+    end = execution.run(rows, writer, total=total, engine=engine)
+    _finish(execution, end, writer, (pending.read if total is None else total) - pending.elsewhere)
+
+
+def _start_engine(batch: BatchOptions, stack: ExitStack) -> Engine | None:
+    """The engine, if there is to be one, with its workers."""
+    if not batch.engine:
+        return None
+    from glmcli.batch.cluster import open_engine
+
+    engine = open_engine(batch.engine, batch.address)
+    stack.callback(engine.stop)
+    engine.start()
+    return engine
+
+
+def _finish(execution: Execution, end: Shutdown, writer: LedgerWriter, total: int) -> None:
+    """Bring the output into its last form, print the summary, and raise for rows without an answer."""
+    app, plan, ledger = execution.app, execution.plan, execution.ledger
+    ended = writer.counts + execution.pending.skipped
+    pending = total - sum(ended.values())
+    again = "the same command again resumes from here" if ledger else "-O FILE makes a run that can resume"
+    if ledger:
+        # Lines of rows that the input no longer has go; but a pipe that broke looks like one that ended.
+        if not pending and end.signal is None and plan.source.rereadable:
+            execution.index.drop_removed_failures()
+            if plan.batch.redo_changed:
+                execution.index.drop_removed_answers()
+        compact_output(ledger, execution.index, app.terminal, ordered=plan.batch.ordered)
+        execution.index.close()  # the summary needs as much memory
+        _export(app, plan.batch, ledger)
+        print_summary(app, ledger)
+    if end.signal is not None:
+        if pending and plan.source.rereadable:  # of a pipe nobody knows how many are left
+            app.terminal.note(f"{plural(pending, 'row')} still to be asked: {again}")
+        raise Interrupted(end.signal)
+    if end.error:
+        end.error.fix = f"{end.error.fix}; {again}" if end.error.fix else again
+        raise end.error
+    raise_for_rows(ended, pending, total, again)
+
+
+def _export(app: App, batch: BatchOptions, ledger: Ledger) -> None:
+    """Write the other forms of the output that were asked for."""
+    from glmcli.batch.ledger import export
+
+    if batch.text:
+        export.write_texts(ledger, batch.text)
+    if batch.csv:
+        export.write_table(ledger, open_output(batch.csv, app.terminal))

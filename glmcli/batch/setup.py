@@ -1,0 +1,301 @@
+"""From the flags of a batch to a plan: the options, the request, the rows, and who answers. Nothing is sent here."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from glmcli.batch.ledger.file import Ledger, replacement_path
+from glmcli.batch.ledger.index import Index, load_ledger
+from glmcli.batch.ledger.writer import LedgerWriter, StdoutSink, WriterOptions
+from glmcli.batch.rows import shard as shards
+from glmcli.batch.rows.pending import PendingRows, ResumePolicy
+from glmcli.batch.rows.requests import RequestBuilder
+from glmcli.batch.rows.row import QueueItem
+from glmcli.batch.rows.source import RowSource, open_rows
+from glmcli.chat.messages import Message
+from glmcli.config.options import Options, merged
+from glmcli.config.provider_choice import layers
+from glmcli.config.resolve import ProviderResolver
+from glmcli.errors import OutputError, UsageError
+from glmcli.output.amounts import plural
+from glmcli.output.destination import input_file, require_distinct_files
+from glmcli.record import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from contextlib import ExitStack
+
+    from glmcli.batch.ledger.writer import LineSink
+    from glmcli.batch.rows.shard import Shard
+    from glmcli.config.app import App
+    from glmcli.config.plan import Candidate
+    from glmcli.config.request_file import RequestTemplate
+    from glmcli.console.terminal import Terminal
+    from glmcli.providers.row import Provider
+
+_LEDGER = "rows.jsonl"  # in the folder of --text, where no --output is given
+_SHOWN = 3  # invalid rows that are named
+_USELESS = ("tools", "session", "reasoning", "meta", "json", "jsonl")  # fields of a request file
+# Provider, key and options are checked before any row is known, with a conversation that no rule objects to.
+_ANY_CONVERSATION = (Message("user", "JSON"),)
+
+
+class BatchOptions(Record):
+    """The flags of `glm batch run`, `sample` and `submit`. None and empty mean: not set.
+
+    Units: `rpm` requests a minute, `tpm` tokens a minute, `max_cost` the money of the provider's price list.
+
+    Attributes:
+        shared: the flags that `glm ask` has too.
+    """
+
+    shared: Options
+    input: str | None = None
+    jobs: int = 32
+    rpm: float | None = None
+    tpm: float | None = None
+    max_failures: int | None = None
+    max_cost: float | None = None
+    ordered: bool = False
+    retry_failed: bool | None = None
+    redo_changed: bool = False
+    keep_changed: bool = False
+    shard: str | None = None
+    engine: str | None = None
+    address: str | None = None
+    format: str | None = None
+    files0: str | None = None
+    text: str | None = None
+    csv: str | None = None
+
+
+def read_options(given: Mapping[str, Any]) -> BatchOptions:
+    """The options of these flags.
+
+    Raises:
+        UsageError: two of them contradict each other.
+    """
+    own = {name: value for name, value in given.items() if name in BatchOptions.__match_args__}
+    shared = {name: value for name, value in given.items() if name not in own}
+    options = BatchOptions(Options(**shared), **own)
+    if (options.input is None) == (options.files0 is None):
+        fix = "glm batch run prompts.jsonl, or git ls-files -z | glm batch run --files0 -"
+        raise UsageError("the rows come from INPUT or from --files0", fix=fix)
+    if options.redo_changed and options.keep_changed:
+        raise UsageError("--redo-changed and --keep-changed contradict each other", fix="leave one of them out")
+    if options.address and not options.engine:
+        raise UsageError("--address is where an engine's cluster is, and there is no engine", fix="--engine dask")
+    return options
+
+
+class BatchPlan(Record):
+    """A batch that can begin.
+
+    Attributes:
+        batch: the flags, as they were given.
+        options: the flags that `glm ask` has too, merged with the request file.
+        shard: the part of the rows that is sent; None is all of them.
+        requests: makes the request of each row.
+        candidates: who is asked, with key and address, and what is the same for all rows.
+    """
+
+    batch: BatchOptions
+    options: Options
+    shard: Shard | None
+    source: RowSource
+    requests: RequestBuilder
+    candidates: tuple[Candidate, ...]
+
+    @property
+    def provider(self) -> Provider:
+        """The provider that is asked first."""
+        return self.candidates[0].provider
+
+    @property
+    def name(self) -> str:
+        """The name of the rows for messages: that of the input, and which part of it is sent."""
+        shard = self.shard
+        return f"{self.source.name}, part {shard.which} of {shard.of}," if shard else self.source.name
+
+
+def prepare(app: App, batch: BatchOptions, *, sends: bool = True) -> BatchPlan:
+    """Read the request file, open the rows and find keys; nothing is opened for writing.
+
+    Without `sends` no key is needed.
+
+    Raises:
+        GlmError: the batch cannot begin.
+    """
+    app.apply(batch.shared)
+    options, form = _read_form(app, batch.shared)
+    if batch.csv and not batch.text and options.output in (None, "-"):
+        raise UsageError("--csv is made of the output, and there is none", fix="add -O FILE")
+    if batch.engine and options.key_file:
+        why = "--key-file is on this machine, and workers read their own environment"
+        raise UsageError(why, fix="leave it out")
+    app.apply(options)
+    shard = shards.read(batch.shard, app.environment) if batch.shard else None
+    if shard and batch.shard and batch.shard.startswith("auto"):
+        app.terminal.note(f"--shard {batch.shard}: part {shard.which} of {shard.of}")
+    flags = batch.shared.given()
+    requests = RequestBuilder(options, flags, form, app.stdin, app.terminal)
+    source = open_rows(
+        batch.files0 or batch.input or "",
+        "files" if batch.files0 else batch.format,
+        app.stdin,
+        complete=requests.is_complete,
+        prompted=bool(options.prompt),
+        placeholders=requests.placeholders,
+    )
+    resolver = ProviderResolver(app, options, layers(app, flags, form.fields if form else {}), dry=not sends)
+    candidates = resolver.candidates(_ANY_CONVERSATION)
+    requests.base(candidates[0].request)
+    if options.resize:
+        from glmcli.config.resizing import resized
+
+        requests.fit(lambda request: resized(request, candidates[0].provider, app.terminal))
+    return BatchPlan(batch, options, shard, source, requests, candidates)
+
+
+def _read_form(app: App, flags: Options) -> tuple[Options, RequestTemplate | None]:
+    """The flags merged with the request file, and that file."""
+    if flags.request is None:
+        if flags.var:
+            raise UsageError("--var fills a request file, and there is none", fix="add --request FILE")
+        return flags, None
+    from glmcli.config.request_file import RequestTemplate
+
+    form = RequestTemplate(flags.request, flags.var, app.stdin)
+    options = merged(form.fields, flags.given())
+    for name in _USELESS:
+        if getattr(options, name):
+            raise UsageError(f"the request file sets {name}, which a batch has no use for", fix="leave it out")
+    return options, form
+
+
+def open_ledger(app: App, plan: BatchPlan, index: Index, stack: ExitStack) -> Ledger | None:
+    """The output, with what earlier runs have written noted in `index`; None if the output is stdout.
+
+    Raises:
+        UsageError: it is the input, no output of a batch, or in use.
+        OutputError: it cannot be written.
+    """
+    path = _ledger_path(plan)
+    if path is None:
+        return None
+    refuse_shared_files(plan, {"--output" if plan.options.output else "--text": path, "--csv": plan.batch.csv})
+    ledger = stack.enter_context(Ledger(path))
+    lines = load_ledger(ledger, index)
+    with suppress(OSError):  # what a crash left of a compacted output
+        Path(replacement_path(path)).unlink()
+    if ledger.torn:
+        app.terminal.note(f"{path}: {ledger.torn} bytes of a torn line were moved to {path}.torn")
+    if lines:
+        app.terminal.note(f"{path}: resuming after {plural(len(index), 'row')}")
+    return ledger
+
+
+def _ledger_path(plan: BatchPlan) -> str | None:
+    """The path of the output; the folders of --csv and --text are checked too, before anything is paid for."""
+    batch, path = plan.batch, plan.options.output
+    if batch.csv and not os.path.isdir(os.path.dirname(os.path.abspath(batch.csv))):  # noqa: PTH100, PTH112, PTH120 - strings
+        raise OutputError(message=f"cannot write {batch.csv}: there is no such folder", fix="make it first")
+    if batch.text:
+        try:
+            os.makedirs(batch.text, exist_ok=True)  # noqa: PTH103 - as above
+        except (OSError, ValueError) as error:
+            what = getattr(error, "strerror", error)
+            raise OutputError(message=f"--text: cannot make the folder {batch.text}: {what}") from error
+    if path not in (None, "-"):
+        return path
+    return os.path.join(batch.text, _LEDGER) if batch.text else None  # noqa: PTH118 - as above
+
+
+def refuse_shared_files(plan: BatchPlan, written: Mapping[str, str | None]) -> None:
+    """Return if none of the files that are `written`, by their flags, is also read, or written for another flag.
+
+    Raises:
+        UsageError: two flags name one file.
+    """
+    batch, options = plan.batch, plan.options
+    read = {
+        "INPUT": batch.input,
+        "--files0": batch.files0,
+        "--request": options.request,
+        "--key-file": options.key_file,
+    }
+    read |= {f"--attach {path}": path for path in options.attach}
+    require_distinct_files({flag: input_file(path) for flag, path in read.items()} | dict(written))
+
+
+# The rows of a plan
+
+
+def pending_rows(app: App, plan: BatchPlan, index: Index) -> PendingRows:
+    """What makes requests of the rows of which `index` does not know that they are finished."""
+    batch = plan.batch
+    changed = "redo" if batch.redo_changed else "keep" if batch.keep_changed else None
+    return PendingRows(
+        plan.source,
+        plan.requests,
+        index,
+        ResumePolicy(batch.retry_failed, changed),
+        plan.provider,
+        force=plan.options.force,
+        redact=app.terminal.redactor.text,
+        shard=plan.shard,
+    )
+
+
+def row_writer(app: App, plan: BatchPlan, index: Index, sink: LineSink) -> LedgerWriter:
+    """What writes a line to `sink` for each row that ends."""
+    # A file is brought into order when the run ends: an answer that waits for its turn would be lost in a crash.
+    ordered = plan.batch.ordered and isinstance(sink, StdoutSink)
+    options = WriterOptions(ordered, plan.options.keep_partial, plan.batch.max_failures)
+    return LedgerWriter(sink, index, app.terminal.redactor, options)
+
+
+class ValidRows:
+    """The rows that can be sent. Of the others the first are named on stderr, for no output says why.
+
+    Attributes:
+        invalid: how many others there were.
+    """
+
+    def __init__(self, pending: PendingRows, source: RowSource, terminal: Terminal) -> None:
+        self._pending = pending
+        self._source = source
+        self._terminal = terminal
+        self.invalid = 0
+
+    def __iter__(self) -> Iterator[QueueItem]:
+        """Read the input once."""
+        for row in self._source.rows():
+            item = self._pending.take(row)
+            if isinstance(item, QueueItem):
+                yield item
+            elif item:
+                self.invalid += 1
+                if self.invalid <= _SHOWN:
+                    self._terminal.note(f"{item.error.message}: left out")
+        if self.invalid > _SHOWN:
+            self._terminal.note(f"{self.invalid} rows cannot be asked")
+
+
+def first_request(app: App, plan: BatchPlan) -> str:
+    """The request of the first row that can be sent, as JSON.
+
+    Raises:
+        UsageError: there is none.
+    """
+    from glmcli.output.dry_run import as_json
+    from glmcli.providers.table import dialect_of
+
+    first = plan.candidates[0]
+    for item in ValidRows(pending_rows(app, plan, Index()), plan.source, app.terminal):
+        call = dialect_of(first.provider).encode(item.request, first.provider)
+        return as_json(first.replace(call=call.replace(key=first.call.key)))
+    raise UsageError(f"{plan.name} has no row that can be asked")
