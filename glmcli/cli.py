@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def run() -> NoReturn:
-    """The program: ends by exit code, or by the signal that ended it, so that a shell's loop around it stops too."""
+    """Run the program and exit; by the signal that ended it, if one did, so that a shell's loop around it stops too."""
     if signals.is_first_process():
         signals.install_handlers()
     try:
@@ -44,7 +44,7 @@ def main(argv: Sequence[str]) -> int:
     from glmcli.console.terminal import Terminal
 
     started = time.monotonic()
-    closed = _hold_descriptors()
+    closed = _open_standard_descriptors()
     terminal = Terminal(os.environ, closed)
     # Before a word of the user's is looked at: a key may stand among the arguments, and be quoted in an error.
     terminal.redactor.add_variables(VARIABLES, os.environ)
@@ -56,10 +56,10 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _code(argv: Sequence[str], app: App) -> int:
-    """The exit code; a signal that came counts more than what it led to."""
+    """The exit code. Every error ends here; a signal takes precedence over the error that it led to."""
     terminal = app.terminal
     try:
-        code = _call(_decoded(argv), app)
+        code = _run_command(_decoded(argv), app)
     except GlmError as error:
         signals.raise_pending()
         terminal.error(error)
@@ -68,15 +68,15 @@ def _code(argv: Sequence[str], app: App) -> int:
     except ReaderGoneError:
         signals.raise_pending()
         raise
-    except Exception as error:  # noqa: BLE001 - the border: a bug must not show a traceback, or a key in one
+    except Exception as error:  # noqa: BLE001 - the border: a bug must not print a traceback, or a key in one
         signals.raise_pending()
         code = _bug(error, terminal)
     signals.raise_pending()
     return code
 
 
-def _hold_descriptors() -> frozenset[int]:
-    """Open 0, 1 and 2 where they are closed, or the next file or socket would take their place."""
+def _open_standard_descriptors() -> frozenset[int]:
+    """Those of 0, 1 and 2 that were closed. They are opened, or the next file or socket would take their place."""
     closed = set()
     for fd in range(3):
         try:
@@ -104,13 +104,13 @@ def _decoded(argv: Sequence[str]) -> list[str]:
     return decoded
 
 
-def _call(argv: list[str], app: App) -> int:
+def _run_command(argv: list[str], app: App) -> int:
     import io
     from contextlib import redirect_stdout
 
     from glmcli.commands.tree import CommandLineError, root
 
-    printed = io.StringIO()  # help and version, which Typer prints: they pass our own border like all else
+    printed = io.StringIO()  # by Typer, which prints help and version: they are redacted and checked like all output
     try:
         with app, redirect_stdout(printed):
             code = root()(argv, prog_name="glm", standalone_mode=False, obj=app)
@@ -136,7 +136,7 @@ def _bug(error: Exception, terminal: Terminal) -> int:
 
 
 def _debug(error: Exception, terminal: Terminal) -> None:
-    """The traceback, for who asks for it; keys are blanked out like everywhere."""
+    """Print the traceback, with keys redacted, if GLM_DEBUG asks for it."""
     if os.environ.get("GLM_DEBUG") == "1":
         import traceback
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from glmcli.chat.messages import Message
-    from glmcli.commands.tools.offer import Offer
+    from glmcli.commands.tools.tool_files import ToolFiles
     from glmcli.config.app import App
     from glmcli.config.plan import Candidate, Plan
     from glmcli.tools.toolbox import Toolbox
@@ -194,10 +194,10 @@ class _Question:
         app, options = self._app, self._options
         if options.key_file == "-":
             app.stdin.reserve("--key-file -")
-        offer = self._offer(trusts_tools=trusts_tools)
+        tool_files = self._tool_files(trusts_tools=trusts_tools)
         session = Session(options.session) if options.session else None
         new, messages = self._messages(session)
-        toolbox = offer.open(self._stack) if offer else None
+        toolbox = tool_files.open(self._stack) if tool_files else None
         tools = toolbox.functions() if toolbox else ()
         mode = self._mode
         candidates = resolver.candidates(messages, tools, vision=mode.vision)
@@ -214,13 +214,13 @@ class _Question:
         if outcome.error:
             raise _ReportedError(outcome.error)
 
-    def _offer(self, *, trusts_tools: bool) -> Offer | None:
+    def _tool_files(self, *, trusts_tools: bool) -> ToolFiles | None:
         """The tools of --tools; nothing is started yet."""
         if not self._mode.runs_tools:
             return None
-        from glmcli.commands.tools.offer import Offer
+        from glmcli.commands.tools.tool_files import ToolFiles
 
-        return Offer(self._options, self._app, trusted=trusts_tools, connect=not self._options.is_dry)
+        return ToolFiles(self._options, self._app, trusted=trusts_tools, connect=not self._options.is_dry)
 
     def _messages(self, session: Session | None) -> tuple[tuple[Message, ...], tuple[Message, ...]]:
         """The messages that are new, and all that are sent."""

@@ -27,13 +27,13 @@ class SessionWriter(Writer):
     """Adds a complete answer to its session."""
 
     def __init__(self, session: Session, new: tuple[Message, ...], redactor: Redactor) -> None:
-        """`new` are the turns that led to the answer."""
+        """`new` are the messages that led to the answer."""
         self._session = session
         self._new = new
         self._redactor = redactor
 
     def end(self, outcome: Outcome) -> None:
-        """Append the turns; nothing of a question without an answer is kept."""
+        """Append question and answer; a question without a complete answer is not kept."""
         if outcome.error is None:
             self._session.append(self._new, outcome, self._redactor)
 
@@ -43,8 +43,8 @@ def writers(
 ) -> WriterGroup:
     """All writers of this question as one; `keep` is the session's, `toolbox` holds what the model may call.
 
-    Reasoning comes first: its line ends before anything else is said. A script is told last, when all else has
-    succeeded; a person has the answer even if it cannot be kept.
+    Reasoning comes first: its line ends before anything else is printed. A script gets its JSON last, when all else has
+    succeeded; a person gets the answer even if it cannot be kept in the session.
     """
     answer = _answer(options, out, live=live)
     if options.plan and toolbox:
@@ -60,7 +60,7 @@ def _reasoning(options: Options, terminal: Terminal, *, live: bool) -> Iterator[
     destination = options.reasoning or ("none" if quiet or options.no_reasoning else "stderr")
     stream = open_dest("--reasoning", destination, terminal)
     if stream is not None:
-        # A stream is never asked again once reasoning has come, so only `ask` needs to hold it back.
+        # A live question is never retried after its first event, so only `ask` needs to hold reasoning back.
         hold = not live and stream is not terminal.stderr
         # stdout holds nothing unless the answer is complete, or a part of it is wanted.
         needs_answer = not live and stream is terminal.stdout and not options.keep_partial
@@ -85,9 +85,9 @@ def _meta(options: Options, terminal: Terminal) -> Iterator[Writer]:
 
 
 def script_writers(options: Options, terminal: Terminal, ended: AbstractSet[type[Writer]]) -> Iterator[Writer]:
-    """Those that speak to a script and were not told yet, for an error outside of the exchange with a provider.
+    """The writers of JSON that have not ended yet, for an error outside of the exchange with a provider.
 
-    The answer's file is not touched.
+    The file of the answer is not touched.
     """
     if options.output in (None, "-"):
         if options.json and JsonReply not in ended:

@@ -53,26 +53,23 @@ class Session:
             raise UsageError(message=f"--session: cannot open {path}: {error.strerror}") from error
 
     def messages(self) -> tuple[Message, ...]:
-        """The turns so far. A system message counts from the last place where it was said.
+        """The messages so far, in order; of several system messages the last one, first.
 
         Raises:
-            UsageError: a line is no turn; the message names it.
+            UsageError: a line is no message; the error names it.
         """
-        lines = self._read().split(b"\n")
-        numbered = {number: self._turn(line, number) for number, line in enumerate(lines, 1) if line.strip()}
-        turns = self._matched(numbered)
-        system = [turn for turn in turns if turn.role == "system"][-1:]
-        return (*system, *(turn for turn in turns if turn.role != "system"))
-
-    def _read(self) -> bytes:
         try:
             with os.fdopen(os.dup(self._fd), "rb") as file:
                 file.seek(0)
-                return file.read()
+                lines = file.read().split(b"\n")
         except OSError as error:
             raise UsageError(message=f"--session: cannot read {self._path}: {error.strerror}") from error
+        messages = {number: self._message(line, number) for number, line in enumerate(lines, 1) if line.strip()}
+        self._check_results(messages)
+        system = [message for message in messages.values() if message.role == "system"][-1:]
+        return (*system, *(message for message in messages.values() if message.role != "system"))
 
-    def _turn(self, line: bytes, number: int) -> Message:
+    def _message(self, line: bytes, number: int) -> Message:
         try:
             value = json.loads(line)
             role = value["role"]
@@ -80,8 +77,8 @@ class Session:
             reasoning = value.get("reasoning") or ""
             calls = tuple(_call(call) for call in value.get("tool_calls") or ())
             answered = value.get("tool_call_id") or ""
-            said = "".join([content, reasoning, answered, *(f"{c.id}{c.name}{c.arguments}" for c in calls)])
-            said.encode()  # half a character would be found only when it is sent
+            text = "".join([content, reasoning, answered, *(f"{c.id}{c.name}{c.arguments}" for c in calls)])
+            text.encode()  # half a character would be found only when it is sent
         except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
             raise self._wrong(number) from error
         if role not in _ROLES or not isinstance(content, str) or not isinstance(reasoning, str):
@@ -90,18 +87,17 @@ class Session:
             raise self._wrong(number)
         return Message(role, content, reasoning, calls, answered, parts)
 
-    def _matched(self, turns: dict[int, Message]) -> list[Message]:
-        """The turns, if every call has its result at once after it, as providers demand."""
+    def _check_results(self, messages: dict[int, Message]) -> None:
+        """Require that the results of all calls follow them at once, as providers do."""
         open_calls: list[str] = []
-        for number, turn in turns.items():
-            if turn.role == "tool" and turn.tool_call_id in open_calls:
-                open_calls.remove(turn.tool_call_id)
-            elif turn.role == "tool" or open_calls:
+        for number, message in messages.items():
+            if message.role == "tool" and message.tool_call_id in open_calls:
+                open_calls.remove(message.tool_call_id)
+            elif message.role == "tool" or open_calls:
                 raise self._wrong(number)
-            open_calls += [call.id for call in turn.tool_calls]
+            open_calls += [call.id for call in message.tool_calls]
         if open_calls:
-            raise self._wrong(max(turns))
-        return list(turns.values())
+            raise self._wrong(max(messages))
 
     def _wrong(self, number: int) -> UsageError:
         return UsageError(
@@ -113,36 +109,45 @@ class Session:
         """Add the question and its complete answer, in one write.
 
         Raises:
-            OutputError: it cannot be written; what was written is taken back.
+            OutputError: it cannot be written; the file is cut back to what it was.
         """
         answer = Message("assistant", outcome.reply.answer, outcome.reply.reasoning)
-        turns = [_said(turn) for turn in new]
-        turns += [_line(turn, outcome) for turn in (*outcome.turns, answer)]
-        text = "".join(json.dumps(turn, ensure_ascii=False) + "\n" for turn in turns)
+        lines = [_question_line(message) for message in new]
+        lines += [_answer_line(message, outcome) for message in (*outcome.turns, answer)]
+        text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
         size = None
         try:
             size = os.fstat(self._fd).st_size
-            data = self._line_break(size) + redactor.text(text).encode(errors="replace")
+            data = self._missing_newline(size) + redactor.text(text).encode(errors="replace")
             while data:
                 data = data[os.write(self._fd, data) :]
             os.fsync(self._fd)
         except OSError as error:
             if size is not None:
-                with suppress(OSError):  # the first failure is the one to tell
+                with suppress(OSError):  # the first failure is the one to report
                     os.ftruncate(self._fd, size)
             raise OutputError(message=f"--session: cannot write {self._path}: {error.strerror}") from error
 
-    def _line_break(self, size: int) -> bytes:
-        """A newline where the file's last line has none."""
+    def _missing_newline(self, size: int) -> bytes:
+        """A newline, if the file's last line has none."""
         return b"\n" if size and os.pread(self._fd, 1, size - 1) != b"\n" else b""
 
 
-def _said(turn: Message) -> dict[str, Any]:
-    """A turn that led to the question."""
-    if turn.is_ordered:
-        return {"role": turn.role, "content": [_part(part) for part in turn.parts]}
-    media = [_part(each) for each in turn.media]
-    return {"role": turn.role, "content": turn.text} | ({"media": media} if media else {})
+def _question_line(message: Message) -> dict[str, Any]:
+    """The line of a message that the user gave."""
+    if message.is_ordered:
+        return {"role": message.role, "content": [_part(part) for part in message.parts]}
+    media = [_part(each) for each in message.media]
+    return {"role": message.role, "content": message.text} | ({"media": media} if media else {})
+
+
+def _answer_line(message: Message, outcome: Outcome) -> dict[str, Any]:
+    """The line of a message that followed the question."""
+    if message.role == "tool":
+        return {"role": "tool", "tool_call_id": message.tool_call_id, "content": message.text}
+    calls = {"tool_calls": [call.fields() for call in message.tool_calls]} if message.tool_calls else {}
+    by = {"provider": outcome.provider, "model": outcome.model}
+    return {"role": message.role, "content": message.text, "reasoning": message.reasoning, **calls, **by}
 
 
 def _part(part: str | Media) -> dict[str, Any]:
@@ -152,7 +157,7 @@ def _part(part: str | Media) -> dict[str, Any]:
 
 
 def _content(value: dict[str, Any]) -> tuple[str, tuple[str | Media, ...]]:
-    """What a line says, and its parts where it holds more than text; of a wrong one, whatever error it makes."""
+    """The text of a line, and its parts where it holds more than text; a wrong line raises whatever error it makes."""
     content = value["content"]
     if not isinstance(content, list):
         return content, tuple(map(_media, value.get("media") or ()))
@@ -162,7 +167,7 @@ def _content(value: dict[str, Any]) -> tuple[str, tuple[str | Media, ...]]:
 
 
 def _media(part: dict[str, Any]) -> Media:
-    """What stands in a line as `media`; of a wrong one, whatever error it makes."""
+    """An element of `media`; a wrong one raises whatever error it makes."""
     kind, url, detail = part["type"], part["url"], part.get("detail")
     if kind not in _KINDS or not (detail is None or isinstance(detail, str)):
         raise ValueError(kind)
@@ -184,12 +189,3 @@ def _call(value: Any) -> ToolCall:  # noqa: ANN401 - any JSON
     if not isinstance(json.loads(call.arguments), dict):
         raise TypeError
     return call
-
-
-def _line(turn: Message, outcome: Outcome) -> dict[str, Any]:
-    """A turn that followed the question."""
-    if turn.role == "tool":
-        return {"role": "tool", "tool_call_id": turn.tool_call_id, "content": turn.text}
-    calls = {"tool_calls": [call.fields() for call in turn.tool_calls]} if turn.tool_calls else {}
-    who = {"provider": outcome.provider, "model": outcome.model}
-    return {"role": turn.role, "content": turn.text, "reasoning": turn.reasoning, **calls, **who}

@@ -1,4 +1,4 @@
-"""`glm models`: the catalogue, and what a provider's own list says beside it."""
+"""`glm models`: the catalogue, and what a provider's own list has beside it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from glmcli.commands.flags import FLAGS, Flag, argument
 from glmcli.commands.tree import build_command
+from glmcli.config.options import Options
 from glmcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -14,21 +15,13 @@ if TYPE_CHECKING:
 
     from glmcli.commands.models.cards import Card
     from glmcli.config.app import App
-    from glmcli.config.config_file import Config
+    from glmcli.providers.dialect import Listed
     from glmcli.providers.row import Provider
 
 _MODELS = "Models"
-OF_REMOTE = (
-    "base_url",
-    "key_file",
-    "retries",
-    "retry_max_time",
-    "connect_timeout",
-    "first_timeout",
-    "idle_timeout",
-    "deadline",
-)
-_SHARED = (*OF_REMOTE, "plain", "quiet", "verbose")
+_TIME = ("retries", "retry_max_time", "connect_timeout", "first_timeout", "idle_timeout", "deadline")
+_OF_REMOTE = ("base_url", "key_file", *_TIME)
+_SHARED = (*_OF_REMOTE, "plain", "quiet", "verbose")
 _FLAGS = (
     Flag("provider", ("-P", "--provider"), "text", _MODELS, "Only this provider; NAME is then verbatim.", "NAME"),
     Flag("json", ("--json",), "switch", _MODELS, "Print every fact as JSON."),
@@ -45,97 +38,136 @@ def _models(app: App, given: dict[str, Any]) -> None:
     a question would go to (-P names another), and print what its list has and the catalogue has not, or the other way
     round: a hint, for such lists are incomplete.
     """
-    from glmcli.config.options import Options
-
-    options = Options(**{field: given[field] for field in ("provider", *_SHARED) if field in given})
+    options = Options(**{field: given[field] for field in ("provider", "json", *_SHARED) if field in given})
     app.apply(options)
-    config = app.config
     if given.get("remote"):
         if "model" in given:
             raise UsageError(message="--remote asks for the whole list, not for a model", fix="leave one of them out")
-        from glmcli.commands.models.remote import compare
-
-        compare(app, options, as_json=given.get("json", False))
+        _compare(app, options)
         return
-    for field in OF_REMOTE:
+    for field in _OF_REMOTE:
         if field in given:
             raise UsageError(message=f"--{field.replace('_', '-')} is for --remote", fix="add --remote")
-    _local(app, given, config)
+    _show(app, options, given.get("model"))
 
 
-def _local(app: App, given: Mapping[str, Any], config: Config) -> None:
-    rows = _rows(given.get("provider"), config)
-    if "model" in given:
-        cards = _named(given["model"], rows, config, verbatim="provider" in given)
-        text = "\n".join(_card_text(card) for card in cards)
+def _print_json(app: App, values: Sequence[Mapping[str, Any]]) -> None:
+    app.terminal.stdout.write(json.dumps(values, ensure_ascii=False, indent=2) + "\n")
+
+
+# The catalogue
+
+
+def _show(app: App, options: Options, model: str | None) -> None:
+    """Print the models that are known, or the cards of one."""
+    from glmcli.commands.models.cards import cards_of
+
+    rows = _rows(app, options.provider)
+    if model is None:
+        cards = [card for row in rows for card in cards_of(row)]
     else:
-        from glmcli.commands.models.cards import cards as all_cards
+        cards = _cards_of_model(app, model, rows, verbatim=options.provider is not None)
+    if not cards:
+        app.terminal.note(f"{rows[0].name} has no catalogue; --remote asks the server for its list")
+    if options.json:
+        _print_json(app, cards)
+    elif model is not None:
+        from glmcli.output.model_text import card_text
 
-        cards = [card for row in rows for card in all_cards(row)]
-        text = "".join(f"{card['provider']}/{card['model']}\n" for card in cards)
-        if not cards:
-            app.terminal.note(f"{rows[0].name} has no catalogue; --remote asks the server for its list")
-    if given.get("json"):
-        print_json(app, cards)
-    elif "model" not in given and app.terminal.stdout.is_terminal and not app.terminal.plain:
+        app.terminal.stdout.write("\n".join(card_text(card) for card in cards))
+    elif app.terminal.stdout.is_terminal and not app.terminal.plain:
         from glmcli.output.model_text import print_table
 
         if missing := print_table(cards, app.terminal.stdout):
             app.terminal.note(f"no room for {'; '.join(missing)}: glm models MODEL has it")
     else:
-        app.terminal.stdout.write(text)
+        app.terminal.stdout.write("".join(f"{card['provider']}/{card['model']}\n" for card in cards))
 
 
-def _card_text(card: Card) -> str:
-    from glmcli.output.model_text import card_text
-
-    return card_text(card)
-
-
-def print_json(app: App, value: Sequence[Any]) -> None:
-    """Print an array."""
-    app.terminal.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
-
-
-def _rows(name: str | None, config: Config) -> tuple[Provider, ...]:
+def _rows(app: App, name: str | None) -> tuple[Provider, ...]:
     """The providers that are asked for; the sandbox, which has no models, only by name."""
     if name is None:
-        return tuple(row for row in config.providers.values() if not row.embedded)
+        return tuple(row for row in app.config.providers.values() if not row.embedded)
     from glmcli.config.provider_choice import known
 
-    return (known(name, "--provider", config.providers),)
+    return (known(name, "--provider", app.config.providers),)
 
 
-def _named(name: str, rows: Iterable[Provider], config: Config, *, verbatim: bool) -> list[Card]:
+def _cards_of_model(app: App, name: str, rows: Iterable[Provider], *, verbatim: bool) -> list[Card]:
     """The cards of a model at all of these providers that have it.
 
     Raises:
         UsageError: none has it.
     """
     from glmcli.catalogue import names
-    from glmcli.commands.models.cards import card
+    from glmcli.commands.models.cards import card_of
     from glmcli.config.provider_choice import split
 
-    row, model = (None, name) if verbatim else split(name, config.providers)
+    row, model = (None, name) if verbatim else split(name, app.config.providers)
     asked = (row,) if row else tuple(rows)
-    having = [each for each in asked if model in names(each.catalogue)]
-    if not having:
+    cards = [card_of(each, model) for each in asked if model in names(each.catalogue)]
+    if not cards:
         raise _unknown(model, asked)
-    return [card(each, model) for each in having]
+    return cards
 
 
 def _unknown(model: str, rows: Sequence[Provider]) -> UsageError:
     from glmcli.catalogue import names
-    from glmcli.console.suggestions import closest
+    from glmcli.console.suggestions import did_you_mean
 
     known = [name for row in rows for name in names(row.catalogue)]
     where = f" at {rows[0].name}" if len(rows) == 1 else ""
     # With -P the name is verbatim; who writes the provider before it all the same is told the name without.
-    close = closest(model, known) or closest(model.rpartition("/")[2], known)
-    guess = f", did you mean {close!r}?" if close else ""
+    guess = did_you_mean(model, known) or did_you_mean(model.rpartition("/")[2], known)
     return UsageError(
         message=f"no model {model!r}{where} in the catalogue{guess}", fix="glm models lists all; others may work too"
     )
+
+
+# The provider's own list
+
+
+def _compare(app: App, options: Options) -> None:
+    """Print how the provider's list differs from the catalogue.
+
+    Raises:
+        GlmError: the provider does not answer with a list.
+    """
+    from glmcli.commands.models.comparison import compare, of_interest
+
+    provider, listed = _remote_list(app, options)
+    found = compare(provider, listed)
+    shown = of_interest(provider, found)
+    left_out = len(found) - len(shown)
+    if options.json:
+        _print_json(app, [each.fields() for each in shown])
+    else:
+        app.terminal.stdout.write("".join(each.line() for each in shown if each.state != "same"))
+    others = f", {left_out} of them no GLM models and left out" if left_out else ""
+    app.terminal.note(
+        f"{provider.name} lists {len(listed)} models{others}; what it does not list may work all the same"
+    )
+
+
+def _remote_list(app: App, options: Options) -> tuple[Provider, tuple[Listed, ...]]:
+    """The provider that a question would go to, and the models that it lists."""
+    from functools import partial
+
+    from glmcli.config.app import check_caller
+    from glmcli.config.provider_choice import layers
+    from glmcli.config.resolve import ProviderResolver, make_plan
+    from glmcli.engine.api_calls import ApiClient
+    from glmcli.providers.table import dialect_of
+
+    if options.key_file == "-":
+        app.stdin.reserve("--key-file -")
+    resolver = ProviderResolver(app, options, layers(app, options.fields()))
+    provider = resolver.provider("models", may_be_embedded=True)
+    call = dialect_of(provider).models_request(provider, 1)
+    endpoint = resolver.endpoint(provider, call, options.key_file, "models")
+    tick = partial(check_caller, app.terminal.stdout)
+    client = ApiClient(endpoint, make_plan(app, options), app.terminal, app.tls([endpoint.call]), tick)
+    return provider, client.list_models()
 
 
 command = build_command("models", _models, _FLAGS, _NAME)

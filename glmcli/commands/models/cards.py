@@ -53,7 +53,7 @@ _KEYS = (
 )
 
 
-def card(provider: Provider, model: str) -> Card:
+def card_of(provider: Provider, model: str) -> Card:
     """The card of a model that the provider's catalogue lists."""
     known = catalogue.facts(provider.catalogue, model) or {}
     shown: Card = {"provider": provider.name, "model": model}
@@ -74,6 +74,6 @@ def _vision(known: Mapping[str, Any]) -> Card:
     return {**_VISION, **known, **media}
 
 
-def cards(provider: Provider) -> list[Card]:
+def cards_of(provider: Provider) -> list[Card]:
     """The cards of all models that the provider's catalogue lists."""
-    return [card(provider, model) for model in catalogue.names(provider.catalogue)]
+    return [card_of(provider, model) for model in catalogue.names(provider.catalogue)]

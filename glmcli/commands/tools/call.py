@@ -14,7 +14,6 @@ from glmcli.errors import ToolError, UsageError
 
 if TYPE_CHECKING:
     from glmcli.config.app import App
-    from glmcli.console.stdin import Stdin
 
 _FLAGS = (
     TOOL_FILES,
@@ -24,23 +23,25 @@ _NAME = argument("name", "The tool.", "NAME")
 
 
 def _call(app: App, given: dict[str, Any]) -> None:
-    """Run one tool and print what a model would be told of it. The command itself is the approval.
+    """Run one tool and print the result that a model would get. The command itself is the approval.
 
     Arguments that the tool's schema refuses are 2; a tool that fails is 10, and its result is printed all the same.
     """
     from glmcli.chat.messages import ToolCall
-    from glmcli.commands.tools.offer import Offer
+    from glmcli.commands.tools.tool_files import ToolFiles
     from glmcli.config.app import check_caller
+    from glmcli.console.stdin import decode
     from glmcli.tools.approval import Approvals
     from glmcli.tools.toolbox import run_calls
 
     signals.install_handlers()
     app.terminal.stdout.check()
     options = Options(tools=given.get("tools", ()))
-    offer = Offer(options, app, trusted=True, connect=True)
-    text = _arguments(given.get("args", "{}"), app.stdin)
+    files = ToolFiles(options, app, trusted=True, connect=True)
+    arguments = given.get("args", "{}")
+    text = decode(app.stdin.read("--args"), "stdin") if arguments == "-" else arguments
     with ExitStack() as stack:
-        toolbox = offer.open(stack)
+        toolbox = files.open(stack)
         checked = toolbox.check(ToolCall("call_1_1", given["name"], text))
         if checked.tool is None or checked.objection is not None:
             raise UsageError(message=checked.objection or "", fix="glm tools list FILE shows what there is")
@@ -48,16 +49,9 @@ def _call(app: App, given: dict[str, Any]) -> None:
         if checked.tool.runner is None:
             raise ToolError(message=f"nobody runs {checked.call.name} ({checked.tool.place})", fix="give it a `run`")
         (result,) = run_calls([checked], partial(check_caller, app.terminal.stdout))
-        told = result.text
-        app.terminal.stdout.write(told if told.endswith("\n") else told + "\n")
+        app.terminal.stdout.write(result.text if result.text.endswith("\n") else result.text + "\n")
         if result.failed:
             raise ToolError(message=f"{checked.call.name} failed: {result.how}")
-
-
-def _arguments(given: str, stdin: Stdin) -> str:
-    from glmcli.console.stdin import decode
-
-    return decode(stdin.read("--args"), "stdin") if given == "-" else given
 
 
 command = build_command("call", _call, _FLAGS, _NAME)

@@ -1,4 +1,4 @@
-"""`glm tools check`: tool files, judged without starting anything."""
+"""`glm tools check`: tool files, validated without starting anything."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from glmcli.tools.tool_file import ToolFile
 
 _CHECK = "Check"
-_MOST = 100  # faults of a file that are printed
+_MAX_SHOWN = 100  # faults of one file
 _FLAGS = (Flag("provider", ("-P", "--provider"), "text", _CHECK, "Also by the rules of this provider.", "NAME"),)
 _FILES = argument("files", "Tool files, YAML or JSON.", "FILE...", repeatable=True)
 
@@ -27,12 +27,12 @@ def _check(app: App, given: dict[str, Any]) -> None:
     Prints one line a fault, "file:line:col: …", and ends with 2 if there is any. Starts and sends nothing. What only
     some providers refuse is a remark on stderr; with -P it is a fault.
     """
-    from glmcli.commands.tools.offer import read
-    from glmcli.config import provider_choice
+    from glmcli.commands.tools.tool_files import read
+    from glmcli.config.provider_choice import known
     from glmcli.tools.tool_file_check import faults
 
     name = given.get("provider")
-    row = provider_choice.known(name, "--provider", app.config.providers) if name is not None else None
+    row = known(name, "--provider", app.config.providers) if name is not None else None
     found: list[str] = []
     shown: list[str] = []
     wrong = []
@@ -44,7 +44,8 @@ def _check(app: App, given: dict[str, Any]) -> None:
         except UsageError as error:
             lines, remarks = [error.message], []
         found += lines
-        shown += _first(lines)
+        shown += lines[:_MAX_SHOWN]
+        shown += [f"… and {len(lines) - _MAX_SHOWN} more"] if len(lines) > _MAX_SHOWN else []
         wrong += [path] if lines else []
         for remark in remarks:
             app.terminal.note(remark)
@@ -52,11 +53,6 @@ def _check(app: App, given: dict[str, Any]) -> None:
     if found:
         faulty = f"{len(found)} fault{'s' * (len(found) > 1)} in {', '.join(wrong)}"
         raise UsageError(message=faulty, fix="the lines on stdout say where")
-
-
-def _first(lines: list[str]) -> list[str]:
-    """What is printed of the faults of one file."""
-    return [*lines[:_MOST], f"… and {len(lines) - _MOST} more"] if len(lines) > _MOST else lines
 
 
 def _refused(source: ToolFile, rows: tuple[Provider, ...]) -> Iterator[str]:

@@ -25,13 +25,13 @@ _FILE = argument("file", "A tool file, YAML or JSON.", "FILE")
 
 def _list(app: App, given: dict[str, Any]) -> None:
     """Print one line a tool: its name, a tab, how it is approved, a tab, and what it does. Starts nothing by itself."""
-    from glmcli.commands.tools.offer import Offer
+    from glmcli.commands.tools.tool_files import ToolFiles
 
     signals.install_handlers()
     options = Options(tools=(given["file"],))
-    offer = Offer(options, app, trusted=True, connect=given.get("connect", False))
+    files = ToolFiles(options, app, trusted=True, connect=given.get("connect", False))
     with ExitStack() as stack:
-        tools = offer.open(stack).tools
+        tools = files.open(stack).tools
         if given.get("json"):
             text = json.dumps([_object(tool) for tool in tools], ensure_ascii=False, indent=2) + "\n"
         else:

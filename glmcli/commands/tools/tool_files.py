@@ -1,4 +1,4 @@
-"""The tools that a command offers: those of its files, and those of the MCP servers that the files name."""
+"""The tools of a command: those of its files, and those of the MCP servers that the files name."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def read(path: str, app: App) -> ToolFile:
     return tool_file.read(path, app.stdin, app.environment, keys, app.terminal.redactor.text)
 
 
-class Offer:
-    """Tool files, read and found good; their servers are not started yet."""
+class ToolFiles:
+    """Valid tool files, whose servers are not started yet."""
 
     def __init__(self, options: Options, app: App, *, trusted: bool, connect: bool) -> None:
         """`trusted`: the files were named on the command line; `connect`: their servers will be asked.
@@ -70,13 +70,11 @@ class Offer:
         return toolbox
 
     def _check_names(self, toolbox: Toolbox, *, whole: bool) -> None:
-        words = {"auto", "none", "required", None}
+        """Return if every tool that a flag names is there, as far as `whole` says that all are known."""
+        choice = self._options.tool_choice
         named = [("--approve", name) for name in self._options.approve]
-        named += [("--tool-choice", name) for name in (self._options.tool_choice,) if name and name not in words]
+        named += [("--tool-choice", choice)] if choice and choice not in ("auto", "none", "required") else []
         for flag, name in named:
             if whole and name not in toolbox.names:
-                raise UsageError(message=f"{flag} {name}: there is no tool of that name", fix=_list(toolbox.names))
-
-
-def _list(names: tuple[str, ...]) -> str:
-    return f"the tools are: {', '.join(names)}"
+                known = f"the tools are: {', '.join(toolbox.names)}"
+                raise UsageError(message=f"{flag} {name}: there is no tool of that name", fix=known)
