@@ -14,7 +14,7 @@ from glmcli.batch.completion import compact_output, print_summary, raise_for_row
 from glmcli.batch.jobs.job_file import refuse_submitted_rows
 from glmcli.batch.ledger.index import Index
 from glmcli.batch.ledger.writer import StdoutSink
-from glmcli.batch.rate.limiter import RateLimiter
+from glmcli.batch.rate.limiter import AccountLimits, RateLimiter
 from glmcli.batch.rows.queue import RowQueue
 from glmcli.batch.run.budget import Budget
 from glmcli.batch.run.progress import ProgressDisplay, ProgressMeter
@@ -33,11 +33,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import ExitStack
 
+    from glmcli.batch.cluster.driver import Driver
     from glmcli.batch.cluster.engine import Engine
     from glmcli.batch.ledger.file import Ledger
     from glmcli.batch.ledger.writer import LedgerWriter
     from glmcli.batch.run.shutdown import Shutdown
-    from glmcli.batch.run.state import BatchRun, RowInput
+    from glmcli.batch.run.state import RowInput
     from glmcli.batch.setup import BatchPlan
     from glmcli.config.app import App
     from glmcli.console.terminal import Terminal
@@ -111,7 +112,7 @@ class Execution:
 
         def watch() -> None:
             if display.is_due:
-                display.update(meter.measure(run))
+                display.update(meter.measure(run.counts()))
 
         run = self._scheduler(rows, writer, engine, watch)
         try:
@@ -124,7 +125,7 @@ class Execution:
 
     def _scheduler(
         self, rows: RowInput, writer: LedgerWriter, engine: Engine | None, watch: Callable[[], None]
-    ) -> BatchRun:
+    ) -> Scheduler | Driver:
         batch, options, terminal = self.plan.batch, self.plan.options, self.app.terminal
         candidates = self.plan.candidates
         jobs = _within_open_files(batch.jobs, terminal) if batch.engine in _IN_PROCESS else batch.jobs
@@ -142,11 +143,11 @@ class Execution:
 
     def _limiter(self, provider: Provider, jobs: int, *, refuses_at_once: bool) -> RateLimiter:
         rpm, tpm = per_minute(self.plan)
-        now = time.monotonic()
-        return RateLimiter(jobs, provider.api.limits, rpm=rpm, tpm=tpm, now=now, refuses_at_once=refuses_at_once)
+        limits = AccountLimits(jobs, provider.api.limits, rpm, tpm)
+        return RateLimiter(limits, time.monotonic(), refuses_at_once=refuses_at_once)
 
 
-def _run_event_loop(run: BatchRun) -> None:
+def _run_event_loop(run: Scheduler | Driver) -> None:
     """Return when the run is over; a signal stops it, unless our parent ignores that signal."""
     handled = tuple(
         number

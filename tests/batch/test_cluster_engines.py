@@ -34,7 +34,7 @@ from glmcli.batch.cluster.results import OpenRows, ResultHandler, SentChunk
 from glmcli.batch.cluster.share import Lease, ShareLimiter, fitted
 from glmcli.batch.ledger.index import Index
 from glmcli.batch.ledger.writer import LedgerWriter, WriterOptions
-from glmcli.batch.rate.limiter import RateLimiter
+from glmcli.batch.rate.limiter import AccountLimits, RateLimiter
 from glmcli.batch.rows.row import QueueItem, Row
 from glmcli.batch.run.budget import Budget
 from glmcli.batch.run.state import RunSetup, RunState
@@ -683,7 +683,7 @@ def driven(engine, number: int, *, ceiling=None, fallback=None, question="questi
     out = Written()
     writing = LedgerWriter(out, Index(), Redactor(), WriterOptions())
     setup = RunSetup(Given(items), writing, plan, Budget(ceiling, 0.0), window=None, watch=lambda: None, say=say)
-    limiters = tuple(RateLimiter(8, None, rpm=None, tpm=None, now=time.monotonic()) for _ in candidates)
+    limiters = tuple(RateLimiter(AccountLimits(8), time.monotonic()) for _ in candidates)
     driver = Driver(engine, setup, limiters, tpm=None)
     asyncio.run(driver.run())
     return out.rows, driver
@@ -820,7 +820,7 @@ def test_a_run_stops_when_nobody_was_reached_for_a_minute() -> None:
     item = QueueItem(0, Row(line=0), "r0", "h", request, 10)
 
     def come_back(now: float, refused: Refusals) -> None:
-        gate = RateLimiter(8, None, rpm=None, tpm=None, now=0.0)
+        gate = RateLimiter(AccountLimits(8), 0.0)
         out = SentChunk([item], Lease(gate, Share(1), 10, now), now + 600)
         handler.take(out, ChunkResult((), (), refused, 1.0), now)
 
@@ -944,7 +944,7 @@ def test_refusals_of_a_worker_take_slots_from_all() -> None:
     engine = Scripted(ends)
     _, driver = driven(engine, 60)
     assert engine.shares[:3] == [4, 4, 1]
-    assert driver.refusals == 6
+    assert driver.counts().refused == 6
 
 
 # --- what is refused before anything is sent ---

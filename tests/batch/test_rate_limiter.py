@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from glmcli.batch.rate.circuit_breaker import CircuitBreaker
 from glmcli.batch.rate.concurrency import UnrefusedLevels
-from glmcli.batch.rate.limiter import RateLimiter
+from glmcli.batch.rate.limiter import AccountLimits, RateLimiter
 from glmcli.batch.rate.pace import RecentRequests
 from glmcli.errors import Retry
 
@@ -249,7 +249,7 @@ class Client:
 
 
 def gate(ceiling=16, limits="in_flight", rpm=None, tpm=None):
-    return RateLimiter(ceiling, limits, rpm=rpm, tpm=tpm, now=0.0)
+    return RateLimiter(AccountLimits(ceiling, limits, rpm, tpm), 0.0)
 
 
 def simulate(server, rows, the_gate=None, latency=0.05, **how):
@@ -446,7 +446,7 @@ def test_silence_is_no_consent_where_nothing_counts_what_is_in_flight(limits) ->
 
 
 def test_silence_is_no_consent_where_refusals_come_with_a_chunk() -> None:
-    far = RateLimiter(16, "in_flight", rpm=None, tpm=None, now=0.0, refuses_at_once=False)
+    far = RateLimiter(AccountLimits(16, "in_flight"), 0.0, refuses_at_once=False)
     assert [len(fill(far, now)) for now in (0.0, 9.0)] == [2, 0]
     assert far.wait(9.0, 1) == math.inf
 
@@ -844,7 +844,7 @@ STEPS = st.lists(
     tpm=st.none() | st.floats(0.01, 1e9),
 )
 def test_any_course_of_events(steps, ceiling, limits, rpm, tpm) -> None:
-    one = RateLimiter(ceiling, limits, rpm=rpm, tpm=tpm, now=0.0)
+    one = RateLimiter(AccountLimits(ceiling, limits, rpm, tpm), 0.0)
     now, flying = 0.0, []
 
     def asked():

@@ -15,7 +15,7 @@ from uuid import uuid4
 import distributed
 
 from glmcli.batch.cluster import worker
-from glmcli.batch.cluster.engine import LostChunk, has_same_version, require_same_version
+from glmcli.batch.cluster.engine import LostChunk
 from glmcli.errors import NetworkError, UsageError
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class DaskEngine:
             time.sleep(_POLL_AT_START)
         for address, each in self._known.items():
             if each.version:
-                require_same_version(address, each.version)
+                worker.require_same_version(address, each.version)
         self._look()
         if not self._usable:
             raise NetworkError(f"no worker of the Dask scheduler at {self._address} answers within {_CONNECT:.0f} s")
@@ -123,7 +123,9 @@ class DaskEngine:
                 each.last_seen, each.heard = there[address]["last_seen"], now
         self._known = known
         self._usable = frozenset(
-            address for address, each in known.items() if now - each.heard < _SILENCE and has_same_version(each.version)
+            address
+            for address, each in known.items()
+            if now - each.heard < _SILENCE and worker.has_same_version(each.version)
         )
 
     def _new(self, address: str) -> _DaskWorker:

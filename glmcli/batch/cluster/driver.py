@@ -17,7 +17,7 @@ from glmcli.batch.cluster.engine import LostChunk
 from glmcli.batch.cluster.messages import Chunk, RowTask
 from glmcli.batch.cluster.results import OpenRows, ResultHandler, SentChunk
 from glmcli.batch.cluster.share import Lease, Sizing, fitted, offer
-from glmcli.batch.run.state import RunState
+from glmcli.batch.run.state import RequestCounts, RunState
 from glmcli.errors import GlmError, NetworkError
 
 if TYPE_CHECKING:
@@ -38,7 +38,11 @@ _HEAVY = 8 << 20  # bytes of rows beyond which a chunk has no more of them than 
 
 
 class Driver:
-    """Gives the rows of an input to workers, and writes how they ended (see BatchRun)."""
+    """Gives the rows of an input to workers, and writes how they ended.
+
+    Attributes:
+        shutdown: stops it, and knows why it stopped.
+    """
 
     def __init__(
         self, engine: Engine, setup: RunSetup, limiters: tuple[RateLimiter, ...], *, tpm: float | None
@@ -58,20 +62,10 @@ class Driver:
         self._chunks: dict[Handle, SentChunk] = {}
         self._drained: tuple[float, float] | None = None  # by when the workers are to end, and when they were told
 
-    @property
-    def in_flight(self) -> int:
-        """Requests that may be in flight."""
-        return sum(chunk.lease.share.slots for chunk in self._live())
-
-    @property
-    def refusals(self) -> int:
-        """Requests that were refused."""
-        return self._results.refusals
-
-    @property
-    def slots(self) -> int:
-        """How many requests may be in flight now."""
-        return self._limiters[0].slots
+    def counts(self) -> RequestCounts:
+        """What may be in flight, and what was refused."""
+        in_flight = sum(chunk.lease.share.slots for chunk in self._live())
+        return RequestCounts(in_flight, self._limiters[0].slots, self._results.refusals)
 
     def _live(self) -> Iterator[SentChunk]:
         return (chunk for chunk in self._chunks.values() if not chunk.is_late)
@@ -82,7 +76,7 @@ class Driver:
         Raises:
             OutputError: a line cannot be written; nothing more is sent.
         """
-        self._setup.rows.start(_nothing)
+        self._setup.rows.start(lambda: None)
         try:
             while not self._is_over():
                 now = time.monotonic()
@@ -219,7 +213,3 @@ def _weight(item: QueueItem) -> int:
     """About how many bytes of request the row is."""
     turns = item.request.messages
     return sum(len(turn.text) + sum(len(each.data) + len(each.url) for each in turn.media) for turn in turns)
-
-
-def _nothing() -> None:
-    pass

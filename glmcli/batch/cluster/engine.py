@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from glmcli.batch.cluster import worker
-from glmcli.errors import UsageError
 from glmcli.record import Record
 
 if TYPE_CHECKING:
@@ -74,21 +72,3 @@ class Engine(Protocol):
     def stop(self) -> None:
         """Disconnect."""
         ...
-
-
-def has_same_version(theirs: object) -> bool:
-    """Whether a worker whose `worker.version()` is this runs the same glm and Python: only then can it unpickle."""
-    return theirs == worker.version()
-
-
-def require_same_version(where: str, theirs: object) -> None:
-    """Check the version of the worker at `where`; an exception stands for one that has no glm.
-
-    Raises:
-        UsageError: it is another version.
-    """
-    if has_same_version(theirs):
-        return
-    found = "no glm that can be used" if isinstance(theirs, BaseException) else "glm {} on Python {}".format(*theirs)  # type: ignore[misc]
-    needed = "glm {} on Python {}".format(*worker.version())
-    raise UsageError(f"the worker {where} has {found}, this is {needed}", fix="the same versions everywhere")

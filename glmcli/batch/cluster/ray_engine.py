@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import ray
 
 from glmcli.batch.cluster import worker
-from glmcli.batch.cluster.engine import LostChunk, has_same_version, require_same_version
+from glmcli.batch.cluster.engine import LostChunk
 from glmcli.errors import NetworkError, UsageError
 
 if TYPE_CHECKING:
@@ -55,9 +55,9 @@ class RayEngine:
         versions = {node: _task(worker.version, node).remote() for node in there - self._nodes}
         found = {node: _result(task, _FIRST_CALL) for node, task in versions.items()}
         for node, version in found.items() if strict else ():
-            require_same_version(node, version)
+            worker.require_same_version(node, version)
         self._nodes = frozenset(
-            there & self._nodes | {node for node, version in found.items() if has_same_version(version)}
+            there & self._nodes | {node for node, version in found.items() if worker.has_same_version(version)}
         )
         self._looked = time.monotonic()
 

@@ -24,7 +24,7 @@ from glmcli.config.keys import KeyRing, key_name, refuse_plain_http
 from glmcli.config.plan import Candidate, Plan
 from glmcli.console.redaction import VARIABLES, Redactor
 from glmcli.console.stdin import Stdin
-from glmcli.errors import CredentialsError, GlmError
+from glmcli.errors import CredentialsError, GlmError, UsageError
 from glmcli.http import event_loop
 from glmcli.http.proxies import choose_proxy
 from glmcli.http.tls import Tls
@@ -45,6 +45,24 @@ _draining: dict[str, float] = {}  # runs of which no other row is sent, and when
 def version() -> tuple[str, str]:
     """The version of glm and of Python: only where both are the same can a worker unpickle what it is sent."""
     return __version__, ".".join(platform.python_version_tuple()[:2])
+
+
+def has_same_version(theirs: object) -> bool:
+    """Whether a worker whose `version()` is this runs the same glm and Python: only then can it unpickle."""
+    return theirs == version()
+
+
+def require_same_version(where: str, theirs: object) -> None:
+    """Check the version of the worker at `where`; an exception stands for one that has no glm.
+
+    Raises:
+        UsageError: it is another version.
+    """
+    if has_same_version(theirs):
+        return
+    found = "no glm that can be used" if isinstance(theirs, BaseException) else "glm {} on Python {}".format(*theirs)  # type: ignore[misc]
+    needed = "glm {} on Python {}".format(*version())
+    raise UsageError(f"the worker {where} has {found}, this is {needed}", fix="the same versions everywhere")
 
 
 def drain(run: str, seconds: float) -> None:

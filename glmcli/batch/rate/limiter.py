@@ -7,7 +7,7 @@ limiter begins, and what a refusal without a code of its own means.
 from __future__ import annotations
 
 from math import inf
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from glmcli.batch.rate.circuit_breaker import CircuitBreaker
 from glmcli.batch.rate.concurrency import ConcurrencyLimit, UnrefusedLevels
@@ -15,9 +15,7 @@ from glmcli.batch.rate.pace import Pace
 from glmcli.batch.rate.token_bucket import Tokens
 from glmcli.errors import Retry
 from glmcli.http.retry import MAX_RETRY_AFTER
-
-if TYPE_CHECKING:
-    Limits = Literal["in_flight", "per_minute"] | None
+from glmcli.record import Record
 
 _FAILURES = {Retry.OVERLOAD, Retry.NETWORK}
 _OPENING = 2  # requests in flight to begin with: accounts with one exist, and the second is then refused once
@@ -25,6 +23,22 @@ _EPSILON = 1e-6  # seconds: no timer is that exact
 _QUIET = 10.0  # seconds after a pause in which a refusal still belongs to the last
 _HOLD = 15.0  # seconds without growth after an overload,
 _HOLD_ROWS = 10  # or as many answers
+
+
+class AccountLimits(Record):
+    """What is known of the limits of an account.
+
+    Attributes:
+        ceiling: the most requests in flight that the user allows.
+        counted: what the provider counts, where that is known.
+        rpm: requests per minute, where the user gave a limit.
+        tpm: tokens per minute, the same.
+    """
+
+    ceiling: int
+    counted: Literal["in_flight", "per_minute"] | None = None
+    rpm: float | None = None
+    tpm: float | None = None
 
 
 class Ticket(NamedTuple):
@@ -106,30 +120,20 @@ class RateLimiter:
         paused_until: nothing is sent before.
     """
 
-    def __init__(  # noqa: PLR0913 - all that is known of the limits of an account
-        self,
-        ceiling: int,
-        limits: Limits,
-        *,
-        rpm: float | None,
-        tpm: float | None,
-        now: float,
-        refuses_at_once: bool = True,
-    ) -> None:
-        """Take what is known: the most rows in flight, what the provider counts, and its limits per minute.
+    def __init__(self, limits: AccountLimits, now: float, *, refuses_at_once: bool = True) -> None:
+        """Begin carefully where the provider counts what is in flight or per minute.
 
         `refuses_at_once` says that `refused` is called as soon as a refusal comes, and not when a whole chunk is back.
         Then a request that was not refused for a while is allowed, where the provider counts those in flight; a server
         of one's own lets them queue.
         """
-        self._ceiling = max(ceiling, 1)
-        self._per_minute = limits == "per_minute"
-        opening = min(_OPENING, self._ceiling) if limits == "in_flight" else self._ceiling
-        self._concurrency = ConcurrencyLimit(self._ceiling, opening)
-        self._pace = Pace(rpm, now, ramp=self._per_minute or rpm is not None or tpm is not None)
-        self._tokens = Tokens(tpm, now) if tpm else None
-        self._breaker = CircuitBreaker(self._ceiling)
-        self._unrefused = UnrefusedLevels() if limits == "in_flight" and refuses_at_once else None
+        ceiling, in_flight = max(limits.ceiling, 1), limits.counted == "in_flight"
+        self._per_minute = limits.counted == "per_minute"
+        self._concurrency = ConcurrencyLimit(ceiling, min(_OPENING, ceiling) if in_flight else ceiling)
+        self._pace = Pace(limits.rpm, now, ramp=self._per_minute or limits.rpm is not None or limits.tpm is not None)
+        self._tokens = Tokens(limits.tpm, now) if limits.tpm else None
+        self._breaker = CircuitBreaker(ceiling)
+        self._unrefused = UnrefusedLevels() if in_flight and refuses_at_once else None
         self.in_flight = self.started = self.refusals = 0
         self.paused_until = now
         self._era = 0

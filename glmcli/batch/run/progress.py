@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from glmcli.batch.ledger.writer import LedgerWriter
     from glmcli.batch.rows.pending import PendingRows
-    from glmcli.batch.run.state import BatchRun
+    from glmcli.batch.run.state import RequestCounts
     from glmcli.chat.outcome import Cost
     from glmcli.console.terminal import Terminal
     from glmcli.output.rich_terminal import LiveLine
@@ -94,7 +94,7 @@ class ProgressMeter:
         self._total = total
         self._seen: deque[tuple[float, int]] = deque([(time.monotonic(), 0)])
 
-    def measure(self, run: BatchRun) -> Progress:
+    def measure(self, requests: RequestCounts) -> Progress:
         """How far the run is."""
         counts = self._writing.counts
         asked, skipped = sum(counts.values()), sum(self._intake.skipped.values())
@@ -105,9 +105,9 @@ class ProgressMeter:
             done=asked + skipped,
             total=total,
             failed=asked + skipped - counts[RowState.OK] - self._intake.skipped[RowState.OK],
-            refused=run.refusals,
-            in_flight=run.in_flight,
-            slots=run.slots,
+            refused=requests.refused,
+            in_flight=requests.in_flight,
+            slots=requests.slots,
             rate=rate,
             tokens=self._writing.tokens,
             costs=tuple(self._writing.costs.values()),
@@ -163,7 +163,7 @@ class ProgressDisplay:
     def stop(self) -> None:
         """Wipe the live line and restore the cursor; a later update draws it again."""
         line, self._line = self._line, None
-        self._terminal.erase_drawing = _nothing
+        self._terminal.erase_drawing = lambda: None
         if line:
             with suppress(OutputError, ReaderGoneError):
                 line.stop()
@@ -185,7 +185,3 @@ class ProgressDisplay:
         self._terminal.erase_drawing = self.stop
         self._terminal.stderr.end_line()
         return LiveLine(self._terminal.stderr)
-
-
-def _nothing() -> None:
-    pass

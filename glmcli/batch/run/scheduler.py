@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from glmcli.batch.run.failover import Action
-from glmcli.batch.run.state import RunState
+from glmcli.batch.run.state import RequestCounts, RunState
 from glmcli.chat.outcome import Outcome
 from glmcli.engine.attempt import Attempt
 from glmcli.errors import BusyError, GlmError, NetworkError, Retry
@@ -43,10 +43,10 @@ class _Sending(NamedTuple):
 
 
 class Scheduler:
-    """Sends the rows of an input, and writes how they ended (see BatchRun).
+    """Sends the rows of an input, and writes how they ended.
 
     Attributes:
-        in_flight: requests in flight.
+        shutdown: stops it, and knows why it stopped.
     """
 
     def __init__(self, setup: RunSetup, limiters: tuple[Limiter, ...], *, redactor: Redactor, tls: Tls | None) -> None:
@@ -57,20 +57,15 @@ class Scheduler:
         self._pools = tuple(ConnectionPool(each.proxy, tls) for each in setup.plan.candidates)
         self._state = RunState(setup)
         self.shutdown = self._state.shutdown
-        self.in_flight = 0
+        self._in_flight = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._bug: BaseException | None = None
         self._waker: asyncio.Future[None] | None = None
 
-    @property
-    def refusals(self) -> int:
-        """Requests that were refused."""
-        return sum(limiter.refusals for limiter in self._limiters)
-
-    @property
-    def slots(self) -> int:
-        """How many requests may be in flight now."""
-        return self._limiters[0].slots
+    def counts(self) -> RequestCounts:
+        """What is in flight, and what was refused."""
+        refused = sum(limiter.refusals for limiter in self._limiters)
+        return RequestCounts(self._in_flight, self._limiters[0].slots, refused)
 
     @property
     def retry_waits(self) -> dict[int, float]:
@@ -151,14 +146,14 @@ class Scheduler:
             # Where there was much to skip, the loop looks at its sockets first.
             return 0.0 if self._setup.rows.is_ready else self._state.retries.wait(now)
         limiter = self._limiters[item.candidate]
-        may_start = self._setup.budget.may_start(self.in_flight)
+        may_start = self._setup.budget.may_start(self._in_flight)
         delay = limiter.wait(now, item.tokens) if may_start else float("inf")
         if delay > 0 or self._state.is_ahead(item):
             self._state.hold(item)
             return 0.0 if self.shutdown.is_stopping else delay or float("inf")
         item.began = item.began or now
         item.calls += 1
-        self.in_flight += 1
+        self._in_flight += 1
         return _Sending(item, limiter, limiter.start(now, item.tokens, item.refusals))
 
     def _task_ended(self, task: asyncio.Task[None]) -> None:
@@ -178,8 +173,8 @@ class Scheduler:
             try:
                 await self._send(*sending)
             finally:
-                self.in_flight -= 1
-            if self.in_flight >= _MANY:
+                self._in_flight -= 1
+            if self._in_flight >= _MANY:
                 return
             following = self._pick()
             if isinstance(following, float):

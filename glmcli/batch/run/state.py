@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from glmcli.batch.run.failover import Failover
 from glmcli.batch.run.shutdown import Shutdown
@@ -74,35 +74,6 @@ class RowOutput(Protocol):
         ...
 
 
-class BatchRun(Protocol):
-    """A run as seen by those who start, watch and stop it: a Scheduler, or the Driver of a cluster.
-
-    Attributes:
-        shutdown: stops it, and knows why it stopped.
-    """
-
-    shutdown: Shutdown
-
-    @property
-    def in_flight(self) -> int:
-        """Requests in flight."""
-        ...
-
-    @property
-    def refusals(self) -> int:
-        """Requests that were refused."""
-        ...
-
-    @property
-    def slots(self) -> int:
-        """How many requests may be in flight now."""
-        ...
-
-    async def run(self) -> None:
-        """Return when every row is written, or the run is stopped and what was in flight has ended."""
-        ...
-
-
 class RunSetup(Record):
     """What a run is given.
 
@@ -119,6 +90,14 @@ class RunSetup(Record):
     window: int | None
     watch: Callable[[], None]
     say: Callable[[str], None]
+
+
+class RequestCounts(NamedTuple):
+    """Requests in flight, how many may be in flight now, and how many were refused so far."""
+
+    in_flight: int
+    slots: int
+    refused: int
 
 
 class RetryQueue:
