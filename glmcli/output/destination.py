@@ -190,7 +190,7 @@ def open_output(path: str | None, terminal: Terminal) -> Destination:
         status = Path(path).stat()
     except FileNotFoundError:
         if path.endswith("/"):
-            raise OutputError(message=f"cannot write {path}: it is no file") from None
+            raise OutputError(message=f"cannot write {path}: it is not a file") from None
         return AtomicFile(path, terminal)
     except OSError as error:
         raise OutputError(message=f"cannot write {path}: {error.strerror}") from error
@@ -232,7 +232,7 @@ def _descriptor(flag: str, destination: str, terminal: Terminal) -> Stream:
         return _inherited(int(number), destination, terminal)
     except (ValueError, OverflowError, OutputError) as error:
         fix = f"open it in the shell, as in {flag} fd:3 3>FILE"
-        raise UsageError(message=f"{flag}: {destination} is no open descriptor", fix=fix) from error
+        raise UsageError(message=f"{flag}: {destination} is not an open descriptor", fix=fix) from error
 
 
 def _fd_of(path: str) -> int | None:

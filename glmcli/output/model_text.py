@@ -61,8 +61,8 @@ def _plain(value: Any) -> str:  # noqa: ANN401 - any fact
 
 
 def _tokens(count: int | None, written: str | None) -> str:
-    said = f" (the page: {written}, in units of 1,024)" if written else ""
-    return "unknown" if count is None else f"{count:,} tokens{said}"
+    source = f" (the page: {written}, in units of 1,024)" if written else ""
+    return "unknown" if count is None else f"{count:,} tokens{source}"
 
 
 def _list(words: Sequence[str] | None) -> str:
@@ -76,8 +76,8 @@ def _thinking(thinking: Mapping[str, Any]) -> str:
 
 
 def _tools(card: Mapping[str, Any]) -> str:
-    said = [("tool_stream", "tool_stream"), ("web_search", "web search"), ("prefix_completion", "prefix completion")]
-    return "; ".join([_plain(card["tools"]), *(f"{name}: {_plain(card[key])}" for key, name in said)])
+    features = {"tool_stream": "tool_stream", "web_search": "web search", "prefix_completion": "prefix completion"}
+    return "; ".join([_plain(card["tools"]), *(f"{name}: {_plain(card[key])}" for key, name in features.items())])
 
 
 def _structured(output: Mapping[str, Any]) -> str:

@@ -77,7 +77,7 @@ class ReasoningText(Writer):
         self._hold = hold
         self._needs_answer = needs_answer
         self._is_stderr = stream is terminal.stderr
-        self._attempt: list[str] = []  # held back: of the attempt that goes on
+        self._attempt: list[str] = []  # held back: of the current attempt
         self._turns: list[str] = []  # held back: of earlier turns, which no retry voids
         self._has_text = False  # something of this attempt was written
         self._line_is_open = False

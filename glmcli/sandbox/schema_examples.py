@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from glmcli.sandbox.chat_request import object_or_empty
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-# A value for each `format` that a plain word would break.
+# A value for each `format` that a plain word would violate.
 _FORMATS = {
     "date": "2026-11-22",
     "date-time": "2026-11-22T10:00:00Z",
@@ -44,12 +46,12 @@ def example(schema: object, root: Mapping[str, Any] | None = None, depth: int = 
 
 def _given(schema: Mapping[str, Any]) -> tuple[bool, Any]:
     """Whether the schema itself names a value, and which."""
-    for word in ("const", "enum", "default", "examples"):
-        value = schema.get(word)
-        if word in {"enum", "examples"}:
+    for keyword in ("const", "enum", "default", "examples"):
+        value = schema.get(keyword)
+        if keyword in {"enum", "examples"}:
             if isinstance(value, list) and value:
                 return True, value[0]
-        elif word in schema:
+        elif keyword in schema:
             return True, value
     return False, None
 
@@ -62,12 +64,12 @@ def _resolved(schema: dict[str, Any], root: Mapping[str, Any]) -> dict[str, Any]
         for step in reference.split("/")[1:]:
             here = here.get(step, {}) if isinstance(here, dict) else {}
         return here if isinstance(here, dict) else {}
-    for word in ("anyOf", "oneOf", "allOf"):
-        options = schema.get(word)
+    for keyword in ("anyOf", "oneOf", "allOf"):
+        options = schema.get(keyword)
         chosen = [each for each in options if isinstance(each, dict)] if isinstance(options, list) else []
         if chosen:
-            rest = {key: each for key, each in schema.items() if key != word}
-            return _merged(rest, chosen if word == "allOf" else chosen[:1], root)
+            rest = {key: each for key, each in schema.items() if key != keyword}
+            return _merged(rest, chosen if keyword == "allOf" else chosen[:1], root)
     return schema
 
 
@@ -76,7 +78,7 @@ def _merged(schema: dict[str, Any], others: list[dict[str, Any]], root: Mapping[
     for other in others:
         more = _resolved(other, root) if "$ref" in other else other
         joined = {**schema, **more}
-        joined["properties"] = {**_mapping(schema.get("properties")), **_mapping(more.get("properties"))}
+        joined["properties"] = {**object_or_empty(schema.get("properties")), **object_or_empty(more.get("properties"))}
         joined["required"] = [*_list(schema.get("required")), *_list(more.get("required"))]
         if not joined["properties"] and not joined["required"]:
             del joined["properties"], joined["required"]
@@ -84,17 +86,13 @@ def _merged(schema: dict[str, Any], others: list[dict[str, Any]], root: Mapping[
     return schema
 
 
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
 def _list(value: object) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _number_at(schema: Mapping[str, Any], word: str) -> float | None:
+def _bound(schema: Mapping[str, Any], keyword: str) -> float | None:
     """A number that the schema sets; what is no number counts as not set."""
-    value = schema.get(word)
+    value = schema.get(keyword)
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
@@ -120,9 +118,9 @@ def _text(schema: Mapping[str, Any], _root: Mapping[str, Any], _depth: int) -> s
 
 def _number(schema: Mapping[str, Any], *, whole: bool) -> float:
     """The least multiple that is allowed: `minimum`, or just above `exclusiveMinimum`; else 0 or the greatest below."""
-    step = _number_at(schema, "multipleOf") or (1 if whole else 0.5)
-    least, above = _number_at(schema, "minimum"), _number_at(schema, "exclusiveMinimum")
-    most, below = _number_at(schema, "maximum"), _number_at(schema, "exclusiveMaximum")
+    step = _bound(schema, "multipleOf") or (1 if whole else 0.5)
+    least, above = _bound(schema, "minimum"), _bound(schema, "exclusiveMinimum")
+    most, below = _bound(schema, "maximum"), _bound(schema, "exclusiveMaximum")
     if least is None and above is not None:
         least = (above // step + 1) * step
     if least is None:
@@ -133,12 +131,12 @@ def _number(schema: Mapping[str, Any], *, whole: bool) -> float:
 
 
 def _array(schema: Mapping[str, Any], root: Mapping[str, Any], depth: int) -> list[Any]:
-    size = int(_number_at(schema, "minItems") or 1)
+    size = int(_bound(schema, "minItems") or 1)
     return [example(schema.get("items", {"type": "string"}), root, depth + 1) for _ in range(size)]
 
 
 def _object(schema: Mapping[str, Any], root: Mapping[str, Any], depth: int) -> dict[str, Any]:
-    known = _mapping(schema.get("properties"))
+    known = object_or_empty(schema.get("properties"))
     names = [name for name in _list(schema.get("required")) if isinstance(name, str)]
     return {name: example(known.get(name, {"type": "string"}), root, depth + 1) for name in names}
 

@@ -222,7 +222,7 @@ def test_a_descriptor_that_is_not_open_is_found_before_sending(glm, flag, destin
     with Server(answer()) as server:
         done = glm("ask", *ZAI, server.url, flag, destination, "hi", env=KEY)
     assert (done.code, done.out) == (2, b"")
-    assert error_of(done.err) == f"{flag}: {destination} is no open descriptor"
+    assert error_of(done.err) == f"{flag}: {destination} is not an open descriptor"
     assert server.requests == []
 
 

@@ -26,7 +26,7 @@ from glmcli.sandbox.answer import TokenLimit, pieces
 from glmcli.sandbox.chat_request import CREATED
 from glmcli.sandbox.http_messages import DONE, json_bytes, sse_event
 from glmcli.sandbox.providers import alibaba_errors
-from glmcli.sandbox.providers.alibaba_errors import alibaba_error, injected_error
+from glmcli.sandbox.providers.alibaba_errors import alibaba_error, error_of
 from glmcli.sandbox.providers.row import SandboxBatchApi, SandboxError, SandboxProvider, model_list
 
 if TYPE_CHECKING:
@@ -284,7 +284,7 @@ MODELSTUDIO = SandboxProvider(
     bad_key=SandboxError(401, "invalid_api_key", _BAD_KEY),
     error_body=alibaba_errors.compatible_body,
     codes=alibaba_errors.CODES,
-    error=lambda code, status, _: injected_error(code, status, native=False),
+    error=lambda code, status, _: error_of(code, status, native=False),
     broken_stream=_broken_stream,
     models=lambda _: model_list({name: {} for name in _MODELS}, "system"),
     rules=alibaba_errors.MODELSTUDIO,
@@ -320,7 +320,7 @@ DASHSCOPE = replace(
     whole=_native_whole,
     bad_key=SandboxError(401, "InvalidApiKey", "Invalid API-key provided."),
     error_body=alibaba_errors.native_body,
-    error=lambda code, status, _: injected_error(code, status, native=True),
+    error=lambda code, status, _: error_of(code, status, native=True),
     broken_stream=_broken_native_stream,
     models=_native_models,
     rules=alibaba_errors.DASHSCOPE,

@@ -24,55 +24,45 @@ _QUOTA_EXCEEDED = (
     "https://help.aliyun.com/zh/model-studio/error-code#token-limit"
 )
 
-# DashScope's name: (status, name on the compatible address, its type, words). Words that no page quotes are ours, after
-# what the page says that the code means. Of the rows with one status the first answers for that status.
-_ERRORS: Mapping[str, tuple[int, str, str, str]] = {
-    "InvalidParameter": (400, "invalid_parameter_error", "invalid_request_error", "The request is invalid."),
-    "Arrearage": (400, "Arrearage", "Arrearage", "Access denied, please make sure your account is in good standing."),
-    "DataInspectionFailed": (
-        400,
-        "data_inspection_failed",
-        "data_inspection_failed",
-        "Output data may contain inappropriate content.",
-    ),
-    "AccessDenied": (403, "access_denied", "access_denied", "Access denied."),
+# DashScope's name: (status, name on the compatible address, words). Words that no page quotes are ours, after what the
+# page says that the code means. Of the rows with one status the first answers for that status.
+_ERRORS: Mapping[str, tuple[int, str, str]] = {
+    "InvalidParameter": (400, "invalid_parameter_error", "The request is invalid."),
+    "Arrearage": (400, "Arrearage", "Access denied, please make sure your account is in good standing."),
+    "DataInspectionFailed": (400, "data_inspection_failed", "Output data may contain inappropriate content."),
+    "AccessDenied": (403, "access_denied", "Access denied."),
     "AllocationQuota.FreeTierOnly": (
         403,
         "AllocationQuota.FreeTierOnly",
-        "AllocationQuota.FreeTierOnly",
         "The free tier of the model has been exhausted.",
     ),
-    "ModelNotFound": (404, "model_not_found", "invalid_request_error", "Model not exist."),
-    "Throttling.RateQuota": (429, "limit_requests", "limit_requests", "You exceeded your current requests list limit."),
-    "Throttling.BurstRate": (429, "limit_burst_rate", "limit_burst_rate", "Request rate increased too quickly."),
-    "Throttling.AllocationQuota": (429, "insufficient_quota", "insufficient_quota", _QUOTA_EXCEEDED),
-    "InternalError": (
-        500,
-        "internal_error",
-        "internal_error",
-        "An internal error has occured, please try again later.",
-    ),
-    "RequestTimeOut": (500, "RequestTimeOut", "RequestTimeOut", "Request timed out, please try again later."),
+    "ModelNotFound": (404, "model_not_found", "Model not exist."),
+    "Throttling.RateQuota": (429, "limit_requests", "You exceeded your current requests list limit."),
+    "Throttling.BurstRate": (429, "limit_burst_rate", "Request rate increased too quickly."),
+    "Throttling.AllocationQuota": (429, "insufficient_quota", _QUOTA_EXCEEDED),
+    "InternalError": (500, "internal_error", "An internal error has occured, please try again later."),
+    "RequestTimeOut": (500, "RequestTimeOut", "Request timed out, please try again later."),
     "ModelServingError": (
         503,
         "ModelServingError",
-        "ModelServingError",
         "Too many requests. Your requests are being throttled due to system capacity limits.",
     ),
-    "GatewayTimeout": (504, "GatewayTimeout", "GatewayTimeout", "Gateway timeout."),
+    "GatewayTimeout": (504, "GatewayTimeout", "Gateway timeout."),
 }
-
-_NATIVE_NAMES = {name: native for native, (_, name, _, _) in _ERRORS.items()}
+# The type of all others is their name on the compatible address.
+_INVALID_REQUESTS = ("InvalidParameter", "ModelNotFound")
+_NATIVE_NAMES = {name: native for native, (_, name, _) in _ERRORS.items()}
 CODES = {code: _ERRORS[_NATIVE_NAMES.get(code, code)][0] for code in (*_ERRORS, *_NATIVE_NAMES)}
 
 
 def alibaba_error(code: str, *, native: bool, message: str = "") -> SandboxError:
     """The error with this native name, under the name that the address uses; `message` replaces the usual words."""
-    status, name, kind, words = _ERRORS[code]
+    status, name, words = _ERRORS[code]
+    kind = "invalid_request_error" if code in _INVALID_REQUESTS else name
     return SandboxError(status, code if native else name, message or words, kind)
 
 
-def injected_error(code: str, status: int, *, native: bool) -> SandboxError:
+def error_of(code: str, status: int, *, native: bool) -> SandboxError:
     """The error with this code of either address, else the first with this status."""
     code = _NATIVE_NAMES.get(code, code)
     if code not in _ERRORS:

@@ -41,7 +41,7 @@ class SandboxBatchApi:
         null_counts: counts are null at first.
         refuses_glm: no GLM model is served.
         test_model: one that costs nothing, with an endpoint of its own.
-        file_fields: what an upload's reply says besides, made from the file's name.
+        file_fields: further fields in the reply to an upload, made from the file's name.
     """
 
     endpoint: str = "/v1/chat/completions"
@@ -75,10 +75,10 @@ class SandboxProvider:
         broken_stream: how it ends a stream that fails after good frames, under status 200.
         models: the reply to `GET /models`.
         rules: what it refuses, in its order: the first rule that is broken answers.
-        malformed: the error for a body that is no JSON object; in Chinese if it is told so.
+        malformed: the error for a body that is no JSON object; in Chinese if the argument is true.
         thinking_on: whether it would let a model think, by its own switch and default.
         token_limits: the fields that limit the output.
-        parallel_calls: it calls several tools where the request does not say.
+        parallel_calls: it calls several tools where the request does not say `parallel_tool_calls`.
         headers: of every response.
         not_found, method_not_allowed: the responses to another path, and to another method on a path that it has.
         filtered: its finish reason when the content filter cuts an answer; None if it sends `moderation` instead.
@@ -157,6 +157,6 @@ class SandboxProvider:
 
 
 def model_list(names: Mapping[str, Json], owner: str) -> Json:
-    """The usual reply to `GET /models`: ids, each with what is said of it besides."""
+    """The usual reply to `GET /models`: each id with its further fields."""
     usual = {"object": "model", "created": CREATED, "owned_by": owner}
     return {"object": "list", "data": [{"id": name, **usual, **more} for name, more in names.items()]}

@@ -70,7 +70,7 @@ def _error(code: str, message: str = "") -> SandboxError:
     return SandboxError(status, code, message or words, kind)
 
 
-def _injected(code: str, status: int, _chinese: bool) -> SandboxError:
+def _error_of(code: str, status: int, _chinese: bool) -> SandboxError:
     code = code if code in _ERRORS else _CODE_OF_STATUS.get(status, "")
     return _error(code) if code else SandboxError(status, f"{status}001", f"HTTP {status}", "upstream_error")
 
@@ -163,7 +163,7 @@ TOKENHUB = SandboxProvider(
     bad_key=SandboxError(401, "401002", _BAD_KEY, "gateway_error"),
     error_body=_error_body,
     codes={code: row[0] for code, row in _ERRORS.items()},
-    error=_injected,
+    error=_error_of,
     broken_stream=_broken_stream,
     models=lambda _: model_list({name: {"status": status} for name, status in _MODELS.items()}, "tencent"),
     rules=_RULES,

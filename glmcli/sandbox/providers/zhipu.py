@@ -179,7 +179,7 @@ def _error(code: str, *, chinese: bool, field: str = "", message: str = "") -> S
     return SandboxError(status, code, message or (chinese_words if chinese else english_words).format(field))
 
 
-def _injected(code: str, status: int, chinese: bool) -> SandboxError:
+def _error_of(code: str, status: int, chinese: bool) -> SandboxError:
     code = code if code in _CODES else _CODE_OF_STATUS.get(status, "")
     return _error(code, chinese=chinese) if code else SandboxError(status, str(status), f"HTTP {status}")
 
@@ -306,7 +306,7 @@ BIGMODEL = SandboxProvider(
     bad_key=SandboxError(401, "401", "令牌已过期或验证不正确"),
     error_body=_error_body,
     codes={code: row[0] for code, row in _CODES.items()},
-    error=_injected,
+    error=_error_of,
     broken_stream=_broken_bigmodel,
     models=lambda _: model_list({name: {} for name in _MODELS}, "z-ai"),
     rules=_RULES,
