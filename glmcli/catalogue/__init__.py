@@ -1,8 +1,8 @@
-"""Facts about models that decide what is sent and what is refused, read from `models.json` when they are first needed.
+"""The catalogue of models: what each can do, at which price, read from `models.json` when it is first needed.
 
-That file holds every fact that we know of every provider's models, each group with its source; its form is
-schemas/models.schema.json. A key that is left out is not known. A model that is not listed is allowed: tomorrow's
-models and private deployments are not our business to forbid.
+That file holds the known facts about every provider's models, each group with its source; its schema is
+schemas/models.schema.json. A key that is left out is not known. A model that is not listed may be used all the same:
+new models and private deployments work, they are only not checked.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ _FILE = __file__.removesuffix("__init__.py") + "models.json"
 
 
 class Model(Record):
-    """What one provider's model can do, as far as the checks before sending ask.
+    """What one provider's model can do, as far as it is checked before a request is sent.
 
     Units: `context`, `max_reasoning` and `max_output` in tokens. None where no source says it.
 
     Attributes:
         thinks: the model has a thinking mode; None: not known.
-        stops_thinking: thinking can be switched off, or nothing is known against it.
-        efforts: the words of --effort that it honours; None: not known.
-        stream_only: a whole answer is refused.
+        stops_thinking: thinking can be switched off, or may be.
+        efforts: the values of --effort that take effect; None: not known.
+        stream_only: a request without a stream is refused.
         refuses: request parameters that this model does not take.
         json_object: `response_format` takes json_object.
         json_schema: the same for json_schema.
-        json_without_thinking: it takes them only while it does not think.
+        json_without_thinking: it takes these two only while it does not think.
         tools: the model calls functions.
-        tool_stream: the model is listed among those whose calls can come in pieces.
+        tool_stream: the provider lists it among the models whose tool calls can come in pieces.
         box_tags: answers may hold `<|begin_of_box|>` and `<|end_of_box|>`, and begin with think tags.
-        delisted: the provider serves it no longer, or will not from `since` on.
-        reported: users say so, and no page of the provider.
-        since: the day, as YYYY-MM-DD; None: no source names it.
+        delisted: the provider no longer serves it, or will stop on the day `since`.
+        reported: this is known from users, not from a page of the provider.
+        since: that day, as YYYY-MM-DD; None: no source names it.
         successor: the model that the provider names instead.
         batch: the provider's Batch API serves it; None: not known.
     """
@@ -100,52 +100,51 @@ def names(catalogue: str) -> tuple[str, ...]:
 
 
 def facts(catalogue: str, model: str) -> Mapping[str, Any] | None:
-    """All that the file says of this model at this provider, or None."""
+    """All facts about this model at this provider, or None."""
     known: Mapping[str, Any] | None = _of(catalogue).get("models", EMPTY).get(model)
     return known
 
 
-def able(catalogue: str, does: Callable[[Mapping[str, Any]], bool]) -> tuple[str, ...]:
-    """The models whose facts say so, the newest first, without those that are gone or going."""
+def models_where(catalogue: str, condition: Callable[[Mapping[str, Any]], bool]) -> tuple[str, ...]:
+    """The models whose facts satisfy `condition`, the newest first, without those that are delisted."""
     listed: Mapping[str, Mapping[str, Any]] = _of(catalogue).get("models", EMPTY)
     return tuple(
-        name for name, facts in listed.items() if not facts.get("status", EMPTY).get("delisted") and does(facts)
+        name for name, facts in listed.items() if not facts.get("status", EMPTY).get("delisted") and condition(facts)
     )
 
 
 def prices_at(catalogue: str) -> tuple[str, ...]:
-    """The base URLs at which the prices of this catalogue are paid."""
+    """The base URLs at which the prices of this provider hold."""
     return tuple(_of(catalogue).get("prices_at", ()))
 
 
 def batch_price(catalogue: str) -> Mapping[str, Any] | None:
-    """What a request costs in a batch: `price` is the share of the list price that is paid; None: no source says it."""
+    """What a request costs in a batch: `price` is the fraction of the list price; None: not known."""
     known: Mapping[str, Any] | None = _of(catalogue).get("batch")
     return known
 
 
 def media(form: str) -> Mapping[str, Any]:
-    """How servers of this form take pictures, videos and files, whatever the model."""
+    """How servers of this form take pictures, videos and files, independent of the model."""
     takes: Mapping[str, Any] = _part("media", form)["takes"]
     return takes
 
 
 def source(name: str) -> dict[str, str]:
-    """Where a fact comes from: an address and a day."""
+    """The source of a fact by its name in the file: an address and a day."""
     return dict(_part("sources", name))
 
 
 def _of(catalogue: str) -> Mapping[str, Any]:
-    """What the file says of a provider; rows without a catalogue do not load it."""
+    """The part of a provider; for rows without a catalogue it is empty, and the file is not read."""
     return _part("providers", catalogue) if catalogue else EMPTY
 
 
 @cache
 def _part(section: str, name: str) -> Mapping[str, Any]:
-    """What stands under this name: reading one provider costs a third of reading them all.
+    """The value of a name in a section, found by its text: parsing one provider costs a third of parsing them all.
 
-    The file is indented by two blanks a level, as every formatter does it, and the providers stand last; a test holds
-    it to that.
+    This relies on an indentation of two spaces, and on the section of the providers standing last; a test checks both.
     """
     text, begins = _text(), f'\n    "{name}": '
     at = text.find(begins, text.find(f'\n  "{section}": '))
@@ -155,7 +154,7 @@ def _part(section: str, name: str) -> Mapping[str, Any]:
 
 @cache
 def _text() -> str:
-    """The file, read as Python reads the code beside it: also from a zip.
+    """The text of the file, read by the loader of this module, so that it is found in a zip file too.
 
     Raises:
         InternalError: it is not there.

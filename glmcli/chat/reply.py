@@ -39,7 +39,12 @@ ENDINGS: Mapping[str, Ending] = {
 
 
 class Reply(Record):
-    """One whole reply, or as much of it as came."""
+    """A reply, or as much of it as was received.
+
+    Attributes:
+        finish_reason: the provider's own word; None: the model did not say that it stopped.
+        done: the provider said that nothing follows (`[DONE]`).
+    """
 
     reasoning: str = ""
     answer: str = ""
@@ -56,7 +61,7 @@ def size_of(text: str) -> int:
 
 
 def check_size(size: int) -> None:
-    """Let a reply of this many bytes pass.
+    """Check the size of a reply, in bytes.
 
     Raises:
         IncompleteError: it is larger than `MAX_TEXT`.
@@ -64,13 +69,13 @@ def check_size(size: int) -> None:
     if size > MAX_TEXT:
         raise IncompleteError(
             message=f"the model wrote more than {MAX_TEXT >> 20} MiB without an end",
-            fix="a bound of your own: --max-tokens, --deadline",
+            fix="set a limit: --max-tokens or --deadline",
             sent=True,
         )
 
 
 class _OpenCall:
-    """A tool call whose fragments are still coming."""
+    """A tool call of which more fragments may come."""
 
     def __init__(self, identity: str) -> None:
         self.id = identity
@@ -79,21 +84,21 @@ class _OpenCall:
         self._name_size = 0
 
     def whole(self) -> ToolCall:
-        """All of it that came."""
+        """The call as far as it was received."""
         return ToolCall(self.id, "".join(self.name), "".join(self.arguments))
 
     def add_name(self, piece: str) -> None:
-        # A last fragment may repeat the whole name (github.com/agentscope-ai/agentscope-java/issues/1223).
+        # The last fragment may repeat the whole name (github.com/agentscope-ai/agentscope-java/issues/1223).
         if len(piece) != self._name_size or piece != "".join(self.name):
             self.name.append(piece)
             self._name_size += len(piece)
 
 
 class Fold:
-    """Gathers events into a Reply."""
+    """Collects events into a Reply."""
 
     def __init__(self) -> None:
-        """Begin with nothing."""
+        """Start with an empty reply."""
         self._reasoning: list[str] = []
         self._answer: list[str] = []
         self._calls: list[_OpenCall] = []
@@ -106,11 +111,11 @@ class Fold:
 
     @property
     def finished(self) -> bool:
-        """The model has said that it stopped."""
+        """Whether a finish reason was received."""
         return self._finish is not None
 
     def add(self, event: Event) -> None:
-        """Take in one event.
+        """Add one event.
 
         Raises:
             IncompleteError: the text is larger than `MAX_TEXT` bytes.
@@ -128,7 +133,7 @@ class Fold:
             case Usage():
                 self._usage = event
             case Finish(reason):
-                # A success that follows a failure does not take it back.
+                # A success after a failure does not replace it.
                 if self._finish is None or ENDINGS.get(self._finish) in {"complete", "tools"}:
                     self._finish = reason
             case RequestId(value):
@@ -136,7 +141,7 @@ class Fold:
             case Done():
                 self.done = True
             case _:
-                pass  # damaged bytes are no part of the reply
+                pass  # the writers report damaged bytes; the reply holds the text with U+FFFD
 
     def _grow(self, text: str) -> None:
         self._size += size_of(text)
@@ -159,11 +164,11 @@ class Fold:
         return self._at_index.get(part.index)
 
     def reply(self) -> Reply:
-        """All that came so far."""
+        """The reply as far as it was received."""
         return Reply(
             reasoning="".join(self._reasoning),
             answer="".join(self._answer),
-            # A fragment without name and arguments is noise of a gateway, and no call.
+            # A fragment without name and arguments is noise from a gateway, not a call.
             tool_calls=tuple(call for call in map(_OpenCall.whole, self._calls) if call.name or call.arguments),
             usage=self._usage,
             finish_reason=self._finish,
@@ -173,24 +178,27 @@ class Fold:
 
 
 def verdict(reply: Reply, *, allow_empty: bool = False, runs_tools: bool = False) -> GlmError | None:
-    """Why this reply is no complete answer, or None if it is one; with `runs_tools`, whole tool calls are one too."""
+    """Why this reply is no complete answer, or None if it is one.
+
+    `runs_tools`: the caller runs tools, so that a reply with tool calls is complete too.
+    """
     if reply.finish_reason is None and not (reply.done and reply.answer):
-        return _cut(reply)
+        return _unfinished(reply)
     ending = ENDINGS.get(reply.finish_reason or "stop")
     if ending in {"complete", "tools"}:
-        return None if runs_tools and reply.tool_calls else _content(reply, allow_empty=allow_empty)
+        return None if runs_tools and reply.tool_calls else _check_content(reply, allow_empty=allow_empty)
     return _bad_ending(reply.finish_reason or "", ending)
 
 
-def _cut(reply: Reply) -> GlmError:
+def _unfinished(reply: Reply) -> GlmError:
     what = "the stream ended before the model finished"
     if reply.done:
         what = "the stream ended without an answer and without a finish reason"
     return IncompleteError(message=what, sent=True, broken=True, retry=Retry.NETWORK, request_id=reply.request_id)
 
 
-def _content(reply: Reply, *, allow_empty: bool) -> GlmError | None:
-    # Some providers finish a tool turn with `stop` (recorded DashScope bodies, 2025): the calls themselves decide.
+def _check_content(reply: Reply, *, allow_empty: bool) -> GlmError | None:
+    # Some providers finish with `stop` although they sent tool calls (recorded DashScope bodies, 2025).
     if reply.tool_calls:
         names = ", ".join(call.name for call in reply.tool_calls[:_MAX_NAMES])
         if len(reply.tool_calls) > _MAX_NAMES:
@@ -233,5 +241,5 @@ def _bad_ending(reason: str, ending: Ending | None) -> GlmError:
                 retry=Retry.NETWORK,
             )
         case _:
-            told = " ".join(reason.split())
-            return ProtocolError(message=f"unknown finish_reason: {told}", fix="look at the answer: --keep-partial")
+            one_line = " ".join(reason.split())
+            return ProtocolError(message=f"unknown finish_reason: {one_line}", fix="look at the answer: --keep-partial")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from glmcli.errors import GlmError, OutputError, ProtocolError
 from glmcli.http.call import SUCCESS, RequestSent, ResponseEnd, ResponseHead
 from glmcli.http.timeouts import Limits, ResponseTimer
-from glmcli.providers.refusals import MAX_BODY, error_of_response
+from glmcli.providers.refusals import MAX_BODY, error_of_response, mask_media
 
 if TYPE_CHECKING:
     from glmcli.console.redaction import Redactor
@@ -153,6 +153,4 @@ def displayed(error: GlmError, provider: Provider, redactor: Redactor, remark: s
 
 def _clean(text: str, redactor: Redactor) -> str:
     """Foreign words without keys, and without the base64 of pictures that were sent."""
-    from glmcli.providers.refusals import masked
-
-    return masked(redactor.text(text))
+    return mask_media(redactor.text(text))

@@ -1,4 +1,4 @@
-"""What bytes are, by what they say themselves: the kind of picture, document or video, its size, whether it is whole.
+"""The format of a picture, video or document by its bytes: media type, size, whether it is whole.
 
-Pure, and in linear time: hostile bytes give at worst a fault in words.
+Pure, and in linear time: the worst that hostile bytes can cause is a fault in the result.
 """

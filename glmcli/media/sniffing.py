@@ -1,4 +1,4 @@
-"""The kind of some bytes, by their signature. Names of files are not asked: they are wrong too often."""
+"""The media type of some bytes by their signature. File names do not count: they are wrong too often. Pure."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from glmcli.media.formats import MediaInfo
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_HEAD = 4096  # bytes in which a text or a document says what it is
+_TEXT_HEAD = 4096  # bytes that show whether it is text
 
 _PARSED: tuple[tuple[bytes, Callable[[bytes], MediaInfo]], ...] = (
-    (b"\xff\xd8\xff", formats.read_jpeg),
-    (b"\x89PNG\r\n\x1a\n", formats.read_png),
-    (b"GIF87a", formats.read_gif),
-    (b"GIF89a", formats.read_gif),
-    (b"BM", formats.read_bitmap),
+    (b"\xff\xd8\xff", formats.parse_jpeg),
+    (b"\x89PNG\r\n\x1a\n", formats.parse_png),
+    (b"GIF87a", formats.parse_gif),
+    (b"GIF89a", formats.parse_gif),
+    (b"BM", formats.parse_bmp),
 )
 _SIGNATURES: tuple[tuple[bytes, str, str], ...] = (
     (b"II*\0", "image/tiff", "a TIFF picture"),
@@ -34,20 +34,20 @@ _SIGNATURES: tuple[tuple[bytes, str, str], ...] = (
     (b"ID3", "audio/mpeg", "an MP3 recording"),
 )
 _RIFF = {b"AVI ": ("video/x-msvideo", "an AVI video"), b"WAVE": ("audio/wav", "a WAV recording")}
-_PAGE = ("text/html", "a web page")
+_WEB_PAGE = ("text/html", "a web page")
 _DRAWING = ("image/svg+xml", "an SVG drawing")
-# How the markup begins, behind what may stand before: a document type, or the first element.
+# How markup begins, after comments and declarations: with a document type, or the first element.
 _MARKUP = (
-    *((mark, *_PAGE) for mark in (b"<!doctype html", b"<html", b"<head", b"<body")),
+    *((mark, *_WEB_PAGE) for mark in (b"<!doctype html", b"<html", b"<head", b"<body")),
     *((mark, *_DRAWING) for mark in (b"<!doctype svg", b"<svg")),
 )
-_LONGEST_MARK = max(len(mark) for mark, _, _ in _MARKUP)
+_MAX_MARK = max(len(mark) for mark, _, _ in _MARKUP)
 _PROLOGUE = ((b"<!--", b"-->"), (b"<?", b"?>"))  # comments and declarations
-_LONGEST_PROLOGUE = 1 << 16  # bytes; programs for drawing leave a licence there, not a book
+_MAX_PROLOGUE = 1 << 16  # bytes; drawing programs write a licence there, which is shorter
 
 
 def sniff(data: bytes) -> MediaInfo:
-    """What these bytes are."""
+    """What these bytes are; without a type where that is unknown."""
     for signature, parse in _PARSED:
         if data.startswith(signature) and (found := parse(data)).type:
             return found
@@ -59,24 +59,21 @@ def sniff(data: bytes) -> MediaInfo:
 
 def _container(data: bytes) -> MediaInfo | None:
     if data.startswith(b"RIFF"):
-        return formats.read_webp(data) if data[8:12] == b"WEBP" else _named(_RIFF.get(data[8:12]))
-    return formats.read_boxes(data) if data[4:8] == b"ftyp" else formats.read_pdf(data)
-
-
-def _named(found: tuple[str, str] | None) -> MediaInfo | None:
-    return MediaInfo(*found) if found else None
+        known = _RIFF.get(data[8:12])
+        return formats.parse_webp(data) if data[8:12] == b"WEBP" else known and MediaInfo(*known)
+    return formats.parse_iso_media(data) if data[4:8] == b"ftyp" else formats.parse_pdf(data)
 
 
 def _text(data: bytes) -> MediaInfo:
-    head = data[:_HEAD]
-    if not head or any(byte < 9 or 13 < byte < 27 for byte in head):  # noqa: PLR2004 - control characters, but blanks
+    head = data[:_TEXT_HEAD]
+    if not head or any(byte < 9 or 13 < byte < 27 for byte in head):  # noqa: PLR2004 - control characters
         return MediaInfo()
     try:
         head.decode("utf-8")
     except UnicodeDecodeError as error:
-        if len(head) - error.start > 3 or len(data) <= _HEAD:  # noqa: PLR2004 - a character that the cut took apart
+        if len(head) - error.start > 3 or len(data) <= _TEXT_HEAD:  # noqa: PLR2004 - no character cut in two
             return MediaInfo()
-    root = _root(data[:_LONGEST_PROLOGUE])
+    root = _root(data[:_MAX_PROLOGUE])
     for mark, kind, what in _MARKUP:
         if root.startswith(mark):
             return MediaInfo(kind, what)
@@ -84,17 +81,17 @@ def _text(data: bytes) -> MediaInfo:
 
 
 def _root(data: bytes) -> bytes:
-    """The first word of some markup that is neither comment nor declaration, in small letters."""
-    at = _past_blanks(data, 3 if data.startswith(b"\xef\xbb\xbf") else 0)
+    """The beginning of some markup after its comments and declarations, in lower case."""
+    at = _skip_blanks(data, 3 if data.startswith(b"\xef\xbb\xbf") else 0)
     while end := next((end for start, end in _PROLOGUE if data.startswith(start, at)), None):
         found = data.find(end, at)
         if found < 0:
             break
-        at = _past_blanks(data, found + len(end))
-    return data[at : at + _LONGEST_MARK].lower()
+        at = _skip_blanks(data, found + len(end))
+    return data[at : at + _MAX_MARK].lower()
 
 
-def _past_blanks(data: bytes, at: int) -> int:
+def _skip_blanks(data: bytes, at: int) -> int:
     while data[at : at + 1].isspace():
         at += 1
     return at

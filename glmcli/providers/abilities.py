@@ -90,7 +90,7 @@ def _tools(request: Request, provider: Provider, model: Model | None) -> Iterato
 def _callers(request: Request, provider: Provider) -> tuple[str, ...]:
     """The models that call tools and take what is sent."""
     kinds = {media.kind for message in request.messages for media in message.media}
-    return catalogue.able(
+    return catalogue.models_where(
         provider.catalogue, lambda facts: facts.get("tools") is True and kinds <= set(facts.get("vision", ()))
     )
 

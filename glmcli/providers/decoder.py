@@ -1,4 +1,4 @@
-"""What reading a reply has in common in every dialect: JSON, faults, and the filters of the row. Pure."""
+"""What decoding a reply has in common in every dialect: JSON, errors, and the text filter of the row. Pure."""
 
 from __future__ import annotations
 
@@ -17,17 +17,13 @@ if TYPE_CHECKING:
     from glmcli.providers.row import Provider
     from glmcli.providers.sse import Frame
 
-
 _DONE = "[DONE]"
 _OK = 200
 _CLIENT_ERROR = 400
 
 
 class JsonDecoder:
-    """Turns frames into events; `events` is the dialect's reading of one JSON object.
-
-    `errors` finds the `error` fields that a dialect's object holds deeper inside: they count like one at the top.
-    """
+    """A `Decoder` (see `dialect.py`) for replies of JSON objects."""
 
     def __init__(
         self,
@@ -35,7 +31,13 @@ class JsonDecoder:
         events: Callable[[JsonObject], Iterator[Event]],
         errors: Callable[[JsonObject], Iterator[object]] = lambda _: iter(()),
     ) -> None:
-        """A fresh reader for one reply."""
+        """Prepare for one reply.
+
+        Args:
+            provider: whose reply it is.
+            events: the events of one JSON object, in the dialect.
+            errors: the `error` fields that an object holds deeper inside, which count like one at the top.
+        """
         self._provider = provider
         self._events = events
         self._errors = errors
@@ -55,15 +57,9 @@ class JsonDecoder:
         if frame.data.strip() == _DONE:
             yield Done()
         elif frame.event == "error":
-            raise refusal(self._named_error(frame.data), self._provider, frame.status)
+            raise refusal(_error_frame(frame.data), self._provider, frame.status)
         else:
             yield from self._values(frame)
-
-    def _named_error(self, data: str) -> ErrorPayload:
-        try:
-            return find_error(decode(data), is_error=True) or ErrorPayload(message=data)
-        except ProtocolError:
-            return ErrorPayload(message=data)
 
     def _values(self, frame: Frame) -> Iterator[Event]:
         try:
@@ -75,45 +71,44 @@ class JsonDecoder:
             raise
 
     def _value(self, value: object, status: int | None) -> Iterator[Event]:
-        fault = find_error(value, is_error=status is not None and status >= _CLIENT_ERROR)
-        if fault:
-            raise refusal(fault, self._provider, status)
+        if error := find_error(value, is_error=status is not None and status >= _CLIENT_ERROR):
+            raise refusal(error, self._provider, status)
         if value is None:
             return
         if not isinstance(value, dict):
             raise ProtocolError(message="broken JSON", why=compact_json(value), sent=True)
-        for error in self._errors(value):
-            if error and (fault := find_error({"error": error})):
-                raise refusal(fault, self._provider, status)
+        for inner in self._errors(value):
+            if inner and (error := find_error({"error": inner})):
+                raise refusal(error, self._provider, status)
         for event in self._events(value):
             if not isinstance(event, RequestId):
                 yield from self._filter.push(event)
-            elif event != self._request_id:  # most providers say it in each frame
+            elif event != self._request_id:  # most providers repeat it in each frame
                 self._request_id = event
                 yield event
 
-    # The short way: glmcli.providers.reader
-
     @property
     def passes_text(self) -> bool:
-        """Whether text passes as it is, however it is cut, with nothing held back."""
+        """Whether text passes unchanged, wherever it is cut, with nothing held back."""
         return self._filter.passes_text
 
     def skip(self, count: int) -> None:
-        """So many frames were read in the short way."""
+        """Count frames that were read without this decoder."""
         self._count += count
 
     def frame_alone(self, frame: Frame) -> list[Event]:
-        """The events of a frame, if it had been the first; a refusal is an event that nobody expects."""
+        """The events of a frame as if it were the first of the reply, without the request id that is known already.
+
+        Of a frame with an error it is one `Damaged`, which equals no text.
+        """
         try:
-            fresh = JsonDecoder(self._provider, self._events, self._errors)
-            events = list(fresh.frame(frame))
+            events = list(JsonDecoder(self._provider, self._events, self._errors).frame(frame))
         except GlmError:
             return [Damaged()]
         return [event for event in events if event != self._request_id]
 
     def whole(self, body: str) -> Iterator[Event]:
-        """The events of a reply in one piece.
+        """The events of a reply that is no stream.
 
         Raises:
             GlmError: the body holds an error, or is no JSON.
@@ -123,14 +118,25 @@ class JsonDecoder:
         except ProtocolError as error:
             if is_html("", body):
                 raise html_page(body, self._provider, _OK) from error
-            if fault := find_error_in_text(body):
-                raise refusal(fault, self._provider) from error
+            if payload := find_error_in_text(body):
+                raise refusal(payload, self._provider) from error
             error.message = f"{self._provider.name}: the reply is not JSON"
             raise
 
     def close(self) -> Iterator[Event]:
         """What was held back until the end."""
         yield from self._filter.close()
+
+
+def _error_frame(data: str) -> ErrorPayload:
+    """The error in a frame with the event name `error`, JSON or not."""
+    try:
+        return find_error(decode(data), is_error=True) or ErrorPayload(message=data)
+    except ProtocolError:
+        return ErrorPayload(message=data)
+
+
+# Fields that have the same form in every dialect
 
 
 def as_text(content: object) -> str:
@@ -143,19 +149,19 @@ def as_text(content: object) -> str:
 def finish_reason(value: object) -> str | None:
     """A finish reason; DashScope writes the text "null" for none (recorded bodies, 2024 to 2026).
 
-    What is no text is a reason too, one that nobody knows: it is not for us to say that the model did not stop.
+    A value that is no text is an unknown reason, not a missing one: the model did stop.
     """
     if value in (None, "", "null"):
         return None
     text = value if isinstance(value, str) else compact_json(value)
-    # Half a character, which JSON can say and no file can hold.
+    # JSON can hold half of a surrogate pair, which cannot be written to a file.
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def tool_calls(value: object) -> Iterator[ToolCallPart]:
     """The fragments of a `tool_calls` field. Arguments may be text, an object (Z.ai OpenAPI) or null.
 
-    Calls of other types (`mcp`, `web_search`, `retrieval`) are the provider's own: it has run them already.
+    Calls of other types (`mcp`, `web_search`, `retrieval`) are left out: the provider has run these tools itself.
     Source: docs.bigmodel.cn chat completion reference (2025-12).
     """
     for call in map(as_object, as_list(value)):

@@ -78,7 +78,7 @@ def find(name: str, model: str, form: str | None) -> Rules:
 
 def takers(name: str, kinds: set[MediaKind]) -> tuple[str, ...]:
     """The models of a catalogue that take these kinds, the newest first."""
-    return catalogue.able(name, lambda facts: kinds <= set(facts.get("vision", EMPTY)))
+    return catalogue.models_where(name, lambda facts: kinds <= set(facts.get("vision", EMPTY)))
 
 
 def _rules(vision: Mapping[str, Any], *, known: bool) -> Rules:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from glmcli.chat.events import Answer, Damaged, Done, Event, Reasoning, RequestId
 from glmcli.errors import ProtocolError
-from glmcli.providers.refusals import excerpt, html_page
+from glmcli.providers.refusals import html_page, one_line
 from glmcli.providers.sse import MAX_EVENT, Frame, SseParser
 from glmcli.providers.table import dialect_of
 
@@ -242,7 +242,7 @@ class ReplyReader:
             if not self.frames and self._bytes:
                 raise ProtocolError(
                     message=f"{self._provider.name}: not an API answer",
-                    why=excerpt(self._bytes.decode(errors="replace")),
+                    why=one_line(self._bytes.decode(errors="replace")),
                     fix="check the base URL",
                 )
         yield from self._decoder.close()

@@ -1,4 +1,4 @@
-"""Media in a provider's words: some quote the request that they refuse, and the picture with it. Pure."""
+"""Errors of providers: all shapes read into one `ErrorPayload`, and the exception that it means. Pure."""
 
 from __future__ import annotations
 
@@ -17,50 +17,16 @@ if TYPE_CHECKING:
 
     from glmcli.providers.row import ErrorMeaning, Provider
 
-_LONGEST = 256  # characters of base64 that may stand in a message; no id, digest or signature has more
-_LEAST = 32  # characters of a line of base64 that was folded; excerpts have a blank where a line ended
-# Base64 in either alphabet, and as JSON (\/) and URLs (%2F) write it.
-_DIGIT = r"[A-Za-z0-9+/_=%\\-]"
-_DATA = re.compile(
-    rf"data:([\w.+-]{{1,64}}(?:\\?/|%2F)[\w.+-]{{1,64}})[\w;=.-]{{0,64}};base64,({_DIGIT}*(?:\s+{_DIGIT}{{{_LEAST},}})*)"
-)
-_RUN = re.compile(rf"{_DIGIT}{{{_LEAST},}}(?:\s+{_DIGIT}{{{_LEAST},}})*")
-_MIXED = (re.compile("[a-z]"), re.compile("[A-Z]"), re.compile("[0-9]"))  # a ruled line or a row of zeros is none
-
-
-def masked(text: str) -> str:
-    """The text with the size of each picture in its place."""
-    return _RUN.sub(_unnamed, _DATA.sub(_named, text))
-
-
-def _named(found: re.Match[str]) -> str:
-    kind = found[1].replace("\\", "").replace("%2F", "/")
-    return f"<{kind}, about {_size(found[2])} bytes>"
-
-
-def _unnamed(found: re.Match[str]) -> str:
-    text = found[0]
-    looks_so = len(text) > _LONGEST and all(kind.search(text) for kind in _MIXED)
-    return f"<about {_size(text)} bytes of base64>" if looks_so else text
-
-
-def _size(text: str) -> int:
-    return len("".join(text.split())) * 3 // 4
-
-
-# A provider's "no", in whatever shape it comes, as one of our errors. Pure.
-
 MAX_BODY = 1024 * 1024  # bytes of an error body that are read
-_FATHOM = 4  # levels of errors wrapped in the text of other errors
-_REDIRECT, _CLIENT_ERROR, _SERVER_ERROR, _LAST = 300, 400, 500, 599
+_REDIRECT, _CLIENT_ERROR, _SERVER_ERROR, _MAX_STATUS = 300, 400, 500, 599
 
 # A native frame wrapped as text in the message of another error: QwenLM/qwen-code, rateLimit.test.ts (2026).
 _WRAPPED = re.compile(r":HTTP_STATUS/(?P<status>\d{3}).*?data:\s*(?P<data>\{.*\})", re.DOTALL)
-_RESET = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
+_RESET_TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
 
 
 class ErrorPayload(Record):
-    """What a provider said when it refused: all shapes brought to one. Empty text is "not said"."""
+    """What a provider said in an error, whatever its shape. Empty text: not said."""
 
     message: str = ""
     code: str = ""
@@ -69,33 +35,46 @@ class ErrorPayload(Record):
     status: int | None = None
 
 
+# From JSON or text to a payload
+
+
 def find_error(value: Any, *, is_error: bool = False) -> ErrorPayload | None:  # noqa: ANN401 - any JSON may come
     """The error that a JSON value holds, or None if it holds none.
 
     Shapes: `{"error": {…}}`, `{"error": "text"}`, `{"code", "message", "request_id"}`, `{"detail": …}`,
-    `{"object": "error", …}`. `is_error`: the frame's event name already says that it is one.
+    `{"object": "error", …}`. `is_error`: the event name of the frame or its status already says that it is one.
     """
     if not isinstance(value, dict):
         return ErrorPayload(message=_text(value)) if is_error else None
     error = value.get("error")
     if isinstance(error, dict) and error:
-        return _unwrapped(_from_object(error, value))
+        return _unwrap(_payload(error, value))
     if error and error is not True:
-        return _unwrapped(ErrorPayload(message=_text(error), request_id=_text(value.get("request_id"))))
-    if error is True or value.get("object") == "error" or is_error or _is_flat(value):
-        return _unwrapped(_from_object(value, value))
+        return _unwrap(ErrorPayload(message=_text(error), request_id=_text(value.get("request_id"))))
+    # Some SDKs show `code: ""` on success; any other code is an error, whatever stands beside it.
+    has_code = bool(value.get("code")) and value["code"] not in (200, "200")
+    if error is True or value.get("object") == "error" or is_error or has_code:
+        return _unwrap(_payload(value, value))
     if "detail" in value and "choices" not in value:
         return ErrorPayload(message=_text(value["detail"]))
     return None
 
 
-def _is_flat(value: Mapping[str, Any]) -> bool:
-    # Some SDKs show `code: ""` on success; only a code that says something is an error, whatever stands beside it.
-    code = value.get("code")
-    return bool(code) and code not in (200, "200")
+def find_error_in_text(text: str) -> ErrorPayload | None:
+    """The error in a body: as JSON, as JSON on its first line, or in `data:` lines, as the DashScope SDK reads it."""
+    payloads = [text, text.lstrip().partition("\n")[0]]
+    payloads += [line.partition(":")[2] for line in re.split(r"[\r\n]+", text) if line.startswith("data:")]
+    for payload in payloads:
+        try:
+            error = find_error(decode(payload))
+        except ProtocolError:
+            continue
+        if error:
+            return error
+    return None
 
 
-def _from_object(error: Mapping[str, Any], outer: Mapping[str, Any]) -> ErrorPayload:
+def _payload(error: Mapping[str, Any], outer: Mapping[str, Any]) -> ErrorPayload:
     return ErrorPayload(
         message=_text(error.get("message")),
         code=_text(error.get("code")),
@@ -104,19 +83,18 @@ def _from_object(error: Mapping[str, Any], outer: Mapping[str, Any]) -> ErrorPay
     )
 
 
-def _unwrapped(fault: ErrorPayload, depth: int = 0) -> ErrorPayload:
-    match = _WRAPPED.search(fault.message)
-    if match is None or depth == _FATHOM:
-        return fault
+def _unwrap(error: ErrorPayload) -> ErrorPayload:
+    """The error that is wrapped as text in the message of this one, or this one."""
+    match = _WRAPPED.search(error.message)
+    if match is None:
+        return error
     try:
         inner = find_error(decode(match["data"]))
     except ProtocolError:
-        inner = None
+        return error
     if inner is None:
-        return fault
-    return ErrorPayload(
-        inner.message, inner.code, inner.type, inner.request_id or fault.request_id, int(match["status"])
-    )
+        return error
+    return inner.replace(request_id=inner.request_id or error.request_id, status=int(match["status"]))
 
 
 def _text(value: Any) -> str:  # noqa: ANN401 - any JSON may come
@@ -125,39 +103,44 @@ def _text(value: Any) -> str:  # noqa: ANN401 - any JSON may come
     return compact_json(value)
 
 
-def refusal(fault: ErrorPayload, provider: Provider, status: int | None = None) -> GlmError:
-    """The error that this fault means for a script.
+# From a payload to an exception
 
-    `status` is that of the response, or the one that a frame's comment names; without it the error came inside a 200.
+
+def refusal(payload: ErrorPayload, provider: Provider, status: int | None = None) -> GlmError:
+    """The exception that this error means.
+
+    `status` is that of the response, or the one in a comment of the stream; None: the error came inside a 200.
     """
-    code_status = int(fault.code) if fault.code.isdecimal() and len(fault.code) == len("500") else None
-    status = fault.status or status or (code_status if code_status in range(_CLIENT_ERROR, _LAST + 1) else None)
-    meaning = _meaning(fault, provider, status)
-    resets = _RESET.search(fault.message) if meaning.error is QuotaError else None
+    code = payload.code
+    code_status = int(code) if code.isdecimal() and len(code) == len("500") else None
+    status = payload.status or status or (code_status if code_status in range(_CLIENT_ERROR, _MAX_STATUS + 1) else None)
+    meaning = _meaning(payload, provider, status)
+    resets = _RESET_TIME.search(payload.message) if meaning.error is QuotaError else None
     what = f"{meaning.what} until {resets[0]} (the provider's clock, UTC+8)" if resets else meaning.what
+    details = ", ".join(part for part in (f"HTTP {status}" if status else "", f"code {code}" if code else "") if part)
     return meaning.error(
-        message=f"{provider.name}: {what}{_details(fault, status)}",
-        why=fault.message or None,
+        message=f"{provider.name}: {what} ({details})" if details else f"{provider.name}: {what}",
+        why=payload.message or None,
         fix=meaning.fix or _fix(meaning, provider),
         http_status=status,
-        provider_code=fault.code or fault.type or None,
-        request_id=fault.request_id or None,
+        provider_code=code or payload.type or None,
+        request_id=payload.request_id or None,
         retry=meaning.retry,
         model_missing=meaning.model_missing,
     )
 
 
-def _meaning(fault: ErrorPayload, provider: Provider, status: int | None) -> ErrorMeaning:
+def _meaning(payload: ErrorPayload, provider: Provider, status: int | None) -> ErrorMeaning:
     codes = provider.codes
-    for name in (fault.code, fault.type):
+    for name in (payload.code, payload.type):
         for pattern, meaning in codes.by_text.get(name, ()):
-            if pattern.search(fault.message):
+            if pattern.search(payload.message):
                 return meaning
     return (
-        _by_code(fault.code, codes.by_code)
-        or codes.by_type.get(fault.type)
+        _by_code(payload.code, codes.by_code)
+        or codes.by_type.get(payload.type)
         or _by_status(status)
-        or BY_TYPE.get(fault.type, UNKNOWN_FAILURE)
+        or BY_TYPE.get(payload.type, UNKNOWN_FAILURE)
     )
 
 
@@ -171,87 +154,91 @@ def _by_code(code: str, table: Mapping[str, ErrorMeaning]) -> ErrorMeaning | Non
 def _by_status(status: int | None) -> ErrorMeaning | None:
     if status is None or status < _CLIENT_ERROR:
         return None
-    known = BY_STATUS.get(status)
-    return known or (UNKNOWN_REFUSAL if status < _SERVER_ERROR else UNKNOWN_SERVER_ERROR)
-
-
-def _details(fault: ErrorPayload, status: int | None) -> str:
-    parts = [f"HTTP {status}" if status else "", f"code {fault.code}" if fault.code else ""]
-    said = ", ".join(part for part in parts if part)
-    return f" ({said})" if said else ""
+    return BY_STATUS.get(status) or (UNKNOWN_REFUSAL if status < _SERVER_ERROR else UNKNOWN_SERVER_ERROR)
 
 
 def _fix(meaning: ErrorMeaning, provider: Provider) -> str | None:
     if meaning.error is CredentialsError and provider.key_variables:
         return f"check the key in {provider.key_variables[0]}, and that it belongs to {provider.base_url}"
-    if meaning.model_missing:
-        return "check --model, or add --fallback"
-    return None
+    return "check --model, or add --fallback" if meaning.model_missing else None
+
+
+# From a response to an exception
 
 
 def error_of_response(status: int, headers: Mapping[str, str], body: bytes, provider: Provider, now: float) -> GlmError:
-    """The error of a response whose status is no success.
+    """The exception for a response whose status is no success.
 
     `headers` have lower-case names; `now`, in seconds since the epoch, is what a Retry-After date is compared with.
     """
     text = body.decode(errors="replace").strip()
-    request_id = headers.get("x-request-id") or headers.get("x-log-id")
     if _REDIRECT <= status < _CLIENT_ERROR:
-        error: GlmError = _redirect(status, headers, provider)
+        target = headers.get("location", "another place")
+        error: GlmError = ProtocolError(
+            message=f"{provider.name}: refusing the redirect to {target} (HTTP {status})",
+            fix="set the base URL to where the API really is; a key and a prompt are never sent on",
+        )
+    elif payload := find_error_in_text(text):
+        error = refusal(payload, provider, status)
+    elif is_html(headers.get("content-type", ""), text):
+        error = html_page(text, provider, status)
     else:
-        fault = find_error_in_text(text)
-        error = refusal(fault, provider, status) if fault else _no_answer(status, headers, text, provider)
+        error = refusal(ErrorPayload(message=one_line(text)), provider, status)
     error.http_status = error.http_status or status
-    error.request_id = error.request_id or request_id
+    error.request_id = error.request_id or headers.get("x-request-id") or headers.get("x-log-id")
     error.retry_after = retry_after(headers.get("retry-after"), now)
     return error
 
 
-def find_error_in_text(text: str) -> ErrorPayload | None:
-    """The error in a body, also in SSE clothes (the DashScope SDK reads it so) or on a first line of its own."""
-    payloads = [text, text.lstrip().partition("\n")[0]]
-    payloads += [line.partition(":")[2] for line in re.split(r"[\r\n]+", text) if line.startswith("data:")]
-    for payload in payloads:
-        try:
-            fault = find_error(decode(payload))
-        except ProtocolError:
-            continue
-        if fault:
-            return fault
-    return None
-
-
-def _redirect(status: int, headers: Mapping[str, str], provider: Provider) -> GlmError:
-    target = headers.get("location", "another place")
-    return ProtocolError(
-        message=f"{provider.name}: refusing the redirect to {target} (HTTP {status})",
-        fix="set the base URL to where the API really is; a key and a prompt are never sent on",
-    )
-
-
-def _no_answer(status: int, headers: Mapping[str, str], text: str, provider: Provider) -> GlmError:
-    if is_html(headers.get("content-type", ""), text):
-        return html_page(text, provider, status)
-    return refusal(ErrorPayload(message=excerpt(text)), provider, status)
-
-
 def is_html(content_type: str, text: str) -> bool:
-    """Whether a body is a page for people."""
+    """Whether a body is a web page."""
     return "html" in content_type.lower() or text.lstrip().startswith("<")
 
 
 def html_page(text: str, provider: Provider, status: int) -> ProtocolError:
-    """The error for a page where an API answer should be; a gateway's 502 to 504 page may be gone in a moment."""
-    passing = _by_status(status)
+    """The exception for a web page in place of an API response; after a gateway's 502 to 504 a retry may help."""
+    meaning = _by_status(status)
     return ProtocolError(
         message=f"{provider.name}: got HTML, not an API response (HTTP {status})",
-        why=excerpt(text),
+        why=one_line(text),
         fix="a proxy, a firewall or a wrong base URL answers in its place",
         http_status=status,
-        retry=passing.retry if passing else None,
+        retry=meaning.retry if meaning else None,
     )
 
 
-def excerpt(text: str) -> str:
-    """A body on one line."""
+def one_line(text: str) -> str:
+    """The text with each run of blanks and line ends as one space."""
     return " ".join(text.split())
+
+
+# Media in error messages: some providers quote the request that they refuse, with the picture in it.
+
+_MAX_BASE64 = 256  # characters of base64 that may stand in a message; no id, digest or signature has more
+_MIN_LINE = 32  # characters of a line of base64 that was folded; messages on one line have a blank where a line ended
+# Base64 in either alphabet, and as JSON (\/) and URLs (%2F) write it.
+_DIGIT = r"[A-Za-z0-9+/_=%\\-]"
+_TYPE = r"[\w.+-]{1,64}(?:\\?/|%2F)[\w.+-]{1,64}"
+_DATA_URL = re.compile(rf"data:({_TYPE})[\w;=.-]{{0,64}};base64,({_DIGIT}*(?:\s+{_DIGIT}{{{_MIN_LINE},}})*)")
+_BASE64 = re.compile(rf"{_DIGIT}{{{_MIN_LINE},}}(?:\s+{_DIGIT}{{{_MIN_LINE},}})*")
+_KINDS = (re.compile("[a-z]"), re.compile("[A-Z]"), re.compile("[0-9]"))  # all occur in base64, not in a ruled line
+
+
+def mask_media(text: str) -> str:
+    """The text with the size of each picture, video or file in place of its base64."""
+    return _BASE64.sub(_masked_base64, _DATA_URL.sub(_masked_data_url, text))
+
+
+def _masked_data_url(found: re.Match[str]) -> str:
+    media_type = found[1].replace("\\", "").replace("%2F", "/")
+    return f"<{media_type}, about {_decoded_size(found[2])} bytes>"
+
+
+def _masked_base64(found: re.Match[str]) -> str:
+    text = found[0]
+    is_base64 = len(text) > _MAX_BASE64 and all(kind.search(text) for kind in _KINDS)
+    return f"<about {_decoded_size(text)} bytes of base64>" if is_base64 else text
+
+
+def _decoded_size(base64: str) -> int:
+    return len("".join(base64.split())) * 3 // 4

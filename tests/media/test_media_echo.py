@@ -12,7 +12,7 @@ from processes import error_of
 from program import CANARY
 from scripted_server import Server, reply, stream
 
-from glmcli.providers.refusals import masked
+from glmcli.providers.refusals import mask_media
 
 DATA = base64.b64encode(samples.JPEG).decode()
 URL = f"data:image/jpeg;base64,{DATA}"
@@ -72,11 +72,11 @@ BARE = f"<about {len(DATA) * 3 // 4} bytes of base64>"
     ],
 )
 def test_what_looks_like_media(text, shown) -> None:
-    assert masked(text) == shown
+    assert mask_media(text) == shown
 
 
 @pytest.mark.parametrize("text", ["data:image/png;base64,", "A1b" * 10 + " ", "data:", "a b ", DATA + " "])
 def test_in_linear_time(text) -> None:
     began = time.process_time()
-    masked(text * (1_000_000 // len(text)))
+    mask_media(text * (1_000_000 // len(text)))
     assert time.process_time() - began < 3

@@ -219,7 +219,7 @@ def test_what_is_gone_is_no_substitute() -> None:
     }
     assert {"bigmodel/glm-4.5v", "modelstudio/glm-4.7"} <= gone
     for row, provider in PROVIDERS.items():
-        able = catalogue.able(provider.catalogue, lambda facts: facts is not None)
+        able = catalogue.models_where(provider.catalogue, lambda facts: facts is not None)
         assert {f"{row}/{model}" for model in able} & gone == set()
     said, fix = objected("bigmodel", asked("glm-5", PICTURE))[0]
     assert (said, "glm-4.5v" in fix) == ("glm-5 at bigmodel reads text only", False)
