@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 Role = Literal["system", "user", "assistant", "tool"]
 MediaKind = Literal["image", "video", "file"]
+TOOL_CHOICES = ("auto", "none", "required")  # any other `tool_choice` is the name of a function
 
 
 class ToolCall(Record):
@@ -107,7 +108,7 @@ class Request(Record):
 
     Attributes:
         tools: the functions that the model may call.
-        tool_choice: `auto`, `none`, `required`, or the name of a function.
+        tool_choice: one of TOOL_CHOICES, or the name of a function.
         tool_stream: whether the arguments of calls come in pieces; None: where the model can do that.
         server_tools: tools that the provider runs, sent as they are.
         extra: other fields of the request body, from --option.

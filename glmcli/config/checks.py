@@ -69,7 +69,7 @@ def objections(request: Request, provider: Provider) -> Iterator[Objection]:
     if _has_media(request):
         from glmcli.providers import media_rules
 
-        yield from (Objection(*each) for each in media_rules.objections(request, provider))
+        yield from media_rules.objections(request, provider)
     if not any(message.role == "user" for message in request.messages):
         yield Objection("the conversation has no user message", "give a prompt")
     if model and model.stream_only and not request.stream:
@@ -157,7 +157,7 @@ def _guess(request: Request, provider: Provider) -> str:
     if _has_media(request):
         from glmcli.providers import media_rules
 
-        able = media_rules.able(request, provider)
+        able = media_rules.models_for(request, provider)
     close = closest(request.model, able)
     return f" (did you mean {provider.name}/{close}?)" if close else ""
 

@@ -132,11 +132,11 @@ def _default_model(provider: Provider, providers: Mapping[str, Provider], *, vis
     own = "its own name of the model: -m NAME"
     if not vision or provider.default_model is None:
         raise UsageError(message=f"{provider.name} needs --model", fix=own)
-    from glmcli.providers.abilities import named
+    from glmcli.providers.abilities import model_flags
 
     able = (f"{row.name}/{row.vision_model}" for row in providers.values() if row.hosted and row.vision_model)
     why = f"{provider.name} needs --model: it has no model for pictures that is known"
-    raise UsageError(message=why, fix=f"a model of another provider: {named(tuple(able))}; or {own}")
+    raise UsageError(message=why, fix=f"a model of another provider: {model_flags(tuple(able))}; or {own}")
 
 
 def _default(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from glmcli.errors import UsageError
 from glmcli.media.sniffing import sniff
-from glmcli.providers.media_rules import Medium, rules_of
+from glmcli.providers.media_rules import KindLimits, rules_of
 
 if TYPE_CHECKING:
     from glmcli.chat.messages import Media, Message, Request
@@ -38,7 +38,7 @@ def resized(request: Request, provider: Provider, terminal: Terminal) -> Request
             nobody says how bright they are.
     """
     _prepare()
-    limits = rules_of(request.model, provider).media.get("image", Medium())
+    limits = rules_of(request.model, provider).media.get("image", KindLimits())
     return request.replace(messages=tuple(_turn(turn, limits, terminal) for turn in request.messages))
 
 
@@ -53,12 +53,12 @@ def _prepare() -> None:
     Image.MAX_IMAGE_PIXELS = None  # we have a limit of our own, which counts what is unpacked
 
 
-def _turn(turn: Message, limits: Medium, terminal: Terminal) -> Message:
+def _turn(turn: Message, limits: KindLimits, terminal: Terminal) -> Message:
     parts = (part if isinstance(part, str) else _media(part, limits, terminal) for part in turn.parts)
     return turn.replace(parts=tuple(parts)) if turn.parts else turn
 
 
-def _media(media: Media, limits: Medium, terminal: Terminal) -> Media:
+def _media(media: Media, limits: KindLimits, terminal: Terminal) -> Media:
     if not media.data or media.kind != "image" or _fits(media, limits):
         return media
     try:
@@ -72,7 +72,7 @@ def _media(media: Media, limits: Medium, terminal: Terminal) -> Media:
     return media.replace(data=data, type=info.type, info=info, path=None, sha256=sha256(data).hexdigest())
 
 
-def _fits(media: Media, limits: Medium) -> bool:
+def _fits(media: Media, limits: KindLimits) -> bool:
     """Whether nothing is to be done; what is no picture is not our business."""
     info = media.info
     if info is None or not info.type.startswith("image/") or info.type == "image/svg+xml" or info.fault:
@@ -94,7 +94,7 @@ def _unreadable(media: Media, error: Exception) -> UsageError:
     )
 
 
-def _smaller(media: Media, limits: Medium, terminal: Terminal) -> bytes:
+def _smaller(media: Media, limits: KindLimits, terminal: Terminal) -> bytes:
     """The picture in a type that is taken, upright, and scaled down until it fits."""
     picture = _opened(media, limits, terminal)
     form = _form(media, limits, has_alpha=picture.mode == "RGBA")
@@ -107,19 +107,19 @@ def _smaller(media: Media, limits: Medium, terminal: Terminal) -> bytes:
         scale *= _STEP
 
 
-def _scale(picture: Any, limits: Medium) -> float:  # noqa: ANN401 - Pillow's own type
+def _scale(picture: Any, limits: KindLimits) -> float:  # noqa: ANN401 - Pillow's own type
     width, height = map(int, picture.size)
     return min(1.0, (limits.width or width) / width, (limits.height or height) / height)
 
 
-def _form(media: Media, limits: Medium, *, has_alpha: bool) -> str:
+def _form(media: Media, limits: KindLimits, *, has_alpha: bool) -> str:
     """The format to write: its own where that is taken."""
     if media.type in _FORMATS and (limits.types is None or media.type in limits.types):
         return _FORMATS[media.type]
     return "PNG" if has_alpha else "JPEG"
 
 
-def _opened(media: Media, limits: Medium, terminal: Terminal) -> Any:  # noqa: ANN401 - as above
+def _opened(media: Media, limits: KindLimits, terminal: Terminal) -> Any:  # noqa: ANN401 - as above
     """Its first picture, upright, with pixels that can be scaled."""
     from PIL import Image, ImageOps
 
@@ -135,7 +135,7 @@ def _opened(media: Media, limits: Medium, terminal: Terminal) -> Any:  # noqa: A
     return picture
 
 
-def _unpack(picture: Any, media: Media, limits: Medium) -> None:  # noqa: ANN401 - as above
+def _unpack(picture: Any, media: Media, limits: KindLimits) -> None:  # noqa: ANN401 - as above
     """Load the pixels, if that is bearable; a JPEG can be unpacked smaller than it is."""
     scale = _scale(picture, limits)
     if scale < 1:

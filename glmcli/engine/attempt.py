@@ -76,7 +76,7 @@ class Attempt:
         reader = self._reader
         if reader is None:
             return ReadStatus.KEEP_ALIVE
-        if self._output is None and len(self._buffered) < _MAX_BUFFERED and reader.may_wait(chunk):
+        if self._output is None and len(self._buffered) < _MAX_BUFFERED and reader.can_defer(chunk):
             self._buffered.append(chunk)
             return ReadStatus.DATA
         frames = reader.frames

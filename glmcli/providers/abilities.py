@@ -1,7 +1,7 @@
-"""What a model is known not to be able to do: JSON and tools. Pure.
+"""Checks of JSON output and tools against what a model can do. Pure.
 
-A model of the catalogue is judged by its own facts, and what they leave open is sent. What holds at a provider whatever
-the model, or where nobody knows it, stands in the provider's row.
+For a model of the catalogue its own facts decide, and what they leave open is allowed. What holds for all models of a
+provider, and for those that the catalogue does not list, stands in the provider's row.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from glmcli import catalogue
-from glmcli.providers.request_fields import CHOICES
+from glmcli.chat.messages import TOOL_CHOICES
 
 if TYPE_CHECKING:
     from glmcli.catalogue import Model
     from glmcli.chat.messages import Request
     from glmcli.providers.row import Provider
 
-_FEW = 3  # models that a fix names
+_MAX_NAMES = 3  # models that a fix names
 
 
 class Objection(NamedTuple):
@@ -28,16 +28,16 @@ class Objection(NamedTuple):
 
 
 def objections(request: Request, provider: Provider, model: Model | None) -> Iterator[Objection]:
-    """What the provider or the model is known to refuse; --force sends it anyway."""
+    """Why the provider or the model would refuse the request; --force sends it anyway."""
     if _format(request):
         yield from _structured(request, provider, model)
     if request.tools:
         yield from _tools(request, provider, model)
 
 
-def named(models: tuple[str, ...]) -> str:
-    """The first few of these, each as PROVIDER/MODEL: without its provider a name may go to another account."""
-    *others, last = models[:_FEW]
+def model_flags(models: tuple[str, ...]) -> str:
+    """The flag -m with the first few of these PROVIDER/MODEL: a name alone could select another account."""
+    *others, last = models[:_MAX_NAMES]
     return f"-m {', '.join(others)} or {last}" if others else f"-m {last}"
 
 
@@ -50,9 +50,9 @@ def _may_think(request: Request, model: Model | None) -> bool:
 
 
 def _format(request: Request) -> str | None:
-    """The structured output that is asked for."""
-    wanted = request.extra.get("response_format")
-    kind = wanted.get("type") if isinstance(wanted, Mapping) else None
+    """The type of structured output that is requested."""
+    response_format = request.extra.get("response_format")
+    kind = response_format.get("type") if isinstance(response_format, Mapping) else None
     return None if kind == "text" else kind
 
 
@@ -60,8 +60,8 @@ def _structured(request: Request, provider: Provider, model: Model | None) -> It
     kind, api, who = _format(request), provider.api, _who(request, provider, model)
     if (model.json_without_thinking if model else api.json_without_thinking) and _may_think(request, model):
         yield Objection(f"{who} writes JSON only without thinking", "--no-think")
-    said = " ".join(message.text for message in request.messages).lower()
-    if api.json_must_be_named and "json" not in said:
+    conversation = " ".join(message.text for message in request.messages).lower()
+    if api.json_must_be_named and "json" not in conversation:
         yield Objection(f"{provider.name} wants the word JSON in the conversation", "ask for JSON in the prompt")
     if kind == "json_schema" and (model.json_schema if model else api.json_schema) is False:
         plain = not model or model.json_object is not False
@@ -74,8 +74,10 @@ def _structured(request: Request, provider: Provider, model: Model | None) -> It
 def _tools(request: Request, provider: Provider, model: Model | None) -> Iterator[Objection]:
     api, who = provider.api, _who(request, provider, model)
     if model and model.tools is False:
-        able = tuple(f"{provider.name}/{name}" for name in _callers(request, provider))
-        yield Objection(f"{who} calls no tools", f"a model that does: {named(able)}" if able else "leave out --tools")
+        able = tuple(f"{provider.name}/{name}" for name in _models_with_tools(request, provider))
+        yield Objection(
+            f"{who} calls no tools", f"a model that does: {model_flags(able)}" if able else "leave out --tools"
+        )
     if api.most_tools is not None and len(request.tools) > api.most_tools:
         yield Objection(f"{provider.name} takes at most {api.most_tools} tools", f"these are {len(request.tools)}")
     for function in request.tools:
@@ -87,8 +89,8 @@ def _tools(request: Request, provider: Provider, model: Model | None) -> Iterato
         yield from _tool_choice(request.tool_choice, request, provider, model)
 
 
-def _callers(request: Request, provider: Provider) -> tuple[str, ...]:
-    """The models that call tools and take what is sent."""
+def _models_with_tools(request: Request, provider: Provider) -> tuple[str, ...]:
+    """The models that call tools and take the media of this request."""
     kinds = {media.kind for message in request.messages for media in message.media}
     return catalogue.models_where(
         provider.catalogue, lambda facts: facts.get("tools") is True and kinds <= set(facts.get("vision", ()))
@@ -97,7 +99,7 @@ def _callers(request: Request, provider: Provider) -> tuple[str, ...]:
 
 def _tool_choice(choice: str, request: Request, provider: Provider, model: Model | None) -> Iterator[Objection]:
     known = provider.api.tool_choices
-    kind = choice if choice in CHOICES else "NAME"
+    kind = choice if choice in TOOL_CHOICES else "NAME"
     if known is not None and kind not in known:
         yield Objection(f"{provider.name} does not take the tool choice {choice!r}", f"one of {', '.join(known)}")
     elif kind in ("required", "NAME") and not provider.api.forces_thinking and _may_think(request, model):
@@ -105,7 +107,7 @@ def _tool_choice(choice: str, request: Request, provider: Provider, model: Model
 
 
 def remarks(request: Request, provider: Provider, model: Model | None) -> Iterator[str]:
-    """What is not known of the model, and its provider refuses to others."""
+    """Remarks on what the provider refuses to other models, and may refuse to this one."""
     name, api = f"{request.model} at {provider.name}", provider.api
     open_ = model is not None and model.json_without_thinking is None
     if _format(request) and api.json_without_thinking and open_ and _may_think(request, model):

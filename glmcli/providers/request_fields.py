@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from glmcli.catalogue import find
+from glmcli.chat.messages import TOOL_CHOICES
 
 if TYPE_CHECKING:
     from glmcli.chat.messages import Media, Message, Request, ToolCall
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
 
 SAMPLING = ("temperature", "top_p", "top_k", "repetition_penalty", "max_tokens", "seed")
 _OWN = frozenset({"model", "messages", "stream", "stop", "tools", "tool_choice", *SAMPLING})
-CHOICES = ("auto", "none", "required")  # of tool_choice; any other word is the name of a function
 
 
 def messages(request: Request, provider: Provider) -> list[dict[str, Any]]:
@@ -78,7 +78,7 @@ def tools(request: Request, provider: Provider) -> dict[str, Any]:
     fields: dict[str, Any] = {"tools": offered} if offered else {}
     if request.tools and request.tool_choice is not None:
         named = {"type": "function", "function": {"name": request.tool_choice}}
-        fields["tool_choice"] = request.tool_choice if request.tool_choice in CHOICES else named
+        fields["tool_choice"] = request.tool_choice if request.tool_choice in TOOL_CHOICES else named
     if request.tools and request.stream and _streams_calls(request, provider):
         fields["tool_stream"] = True
     return fields

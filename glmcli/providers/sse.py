@@ -1,14 +1,14 @@
-"""Bytes to server-sent events. Pure: no I/O, no clock; the same frames however the bytes are cut.
+"""A parser for server-sent events: bytes to frames. Pure; the same frames however the bytes are cut.
 
 The rules are those of the WHATWG "server-sent events" section (https://html.spec.whatwg.org/multipage/server-sent-events.html,
-read 2026-11), with four additions that real providers need:
+read 2026-11), with four additions that providers need:
 
-- a comment `:HTTP_STATUS/429` is kept: DashScope-native says the status of a streamed error there, under HTTP 200
+- a comment `:HTTP_STATUS/429` is kept: DashScope-native puts the status of a streamed error there, under HTTP 200
   (github.com/cnblogs/dashscope-sdk, recorded bodies of 2024-02 to 2026-06);
-- with `line_framed`, a `data:` line that is whole JSON is a frame at once, because the same captures have frames with
-  no blank line between them;
+- with `line_framed`, a `data:` line that is complete JSON is a frame at once: the same captures have frames without a
+  blank line between them;
 - a line that begins with `{` is a frame of its own: BigModel ends a broken stream with a bare JSON error;
-- at the end of the bytes, data that is whole (JSON or `[DONE]`) counts even without its blank line.
+- at the end of the bytes, complete data (JSON or `[DONE]`) is a frame even without its blank line.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ MAX_EVENT = 64 * 1024 * 1024
 _BOM = b"\xef\xbb\xbf"
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 _STATUS = re.compile(r":\s*HTTP_STATUS/(\d{3})")
-_MAX_TRIES = 16  # whole-JSON checks on one split payload, so that a hostile one stays linear
-_STRAY = "{"
+_MAX_TRIES = 16  # attempts to parse one payload of several lines, so that a hostile one takes linear time
+_BARE_JSON = "{"
 
 
 class Frame(NamedTuple):
-    """One event: its data (lines joined by newline), name, and the HTTP status written into a comment."""
+    """One event: its data (lines joined by newline), its name, and the HTTP status in a comment before it."""
 
     data: str
     event: str = ""
     status: int | None = None
-    damaged: bool = False  # bytes that were not UTF-8 stand as U+FFFD
-    offset: int = 0  # of the first byte of its first line, in the stream
+    damaged: bool = False  # it held bytes that are not UTF-8, now U+FFFD
+    offset: int = 0  # bytes from the start of the stream to its first line
 
 
 class SseParser:
-    """Splits a byte stream into frames."""
+    """Splits the bytes of a stream into frames."""
 
     def __init__(self, *, line_framed: bool = False) -> None:
-        """Parse by the standard, or by `data:` line where the provider's dialect says so."""
+        """Parse by the standard; with `line_framed`, each `data:` line of complete JSON is a frame."""
         self._line_framed = line_framed
         self._rest = bytearray()
         self._size = 0
@@ -64,16 +64,19 @@ class SseParser:
 
     @property
     def is_between_frames(self) -> bool:
-        """Whether nothing of a frame is held: what comes next begins one."""
+        """Whether the next byte begins a frame."""
         held = self._rest or self._data or self._event or self._damaged
         return not (held or self._at_start or self._skip_newline or self._status)
 
     def skip(self, size: int) -> None:
-        """So many bytes, whole frames, were read by another."""
+        """Count bytes of whole frames that were read without this parser."""
         self._line_start += size
 
     def whole_frame(self, data: bytes) -> Frame | None:
-        """The frame of these bytes, if they are one `data:` line and a blank one, between frames; as `feed` has it."""
+        """The frame of these bytes if they are one `data:` line and a blank line; else None: `feed` must parse them.
+
+        It may be called between frames only, and returns what `feed` would.
+        """
         is_one = data.startswith(b"data:") and data.endswith(b"\n\n") and data.find(b"\n") == len(data) - 2
         if not is_one or b"\r" in data or len(data) > MAX_EVENT:
             return None
@@ -88,7 +91,7 @@ class SseParser:
         return frame
 
     def feed(self, chunk: bytes) -> Iterator[Frame]:
-        """Frames that are complete with these bytes.
+        """The frames that these bytes complete.
 
         Raises:
             ProtocolError: one event is larger than `MAX_EVENT` bytes.
@@ -109,7 +112,7 @@ class SseParser:
                 self._rest.clear()
             yield from self._line(line)
             self._line_start += len(line) + len(end[0])
-        # A CR ends its line at once; the LF that may follow in the next chunk belongs to it.
+        # A CR ends its line at once; if the next chunk begins with LF, that belongs to the CR.
         self._skip_newline = chunk.endswith(b"\r")
         self._rest += chunk[start:]
         self._check_size(len(self._rest))
@@ -119,12 +122,12 @@ class SseParser:
         if self._rest:
             line = bytes(self._rest)
             self._rest.clear()
-            if not line.lstrip().startswith(_STRAY.encode()):
+            if not line.lstrip().startswith(_BARE_JSON.encode()):
                 yield from self._line(line)
             else:
-                # Only errors come without `data:`; one that is cut off is still an error.
+                # Only errors come without `data:`; one that is cut off is an error all the same.
                 yield Frame(line.decode(errors="replace"), offset=self._line_start)
-        if self._event == "error" or (self._data and _is_whole("\n".join(self._data))):
+        if self._event == "error" or (self._data and _is_complete_data("\n".join(self._data))):
             yield from self._dispatch()
 
     def _drop_bom(self, chunk: bytes) -> bytes:
@@ -152,9 +155,9 @@ class SseParser:
             yield from self._dispatch()
         elif line.startswith(":"):
             if match := _STATUS.match(line):
-                yield from self._boundary()
+                yield from self._end_previous()
                 self._status = int(match[1])
-        elif line.lstrip().startswith(_STRAY):
+        elif line.lstrip().startswith(_BARE_JSON):
             yield from self._dispatch()
             yield Frame(line, damaged=self._damaged, offset=self._line_start)
             self._damaged = False
@@ -170,22 +173,22 @@ class SseParser:
             if self._offset is None:
                 self._offset = self._line_start
             self._data.append(value)
-            if self._line_framed and self._is_whole_now():
+            if self._line_framed and self._is_complete():
                 yield from self._dispatch()
         elif name == "event":
-            yield from self._boundary()
+            yield from self._end_previous()
             self._event = value
         elif name == "id":
-            yield from self._boundary()
+            yield from self._end_previous()
 
-    def _is_whole_now(self) -> bool:
+    def _is_complete(self) -> bool:
         if not self._data[-1].endswith("}") or self._tries >= _MAX_TRIES:
             return False
         self._tries += 1
-        return _is_whole("\n".join(self._data))
+        return _is_complete_data("\n".join(self._data))
 
-    def _boundary(self) -> Iterator[Frame]:
-        """In line framing, a field that opens the next frame ends the one before it."""
+    def _end_previous(self) -> Iterator[Frame]:
+        """With `line_framed`, a field that begins the next frame ends the one before."""
         if self._line_framed and self._data:
             yield from self._dispatch()
 
@@ -193,12 +196,12 @@ class SseParser:
         data, event = "\n".join(self._data), self._event
         frame = Frame(data, event, self._status, self._damaged, self._offset or 0)
         self._reset()
-        # The standard drops an event without data; one that is named `error` still says that something failed.
+        # The standard drops an event without data; one with the name `error` reports a failure all the same.
         if data or event == "error":
             yield frame
 
 
-def _is_whole(text: str) -> bool:
+def _is_complete_data(text: str) -> bool:
     if text.strip() == "[DONE]":
         return True
     try:

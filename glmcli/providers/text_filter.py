@@ -1,4 +1,7 @@
-"""From the text that a provider sends to the text that was meant. Pure, and the same however the text is cut."""
+"""From text as a provider sends it to the text of the model. Pure, and the same however the text is cut.
+
+Undone are cumulative frames, halves of surrogate pairs, `<think>` tags in the answer, and the marks of a boxed answer.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +21,14 @@ if TYPE_CHECKING:
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _OPEN, _CLOSE = "<think>", "</think>"
 _BOX, _BOXED = "<|begin_of_box|>", "<|end_of_box|>"
-_BLANKS = 4096  # characters; more blanks than this before an opening tag are an answer of blanks
+_MAX_BLANKS = 4096  # characters; more blanks than this before an opening tag are an answer of blanks
 
 
 class TextFilter:
-    """Applies what a row says of its text frames: cumulative text, halves of characters, think tags, boxes."""
+    """Filters the events of one reply as the provider's row says."""
 
     def __init__(self, api: Api) -> None:
-        """A fresh filter for one reply."""
+        """Prepare for one reply of this API."""
         cumulative = api.text_frames == "cumulative"
         self._reasoning = _Pieces(cumulative=cumulative)
         self._answer = _Pieces(cumulative=cumulative)
@@ -34,20 +37,20 @@ class TextFilter:
 
     @property
     def passes_text(self) -> bool:
-        """Whether text passes as it is, and none is held back."""
-        looks_for_nothing = self._boxes is None and (self._tags is None or self._tags.are_past)
-        return looks_for_nothing and self._reasoning.passes_text and self._answer.passes_text
+        """Whether text passes unchanged, wherever it is cut, with nothing held back."""
+        has_no_tags = self._boxes is None and (self._tags is None or self._tags.are_past)
+        return has_no_tags and self._reasoning.passes_text and self._answer.passes_text
 
     def push(self, event: Event) -> Iterator[Event]:
-        """The event as it was meant; text may be held back."""
+        """The events that this one becomes; text may be held back."""
         match event:
             case Reasoning(text):
                 yield from self._split(self._answer.flush())
                 if text := self._reasoning.push(text):
                     yield Reasoning(text)
             case Answer(text):
-                if held := self._reasoning.flush():
-                    yield Reasoning(held)
+                if rest := self._reasoning.flush():
+                    yield Reasoning(rest)
                 yield from self._split(self._answer.push(text))
             case _:
                 yield event
@@ -67,7 +70,7 @@ class TextFilter:
             yield from self._unboxed(self._tags.push(text) if self._tags else [Answer(text)])
 
     def _unboxed(self, events: Iterable[Event]) -> Iterator[Event]:
-        """The events with the answer's boxes opened."""
+        """The events without the marks of boxes in the answer."""
         for event in events:
             if self._boxes and isinstance(event, Answer):
                 if text := self._boxes.push(event.text):
@@ -77,7 +80,7 @@ class TextFilter:
 
 
 class _Pieces:
-    """One field's text as new pieces with whole characters."""
+    """Makes the text of one field into pieces that are new and hold whole characters."""
 
     def __init__(self, *, cumulative: bool) -> None:
         self._so_far = "" if cumulative else None
@@ -97,47 +100,47 @@ class _Pieces:
 
 
 class ThinkTags:
-    """Splits thinking from the answer for servers that run without a reasoning parser.
+    """Separates thinking from the answer, for servers that run without a reasoning parser.
 
     `open`: thinking stands between `<think>` and `</think>` at the very start (templates of GLM-4.5 and 4.6).
     `bare`: the opening tag was part of the prompt, so all text up to `</think>` is thinking (GLM-4.7 and later, seen on
-    vLLM 0.32 and transformers 5.19 on 2026-11-21). Text is held until the tag comes; if none comes, it was the answer.
+    vLLM 0.32 and transformers 5.19 on 2026-11-21). Text is held back until the tag comes; without one it is the answer.
     """
 
     def __init__(self, form: Literal["open", "bare"]) -> None:
-        """Begin before the first character."""
+        """Start before the first character."""
         self._held = ""
-        self._before: list[str] = []  # what stands before a bare closing tag, so far
+        self._before: list[str] = []  # the text before a bare closing tag, so far
         self._size = 0
         self._state: Callable[[str], Iterator[Event]] = self._start if form == "open" else self._until_close
 
     @property
     def are_past(self) -> bool:
-        """Whether all that comes is the answer."""
+        """Whether all that follows is the answer."""
         return self._state == self._answer and not self._held
 
     def push(self, text: str) -> Iterator[Event]:
-        """Thinking and answer that are certain with this text."""
+        """The events of this text as far as they are certain."""
         if not text:
             return
         held, self._held = self._held, ""
         yield from self._state(held + text)
 
     def flush(self) -> Iterator[Event]:
-        """What the end of the reply decides."""
+        """What was held back, as the end of the reply decides it."""
         held, self._held = self._held or "".join(self._before), ""
         self._before.clear()
         if held:
             yield Reasoning(held) if self._state == self._thinking else Answer(held)
 
     def _start(self, text: str) -> Iterator[Event]:
-        begun = text.lstrip()
-        if len(text) - len(begun) > _BLANKS:
+        start = text.lstrip()
+        if len(text) - len(start) > _MAX_BLANKS:
             yield from self._answer(text)
-        elif begun.startswith(_OPEN):
+        elif start.startswith(_OPEN):
             self._state = self._thinking
-            yield from self._thinking(begun.removeprefix(_OPEN))
-        elif _OPEN.startswith(begun):
+            yield from self._thinking(start.removeprefix(_OPEN))
+        elif _OPEN.startswith(start):
             self._held = text
         else:
             yield from self._answer(text)
@@ -153,7 +156,7 @@ class ThinkTags:
             yield from self._answer(rest)
 
     def _until_close(self, text: str) -> Iterator[Event]:
-        # All that is held is looked through only once, or long thoughts would take quadratic time.
+        # Only the end of what is held is searched again, or long thinking would take quadratic time.
         window = "".join(self._before[-len(_CLOSE) :])[-len(_CLOSE) :] + text
         self._before.append(text)
         self._size += size_of(text)
@@ -173,47 +176,47 @@ class ThinkTags:
 
 
 class BoxTags:
-    """Takes away the marks that GLM-4.5V and GLM-4.1V put around their final answer.
+    """Removes the marks that GLM-4.5V and GLM-4.1V put around their final answer.
 
     Source: the chat completion OpenAPI of docs.z.ai (2026-09).
     """
 
     def __init__(self) -> None:
-        """Begin before the first character."""
+        """Start before the first character."""
         self._held = ""
 
     def push(self, text: str) -> str:
-        """What is certain with this text; the possible beginning of a mark is held back."""
-        # The marks share no end and beginning, so one can be written for the other.
+        """The text without marks; what may be the beginning of one is held back."""
+        # No end of one mark begins the other, so that both can be treated as one.
         *done, last = (self._held + text).replace(_BOXED, _BOX).split(_BOX)
         keep = max(overlap(last, _BOX), overlap(last, _BOXED))
         self._held = last[len(last) - keep :]
         return "".join([*done, last[: len(last) - keep]])
 
     def flush(self) -> str:
-        """What was held back, which is no mark."""
+        """What was held back, as it was no mark."""
         held, self._held = self._held, ""
         return held
 
 
 class SurrogateJoiner:
-    r"""Makes text out of JSON strings that may cut a character in two.
+    r"""Joins the halves of characters that JSON strings have cut in two.
 
     A provider that splits its text by UTF-16 units sends `"\ud83d"` in one delta and `"\ude00"` in the next. Python
     keeps them as lone surrogates, which no encoder accepts (github.com/Aider-AI/aider/issues/3693).
     """
 
     def __init__(self) -> None:
-        """Hold nothing back yet."""
+        """Start with nothing held back."""
         self._held = ""
 
     @property
     def holds(self) -> bool:
-        """Whether half a character waits."""
+        """Whether half a character is held back."""
         return bool(self._held)
 
     def push(self, text: str) -> str:
-        """The text with pairs joined; a high surrogate at its end waits for the next piece."""
+        """The text with pairs joined; a high surrogate at its end is held back."""
         text = self._held + text
         self._held = ""
         if text and "\ud800" <= text[-1] <= "\udbff":
@@ -223,6 +226,6 @@ class SurrogateJoiner:
         return text
 
     def flush(self) -> str:
-        """U+FFFD if a half was never completed."""
+        """U+FFFD if half a character was held back."""
         held, self._held = self._held, ""
         return "\ufffd" if held else ""

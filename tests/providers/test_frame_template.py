@@ -1,4 +1,4 @@
-"""The short way for frames that are alike makes the same events as the long one, whatever the frames and the cuts."""
+"""The fast path for frames that are alike makes the same events as full decoding, whatever the frames and the cuts."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ def test_the_short_way_is_taken() -> None:
     """Nearly all frames of an ordinary stream; what a frame costs there is measured in benchmarks/."""
     reader = ReplyReader(PLAIN, "text/event-stream")
     list(reader.feed(ALIKE))
-    assert (reader.frames, reader.short_frames) == (9, 7)
+    assert (reader.frames, reader.fast_frames) == (9, 7)
 
 
 def test_a_template_knows_its_own_frames_only() -> None:
@@ -205,9 +205,9 @@ def test_a_template_knows_its_own_frames_only() -> None:
         b'data: {"c":"wo\nrd"}\n\n',
         b'data: {"c":"a","b":"c"}\n\n',
     ]
-    assert [template.is_like(data) for data in (frame, *others)] == [True, False, False, False, False, False]
+    assert [template.fits(data) for data in (frame, *others)] == [True, False, False, False, False, False]
     assert template.read(b'data: {"c":"a"}\n\ndata: {"c":"\\n"}\n\ndata: {"d":', 0) == (["a", "\n"], 35)
-    assert template.read(b'data: {"c":"\xff"}\n\n', 0) == ([], 0)  # no UTF-8: the long way says so
+    assert template.read(b'data: {"c":"\xff"}\n\n', 0) == ([], 0)  # no UTF-8: the decoder says so
 
 
 def test_a_refusal_makes_no_template() -> None:
