@@ -1,3 +1,3 @@
-"""Who serves GLM and how each is spoken to: the table of providers, the dialects, and what their bytes mean. Pure."""
+"""The providers of GLM: their table, the dialects of their APIs, the decoding of replies and errors. Pure."""
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The requests of the Files and Batches APIs, and what comes back, brought to one form. Pure.
+"""The Files and Batches APIs: their HTTP requests, and their responses in one form for all providers. Pure.
 
 Sources: platform.openai.com/docs/api-reference/batch (2026); docs.bigmodel.cn, create batch, and the tests of zai-sdk
-0.2.3 on PyPI: times in milliseconds where the page says seconds, empty strings for ids that are not there, counts that
-are null at first; github.com/cnblogs/dashscope-sdk@7afccbd, RawHttpData: `data: null` in an empty list, `errors.data[]`
+0.2.3 on PyPI: times in milliseconds where the page says seconds, empty strings for missing ids, counts that are null at
+first; github.com/cnblogs/dashscope-sdk@7afccbd, RawHttpData: `data: null` in an empty list, `errors.data[]`
 with code, message and line.
 """
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from glmcli.providers.row import BatchApi, Provider
 
 ENDED = frozenset(("completed", "failed", "expired", "cancelled"))
-_GOING = frozenset(("validating", "in_progress", "finalizing", "cancelling"))
-_PAGE = 100  # batches; what BigModel and Model Studio give at most
+_RUNNING = frozenset(("validating", "in_progress", "finalizing", "cancelling"))
+_PAGE = 100  # batches; the maximum of BigModel and Model Studio
 _MILLISECONDS = 10**11  # as seconds this is the year 5138
 
 
 class LineFault(Record):
-    """Why a batch was refused: `line` is that of the uploaded file, from 1; None where it is none of a line."""
+    """Why a batch was refused: `line` is that of the uploaded file, from 1; None where no line is at fault."""
 
     code: str
     message: str
@@ -38,12 +38,12 @@ class LineFault(Record):
 
 
 class BatchState(Record):
-    """Where a batch stands. None is "not said".
+    """The state of a batch. None: not said.
 
     Attributes:
-        state: one of the words of the API, in lower case; see ENDED.
-        completed: requests that were answered.
-        failed: requests that failed.
+        state: one of the API's words, in lower case; see ENDED.
+        completed: the number of requests that were answered.
+        failed: the number of requests that failed.
         created: seconds since the epoch.
         faults: why it was refused.
     """
@@ -61,51 +61,51 @@ class BatchState(Record):
 
     @property
     def has_ended(self) -> bool:
-        """Nothing more comes of it."""
+        """Whether it has ended, with or without results."""
         return self.state in ENDED
 
     @property
     def is_foreign(self) -> bool:
-        """It is called by a word that the API does not have, so nobody here knows whether it has ended."""
-        return self.state not in ENDED | _GOING
+        """Whether the API does not document this state, so that it is unknown whether the batch has ended."""
+        return self.state not in ENDED | _RUNNING
 
 
-# The requests
+# Requests
 
 
 def upload(provider: Provider, content: Content, content_type: str) -> HttpCall:
-    """Upload a file: a multipart body with `purpose` and `file`."""
+    """Upload a file; `content` is a multipart body with `purpose` and `file`."""
     pairs = [pair for pair in headers(provider, stream=False) if pair[0] != "Content-Type"]
     return HttpCall(_url(provider, "files"), (("Content-Type", content_type), *pairs), None, upload=content)
 
 
-def create(provider: Provider, form: BatchApi, file: str) -> HttpCall:
-    """Make a batch of a file that was uploaded, or of one that stands at an address."""
-    body: dict[str, Any] = {"input_file_id": file, "endpoint": form.url, "completion_window": form.window}
-    if form.auto_delete:
+def create(provider: Provider, api: BatchApi, file: str) -> HttpCall:
+    """Create a batch from the id of an uploaded file, or from the address of a file."""
+    body: dict[str, Any] = {"input_file_id": file, "endpoint": api.url, "completion_window": api.window}
+    if api.auto_delete:
         body["auto_delete_input_file"] = True
     return HttpCall(_url(provider, "batches"), tuple(headers(provider, stream=False)), body)
 
 
-def look(provider: Provider, batch: str) -> HttpCall:
-    """Ask where a batch stands."""
+def status(provider: Provider, batch: str) -> HttpCall:
+    """Get the state of a batch."""
     return _get(provider, f"batches/{quote(batch, safe='')}")
 
 
 def cancel(provider: Provider, batch: str) -> HttpCall:
-    """Ask that no more of it be done."""
+    """Cancel a batch."""
     url = _url(provider, f"batches/{quote(batch, safe='')}/cancel")
     return HttpCall(url, tuple(headers(provider, stream=False)), {})
 
 
 def listing(provider: Provider, after: str | None = None) -> HttpCall:
-    """A page of the account's batches, the newest first; `after` is the last one of the page before."""
+    """Get a page of the account's batches, the newest first; `after` is the id of the last one of the page before."""
     more = f"&after={quote(after, safe='')}" if after else ""
     return _get(provider, f"batches?limit={_PAGE}{more}")
 
 
 def content(provider: Provider, file: str) -> HttpCall:
-    """Download a file."""
+    """Download a file by its id."""
     return _get(provider, f"files/{quote(file, safe='')}/content")
 
 
@@ -117,28 +117,28 @@ def _url(provider: Provider, path: str) -> str:
     return f"{provider.base_url}/{path}"
 
 
-# What comes back
+# Responses
 
 
 def file_of(value: Any) -> str:  # noqa: ANN401 - any JSON may come
-    """The id of the file that was uploaded.
+    """The id of an uploaded file.
 
     Raises:
-        ProtocolError: there is none.
+        ProtocolError: the response holds none.
     """
     return _id(value, "an uploaded file")
 
 
 def state_of(value: Any) -> BatchState:  # noqa: ANN401 - any JSON may come
-    """Where a batch stands.
+    """The state of a batch.
 
     Raises:
-        ProtocolError: it is no batch.
+        ProtocolError: the response is no batch.
     """
     batch = as_object(value)
     state = batch.get("status")
     if not isinstance(state, str) or not state:
-        raise _no("a batch", value)
+        raise _bad_response("a batch", value)
     counts = as_object(batch.get("request_counts"))
     return BatchState(
         id=_id(value, "a batch"),
@@ -158,13 +158,13 @@ def page_of(value: Any) -> tuple[tuple[BatchState, ...], bool]:  # noqa: ANN401 
     """The batches of a page, and whether there is another.
 
     Raises:
-        ProtocolError: it is no list of batches.
+        ProtocolError: the response is no list of batches.
     """
     page = as_object(value)
     if "data" not in page:
-        raise _no("a list of batches", value)
+        raise _bad_response("a list of batches", value)
     batches = tuple(state_of(each) for each in as_list(page["data"]))
-    return batches, bool(batches) and page.get("has_more") is not False  # who does not say is asked once more
+    return batches, bool(batches) and page.get("has_more") is not False  # without has_more another page is requested
 
 
 def _fault(fault: Mapping[str, Any]) -> LineFault:
@@ -174,11 +174,11 @@ def _fault(fault: Mapping[str, Any]) -> LineFault:
 def _id(value: Any, what: str) -> str:  # noqa: ANN401 - any JSON may come
     found = as_object(value).get("id")
     if not isinstance(found, str) or not found:
-        raise _no(what, value)
+        raise _bad_response(what, value)
     return found
 
 
-def _no(what: str, value: Any) -> ProtocolError:  # noqa: ANN401 - any JSON may come
+def _bad_response(what: str, value: Any) -> ProtocolError:  # noqa: ANN401 - any JSON may come
     return ProtocolError(message=f"the reply is not {what}", why=str(value), fix="check the base URL")
 
 

@@ -1,4 +1,4 @@
-"""What the providers' own codes mean. HTTP status alone never decides: BigModel says everything with 429.
+"""The meaning of the providers' error codes. The HTTP status decides only without one: BigModel sends 429 for all.
 
 Sources:
     BigModel and Z.ai: docs.bigmodel.cn/cn/api/api-code and docs.z.ai/api-reference/api-code (2026), statuses from a
@@ -54,8 +54,8 @@ _SLOW = ErrorMeaning(
 )
 
 _CONTEXT_TEXT = re.compile(r"context (length|window)|tokens?\b.*\bmore than max|上下文", re.IGNORECASE)
-# "Free allocated quota exceeded." and "hour/week/month allocated quota exceeded" are final; the bare text is a
-# throttle.
+# "Free allocated quota exceeded." and "hour/week/month allocated quota exceeded" are final; without these words it is
+# throttling.
 _PLAN_QUOTA_TEXT = re.compile(r"\b(free|hour(ly)?|week(ly)?|month(ly)?)\b[\w -]*quota|free.?tier", re.IGNORECASE)
 _TOKENS_DIMENSION = re.compile(r"dimension:\s*tpm", re.IGNORECASE)
 
@@ -164,8 +164,8 @@ TOKENHUB = ErrorCodes(
     {"429001": ((_TOKENS_DIMENSION, _PER_MINUTE),)},
 )
 
-# vLLM, SGLang, llama.cpp and Ollama say what is wrong in `type` (or in `code`, where that is no number); read from the
-# servers' answers on 2026-11-21.
+# vLLM, SGLang, llama.cpp and Ollama put the kind of error into `type`, or into `code` where that is no number; from the
+# servers' responses on 2026-11-21.
 SELF_HOSTED = ErrorCodes(
     {
         "model_not_found": _NO_MODEL,
@@ -182,7 +182,7 @@ SELF_HOSTED = ErrorCodes(
     },
 )
 
-# What an HTTP status means where no code says more. 501 and 505 will not heal by waiting.
+# The meaning of an HTTP status without a known code. Waiting does not help against 501 and 505.
 BY_STATUS: dict[int, ErrorMeaning] = {
     401: _BAD_KEY,
     402: _NO_MONEY,
@@ -204,7 +204,7 @@ BY_STATUS: dict[int, ErrorMeaning] = {
     529: _OVERLOAD,
 }
 
-# The OpenAI words for `type`, where neither code nor status says more (an error inside a stream).
+# The meaning of OpenAI's values of `type` without a known code or status, as for an error inside a stream.
 BY_TYPE: dict[str, ErrorMeaning] = {
     "invalid_request_error": _MALFORMED,
     "authentication_error": _BAD_KEY,

@@ -1,4 +1,4 @@
-"""The DashScope-native grammar: `input` and `parameters`, SSE by header, no `[DONE]`.
+"""The dialect of the native DashScope API: `input` and `parameters`, SSE by a header, no `[DONE]`.
 
 Source: docs.qwencloud.com/api-reference/chat/dashscope (2026), recorded bodies in github.com/cnblogs/dashscope-sdk
 (2024-02 to 2026-06).
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from glmcli.chat.messages import Request
     from glmcli.providers.row import Provider
 
-# In 6 of 20 recorded streams no blank line stands between the frames.
+# In 6 of 20 recorded streams there is no blank line between the frames.
 line_framed = True
 
 _PATH = "/services/aigc/text-generation/generation"
-_PAGE = 100  # models; what the server makes of it is read from its answer
+_PAGE = 100  # models; the server may return fewer
 
 
 def encode(request: Request, provider: Provider) -> HttpCall:
-    """The HTTP request for this provider. The header, not a field, makes it a stream."""
+    """The HTTP request for this provider. A header, not a field, makes the response a stream."""
     pairs = headers(provider, stream=request.stream)
     if request.stream:
         pairs.append(("X-DashScope-SSE", "enable"))
@@ -45,13 +45,13 @@ def _parameters(request: Request, provider: Provider) -> dict[str, Any]:
     parameters: dict[str, Any] = {**request.extra, "result_format": "message"}
     parameters |= fields.thinking(request, provider) | fields.sampling(request) | fields.tools(request, provider)
     if request.stream:
-        # The default repeats all text so far in every frame, and is refused beside thinking.
+        # By default every frame repeats all text so far, which is refused with thinking.
         parameters["incremental_output"] = True
     return parameters
 
 
 def reserved(provider: Provider) -> frozenset[str]:
-    """Fields that --option may not name."""
+    """The body fields that --option may not name."""
     return fields.reserved(provider) | {"result_format", "incremental_output"}
 
 
@@ -65,7 +65,7 @@ def models_request(provider: Provider, page: int) -> HttpCall:
 
 
 def models_page(value: Any) -> ModelsPage:  # noqa: ANN401 - any JSON may come
-    """What came back."""
+    """The page in the JSON of the response."""
     output = as_object(as_object(value).get("output"))
     models = listed_models(output.get("models", value), "model")
     total = output.get("total")
@@ -73,7 +73,7 @@ def models_page(value: Any) -> ModelsPage:  # noqa: ANN401 - any JSON may come
 
 
 def decoder(provider: Provider) -> JsonDecoder:
-    """A fresh reader for one reply."""
+    """A new decoder, for one reply."""
     return JsonDecoder(provider, _events)
 
 
@@ -86,7 +86,7 @@ def _events(chunk: JsonObject) -> Iterator[Event]:
         if choice.get("index") in (0, None):
             yield from _message(as_object(choice.get("message")), choice.get("finish_reason"))
     if not choices:
-        # result_format "text", which we never ask for, puts the same fields into `output` itself.
+        # With the result_format "text", which is never requested here, the same fields stand in `output` itself.
         yield from _message({"content": output.get("text")}, output.get("finish_reason"))
     if usage := _usage(as_object(chunk.get("usage"))):
         yield usage

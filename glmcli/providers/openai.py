@@ -1,4 +1,4 @@
-"""The OpenAI chat grammar with each provider's own fields: every row but the DashScope-native one."""
+"""The dialect of the OpenAI chat API, with the fields that providers added to it: every row but DashScope-native."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 line_framed = False
 
-# vLLM renamed `reasoning_content` to `reasoning` in 2026-01 (github.com/vllm-project/vllm/pull/33402); Ollama says
-# `reasoning`, the others `reasoning_content`. Where both stand they hold the same text.
+# vLLM renamed `reasoning_content` to `reasoning` in 2026-01 (github.com/vllm-project/vllm/pull/33402); Ollama sends
+# `reasoning`, the others `reasoning_content`. Where both are present they hold the same text.
 _REASONING = ("reasoning_content", "reasoning")
 
 
@@ -42,7 +42,7 @@ def _body(request: Request, provider: Provider) -> dict[str, Any]:
 
 
 def reserved(provider: Provider) -> frozenset[str]:
-    """Fields that --option may not name."""
+    """The body fields that --option may not name."""
     return fields.reserved(provider)
 
 
@@ -52,25 +52,25 @@ def models_request(provider: Provider, page: int) -> HttpCall:  # noqa: ARG001 -
 
 
 def models_page(value: Any) -> ModelsPage:  # noqa: ANN401 - any JSON may come
-    """What came back."""
+    """The page in the JSON of the response; it holds all models."""
     models = listed_models(as_object(value).get("data", value), "id")
     return ModelsPage(models, len(models))
 
 
 def decoder(provider: Provider) -> JsonDecoder:
-    """A fresh reader for one reply."""
+    """A new decoder, for one reply."""
     return JsonDecoder(provider, _events, _errors)
 
 
 def _errors(chunk: JsonObject) -> Iterator[object]:
-    """What gateways write into a choice when their upstream fails: github.com/genkit-ai/genkit/pull/6259 (2026-09)."""
+    """What gateways put into a choice when their upstream failed: github.com/genkit-ai/genkit/pull/6259 (2026-09)."""
     for choice in map(as_object, as_list(chunk.get("choices"))):
         for place in (choice, as_object(choice.get("delta")), as_object(choice.get("message"))):
             yield place.get("error")
 
 
 def _events(chunk: JsonObject) -> Iterator[Event]:
-    """The events of a chunk or of a whole reply: a delta and a message have the same fields."""
+    """The events of a chunk of a stream, or of a whole reply: `delta` and `message` have the same fields."""
     request_id = chunk.get("request_id") or chunk.get("id")
     if isinstance(request_id, str) and request_id:
         yield RequestId(request_id)
@@ -94,7 +94,7 @@ def _choice(choice: JsonObject) -> Iterator[Event]:
 
 
 def _usage(usage: JsonObject) -> Usage | None:
-    """Source of the names: docs.bigmodel.cn chat completion reference (2025-12); hits at the top: TokenHub, 2026."""
+    """Source: docs.bigmodel.cn chat completion reference (2025-12); for cache hits at the top: TokenHub, 2026."""
     if not usage:
         return None
     details = as_object(usage.get("completion_tokens_details"))

@@ -1,6 +1,7 @@
-"""What a reply cost: the provider's list price for the tokens that it counted. Pure.
+"""The cost of a reply: the provider's list price for the tokens that it counted. Pure.
 
-Unknown stays unknown: a price that is not listed, an address that has a price of its own, tokens between two tiers.
+The cost is None where it is not known: the price is not listed, the address has prices of its own, or the number of
+tokens falls between two tiers.
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ if TYPE_CHECKING:
     from glmcli.chat.events import Usage
     from glmcli.providers.row import Provider
 
-_PER = 1_000_000  # tokens
+_PRICE_UNIT = 1_000_000  # tokens
 _DIGITS = 9  # a price has at most three decimals
 
 
 def listed(provider: Provider, model: str) -> Mapping[str, Any] | None:
-    """The price list of this model, if it holds at the address where the provider is reached.
+    """The price list of this model, or None where it does not hold at the provider's address.
 
-    A plan, another region and a gateway have prices of their own, at addresses of their own.
+    A subscription, another region and a gateway have prices of their own, at addresses of their own.
     """
     known = facts(provider.catalogue, model)
     holds = known is not None and provider.base_url in prices_at(provider.catalogue)
@@ -36,17 +37,17 @@ def cost(provider: Provider, model: str, usage: Usage | None) -> Cost | None:
     if prices is None or usage is None or usage.input_tokens is None or usage.output_tokens is None:
         return None
     tier = _tier(prices["tiers"], usage.input_tokens, usage.output_tokens)
-    # A provider that says nothing of a cache bills all input alike.
+    # A provider that reports no cached tokens bills all input alike.
     cached = usage.cached_tokens or 0
     if tier is None or cached > usage.input_tokens or (cached and "cached_input" not in tier):
         return None
     paid = (usage.input_tokens - cached) * tier["input"] + usage.output_tokens * tier["output"]
     paid += cached * tier.get("cached_input", 0)
-    return Cost(round(paid / _PER, _DIGITS), prices["currency"], prices["as_of"])
+    return Cost(round(paid / _PRICE_UNIT, _DIGITS), prices["currency"], prices["as_of"])
 
 
 def batch_cost(provider: Provider, model: str, usage: Usage | None) -> Cost | None:
-    """What these tokens cost in a batch, or None if that is not known: the price, or whether a cache made it less."""
+    """What these tokens cost in a batch, or None if that is not known, as where a cache may have lowered the price."""
     known = batch_price(provider.catalogue)
     if known is None or usage is None or (usage.cached_tokens and known.get("cache_discount") is not False):
         return None
@@ -63,11 +64,11 @@ def saved(provider: Provider, model: str, usage: Usage) -> Cost | None:
     if tier is None or usage.cached_tokens > usage.input_tokens or "cached_input" not in tier:
         return None
     amount = usage.cached_tokens * (tier["input"] - tier["cached_input"])
-    return Cost(round(amount / _PER, _DIGITS), prices["currency"], prices["as_of"])
+    return Cost(round(amount / _PRICE_UNIT, _DIGITS), prices["currency"], prices["as_of"])
 
 
 def _tier(tiers: Iterable[Mapping[str, Any]], tokens_in: int, tokens_out: int) -> Mapping[str, Any] | None:
-    """The prices for a question of this length; the pages' "32K" is no exact number, so there are gaps."""
+    """The prices for these numbers of tokens; the pages' "32K" is no exact number, so there are gaps between tiers."""
     for tier in tiers:
         fits_in = tier.get("input_over", -1) < tokens_in <= tier.get("input_up_to", tokens_in)
         if fits_in and tier.get("output_over", -1) < tokens_out <= tier.get("output_up_to", tokens_out):
@@ -76,7 +77,7 @@ def _tier(tiers: Iterable[Mapping[str, Any]], tokens_in: int, tokens_out: int) -
 
 
 def total(costs: Iterable[Cost | None]) -> Cost | None:
-    """The cost of several requests; not known if one is not, or if they were paid in different money."""
+    """The cost of several requests; None if that of one is not known, or if their currencies differ."""
     known = tuple(costs)
     first = known[0] if known else None
     if first is None:

@@ -102,7 +102,7 @@ class BatchClient:
 
     def state(self, batch: str) -> BatchState:
         """The state of a batch."""
-        return batches.state_of(self._calls.request_json(batches.look(self.provider, batch), "the batch"))
+        return batches.state_of(self._calls.request_json(batches.status(self.provider, batch), "the batch"))
 
     def cancel(self, batch: str) -> BatchState:
         """Request that a batch be cancelled; its state after that."""
