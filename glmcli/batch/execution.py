@@ -27,7 +27,7 @@ from glmcli.errors import BudgetError, GlmError, Interrupted
 from glmcli.http import event_loop
 from glmcli.output.amounts import plural
 from glmcli.output.destination import open_output
-from glmcli.providers.pricing import listed
+from glmcli.providers.pricing import price_list
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,7 +91,7 @@ class Execution:
         if ceiling is None:
             return Budget(None, 0.0)
         for each in self.plan.candidates:
-            if listed(each.provider, each.model) is None:
+            if price_list(each.provider, each.model) is None:
                 raise BudgetError(
                     f"--max-cost: the price of {each.provider.name}/{each.model} is not known here",
                     fix="leave out --max-cost, or use a model whose price glm models NAME shows",

@@ -22,7 +22,7 @@ class Answer(Record):
 
 
 class ToolCallPart(Record):
-    """A fragment of a tool call; empty strings and None where the fragment says nothing."""
+    """A fragment of a tool call; empty strings and None where the fragment has no such field."""
 
     index: int | None
     id: str
@@ -31,7 +31,7 @@ class ToolCallPart(Record):
 
 
 class Usage(Record):
-    """Tokens counted by the provider. None is "not said", never 0; output includes reasoning."""
+    """Tokens counted by the provider. What it does not state is None, never 0; output includes reasoning."""
 
     input_tokens: int | None = None
     output_tokens: int | None = None
@@ -53,7 +53,7 @@ class RequestId(Record):
 
 
 class Damaged(Record):
-    """Bytes of the reply were not UTF-8; U+FFFD stands in their place."""
+    """Bytes of the reply were not UTF-8; they are U+FFFD now."""
 
 
 class Done(Record):

@@ -205,7 +205,7 @@ def _check_content(reply: Reply, *, allow_empty: bool) -> GlmError | None:
             names += f" and {len(reply.tool_calls) - _MAX_NAMES} more"
         return ToolError(
             message=f"the model called tools that nobody runs: {names}",
-            fix="the calls stand in --json",
+            fix="--json contains the calls",
             request_id=reply.request_id,
         )
     if ENDINGS.get(reply.finish_reason or "stop") == "tools":

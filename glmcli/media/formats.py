@@ -37,7 +37,7 @@ def _integer(data: bytes, at: int, length: int, order: Literal["big", "little"])
 
 
 def _pixels_fault(width: int, height: int) -> str:
-    return "" if width and height else f"it says that it has {width}x{height} pixels"
+    return "" if width and height else f"its header states {width}x{height} pixels"
 
 
 def _length_fault(data: bytes, expected: int) -> str:

@@ -59,108 +59,100 @@ _CONTEXT_TEXT = re.compile(r"context (length|window)|tokens?\b.*\bmore than max|
 _PLAN_QUOTA_TEXT = re.compile(r"\b(free|hour(ly)?|week(ly)?|month(ly)?)\b[\w -]*quota|free.?tier", re.IGNORECASE)
 _TOKENS_DIMENSION = re.compile(r"dimension:\s*tpm", re.IGNORECASE)
 
+
+def _by_code(codes: dict[str, ErrorMeaning]) -> dict[str, ErrorMeaning]:
+    """Code -> meaning, from a table whose keys list several codes, separated by a comma and a space."""
+    return {code: meaning for listed, meaning in codes.items() for code in listed.split(", ")}
+
+
 BIGMODEL = ErrorCodes(
-    {
-        "401": _BAD_KEY,
-        **dict.fromkeys(("1000", "1001", "1002", "1003", "1004", "1005"), _BAD_KEY),
-        **dict.fromkeys(("1100", "1110", "1111", "1112", "1120", "1121"), _ACCOUNT),
-        "1113": _NO_MONEY,
-        **dict.fromkeys(("1200", "1230", "1234", "500"), _SERVER),
-        **dict.fromkeys(("1210", "1212", "1213", "1214", "1215", "1221", "1222", "1231"), _MALFORMED),
-        "1211": _NO_MODEL,
-        "1220": _NO_RIGHT,
-        "1261": _TOO_LONG,
-        **dict.fromkeys(("1300", "1301"), _FILTERED),
-        "1302": ErrorMeaning(BusyError, "too many requests in flight", Retry.IN_FLIGHT),
-        "1303": _RATE,
-        "1304": ErrorMeaning(QuotaError, "the daily call limit is reached"),
-        **dict.fromkeys(("1305", "1312"), _OVERLOAD),
-        "1308": ErrorMeaning(QuotaError, "the five-hour quota is used up"),
-        **dict.fromkeys(("1309", "1311", "1314", "1315"), _NO_PLAN),
-        "1310": ErrorMeaning(QuotaError, "the weekly or monthly quota is used up"),
-        "1313": ErrorMeaning(QuotaError, "the account is throttled under the fair-use rule"),
-        **dict.fromkeys(("1316", "1317", "1318", "1319", "1320", "1321"), _USED_UP),
-    },
+    _by_code(
+        {
+            "401, 1000, 1001, 1002, 1003, 1004, 1005": _BAD_KEY,
+            "1100, 1110, 1111, 1112, 1120, 1121": _ACCOUNT,
+            "1113": _NO_MONEY,
+            "500, 1200, 1230, 1234": _SERVER,
+            "1210, 1212, 1213, 1214, 1215, 1221, 1222, 1231": _MALFORMED,
+            "1211": _NO_MODEL,
+            "1220": _NO_RIGHT,
+            "1261": _TOO_LONG,
+            "1300, 1301": _FILTERED,
+            "1302": ErrorMeaning(BusyError, "too many requests in flight", Retry.IN_FLIGHT),
+            "1303": _RATE,
+            "1304": ErrorMeaning(QuotaError, "the daily call limit is reached"),
+            "1305, 1312": _OVERLOAD,
+            "1308": ErrorMeaning(QuotaError, "the five-hour quota is used up"),
+            "1309, 1311, 1314, 1315": _NO_PLAN,
+            "1310": ErrorMeaning(QuotaError, "the weekly or monthly quota is used up"),
+            "1313": ErrorMeaning(QuotaError, "the account is throttled under the fair-use rule"),
+            "1316, 1317, 1318, 1319, 1320, 1321": _USED_UP,
+        }
+    ),
     {
         "1210": ((_CONTEXT_TEXT, _TOO_LONG),),
-        # Z.ai says 1214 where BigModel says 1211 (measured on a real key, 2026-08-16).
+        # Z.ai sends 1214 where BigModel sends 1211 (measured on a real key, 2026-08-16).
         "1214": ((re.compile(r"\bmodel\b|模型", re.IGNORECASE), _NO_MODEL),),
     },
 )
 
 _BILLING_TEXT = ((_PLAN_QUOTA_TEXT, _USED_UP),)
+# This is how the native endpoint says that the last message is no user message.
+_NO_QUESTION_TEXT = ((re.compile("list index out of range"), _MALFORMED),)
 
 MODELSTUDIO = ErrorCodes(
-    {
-        # Models that Zhipu serves directly (ZHIPU/*) use Zhipu's codes: help.aliyun.com/zh/model-studio/glm-zhipu.
-        **BIGMODEL.by_code,
-        **dict.fromkeys(("InvalidApiKey", "invalid_api_key", "NOT AUTHORIZED"), _BAD_KEY),
-        **dict.fromkeys(
-            ("AccessDenied", "Model.AccessDenied", "App.AccessDenied", "Workspace.AccessDenied", "access_denied"),
-            _NO_RIGHT,
-        ),
-        **dict.fromkeys(
-            (
-                "InvalidParameter",
-                "invalid_parameter_error",
-                "invalid_request_error",
-                "invalid_value",
-                "InternalError.Algo.InvalidParameter",
-                "ServiceUnavailableError",  # misnamed: "Role must be user or assistant …"
-                "InvalidURL",
-                "BadRequest",
+    # Models that Zhipu serves directly (ZHIPU/*) use Zhipu's codes: help.aliyun.com/zh/model-studio/glm-zhipu.
+    dict(BIGMODEL.by_code)
+    | _by_code(
+        {
+            "InvalidApiKey, invalid_api_key, NOT AUTHORIZED": _BAD_KEY,
+            "AccessDenied, Model.AccessDenied, App.AccessDenied, Workspace.AccessDenied, access_denied": _NO_RIGHT,
+            "InvalidParameter, invalid_parameter_error, invalid_request_error, invalid_value": _MALFORMED,
+            "InternalError.Algo.InvalidParameter, InvalidURL, BadRequest": _MALFORMED,
+            "ServiceUnavailableError": _MALFORMED,  # misnamed: "Role must be user or assistant …"
+            "DataInspectionFailed, data_inspection_failed, InvalidParameter.DataInspection": _FILTERED,
+            "CustomRoleBlocked, IPInfringementSuspect, FaqRuleBlocked": _FILTERED,
+            "ModelNotFound, model_not_found, model_not_supported": _NO_MODEL,
+            "AllocationQuota.FreeTierOnly": ErrorMeaning(QuotaError, "the free quota is used up"),
+            "Arrearage, CommodityNotPurchased, PrepaidBillOverdue, PostpaidBillOverdue": _NO_MONEY,
+            "Throttling, LimitRequests, limit_requests": _RATE,
+            "Throttling.BurstRate, limit_burst_rate": ErrorMeaning(
+                BusyError, "the request rate rose too quickly", Retry.RATE
             ),
-            _MALFORMED,
-        ),
-        **dict.fromkeys(
-            ("DataInspectionFailed", "data_inspection_failed", "InvalidParameter.DataInspection", "CustomRoleBlocked"),
-            _FILTERED,
-        ),
-        **dict.fromkeys(("IPInfringementSuspect", "FaqRuleBlocked"), _FILTERED),
-        **dict.fromkeys(("ModelNotFound", "model_not_found", "model_not_supported"), _NO_MODEL),
-        "Arrearage": _NO_MONEY,
-        "AllocationQuota.FreeTierOnly": ErrorMeaning(QuotaError, "the free quota is used up"),
-        **dict.fromkeys(("CommodityNotPurchased", "PrepaidBillOverdue", "PostpaidBillOverdue"), _NO_MONEY),
-        **dict.fromkeys(("Throttling", "LimitRequests", "limit_requests"), _RATE),
-        **dict.fromkeys(
-            ("Throttling.BurstRate", "limit_burst_rate"),
-            ErrorMeaning(BusyError, "the request rate rose too quickly", Retry.RATE),
-        ),
-        **dict.fromkeys(("Throttling.AllocationQuota", "insufficient_quota"), _PER_MINUTE),
-        **dict.fromkeys(("InternalError", "internal_error", "SystemError", "ModelServiceFailed"), _SERVER),
-        **dict.fromkeys(("ModelServingError", "ModelUnavailable", "ServiceUnavailable", "GatewayTimeout"), _SERVER),
-        **dict.fromkeys(("RequestTimeOut", "ResponseTimeout"), _SLOW),
-    },
+            "Throttling.AllocationQuota, insufficient_quota": _PER_MINUTE,
+            "InternalError, internal_error, SystemError, ModelServiceFailed": _SERVER,
+            "ModelServingError, ModelUnavailable, ServiceUnavailable, GatewayTimeout": _SERVER,
+            "RequestTimeOut, ResponseTimeout": _SLOW,
+        }
+    ),
     {
         "1210": BIGMODEL.by_text["1210"],
         "Throttling.AllocationQuota": _BILLING_TEXT,
         "insufficient_quota": _BILLING_TEXT,
-        # "list index out of range" is how the native endpoint says that the last message is no user message.
-        **dict.fromkeys(
-            ("InternalError", "InternalError.Algo", "internal_error"),
-            ((re.compile("list index out of range"), _MALFORMED),),
-        ),
+        "InternalError": _NO_QUESTION_TEXT,
+        "InternalError.Algo": _NO_QUESTION_TEXT,
+        "internal_error": _NO_QUESTION_TEXT,
     },
     {"insufficient_quota": _PER_MINUTE, "Arrearage": _NO_MONEY},
 )
 
 TOKENHUB = ErrorCodes(
-    {
-        **dict.fromkeys(("400001", "400002", "400005"), _MALFORMED),
-        "400004": _NO_MODEL,
-        "401006": ErrorMeaning(CredentialsError, "the key is bound to other models"),
-        "401002": ErrorMeaning(
-            CredentialsError,
-            "the key was refused",
-            fix="check the key and its site: keys of the international and the China site differ",
-        ),
-        **dict.fromkeys(("401007", "401008", "403004"), _NO_PLAN),
-        **dict.fromkeys(("403001", "403002", "403005"), _NO_RIGHT),
-        "429001": _RATE,
-        "451001": _FILTERED,
-        "content_filter": _FILTERED,
-        "502001": _SERVER,
-    },
+    _by_code(
+        {
+            "400001, 400002, 400005": _MALFORMED,
+            "400004": _NO_MODEL,
+            "401006": ErrorMeaning(CredentialsError, "the key is bound to other models"),
+            "401002": ErrorMeaning(
+                CredentialsError,
+                "the key was refused",
+                fix="check the key and its site: keys of the international and the China site differ",
+            ),
+            "401007, 401008, 403004": _NO_PLAN,
+            "403001, 403002, 403005": _NO_RIGHT,
+            "429001": _RATE,
+            "451001, content_filter": _FILTERED,
+            "502001": _SERVER,
+        }
+    ),
     {"429001": ((_TOKENS_DIMENSION, _PER_MINUTE),)},
 )
 

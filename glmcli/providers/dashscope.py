@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from glmcli.chat.events import Answer, Event, Finish, Reasoning, RequestId, Usage
 from glmcli.http.call import HttpCall
 from glmcli.providers import request_fields as fields
-from glmcli.providers.decoder import JsonDecoder, as_text, finish_reason, tool_calls
+from glmcli.providers.decoder import ReplyDecoder, as_text, finish_reason, tool_calls
 from glmcli.providers.dialect import ModelsPage, get_headers, headers, listed_models
 from glmcli.providers.json_values import JsonObject, as_int, as_list, as_object
 
@@ -72,9 +72,9 @@ def models_page(value: Any) -> ModelsPage:  # noqa: ANN401 - any JSON may come
     return ModelsPage(models, total if isinstance(total, int) else len(models))
 
 
-def decoder(provider: Provider) -> JsonDecoder:
+def decoder(provider: Provider) -> ReplyDecoder:
     """A new decoder, for one reply."""
-    return JsonDecoder(provider, _events)
+    return ReplyDecoder(provider, _events)
 
 
 def _events(chunk: JsonObject) -> Iterator[Event]:
@@ -86,7 +86,7 @@ def _events(chunk: JsonObject) -> Iterator[Event]:
         if choice.get("index") in (0, None):
             yield from _message(as_object(choice.get("message")), choice.get("finish_reason"))
     if not choices:
-        # With the result_format "text", which is never requested here, the same fields stand in `output` itself.
+        # With the result_format "text", which is never requested here, the same fields are in `output` itself.
         yield from _message({"content": output.get("text")}, output.get("finish_reason"))
     if usage := _usage(as_object(chunk.get("usage"))):
         yield usage

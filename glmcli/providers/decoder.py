@@ -1,4 +1,4 @@
-"""What decoding a reply has in common in every dialect: JSON, errors, and the text filter of the row. Pure."""
+"""The decoder of a reply, for all dialects: JSON, errors, and the text filter of the provider. Pure."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _OK = 200
 _CLIENT_ERROR = 400
 
 
-class JsonDecoder:
-    """A `Decoder` (see `dialect.py`) for replies of JSON objects."""
+class ReplyDecoder:
+    """Decodes one reply to events. An error that the reply contains is raised as the GlmError that it means."""
 
     def __init__(
         self,
@@ -93,7 +93,7 @@ class JsonDecoder:
         return self._filter.passes_text
 
     def skip(self, count: int) -> None:
-        """Count frames that were read without this decoder."""
+        """Count frames that were read without this decoder, see `glmcli.providers.reader`."""
         self._count += count
 
     def frame_alone(self, frame: Frame) -> list[Event]:
@@ -102,13 +102,13 @@ class JsonDecoder:
         Of a frame with an error it is one `Damaged`, which equals no text.
         """
         try:
-            events = list(JsonDecoder(self._provider, self._events, self._errors).frame(frame))
+            events = list(ReplyDecoder(self._provider, self._events, self._errors).frame(frame))
         except GlmError:
             return [Damaged()]
         return [event for event in events if event != self._request_id]
 
     def whole(self, body: str) -> Iterator[Event]:
-        """The events of a reply that is no stream.
+        """The events of a reply that is no stream: they fold to the same reply as a stream.
 
         Raises:
             GlmError: the body holds an error, or is no JSON.
@@ -124,7 +124,7 @@ class JsonDecoder:
             raise
 
     def close(self) -> Iterator[Event]:
-        """What was held back until the end."""
+        """What was held back until the end; called once, when the reply is over."""
         yield from self._filter.close()
 
 

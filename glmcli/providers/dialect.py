@@ -11,14 +11,12 @@ from glmcli.providers.json_values import as_int, as_object
 from glmcli.record import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from glmcli.chat.events import Event
     from glmcli.chat.messages import Request
     from glmcli.http.call import HttpCall
+    from glmcli.providers.decoder import ReplyDecoder
     from glmcli.providers.row import Provider
-    from glmcli.providers.sse import Frame
 
+_USER_AGENT = ("User-Agent", f"glm/{__version__}")
 _CONTEXT = ("max_model_len", "n_ctx_train")  # vLLM and SGLang; llama.cpp
 
 
@@ -37,35 +35,6 @@ class ModelsPage(Record):
     total: int
 
 
-class Decoder(Protocol):
-    """Decodes one reply. An error that the reply contains is raised as the GlmError that it means."""
-
-    def frame(self, frame: Frame) -> Iterator[Event]:
-        """The events of one frame of a stream."""
-        ...
-
-    @property
-    def passes_text(self) -> bool:
-        """Whether text passes unchanged, wherever it is cut, with nothing held back."""
-        ...
-
-    def skip(self, count: int) -> None:
-        """Count frames that were read without this decoder, see `glmcli.providers.reader`."""
-        ...
-
-    def frame_alone(self, frame: Frame) -> list[Event]:
-        """The events of a frame as if it were the first of the reply, without the request id that is known already."""
-        ...
-
-    def whole(self, body: str) -> Iterator[Event]:
-        """The events of a reply that is no stream: they fold to the same reply as a stream."""
-        ...
-
-    def close(self) -> Iterator[Event]:
-        """What was held back until the end; called once, when the reply is over."""
-        ...
-
-
 class Dialect(Protocol):
     """A module of this package that implements one dialect."""
 
@@ -75,7 +44,7 @@ class Dialect(Protocol):
         """The HTTP request for this provider."""
         ...
 
-    def decoder(self, provider: Provider) -> Decoder:
+    def decoder(self, provider: Provider) -> ReplyDecoder:
         """A new decoder, for one reply."""
         ...
 
@@ -98,21 +67,20 @@ class Dialect(Protocol):
 
 def headers(provider: Provider, *, stream: bool) -> list[tuple[str, str]]:
     """The headers of a request with a JSON body."""
-    pairs = [("Content-Type", "application/json"), ("User-Agent", f"glm/{__version__}")]
+    pairs = [("Content-Type", "application/json"), _USER_AGENT]
     if stream:
         # identity: many readers lose all but the first of gzip members (github.com/pydantic/pydantic-ai/issues/7159).
         pairs += [("Accept", "text/event-stream"), ("Accept-Encoding", "identity")]
-    if provider.api.accept_language:
-        pairs.append(("Accept-Language", provider.api.accept_language))
-    return pairs
+    return pairs + _language(provider)
 
 
 def get_headers(provider: Provider) -> tuple[tuple[str, str], ...]:
     """The headers of a request without a body."""
-    pairs = [("User-Agent", f"glm/{__version__}"), ("Accept", "application/json"), ("Accept-Encoding", "identity")]
-    if provider.api.accept_language:
-        pairs.append(("Accept-Language", provider.api.accept_language))
-    return tuple(pairs)
+    return (_USER_AGENT, ("Accept", "application/json"), ("Accept-Encoding", "identity"), *_language(provider))
+
+
+def _language(provider: Provider) -> list[tuple[str, str]]:
+    return [("Accept-Language", provider.api.accept_language)] if provider.api.accept_language else []
 
 
 def listed_models(items: Any, key: str) -> tuple[Listed, ...]:  # noqa: ANN401 - any JSON may come

@@ -261,7 +261,7 @@ def remarks(request: Request, provider: Provider) -> Iterator[str]:
     if not rules.known:
         yield f"what {request.model} at {provider.name} takes beside text is not known: it is sent unchecked"
         if any(media.detail for media in media_of(request)):
-            yield f"whether {request.model} at {provider.name} heeds --detail is not known"
+            yield f"whether {request.model} at {provider.name} honours --detail is not known"
 
 
 def details(request: Request) -> Iterator[str]:

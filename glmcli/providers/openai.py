@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from glmcli.chat.events import Answer, Event, Finish, Reasoning, RequestId, Usage
 from glmcli.http.call import HttpCall
 from glmcli.providers import request_fields as fields
-from glmcli.providers.decoder import JsonDecoder, as_text, finish_reason, tool_calls
+from glmcli.providers.decoder import ReplyDecoder, as_text, finish_reason, tool_calls
 from glmcli.providers.dialect import ModelsPage, get_headers, headers, listed_models
 from glmcli.providers.json_values import JsonObject, as_int, as_list, as_object
 
@@ -57,9 +57,9 @@ def models_page(value: Any) -> ModelsPage:  # noqa: ANN401 - any JSON may come
     return ModelsPage(models, len(models))
 
 
-def decoder(provider: Provider) -> JsonDecoder:
+def decoder(provider: Provider) -> ReplyDecoder:
     """A new decoder, for one reply."""
-    return JsonDecoder(provider, _events, _errors)
+    return ReplyDecoder(provider, _events, _errors)
 
 
 def _errors(chunk: JsonObject) -> Iterator[object]:

@@ -21,7 +21,7 @@ _PRICE_UNIT = 1_000_000  # tokens
 _DIGITS = 9  # a price has at most three decimals
 
 
-def listed(provider: Provider, model: str) -> Mapping[str, Any] | None:
+def price_list(provider: Provider, model: str) -> Mapping[str, Any] | None:
     """The price list of this model, or None where it does not hold at the provider's address.
 
     A subscription, another region and a gateway have prices of their own, at addresses of their own.
@@ -33,17 +33,16 @@ def listed(provider: Provider, model: str) -> Mapping[str, Any] | None:
 
 def cost(provider: Provider, model: str, usage: Usage | None) -> Cost | None:
     """What these tokens cost, or None if that is not known."""
-    prices = listed(provider, model)
-    if prices is None or usage is None or usage.input_tokens is None or usage.output_tokens is None:
+    prices = price_list(provider, model)
+    tier = _tier(prices, usage)
+    if prices is None or usage is None or tier is None:
         return None
-    tier = _tier(prices["tiers"], usage.input_tokens, usage.output_tokens)
     # A provider that reports no cached tokens bills all input alike.
-    cached = usage.cached_tokens or 0
-    if tier is None or cached > usage.input_tokens or (cached and "cached_input" not in tier):
+    cached, input_tokens = usage.cached_tokens or 0, usage.input_tokens or 0
+    if cached > input_tokens or (cached and "cached_input" not in tier):
         return None
-    paid = (usage.input_tokens - cached) * tier["input"] + usage.output_tokens * tier["output"]
-    paid += cached * tier.get("cached_input", 0)
-    return Cost(round(paid / _PRICE_UNIT, _DIGITS), prices["currency"], prices["as_of"])
+    paid = (input_tokens - cached) * tier["input"] + (usage.output_tokens or 0) * tier["output"]
+    return _cost(paid + cached * tier.get("cached_input", 0), prices)
 
 
 def batch_cost(provider: Provider, model: str, usage: Usage | None) -> Cost | None:
@@ -57,22 +56,29 @@ def batch_cost(provider: Provider, model: str, usage: Usage | None) -> Cost | No
 
 def saved(provider: Provider, model: str, usage: Usage) -> Cost | None:
     """How much more these tokens would have cost without the provider's cache, or None if that is not known."""
-    prices = listed(provider, model)
-    if prices is None or usage.input_tokens is None or usage.output_tokens is None or usage.cached_tokens is None:
+    prices, cached = price_list(provider, model), usage.cached_tokens
+    tier = _tier(prices, usage)
+    if prices is None or tier is None or cached is None:
         return None
-    tier = _tier(prices["tiers"], usage.input_tokens, usage.output_tokens)
-    if tier is None or usage.cached_tokens > usage.input_tokens or "cached_input" not in tier:
+    if cached > (usage.input_tokens or 0) or "cached_input" not in tier:
         return None
-    amount = usage.cached_tokens * (tier["input"] - tier["cached_input"])
+    return _cost(cached * (tier["input"] - tier["cached_input"]), prices)
+
+
+def _cost(amount: float, prices: Mapping[str, Any]) -> Cost:
     return Cost(round(amount / _PRICE_UNIT, _DIGITS), prices["currency"], prices["as_of"])
 
 
-def _tier(tiers: Iterable[Mapping[str, Any]], tokens_in: int, tokens_out: int) -> Mapping[str, Any] | None:
+def _tier(prices: Mapping[str, Any] | None, usage: Usage | None) -> Mapping[str, Any] | None:
     """The prices for these numbers of tokens; the pages' "32K" is no exact number, so there are gaps between tiers."""
-    for tier in tiers:
-        fits_in = tier.get("input_over", -1) < tokens_in <= tier.get("input_up_to", tokens_in)
-        if fits_in and tier.get("output_over", -1) < tokens_out <= tier.get("output_up_to", tokens_out):
-            return tier
+    if prices is None or usage is None or usage.input_tokens is None or usage.output_tokens is None:
+        return None
+    read, written = usage.input_tokens, usage.output_tokens
+    for tier in prices["tiers"]:
+        fits = tier.get("input_over", -1) < read <= tier.get("input_up_to", read)
+        if fits and tier.get("output_over", -1) < written <= tier.get("output_up_to", written):
+            known: Mapping[str, Any] = tier
+            return known
     return None
 
 

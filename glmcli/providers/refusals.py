@@ -26,7 +26,7 @@ _RESET_TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
 
 
 class ErrorPayload(Record):
-    """What a provider said in an error, whatever its shape. Empty text: not said."""
+    """The contents of an error of a provider, independent of its shape. Empty text: not given."""
 
     message: str = ""
     code: str = ""
@@ -51,7 +51,7 @@ def find_error(value: Any, *, is_error: bool = False) -> ErrorPayload | None:  #
         return _unwrap(_payload(error, value))
     if error and error is not True:
         return _unwrap(ErrorPayload(message=_text(error), request_id=_text(value.get("request_id"))))
-    # Some SDKs show `code: ""` on success; any other code is an error, whatever stands beside it.
+    # Some SDKs show `code: ""` on success; any other code is an error, whatever other fields there are.
     has_code = bool(value.get("code")) and value["code"] not in (200, "200")
     if error is True or value.get("object") == "error" or is_error or has_code:
         return _unwrap(_payload(value, value))

@@ -147,30 +147,28 @@ def _server(name: str, base_url: str, api: Api) -> Provider:
     return Provider(name=name, base_url=base_url, catalogue="", api=api, codes=SELF_HOSTED, batch=_OPENAI_BATCH)
 
 
+_BIGMODEL = Provider(
+    name="bigmodel",
+    base_url="https://open.bigmodel.cn/api/paas/v4",
+    key_variables=("BIGMODEL_API_KEY", "ZHIPUAI_API_KEY", "ZHIPU_API_KEY"),
+    catalogue="bigmodel",
+    api=_ZHIPU,
+    codes=BIGMODEL,
+    hosted=True,
+    default_model="glm-5",
+    vision_model="glm-5v-turbo",
+    batch=_BIGMODEL_BATCH,
+)
+
 _ROWS = (
-    Provider(
-        name="bigmodel",
-        base_url="https://open.bigmodel.cn/api/paas/v4",
-        key_variables=("BIGMODEL_API_KEY", "ZHIPUAI_API_KEY", "ZHIPU_API_KEY"),
-        catalogue="bigmodel",
-        api=_ZHIPU,
-        codes=BIGMODEL,
-        hosted=True,
-        default_model="glm-5",
-        vision_model="glm-5v-turbo",
-        batch=_BIGMODEL_BATCH,
-    ),
-    Provider(
+    _BIGMODEL,
+    _BIGMODEL.replace(
         name="zai",
         base_url="https://api.z.ai/api/paas/v4",
         key_variables=("ZAI_API_KEY",),
         catalogue="zai",
-        api=_ZHIPU,
-        codes=BIGMODEL,
-        hosted=True,
-        default_model="glm-5",
-        vision_model="glm-5v-turbo",
         # docs.z.ai/openapi.json (2026-09) has fourteen paths, and neither /files of this kind nor /batches among them.
+        batch=None,
         no_batch="glm batch run asks for every row itself; BigModel has one: -m bigmodel/MODEL",
     ),
     Provider(
@@ -223,17 +221,7 @@ _ROWS = (
         batch=_OPENAI_BATCH,
     ),
     # The embedded server behaves like BigModel; its address is set when it is started.
-    Provider(
-        name="sandbox",
-        base_url="",
-        catalogue="bigmodel",
-        api=_ZHIPU,
-        codes=BIGMODEL,
-        embedded=True,
-        default_model="glm-5",
-        vision_model="glm-5v-turbo",
-        batch=_BIGMODEL_BATCH,
-    ),
+    _BIGMODEL.replace(name="sandbox", base_url="", key_variables=(), hosted=False, embedded=True),
 )
 
 PROVIDERS: Mapping[str, Provider] = {row.name: row for row in _ROWS}

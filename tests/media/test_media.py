@@ -87,13 +87,13 @@ def test_a_file_that_is_cut_anywhere_is_not_whole(name) -> None:
         (samples.PNG.replace(b"IDAT", b"prVt"), "it has no pixels (IDAT)"),
         (samples.PNG[:8] + samples.chunk(b"prVt", b"") + samples.PNG[8:], "its header (IHDR) does not come first"),
         (samples.PNG[:8] + samples.PNG[33:], "its header (IHDR) does not come first"),
-        (samples.PNG[:16] + bytes(4) + samples.PNG[20:], "it says that it has 0x8 pixels"),
-        (samples.PNG[:20] + bytes(4) + samples.PNG[24:], "it says that it has 12x0 pixels"),
+        (samples.PNG[:16] + bytes(4) + samples.PNG[20:], "its header states 0x8 pixels"),
+        (samples.PNG[:20] + bytes(4) + samples.PNG[24:], "its header states 12x0 pixels"),
         (SCAN, "it has 0 frames (SOF) before its first scan, not one"),
         (b"\xff\xd8" + FRAME * 2 + SCAN[2:], "it has 2 frames (SOF) before its first scan, not one"),
         (b"\xff\xd8" + FRAME + SCAN[2:], ""),
-        (b"\xff\xd8" + FRAME[:5] + bytes(2) + FRAME[7:] + SCAN[2:], "it says that it has 9x0 pixels"),
-        (b"\xff\xd8" + FRAME[:7] + bytes(2) + FRAME[9:] + SCAN[2:], "it says that it has 0x9 pixels"),
+        (b"\xff\xd8" + FRAME[:5] + bytes(2) + FRAME[7:] + SCAN[2:], "its header states 9x0 pixels"),
+        (b"\xff\xd8" + FRAME[:7] + bytes(2) + FRAME[9:] + SCAN[2:], "its header states 0x9 pixels"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_named(data, fault) -> None:

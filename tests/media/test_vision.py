@@ -561,7 +561,7 @@ def test_detail_is_a_field_of_openai_that_servers_may_heed(see, row) -> None:
     assert done.code == 0, done.err
     picture = part("image", shown(samples.PNG, "image/png"), detail="high")
     assert json.loads(done.out)["body"]["messages"][0]["content"] == [TEXT, picture]
-    said = f"glm: whether x at {row} heeds --detail is not known\n"
+    said = f"glm: whether x at {row} honours --detail is not known\n"
     assert said in done.err
     assert said not in see("-m", f"{row}/x", *base, "-n", "--image", "png").err
 

@@ -59,7 +59,7 @@ def card_of(provider: Provider, model: str) -> Card:
     shown: Card = {"provider": provider.name, "model": model}
     shown |= {key: known.get(key) for key in _KEYS}
     shown |= {key: {**group, **known.get(key, {})} for key, group in _GROUPS.items()}
-    prices = pricing.listed(provider, model)
+    prices = pricing.price_list(provider, model)
     shown["prices"] = {**prices, "tiers": [{**_TIER, **tier} for tier in prices["tiers"]]} if prices else None
     shown["vision"] = _vision(known["vision"]) if "vision" in known else None
     shown["notes"] = list(known.get("notes", ()))
