@@ -140,4 +140,4 @@ def _debug(error: Exception, terminal: Terminal) -> None:
     if os.environ.get("GLM_DEBUG") == "1":
         import traceback
 
-        terminal.trace("".join(traceback.format_exception(error)))
+        terminal.traceback("".join(traceback.format_exception(error)))

@@ -1,7 +1,7 @@
-"""Keys, and the promise that none of them leaves by any door but the Authorization header.
+"""Redaction: no key leaves the program except in its Authorization header.
 
-Redaction is by value, not by name or pattern: every key that is known is looked for in everything that is printed or
-written, as it is, in base64 and hex, and with any of its characters encoded (glmcli.console.spellings).
+Keys are found by their value, not by names or patterns: every known key is searched for in all that is printed or
+written, as it is, in base64 and hex, and with any of its characters encoded (glmcli.console.encoded_search).
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ import sys
 from base64 import b64encode, urlsafe_b64encode
 from typing import TYPE_CHECKING
 
-from glmcli.console.patterns import Patterns
-from glmcli.console.spellings import Spellings
+from glmcli.console.encoded_search import EncodedSearch
+from glmcli.console.string_search import StringSearch
 from glmcli.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from glmcli.console.patterns import Span
+    from glmcli.console.string_search import Span
 
 MASK = "***"
-# Where the rows of the program look for keys, and the one that belongs to GLM_PROVIDER. To import the rows would cost
-# more than all else that happens before the first argument is read; a test holds this equal to them.
+# Where the provider rows look for keys, and the one that belongs to GLM_PROVIDER. To import the rows would cost more
+# than all else that happens before the first argument is read; a test keeps the two equal.
 VARIABLES = (
     "GLM_API_KEY",
     "BIGMODEL_API_KEY",
@@ -33,13 +33,13 @@ VARIABLES = (
     "TOKENHUB_API_KEY",
     "OPENAI_API_KEY",
 )
-_SHORTEST = 8  # characters; a shorter "key" would blank out ordinary words
-_SHOWN = 40  # characters; see glmcli.documents.quoting
+_MIN_KEY = 8  # characters; a shorter "key" would blank out ordinary words
+_EXCERPT = 40  # characters of a foreign word that messages show; see glmcli.documents
 _LEGAL = re.compile(r"[\x21-\x7e]+")
 
 
 class Key(Record):
-    """A key and the variable that a printed command names in its place; the repr shows the variable only."""
+    """A key, and the variable that a printed command names in its place; the repr shows the variable only."""
 
     value: str
     variable: str
@@ -47,7 +47,7 @@ class Key(Record):
 
 
 def illegal_character(key: str) -> int | None:
-    """Position (from 1) of the first character that an HTTP header cannot carry in a key, or None."""
+    """Position (from 1) of the first character of a key that an HTTP header cannot carry, or None."""
     match = _LEGAL.match(key)
     end = match.end() if match else 0
     return end + 1 if end < len(key) or not key else None
@@ -59,7 +59,7 @@ def _forms(key: str) -> list[str]:
 
 
 def _base64_forms(key: bytes) -> set[str]:
-    """The key in base64, alone, and at each of the three places where it may begin in a longer text."""
+    """The key in base64, alone, and at each of the three offsets at which it may begin in a longer text."""
     forms = {b64encode(key).decode().rstrip("="), urlsafe_b64encode(key).decode().rstrip("=")}
     for before in range(3):
         for encoder in (b64encode, urlsafe_b64encode):
@@ -71,51 +71,51 @@ def _base64_forms(key: bytes) -> set[str]:
 
 
 class Redactor:
-    """Replaces every known key of at least eight characters in a text by `***`."""
+    """Replaces every known key of at least eight characters by `***`."""
 
     def __init__(self) -> None:
-        """Know no key yet: they are added as they are read."""
+        """Know no key yet: keys are added as they are read."""
         self._keys: set[str] = set()
-        self._forms = Patterns()
-        self._spellings = Spellings()
+        self._forms = StringSearch()
+        self._encoded = EncodedSearch()
         self._shortest = sys.maxsize
 
     def add(self, key: str) -> None:
-        """Look for this key from now on, in all its forms, and for what is left of it where we cut words ourselves.
+        """Redact this key from now on, in all its forms, and what is left of it where we cut words ourselves.
 
-        The parser of flags cuts at the first `=`, and messages show so many characters of a foreign word.
+        The parser of flags cuts at the first `=`, and messages show only the beginning of a foreign word.
         """
-        for piece in (key, key.partition("=")[0], key[:_SHOWN]):
-            if len(piece) >= _SHORTEST and piece not in self._keys:
+        for piece in (key, key.partition("=")[0], key[:_EXCERPT]):
+            if len(piece) >= _MIN_KEY and piece not in self._keys:
                 self._add(piece)
 
     def _add(self, key: str) -> None:
         self._keys.add(key)
         forms = _forms(key)
         self._forms.add(forms)
-        # Of the others, those in letters and digits alone are encoded by nobody.
-        self._spellings.add(form for form in forms if form == key or not form.isalnum())
+        # Of the other forms, those in letters and digits alone are encoded by nobody.
+        self._encoded.add(form for form in forms if form == key or not form.isalnum())
         self._shortest = min(map(len, self._keys))
 
     def add_variables(self, names: Iterable[str], environment: Mapping[str, str]) -> None:
-        """Look for what these variables hold."""
+        """Redact the values of these variables."""
         for name in names:
             self.add(environment.get(name, "").strip())
 
     def text(self, text: str) -> str:
         """The text without keys."""
-        out, shown = [], 0
+        pieces, end_before = [], 0
         for begin, end in self._spans(text):
-            out += [text[shown:begin], MASK]
-            shown = end
-        return "".join([*out, text[shown:]]) if out else text
+            pieces += [text[end_before:begin], MASK]
+            end_before = end
+        return "".join([*pieces, text[end_before:]]) if pieces else text
 
     def _spans(self, text: str) -> list[Span]:
-        """Where keys stand, in order; those that overlap are one."""
+        """Begin and end of the keys, in order; overlapping ones are merged."""
         merged: list[Span] = []
         if len(text) < self._shortest:
             return merged  # no form is shorter than its key
-        for begin, end in sorted([*self._forms.find(text), *self._spellings.find(text)]):
+        for begin, end in sorted([*self._forms.find(text), *self._encoded.find(text)]):
             if merged and begin < merged[-1][1]:
                 merged[-1] = merged[-1][0], max(end, merged[-1][1])
             else:
@@ -123,27 +123,27 @@ class Redactor:
         return merged
 
     def settled(self, text: str) -> int:
-        """How many characters of `text` stay what they are, whatever follows: the rest may begin a key.
+        """How many characters of `text` can be redacted now, whatever follows: the rest may be the beginning of a key.
 
         A form may be the beginning of a longer one, and the end of a form the beginning of another.
         """
         settled = len(text) - self._forms.overlap(text)
-        for begin, _ in self._spellings.begun(text):
+        for begin, _ in self._encoded.partial(text):
             settled = min(settled, begin)
         if settled == len(text):
             return settled
         return next((end for begin, end in self._spans(text) if begin < settled < end), settled)
 
-    def begun(self, text: str) -> int:
-        """How many characters of a key, at the most, the end of `text` begins."""
-        return max(self._forms.overlap(text), *(count for _, count in self._spellings.begun(text)), 0)
+    def partial(self, text: str) -> int:
+        """The most characters of a key that `text` may end with."""
+        return max(self._forms.overlap(text), *(count for _, count in self._encoded.partial(text)), 0)
 
 
 class StreamRedactor:
-    """Redacts a text that comes in pieces: a key cut over two pieces does not pass."""
+    """Redacts a text that arrives in pieces: a key that is cut across two pieces does not pass."""
 
     def __init__(self, redactor: Redactor) -> None:
-        """Share the keys of `redactor`."""
+        """Use the keys of `redactor`."""
         self._redactor = redactor
         self._held = ""
 
@@ -155,6 +155,6 @@ class StreamRedactor:
         return self._redactor.text(text[:settled])
 
     def flush(self) -> str:
-        """What was held back: no whole key, but most of one is not shown either."""
+        """What was held back: it is not a whole key, but most of one is not shown either."""
         held, self._held = self._held, ""
-        return self._redactor.text(held) if self._redactor.begun(held) < _SHORTEST else MASK
+        return self._redactor.text(held) if self._redactor.partial(held) < _MIN_KEY else MASK

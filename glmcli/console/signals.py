@@ -20,97 +20,96 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
-_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_FIRST_PROCESS = 1
-_BY_SIGNAL = 128
-_SOON = 0.01  # seconds
-_INSISTS = 3  # signals: whatever is held then, it is held for too long
+_HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_EXIT_CODE_BASE = 128  # of a process that ended by a signal, as shells count
+_AFTER_CALLBACK = 0.01  # seconds
+_MAX_DEFERRED = 3  # signals: what then is still deferred takes too long
 
-_came: list[int] = []
-_holds: list[None] = []
-_cleaners: list[Callable[[], None]] = []
+_received: list[int] = []
+_deferrals: list[None] = []
+_cleanups: list[Callable[[], None]] = []
 
 
 def install_handlers() -> None:
-    """From now on, raise Interrupted when a signal comes, so that what is begun is cleared away."""
-    for number in _ENDING:
+    """Raise Interrupted when a signal arrives from now on, so that there is a chance to clean up."""
+    for number in _HANDLED:
         # A signal that our parent ignores (nohup) stays ignored.
         if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _interrupt)
-    sys.unraisablehook = _raise_later
+            signal.signal(number, _handle)
+    sys.unraisablehook = _raise_dropped
 
 
 def raise_pending() -> None:
-    """Nothing, if no signal came.
+    """Return if no signal has arrived.
 
     Raises:
-        Interrupted: one came, whatever became of its exception.
+        Interrupted: one has, whatever became of its exception.
     """
-    if _came:
-        raise Interrupted(_came[0])
+    if _received:
+        raise Interrupted(_received[0])
 
 
 @contextmanager
 def deferred() -> Iterator[None]:
-    """Run the body whole: what it begins would be lost if an exception came between. Keep it short.
+    """Run the body without interruption, for what must not stop halfway. Keep it short.
 
     Raises:
-        Interrupted: a signal came meanwhile; raised when the body is over.
+        Interrupted: a signal arrived meanwhile; raised after the body.
     """
-    _holds.append(None)
+    _deferrals.append(None)
     try:
         yield
     finally:
-        _holds.pop()
+        _deferrals.pop()
     raise_pending()
 
 
 def is_deferred() -> bool:
-    """Whether something must not be interrupted now."""
-    return bool(_holds)
+    """Whether a signal would be deferred now."""
+    return bool(_deferrals)
 
 
-def on_forced_exit(cleaner: Callable[[], None]) -> None:
-    """Call this when a second signal leaves no time to clear away: it must be quick, and wait for nothing."""
-    _cleaners.append(cleaner)
+def on_forced_exit(cleanup: Callable[[], None]) -> None:
+    """Call this when a second signal leaves no time for an orderly cleanup: it must be quick and wait for nothing."""
+    _cleanups.append(cleanup)
 
 
-def _interrupt(number: int, _frame: FrameType | None) -> None:
-    _came.append(number)
-    if is_deferred() and len(_came) < _INSISTS:
+def _handle(number: int, _frame: FrameType | None) -> None:
+    _received.append(number)
+    if is_deferred() and len(_received) < _MAX_DEFERRED:
         return
-    if len(_came) > 1:
-        _end_at_once(number)
+    if len(_received) > 1:
+        _force_exit(number)
     raise Interrupted(number)
 
 
-def _end_at_once(number: int) -> NoReturn:
-    """A second signal ends us, and what would outlive us; a third one ends even that."""
-    for ending in _ENDING:
-        signal.signal(ending, signal.SIG_DFL)
-    for cleaner in _cleaners:
+def _force_exit(number: int) -> NoReturn:
+    """End at once, after a second signal; a third one ends even the cleanups."""
+    for handled in _HANDLED:
+        signal.signal(handled, signal.SIG_DFL)
+    for cleanup in _cleanups:
         with suppress(Exception):
-            cleaner()
+            cleanup()
     exit_by_signal(number)
 
 
-def _raise_later(lost: sys.UnraisableHookArgs) -> None:
-    """Raise what was dropped in a callback once more, when the callback is over."""
-    if not isinstance(lost.exc_value, Interrupted):
-        sys.__unraisablehook__(lost)
+def _raise_dropped(dropped: sys.UnraisableHookArgs) -> None:
+    """Raise an Interrupted that Python dropped in a callback again, when the callback is over."""
+    if not isinstance(dropped.exc_value, Interrupted):
+        sys.__unraisablehook__(dropped)
         return
     signal.signal(signal.SIGALRM, lambda _number, _frame: raise_pending())
-    signal.setitimer(signal.ITIMER_REAL, _SOON)
+    signal.setitimer(signal.ITIMER_REAL, _AFTER_CALLBACK)
 
 
 def is_first_process() -> bool:
-    """Whether this is process 1, of a container say: the system ends it by no signal that it does not heed."""
-    return os.getpid() == _FIRST_PROCESS
+    """Whether this is process 1, of a container for example: the system drops signals that it has no handler for."""
+    return os.getpid() == 1
 
 
 def exit_by_signal(number: int) -> NoReturn:
-    """End by this signal."""
+    """End the process by this signal, so that a shell's loop around it ends too; process 1 exits with its number."""
     if not is_first_process():
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
-    os._exit(_BY_SIGNAL + number)
+    os._exit(_EXIT_CODE_BASE + number)

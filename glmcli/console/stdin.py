@@ -1,4 +1,4 @@
-"""Standard input: who wants it, and reading it without hanging in silence."""
+"""Standard input: which argument reads it, and reading it without hanging silently."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class SizeLimit(Record):
-    """The most that is read: in bytes, in words, and the way out for one who has more."""
+    """How much is read at the most: in bytes, in words for the message, and what to do with more."""
 
     size: int
     words: str
@@ -28,11 +28,12 @@ class SizeLimit(Record):
 
 # A window of a million tokens holds 4 to 8 MB of text; more than this is a mistake, found before it is sent.
 TEXT = SizeLimit(32 << 20, "32 MiB (33554432 bytes), more than any model reads", "send a part of it")
-_FEED = "pipe something in, or name a file"
-_IGNORE = "--no-stdin ignores it"
-_SILENCE = 2.0  # seconds until we say what we wait for
-_CHUNK = 1 << 16
-_LONGEST = 86400.0  # seconds that one wait may take; the system refuses very long ones
+_PIPE_FIX = "pipe something in, or name a file"
+_IGNORE_FIX = "--no-stdin ignores it"
+_EOF_HINT = "Ctrl-D ends it"
+_NOTICE_AFTER = 2.0  # seconds until we say what we wait for
+_CHUNK = 1 << 16  # bytes
+_MAX_POLL = 86400.0  # seconds; the system refuses very long ones
 _FIXES = {
     errno.ENOENT: "check the path, and the directory that it begins in",
     errno.EISDIR: "name a file in it",
@@ -49,7 +50,7 @@ def decode(data: bytes, name: str) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        # utf-8-sig counts from behind the mark.
+        # utf-8-sig counts from after the mark.
         at = error.start + (3 if data.startswith(b"\xef\xbb\xbf") else 0)
         raise UsageError(
             message=f"{name} is not UTF-8 (byte 0x{data[at]:02X} at {at})",
@@ -58,7 +59,7 @@ def decode(data: bytes, name: str) -> str:
 
 
 class Stdin:
-    """Descriptor 0, which only one thing can be read from."""
+    """Descriptor 0, which only one argument can read; `owner` is that argument, for messages."""
 
     def __init__(self, *, is_closed: bool, deadline: float, say: Callable[[str], None]) -> None:
         """`deadline` is a monotonic time; `say` prints a line that even --quiet shows."""
@@ -70,34 +71,34 @@ class Stdin:
 
     @property
     def has_input(self) -> bool:
-        """Whether it is a pipe, a socket or a regular file, and not yet claimed."""
+        """Whether it is a pipe, a socket or a regular file, and not claimed yet."""
         if self.is_claimed:
             return False
         try:
             mode = os.fstat(STDIN).st_mode
         except OSError as error:
-            raise _unreadable(error, _IGNORE) from error
+            raise _unreadable(error, _IGNORE_FIX) from error
         return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or stat.S_ISREG(mode)
 
     @property
     def is_claimed(self) -> bool:
-        """Whether something reads it, or it is closed."""
+        """Whether an argument reads it, or it is closed."""
         return self._is_closed or self._owner is not None or self._reserved is not None
 
     @property
     def was_read(self) -> bool:
-        """Whether something has read it."""
+        """Whether an argument has read it."""
         return self._owner is not None
 
     def reserve(self, owner: str) -> None:
-        """Keep stdin for one who reads it later, or, where nothing is sent, never."""
+        """Keep stdin for an argument that reads it later, or, where nothing is sent, never."""
         self._reserved = owner
 
     def read(self, owner: str, limit: SizeLimit = TEXT, *, may_be_ignored: bool = False) -> bytes:
-        """All bytes until the end; `may_be_ignored` says that --no-stdin is a flag of the command, and about them.
+        """All bytes until the end; `may_be_ignored`: the command has a flag --no-stdin, and it is about these.
 
         Raises:
-            UsageError: another has claimed it, or there is too much.
+            UsageError: another argument has claimed it, or there is too much.
             NetworkError: the deadline passed first.
         """
         self._claim(owner)
@@ -109,20 +110,20 @@ class Stdin:
         return bytes(data)
 
     def chunks(self, owner: str) -> Iterator[bytes]:
-        """The same bytes piece by piece, as they come, however many there are; claimed at once, read when asked for.
+        """The same bytes chunk by chunk, as they arrive, however many; claimed at once, read on iteration.
 
         Raises:
-            UsageError: another has claimed it; or, later, it cannot be read.
-            NetworkError: later: the deadline passed first.
+            UsageError: another argument has claimed it; on iteration: it cannot be read.
+            NetworkError: on iteration: the deadline passed first.
         """
         self._claim(owner)
         return self._chunks(owner)
 
-    def begin(self, owner: str) -> int | None:
-        """Where it stands, in bytes, if it is a file, which the caller then reads; None if it is none.
+    def file_offset(self, owner: str) -> int | None:
+        """The current position in bytes, if it is a file, which the caller then reads itself; else None.
 
         Raises:
-            UsageError: another has claimed it.
+            UsageError: another argument has claimed it.
         """
         if self._is_closed or not stat.S_ISREG(os.fstat(STDIN).st_mode):
             return None
@@ -130,66 +131,60 @@ class Stdin:
         return os.lseek(STDIN, 0, os.SEEK_CUR)
 
     def open(self, owner: str) -> IO[bytes]:
-        """Its bytes as a file, for what is read in lines, when the first of them are there.
+        """Its bytes as a file, for what is read line by line, once the first of them have arrived.
 
         Raises:
-            UsageError: another has claimed it.
+            UsageError: another argument has claimed it.
             NetworkError: the deadline passed first.
         """
         self._claim(owner)
-        self._wait(owner, "Ctrl-D ends it", silent=True)
+        self._wait(owner, _EOF_HINT)
         return os.fdopen(STDIN, "rb", closefd=False)
 
     def _claim(self, owner: str) -> None:
         other = self._owner or self._reserved
         if other and (self._owner or other != owner):
-            raise UsageError(message=f"stdin is wanted twice: by {other} and by {owner}", fix="use a file for one")
+            raise UsageError(message=f"stdin is used twice: by {other} and by {owner}", fix="use a file for one")
         self._owner = owner
         if self._is_closed:
-            raise UsageError(message=f"{owner} reads stdin, but stdin is closed", fix=_FEED)
+            raise UsageError(message=f"{owner} reads stdin, but stdin is closed", fix=_PIPE_FIX)
 
     def _chunks(self, owner: str, *, may_be_ignored: bool = False) -> Iterator[bytes]:
-        silent = True
-        way_out = "Ctrl-D ends it" + f", {_IGNORE}" * may_be_ignored
+        hint = f"{_EOF_HINT}, {_IGNORE_FIX}" if may_be_ignored else _EOF_HINT
         try:
-            while chunk := self._chunk(owner, way_out, silent=silent):
-                silent = False
+            self._wait(owner, hint)
+            while chunk := os.read(STDIN, _CHUNK):
                 yield chunk
+                self._wait(owner, None)
         except OSError as error:
-            raise _unreadable(error, _IGNORE if may_be_ignored else _FEED) from error
+            raise _unreadable(error, _IGNORE_FIX if may_be_ignored else _PIPE_FIX) from error
 
-    def _chunk(self, owner: str, way_out: str, *, silent: bool) -> bytes:
-        self._wait(owner, way_out, silent=silent)
-        return os.read(STDIN, _CHUNK)
-
-    def _wait(self, owner: str, way_out: str, *, silent: bool) -> None:
-        waiting_since = time.monotonic()
-        while not select.select([STDIN], [], [], self._patience(silent=silent))[0]:
+    def _wait(self, owner: str, hint: str | None) -> None:
+        """Return when there is something to read; with a `hint`, print after a while what we wait for."""
+        began = time.monotonic()
+        while True:
+            left = max(self._deadline - time.monotonic(), 0.0)
+            if select.select([STDIN], [], [], min(left, _MAX_POLL if hint is None else _NOTICE_AFTER))[0]:
+                return
             if time.monotonic() >= self._deadline:
                 raise NetworkError(message="the deadline passed while waiting for stdin")
-            if silent:
-                silent = False
-                waited = time.monotonic() - waiting_since
-                self._say(f"waiting for {owner} on stdin for {waited:.0f} s ({way_out})")
+            if hint is not None:
+                self._say(f"waiting for {owner} on stdin for {time.monotonic() - began:.0f} s ({hint})")
+                hint = None
 
     @contextmanager
-    def told(self, owner: str, path: str) -> Iterator[None]:
-        """Say after a while that we wait for a FIFO, which ends when all who write to it are done."""
+    def fifo_notice(self, owner: str, path: str) -> Iterator[None]:
+        """Print after a while that we wait for a FIFO, which ends when all who write to it are done."""
         from threading import Timer
 
-        text = f"waiting for {owner} on {path}, a pipe that has not ended after {_SILENCE:.0f} s (Ctrl-C gives up)"
-        timer = Timer(_SILENCE, self._say, [text])
+        text = f"waiting for {owner} on {path}, a pipe that has not ended after {_NOTICE_AFTER:.0f} s (Ctrl-C gives up)"
+        timer = Timer(_NOTICE_AFTER, self._say, [text])
         timer.daemon = True
         timer.start()
         try:
             yield
         finally:
             timer.cancel()
-
-    def _patience(self, *, silent: bool) -> float:
-        left = max(self._deadline - time.monotonic(), 0.0)
-        patience = min(left, _SILENCE) if silent else left
-        return min(patience, _LONGEST)
 
 
 def _unreadable(error: OSError, fix: str) -> UsageError:
@@ -214,8 +209,8 @@ def read_file(path: str, name: str, stdin: Stdin, limit: SizeLimit = TEXT) -> by
     return data
 
 
-def _content(path: str, name: str, stdin: Stdin, most: int) -> bytes:
-    # pathlib costs a million instructions here for nothing.
-    waiting = stdin.told(name, path) if stat.S_ISFIFO(os.stat(path).st_mode) else nullcontext()  # noqa: PTH116
+def _content(path: str, name: str, stdin: Stdin, size: int) -> bytes:
+    # pathlib would cost a million instructions here.
+    waiting = stdin.fifo_notice(name, path) if stat.S_ISFIFO(os.stat(path).st_mode) else nullcontext()  # noqa: PTH116
     with waiting, open(path, "rb") as file:  # noqa: PTH123
-        return file.read(most)
+        return file.read(size)

@@ -1,4 +1,4 @@
-"""Which word was meant by one that nobody knows."""
+"""Did you mean: the known word that an unknown one was probably meant to be."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_SHORT, _LONG = 3, 8  # letters: none of fewer may be wrong, and two from so many on
+_ONE_TYPO, _TWO_TYPOS = 3, 8  # letters that a word needs to be recognized with one typing error, and with two
 
 
 def closest(word: str, known: Iterable[str]) -> str | None:
-    """The first known word that differs only in its case, else the one that is a slip or two away, else None.
+    """The first known word that differs only in case, else the one with the fewest typing errors (one or two), or None.
 
-    A guess that is not close is worse than none: whoever follows it asks something else than they meant.
+    A suggestion that is not close is worse than none: whoever follows it asks something else than they meant.
     """
     asked = word.casefold()
-    most = (len(asked) >= _SHORT) + (len(asked) >= _LONG)
+    most = (len(asked) >= _ONE_TYPO) + (len(asked) >= _TWO_TYPOS)
     best: tuple[int, str] | None = None
     for name in known:
-        slips = _slips(asked, name.casefold(), most)
-        if slips <= most and (best is None or slips < best[0]):
-            best = slips, name
+        distance = _distance(asked, name.casefold(), most)
+        if distance <= most and (best is None or distance < best[0]):
+            best = distance, name
     return best[1] if best else None
 
 
@@ -31,8 +31,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f", did you mean {close!r}?" if close else ""
 
 
-def _slips(one: str, other: str, most: int) -> int:
-    """How many letters are left out, added, replaced, or exchanged with their neighbour; beyond `most`, any number."""
+def _distance(one: str, other: str, most: int) -> int:
+    """The Damerau-Levenshtein distance: letters omitted, added, replaced or swapped; beyond `most`, any number."""
     if abs(len(one) - len(other)) > most:
         return most + 1
     before: list[int] = []
@@ -40,8 +40,8 @@ def _slips(one: str, other: str, most: int) -> int:
     for at, letter in enumerate(one, 1):
         above, before, row = before, row, [at]
         for column, its in enumerate(other, 1):
-            slips = min(before[column] + 1, row[-1] + 1, before[column - 1] + (letter != its))
+            distance = min(before[column] + 1, row[-1] + 1, before[column - 1] + (letter != its))
             if above and column > 1 and letter == other[column - 2] and one[at - 2] == its:
-                slips = min(slips, above[column - 2] + 1)
-            row.append(slips)
+                distance = min(distance, above[column - 2] + 1)
+            row.append(distance)
     return row[-1]

@@ -1,7 +1,7 @@
 """The only code that writes to stdout and stderr.
 
-Bytes go straight to the descriptor: nothing waits in a buffer when a signal comes, and no encoding of the locale can
-change the answer. On a terminal, foreign text cannot do more than be read.
+Bytes go straight to the descriptor: nothing waits in a buffer when a signal arrives, and no encoding of the locale can
+change the answer. On a terminal, the control characters of foreign text are made visible.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _DIM, _RED, _RESET = "\x1b[2m", "\x1b[1;31m", "\x1b[0m"
 
 
 def visible_table() -> dict[int, str]:
-    """Controls that move the cursor, ring, set titles, reorder or hide text -> something that can be seen."""
+    """A translation of characters that move the cursor, ring, set titles, reorder or hide text, to visible ones."""
     table = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\n\t"}
     table[0x7F] = "\u2421"
     table |= dict.fromkeys(range(128, 160), "�")
@@ -41,42 +41,42 @@ class _WorkflowGuard:
     """
 
     def __init__(self) -> None:
-        self._begun = ""  # the first two characters of the line that are not blank
-        self._last = ""
+        self._line_start = ""  # the first two characters of the line that are not blank
+        self._last = ""  # the last two characters
 
     def push(self, text: str) -> str:
-        # A command begins with `::` or `##[`: where neither is, only the state is kept.
+        # A command begins with `::` or `##[`. Text without either is only remembered.
         joined = self._last + text
         if "::" not in joined and "##[" not in joined:
-            self._pass(text)
+            self._remember(text)
             return text
-        return self._broken(text)
+        return self._defused(text)
 
-    def _pass(self, text: str) -> None:
+    def _remember(self, text: str) -> None:
         self._last = (self._last + text[-2:])[-2:]
-        # The line that the text ends in: of the one before, only its beginning counts.
+        # The last line of the text.
         line = text[max(text.rfind("\r"), text.rfind("\n")) + 1 :]
         if len(line) < len(text):
-            self._begun = ""
-        if len(self._begun) < 2:  # noqa: PLR2004 - as many as are kept
-            self._begun = (self._begun + line if self._begun else line.lstrip())[:2]
+            self._line_start = ""
+        if len(self._line_start) < 2:  # noqa: PLR2004 - as many as are kept
+            self._line_start = (self._line_start + line if self._line_start else line.lstrip())[:2]
 
-    def _broken(self, text: str) -> str:
+    def _defused(self, text: str) -> str:
         out: list[str] = []
         for character in text:
-            if (character == ":" and self._begun == ":") or (character == "[" and self._last == "##"):
+            if (character == ":" and self._line_start == ":") or (character == "[" and self._last == "##"):
                 out.append(" ")
             out.append(character)
             self._last = (self._last + character)[-2:]
             if character in "\r\n":
-                self._begun = ""
-            elif self._begun or not character.isspace():
-                self._begun = (self._begun + character)[:2]
+                self._line_start = ""
+            elif self._line_start or not character.isspace():
+                self._line_start = (self._line_start + character)[:2]
         return "".join(out)
 
 
 class Stream:
-    """A descriptor that text is written to, whole and at once."""
+    """A descriptor to which text is written completely and at once."""
 
     def __init__(self, fd: int, name: str, redactor: Redactor, *, is_closed: bool = False) -> None:
         """Write to `fd`; `is_closed` means that it was closed before the program began."""
@@ -94,7 +94,7 @@ class Stream:
         self._table = None
 
     def guard_workflow_commands(self) -> None:
-        """From now on, no text can start a workflow command."""
+        """Keep text from starting a GitHub Actions workflow command from now on."""
         self._guard = _WorkflowGuard()
 
     def write(self, text: str) -> None:
@@ -102,7 +102,7 @@ class Stream:
 
         Raises:
             OutputError: it cannot be written.
-            ReaderGoneError: nobody reads it.
+            ReaderGoneError: the reading end of the pipe is closed.
         """
         if not text:
             return
@@ -114,23 +114,23 @@ class Stream:
 
     def visible(self, text: str) -> str:
         """The text with its control characters made visible, if this is a terminal."""
-        # None of what the table replaces is printable. Where all is ASCII, Python replaces as fast as it asks.
+        # Nothing that the table replaces is printable. ASCII text is translated as fast as it is checked.
         if not self._table or text.isprintable() or (not text.isascii() and text.replace("\n", "").isprintable()):
             return text
         return text.translate(self._table)
 
     def control(self, sequence: str) -> None:
-        """Write text whose escape sequences are our own."""
+        """Write escape sequences of our own."""
         self._write_all(self._redactor.text(sequence).encode(errors="replace"))
 
     def end_line(self) -> None:
-        """Begin a new line, unless it is begun."""
+        """Begin a new line, unless the last one is complete."""
         if not self.at_line_start:
             self.write("\n")
 
     def _write_all(self, data: bytes) -> None:
         if self.is_closed:
-            raise OutputError(message=f"cannot write to {self.name}: it is closed")
+            raise self._error("it is closed")
         left = memoryview(data)
         while left:
             try:
@@ -140,27 +140,30 @@ class Stream:
             except OSError as error:
                 if error.errno == errno.EPIPE:
                     raise ReaderGoneError from error
-                raise OutputError(message=f"cannot write to {self.name}: {error.strerror}") from error
+                raise self._error(error.strerror) from error
+
+    def _error(self, reason: str | None) -> OutputError:
+        return OutputError(message=f"cannot write to {self.name}: {reason}")
 
     def check(self) -> None:
-        """Find out now, before anything is paid for, that nothing can be written.
+        """Return if it can be written to, as far as can be known before anything is paid for.
 
         Raises:
             OutputError: it was closed before we began, is open for reading only, or is the device that is always full.
         """
         if self.is_closed:
-            raise OutputError(message=f"cannot write to {self.name}: it is closed")
+            raise self._error("it is closed")
         try:
             status = os.fstat(self.fd)
         except OSError as error:
-            raise OutputError(message=f"cannot write to {self.name}: {error.strerror}") from error
+            raise self._error(error.strerror) from error
         if fcntl.fcntl(self.fd, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
-            raise OutputError(message=f"cannot write to {self.name}: it is open for reading only")
+            raise self._error("it is open for reading only")
         if stat.S_ISCHR(status.st_mode) and status.st_rdev == _FULL_DEVICE:
-            raise OutputError(message=f"cannot write to {self.name}: No space left on device")
+            raise self._error(os.strerror(errno.ENOSPC))
 
     def check_reader(self) -> None:
-        """Find out whether anybody still reads.
+        """Return if somebody still reads.
 
         Raises:
             ReaderGoneError: the other end of the pipe is closed.
@@ -176,10 +179,10 @@ def _one_line(text: str) -> str:
 
 
 class Terminal:
-    """Our stdout and stderr, and how a person is spoken to."""
+    """Our stdout and stderr, and the messages for a person."""
 
     def __init__(self, environment: Mapping[str, str], closed_fds: frozenset[int] = frozenset()) -> None:
-        """Look at what the descriptors are; `closed_fds` are those that were closed before the program began."""
+        """`closed_fds` are the descriptors that were closed before the program began."""
         self.redactor = Redactor()
         self.stdout = Stream(STDOUT, "stdout", self.redactor, is_closed=STDOUT in closed_fds)
         self.stderr = Stream(STDERR, "stderr", self.redactor, is_closed=STDERR in closed_fds)
@@ -190,7 +193,8 @@ class Terminal:
         if environment.get("GITHUB_ACTIONS") == "true":
             self.stderr.guard_workflow_commands()
         self._is_dim = False
-        self.erase_drawing: Callable[[], None] = lambda: None  # called before a line: what is drawn there goes away
+        # Called before a line is printed: it erases a progress display that is drawn there.
+        self.erase_drawing: Callable[[], None] = lambda: None
 
     @property
     def colours(self) -> bool:
@@ -198,34 +202,34 @@ class Terminal:
         return self.stderr.is_terminal and not self.plain
 
     def error(self, error: GlmError) -> None:
-        """Say why there is no complete answer."""
-        # A foreign word in it, such as a finish reason, must not begin a line of its own.
+        """Print an error: why there is no complete answer."""
+        # Foreign words in it, such as a finish reason, must not begin a line of their own.
         lines = [_one_line(error.message)]
         for label, text in (("why", error.why), ("fix", error.fix), ("request id", error.request_id)):
             if text:
                 lines.append(f"  {label}: {' '.join(text.split())}")
-        self._say("glm: error: ", "\n".join(lines), _RED)
+        self._print("glm: error: ", "\n".join(lines), _RED)
 
     def note(self, text: str) -> None:
-        """Say something that is no error."""
+        """Print a remark, unless --quiet hides it."""
         if not self.quiet:
-            self._say("glm: ", _one_line(text))
+            self._print("glm: ", _one_line(text))
 
     def warn(self, text: str) -> None:
-        """Say something that must be known even under --quiet."""
-        self._say("glm: ", _one_line(text))
+        """Print a remark that even --quiet shows."""
+        self._print("glm: ", _one_line(text))
 
-    def trace(self, text: str) -> None:
-        """Show a traceback, which has many lines."""
-        self._say("glm: ", text)
+    def traceback(self, text: str) -> None:
+        """Print a traceback, which has many lines."""
+        self._print("glm: ", text)
 
     def detail(self, text: str) -> None:
-        """Say something that only --verbose asks for."""
+        """Print a remark that only --verbose shows."""
         if self.verbose:
-            self._say("glm: ", _one_line(text))
+            self._print("glm: ", _one_line(text))
 
-    def _say(self, label: str, text: str, colour: str = "") -> None:
-        # A stderr that is closed or full must not hide the exit code.
+    def _print(self, label: str, text: str, colour: str = "") -> None:
+        # A stderr that is closed or full must not change the exit code.
         try:
             self.erase_drawing()
             self.dim(on=False)
@@ -241,15 +245,15 @@ class Terminal:
             pass
 
     def dim(self, *, on: bool) -> None:
-        """Begin or end the paler text in which reasoning is shown on a terminal."""
+        """Begin or end the dim text in which reasoning is shown on a terminal."""
         if self.colours and on != self._is_dim:
             self._is_dim = on
             self.stderr.control(_DIM if on else _RESET)
 
     def restore(self) -> None:
-        """Leave what is a terminal as the next program wants it: with its usual colour, at the beginning of a line."""
+        """Leave a terminal as the next program expects it: in its usual colour, at the beginning of a line."""
         for stream in (self.stderr, self.stdout):
-            with suppress(OutputError, ReaderGoneError):  # the terminal may be what is gone
+            with suppress(OutputError, ReaderGoneError):  # the terminal itself may be gone
                 if stream is self.stderr:
                     self.dim(on=False)
                 if stream.is_terminal:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from glmcli.chat.events import Answer, Event, Reasoning
 from glmcli.chat.reply import check_size, size_of
-from glmcli.console.patterns import overlap
+from glmcli.console.string_search import overlap
 from glmcli.errors import ProtocolError
 
 if TYPE_CHECKING:

@@ -967,7 +967,7 @@ def test_B16_stdin_that_is_a_file_says_which(tmp_path) -> None:
 def test_stdin_is_claimed_at_once() -> None:
     with reading("twice", stdin=subprocess.DEVNULL) as process:
         out, _ = process.communicate(timeout=30)
-    assert out == "UsageError stdin is wanted twice: by INPUT and by the prompt\n"
+    assert out == "UsageError stdin is used twice: by INPUT and by the prompt\n"
 
 
 def test_a_closed_stdin() -> None:

@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, example, given
 from hypothesis import settings as law
 from hypothesis import strategies as st
 
+from glmcli.console.encoded_search import encoded, escaped
 from glmcli.console.redaction import Redactor, StreamRedactor
-from glmcli.console.spellings import encoded, escaped
 
 # --- the plain search ---
 
@@ -103,7 +103,7 @@ class Plain:
         settled = min((begin for begin, _ in self.cuts(text)), default=len(text))
         return next((end for begin, end in self.spans(text) if begin < settled < end), settled)
 
-    def begun(self, text):
+    def partial(self, text):
         return max((count for _, count in self.cuts(text)), default=0)
 
 
@@ -189,7 +189,7 @@ def test_the_quick_search_is_the_plain_one(case) -> None:
     quick, plain = known(keys), Plain(keys)
     assert quick.text(text) == plain.text(text)
     assert quick.settled(text) == plain.settled(text)
-    assert quick.begun(text) == plain.begun(text)
+    assert quick.partial(text) == plain.partial(text)
 
 
 @pytest.mark.parametrize("length", [15, 16, 17, 40])
@@ -219,7 +219,7 @@ def test_a_stream_shows_what_the_plain_search_would(case, cuts) -> None:
         settled = plain.settled(held)
         assert stream.push(piece) == plain.text(held[:settled])
         held = held[settled:]
-    assert stream.flush() == (plain.text(held) if plain.begun(held) < 8 else "***")
+    assert stream.flush() == (plain.text(held) if plain.partial(held) < 8 else "***")
 
 
 @given(cases(), CUTS)

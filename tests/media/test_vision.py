@@ -488,7 +488,7 @@ def test_a_pipe_that_stays_silent_ends_at_the_deadline(see, cwd) -> None:
         (("--image", "odd"), "odd: it is of no kind that is known (it begins with 00 01 02 03)"),
         (("--image", ""), "--image: the value is empty"),
         (("--at", "png", ""), "--at: the value is empty"),
-        (("--image", "-", "--image", "-"), "stdin is wanted twice: by --image and by --image"),
+        (("--image", "-", "--image", "-"), "stdin is used twice: by --image and by --image"),
         (("--video", "mp4"), "--video mp4: video_url takes a URL, not a local file"),
         (("--file", "pdf"), "--file pdf: file_url takes a URL, not a local file"),
         (("--file", "-"), "--file -: file_url takes a URL, not a local file"),

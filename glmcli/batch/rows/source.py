@@ -172,7 +172,7 @@ def open_rows(  # noqa: PLR0913 - each is told by another
         raise UsageError(message=f"{form!r} is no form of rows: {', '.join(FORMATS)}")
     if place == "-":
         owner = "--files0" if form == "files" else "INPUT"
-        begin = stdin.begin(owner)
+        begin = stdin.file_offset(owner)
         pipe = stdin.chunks(owner) if begin is None else None
         return RowSource(place, form, InputContext("<stdin>", complete, prompted, placeholders), pipe, begin)
     return RowSource(

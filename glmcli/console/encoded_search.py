@@ -1,7 +1,9 @@
-r"""A text in which any character may be encoded: `/` as `%2F`, `\\/`, `\u002f`, `&sol;`, `&#47;`, `&#x2f;`. Pure.
+r"""A search for words of which any character may be encoded: `/` as `%2F`, `\\/`, `\u002f`, `&sol;`, `&#x2f;`. Pure.
 
-Nobody can list all spellings of a key: some encoders leave a character as it is that others do not. So each character
-is read in whatever form it stands.
+Nobody can list all encodings of a key: some encoders leave a character as it is that others do not. So each character
+is read in whatever form it stands. To try that at every position would be slow. But in a word that is not written
+literally, some character is the first that is encoded: before it stands a literal beginning of the word, and its own
+form begins with one of a few signs. So a word is read only where such a sign fits what is around it.
 """
 
 from __future__ import annotations
@@ -14,8 +16,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-DEEPEST = 15  # backslashes before a character: JSON in JSON, four times over
-LONGEST = 20  # characters of a form, without those backslashes
+_MAX_BACKSLASHES = 15  # before a character: JSON in JSON, four times over
+_MAX_FORM = 20  # characters of a form, without those backslashes
 _ASCII, _PLANE = 0x80, 0x10000
 # The names of HTML 5 for what is neither letter nor digit.
 _NAMED = {
@@ -31,13 +33,13 @@ _SYNONYMS = {
 
 
 def names(character: str) -> list[str]:
-    """What HTML calls the character."""
+    """The names of a character in HTML."""
     return [named[character] for named in (_NAMED, _SYNONYMS) if character in named]
 
 
 @cache
 def encoded(character: str) -> tuple[str, ...]:
-    """The character as it is, in a URL (once or twice encoded), in HTML, and inside quotes of a shell."""
+    """The character itself, and its forms in a URL (encoded once or twice), in HTML, and inside quotes of a shell."""
     forms = {character, *(f"&{name};" for name in names(character))}
     data = character.encode(errors="surrogateescape")
     for sign in ("%", "%25"):
@@ -52,9 +54,9 @@ def encoded(character: str) -> tuple[str, ...]:
 
 @cache
 def escaped(character: str) -> tuple[str, ...]:
-    """What may stand behind a backslash, besides the forms that need none."""
+    """The forms that need a backslash before them, without it."""
     code = ord(character)
-    # JSON cuts what lies beyond the first plane in two.
+    # Beyond the first plane, JSON writes a surrogate pair.
     units = [code] if code < _PLANE else [0xD7C0 + (code >> 10), 0xDC00 + (code & 0x3FF)]
     forms = {"\\".join(f"u{unit:04{case}}" for unit in units) for case in "xX"}
     if code < _ASCII:
@@ -64,7 +66,7 @@ def escaped(character: str) -> tuple[str, ...]:
 
 @cache
 def _by_sign(character: str, is_escaped: bool) -> dict[str, list[str]]:
-    """All forms that may stand behind no backslash, or behind some, by their first character."""
+    """All forms of a character, with or without those that follow a backslash, by their first character."""
     by_sign: dict[str, list[str]] = {}
     for form in (*encoded(character), *(escaped(character) if is_escaped else ())):
         by_sign.setdefault(form[0], []).append(form)
@@ -72,9 +74,9 @@ def _by_sign(character: str, is_escaped: bool) -> dict[str, list[str]]:
 
 
 def read(text: str, begin: int, word: str) -> tuple[int | None, int | None]:
-    """Where the word ends, if it begins here, in whatever forms its characters stand.
+    """Where a word ends that begins here, in whatever forms its characters stand; None if it does not.
 
-    And how many of its characters are read when `text` ends, if that may be too soon.
+    And how many of its characters are read when `text` ends within it; None if it does not end within it.
     """
     places, cut = {begin}, None
     for count, character in enumerate(word):
@@ -90,9 +92,9 @@ def read(text: str, begin: int, word: str) -> tuple[int | None, int | None]:
 
 
 def read_character(text: str, place: int, character: str) -> tuple[set[int], bool]:
-    """Where the character ends, in every reading, if it stands at this place; and whether `text` ends within it."""
+    """Where a character that begins here may end, in every reading; and whether `text` ends within it."""
     behind = place
-    while text.startswith("\\", behind) and behind < place + DEEPEST:
+    while text.startswith("\\", behind) and behind < place + _MAX_BACKSLASHES:
         behind += 1
     ends = set(range(place + 1, behind + 1)) if character == "\\" else set()
     if behind == len(text):
@@ -106,47 +108,40 @@ def read_character(text: str, place: int, character: str) -> tuple[set[int], boo
     return ends, is_cut
 
 
-# Words to be found however their characters are encoded, at a small part of the price of reading each at each place.
-#
-# In a word that is not written as it is, some character is the first that is encoded: before it stands a plain
-# beginning of the word, and it begins with one of a few signs. So it is read only where such a
-# sign fits what is around it. Pure.
-
-_ASCII_END = 0x80
-_NEVER = "(?!)"
+_NEVER = "(?!)"  # a pattern that matches nothing
 _SIGNS = "%&\\"  # what an encoded character begins with; the apostrophe, where a word holds one, in a shell too
-# What may stand behind the last sign of a text, besides a piece of a word.
-_BEHIND = {"%": hexdigits, "&": f"#{ascii_letters}", "\\": "ux", "'": '"'}
+# What may follow the last sign of a text, besides a piece of a word.
+_FOLLOWING = {"%": hexdigits, "&": f"#{ascii_letters}", "\\": "ux", "'": '"'}
 
 Span = tuple[int, int]
 
 
-class Spellings:
-    """Words that are looked for together."""
+class EncodedSearch:
+    """Words that are searched for together."""
 
     def __init__(self) -> None:
-        """Look for nothing yet."""
+        """Search for nothing yet."""
         self._words: list[str] = []
         self._signs = ""
-        # So many characters before the end of a text, at the most, stands the last sign of a word that is cut there.
+        # The last sign of a word that is cut off stands at most so many characters before the end of the text.
         self._reach = 0
-        self._index: _Index | None = None
+        self._index: _EncodedIndex | None = None
 
     def add(self, words: Iterable[str]) -> None:
-        """Look for these too, of two characters at least."""
+        """Search for these too; each has two characters or more."""
         self._words += words
         self._signs = _SIGNS + ("'" if any("'" in word for word in self._words) else "")
-        self._reach = max(map(len, self._words)) + LONGEST
+        self._reach = max(map(len, self._words)) + _MAX_FORM
         self._index = None
 
-    def _indexed(self) -> _Index:
+    def _indexed(self) -> _EncodedIndex:
         index = self._index
         if index is None:
-            index = self._index = _Index(self._words, self._signs)
+            index = self._index = _EncodedIndex(self._words, self._signs)
         return index
 
     def find(self, text: str) -> Iterator[Span]:
-        """Where they stand with a character encoded: begin and end."""
+        """Begin and end of every occurrence with at least one encoded character."""
         for sign in self._signs:
             if sign not in text:
                 continue
@@ -157,16 +152,16 @@ class Spellings:
                     if end:
                         yield begin, end
 
-    def begun(self, text: str) -> list[Span]:
-        """Where one may begin, with a character encoded, that `text` ends within; and how much of it is read then."""
+    def partial(self, text: str) -> list[Span]:
+        """Where a word with an encoded character may begin that `text` ends within; and how much of it is read then."""
         tail = text[-self._reach :]
         for sign in self._signs:
             if sign in tail:
-                return list(self._begun(text, self._indexed()))
+                return list(self._partial(text, self._indexed()))
         return []
 
-    def _begun(self, text: str, index: _Index) -> Iterator[Span]:
-        tail = text[-index.farthest :]
+    def _partial(self, text: str, index: _EncodedIndex) -> Iterator[Span]:
+        tail = text[-index.reach :]
         start = len(text) - len(tail) + len(tail.rstrip(index.alphabet))
         last = max(text.rfind(sign, start) for sign in self._signs)
         if last < 0 or not index.may_end(text[last], text[last + 1 :]):
@@ -178,19 +173,19 @@ class Spellings:
                     yield begin, count
 
 
-class _Index:
+class _EncodedIndex:
     """What is looked up.
 
     Attributes:
-        farthest: so many characters before the end of a text may such a word begin.
+        reach: a word that a text ends within begins at most so many characters before its end.
         alphabet: every character of every form of a word.
-        encoded: by sign, matches it where a character of a word may stand encoded, behind what may be the part before
-            it; with a group where it may be the first character.
+        encoded: by sign, a pattern that matches it where an encoded character of a word may begin, behind what may be
+            the part of the word before it; with a group where it may be the first character.
         sign: the same, in a text that may end anywhere.
     """
 
     def __init__(self, words: list[str], signs: str) -> None:
-        self.farthest = max(map(len, words)) * (DEEPEST + LONGEST)
+        self.reach = max(map(len, words)) * (_MAX_BACKSLASHES + _MAX_FORM)
         self.alphabet = "".join(
             {*ascii_letters, *digits, *signs, "#", ";", *('"' if "'" in signs else ""), *"".join(words)}
         )
@@ -205,13 +200,13 @@ class _Index:
                 self._before.setdefault(word[max(count - 2, 0) : count], []).append((word, count))
 
     def may_end(self, sign: str, behind: str) -> bool:
-        """Whether a text may end within a word if this is its last sign and what follows it."""
-        return behind in self._joined or behind[0] in _BEHIND[sign]
+        """Whether a text may end within a word, by its last sign and what follows that."""
+        return behind in self._joined or behind[0] in _FOLLOWING[sign]
 
     def begins(self, text: str, place: int, *, is_first: bool) -> list[tuple[int, str]]:
-        """Where a word may begin whose first encoded character stands at this place, and which.
+        """Begin and word, for each word whose first encoded character may stand at this place.
 
-        With `is_first`, that may be the first character of the word too.
+        With `is_first`, that may be the very first character of the word.
         """
         found: list[tuple[int, str]] = []
         if is_first:
@@ -226,34 +221,35 @@ class _Index:
 
 
 def _sign(words: list[str], signs: str) -> str:
-    """A run of backslashes is never given back: no character but their own begins before the last so many of them."""
+    """A pattern for any sign; of a run of backslashes only the last few count, for no other character begins before."""
     if any("\\" in word for word in words):
         return _one_of(signs)
-    return rf"\\(?=\\{{0,{DEEPEST - 1}}}+(?:[^\\]|\Z))|{_one_of(signs.replace(chr(92), ''))}"
+    return rf"\\(?=\\{{0,{_MAX_BACKSLASHES - 1}}}+(?:[^\\]|\Z))|{_one_of(signs.replace(chr(92), ''))}"
 
 
 def _encoded(words: list[str]) -> dict[str, str]:
-    """All places that `_Index.begins` can use, and few more: what is around a sign is looked at too."""
-    first, later = _Forms({word[0] for word in words}, words), _Forms(set().union(*(word[1:] for word in words)), words)
+    """By sign, a pattern for the places that `_EncodedIndex.begins` can use, and few more: it looks around the sign."""
+    first = _FormPatterns({word[0] for word in words}, words)
+    later = _FormPatterns(set().union(*(word[1:] for word in words)), words)
     before = _one_of(set().union(*(word[:-1] for word in words)))
-    kinds = zip(_SIGNS + "'", first.behind, later.behind, strict=True)
+    kinds = zip(_SIGNS + "'", first.following, later.following, strict=True)
     return {sign: rf"{re.escape(sign)}(?:(?=({early}))|(?<={before}.)(?={late}))" for sign, early, late in kinds}
 
 
-class _Forms:
-    """Patterns for what stands behind the sign by which one of these characters is encoded.
+class _FormPatterns:
+    """Patterns for what follows the sign with which the form of one of these characters begins.
 
     Attributes:
-        behind: for each of the signs, and the apostrophe.
+        following: one for each of the signs, and for the apostrophe.
     """
 
     def __init__(self, characters: set[str], words: list[str]) -> None:
         self._characters = characters
         codes = sorted(map(ord, characters))
-        self._is_ascii = codes[-1] < _ASCII_END
+        self._is_ascii = codes[-1] < _ASCII
         self._code = _hex(codes) if self._is_ascii else "[0-9a-fA-F]{2}"
         percent, named, quoted = f"(?:25)?{self._code}", self._named(codes), r"[\\\"]" if "'" in characters else _NEVER
-        self.behind = (percent, named, self._escaped(words, f"%{percent}|&{named}|'{quoted}"), quoted)
+        self.following = (percent, named, self._escaped(words, f"%{percent}|&{named}|'{quoted}"), quoted)
 
     def _named(self, codes: list[int]) -> str:
         numbers = "#"
@@ -268,14 +264,14 @@ class _Forms:
         following = _one_of({*_SIGNS, "'"}.union(*(word[1:] for word in words)))
         plain = f"{_one_of(self._characters)}(?={following})"
         if last := {word[-1] for word in words} & self._characters:
-            # Behind a single backslash, it follows the one before it; longer runs are rare.
+            # After a single backslash, the character before that one is checked; longer runs are rare.
             plain += rf"|(?<={_one_of({chr(92), *(word[-2] for word in words)})}\\){_one_of(last)}"
         code = f"u00{self._code}|x{self._code}" if self._is_ascii else "u|x"
-        return rf"\\{{0,{DEEPEST - 1}}}+(?:{plain}|{code}|{others})"
+        return rf"\\{{0,{_MAX_BACKSLASHES - 1}}}+(?:{plain}|{code}|{others})"
 
 
 def _hex(codes: list[int]) -> str:
-    """Matches one of these bytes as two digits."""
+    """A pattern for one of these bytes as two hexadecimal digits."""
     by_first: dict[str, set[str]] = {}
     for code in codes:
         by_first.setdefault(f"{code >> 4:x}", set()).update((f"{code & 15:x}", f"{code & 15:X}"))
