@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from glmcli.documents.document import Document, SourceText, decode
+from glmcli.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -64,25 +65,20 @@ def check(document: Document, schema: str) -> None:
     Raises:
         UsageError: the first fault in the order of the file, and how many more there are.
     """
-    if not _is_valid(document, schema):
-        from glmcli.documents import validator
-
-        validator.check(document, schema)
+    found = faults(document, schema)
+    if found:
+        raise UsageError(message=found[0] + (f" (and {len(found) - 1} more)" if len(found) > 1 else ""))
 
 
 def faults(document: Document, schema: str) -> list[str]:
     """Every fault, each "file:line:col: text", in the order of the file."""
-    if _is_valid(document, schema):
+    from glmcli.documents.fast_validator import is_valid
+
+    if is_valid(document.value, load_schema(schema)):
         return []
     from glmcli.documents import validator
 
     return validator.faults(document, schema)
-
-
-def _is_valid(document: Document, schema: str) -> bool:
-    from glmcli.documents.fast_validator import is_valid
-
-    return is_valid(document.value, load_schema(schema))
 
 
 def load_schema(name: str) -> dict[str, Any]:

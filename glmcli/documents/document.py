@@ -141,16 +141,11 @@ class Document(Record):
         """The positions of the value at a path, or of its nearest ancestor that exists."""
         node = self.root
         for step in path:
-            below = _child(node.below, step)
-            if below is None:
-                break
-            node = below
+            match node.below, step:
+                case dict() as members, str() if step in members:
+                    node = members[step]
+                case list() as items, int() if 0 <= step < len(items):
+                    node = items[step]
+                case _:
+                    break
         return node
-
-
-def _child(below: dict[str, Node] | list[Node] | None, step: str | int) -> Node | None:
-    if isinstance(below, dict):
-        return below.get(step) if isinstance(step, str) else None
-    if below is not None and isinstance(step, int) and 0 <= step < len(below):
-        return below[step]
-    return None

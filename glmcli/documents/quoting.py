@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Sequence
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*", re.ASCII)
 
@@ -60,6 +60,24 @@ def described(value: object, *, secret: bool) -> str:
             kind = "a number"
     # Who writes a key where the name of its variable belongs shall not find it in a log.
     return kind if secret else f"{kind} ({value_text(value)})"
+
+
+def wrong_type(where: str, value: object, types: Collection[str], *, secret: bool = False) -> str:
+    """That a value is of none of these types, which are given in words, as `a string`."""
+    hint = "; quote it" if "a string" in types and isinstance(value, bool | int | float) else ""
+    return f"{where} must be {listed(types, 'or')}, not {described(value, secret=secret)}{hint}"
+
+
+def wrong_choice(where: str, value: object, choices: Sequence[object]) -> str:
+    """That a value is none of the choices."""
+    named = choice_names(choices)
+    wanted = f"one of {', '.join(named)}" if len(named) > 1 else value_text(choices[0])
+    return f"{where} must be {wanted}, not {value_text(value)}"
+
+
+def choice_names(choices: Iterable[object]) -> tuple[str, ...]:
+    """How messages name these values, each once."""
+    return tuple(dict.fromkeys(choice if isinstance(choice, str) else value_text(choice) for choice in choices))
 
 
 def listed(words: Collection[str], last: str) -> str:

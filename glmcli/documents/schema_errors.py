@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from glmcli.documents.input_limits import compiled
-from glmcli.documents.quoting import described, listed, path_text, quoted, suggestion, value_text
+from glmcli.documents.quoting import choice_names, listed, path_text, quoted, suggestion, wrong_choice, wrong_type
 from glmcli.record import Record
 
 if TYPE_CHECKING:
@@ -109,12 +109,10 @@ def _required(error: ValidationError) -> Fault:
 
 def _type(error: ValidationError, wanted: list[str]) -> Fault:
     path, value = _path(error), error.instance
-    names = listed([_TYPES[name] for name in wanted if name != "null"] or [_TYPES["null"]], "or")
+    names = [_TYPES[name] for name in wanted if name != "null"] or [_TYPES["null"]]
     if not path and value is None:
-        return Fault(path, f"the document is empty; it must be {names}")
-    hint = "; quote it" if "string" in wanted and isinstance(value, bool | int | float) else ""
-    found = described(value, secret=bool(_rules(error).get("writeOnly")))
-    return Fault(path, f"{path_text(path)} must be {names}, not {found}{hint}")
+        return Fault(path, f"the document is empty; it must be {listed(names, 'or')}")
+    return Fault(path, wrong_type(path_text(path), value, names, secret=bool(_rules(error).get("writeOnly"))))
 
 
 def _choices(error: ValidationError) -> list[object]:
@@ -124,10 +122,8 @@ def _choices(error: ValidationError) -> list[object]:
 
 def _choice(error: ValidationError, choices: list[object]) -> Fault:
     path, value = _path(error), error.instance
-    known = tuple(dict.fromkeys(choice if isinstance(choice, str) else value_text(choice) for choice in choices))
-    wanted = f"one of {', '.join(known)}" if len(known) > 1 else value_text(choices[0])
-    text = f"{path_text(path)} must be {wanted}, not {value_text(value)}"
-    return Fault(path, text, word=value if isinstance(value, str) else "", known=known)
+    text = wrong_choice(path_text(path), value, choices)
+    return Fault(path, text, word=value if isinstance(value, str) else "", known=choice_names(choices))
 
 
 def _pattern(error: ValidationError) -> Fault:

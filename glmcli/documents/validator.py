@@ -13,8 +13,7 @@ from referencing import Registry
 
 from glmcli.documents.fast_validator import is_integer, load_schema
 from glmcli.documents.input_limits import compiled
-from glmcli.documents.schema_errors import Fault, as_line, explain, in_order
-from glmcli.errors import UsageError
+from glmcli.documents.schema_errors import as_line, explain, in_order
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,27 +27,11 @@ _MAX_SUGGESTIONS = 100
 _MAX_ERRORS = 1000  # of one document, that are looked at
 
 
-def check(document: Document, schema: str) -> None:
-    """Return if the document satisfies the schema.
-
-    Raises:
-        UsageError: the first fault, and how many more there are.
-    """
-    found = _faults(document, schema)
-    if found:
-        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-        raise UsageError(message=as_line(document, found[0], suggest=True) + more)
-
-
 def faults(document: Document, schema: str) -> list[str]:
     """Every fault as a line, in the order of the file."""
-    found = _faults(document, schema)
-    return [as_line(document, fault, suggest=number < _MAX_SUGGESTIONS) for number, fault in enumerate(found)]
-
-
-def _faults(document: Document, schema: str) -> list[Fault]:
     errors = itertools.islice(validator(load_schema(schema)).iter_errors(document.value), _MAX_ERRORS)
-    return in_order(document, (fault for error in errors for fault in explain(error, schema)))
+    found = in_order(document, (fault for error in errors for fault in explain(error, schema)))
+    return [as_line(document, fault, suggest=number < _MAX_SUGGESTIONS) for number, fault in enumerate(found)]
 
 
 def validator(schema: Mapping[str, Any], draft: type[Validator] = Draft202012Validator) -> Validator:

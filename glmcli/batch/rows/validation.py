@@ -1,4 +1,4 @@
-"""The words of the schema judge (documents/words.py), for checks that are quicker than it. Pure.
+"""The words of the schema judge (documents/schema_errors.py), for checks that are quicker than it. Pure.
 
 They differ in one thing: of a string in the wrong place they say only that it is one, for a row holds what others
 wrote.
@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from glmcli.batch.rows.row import MalformedRow, Row
 from glmcli.config.request_file import message_of
-from glmcli.documents.quoting import described, listed, path_text, quoted, suggestion, value_text
+from glmcli.documents.quoting import listed, path_text, quoted, suggestion, wrong_choice, wrong_type
 from glmcli.errors import UsageError
 from glmcli.record import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from glmcli.batch.rows.formats.reader import InputContext
@@ -25,14 +25,12 @@ if TYPE_CHECKING:
 
 def refused(path: str, value: object, *wanted: str) -> str:
     """The value is of another kind than those wanted, which are given in words, as `a string`."""
-    hint = "; quote it" if "a string" in wanted and isinstance(value, bool | int | float) else ""
-    return f"{path} must be {listed(wanted, 'or')}, not {described(value, secret=isinstance(value, str))}{hint}"
+    return wrong_type(path, value, wanted, secret=isinstance(value, str))
 
 
-def choice(path: str, value: object, known: Collection[str]) -> str:
+def choice(path: str, value: object, known: Sequence[str]) -> str:
     """The value is none of those that are known."""
-    wanted = f"one of {', '.join(known)}" if len(known) > 1 else value_text(*known)
-    return f"{path} must be {wanted}, not {value_text(value)}{_meant(value, known)}"
+    return f"{wrong_choice(path, value, known)}{_meant(value, known)}"
 
 
 def missing(path: str, needed: Collection[str], given: Collection[str]) -> Iterator[str]:
