@@ -213,9 +213,9 @@ def test_more_than_a_mebibyte_is_refused() -> None:
 
 @pytest.mark.parametrize("bomb", [BOMB_OF_MERGES, BILLION_LAUGHS])
 def test_bombs_answer_at_once(bomb: str) -> None:
-    begin = time.perf_counter()
+    begin = time.process_time()
     assert refusal(bomb) == "request.yaml:1:4: anchors are not allowed; quote text that begins with &"
-    assert time.perf_counter() - begin < 0.5
+    assert time.process_time() - begin < 0.5
 
 
 @pytest.mark.parametrize(
@@ -224,10 +224,10 @@ def test_bombs_answer_at_once(bomb: str) -> None:
 )
 def test_a_hostile_mebibyte_is_judged_in_seconds(part: str) -> None:
     text = (part * 1_048_576).encode()[:1_040_000]
-    begin = time.perf_counter()
+    begin = time.process_time()
     with contextlib.suppress(UsageError):
         documents.parse(text, "x")
-    assert time.perf_counter() - begin < 5
+    assert time.process_time() - begin < 5
 
 
 def test_odd_line_breaks_are_characters() -> None:
