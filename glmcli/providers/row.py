@@ -107,7 +107,7 @@ class Api(Record):
     """How a provider's chat API differs from others of its dialect.
 
     Attributes:
-        thinking: how thinking is switched; None: no way is known.
+        thinking: how thinking is switched, from the table of switches in `table.py`; None: no way is known.
         thinking_explicit: send the switch for models that can think, even when the user did not choose.
         thinking_wants_stream: some models refuse to think, or run into a time-out, without a stream.
         effort_words: the values of --effort where the catalogue knows nothing of the model; None: any word.

@@ -6,7 +6,6 @@ more line in the table of thinking switches. A new dialect is one more module be
 
 from __future__ import annotations
 
-from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
     from glmcli.providers.dialect import Dialect
 
-# The thinking switches: the fields of a request body that turn thinking on, and those that turn it off.
+# The table of thinking switches: the fields of a request body that turn thinking on, and those that turn it off.
 _THINKING_TYPE = ThinkingSwitch({"thinking": {"type": "enabled"}}, {"thinking": {"type": "disabled"}})
 _ENABLE_THINKING = ThinkingSwitch({"enable_thinking": True}, {"enable_thinking": False})
 _TEMPLATE_THINKING = ThinkingSwitch(
@@ -229,9 +228,4 @@ PROVIDERS: Mapping[str, Provider] = {row.name: row for row in _ROWS}
 
 def dialect_of(provider: Provider) -> Dialect:
     """The module of this provider's dialect, imported when it is first needed."""
-    return _module(provider.dialect)
-
-
-@cache
-def _module(dialect: str) -> Dialect:
-    return cast("Dialect", import_module(f"glmcli.providers.{dialect}"))
+    return cast("Dialect", import_module(f"glmcli.providers.{provider.dialect}"))

@@ -30,8 +30,8 @@ class TextFilter:
     def __init__(self, api: Api) -> None:
         """Prepare for one reply of this API."""
         cumulative = api.text_frames == "cumulative"
-        self._reasoning = _Pieces(cumulative=cumulative)
-        self._answer = _Pieces(cumulative=cumulative)
+        self._reasoning = TextJoiner(cumulative=cumulative)
+        self._answer = TextJoiner(cumulative=cumulative)
         self._tags = None if api.think_tags == "none" else ThinkTags(api.think_tags)
         self._boxes = BoxTags() if api.box_tags else None
 
@@ -79,24 +79,44 @@ class TextFilter:
                 yield event
 
 
-class _Pieces:
-    """Makes the text of one field into pieces that are new and hold whole characters."""
+class TextJoiner:
+    r"""Makes the text of one field, as it arrives, into new text of whole characters.
 
-    def __init__(self, *, cumulative: bool) -> None:
+    A provider that splits its text by UTF-16 units sends `"\ud83d"` in one delta and `"\ude00"` in the next. Python
+    keeps them as lone surrogates, which no encoder accepts (github.com/Aider-AI/aider/issues/3693).
+    """
+
+    def __init__(self, *, cumulative: bool = False) -> None:
+        """Start before the first character; `cumulative`: each frame repeats all text so far."""
         self._so_far = "" if cumulative else None
-        self._joiner = SurrogateJoiner()
-        self.flush = self._joiner.flush
+        self._held = ""
 
     @property
     def passes_text(self) -> bool:
-        return self._so_far is None and not self._joiner.holds
+        """Whether text passes unchanged, as long as no character is cut in two."""
+        return self._so_far is None and not self._held
 
     def push(self, text: str) -> str:
+        """The new text with surrogate pairs joined; a high surrogate at its end is held back.
+
+        Raises:
+            ProtocolError: cumulative text does not continue what was sent before.
+        """
         if self._so_far is not None:
             if not text.startswith(self._so_far):
                 raise ProtocolError(message="the provider took back text that it had sent", sent=True)
             text, self._so_far = text[len(self._so_far) :], text
-        return self._joiner.push(text)
+        text, self._held = self._held + text, ""
+        if text and "\ud800" <= text[-1] <= "\udbff":
+            text, self._held = text[:-1], text[-1]
+        if _SURROGATE.search(text):
+            text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        return text
+
+    def flush(self) -> str:
+        """U+FFFD if half a character was held back."""
+        held, self._held = self._held, ""
+        return "\ufffd" if held else ""
 
 
 class ThinkTags:
@@ -197,35 +217,3 @@ class BoxTags:
         """What was held back, as it was no mark."""
         held, self._held = self._held, ""
         return held
-
-
-class SurrogateJoiner:
-    r"""Joins the halves of characters that JSON strings have cut in two.
-
-    A provider that splits its text by UTF-16 units sends `"\ud83d"` in one delta and `"\ude00"` in the next. Python
-    keeps them as lone surrogates, which no encoder accepts (github.com/Aider-AI/aider/issues/3693).
-    """
-
-    def __init__(self) -> None:
-        """Start with nothing held back."""
-        self._held = ""
-
-    @property
-    def holds(self) -> bool:
-        """Whether half a character is held back."""
-        return bool(self._held)
-
-    def push(self, text: str) -> str:
-        """The text with pairs joined; a high surrogate at its end is held back."""
-        text = self._held + text
-        self._held = ""
-        if text and "\ud800" <= text[-1] <= "\udbff":
-            text, self._held = text[:-1], text[-1]
-        if _SURROGATE.search(text):
-            text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-        return text
-
-    def flush(self) -> str:
-        """U+FFFD if half a character was held back."""
-        held, self._held = self._held, ""
-        return "\ufffd" if held else ""

@@ -28,7 +28,7 @@ from glmcli.providers.reader import ReplyReader
 from glmcli.providers.refusals import error_of_response
 from glmcli.providers.sse import SseParser
 from glmcli.providers.table import PROVIDERS
-from glmcli.providers.text_filter import BoxTags, SurrogateJoiner, ThinkTags
+from glmcli.providers.text_filter import BoxTags, TextJoiner, ThinkTags
 
 # The database would write into the working directory of whoever runs the tests.
 settings.register_profile("glm", deadline=None, database=None, max_examples=150, derandomize=True)
@@ -252,7 +252,7 @@ TEXTS = st.text(st.characters(codec=None), max_size=40)  # lone halves of charac
 
 
 def joined(pieces):
-    joiner = SurrogateJoiner()
+    joiner = TextJoiner()
     return "".join(map(joiner.push, pieces)) + joiner.flush()
 
 

@@ -11,6 +11,7 @@ from scripted_server import Server, answer, event, reply
 from glmcli import __version__
 from glmcli.chat.messages import Function, Media, Message, Request
 from glmcli.config import checks
+from glmcli.providers.row import Api, ThinkingSwitch
 from glmcli.providers.table import PROVIDERS, dialect_of
 
 ROWS = (
@@ -238,6 +239,20 @@ def test_effort_implies_thinking(glm, keys, row) -> None:
     model = EFFORT_MODELS.get(row, "glm-5")
     expected = body(row, THINK[row] | {"reasoning_effort": "max"}, model=model)
     assert sent(glm, keys, row, "--effort", "max", model=model) == expected
+
+
+@pytest.mark.parametrize(
+    ("think", "fields"),
+    [(None, {}), (True, {"reasoning": {"enabled": True}}), (False, {"reasoning": {"enabled": False}})],
+)
+def test_a_thinking_switch_of_another_form_is_data(think, fields) -> None:
+    """A row with one needs no code: the switch is sent, and --option may not name its field."""
+    switch = ThinkingSwitch({"reasoning": {"enabled": True}}, {"reasoning": {"enabled": False}})
+    row = PROVIDERS["vllm"].replace(api=Api(thinking=switch, usage_on_request=False))
+    request = Request("glm-5", (Message("user", "Who are you"),), think=think, stream=False)
+    assert dialect_of(row).encode(request, row).body == {"model": "glm-5", "messages": ASKED, **fields}
+    named = request.replace(extra={"reasoning": {}})
+    assert [error.fix for error in checks.contradictions(named, row)] == ["--think or --no-think"]
 
 
 @pytest.mark.parametrize("flags", [("--think",), ("--no-think",), ("--effort", "max")])
