@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from glmcli.batch.ledger.file import Ledger, replacement_path
 from glmcli.batch.ledger.index import Index, load_ledger
 from glmcli.batch.ledger.writer import LedgerWriter, StdoutSink, WriterOptions
-from glmcli.batch.rows import shard as shards
 from glmcli.batch.rows.pending import PendingRows, ResumePolicy
 from glmcli.batch.rows.requests import RequestBuilder
 from glmcli.batch.rows.row import QueueItem
+from glmcli.batch.rows.shard import read_shard
 from glmcli.batch.rows.source import RowSource, open_rows
 from glmcli.chat.messages import Message
 from glmcli.config.options import Options, merged
@@ -137,7 +137,7 @@ def prepare(app: App, batch: BatchOptions, *, sends: bool = True) -> BatchPlan:
         why = "--key-file is on this machine, and workers read their own environment"
         raise UsageError(why, fix="leave it out")
     app.apply(options)
-    shard = shards.read(batch.shard, app.environment) if batch.shard else None
+    shard = read_shard(batch.shard, app.environment) if batch.shard else None
     if shard and batch.shard and batch.shard.startswith("auto"):
         app.terminal.note(f"--shard {batch.shard}: part {shard.which} of {shard.of}")
     flags = batch.shared.given()

@@ -925,11 +925,11 @@ def test_a_scheduler_is_named_the_part(batch) -> None:
         (
             "auto",
             {"JOB_COMPLETION_INDEX": "0"},
-            "--shard auto: an indexed job does not know how many parts there are",
+            "--shard auto: an indexed job does not know the number of parts",
         ),
         ("auto/3", {"JOB_COMPLETION_INDEX": "3"}, "--shard auto/3: part 4 of 3 does not exist"),
         ("auto/3", {"JOB_COMPLETION_INDEX": ""}, "--shard auto: JOB_COMPLETION_INDEX is not set"),
-        ("auto", slurm("x", "1", "3", "3"), "--shard auto: SLURM_ARRAY_TASK_ID is no number"),
+        ("auto", slurm("x", "1", "3", "3"), "--shard auto: SLURM_ARRAY_TASK_ID is not a number"),
         ("auto", {"SLURM_ARRAY_TASK_ID": "1"}, "--shard auto: SLURM_ARRAY_TASK_MIN is not set"),
     ],
 )
@@ -954,7 +954,7 @@ def test_an_array_that_is_not_whole(batch, given, env, tasks) -> None:
     """Its tasks would ask parts that are others', once more."""
     batch.write(rows(3))
     done = batch.glm(*batch.arguments("--shard", given), env=KEY | env)
-    why = f"--shard auto: an array of {tasks} is no whole one, from 0 or 1 and without gaps"
+    why = f"--shard auto needs a whole array, from 0 or 1 and without gaps: this has {tasks}"
     assert (done.code, error(done)) == (2, why)
     assert batch.fleet.asked == []
 

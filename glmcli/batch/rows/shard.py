@@ -1,4 +1,4 @@
-"""One of several runs that share the rows of an input without talking to each other."""
+"""--shard: which rows of an input belong to this run, where several runs share them without talking to each other."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ _FORM = re.compile(r"(?P<which>[0-9]{1,6})/(?P<of>[0-9]{1,6})|auto(?:/(?P<total>
 _DIGITS = re.compile(r"[0-9]{1,18}")
 _SLURM = ("ID", "MIN", "MAX", "COUNT")
 _HOW = "--shard I/N with I from 1 to N; --shard auto in a Slurm array; --shard auto/N in a Kubernetes indexed job"
-_RERUN = '--shard "$SLURM_ARRAY_TASK_ID/N", with the N of the whole array, asks the part of a task of an array from 1'
+_RERUN = '--shard "$SLURM_ARRAY_TASK_ID/N", with the N of the whole array, where that begins at 1'
 
 
 class Shard(Record):
-    """Part `which`, from 1, of `of`."""
+    """Part number `which`, from 1, of `of` parts."""
 
     which: int
     of: int
 
     def holds(self, identity: str) -> bool:
-        """Whether the row of this id belongs here: by a hash, so that the order of the rows does not matter."""
+        """Whether the row of this id belongs to this part: by a hash, so that the order of the rows does not matter."""
         number = int.from_bytes(blake2b(identity.encode(errors="surrogatepass"), digest_size=8).digest(), "big")
         return number % self.of == self.which - 1
 
 
-def read(text: str, environment: Mapping[str, str]) -> Shard:
-    """What --shard says; `auto` is what the scheduler says in its variables.
+def read_shard(text: str, environment: Mapping[str, str]) -> Shard:
+    """The part that --shard names; `auto`: the one that the environment names.
 
-    Slurm: SLURM_ARRAY_TASK_ID, _MIN, _MAX, _COUNT (slurm.schedmd.com/job_array.html, 2026). Kubernetes tells an indexed
-    job its index, from 0, in JOB_COMPLETION_INDEX, and not how many there are (kubernetes.io/docs/concepts/workloads/
-    controllers/job, 2026).
+    Slurm sets SLURM_ARRAY_TASK_ID, _MIN, _MAX, _COUNT (slurm.schedmd.com/job_array.html, 2026). Kubernetes gives an
+    indexed job its index, from 0, in JOB_COMPLETION_INDEX, but not the number of parts
+    (kubernetes.io/docs/concepts/workloads/controllers/job, 2026).
 
     Raises:
-        UsageError: it is none.
+        UsageError: it names no part that exists.
     """
     found = _FORM.fullmatch(text)
     if found is None:
@@ -51,30 +51,32 @@ def read(text: str, environment: Mapping[str, str]) -> Shard:
         return _checked(*_slurm(of, environment), text)
     if "JOB_COMPLETION_INDEX" not in environment:
         why = "neither SLURM_ARRAY_TASK_ID nor JOB_COMPLETION_INDEX is set"
-        raise UsageError(f"--shard {text}: {why}", fix="--shard I/N says it outright")
+        raise UsageError(f"--shard {text}: {why}", fix="--shard I/N names the part")
     if of is None:
-        raise UsageError(f"--shard {text}: an indexed job does not know how many parts there are", fix="--shard auto/N")
+        raise UsageError(f"--shard {text}: an indexed job does not know the number of parts", fix="--shard auto/N")
     return _checked(_number("JOB_COMPLETION_INDEX", environment) + 1, of, text)
 
 
 def _slurm(of: int | None, environment: Mapping[str, str]) -> tuple[int, int]:
-    """Which part of how many.
+    """The number of the part, and of parts.
 
-    Of an array that was submitted anew for some of its tasks Slurm tells only those: they would take the parts of
-    others, and ask them once more. So would tasks of an array with gaps.
+    Where an array is submitted again for some of its tasks, Slurm names only those: they would take the parts of other
+    tasks, and ask those rows again. So would tasks of an array with gaps.
     """
     which, first, last, count = (_number(f"SLURM_ARRAY_TASK_{name}", environment) for name in _SLURM)
     if first not in (0, 1) or last - first + 1 != count or of not in (None, count):
         tasks = f"{count} task{'s' * (count != 1)} from {first} to {last}"
-        raise UsageError(f"--shard auto: an array of {tasks} is no whole one, from 0 or 1 and without gaps", fix=_RERUN)
+        raise UsageError(
+            f"--shard auto needs a whole array, from 0 or 1 and without gaps: this has {tasks}", fix=_RERUN
+        )
     return which - first + 1, count
 
 
 def _number(name: str, environment: Mapping[str, str]) -> int:
     text = environment.get(name, "")
     if not _DIGITS.fullmatch(text):
-        why = f"{name} is no number" if text else f"{name} is not set"
-        raise UsageError(f"--shard auto: {why}", fix="--shard I/N says it outright")
+        why = f"{name} is not a number" if text else f"{name} is not set"
+        raise UsageError(f"--shard auto: {why}", fix="--shard I/N names the part")
     return int(text)
 
 
