@@ -29,12 +29,13 @@ class Flag(Record):
     """One flag: the field of Options that it sets, how it is written, what it takes, and its help.
 
     Attributes:
+        names: with blanks between, the short one first; `--on/--off` for a switch of both kinds.
         group: the heading under which the help lists it.
         least: the smallest number that it takes.
     """
 
     field: str
-    written: tuple[str, ...]
+    names: str
     kind: Kind
     group: str
     help: str
@@ -44,7 +45,7 @@ class Flag(Record):
     def parameter(self) -> inspect.Parameter:
         """The flag as a parameter of a function that Typer reads."""
         metavar = None if self.kind in ("switch", "choice") else self.metavar
-        info = typer.Option(*self.written, help=self.help, metavar=metavar, show_default=False)
+        info = typer.Option(*self.names.split(), help=self.help, metavar=metavar, show_default=False)
         annotation: Any = {"switch": bool, "choice": bool | None}.get(self.kind, str | None)
         if self.kind in _REPEATABLE:
             annotation = list[str] | None
@@ -84,11 +85,11 @@ class Flag(Record):
     def _text(self, text: str) -> str:
         # An empty value is an unset variable of the shell: to continue without it would send the question elsewhere.
         if not text and self.field != "system":
-            raise UsageError(message=f"{self.written[-1]}: the value is empty")
+            raise UsageError(message=f"{self.names.split()[-1]}: the value is empty")
         return text
 
     def _number(self, text: str, convert: Callable[[str], float], what: str) -> float:
-        name = self.written[-1]
+        name = self.names.split()[-1]
         try:
             value = convert(_digits(text))
         except ValueError as error:
@@ -105,7 +106,7 @@ class Flag(Record):
         from glmcli.config.options import MediaArgument
         from glmcli.http.urls import is_url
 
-        source = self.written[-1]
+        source = self.names.split()[-1]
         if mime is not None:
             return MediaArgument(source, None, path=place, type=mime)
         kind: MediaKind = self.field  # type: ignore[assignment]  # its flags are named by the kinds
@@ -138,106 +139,101 @@ _MODEL, _INPUT, _THINK, _SAMPLE = "Model", "Input", "Thinking", "Sampling"
 _MEDIA, _TOOLS, _OUTPUT, _TIME = "Media", "Tools", "Output", "Time and retries"
 
 FLAGS: tuple[Flag, ...] = (
-    Flag("model", ("-m", "--model"), "text", _MODEL, "The model, as [PROVIDER/]MODEL.", "MODEL"),
-    Flag("provider", ("-P", "--provider"), "text", _MODEL, "The provider; -m is then its own name, verbatim.", "NAME"),
-    Flag("base_url", ("--base-url",), "text", _MODEL, "Another address of the first provider.", "URL"),
-    Flag("key_file", ("--key-file",), "text", _MODEL, "The first provider's key stands here.", "FILE|-"),
+    Flag("model", "-m --model", "text", _MODEL, "The model, as [PROVIDER/]MODEL.", "MODEL"),
+    Flag("provider", "-P --provider", "text", _MODEL, "The provider; -m is then its own name, verbatim.", "NAME"),
+    Flag("base_url", "--base-url", "text", _MODEL, "Another address of the first provider.", "URL"),
+    Flag("key_file", "--key-file", "text", _MODEL, "The first provider's key stands here.", "FILE|-"),
     Flag(
         "fallback",
-        ("--fallback",),
+        "--fallback",
         "list",
         _MODEL,
         "Ask this one if the one before cannot (repeatable).",
         "[PROVIDER/]MODEL",
     ),
-    Flag("force", ("--force",), "switch", _MODEL, "Send what the provider is known to refuse."),
-    Flag("request", ("-f", "--request"), "text", _INPUT, "A request file, YAML or JSON; flags override it.", "FILE|-"),
-    Flag("var", ("--var",), "list", _INPUT, "Fill {{NAME}} in the request file (repeatable).", "NAME=VALUE"),
-    Flag("system", ("-s", "--system"), "text", _INPUT, "The system message.", "TEXT|@FILE"),
-    Flag("attach", ("-a", "--attach"), "list", _INPUT, "Add a text file to the message (repeatable).", "FILE|-"),
-    Flag("session", ("--session",), "text", _INPUT, "Keep the conversation in this JSONL file.", "FILE"),
-    Flag("no_stdin", ("--no-stdin",), "switch", _INPUT, "Do not read stdin."),
-    Flag("need_stdin", ("--need-stdin",), "switch", _INPUT, "Fail if stdin is empty."),
-    Flag("think", ("--think/--no-think",), "choice", _THINK, "Switch thinking on or off."),
-    Flag("effort", ("--effort",), "text", _THINK, "How hard to think: low, high, max (by model).", "WORD"),
-    Flag("think_budget", ("--think-budget",), "integer", _THINK, "Most tokens of thinking.", "N", 1),
-    Flag("temperature", ("--temperature",), "number", _SAMPLE, "Randomness; 0 is the least.", "X", 0),
-    Flag("top_p", ("--top-p",), "number", _SAMPLE, "Nucleus sampling.", "X"),
-    Flag("top_k", ("--top-k",), "integer", _SAMPLE, "Sample among the best K tokens.", "K", 0),
-    Flag("repetition_penalty", ("--repetition-penalty",), "number", _SAMPLE, "1 is none, more repeats less.", "X"),
-    Flag("max_tokens", ("--max-tokens",), "integer", _SAMPLE, "Most tokens of the reply.", "N", 1),
-    Flag("seed", ("--seed",), "integer", _SAMPLE, "Ask for a repeatable reply.", "N"),
-    Flag("stop", ("--stop",), "list", _SAMPLE, "End before this text (repeatable).", "TEXT"),
-    Flag("option", ("-o", "--option"), "list", _SAMPLE, "Any other field of the provider (repeatable).", "KEY=VALUE"),
-    Flag("no_stream", ("--no-stream",), "switch", _OUTPUT, "Ask the provider for a whole answer."),
-    Flag("no_reasoning", ("-R", "--no-reasoning"), "switch", _OUTPUT, "Do not show the reasoning."),
-    Flag("reasoning", ("--reasoning",), "text", _OUTPUT, "Where the reasoning goes.", "stderr|stdout|none|FILE|fd:N"),
-    Flag("json", ("--json",), "switch", _OUTPUT, "Print one JSON object, also on failure."),
-    Flag("jsonl", ("--jsonl",), "switch", _OUTPUT, "Print one event a line, live."),
-    Flag("usage", ("-u", "--usage"), "switch", _OUTPUT, "One line of token counts and cost on stderr."),
+    Flag("force", "--force", "switch", _MODEL, "Send what the provider is known to refuse."),
+    Flag("request", "-f --request", "text", _INPUT, "A request file, YAML or JSON; flags override it.", "FILE|-"),
+    Flag("var", "--var", "list", _INPUT, "Fill {{NAME}} in the request file (repeatable).", "NAME=VALUE"),
+    Flag("system", "-s --system", "text", _INPUT, "The system message.", "TEXT|@FILE"),
+    Flag("attach", "-a --attach", "list", _INPUT, "Add a text file to the message (repeatable).", "FILE|-"),
+    Flag("session", "--session", "text", _INPUT, "Keep the conversation in this JSONL file.", "FILE"),
+    Flag("no_stdin", "--no-stdin", "switch", _INPUT, "Do not read stdin."),
+    Flag("need_stdin", "--need-stdin", "switch", _INPUT, "Fail if stdin is empty."),
+    Flag("think", "--think/--no-think", "choice", _THINK, "Switch thinking on or off."),
+    Flag("effort", "--effort", "text", _THINK, "How hard to think: low, high, max (by model).", "WORD"),
+    Flag("think_budget", "--think-budget", "integer", _THINK, "Most tokens of thinking.", "N", 1),
+    Flag("temperature", "--temperature", "number", _SAMPLE, "Randomness; 0 is the least.", "X", 0),
+    Flag("top_p", "--top-p", "number", _SAMPLE, "Nucleus sampling.", "X"),
+    Flag("top_k", "--top-k", "integer", _SAMPLE, "Sample among the best K tokens.", "K", 0),
+    Flag("repetition_penalty", "--repetition-penalty", "number", _SAMPLE, "1 is none, more repeats less.", "X"),
+    Flag("max_tokens", "--max-tokens", "integer", _SAMPLE, "Most tokens of the reply.", "N", 1),
+    Flag("seed", "--seed", "integer", _SAMPLE, "Ask for a repeatable reply.", "N"),
+    Flag("stop", "--stop", "list", _SAMPLE, "End before this text (repeatable).", "TEXT"),
+    Flag("option", "-o --option", "list", _SAMPLE, "Any other field of the provider (repeatable).", "KEY=VALUE"),
+    Flag("no_stream", "--no-stream", "switch", _OUTPUT, "Ask the provider for a whole answer."),
+    Flag("no_reasoning", "-R --no-reasoning", "switch", _OUTPUT, "Do not show the reasoning."),
+    Flag("reasoning", "--reasoning", "text", _OUTPUT, "Where the reasoning goes.", "stderr|stdout|none|FILE|fd:N"),
+    Flag("json", "--json", "switch", _OUTPUT, "Print one JSON object, also on failure."),
+    Flag("jsonl", "--jsonl", "switch", _OUTPUT, "Print one event a line, live."),
+    Flag("usage", "-u --usage", "switch", _OUTPUT, "One line of token counts and cost on stderr."),
     Flag(
-        "meta",
-        ("--meta",),
-        "text",
-        _OUTPUT,
-        "The --json object without texts goes here.",
-        "stderr|stdout|none|FILE|fd:N",
+        "meta", "--meta", "text", _OUTPUT, "The --json object without texts goes here.", "stderr|stdout|none|FILE|fd:N"
     ),
-    Flag("output", ("-O", "--output"), "text", _OUTPUT, "Write the answer here, if it is complete.", "FILE"),
-    Flag("keep_partial", ("--keep-partial",), "switch", _OUTPUT, "Print a cut answer too; the exit code stays."),
-    Flag("allow_empty", ("--allow-empty",), "switch", _OUTPUT, "An empty answer is complete."),
-    Flag("exact", ("--exact",), "switch", _OUTPUT, "Add and drop no newline."),
-    Flag("plain", ("--plain",), "switch", _OUTPUT, "No colours and no live rendering."),
-    Flag("raw", ("--raw",), "switch", _OUTPUT, "Let control characters through to a terminal."),
-    Flag("dry_run", ("-n", "--dry-run"), "switch", _OUTPUT, "Print the request as JSON; send nothing."),
-    Flag("curl", ("--curl",), "switch", _OUTPUT, "Print the request as a curl command; send nothing."),
-    Flag("quiet", ("-q", "--quiet"), "switch", _OUTPUT, "Errors only."),
-    Flag("verbose", ("-v", "--verbose"), "switch", _OUTPUT, "Say what is chosen, and why."),
-    Flag("retries", ("--retries",), "integer", _TIME, "Most retries (3).", "N", 0),
-    Flag("retry_max_time", ("--retry-max-time",), "seconds", _TIME, "Retry no longer than this (180).", "S", 0),
-    Flag("connect_timeout", ("--connect-timeout",), "seconds", _TIME, "Until the connection stands (10).", "S"),
-    Flag("first_timeout", ("--first-timeout",), "seconds", _TIME, "From then to the first data (300).", "S"),
-    Flag("idle_timeout", ("--idle-timeout",), "seconds", _TIME, "Between data (300); keep-alives do not count.", "S"),
-    Flag("deadline", ("--deadline",), "seconds", _TIME, "Until all is over, stdin included (none).", "S"),
+    Flag("output", "-O --output", "text", _OUTPUT, "Write the answer here, if it is complete.", "FILE"),
+    Flag("keep_partial", "--keep-partial", "switch", _OUTPUT, "Print a cut answer too; the exit code stays."),
+    Flag("allow_empty", "--allow-empty", "switch", _OUTPUT, "An empty answer is complete."),
+    Flag("exact", "--exact", "switch", _OUTPUT, "Add and drop no newline."),
+    Flag("plain", "--plain", "switch", _OUTPUT, "No colours and no live rendering."),
+    Flag("raw", "--raw", "switch", _OUTPUT, "Let control characters through to a terminal."),
+    Flag("dry_run", "-n --dry-run", "switch", _OUTPUT, "Print the request as JSON; send nothing."),
+    Flag("curl", "--curl", "switch", _OUTPUT, "Print the request as a curl command; send nothing."),
+    Flag("quiet", "-q --quiet", "switch", _OUTPUT, "Errors only."),
+    Flag("verbose", "-v --verbose", "switch", _OUTPUT, "Say what is chosen, and why."),
+    Flag("retries", "--retries", "integer", _TIME, "Most retries (3).", "N", 0),
+    Flag("retry_max_time", "--retry-max-time", "seconds", _TIME, "Retry no longer than this (180).", "S", 0),
+    Flag("connect_timeout", "--connect-timeout", "seconds", _TIME, "Until the connection stands (10).", "S"),
+    Flag("first_timeout", "--first-timeout", "seconds", _TIME, "From then to the first data (300).", "S"),
+    Flag("idle_timeout", "--idle-timeout", "seconds", _TIME, "Between data (300); keep-alives do not count.", "S"),
+    Flag("deadline", "--deadline", "seconds", _TIME, "Until all is over, stdin included (none).", "S"),
 )
 
-TOOL_FILES = Flag("tools", ("--tools",), "list", _TOOLS, "A file of tools, YAML or JSON (repeatable).", "FILE|-")
+TOOL_FILES = Flag("tools", "--tools", "list", _TOOLS, "A file of tools, YAML or JSON (repeatable).", "FILE|-")
 
 # What `tools run` takes beside all of FLAGS.
 TOOL_FLAGS: tuple[Flag, ...] = (
     TOOL_FILES,
-    Flag("max_steps", ("--max-steps",), "integer", _TOOLS, "Most requests to the model (10).", "N", 1),
-    Flag("yes", ("--yes",), "switch", _TOOLS, "Approve every call, but of tools that say deny."),
-    Flag("approve", ("--approve",), "list", _TOOLS, "Approve the calls of this tool (repeatable).", "NAME"),
-    Flag("plan", ("--plan",), "switch", _TOOLS, "Print the model's first calls as JSON; run nothing."),
+    Flag("max_steps", "--max-steps", "integer", _TOOLS, "Most requests to the model (10).", "N", 1),
+    Flag("yes", "--yes", "switch", _TOOLS, "Approve every call, but of tools that say deny."),
+    Flag("approve", "--approve", "list", _TOOLS, "Approve the calls of this tool (repeatable).", "NAME"),
+    Flag("plan", "--plan", "switch", _TOOLS, "Print the model's first calls as JSON; run nothing."),
     Flag(
         "tool_choice",
-        ("--tool-choice",),
+        "--tool-choice",
         "text",
         _TOOLS,
         "Which tool the first step calls: auto, none, required or a name.",
         "auto|none|required|NAME",
     ),
-    Flag("tool_stream", ("--tool-stream/--no-tool-stream",), "choice", _TOOLS, "Whether calls come in pieces."),
-    Flag("live", ("--stream",), "switch", _OUTPUT, "Print text as it comes, also what precedes a call."),
+    Flag("tool_stream", "--tool-stream/--no-tool-stream", "choice", _TOOLS, "Whether calls come in pieces."),
+    Flag("live", "--stream", "switch", _OUTPUT, "Print text as it comes, also what precedes a call."),
 )
 
 # What `vision` takes beside all of FLAGS.
 VISION_FLAGS: tuple[Flag, ...] = (
-    Flag("image", ("--image",), "media", _MEDIA, "A picture (repeatable); - is stdin.", "PATH|URL|-"),
-    Flag("video", ("--video",), "media", _MEDIA, "A video that the provider fetches (repeatable).", "URL"),
-    Flag("file", ("--file",), "media", _MEDIA, "A document that the provider fetches (repeatable).", "URL"),
+    Flag("image", "--image", "media", _MEDIA, "A picture (repeatable); - is stdin.", "PATH|URL|-"),
+    Flag("video", "--video", "media", _MEDIA, "A video that the provider fetches (repeatable).", "URL"),
+    Flag("file", "--file", "media", _MEDIA, "A document that the provider fetches (repeatable).", "URL"),
     Flag(
         "at",
-        ("--at",),
+        "--at",
         "typed media",
         _MEDIA,
         "A file, or an --image, of this type whatever its bytes say (repeatable).",
         "PATH MIME",
     ),
-    Flag("detail", ("--detail",), "text", _MEDIA, "How closely the model looks, at TokenHub.", "auto|low|high"),
-    Flag("resize", ("--resize",), "switch", _MEDIA, "Scale pictures down to what the model takes."),
-    Flag("live", ("--stream",), "switch", _OUTPUT, "Print the answer as it arrives."),
+    Flag("detail", "--detail", "text", _MEDIA, "How closely the model looks, at TokenHub.", "auto|low|high"),
+    Flag("resize", "--resize", "switch", _MEDIA, "Scale pictures down to what the model takes."),
+    Flag("live", "--stream", "switch", _OUTPUT, "Print the answer as it arrives."),
 )
 
 PAIRS = frozenset(flag.field for flag in VISION_FLAGS if flag.kind == "typed media")  # flags that take two words

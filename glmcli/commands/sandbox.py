@@ -12,18 +12,18 @@ if TYPE_CHECKING:
 
 _SERVE = "Server"
 _FLAGS = (
-    Flag("port", ("--port",), "integer", _SERVE, "The port on 127.0.0.1; 0, the default, takes a free one.", "N", 0),
+    Flag("port", "--port", "integer", _SERVE, "The port on 127.0.0.1; 0, the default, takes a free one.", "N", 0),
     Flag(
         "fault",
-        ("--fault",),
+        "--fault",
         "list",
         _SERVE,
         "Fail on demand (repeatable): a status such as 429, a provider's code such as 1302, or one of "
         "cut reset hang stall drip error html garbage length sensitive empty nodone redirect; SHARE of the requests.",
         "KIND[:SHARE]",
     ),
-    Flag("latency", ("--latency",), "seconds", _SERVE, "Wait before the first byte.", "S", 0),
-    Flag("pace", ("--pace",), "seconds", _SERVE, "Wait between the pieces of a stream.", "S", 0),
+    Flag("latency", "--latency", "seconds", _SERVE, "Wait before the first byte.", "S", 0),
+    Flag("pace", "--pace", "seconds", _SERVE, "Wait between the pieces of a stream.", "S", 0),
 )
 
 

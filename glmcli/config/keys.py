@@ -94,15 +94,15 @@ class KeyRing:
         if path == "-":
             return self._stdin.read(f"{flag} -").decode("latin-1")
         try:
-            with open(path, "rb") as file:  # noqa: PTH123 - one open, whose descriptor is the one that is judged
-                self._judge(os.fstat(file.fileno()), path)
+            with open(path, "rb") as file:  # noqa: PTH123 - one open, whose descriptor is the one that is checked
+                self._check_permissions(os.fstat(file.fileno()), path)
                 return file.read(_MOST).decode("latin-1")
         except OSError as error:
             # Who gives the key itself in place of a file shall not find it in a log.
             what = "the file that it names" if flag == "--key-file" else path
             raise CredentialsError(message=f"{flag}: cannot read {what}: {error.strerror}") from error
 
-    def _judge(self, status: os.stat_result, path: str) -> None:
+    def _check_permissions(self, status: os.stat_result, path: str) -> None:
         if not stat.S_ISREG(status.st_mode):
             return  # a pipe such as <(pass show glm) belongs to this process
         if status.st_mode & _OTHERS_WRITE:

@@ -14,7 +14,7 @@ from glmcli.errors import UsageError
 if TYPE_CHECKING:
     from glmcli.config.app import App
 
-_FLAGS = (*PROVIDER, Flag("json", ("--json",), "switch", "List", "Print one JSON object a line."), *api_flags())
+_FLAGS = (*PROVIDER, Flag("json", "--json", "switch", "List", "Print one JSON object a line."), *api_flags())
 
 
 def _list(app: App, given: dict[str, Any]) -> None:

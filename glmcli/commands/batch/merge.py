@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 _MERGE = "Merge"
 _QUIET = next(flag for flag in FLAGS if flag.field == "quiet")
 _FLAGS = (
-    Flag("output", ("-O", "--output"), "text", _MERGE, "Write the lines here, all of them or nothing.", "FILE"),
+    Flag("output", "-O --output", "text", _MERGE, "Write the lines here, all of them or nothing.", "FILE"),
     Flag(
         "input",
-        ("--input",),
+        "--input",
         "text",
         _MERGE,
         "Say which rows of this input are missing; a list for --files0 is --format files.",
         "INPUT",
     ),
-    Flag("format", ("--format",), "text", _MERGE, "How its rows are written (by the name).", "jsonl|text|csv|tsv|yaml"),
-    Flag("keep_changed", ("--keep-changed",), "switch", _MERGE, "Of answers to different requests keep the first."),
+    Flag("format", "--format", "text", _MERGE, "How its rows are written (by the name).", "jsonl|text|csv|tsv|yaml"),
+    Flag("keep_changed", "--keep-changed", "switch", _MERGE, "Of answers to different requests keep the first."),
     _QUIET,
 )
 _OUTPUTS = argument("outputs", "The files that batch run -O wrote.", "OUT...", repeatable=True)

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 _REPORT = "Report"
 _FLAGS = (
-    Flag("json", ("--json",), "switch", _REPORT, "Print one JSON object."),
-    Flag("html", ("--html",), "text", _REPORT, "Write a page with charts here, which needs no network.", "FILE"),
+    Flag("json", "--json", "switch", _REPORT, "Print one JSON object."),
+    Flag("html", "--html", "text", _REPORT, "Write a page with charts here, which needs no network.", "FILE"),
 )
 _FILE = argument("file", "The file that batch run -O wrote; - is stdin.", "FILE|-")
 

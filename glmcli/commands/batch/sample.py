@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 _SAMPLE = "Sample"
 _COUNT = 5
 _FLAGS = (
-    Flag("count", ("-n", "--count"), "integer", _SAMPLE, "How many rows (5).", "N", 1),
-    Flag("json", ("--json",), "switch", _SAMPLE, "Print one JSON object, with the rows whole, also on failure."),
+    Flag("count", "-n --count", "integer", _SAMPLE, "How many rows (5).", "N", 1),
+    Flag("json", "--json", "switch", _SAMPLE, "Print one JSON object, with the rows whole, also on failure."),
 )
 _OWN = ("count", "json")
 # Other forms of the output are made of all rows, at the end of a run; a few rows need no other machines.
 _IGNORED = ("text", "csv", "ordered", "engine", "address")
 # `-n` is taken.
-_SHARED = tuple(flag.replace(written=("--dry-run",)) if flag.field == "dry_run" else flag for flag in SHARED_FLAGS)
+_SHARED = tuple(flag.replace(names="--dry-run") if flag.field == "dry_run" else flag for flag in SHARED_FLAGS)
 
 
 def _sample(app: App, given: dict[str, Any]) -> None:

@@ -32,9 +32,9 @@ def api_flags(*more: str) -> tuple[Flag, ...]:
 
 _FLAGS = (
     *PROVIDER,
-    Flag("json", ("--json",), "switch", _STATUS, "Print one JSON object."),
-    Flag("wait", ("--wait",), "switch", _STATUS, "Return when all have ended."),
-    Flag("poll", ("--poll",), "seconds", _STATUS, "Look so often (10, growing to 60).", "S"),
+    Flag("json", "--json", "switch", _STATUS, "Print one JSON object."),
+    Flag("wait", "--wait", "switch", _STATUS, "Return when all have ended."),
+    Flag("poll", "--poll", "seconds", _STATUS, "Look so often (10, growing to 60).", "S"),
     *api_flags(),
 )
 FILE_OR_ID = argument("file", "The output or its job file; with -P the provider's id of a batch.", "FILE|ID")

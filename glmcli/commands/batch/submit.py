@@ -18,9 +18,9 @@ _OF_ROWS = frozenset(("format", "files0", "redo_changed", "keep_changed"))
 _ELSEWHERE = frozenset(("fallback", "no_stream", "keep_partial", "allow_empty", "exact", "plain"))
 _FLAGS: tuple[Flag, ...] = (
     *(flag for flag in BATCH_FLAGS if flag.field in _OF_ROWS),
-    Flag("again", ("--again",), "switch", _JOB, "Submit rows anew that failed or went missing: they are paid again."),
-    Flag("lines", ("--lines",), "text", _JOB, "Write the lines here instead, and send nothing.", "FILE"),
-    Flag("input_url", ("--input-url",), "text", _JOB, "Where the lines of --lines can be read (TokenHub).", "URL"),
+    Flag("again", "--again", "switch", _JOB, "Submit rows anew that failed or went missing: they are paid again."),
+    Flag("lines", "--lines", "text", _JOB, "Write the lines here instead, and send nothing.", "FILE"),
+    Flag("input_url", "--input-url", "text", _JOB, "Where the lines of --lines can be read (TokenHub).", "URL"),
     *(flag for flag in SHARED_FLAGS if flag.field not in _ELSEWHERE),
 )
 

@@ -23,9 +23,9 @@ _TIME = ("retries", "retry_max_time", "connect_timeout", "first_timeout", "idle_
 _OF_REMOTE = ("base_url", "key_file", *_TIME)
 _SHARED = (*_OF_REMOTE, "plain", "quiet", "verbose")
 _FLAGS = (
-    Flag("provider", ("-P", "--provider"), "text", _MODELS, "Only this provider; NAME is then verbatim.", "NAME"),
-    Flag("json", ("--json",), "switch", _MODELS, "Print every fact as JSON."),
-    Flag("remote", ("--remote",), "switch", _MODELS, "Ask the provider for its own list, and compare."),
+    Flag("provider", "-P --provider", "text", _MODELS, "Only this provider; NAME is then verbatim.", "NAME"),
+    Flag("json", "--json", "switch", _MODELS, "Print every fact as JSON."),
+    Flag("remote", "--remote", "switch", _MODELS, "Ask the provider for its own list, and compare."),
     *(flag for flag in FLAGS if flag.field in _SHARED),
 )
 _NAME = argument("model", "Print this model's card.", "[PROVIDER/]MODEL", required=False)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _FLAGS = (
     TOOL_FILES,
-    Flag("args", ("--args",), "text", "Tools", "The arguments, one JSON object; `-` is stdin.", "JSON|-"),
+    Flag("args", "--args", "text", "Tools", "The arguments, one JSON object; `-` is stdin.", "JSON|-"),
 )
 _NAME = argument("name", "The tool.", "NAME")
 

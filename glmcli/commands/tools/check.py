@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _CHECK = "Check"
 _MAX_SHOWN = 100  # faults of one file
-_FLAGS = (Flag("provider", ("-P", "--provider"), "text", _CHECK, "Also by the rules of this provider.", "NAME"),)
+_FLAGS = (Flag("provider", "-P --provider", "text", _CHECK, "Also by the rules of this provider.", "NAME"),)
 _FILES = argument("files", "Tool files, YAML or JSON.", "FILE...", repeatable=True)
 
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 _LIST = "List"
 _FLAGS = (
-    Flag("connect", ("--connect",), "switch", _LIST, "Start or reach the MCP servers too, and ask for their tools."),
-    Flag("json", ("--json",), "switch", _LIST, "Print the whole definitions as JSON."),
+    Flag("connect", "--connect", "switch", _LIST, "Start or reach the MCP servers too, and ask for their tools."),
+    Flag("json", "--json", "switch", _LIST, "Print the whole definitions as JSON."),
 )
 _FILE = argument("file", "A tool file, YAML or JSON.", "FILE")
 
