@@ -84,11 +84,3 @@ def listed(words: Collection[str], last: str) -> str:
     """The words as in `a, b or c`, with `last` before the last of them."""
     *first, end = words
     return f"{', '.join(first)} {last} {end}" if first else end
-
-
-def suggestion(word: str, known: Iterable[str]) -> str:
-    """Words to add to a message if one of the known words was meant, else nothing."""
-    from glmcli.console.suggestions import closest
-
-    meant = closest(word, known) if word else None
-    return f", did you mean {quoted(meant)}?" if meant else ""

@@ -6,8 +6,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from glmcli.console.suggestions import did_you_mean
 from glmcli.documents.input_limits import compiled
-from glmcli.documents.quoting import choice_names, listed, path_text, quoted, suggestion, wrong_choice, wrong_type
+from glmcli.documents.quoting import choice_names, listed, path_text, quoted, wrong_choice, wrong_type
 from glmcli.record import Record
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def in_order(document: Document, found: Iterable[Fault]) -> list[Fault]:
 
 def as_line(document: Document, fault: Fault, *, suggest: bool = False) -> str:
     """A fault as "file:line:col: text", with a suggestion if one is wanted and found."""
-    meant = suggestion(fault.word, fault.known) if suggest else ""
+    meant = did_you_mean(fault.word, fault.known) if suggest else ""
     return f"{document.place(fault.path, key=fault.key)}: {fault.text}{meant}"
 
 

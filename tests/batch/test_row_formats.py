@@ -260,8 +260,8 @@ JUDGED = [
     (turns({}), "messages[0].content[0]: needs 'type'"),
     (turns({"text": "x"}), "messages[0].content[0]: needs 'type'"),
     (
-        turns({"type": "img"}),
-        "messages[0].content[0].type must be one of text, image, video, file, not \"img\", did you mean 'image'?",
+        turns({"type": "imag"}),
+        "messages[0].content[0].type must be one of text, image, video, file, not \"imag\", did you mean 'image'?",
     ),
     (turns({"type": []}), "messages[0].content[0].type must be one of text, image, video, file, not []"),
     (turns({"type": "text"}), "messages[0].content[0]: needs 'text'"),

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from glmcli.batch.rows.row import MalformedRow, Row
 from glmcli.config.request_file import message_of
-from glmcli.documents.quoting import listed, path_text, quoted, suggestion, wrong_choice, wrong_type
+from glmcli.console.suggestions import did_you_mean
+from glmcli.documents.quoting import listed, path_text, quoted, wrong_choice, wrong_type
 from glmcli.errors import UsageError
 from glmcli.record import Record
 
@@ -48,7 +49,7 @@ def unknown(path: str, known: Collection[str], given: Collection[str]) -> Iterat
 
 
 def _meant(word: object, known: Collection[str]) -> str:
-    return suggestion(word, known) if isinstance(word, str) else ""
+    return did_you_mean(word, known) if isinstance(word, str) else ""
 
 
 # What is wrong with the turns of a row, which have the form of a request file's. Pure.
