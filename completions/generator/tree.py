@@ -107,7 +107,7 @@ def _value(name: str, shown: str) -> Value:
         case "effort":
             return Value(shown, words=dict.fromkeys(_efforts(), ""))
         case "fault":
-            return Value(shown, words=KINDS)
+            return Value(shown, words={name: kind.description for name, kind in KINDS.items()})
     return _by_metavar(shown)
 
 

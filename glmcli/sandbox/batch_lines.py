@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from glmcli.sandbox.faults import KINDS, damaged_answer
 from glmcli.sandbox.http_messages import json_bytes
 from glmcli.sandbox.providers import injected_error
+from glmcli.sandbox.providers.row import SandboxError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,11 +18,9 @@ if TYPE_CHECKING:
     from glmcli.sandbox.chat_request import RequestIds
     from glmcli.sandbox.faults import FaultPlan
     from glmcli.sandbox.http_messages import Json
-    from glmcli.sandbox.providers.row import SandboxBatchApi, SandboxError, SandboxProvider
+    from glmcli.sandbox.providers.row import SandboxBatchApi, SandboxProvider
 
-_CONTENT_FAULTS = frozenset(("length", "sensitive", "empty"))
 _UNFINISHED_FAULTS = frozenset(("hang", "stall"))  # the line is never finished, and the batch expires
-_SERVER_ERROR = 500
 _TEST_ANSWER = {"choices": [{"finish_reason": "stop", "index": 0, "message": {"content": "This is a test result."}}]}
 
 
@@ -72,9 +72,45 @@ def run(
     """Run all lines, each with the next ids; the answers come in another order than the requests."""
     output = BatchOutput()
     for request in _requests(data):
-        _run_line(provider, api, request, faults.next(), next(ids), output)
+        fault, line_ids = faults.next(), next(ids)
+        head = {"id": line_ids.uuid, "custom_id": request.get("custom_id")}
+        if fault in _UNFINISHED_FAULTS:
+            output.unfinished += 1
+            continue
+        match _result(provider, api, request.get("body", {}), fault, line_ids):
+            case SandboxError() as error:
+                output.errors.append(_failed_line(error, head, line_ids, number=len(output.errors)))
+            case (body, status):
+                response = {"status_code": status, "request_id": line_ids.uuid, "body": body}
+                output.answers.append(json_bytes({**head, "response": response, "error": None}))
+            case None:
+                pass  # the line is lost: it stands in no file
     output.answers.reverse()
     return output
+
+
+def _result(
+    provider: SandboxProvider, api: SandboxBatchApi, body: dict[str, Any], fault: str | None, ids: RequestIds
+) -> tuple[Json, int] | SandboxError | None:
+    """The body and the status of an answer or a refusal, the error of a line that failed, or None for a lost line."""
+    chat = provider.read(body, {"accept-language": "en"}, ids)
+    if fault is not None and fault not in KINDS:
+        error = injected_error(provider, fault, chinese=False)
+        return (
+            (provider.error_body(error, ids), error.status)
+            if error.status < HTTPStatus.INTERNAL_SERVER_ERROR
+            else error
+        )
+    if fault == "error":
+        return provider.error_body(injected_error(provider, "500", chinese=False), ids), 200
+    if fault is not None and KINDS[fault].answer is None:
+        return None
+    if chat.model == api.test_model:
+        return dict(_TEST_ANSWER), 200
+    if (refusal := provider.refusal(chat)) is not None:
+        return provider.error_body(refusal, ids), refusal.status
+    answer = damaged_answer(fault, provider.answer(chat), provider.filtered or "content_filter")
+    return provider.whole(chat, answer), 200
 
 
 def _requests(data: bytes) -> list[dict[str, Any]]:
@@ -91,44 +127,6 @@ def _requests(data: bytes) -> list[dict[str, Any]]:
 
 def _model(request: dict[str, Any]) -> str:
     return str(request.get("body", {}).get("model"))
-
-
-def _run_line(  # noqa: PLR0913, PLR0917 - the line, what it meets, and where its result goes
-    provider: SandboxProvider,
-    api: SandboxBatchApi,
-    request: dict[str, Any],
-    fault: str | None,
-    ids: RequestIds,
-    output: BatchOutput,
-) -> None:
-    def answered(body: Json, status: int = 200) -> None:
-        response = {"status_code": status, "request_id": ids.uuid, "body": body}
-        output.answers.append(json_bytes({**head, "response": response, "error": None}))
-
-    def refused(error: SandboxError, status: int) -> None:
-        answered(provider.error_body(error, ids), status)
-
-    head = {"id": ids.uuid, "custom_id": request.get("custom_id")}
-    chat = provider.read(request.get("body", {}), {"accept-language": "en"}, ids)
-    if fault in _UNFINISHED_FAULTS:
-        output.unfinished += 1
-    elif fault is not None and fault not in KINDS:
-        error = injected_error(provider, fault, chinese=False)
-        if error.status < _SERVER_ERROR:
-            refused(error, error.status)
-        else:
-            output.errors.append(_failed_line(error, head, ids, number=len(output.errors)))
-    elif fault == "error":
-        refused(injected_error(provider, "500", chinese=False), 200)
-    elif fault is not None and fault not in _CONTENT_FAULTS:
-        pass  # the line is lost: it stands in no file
-    elif chat.model == api.test_model:
-        answered(dict(_TEST_ANSWER))
-    elif (refusal := provider.refusal(chat)) is not None:
-        refused(refusal, refusal.status)
-    else:
-        answer = damaged_answer(fault, provider.answer(chat), provider.filtered or "content_filter")
-        answered(provider.whole(chat, answer))
 
 
 def _failed_line(error: SandboxError, head: Json, ids: RequestIds, *, number: int) -> bytes:

@@ -19,23 +19,6 @@ from glmcli.sandbox.providers import status_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-# What each kind does, for messages and help.
-KINDS: Mapping[str, str] = {
-    "cut": "the reply ends cleanly before its finish",
-    "reset": "the connection is reset in the middle of the reply",
-    "hang": "the request is taken and never answered",
-    "stall": "a few deltas, then silence",
-    "drip": "the headers come byte by byte",
-    "error": "an error inside the reply, under status 200",
-    "html": "the page of a web firewall, under status 200",
-    "garbage": "two frames run into each other; a whole reply is broken JSON",
-    "length": "the answer is cut by the token limit",
-    "sensitive": "the content filter cuts the answer",
-    "empty": "the reply finishes without any answer",
-    "nodone": "no [DONE] at the end",
-    "redirect": "a redirect to another path",
-}
-
 _ROUNDING = 1e-9  # shares add up as decimals: without it, ten times 0.1 would stay below 1
 
 
@@ -90,48 +73,6 @@ def parse(spec: str) -> InjectedFault:
     return InjectedFault(kind, part)
 
 
-# The first lines of the page that Aliyun's firewall puts before GLM addresses
-# (https://github.com/izaart95-jpg/GLM-Free-API/issues/32), in words of our own.
-_PAGE = (
-    b'<!doctypehtml><html lang="zh-cn"><head><meta charset="utf-8"><meta name="aliyun_waf_aa" content="sandbox">'
-    b"<title>405</title></head><body><p>Sorry, your request has been blocked. \xe8\xaf\xb7\xe6\xb1\x82\xe8\xa2\xab"
-    b"\xe6\x8b\xa6\xe6\x88\xaa</p></body></html>\n"
-)
-
-
-def response_instead(kind: str | None, prefix: str) -> ServerResponse | None:
-    """The response of the faults that replace the provider's; None for the others."""
-    match kind:
-        case "hang":
-            return ServerResponse(200, None, (), ending=Ending.HANG)
-        case "html":
-            return ServerResponse(200, "text/html; charset=utf-8", (_PAGE,))
-        case "redirect":
-            return ServerResponse(307, None, (), (("Location", f"{prefix}/elsewhere"),))
-        case _:
-            return None
-
-
-def damaged_answer(kind: str | None, answer: SandboxAnswer, filtered: str) -> SandboxAnswer:
-    """The answer after the faults of its content; `filtered` is the provider's finish reason for its filter."""
-    half = first_words(answer.text, len(answer.text.split()) // 2)
-    match kind:
-        case "length":
-            return replace(answer, text=half, finish="length")
-        case "empty":
-            return replace(answer, text="", calls=(), finish="stop")
-        case "sensitive":
-            return replace(answer, text=half, calls=(), finish=filtered)
-        case _:
-            return answer
-
-
-def damaged_response(kind: str | None, response: ServerResponse) -> ServerResponse:
-    """A good response after the faults of its transport."""
-    change = _CHANGES.get(kind or "")
-    return response if change is None else change(response)
-
-
 def first_half(response: ServerResponse) -> tuple[bytes, ...]:
     """What arrives before something breaks: half of the frames, or half of the body, without the finish."""
     if response.chunked:
@@ -141,7 +82,7 @@ def first_half(response: ServerResponse) -> tuple[bytes, ...]:
 
 
 def _cut(response: ServerResponse) -> ServerResponse:
-    """A stream ends as if it were whole; a body ends before the length that was announced."""
+    """A stream ends as if it were complete; a body ends before the length that was announced."""
     if response.chunked:
         return replace(response, frames=first_half(response))
     return _cut_off(response, Ending.CLOSE)
@@ -151,7 +92,7 @@ def _cut_off(response: ServerResponse, ending: Ending) -> ServerResponse:
     return replace(response, frames=first_half(response), length=sum(map(len, response.frames)), ending=ending)
 
 
-def _garbage(response: ServerResponse) -> ServerResponse:
+def _garbled(response: ServerResponse) -> ServerResponse:
     """A frame is cut in its first third and the next one glued to it, as three captured GLM streams had it.
 
     Source: https://github.com/zai-org/GLM-5/issues/66 (2026-05).
@@ -163,11 +104,92 @@ def _garbage(response: ServerResponse) -> ServerResponse:
     return replace(response, frames=(*frames[:middle], fused, *frames[middle + 2 :]))
 
 
-_CHANGES: Mapping[str, Callable[[ServerResponse], ServerResponse]] = {
-    "cut": _cut,
-    "reset": lambda response: _cut_off(response, Ending.RESET),
-    "stall": lambda response: _cut_off(response, Ending.STALL),
-    "drip": lambda response: replace(response, drip=True),
-    "garbage": _garbage,
-    "nodone": lambda response: replace(response, frames=tuple(frame for frame in response.frames if frame != DONE)),
+def _without_done(response: ServerResponse) -> ServerResponse:
+    return replace(response, frames=tuple(frame for frame in response.frames if frame != DONE))
+
+
+def _half_text(answer: SandboxAnswer) -> str:
+    return first_words(answer.text, len(answer.text.split()) // 2)
+
+
+# The first lines of the page that Aliyun's firewall puts before GLM addresses
+# (https://github.com/izaart95-jpg/GLM-Free-API/issues/32), in words of our own.
+_FIREWALL_PAGE = (
+    b'<!doctypehtml><html lang="zh-cn"><head><meta charset="utf-8"><meta name="aliyun_waf_aa" content="sandbox">'
+    b"<title>405</title></head><body><p>Sorry, your request has been blocked. \xe8\xaf\xb7\xe6\xb1\x82\xe8\xa2\xab"
+    b"\xe6\x8b\xa6\xe6\x88\xaa</p></body></html>\n"
+)
+
+
+@dataclass(frozen=True)
+class FaultKind:
+    """A kind of fault. One that changes nothing here (`error`) depends on the provider.
+
+    Attributes:
+        description: for messages and help.
+        instead: the response in place of the provider's, whose paths begin with this prefix.
+        answer: the changed answer; the text is the provider's finish reason for its content filter.
+        response: the changed response.
+    """
+
+    description: str
+    instead: Callable[[str], ServerResponse] | None = None
+    answer: Callable[[SandboxAnswer, str], SandboxAnswer] | None = None
+    response: Callable[[ServerResponse], ServerResponse] | None = None
+
+
+KINDS: Mapping[str, FaultKind] = {
+    "cut": FaultKind("the reply ends cleanly before its finish", response=_cut),
+    "reset": FaultKind(
+        "the connection is reset in the middle of the reply",
+        response=lambda response: _cut_off(response, Ending.RESET),
+    ),
+    "hang": FaultKind(
+        "the request is taken and never answered",
+        instead=lambda _: ServerResponse(200, None, (), ending=Ending.HANG),
+    ),
+    "stall": FaultKind("a few deltas, then silence", response=lambda response: _cut_off(response, Ending.STALL)),
+    "drip": FaultKind("the headers come byte by byte", response=lambda response: replace(response, drip=True)),
+    "error": FaultKind("an error inside the reply, under status 200"),
+    "html": FaultKind(
+        "the page of a web firewall, under status 200",
+        instead=lambda _: ServerResponse(200, "text/html; charset=utf-8", (_FIREWALL_PAGE,)),
+    ),
+    "garbage": FaultKind("two frames run into each other; a whole reply is broken JSON", response=_garbled),
+    "length": FaultKind(
+        "the answer is cut by the token limit",
+        answer=lambda answer, _: replace(answer, text=_half_text(answer), finish="length"),
+    ),
+    "sensitive": FaultKind(
+        "the content filter cuts the answer",
+        answer=lambda answer, finish: replace(answer, text=_half_text(answer), calls=(), finish=finish),
+    ),
+    "empty": FaultKind(
+        "the reply finishes without any answer",
+        answer=lambda answer, _: replace(answer, text="", calls=(), finish="stop"),
+    ),
+    "nodone": FaultKind("no [DONE] at the end", response=_without_done),
+    "redirect": FaultKind(
+        "a redirect to another path",
+        instead=lambda prefix: ServerResponse(307, None, (), (("Location", f"{prefix}/elsewhere"),)),
+    ),
 }
+_NO_FAULT = FaultKind("nothing")
+
+
+def response_instead(kind: str | None, prefix: str) -> ServerResponse | None:
+    """The response of a fault that replaces the provider's; None for the others."""
+    instead = KINDS.get(kind or "", _NO_FAULT).instead
+    return instead(prefix) if instead else None
+
+
+def damaged_answer(kind: str | None, answer: SandboxAnswer, filtered: str) -> SandboxAnswer:
+    """The answer after a fault of its content; `filtered` is the provider's finish reason for its filter."""
+    change = KINDS.get(kind or "", _NO_FAULT).answer
+    return change(answer, filtered) if change else answer
+
+
+def damaged_response(kind: str | None, response: ServerResponse) -> ServerResponse:
+    """A good response after a fault of its transport."""
+    change = KINDS.get(kind or "", _NO_FAULT).response
+    return change(response) if change else response

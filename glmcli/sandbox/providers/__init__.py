@@ -25,7 +25,8 @@ PREFIXES: Mapping[str, str] = {row.name: row.prefix for row in _ROWS}
 def status_of(code: str) -> int | None:
     """The HTTP status of a provider's error code, whichever provider it is of; of a status, that status."""
     statuses = (row.codes[code] for row in _ROWS if code in row.codes)
-    return next(statuses, int(code) if code.isdecimal() and 400 <= int(code) <= 599 else None)  # noqa: PLR2004
+    is_status = code.isdecimal() and 400 <= int(code) <= 599  # noqa: PLR2004 - the statuses of errors
+    return next(statuses, int(code) if is_status else None)
 
 
 def injected_error(provider: SandboxProvider, code: str, *, chinese: bool) -> SandboxError:

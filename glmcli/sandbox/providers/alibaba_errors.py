@@ -7,6 +7,7 @@ of the messages; ranges from docs.qwencloud.com/api-reference/chat (2026).
 from __future__ import annotations
 
 import json
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from glmcli.sandbox.providers import rules
@@ -75,7 +76,7 @@ def compatible_body(error: SandboxError, ids: RequestIds) -> Json:
 
     Source: https://github.com/musistudio/claude-code-router/issues/714 (400) and a recorded 401, both replayed.
     """
-    if error.status == 400:  # noqa: PLR2004 - the status
+    if error.status == HTTPStatus.BAD_REQUEST:
         named = {"code": error.code, "param": error.param, "message": error.message, "type": error.type}
         return {"error": named, "id": f"chatcmpl-{ids.uuid}", "request_id": ids.uuid}
     named = {"message": error.message, "type": error.type, "param": error.param, "code": error.code}

@@ -9,6 +9,7 @@ Source: github.com/ollama/ollama@fb30760, openai/openai.go, middleware/openai.go
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from glmcli.sandbox.answer import SandboxToolCall, pieces
@@ -97,7 +98,7 @@ _LLAMA_TYPES = {400: "invalid_request_error", 403: "permission_error", 404: "not
 
 def _llama_error_body(error: SandboxError, _ids: RequestIds) -> Json:
     """The code is a number, last in a 401 and first elsewhere."""
-    if error.status == 401:  # noqa: PLR2004 - the status
+    if error.status == HTTPStatus.UNAUTHORIZED:
         return {"error": {"message": error.message, "type": error.type, "code": error.status}}
     return {"error": {"code": error.status, "message": error.message, "type": error.type}}
 

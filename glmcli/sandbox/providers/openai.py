@@ -11,6 +11,7 @@ https://platform.openai.com/docs/guides/error-codes, for batches https://platfor
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from glmcli.sandbox.answer import SandboxAnswer, SandboxToolCall, TokenLimit, pieces
@@ -167,9 +168,9 @@ def _error_body(error: SandboxError, _ids: RequestIds) -> Json:
 
 
 def _error(_code: str, status: int, _chinese: bool) -> SandboxError:
-    if status == 429:  # noqa: PLR2004 - the status
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
         return SandboxError(status, "rate_limit_exceeded", "Rate limit reached for requests.", "requests")
-    kind = "server_error" if status >= 500 else "invalid_request_error"  # noqa: PLR2004 - the class of the status
+    kind = "server_error" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "invalid_request_error"
     return SandboxError(status, kind, reason_phrase(status), kind)
 
 

@@ -115,6 +115,8 @@ def _wrong_effort(request: ChatRequest) -> SandboxError:
     return _error("400001", f'unknown variant "{request.fields.get("reasoning_effort")}", {_VARIANTS}')
 
 
+_MAX_STOPS = 4
+
 # Ranges: tencentcloud.com/document/product/1300/78942; no `json_schema` on GLM and no effort `none` on some models:
 # npm @llmgateway/models 1.324.0, each probed with a live request (2026).
 _RULES: tuple[Rule, ...] = (
@@ -135,7 +137,7 @@ _RULES: tuple[Rule, ...] = (
     (rules.outside("temperature", 0, 2), _fixed("400001", "temperature must be in [0, 2]")),
     (rules.outside("top_p", 0, 1), _fixed("400001", "top_p must be in [0, 1]")),
     (
-        lambda request: isinstance(stop := request.fields.get("stop"), list) and len(stop) > 4,  # noqa: PLR2004
+        lambda request: isinstance(stop := request.fields.get("stop"), list) and len(stop) > _MAX_STOPS,
         _fixed("400001", "stop accepts at most 4 strings"),
     ),
 )

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from glmcli.sandbox.answer import pieces
@@ -125,7 +126,7 @@ _VLLM_FORMAT = ChunkFormat(
 
 def _vllm_error_body(error: SandboxError, _ids: RequestIds) -> Json:
     """The code is a number; a 401 is only a text. Source: vLLM 0.32 as run on 2026-11-21."""
-    if error.status == 401:  # noqa: PLR2004 - the status
+    if error.status == HTTPStatus.UNAUTHORIZED:
         return {"error": "Unauthorized"}
     named = {"message": error.message, "type": error.type, "param": error.param, "code": error.status}
     return {"error": named}
@@ -261,7 +262,7 @@ _SGLANG_FORMAT = ChunkFormat(
 
 def _sglang_error_body(error: SandboxError, _ids: RequestIds) -> Json:
     """Flat, without `error`; a 401 like vLLM's."""
-    if error.status == 401:  # noqa: PLR2004 - the status
+    if error.status == HTTPStatus.UNAUTHORIZED:
         return {"error": "Unauthorized"}
     flat = {"object": "error", "message": error.message, "type": error.type, "param": error.param}
     return {**flat, "code": error.status}
