@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 from glmcli.batch.jobs.job_file import JobPart, request_path, restart_advice
 from glmcli.batch.jobs.rows_file import SubmittedRow
-from glmcli.batch.rows.row import QueueItem
+from glmcli.batch.rows.row import InvalidRow, QueueItem
 from glmcli.errors import OutputError, UsageError
 from glmcli.http.bodies import compact_json
 from glmcli.output.amounts import plural
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from glmcli.batch.jobs.job_file import Job
     from glmcli.batch.jobs.rows_file import RowsFile
-    from glmcli.batch.rows.row import InvalidRow
     from glmcli.providers.row import BatchApi, Provider
 
 # No page names the characters that an id may have. These every service should take, and no more than 64 of them:
@@ -44,15 +43,17 @@ class RowSelection:
     """Which rows of the input are to be submitted now, beside those that a job holds already.
 
     Attributes:
+        job: as it was before.
+        submitted: its rows file.
         unanswered: rows that failed or went missing at the provider, and are not submitted again.
     """
 
     def __init__(self, output: str, job: Job, submitted: RowsFile, *, again: bool) -> None:
         """`again`: rows that failed or went missing are submitted anew."""
         self._output = output
-        self._job = job
+        self.job = job
         self._fetched = frozenset(part.number for part in job.parts if part.fetched)
-        self._submitted = submitted
+        self.submitted = submitted
         self._again = again
         self._still_asked: Counter[int] = Counter()  # rows of each part that the input still has, unchanged
         self.unanswered = 0
@@ -73,7 +74,7 @@ class RowSelection:
                 yield item
 
     def _is_selected(self, item: QueueItem) -> bool:
-        row = self._submitted.latest(item.id)
+        row = self.submitted.latest(item.id)
         if row is None:
             return True
         is_fetched = row.part in self._fetched
@@ -86,7 +87,7 @@ class RowSelection:
             fix = "fetch the answers first, or use another -O FILE"
             raise UsageError(
                 f"the row {item.id!r} asks another thing than when it was submitted",
-                fix=restart_advice(self._output) if self._job.is_idle else fix,
+                fix=restart_advice(self._output) if self.job.is_idle else fix,
             )
         self._still_asked[row.part] += 1
         return False
@@ -97,14 +98,14 @@ class RowSelection:
         Raises:
             UsageError: one does.
         """
-        for part in self._job.parts:
+        for part in self.job.parts:
             gone = part.lines - self._still_asked[part.number]
             if gone and not (part.may_exist or part.fetched):
                 rows = f"{plural(gone, 'row')} of it {'is' if gone == 1 else 'are'} not asked any more"
                 fix = "the input as it was when it was submitted"
                 raise UsageError(
                     f"part {part.number} is no batch yet, and {rows}",
-                    fix=f"{fix}; {restart_advice(self._output)}" if self._job.is_idle else fix,
+                    fix=f"{fix}; {restart_advice(self._output)}" if self.job.is_idle else fix,
                 )
 
 
@@ -121,19 +122,18 @@ class RequestFiles:
         self._open: dict[str, _RequestFile] = {}  # by model
         self._parts: list[JobPart] = []
 
-    def add(self, item: QueueItem) -> None:
-        """Write the line of a row.
+    def add(self, item: QueueItem) -> InvalidRow | None:
+        """Write the line of a row; if it cannot be submitted, return it as an invalid row.
 
         Raises:
-            UsageError: it is too long for the provider.
-            OutputError: it cannot be written.
+            OutputError: the line cannot be written.
         """
         model, form = item.request.model, self._form.of(item.request.model)
         provider_id = custom_id(item.id)
-        pieces, size = _line(item, provider_id, form, self._provider.serving(model))
-        if form.most_line_bytes is not None and size > form.most_line_bytes:
-            fix = "shorter texts, smaller files or URLs; glm batch run has no such limit"
-            raise UsageError(f"its line has {size} bytes; {self._provider.name} takes {form.most_line_bytes}", fix=fix)
+        try:
+            pieces, size = self._checked_line(item, provider_id, form)
+        except UsageError as error:
+            return InvalidRow(item.number, item.row, item.id, item.hash, error)
         try:
             file = self._file(model, form, size)
             file.write(pieces)
@@ -143,6 +143,14 @@ class RequestFiles:
         calls = max(item.calls, before.calls if before else 0) + 1
         row = SubmittedRow(file.number, provider_id, item.id, item.row.line, item.hash, calls, item.row.columns)
         self._submitted.append(row)
+        return None
+
+    def _checked_line(self, item: QueueItem, provider_id: str, form: BatchApi) -> tuple[Iterator[bytes], int]:
+        pieces, size = _line(item, provider_id, form, self._provider.serving(item.request.model))
+        if form.most_line_bytes is not None and size > form.most_line_bytes:
+            fix = "shorter texts, smaller files or URLs; glm batch run has no such limit"
+            raise UsageError(f"its line has {size} bytes; {self._provider.name} takes {form.most_line_bytes}", fix=fix)
+        return pieces, size
 
     def _file(self, model: str, form: BatchApi, size: int) -> _RequestFile:
         if model in self._open and not self._open[model].has_room(form, size):

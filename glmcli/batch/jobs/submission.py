@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
 
     from glmcli.batch.jobs.job_file import JobPart
-    from glmcli.batch.ledger.file import Ledger
     from glmcli.batch.setup import BatchPlan
     from glmcli.config.app import App
     from glmcli.providers.row import BatchApi
@@ -60,7 +59,7 @@ class Submission:
         """`stack` closes what is opened.
 
         Raises:
-            UsageError: the output has the name of a job file.
+            UsageError: the flags do not fit the provider, or it has no Batch API.
         """
         self._app = app
         self._note = app.terminal.note
@@ -69,24 +68,11 @@ class Submission:
         self._stack = stack
         self._output = job_file.output_for_new_job(plan.options.output or "")
         self._index = Index()
+        self._form = self._check_flags()
         plan.requests.base(plan.candidates[0].request.replace(stream=False))
 
-    def run(self) -> None:
-        """Submit the rows, or show or write the lines that would be submitted.
-
-        Raises:
-            GlmError: as its exit code says.
-        """
-        form = self._check_flags()
-        if self._plan.options.dry_run:
-            self._print_first_line(form)
-        elif self._options.lines:
-            self._write_lines(form, self._options.lines)
-        else:
-            self._submit(form)
-
     def _check_flags(self) -> BatchApi:
-        """How the provider wants its batches, if the flags fit that."""
+        """The provider's Batch API, if the flags fit it."""
         provider, options, url = self._plan.provider, self._plan.options, self._options.input_url
         sends = not (self._options.lines or options.dry_run)
         form = check_has_batches(provider if sends else provider.replace(embedded=False))
@@ -105,6 +91,62 @@ class Submission:
                 fix="--lines FILE writes the lines; put it where it can be read, and name the place with --input-url",
             )
         return form
+
+    def print_first_line(self) -> None:
+        """Print the line of the first row that can be submitted.
+
+        Raises:
+            UsageError: there is none.
+        """
+        item = next((item for item in self._rows() if isinstance(item, QueueItem)), None)
+        if item is None:
+            raise UsageError(f"{self._plan.source.name} has no row that can be submitted")
+        self._app.terminal.stdout.write(self._line(item))
+
+    def write_lines(self, path: str) -> None:
+        """Write the lines that would be submitted into this file.
+
+        Raises:
+            UsageError: the file is one that is read, or a row or its model may not be submitted.
+            OutputError: it cannot be written.
+        """
+        refuse_shared_files(self._plan, {"--output": self._output or None, "--lines": path})
+        selection = self._select() if self._output not in ("", "-") else None
+        out = open_output(path, self._app.terminal)
+        with abandoned_on_error(out):
+            for item in self._served(selection.select(self._rows()) if selection else self._rows()):
+                if isinstance(item, QueueItem):
+                    out.write(self._line(item))
+                else:
+                    self._note(f"{item.error.message}: left out")
+            out.commit()
+        if selection:
+            self._note_left_out(selection)
+
+    def submit(self) -> None:
+        """Submit the rows, and print the states of the batches that are under way.
+
+        Raises:
+            GlmError: as its exit code says; the job file says what exists at the provider.
+        """
+        job = self._add_rows()
+        if not job.parts:
+            return
+        first = self._plan.candidates[0]
+        client = BatchClient.at(self._app, Endpoint(first.provider, first.call, first.proxy), self._plan.options)
+        creator = BatchCreator(self._output, job, client, self._form, self._note)
+        creator.create_all(self._options.input_url)
+        for part in creator.job.parts:
+            if part.batch and not part.fetched:
+                label = f"part {part.number} of {len(job.parts)}"
+                try:
+                    state = client.state(part.batch)
+                except GlmError as error:  # the batch exists, and its id is saved: that is what was asked for
+                    self._note(f"{label}: {error.message}")
+                    state = BatchState(part.batch, part.state)
+                self._app.terminal.stdout.write(state_line(state, time.time(), label) + "\n")
+
+    # The rows
 
     def _rows(self) -> Iterator[QueueItem | InvalidRow]:
         """The rows to which the output has no answer."""
@@ -125,9 +167,9 @@ class Submission:
             yield item
 
     def _check_served(self, model: str) -> None:
-        """Return if the provider's Batch API is not known to refuse the model; note where nothing is known."""
+        """Return if the Batch API is not known to refuse the model; print a note if nothing is known."""
         provider = self._plan.provider
-        if not provider.catalogue or (provider.batch and model in provider.batch.models):
+        if not provider.catalogue or model in self._form.models:
             return
         known = find(provider.catalogue, model)
         serves = known.batch if known else None
@@ -140,73 +182,38 @@ class Submission:
         if serves is None:
             self._note(f"no source says whether the Batch API of {provider.name} serves {model}: not checked")
 
-    def _print_first_line(self, form: BatchApi) -> None:
-        item = next((item for item in self._rows() if isinstance(item, QueueItem)), None)
-        if item is None:
-            raise UsageError(f"{self._plan.source.name} has no row that can be submitted")
-        self._app.terminal.stdout.write(request_line(item, form, self._plan.provider))
+    def _line(self, item: QueueItem) -> str:
+        return request_line(item, self._form, self._plan.provider)
 
-    def _write_lines(self, form: BatchApi, path: str) -> None:
-        """Write the lines of those rows that a submission would hold."""
-        refuse_shared_files(self._plan, {"--output": self._output or None, "--lines": path})
-        rows, selection = self._rows(), None
-        if self._output not in ("", "-"):
-            open_ledger(self._app, self._plan, self._index, self._stack)
-            job = self._job()
-            submitted = self._stack.enter_context(RowsFile(self._output, job, self._app.terminal.redactor.text))
-            selection = RowSelection(self._output, job, submitted, again=self._options.again)
-            rows = selection.select(rows)
-        out = open_output(path, self._app.terminal)
-        with abandoned_on_error(out):
-            for item in self._served(rows):
-                if isinstance(item, QueueItem):
-                    out.write(request_line(item, form, self._plan.provider))
-                else:
-                    self._note(f"{item.error.message}: left out")
-            out.commit()
-        if selection:
-            self._note_left_out(selection)
-
-    def _job(self) -> Job:
-        """What was submitted for this output before; a job without parts if nothing was."""
-        provider = self._plan.provider
-        job = job_file.load(self._output)
+    def _select(self) -> RowSelection:
+        """The rows that an earlier submission for this output does not hold; opens the output and the rows file."""
+        provider, output = self._plan.provider, self._output
+        self._ledger = open_ledger(self._app, self._plan, self._index, self._stack)
+        job = job_file.load(output)
         if job is None:
-            return Job(provider.name, provider.base_url, self._plan.source.name, 0, "", ())
-        job_file.check_provider(job, provider, self._output)
-        return job
+            job = Job(provider.name, provider.base_url, self._plan.source.name, 0, "", ())
+        else:
+            job_file.check_provider(job, provider, output)
+        submitted = self._stack.enter_context(RowsFile(output, job, self._app.terminal.redactor.text))
+        return RowSelection(output, job, submitted, again=self._options.again)
 
-    def _submit(self, form: BatchApi) -> None:
-        ledger = open_ledger(self._app, self._plan, self._index, self._stack)
-        assert ledger is not None  # noqa: S101 - there is an output
-        job = self._extended(self._job(), form, ledger)
-        if not job.parts:
-            return
-        first = self._plan.candidates[0]
-        client = BatchClient.at(self._app, Endpoint(first.provider, first.call, first.proxy), self._plan.options)
-        creator = BatchCreator(self._output, job, client, form, self._note)
-        creator.create_all(self._options.input_url)
-        self._print_states(creator.job, client)
-
-    def _extended(self, job: Job, form: BatchApi, ledger: Ledger) -> Job:
-        """The job with the rows that it does not hold yet, saved.
+    def _add_rows(self) -> Job:
+        """The job with the rows that it did not hold yet, saved.
 
         Raises:
             FailedRowsError: it has no rows, and those of the input cannot be submitted.
         """
-        provider, output = self._plan.provider, self._output
-        with (
-            RowsFile(output, job, self._app.terminal.redactor.text) as submitted,
-            RequestFiles(output, provider, form, submitted, len(job.parts) + 1) as files,
-        ):
-            selection = RowSelection(output, job, submitted, again=self._options.again)
-            invalid = self._write_requests(self._served(selection.select(self._rows())), files, ledger)
+        selection, output = self._select(), self._output
+        job, submitted = selection.job, selection.submitted
+        with RequestFiles(output, self._plan.provider, self._form, submitted, len(job.parts) + 1) as files:
+            invalid = self._write_requests(self._served(selection.select(self._rows())), files)
             parts = files.close()
             selection.check_parts()
             if self._options.input_url and sum(part.file is None for part in (*job.parts, *parts)) > 1:
                 raise UsageError("these rows make several files, and --input-url names one", fix="cut the input")
         if parts:
-            job = job.replace(rows_bytes=submitted.size, rows_sha256=submitted.digest, parts=(*job.parts, *parts))
+            size, digest = submitted.size, submitted.digest
+            job = job.replace(rows_bytes=size, rows_sha256=digest, parts=(*job.parts, *parts))
             job_file.save(output, job)
         self._note_left_out(selection)
         if invalid:
@@ -218,24 +225,18 @@ class Submission:
             raise FailedRowsError(message, fix=f"see {output}")
         return job
 
-    def _write_requests(self, rows: Iterable[QueueItem | InvalidRow], files: RequestFiles, ledger: Ledger) -> int:
+    def _write_requests(self, rows: Iterable[QueueItem | InvalidRow], files: RequestFiles) -> int:
         """Write the lines of these rows; how many cannot be submitted: the output says why, once."""
-        writer, invalid = row_writer(self._app, self._plan, self._index, ledger), 0
+        assert self._ledger is not None  # noqa: S101 - there is an output
+        writer, count = row_writer(self._app, self._plan, self._index, self._ledger), 0
         for item in rows:
-            if isinstance(item, InvalidRow):
-                refused = item
-            else:
-                try:
-                    files.add(item)
-                except UsageError as error:
-                    refused = InvalidRow(item.number, item.row, item.id, item.hash, error)
-                else:
-                    continue
-            invalid += 1
-            known = self._index.get(refused.id)
-            if known is None or (known.state, known.hash) != (RowState.INVALID, refused.hash):
-                writer.write_invalid(refused)
-        return invalid
+            invalid = item if isinstance(item, InvalidRow) else files.add(item)
+            if invalid:
+                count += 1
+                known = self._index.get(invalid.id)
+                if known is None or (known.state, known.hash) != (RowState.INVALID, invalid.hash):
+                    writer.write_invalid(invalid)
+        return count
 
     def _note_left_out(self, selection: RowSelection) -> None:
         if under_way := selection.under_way:
@@ -244,17 +245,6 @@ class Submission:
         if selection.unanswered:
             them = "--again submits what may succeed anew, and it is paid again"
             self._note(f"{plural(selection.unanswered, 'row')} failed or went missing; {them}")
-
-    def _print_states(self, job: Job, client: BatchClient) -> None:
-        for part in job.parts:
-            if part.batch and not part.fetched:
-                label = f"part {part.number} of {len(job.parts)}"
-                try:
-                    state = client.state(part.batch)
-                except GlmError as error:  # the batch exists, and its id is saved: that is what was asked for
-                    self._note(f"{label}: {error.message}")
-                    state = BatchState(part.batch, part.state)
-                self._app.terminal.stdout.write(state_line(state, time.time(), label) + "\n")
 
 
 class BatchCreator:

@@ -45,7 +45,13 @@ def _submit(app: App, given: dict[str, Any]) -> None:
     options = SubmitOptions(**own)
     with ExitStack() as stack:
         plan = prepare(app, read_options(given), sends=options.lines is None)
-        Submission(app, plan, options, stack).run()
+        submission = Submission(app, plan, options, stack)
+        if plan.options.dry_run:
+            submission.print_first_line()
+        elif options.lines:
+            submission.write_lines(options.lines)
+        else:
+            submission.submit()
 
 
 command = build_command("submit", _submit, _FLAGS, INPUT)
