@@ -1,7 +1,7 @@
-"""The error tree: one class for each decision that a script can take.
+"""The errors: one class for each decision that a script can make.
 
-An error carries what is said to a person (`message`, `why`, `fix`) and what a program needs (`exit_code`, `type`, the
-provider's status, code and request id). `retry` says whether waiting may cure it, and how long a wait makes sense.
+An error carries what is printed for a person (`message`, `why`, `fix`) and what a program needs (`exit_code`, `type`,
+the provider's status, code and request id). `retry` says whether waiting may help, and how long to wait.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import ClassVar
 
 
 class Retry(Enum):
-    """Why the same request may succeed later."""
+    """Why the same request may succeed later; decides how long to wait."""
 
     RATE = "rate"
     IN_FLIGHT = "in_flight"
@@ -20,13 +20,13 @@ class Retry(Enum):
     SERVER = "server"
     NETWORK = "network"
 
-    def delay(self, attempt: int) -> float:
-        """Seconds before retry number `attempt` (from 0); the last rung repeats."""
-        ladder = _LADDERS[self]
-        return ladder[min(attempt, len(ladder) - 1)]
+    def delay(self, retry: int) -> float:
+        """Seconds before retry number `retry` (from 0); the last delay repeats."""
+        delays = _DELAYS[self]
+        return delays[min(retry, len(delays) - 1)]
 
 
-_LADDERS = {
+_DELAYS = {
     Retry.RATE: (1.0, 2.0, 4.0, 8.0),
     Retry.IN_FLIGHT: (1.0, 2.0, 4.0, 8.0),
     Retry.MINUTE: (60.0,),
@@ -37,28 +37,27 @@ _LADDERS = {
 
 
 class GlmError(Exception):
-    """An end that is not a complete answer.
+    """Why there is no complete answer.
 
     Attributes:
-        message: one line: what went wrong, where.
+        message: one line: what went wrong, and where.
         why: the provider's own words.
         fix: what the user can do.
-        http_status: the status of the response, or the one that the provider wrote into it.
+        http_status: the status of the response, or one that the provider wrote into its body.
         provider_code: the provider's own code, as text.
         request_id: what the provider calls this request.
-        retry: the kind of wait that may cure it; None when waiting cannot.
-        retry_after: seconds that the server asked for.
+        retry: why a later request may succeed; None if waiting cannot help.
+        retry_after: seconds that the server asked to wait.
         sent: the request may have reached the provider, and may be billed.
-        broken: the reply began and was cut off.
+        broken: the reply had begun and was cut off.
         model_missing: the provider does not know the model, so another may serve it.
     """
 
     exit_code: ClassVar[int] = 70
     type: ClassVar[str] = "internal"
-    meaning: ClassVar[str] = "a bug in glm, or a broken installation"
-    again: ClassVar[str] = "report it"
+    retry_advice: ClassVar[str] = "report it"
 
-    def __init__(  # noqa: PLR0913 - an error has many sides, each named
+    def __init__(  # noqa: PLR0913 - all but the message are optional, and named
         self,
         message: str,
         *,
@@ -72,7 +71,7 @@ class GlmError(Exception):
         broken: bool = False,
         model_missing: bool = False,
     ) -> None:
-        """Take what is known; `retry_after` is set by whoever reads the response's headers."""
+        """`retry_after` is set by whoever reads the headers of the response."""
         super().__init__(message)
         self.message = message
         self.why = why
@@ -87,7 +86,7 @@ class GlmError(Exception):
         self.model_missing = model_missing
 
     def __str__(self) -> str:
-        """The message alone: the other fields are printed by whoever reports the error."""
+        """The message alone; whoever prints the error prints the other fields."""
         return self.message
 
 
@@ -96,8 +95,7 @@ class UsageError(GlmError):
 
     exit_code = 2
     type = "usage"
-    meaning = "a flag, file, schema or template is wrong, or the provider refused the request as malformed"
-    again = "fix it"
+    retry_advice = "fix it"
 
 
 class CredentialsError(GlmError):
@@ -105,8 +103,7 @@ class CredentialsError(GlmError):
 
     exit_code = 3
     type = "credentials"
-    meaning = "no key, a malformed or bad key, no permission"
-    again = "no"
+    retry_advice = "no"
 
 
 class QuotaError(GlmError):
@@ -114,17 +111,15 @@ class QuotaError(GlmError):
 
     exit_code = 4
     type = "quota"
-    meaning = "balance, plan or daily quota is used up"
-    again = "later, or pay"
+    retry_advice = "later, or pay"
 
 
 class BusyError(GlmError):
-    """Rate limited, overloaded, or a server error, after the retries."""
+    """Rate limited, overloaded or 5xx, after the retries."""
 
     exit_code = 5
     type = "busy"
-    meaning = "rate limited, overloaded or 5xx, after the retries"
-    again = "yes"
+    retry_advice = "yes"
 
 
 class NetworkError(GlmError):
@@ -132,8 +127,7 @@ class NetworkError(GlmError):
 
     exit_code = 6
     type = "network"
-    meaning = "cannot resolve, connect or finish TLS; reset; time-out; deadline"
-    again = "yes"
+    retry_advice = "yes"
 
 
 class IncompleteError(GlmError):
@@ -141,17 +135,15 @@ class IncompleteError(GlmError):
 
     exit_code = 7
     type = "incomplete"
-    meaning = "no finish, token limit, context window, empty answer"
-    again = "maybe"
+    retry_advice = "maybe"
 
 
 class FilteredError(GlmError):
-    """The provider's content filter spoke."""
+    """The provider's content filter stopped the request or the answer."""
 
     exit_code = 8
     type = "filtered"
-    meaning = "the provider's content filter"
-    again = "no"
+    retry_advice = "no"
 
 
 class ToolError(GlmError):
@@ -159,17 +151,15 @@ class ToolError(GlmError):
 
     exit_code = 10
     type = "tool"
-    meaning = "a tool was denied or cannot run, the step limit, tool calls nobody runs"
-    again = "no"
+    retry_advice = "no"
 
 
 class PartialError(GlmError):
-    """A batch ended, and rows that have no answer yet may still get one."""
+    """A batch ended, some rows may still succeed."""
 
     exit_code = 11
     type = "partial"
-    meaning = "a batch ended, some rows may still succeed"
-    again = "the same command again"
+    retry_advice = "the same command again"
 
 
 class BudgetError(GlmError):
@@ -177,8 +167,7 @@ class BudgetError(GlmError):
 
     exit_code = 12
     type = "budget"
-    meaning = "the cost ceiling would be crossed, or the price is unknown under a ceiling"
-    again = "no"
+    retry_advice = "no"
 
 
 class ProtocolError(GlmError):
@@ -186,31 +175,28 @@ class ProtocolError(GlmError):
 
     exit_code = 13
     type = "protocol"
-    meaning = "not an API answer: HTML, broken JSON, a redirect, an unknown finish"
-    again = "look"
+    retry_advice = "look"
 
 
 def no_memory() -> ProtocolError:
-    """The error for a reply that does not fit, be it too long or the machine too small."""
+    """The error for a reply that does not fit into memory, be it too long or the machine too small."""
     return ProtocolError(message="the reply needs more memory than there is", sent=True)
 
 
 class OutputError(GlmError):
-    """The answer cannot be written."""
+    """The answer cannot be written (disk full, closed stdout)."""
 
     exit_code = 14
     type = "output"
-    meaning = "the answer cannot be written (disk full, closed stdout)"
-    again = "fix it"
+    retry_advice = "fix it"
 
 
 class FailedRowsError(GlmError):
-    """A batch ended, and the rows without an answer would only fail again."""
+    """A batch ended, only final failures remain."""
 
     exit_code = 15
     type = "failed_rows"
-    meaning = "a batch ended, only final failures remain"
-    again = "no"
+    retry_advice = "no"
 
 
 class InternalError(GlmError):
@@ -221,10 +207,10 @@ class Interrupted(BaseException):
     """A signal asked the program to end; raised in the main thread by the handler."""
 
     def __init__(self, signal_number: int) -> None:
-        """Remember which signal: the program ends by the same one."""
+        """`signal_number`: the program ends by the same signal."""
         super().__init__(signal_number)
         self.signal_number = signal_number
 
 
 class ReaderGoneError(Exception):
-    """Nobody reads our stdout any more."""
+    """The reader of our stdout has closed its end of the pipe."""

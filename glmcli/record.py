@@ -1,8 +1,8 @@
-"""Immutable values without the price of dataclasses.
+"""Immutable values without the start-up cost of dataclasses.
 
-`@dataclass(frozen=True)` writes and compiles source for every class when its module is imported: 5 million instructions
-a class, 29 million for one of 60 fields, on every start of the program (Python 3.11, callgrind). A Record is the same
-to a reader and to a type checker (PEP 681) and costs a tenth.
+`@dataclass(frozen=True)` generates and compiles source for every class when its module is imported: 5 million
+instructions a class, 29 million for one of 60 fields, on every start of the program (Python 3.11, callgrind). A Record
+is the same to a reader and to a type checker (PEP 681), and costs a tenth.
 """
 
 from __future__ import annotations
@@ -20,36 +20,36 @@ _set = object.__setattr__
 class Record:
     """A value of named fields: the annotations of the class, with its attributes as defaults.
 
-    Takes fields by position or name, compares by value, serves in `match` by position. Defaults are shared, so they are
-    immutable too; a Record is not subclassed further.
+    It takes fields by position or name, compares by value, and matches by position in `match`. Defaults are shared, so
+    they must be immutable too; a Record is not subclassed further.
     """
 
     __match_args__: ClassVar[tuple[str, ...]] = ()
     _names: ClassVar[frozenset[str]] = frozenset()
     _required: ClassVar[frozenset[str]] = frozenset()
-    _least: ClassVar[int] = 0  # so many values by position hold all that are required
+    _min_positional: ClassVar[int] = 0  # with so many values by position, all required fields are set
     _defaults: ClassVar[dict[str, Any]] = {}  # of all fields, in order; None of those that are required
     _hidden: ClassVar[tuple[str, ...]] = ()  # fields that the repr leaves out
 
     def __init_subclass__(cls) -> None:
-        """Learn the fields."""
+        """Collect the fields of the new class."""
         names = tuple(name for name in get_annotations(cls) if name[0] != "_")
         cls.__match_args__ = names  # type: ignore[misc]
         cls._names = frozenset(names)
         cls._required = frozenset(name for name in names if not hasattr(cls, name))
-        cls._least = max((at for at, name in enumerate(names, 1) if name in cls._required), default=0)
+        cls._min_positional = max((at for at, name in enumerate(names, 1) if name in cls._required), default=0)
         cls._defaults = {name: getattr(cls, name, None) for name in names}
 
     def __init__(self, *values: Any, **named: Any) -> None:  # noqa: ANN401 - each class types its own fields
-        """Take the fields.
+        """Set the fields.
 
         Raises:
-            TypeError: one is missing, or there is none of that name.
+            TypeError: a field is missing, or there is none of that name.
         """
-        # Every event is a record: the two ways in which they are made are looked at first.
+        # Every event is a Record: the two usual ways to make one come first.
         names = self.__match_args__
-        if not named and self._least <= len(values) <= len(names):
-            for name, value in zip(names, values):  # noqa: B905 - to say so costs as much as to set one
+        if not named and self._min_positional <= len(values) <= len(names):
+            for name, value in zip(names, values):  # noqa: B905 - `strict=` would cost as much as a field
                 _set(self, name, value)
         elif not values and named.keys() <= self._names and (len(named) == len(names) or self._has_required(named)):
             self.__dict__.update(named)
@@ -71,19 +71,19 @@ class Record:
         return TypeError(f"{type(self).__name__} has no {sorted(given.keys() - self._names)}")
 
     def __setattr__(self, name: str, value: object) -> None:
-        """Refuse: a record never changes."""
+        """Refuse: a Record never changes."""
         raise AttributeError(f"{type(self).__name__}.{name} cannot be set")
 
     def __eq__(self, other: object) -> bool:
-        """Whether the other is of the same class with equal fields."""
+        """Whether the other is a Record of the same class with equal fields."""
         return isinstance(other, Record) and type(self) is type(other) and self.fields() == other.fields()
 
     def __hash__(self) -> int:
-        """Of all fields, which must be hashable themselves."""
+        """The hash of all fields, which must be hashable."""
         return hash((type(self), *self.fields().values()))
 
     def __repr__(self) -> str:
-        """The constructor call that makes it, without hidden fields."""
+        """The constructor call that would make it, without hidden fields."""
         shown = [f"{name}={value!r}" for name, value in self.fields().items() if name not in self._hidden]
         return f"{type(self).__name__}({', '.join(shown)})"
 
@@ -96,7 +96,7 @@ class Record:
         return dict(self.__dict__)
 
     def replace(self, **changes: Any) -> Self:  # noqa: ANN401 - as above
-        """The same value with other fields.
+        """A copy with other values for these fields.
 
         Raises:
             TypeError: there is none of that name.

@@ -1,7 +1,7 @@
-"""Which proxy a request takes, from the environment. Pure: the environment is an argument.
+"""The proxy of a request, by the environment variables. Pure: the environment is an argument.
 
-HTTP libraries read these variables too, but crash on values that other programs set for you (`NO_PROXY=::1`:
-github.com/encode/httpx/issues/3574), do not know CIDR or `*.x`, and send loopback traffic to the proxy.
+HTTP libraries read these variables too, but crash on values that other programs set (`NO_PROXY=::1`:
+github.com/encode/httpx/issues/3574), do not support CIDR or `*.x`, and send loopback traffic to the proxy.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 SOCKS = ("socks5", "socks5h")
 _SCHEMES = ("http", "https", *SOCKS)
-_LONGEST_LABEL = 63  # characters; RFC 1035 section 2.3.4
-_PORT_DIGITS = 5  # more are no port, and Python refuses to read some thousands
+_MAX_LABEL = 63  # characters; RFC 1035 section 2.3.4
+_MAX_PORT_DIGITS = 5  # Python refuses to read thousands of digits
 _DEFAULT_PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 
 
 class Proxy(Record):
-    """A proxy and its credentials, which are bytes on the wire; the repr shows no password."""
+    """A proxy and its credentials, which are sent as bytes; the repr shows no password."""
 
     scheme: str
     host: str
@@ -41,14 +41,14 @@ class Proxy(Record):
 
 
 def authorization(proxy: Proxy) -> dict[str, str]:
-    """The header that an HTTP proxy wants, where there are credentials."""
+    """The header with the credentials for an HTTP proxy; empty if there are none."""
     if not proxy.user:
         return {}
     return {"Proxy-Authorization": "Basic " + b64encode(proxy.user + b":" + (proxy.password or b"")).decode()}
 
 
 def is_loopback(host: str) -> bool:
-    """Whether this host is our own machine; such traffic never takes a proxy."""
+    """Whether the host is this machine; requests to it never take a proxy."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
@@ -58,20 +58,20 @@ def is_loopback(host: str) -> bool:
 
 
 def ascii_name(host: str) -> str | None:
-    """The host as it is sent, or None if a resolver could not even be asked for it."""
+    """The host name as it is sent (IDNA), or None if it is not a valid one."""
     try:
         name = host if host.isascii() else host.encode("idna").decode()
     except UnicodeError:
         return None
     labels = name.removesuffix(".").split(".")
-    return name if ":" in name or all(0 < len(label) <= _LONGEST_LABEL for label in labels) else None
+    return name if ":" in name or all(0 < len(label) <= _MAX_LABEL for label in labels) else None
 
 
 def choose_proxy(scheme: str, host: str, port: int, environment: Mapping[str, str]) -> Proxy | None:
-    """The proxy for a request to this place, or None.
+    """The proxy for a request to this origin, or None.
 
     Raises:
-        UsageError: the variable holds no usable proxy.
+        UsageError: the variable contains no usable proxy URL.
     """
     if is_loopback(host) or _excluded(host, port, _variable("no_proxy", environment)[1]):
         return None
@@ -83,7 +83,7 @@ def choose_proxy(scheme: str, host: str, port: int, environment: Mapping[str, st
 
 
 def _variable(name: str, environment: Mapping[str, str]) -> tuple[str, str]:
-    """The name and value that count: lower case first, as in curl."""
+    """The variable that counts, and its value: lower case first, as in curl."""
     for variable in (name, name.upper()):
         if value := environment.get(variable, "").strip():
             return variable, value
@@ -95,7 +95,7 @@ def _parse(value: str, variable: str) -> Proxy:
         parts = urlsplit(value if "://" in value else f"http://{value}")
         port = parts.port
     except ValueError as error:
-        # Python's words may hold a piece of the password.
+        # Python's message may contain a part of the password.
         raise UsageError(message=f"{variable} is no proxy URL", fix="http://HOST:PORT") from error
     if parts.scheme not in _SCHEMES or not parts.hostname:
         raise UsageError(
@@ -115,7 +115,7 @@ def _parse(value: str, variable: str) -> Proxy:
 
 
 def _unquoted(text: str | None) -> bytes | None:
-    """UTF-8, or the bytes that the variable itself holds."""
+    """The decoded bytes: UTF-8, or what the variable itself contains."""
     return unquote_to_bytes(text.encode(errors="surrogateescape")) if text else None
 
 
@@ -152,6 +152,6 @@ def _network(entry: str) -> IPv4Network | IPv6Network | None:
 
 def _split_port(entry: str) -> tuple[str, int | None]:
     name, colon, port = entry.rpartition(":")
-    if colon and port.isdecimal() and len(port) <= _PORT_DIGITS and (":" not in name or name.endswith("]")):
+    if colon and port.isdecimal() and len(port) <= _MAX_PORT_DIGITS and (":" not in name or name.endswith("]")):
         return name.strip("[]"), int(port)
     return entry, None

@@ -1,4 +1,4 @@
-"""URLs: those of providers, brought to one form, and those that a provider fetches. Pure."""
+"""URLs: base URLs of providers in a normal form, and those of media that a provider fetches. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _ENDPOINTS = ("/chat/completions", "/generation")
 
 
 class Origin(NamedTuple):
-    """Where a URL leads."""
+    """Scheme, host and port of a URL."""
 
     scheme: str
     host: str
@@ -21,21 +21,21 @@ class Origin(NamedTuple):
 
     @property
     def is_secure(self) -> bool:
-        """Whether a key may be sent there: nobody on the way can read it."""
+        """Whether nobody on the way can read what is sent, so that a key may be: TLS, or this machine."""
         return self.scheme == "https" or is_loopback(self.host)
 
 
 def normal_base_url(url: str, source: str) -> str:
-    """The URL without a slash at its end; `source` is who said it.
+    """The URL without a slash at its end; `source` is the flag, variable or place that it comes from.
 
     Raises:
-        UsageError: it is no http or https URL, or holds a user, a query or the endpoint itself.
+        UsageError: it is not an http or https URL, or contains a user, a query or the endpoint itself.
     """
     try:
         parts = urlsplit(url.strip())
         has_port = parts.port != 0
     except ValueError as error:
-        # Python's words may hold a piece of a password.
+        # Python's message may contain a part of a password.
         raise UsageError(message=f"{source}: no URL", fix="https://HOST/PATH") from error
     fault = None
     if parts.scheme not in _PORTS or not parts.hostname or not has_port:
@@ -59,21 +59,21 @@ def normal_base_url(url: str, source: str) -> str:
 
 
 def is_url(place: str) -> bool:
-    """Whether this is meant as a URL, not as a path."""
+    """Whether this is a URL, not a path."""
     return "://" in place or place.startswith("data:")
 
 
 def printable_url(url: str) -> str:
-    """A URL as it is printed: what follows its path may be a signature that lets anybody in."""
+    """A URL as it is printed: without its query, which may contain a signature that gives anybody access."""
     place, query, _ = url.partition("?")
     return f"{place.partition('#')[0]}?…" if query else place.partition("#")[0]
 
 
 def checked_media_url(url: str, source: str) -> str:
-    """The URL of something that the provider fetches, as it was given; `source` is who said it.
+    """The URL of something that the provider fetches, unchanged; `source` is the place that it comes from.
 
     Raises:
-        UsageError: it is no http or https URL, or holds a user, a password, or a character that no URL holds.
+        UsageError: it is not an http or https URL, or contains a user, a password, or a character that no URL has.
     """
     try:
         parts = urlsplit(url)
@@ -94,7 +94,7 @@ def checked_media_url(url: str, source: str) -> str:
 
 
 def _ascii(host: str, port: int | None) -> str | None:
-    """Host and port as they are sent, or None if a resolver could not even be asked for them."""
+    """Host and port as they are sent, or None if the host name is not valid."""
     name = ascii_name(host)
     if name is None:
         return None
@@ -103,6 +103,6 @@ def _ascii(host: str, port: int | None) -> str | None:
 
 
 def origin(url: str) -> Origin:
-    """Where this URL leads."""
+    """The origin of a URL."""
     parts = urlsplit(url)
     return Origin(parts.scheme, parts.hostname or "", parts.port or _PORTS[parts.scheme])

@@ -27,9 +27,16 @@ BY_SIGNAL = ("130, 143, 129, 141", "", "ended by SIGINT, SIGTERM, SIGHUP, or by 
 def exit_code_table() -> str:
     """The exit codes that the program has, as Markdown."""
     errors = {error.exit_code: error for error in (GlmError, *GlmError.__subclasses__())}
-    rows = [(str(code), f"`{error.type}`", error.meaning, error.again) for code, error in sorted(errors.items())]
+    rows = [
+        (str(code), f"`{error.type}`", _meaning(error), error.retry_advice) for code, error in sorted(errors.items())
+    ]
     lines = [("code", "`error.type`", "meaning", "again?"), ("---:", "---", "---", "---")]
     return "".join(f"| {' | '.join(row)} |\n" for row in [*lines, WITHOUT_ERROR, *rows, BY_SIGNAL])
+
+
+def _meaning(error: type[GlmError]) -> str:
+    meaning = error.__doc__ or ""
+    return f"{meaning[0].lower()}{meaning[1:]}".rstrip(".")
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.partition("\n")[0][:60])
