@@ -11,7 +11,7 @@ It is written from recordings and documents, and imports nothing of the code tha
 
 from __future__ import annotations
 
-from glmcli.sandbox.providers import PREFIXES
+from glmcli.sandbox.providers.table import PREFIXES
 from glmcli.sandbox.server import Sandbox
 
 __all__ = ["PREFIXES", "Sandbox"]

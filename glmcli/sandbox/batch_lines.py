@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from glmcli.sandbox.faults import KINDS, damaged_answer
 from glmcli.sandbox.http_messages import json_bytes
-from glmcli.sandbox.providers import injected_error
 from glmcli.sandbox.providers.row import SandboxError
+from glmcli.sandbox.providers.table import injected_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +33,7 @@ class BatchOutput:
     unfinished: int = 0
 
 
-def errors_in(data: bytes, api: SandboxBatchApi, endpoint: str) -> list[Json]:
+def input_errors(data: bytes, api: SandboxBatchApi, endpoint: str) -> list[Json]:
     """The errors for which a file is refused, in the form of `errors.data`.
 
     Source of the codes: help.aliyun.com, batch-interfaces-compatible-with-openai (2025); the first as recorded.
@@ -61,12 +61,12 @@ def errors_in(data: bytes, api: SandboxBatchApi, endpoint: str) -> list[Json]:
     return found
 
 
-def models(data: bytes) -> set[str]:
+def models_in(data: bytes) -> set[str]:
     """The models of a file."""
     return {_model(request) for request in _requests(data)}
 
 
-def run(
+def run_lines(
     provider: SandboxProvider, api: SandboxBatchApi, data: bytes, faults: FaultPlan, ids: Iterator[RequestIds]
 ) -> BatchOutput:
     """Run all lines, each with the next ids; the answers come in another order than the requests."""

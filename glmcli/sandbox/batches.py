@@ -10,13 +10,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
-from glmcli.sandbox import batch_lines
+from glmcli.sandbox.batch_lines import BatchOutput, input_errors, models_in, run_lines
 from glmcli.sandbox.chat_request import CREATED, RequestIds
 from glmcli.sandbox.http_messages import Json, ServerRequest, ServerResponse, json_response
 from glmcli.sandbox.providers.row import SandboxBatchApi, SandboxError, SandboxProvider
 
 if TYPE_CHECKING:
-    from glmcli.sandbox.batch_lines import BatchOutput
     from glmcli.sandbox.faults import FaultPlan
 
 _PAGE_SIZE = 20
@@ -131,7 +130,7 @@ class Batches:
         data = self._files.get((provider.name, file_id))
         if data is None:
             return _error_response(provider, SandboxError(400, "1210", f"The file {file_id} does not exist."), ids)
-        for model in sorted(batch_lines.models(data)):
+        for model in sorted(models_in(data)):
             if api.refuses_glm and model.lower().startswith(("glm", "zhipu/")):
                 words = f"The provided model {model} is not supported by the Batch API."
                 return _error_response(provider, SandboxError(404, "model_not_found", words), ids)
@@ -143,7 +142,7 @@ class Batches:
     def _advance(self, provider: SandboxProvider, batch: _Batch) -> None:
         """Advance a batch by one state."""
         if batch.state == "validating":
-            batch.errors = batch_lines.errors_in(batch.data, batch.api, batch.endpoint)
+            batch.errors = input_errors(batch.data, batch.api, batch.endpoint)
             batch.total = len([line for line in batch.data.split(b"\n") if line])
         if batch.state not in (*_STATES[:-1], "cancelling"):
             return
@@ -152,7 +151,7 @@ class Batches:
             return
         if batch.output is None:
             new_ids = (RequestIds(serial) for serial in self._serials)
-            batch.output = batch_lines.run(provider, batch.api, batch.data, self._faults, new_ids)
+            batch.output = run_lines(provider, batch.api, batch.data, self._faults, new_ids)
         if batch.state == "cancelling":
             batch.output.answers = batch.output.answers[: len(batch.output.answers) // 2]
             batch.state = "cancelled"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from glmcli.errors import UsageError
 from glmcli.sandbox.answer import SandboxAnswer, first_words
 from glmcli.sandbox.http_messages import DONE, Ending, ServerResponse
-from glmcli.sandbox.providers import status_of
+from glmcli.sandbox.providers.table import status_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

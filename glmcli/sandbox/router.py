@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from glmcli.sandbox.faults import KINDS, FaultPlan, damaged_answer, damaged_response, first_half, response_instead
 from glmcli.sandbox.http_messages import ServerRequest, ServerResponse, json_bytes, json_response, stream_response
-from glmcli.sandbox.providers import PROVIDERS, injected_error
+from glmcli.sandbox.providers.table import PROVIDERS, injected_error
 from glmcli.sandbox.recordings import recorded_response
 
 if TYPE_CHECKING:

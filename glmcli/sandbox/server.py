@@ -15,7 +15,7 @@ from glmcli.sandbox.batches import Batches
 from glmcli.sandbox.chat_request import RequestIds
 from glmcli.sandbox.faults import FaultPlan
 from glmcli.sandbox.http_messages import Ending, ServerRequest, ServerResponse
-from glmcli.sandbox.providers import PREFIXES
+from glmcli.sandbox.providers.table import PREFIXES
 from glmcli.sandbox.router import respond
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from glmcli.errors import UsageError
 from glmcli.sandbox import PREFIXES, Sandbox, recordings
 from glmcli.sandbox.chat_request import RequestIds
 from glmcli.sandbox.faults import parse
-from glmcli.sandbox.providers import PROVIDERS
+from glmcli.sandbox.providers.table import PROVIDERS
 from glmcli.sandbox.recordings import index
 from glmcli.sandbox.schema_examples import example
 
