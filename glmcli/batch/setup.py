@@ -154,7 +154,7 @@ def prepare(app: App, batch: BatchOptions, *, sends: bool = True) -> BatchPlan:
     candidates = resolver.candidates(_ANY_CONVERSATION)
     requests.base(candidates[0].request)
     if options.resize:
-        from glmcli.config.resizing import resized
+        from glmcli.config.media_files import resized
 
         requests.fit(lambda request: resized(request, candidates[0].provider, app.terminal))
     return BatchPlan(batch, options, shard, source, requests, candidates)

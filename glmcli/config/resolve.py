@@ -129,7 +129,7 @@ class ProviderResolver:
         extra, stream = dict(options.option), not options.no_stream
         request = Request(model=model, messages=messages, extra=extra, stream=stream, tools=tools, **fields)
         if options.resize:
-            from glmcli.config.resizing import resized
+            from glmcli.config.media_files import resized
 
             request = resized(request, provider, self._terminal)
         self._check(request, provider)
