@@ -16,15 +16,15 @@ _ROWS, _PACE, _RESUME, _MACHINES = "Rows", "Pace", "Resume", "Machines"
 # What `batch run` takes beside the flags of those who ask a model.
 BATCH_FLAGS: tuple[Flag, ...] = (
     Flag("format", "--format", "text", _ROWS, "How rows are written (by the name).", "jsonl|text|csv|tsv|yaml"),
-    Flag("files0", "--files0", "text", _ROWS, "Each file is a row; NUL-separated paths stand here.", "FILE|-"),
+    Flag("files0", "--files0", "text", _ROWS, "Each file is a row; read NUL-separated paths from here.", "FILE|-"),
     Flag("ordered", "--ordered", "switch", _ROWS, "Write rows in the order of the input."),
     Flag("text", "--text", "text", _ROWS, "Also each answer as a file in this folder.", "DIR"),
     Flag("csv", "--csv", "text", _ROWS, "Also all rows as a CSV table, when the run ends.", "FILE"),
-    Flag("jobs", "-j --jobs", "integer", _PACE, "Most requests in flight (32).", "N", 1),
-    Flag("rpm", "--rpm", "number", _PACE, "Most requests a minute.", "N", 0.001),
-    Flag("tpm", "--tpm", "number", _PACE, "Most tokens a minute, in and out.", "N", 1),
+    Flag("jobs", "-j --jobs", "integer", _PACE, "Maximum requests in flight (32).", "N", 1),
+    Flag("rpm", "--rpm", "number", _PACE, "Maximum requests a minute.", "N", 0.001),
+    Flag("tpm", "--tpm", "number", _PACE, "Maximum tokens a minute, in and out.", "N", 1),
     Flag("max_failures", "--max-failures", "integer", _PACE, "Stop after so many failed rows.", "N", 1),
-    Flag("max_cost", "--max-cost", "number", _PACE, "Stop before this is spent, in the provider's money.", "X", 0),
+    Flag("max_cost", "--max-cost", "number", _PACE, "Stop before this is spent, in the provider's currency.", "X", 0),
     Flag("shard", "--shard", "text", _PACE, "Only part I of N of the rows; --rpm is divided.", "I/N|auto"),
     Flag(
         "retry_failed",
@@ -49,7 +49,7 @@ _HELP = {
     "keep_partial": "Keep what came of cut answers (`partial`); the exit code stays.",
     "dry_run": "Print the first row's request as JSON; send nothing.",
     "deadline": "Until the run is over, stdin included (none).",
-    "retries": "Most retries of a row (3); refusals for the rate are none.",
+    "retries": "Maximum retries of a row (3); refusals for the rate are none.",
 }
 SHARED_FLAGS = tuple(flag.replace(help=_HELP.get(flag.field, flag.help)) for flag in FLAGS if flag.field not in _OF_ONE)
 INPUT = argument("input", "The rows; - is stdin.", "INPUT", required=False)
