@@ -118,7 +118,7 @@ class Driver:
         workers = self._engine.workers()
         self._last_worker = now if workers else self._last_worker
         if now - self._last_worker > _NO_WORKER:
-            self.shutdown.stop(NetworkError(f"no worker is left for {_NO_WORKER:.0f} s"))
+            self.shutdown.stop(NetworkError(f"there was no worker for {_NO_WORKER:.0f} s"))
         chunks = _PER_WORKER * workers
         for _ in range(chunks - sum(1 for _ in self._live())):
             item = self._next()
