@@ -98,7 +98,7 @@ def pattern_problem(pattern: str) -> str:
             for probe in _probes(pattern):
                 regex.search(probe)
     except (re.error, RecursionError, OverflowError) as error:
-        return f"is no regular expression of Python: {error}"
+        return f"is no regular expression that Python knows: {error}"
     except TooSlowError:
         return "takes exponential time on some texts: write it without a repetition inside a repetition"
     return ""

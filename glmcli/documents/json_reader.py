@@ -30,7 +30,7 @@ _LONE_SURROGATE_ESCAPE = re.compile(
 )
 
 
-class _NotJsonError(Exception):
+class _JsonSyntaxError(Exception):
     """The text is not JSON; it may be YAML."""
 
 
@@ -44,7 +44,7 @@ def read(source: SourceText) -> Document | None:
     try:
         reader.value(reader.take())
         reader.take("end")
-    except _NotJsonError:
+    except _JsonSyntaxError:
         return None
     return reader.builder.document()
 
@@ -61,7 +61,7 @@ class _JsonReader:
         """The next token, of one of these kinds if any are given; a sign is its own kind."""
         found = _TOKEN.match(self.source.text, self.position)
         if found is None or (kinds and _kind(found) not in kinds):
-            raise _NotJsonError
+            raise _JsonSyntaxError
         self.position = found.end()
         return found
 
@@ -81,7 +81,7 @@ class _JsonReader:
             case "number" | "word":
                 self.builder.scalar(self._plain(token), at, end)
             case _:
-                raise _NotJsonError
+                raise _JsonSyntaxError
 
     def _members(self) -> None:
         token = self.take("string", "}")
@@ -102,7 +102,7 @@ class _JsonReader:
                 break
             token = self.take()
             if _kind(token) == "]":
-                raise _NotJsonError
+                raise _JsonSyntaxError
         self.builder.close()
 
     def _string(self, token: re.Match[str]) -> str:

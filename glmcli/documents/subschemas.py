@@ -234,10 +234,10 @@ class _Costs:
             try:
                 cost = self._cost(path, 0)
             except _CycleError:
-                yield Fault(path, "this schema refers to itself, and would judge the same value for ever")
+                yield Fault(path, "this schema refers to itself without end")
                 return
             if cost > _MAX_STEPS:
-                yield Fault(path, f"judging by this schema takes more than {_MAX_STEPS} steps for each value")
+                yield Fault(path, f"validating a value by this schema takes more than {_MAX_STEPS} steps")
                 return
 
     def _cost(self, path: Path, depth: int) -> int:

@@ -33,12 +33,12 @@ _MAX_SCHEMA = 64 * 1024  # bytes of JSON
 _MAX_TIME = 0.4  # seconds of processor time, for a schema or for a value
 _MAX_FAULTS = 5  # of a value, that are told
 _MAX_ERRORS = 1000  # that are looked at
-_NO_VERDICT = "the arguments cannot be judged"
+_NO_VERDICT = "the arguments cannot be validated"
 
 
 def faults(schema: Mapping[str, Any]) -> list[Fault]:
     """What is wrong with a schema of arguments; paths begin at the schema."""
-    slow = [Fault((), "this schema takes too long to be read")]
+    slow = [Fault((), "this schema takes too long to validate")]
     return _guarded(lambda: _read(schema), slow, [Fault((), "this schema cannot be read")])
 
 
@@ -69,7 +69,7 @@ def _faults(schema: Mapping[str, Any]) -> Iterator[Fault]:
         return
     kind = _draft_class(schema)
     if kind is None:
-        yield Fault(("$schema",), f"{value_text(schema['$schema'])} is no draft of JSON Schema that is known")
+        yield Fault(("$schema",), f"{value_text(schema['$schema'])} is no known draft of JSON Schema")
         return
     if kind is Draft3Validator:
         yield Fault(("$schema",), "draft 3 is not supported: write the schema for draft 2020-12")
@@ -150,7 +150,7 @@ class SchemaJudge:
         found = self._validator
         if found is None:
             return [_NO_VERDICT]
-        slow = ["the arguments take too long to be judged"]
+        slow = ["the arguments take too long to validate"]
         return _guarded(lambda: list(_texts(found, value)), slow, [_NO_VERDICT])[:_MAX_FAULTS]
 
 

@@ -95,6 +95,6 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value: dict[str, Any] = {}
     for name, item in pairs:
         if name in value:
-            raise ValueError(f"the key {name!r} stands there twice")
+            raise ValueError(f"the key {name!r} is there twice")
         value[name] = item
     return value

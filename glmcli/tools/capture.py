@@ -1,4 +1,4 @@
-"""What a program prints, kept within bounds and made fit for a model and for a screen."""
+"""The output of a program or a server: limited in size, without keys and without escape sequences of terminals."""
 
 from __future__ import annotations
 
@@ -21,8 +21,12 @@ _ESCAPES = re.compile(
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
-class Capture:
-    """The first and the last bytes of a stream; what lies between is counted and dropped."""
+class OutputCapture:
+    """Keeps the first and the last bytes of a stream; what lies between is counted and dropped.
+
+    Attributes:
+        size: bytes that were read.
+    """
 
     def __init__(self, limit: int, redact: Callable[[str], str] = str) -> None:
         """Keep at most `limit` bytes, half of them from the beginning; `redact` masks keys before anything is cut."""
@@ -34,7 +38,7 @@ class Capture:
         self.size = 0
 
     def add(self, data: bytes) -> None:
-        """Take in what came."""
+        """Keep what was read, as far as it belongs to the beginning or the end."""
         self.size += len(data)
         room = self._half + _MARGIN - len(self._head)
         self._head += data[:room]
@@ -48,16 +52,16 @@ class Capture:
         """All that was kept, with a line that says how much was left out."""
         tail, redact = b"".join(self._tail), self._redact
         if self.size <= 2 * self._half:
-            return redact(clean(bytes(self._head) + tail))
+            return redact(strip_controls(bytes(self._head) + tail))
         # Cut with a margin first, so that a key at the cut is still whole when it is looked for.
         rest = tail if self.size > len(self._head) + len(tail) else bytes(self._head[self._half :]) + tail
-        before = redact(clean(bytes(self._head)))[: self._half]
-        after = redact(clean(rest[-self._half - _MARGIN :]))[-self._half :]
+        before = redact(strip_controls(bytes(self._head)))[: self._half]
+        after = redact(strip_controls(rest[-self._half - _MARGIN :]))[-self._half :]
         dropped = max(self.size - len(before.encode()) - len(after.encode()), 0)
         return f"{before}\n[{dropped} bytes left out]\n{after}"
 
 
-def clean(data: bytes) -> str:
-    """The text without what a terminal would obey, bytes that are not UTF-8 as U+FFFD."""
+def strip_controls(data: bytes) -> str:
+    """The text without escape sequences and control characters of terminals; bytes that are not UTF-8 are U+FFFD."""
     text = _ESCAPES.sub("", data.decode(errors="replace").replace("\r\n", "\n"))
     return _CONTROLS.sub("", text)

@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from glmcli.record import Record
-from glmcli.tools.capture import Capture
+from glmcli.tools.capture import OutputCapture
 from glmcli.tools.child_process import ChildProcess, remember_descendants
 from glmcli.tools.tool import CallResult
 
@@ -120,7 +120,7 @@ class ProgramCall:
         """Start the program; `stdin` None is an empty one."""
         self.result: CallResult | None = None
         self._timeout = tool.timeout
-        self._output, self._errors = Capture(_MAX_OUTPUT, tool.redact), Capture(_MAX_ERRORS, tool.redact)
+        self._output, self._errors = OutputCapture(_MAX_OUTPUT, tool.redact), OutputCapture(_MAX_ERRORS, tool.redact)
         self._input = memoryview(stdin or b"")
         self._due = time.monotonic() + tool.timeout
         self._timed_out = False
@@ -186,7 +186,7 @@ class ProgramCall:
             self._stdin = None
 
     @staticmethod
-    def _read(fd: int | None, capture: Capture) -> int | None:
+    def _read(fd: int | None, capture: OutputCapture) -> int | None:
         """The descriptor, or None when its end was reached."""
         if fd is None:
             return None

@@ -39,7 +39,7 @@ def faults(file: ToolFile) -> list[str]:
         with cpu_limit(_MAX_TIME):
             return _too_many(file) or documents.faults(file.document, "tools") or _beyond_the_schema(file)
     except TooSlowError:
-        return [f"{file.document.place(())}: this file takes too long to be judged"]
+        return [f"{file.document.place(())}: this file takes too long to validate"]
 
 
 def _too_many(file: ToolFile) -> list[str]:
@@ -132,7 +132,7 @@ def _url_server_faults(file: ToolFile, path: Path, server: Mapping[str, Any]) ->
         yield Fault((*path, "url"), error.message)
         return
     if not where.is_secure:
-        yield Fault((*path, "url"), "what a tool says is nobody else's business: https://, or http:// to loopback")
+        yield Fault((*path, "url"), "an MCP server is reached over https://, or over http:// on loopback only")
 
 
 def _key_text(name: str) -> str:

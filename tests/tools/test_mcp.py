@@ -398,7 +398,7 @@ def test_judging_what_a_server_offers_has_an_end(glm, plain) -> None:
     assert (done.code, done.text, rest) == (0, "", "")
     assert all("takes exponential time" in line or "takes too long" in line for line in single)
     left = 64 - len(single)
-    assert last == f"glm: left out: the last {left} tools of the MCP server mine: to judge the others took too long"
+    assert last == f"glm: left out: the last {left} tools of the MCP server mine: validating the others took too long"
 
 
 @pytest.mark.slow

@@ -255,9 +255,9 @@ class Odd(dict[str, Any]):
 
 
 def test_whatever_the_libraries_raise() -> None:
-    assert SchemaJudge({"properties": {"a": {}}}).faults(Odd(a=1)) == ["the arguments cannot be judged"]
+    assert SchemaJudge({"properties": {"a": {}}}).faults(Odd(a=1)) == ["the arguments cannot be validated"]
     assert SchemaJudge({"$ref": "#/nowhere"}).faults({}) != []
-    assert SchemaJudge({"properties": 3}).faults({}) == ["the arguments cannot be judged"]
+    assert SchemaJudge({"properties": 3}).faults({}) == ["the arguments cannot be validated"]
 
 
 @pytest.mark.sampled(3)
@@ -289,7 +289,7 @@ def test_deep_arguments(depth) -> None:
 def test_a_key_that_stands_twice_is_found_fast() -> None:
     text = "{" + "".join(f'"{number:x}":0,' for number in range(24_000)) + '"zz":1,"zz":2}'
     began = time.process_time()
-    with pytest.raises(arguments.BadArgumentsError, match="'zz' stands there twice"):
+    with pytest.raises(arguments.BadArgumentsError, match="'zz' is there twice"):
         arguments.read(text)
     assert time.process_time() - began < 2.0
 
@@ -302,7 +302,7 @@ def bomb(number: int) -> dict[str, Any]:
 
 
 def test_one_limit_for_a_whole_file(check) -> None:
-    assert check(*map(bomb, range(100))) == (2, ["t.json:1:1: this file takes too long to be judged"])
+    assert check(*map(bomb, range(100))) == (2, ["t.json:1:1: this file takes too long to validate"])
 
 
 def test_the_deadline_ends_the_judging_of_schemas(glm, cwd) -> None:

@@ -83,7 +83,7 @@ def _in_time(offered: Sequence[OfferedTool], due: float, what: str, terminal: Te
     until, due = time.process_time() + _MAX_CHECK, max(due, time.monotonic() + _MIN_CHECK)
     for done, each in enumerate(offered):
         if time.process_time() > until or time.monotonic() > due:
-            terminal.note(f"left out: the last {len(offered) - done} {what}: to judge the others took too long")
+            terminal.note(f"left out: the last {len(offered) - done} {what}: validating the others took too long")
             return
         yield each
 

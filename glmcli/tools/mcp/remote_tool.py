@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from glmcli.record import Record
-from glmcli.tools.capture import Capture, clean
+from glmcli.tools.capture import OutputCapture, strip_controls
 from glmcli.tools.tool import CallResult
 
 if TYPE_CHECKING:
@@ -96,8 +96,8 @@ def _call_result(result: CallToolResult, redactor: Redactor) -> CallResult:
 
 def shortened(text: str, limit: int, redactor: Redactor) -> str:
     """The beginning and the end of a text, without keys (a cut could hide them) and escape sequences of terminals."""
-    capture = Capture(limit)
-    capture.add(redactor.text(clean(text.encode(errors="replace"))).encode(errors="replace"))
+    capture = OutputCapture(limit)
+    capture.add(redactor.text(strip_controls(text.encode(errors="replace"))).encode(errors="replace"))
     return capture.text()
 
 
@@ -132,4 +132,4 @@ def _note(kind: str, mime_type: str, base64: str) -> str:
 
 def _word(text: str) -> str:
     """A server's word inside a note of ours, which it cannot close."""
-    return " ".join(clean(text.encode(errors="replace")).replace("]", " ").split())[:_MAX_WORDS]
+    return " ".join(strip_controls(text.encode(errors="replace")).replace("]", " ").split())[:_MAX_WORDS]

@@ -15,7 +15,7 @@ from mcp.shared.exceptions import MCPError
 from glmcli import __version__
 from glmcli.errors import ToolError
 from glmcli.record import Record
-from glmcli.tools.capture import clean
+from glmcli.tools.capture import strip_controls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -202,7 +202,7 @@ def _problem(error: BaseException, transport: Transport, redactor: Redactor) -> 
 
 def _words(text: str, redactor: Redactor) -> str:
     """Redacted before it is cut: no redactor knows the first half of a key."""
-    return redactor.text(" ".join(clean(text.encode(errors="replace")).split()))[:_MAX_WORDS]
+    return redactor.text(" ".join(strip_controls(text.encode(errors="replace")).split()))[:_MAX_WORDS]
 
 
 def _first(error: Any) -> str:  # noqa: ANN401 - pydantic's error or Python's own

@@ -15,7 +15,7 @@ from mcp.shared.message import SessionMessage
 from mcp.types import jsonrpc_message_adapter
 
 from glmcli.documents.quoting import visible
-from glmcli.tools.capture import clean
+from glmcli.tools.capture import strip_controls
 from glmcli.tools.child_process import ChildProcess
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class StdioTransport:
 
     def stderr(self) -> str:
         """The end of what it wrote on stderr."""
-        return self._redactor.text(" ".join(clean(self._tail).split()))[-_MAX_SHOWN:]
+        return self._redactor.text(" ".join(strip_controls(self._tail).split()))[-_MAX_SHOWN:]
 
     def refusal(self) -> str:
         """Nothing: a pipe refuses nobody."""
