@@ -1,7 +1,7 @@
 """Checks of JSON output and tools against what a model can do. Pure.
 
 For a model of the catalogue its own facts decide, and what they leave open is allowed. What holds for all models of a
-provider, and for those that the catalogue does not list, stands in the provider's row.
+provider, and for those that the catalogue does not list, is in the provider's row.
 """
 
 from __future__ import annotations

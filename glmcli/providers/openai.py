@@ -94,7 +94,10 @@ def _choice(choice: JsonObject) -> Iterator[Event]:
 
 
 def _usage(usage: JsonObject) -> Usage | None:
-    """Source: docs.bigmodel.cn chat completion reference (2025-12); for cache hits at the top: TokenHub, 2026."""
+    """The usage in a chunk, if there is one.
+
+    Source: docs.bigmodel.cn chat completion reference (2025-12); for cache hits at the top: TokenHub, 2026.
+    """
     if not usage:
         return None
     details = as_object(usage.get("completion_tokens_details"))
