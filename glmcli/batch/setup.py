@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from glmcli.batch.ledger.file import Ledger, replacement_path
 from glmcli.batch.ledger.index import Index, load_ledger
 from glmcli.batch.ledger.writer import LedgerWriter, StdoutSink, WriterOptions
-from glmcli.batch.rows.pending import PendingRows, ResumePolicy
+from glmcli.batch.rows.pending import PendingRows, RowFilter
 from glmcli.batch.rows.requests import RequestBuilder
 from glmcli.batch.rows.row import QueueItem
 from glmcli.batch.rows.shard import read_shard
@@ -146,17 +146,11 @@ def prepare(app: App, batch: BatchOptions, *, sends: bool = True) -> BatchPlan:
         batch.files0 or batch.input or "",
         "files" if batch.files0 else batch.format,
         app.stdin,
-        complete=requests.is_complete,
-        prompted=bool(options.prompt),
-        placeholders=requests.placeholders,
+        requests.context,
     )
     resolver = ProviderResolver(app, options, layers(app, flags, form.fields if form else {}), dry=not sends)
     candidates = resolver.candidates(_ANY_CONVERSATION)
-    requests.base(candidates[0].request)
-    if options.resize:
-        from glmcli.config.media_files import resized
-
-        requests.fit(lambda request: resized(request, candidates[0].provider, app.terminal))
+    requests.set_base(candidates[0].request, candidates[0].provider)
     return BatchPlan(batch, options, shard, source, requests, candidates)
 
 
@@ -238,16 +232,8 @@ def pending_rows(app: App, plan: BatchPlan, index: Index) -> PendingRows:
     """What makes requests of the rows of which `index` does not know that they are finished."""
     batch = plan.batch
     changed = "redo" if batch.redo_changed else "keep" if batch.keep_changed else None
-    return PendingRows(
-        plan.source,
-        plan.requests,
-        index,
-        ResumePolicy(batch.retry_failed, changed),
-        plan.provider,
-        force=plan.options.force,
-        redact=app.terminal.redactor.text,
-        shard=plan.shard,
-    )
+    row_filter = RowFilter(batch.retry_failed, changed, plan.shard)
+    return PendingRows(plan.source, plan.requests, index, row_filter, app.terminal.redactor.text)
 
 
 def row_writer(app: App, plan: BatchPlan, index: Index, sink: LineSink) -> LedgerWriter:

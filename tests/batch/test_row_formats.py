@@ -24,10 +24,10 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from glmcli import documents
-from glmcli.batch.rows.formats.lines import Line, Long, lines
-from glmcli.batch.rows.formats.reader import InputContext
+from glmcli.batch.rows.formats import FORMATS
+from glmcli.batch.rows.formats.lines import InputContext, Line, LongLine, lines
 from glmcli.batch.rows.row import MalformedRow, Row
-from glmcli.batch.rows.source import FORMATS, open_rows
+from glmcli.batch.rows.source import open_rows
 from glmcli.batch.rows.validation import faults
 from glmcli.console.stdin import Stdin
 from glmcli.errors import InternalError, UsageError
@@ -43,7 +43,7 @@ def no_stdin() -> Stdin:
 
 
 def opened(place, form=None, **more):
-    return open_rows(str(place), form, no_stdin(), **more)
+    return open_rows(str(place), form, no_stdin(), InputContext(**more))
 
 
 def written(tmp_path, name, data):
@@ -55,7 +55,7 @@ def written(tmp_path, name, data):
 def parsed(form, data, **more):
     """The rows of a text under the name `in`."""
     return list(
-        FORMATS[form].read(iter([data if isinstance(data, bytes) else data.encode()]), InputContext("in", **more))
+        FORMATS[form].rows(iter([data if isinstance(data, bytes) else data.encode()]), InputContext("in", **more))
     )
 
 
@@ -520,7 +520,7 @@ def test_a_header_that_names_no_variable_is_enough_where_the_request_file_asks()
 
 def test_an_open_quote_does_not_swallow_the_file() -> None:
     data = 'a,b\n1,x\n2,"open\n' + ("3," + "y" * 1021 + "\n") * 17 * 1024
-    rows = FORMATS["csv"].read(iter([data.encode()]), InputContext("in"))
+    rows = FORMATS["csv"].rows(iter([data.encode()]), InputContext("in"))
     assert next(rows) == Row(2, vars={"a": "1", "b": "x"}, columns={"a": "1", "b": "x"})
     with pytest.raises(UsageError, match=r"^in:3: a record longer than 16 MiB begins here$"):
         next(rows)
@@ -646,7 +646,7 @@ def test_files_as_rows(tmp_path, monkeypatch) -> None:
 def test_a_file_is_read_when_its_row_is_reached(tmp_path) -> None:
     paths = [tmp_path / "a", tmp_path / "b"]
     paths[0].write_text("one")
-    rows = FORMATS["files"].read(iter([b"".join(bytes(path) + b"\0" for path in paths)]), InputContext("in"))
+    rows = FORMATS["files"].rows(iter([b"".join(bytes(path) + b"\0" for path in paths)]), InputContext("in"))
     assert next(rows).text == "one"
     paths[1].write_text("two")
     assert next(rows).text == "two"
@@ -699,7 +699,7 @@ def test_every_cut_gives_the_same_rows(form) -> None:
 
 def outcome(form, pieces):
     """The rows of stdin, which comes in these pieces."""
-    source = open_rows("-", form, Pieces(pieces))
+    source = open_rows("-", form, Pieces(pieces), InputContext())
     return list(source.rows())
 
 
@@ -728,7 +728,7 @@ def reference(data, limit, end):
         if len(line) <= limit:
             found.append(Line(number, line, ended))
         else:
-            found.append(Long(number, len(line), sha256(line).hexdigest(), ended))
+            found.append(LongLine(number, len(line), sha256(line).hexdigest(), ended))
     return found
 
 
@@ -782,7 +782,13 @@ def test_a_list_of_objects_is_not_sent_line_by_line(cut) -> None:
     data = b'[\n  {\n    "prompt": "x"\n  }\n]\n'
     pieces = Pieces([data[at : at + cut] for at in range(0, len(data), cut)])
     with pytest.raises(UsageError, match=r"^<stdin> is one JSON text over many lines, not one object a line$"):
-        list(open_rows("-", None, pieces).rows())
+        list(open_rows("-", None, pieces, InputContext()).rows())
+
+
+def test_every_format_is_offered(glm) -> None:
+    offered = "|".join(name for name in FORMATS if name != "files")
+    for command in ("run", "merge"):
+        assert offered in glm("batch", command, "--help").text
 
 
 def test_the_form_that_is_said_counts(tmp_path) -> None:
@@ -919,6 +925,7 @@ def test_B28_rows_of_a_fifo_come_while_it_is_written(tmp_path, first, prompt) ->
 
 PROGRAM = """
 import json, sys, time
+from glmcli.batch.rows.formats.lines import InputContext
 from glmcli.batch.rows.source import open_rows
 from glmcli.errors import GlmError
 from glmcli.console.stdin import Stdin
@@ -926,7 +933,7 @@ patience, lost, form = float(sys.argv[1]), sys.argv[2] == "lost", sys.argv[3] or
 say = lambda text: print("said:", text, file=sys.stderr, flush=True)
 stdin = Stdin(is_closed=lost, deadline=time.monotonic() + patience, say=say)
 try:
-    source = open_rows("-", form, stdin)
+    source = open_rows("-", form, stdin, InputContext())
     if "twice" in sys.argv:
         stdin.read("the prompt")
     print(source.name, source.rereadable, *source.identity, flush=True)
@@ -1035,7 +1042,7 @@ def test_a_line_that_comes_byte_by_byte_takes_no_more_memory() -> None:
 def test_a_document_of_many_lines_is_never_held() -> None:
     line = b"- " + b"x" * MIB + b"\n"
     tracemalloc.start()
-    (row,) = FORMATS["yaml"].read((line for _ in range(50)), InputContext("in"))
+    (row,) = FORMATS["yaml"].rows((line for _ in range(50)), InputContext("in"))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert row == bad(1, f": larger than 1 MiB ({len(line) * 50} bytes)", line * 50)

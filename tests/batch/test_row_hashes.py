@@ -11,6 +11,7 @@ from glmcli.chat.messages import Message, Request
 from glmcli.config.options import Options
 from glmcli.console.stdin import Stdin
 from glmcli.console.terminal import Terminal
+from glmcli.providers.table import PROVIDERS
 from glmcli.record import Record
 
 texts = st.text(max_size=20)
@@ -34,7 +35,7 @@ bases = st.builds(
 def test_the_quick_hash_is_that_of_the_whole_request(base, other, said) -> None:
     stdin = Stdin(is_closed=False, deadline=float("inf"), say=lambda _text: None)
     questions = RequestBuilder(Options(prompt="x"), {}, None, stdin, Terminal({}))
-    questions.base(base)
+    questions.set_base(base, PROVIDERS["zai"])
     for request in (base.replace(messages=said), other.replace(messages=said), base.replace(temperature=1.0)):
         assert questions.digest(request) == digest(request)
 

@@ -69,7 +69,7 @@ class Submission:
         self._output = job_file.output_for_new_job(plan.options.output or "")
         self._index = Index()
         self._form = self._check_flags()
-        plan.requests.base(plan.candidates[0].request.replace(stream=False))
+        plan.requests.set_base(plan.candidates[0].request.replace(stream=False), plan.provider)
 
     def _check_flags(self) -> BatchApi:
         """The provider's Batch API, if the flags fit it."""

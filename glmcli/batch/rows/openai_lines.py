@@ -41,7 +41,7 @@ _OF_TURN = ("role", "content", "reasoning_content", "tool_calls", "tool_call_id"
 _HOW = ("stream", "stream_options")  # how the answer travels is not the row's business
 
 
-def asked(body: Mapping[str, Any], base: Request, flags: Mapping[str, Any]) -> Request:
+def request_of_body(body: Mapping[str, Any], base: Request, flags: Mapping[str, Any]) -> Request:
     """The request of this body; what it does not say is as in `base`, and what a flag says is as the flag says.
 
     Raises:

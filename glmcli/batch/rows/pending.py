@@ -1,4 +1,4 @@
-"""What becomes of rows that an earlier run has written."""
+"""The rows of an input that are still to be sent: their ids, what earlier runs have finished, and what is wrong."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from glmcli.batch.ledger.record import RowState
-from glmcli.batch.rows.ids import RowIds
 from glmcli.batch.rows.placeholders import PlaceholderCheck
-from glmcli.batch.rows.requests import HASH
+from glmcli.batch.rows.requests import DIGEST_LENGTH
 from glmcli.batch.rows.row import InvalidRow, MalformedRow, QueueItem, Row
-from glmcli.config import checks
 from glmcli.errors import UsageError
 from glmcli.record import Record
 
@@ -23,44 +21,47 @@ if TYPE_CHECKING:
     from glmcli.batch.rows.shard import Shard
     from glmcli.batch.rows.source import RowSource
     from glmcli.chat.messages import Request
-    from glmcli.providers.row import Provider
 
 _RESEND = "the same command again with --redo-changed asks them anew, with --keep-changed keeps the old answers"
 _UNNAMED = "; rows without an id are asked anew either way, for they are known by what they ask"
+_PER_TOKEN = 3  # characters, between Chinese (about 1.6) and English (about 4)
+_DEFAULT_ANSWER = 512  # tokens of an answer whose length nobody limits
 
 
-class ResumePolicy(Record):
-    """What happens to rows that an earlier run has written.
+class RowFilter(Record):
+    """Which rows of the input a run sends.
 
     Attributes:
-        failed: whether failed rows are asked again; None: those that may succeed.
-        changed: what becomes of answers to a request that is another one now, `redo` or `keep`; None: the run stops.
+        failed: whether failed rows are sent again; None: those that may succeed.
+        changed: what happens to answers to a request that has changed since, `redo` or `keep`; None: the run stops.
+        shard: the part of the rows that this run sends; None: all.
     """
 
     failed: bool | None = None
     changed: str | None = None
+    shard: Shard | None = None
 
-    def is_done(self, known: IndexedRow, asked: str) -> bool:
-        """Whether the row of this line, which asks this now, is left as it is.
+    def is_done(self, earlier: IndexedRow, digest: str) -> bool:
+        """Whether a row that has this record in the ledger, and asks this now, is not sent again.
 
         Raises:
-            UsageError: it is answered, asks another thing now, and nobody said what becomes of it.
+            UsageError: it is answered, asks something else now, and neither redo nor keep was chosen.
         """
-        if known.state == RowState.OK:
-            if known.hash != asked:
+        if earlier.state == RowState.OK:
+            if earlier.hash != digest:
                 self.refuse_changed(1)
-            return known.hash == asked or self.changed == "keep"
+            return earlier.hash == digest or self.changed == "keep"
         if self.failed is None:
-            return known.state == RowState.FINAL and known.hash == asked
-        return not self.failed and known.state in (RowState.FINAL, RowState.FAILED)
+            return earlier.state == RowState.FINAL and earlier.hash == digest
+        return not self.failed and earlier.state in (RowState.FINAL, RowState.FAILED)
 
     def refuse_changed(self, changed: int, *, unnamed: bool = False, why: str | None = None) -> None:
-        """Stop for so many answers to another request; `unnamed`: some are of rows without an id.
+        """Stop because of so many answers to a request that has changed; `unnamed`: some are of rows without an id.
 
         `why` says what is wrong with a row that asks nothing any more.
 
         Raises:
-            UsageError: nobody said what becomes of them.
+            UsageError: neither redo nor keep was chosen.
         """
         if self.changed:
             return
@@ -68,48 +69,94 @@ class ResumePolicy(Record):
         raise UsageError(f"{rows} another request than would be sent now", why=why, fix=_RESEND + _UNNAMED * unnamed)
 
 
-# From the rows of the input to what is still to be asked: ids, what an earlier run has finished, and what is wrong.
+class RowIds:
+    """The ids of the rows of an input that is read once, or twice: first to validate it, then to send its rows.
 
-_PER_TOKEN = 3  # characters, between Chinese (about 1.6) and English (about 4)
-_UNSAID = 512  # tokens of an answer whose length nobody bounds
+    A row without an id is called by the digest of its request, and one that cannot be sent by its line.
+    """
+
+    def __init__(self, name: str, index: Index, redact: Callable[[str], str]) -> None:
+        """`name` is what messages call the input; `redact` blanks out keys."""
+        self._name = name
+        self._index = index
+        self._redact = redact
+
+    def add(self, row_id: str, line: int) -> None:
+        """Add the id of a row, before anything is sent.
+
+        Raises:
+            UsageError: another row has it.
+        """
+        earlier = self._index.add_input(row_id, line)
+        if earlier is not None:
+            where = f"{self._name}:{line}"
+            raise UsageError(f"{where}: the id {row_id!r} stands on line {earlier} too", fix="give each row its own")
+
+    def validate(self, row: Row) -> None:
+        """Check that no other row has the id of this one, and that it would not be redacted in the output.
+
+        Raises:
+            UsageError: the id cannot stay.
+        """
+        if row.id and self._is_taken(row.id, row.line):
+            raise UsageError(f"the id {row.id!r} stands on line {self._index.input_line(row.id)} too")
+        if row.id and self._redact(row.id) != row.id:
+            raise UsageError("its id holds a key")
+
+    def of_request(self, digest: str, line: int) -> str:
+        """The id of a row that has none of its own.
+
+        Raises:
+            UsageError: another row has that for its id.
+        """
+        row_id = self.numbered(digest)
+        if self._is_taken(row_id, line):
+            raise UsageError("the name that it would have is the id of another row", fix="give it an id")
+        return row_id
+
+    def of_invalid(self, row: Row | MalformedRow) -> str:
+        """The id of a row that cannot be sent: its own or its line, unless another row is called so."""
+        place = f"line-{row.line}"
+        names = (row.id or place, place, f"{place}#bad")
+        return next((name for name in names if not self._is_taken(name, row.line)), names[-1])
+
+    def numbered(self, digest: str) -> str:
+        """The digest of a request; from the second row that asks the same, with a number."""
+        times = self._index.count_request(digest)
+        return digest if times == 1 else f"{digest}#{times}"
+
+    def _is_taken(self, row_id: str, line: int) -> bool:
+        """Whether a row on another line is called so; if not, this one is from now on."""
+        found = self._index.input_line(row_id)  # as a rule: the input was read before
+        return (self._index.add_input(row_id, line) if found is None else found) not in (None, line)
 
 
 class PendingRows:
-    """Reads the input, and gives out what is to be done.
+    """Finds the rows that are still to be sent.
 
     Attributes:
-        skipped: how many rows were left as they are, by the state of their line in the output.
+        skipped: how many rows were left as they are, by the RowState of their record in the ledger.
         elsewhere: rows that belong to other shards.
         read: rows read so far.
     """
 
-    def __init__(  # noqa: PLR0913 - each is a side of it
+    def __init__(
         self,
         source: RowSource,
-        questions: RequestBuilder,
+        requests: RequestBuilder,
         index: Index,
-        resume: ResumePolicy,
-        provider: Provider,
-        *,
-        force: bool,
+        row_filter: RowFilter,
         redact: Callable[[str], str],
-        shard: Shard | None = None,
     ) -> None:
-        """`index` knows the lines of the output already; rows that `shard` does not hold are left to others.
-
-        `redact` blanks out keys.
-        """
+        """`index` has the records of the ledger already; `redact` blanks out keys."""
         self._source = source
-        self._questions = questions
+        self._requests = requests
         self._index = index
-        self._resume = resume
-        self._provider = provider
-        self._force = force
-        self._shard = shard
+        self._filter = row_filter
         self._resumes = len(index) > 0
-        self._identities = RowIds(source.name, index, redact)
-        self._unasked: str | None = None  # what is wrong with a finished row that asks nothing any more
-        self._given = 0
+        self._ids = RowIds(source.name, index, redact)
+        self._cannot_ask: str | None = None  # what is wrong with a finished row that asks nothing any more
+        self._numbered = 0
         self.skipped: Counter[str] = Counter()
         self.read = self.elsewhere = 0
 
@@ -117,115 +164,103 @@ class PendingRows:
         """Read the whole input once before anything is sent; the number of its rows.
 
         Raises:
-            UsageError: two rows have the same id, none has a value that the request file wants, or finished rows do not
-                match what they would be asked now.
+            UsageError: two rows have the same id, no row has a value that the request file needs, or finished rows ask
+                something else now.
         """
         rows = changed = 0
-        lack = PlaceholderCheck(self._questions.placeholders)
+        placeholders = PlaceholderCheck(self._requests.placeholders)
         for row in self._source.rows():
             rows += 1
             if row.id:
-                self._identities.refuse_twice(row.id, row.line)
+                self._ids.add(row.id, row.line)
             if isinstance(row, Row):
-                lack.see(row)
+                placeholders.add(row)
             if self._resumes:
                 changed += self._is_changed(row)
-        lack.refuse(self._source.name)
+        placeholders.refuse(self._source.name)
         unnamed = self._index.count_removed_answers() if self._resumes else 0
         if changed or unnamed:
-            self._resume.refuse_changed(changed + unnamed, unnamed=unnamed > 0, why=self._unasked)
+            self._filter.refuse_changed(changed + unnamed, unnamed=unnamed > 0, why=self._cannot_ask)
         self._index.reset_requests()
         return rows
 
     def _is_changed(self, row: Row | MalformedRow) -> bool:
-        """Whether the row is finished, and asks something else now, or nothing that can be asked."""
+        """Whether the row is finished, and asks something else now, or nothing that can be sent."""
         try:
-            asked = None if isinstance(row, MalformedRow) else self._questions.digest(self._questions.request(row))
+            digest = None if isinstance(row, MalformedRow) else self._requests.digest(self._requests.request(row))
             why = row.why if isinstance(row, MalformedRow) else None
         except UsageError as error:
-            asked, why = None, f"{self._source.name}:{row.line}: {error.message}"
+            digest, why = None, f"{self._source.name}:{row.line}: {error.message}"
         if row.id:
-            known = self._index.get(row.id)
-            is_changed = known is not None and known.state == RowState.OK and known.hash != asked
-            self._unasked = self._unasked or (why if is_changed else None)
+            earlier = self._index.get(row.id)
+            is_changed = earlier is not None and earlier.state == RowState.OK and earlier.hash != digest
+            self._cannot_ask = self._cannot_ask or (why if is_changed else None)
             return is_changed
-        if asked:
-            self._index.add_input(self._identities.named(asked), row.line)
+        if digest:
+            self._index.add_input(self._ids.numbered(digest), row.line)
         return False
 
     def take(self, row: Row | MalformedRow) -> QueueItem | InvalidRow | None:
-        """What is to be done with the next row of the input; None: it is done.
+        """What is to be done with the next row of the input; None: nothing, it is done or another shard's.
 
         Raises:
-            UsageError: it is finished and does not match what it would be asked now, and the input is read only once.
+            UsageError: it is finished, asks something else now, and the input is read only once.
         """
         self.read += 1
         if isinstance(row, MalformedRow):
-            return self._bad(row, row.why, row.digest)
-        return self._item(row)
-
-    def _item(self, row: Row) -> QueueItem | InvalidRow | None:
+            return self._invalid(row, row.why, row.digest)
         try:
-            self._identities.judge(row)
+            self._ids.validate(row)
         except UsageError as error:
-            return self._bad(row.replace(id=None), error.message)
+            return self._invalid(row.replace(id=None), error.message)
         try:
-            request = self._checked(self._questions.request(row), row)
-            asked = self._questions.digest(request)
-            identity = row.id or self._identities.of_asked(asked, row.line)
+            request = self._requests.validated(row)
+            digest = self._requests.digest(request)
+            row_id = row.id or self._ids.of_request(digest, row.line)
         except UsageError as error:
-            return self._bad(row, error.message, fix=error.fix)
-        if self._is_elsewhere(identity):
+            return self._invalid(row, error.message, fix=error.fix)
+        if self._is_elsewhere(row_id):
             return None
-        known = self._index.get(identity) if self._resumes else None
-        if known and self._resume.is_done(known, asked):
-            self.skipped[known.state] += 1
+        earlier = self._index.get(row_id) if self._resumes else None
+        if earlier and self._filter.is_done(earlier, digest):
+            self.skipped[earlier.state] += 1
             return None
-        calls = known.calls if known else 0
-        return QueueItem(self._number(), row, identity, asked, request, _tokens(request), calls)
+        calls = earlier.calls if earlier else 0
+        return QueueItem(self._next_number(), row, row_id, digest, request, _tokens(request), calls)
 
-    def _number(self) -> int:
-        self._given += 1
-        return self._given - 1
+    def _next_number(self) -> int:
+        self._numbered += 1
+        return self._numbered - 1
 
-    def _is_elsewhere(self, identity: str) -> bool:
-        if self._shard is None or self._shard.holds(identity):
+    def _is_elsewhere(self, row_id: str) -> bool:
+        shard = self._filter.shard
+        if shard is None or shard.holds(row_id):
             return False
         self.elsewhere += 1
         return True
 
-    def _checked(self, request: Request, row: Row) -> Request:
-        """The request, if nothing is known against what is the row's own in it."""
-        own = row.body is not None or "response_format" in request.extra or any(turn.media for turn in request.messages)
-        if own:
-            for contradiction in checks.contradictions(request, self._provider):
-                raise contradiction
-        if (own or request.messages[-1].role != "user") and not self._force:
-            for objection in checks.objections(request, self._provider):
-                raise UsageError(objection.message, fix=objection.fix)
-        return request
-
-    def _bad(self, row: Row | MalformedRow, why: str, asked: str = "", fix: str | None = None) -> InvalidRow | None:
-        """The row as one that cannot be asked, unless the output says the same already."""
-        identity = self._identities.of_bad(row)
-        if self._is_elsewhere(identity):
+    def _invalid(
+        self, row: Row | MalformedRow, why: str, digest: str = "", fix: str | None = None
+    ) -> InvalidRow | None:
+        """The row as one that cannot be sent, unless the ledger says the same already."""
+        row_id = self._ids.of_invalid(row)
+        if self._is_elsewhere(row_id):
             return None
-        asked = asked[:HASH] or sha256(why.encode(errors="surrogatepass")).hexdigest()[:HASH]
-        known = self._index.get(identity)
-        if known and known.state == RowState.OK:
+        digest = (digest or sha256(why.encode(errors="surrogatepass")).hexdigest())[:DIGEST_LENGTH]
+        earlier = self._index.get(row_id)
+        if earlier and earlier.state == RowState.OK:
             # Its answer stays: it was given to what the row said before.
-            self._resume.refuse_changed(1)
-            self.skipped[RowState.OK if self._resume.changed == "keep" else RowState.INVALID] += 1
+            self._filter.refuse_changed(1)
+            self.skipped[RowState.OK if self._filter.changed == "keep" else RowState.INVALID] += 1
             return None
-        if known and known.state == RowState.INVALID and known.hash == asked:
-            self.skipped[known.state] += 1
+        if earlier and earlier.state == RowState.INVALID and earlier.hash == digest:
+            self.skipped[earlier.state] += 1
             return None
         place = "" if isinstance(row, MalformedRow) else f"{self._source.name}:{row.line}: "
-        error = UsageError(place + why, fix=fix)
-        return InvalidRow(self._number(), row, identity, asked, error)
+        return InvalidRow(self._next_number(), row, row_id, digest, UsageError(place + why, fix=fix))
 
 
 def _tokens(request: Request) -> int:
-    """About how many tokens the request will count, in and out: what is reserved under a limit of tokens a minute."""
+    """About how many tokens the request will count, in and out: reserved under a limit of tokens a minute."""
     characters = sum(len(turn.text) for turn in request.messages)
-    return characters // _PER_TOKEN + (request.max_tokens or _UNSAID)
+    return characters // _PER_TOKEN + (request.max_tokens or _DEFAULT_ANSWER)

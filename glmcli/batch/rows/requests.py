@@ -1,4 +1,4 @@
-"""What each row asks: the flags and the request file, with the row's own words in their place."""
+"""The request of each row: flags and request file, with what the row itself says in place of theirs."""
 
 from __future__ import annotations
 
@@ -6,29 +6,32 @@ import json
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from glmcli.batch.rows.openai_lines import asked
-from glmcli.batch.rows.placeholders import Placeholders, said
+from glmcli.batch.rows.formats.lines import InputContext
+from glmcli.batch.rows.openai_lines import request_of_body
+from glmcli.batch.rows.placeholders import Placeholders, own_parts
 from glmcli.chat.messages import Message, Request
-from glmcli.config import prompt as words
+from glmcli.config import checks
+from glmcli.config import prompt as prompts
 from glmcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from glmcli.batch.rows.row import Row
     from glmcli.config.options import Options
     from glmcli.config.request_file import RequestTemplate
     from glmcli.console.stdin import Stdin
     from glmcli.console.terminal import Terminal
+    from glmcli.providers.row import Provider
 
-HASH = 32  # hexadecimal digits: 128 bits
+DIGEST_LENGTH = 32  # hexadecimal digits: 128 bits
 
 
 class RequestBuilder:
-    """Makes requests of rows.
+    """Makes a request of each row.
 
     Attributes:
-        wanted: what rows fill in.
+        placeholders: what rows must fill in.
     """
 
     def __init__(
@@ -39,50 +42,52 @@ class RequestBuilder:
         self._terminal = terminal
         self._flags = flags
         self._form = form
+        self._prompted = bool(options.prompt)
         self._options = options.replace(prompt=None) if form and "prompt" in form.open else options
         self.placeholders = Placeholders(
             {name: names for name, names in (form.open if form else {}).items() if name not in flags}
         )
-        if not (self.is_complete or options.attach):
+        if not (self._is_complete or options.attach):
             self.placeholders = self.placeholders.replace(question=True)
         self._names = {name: names for name, names in (form.names if form else {}).items() if name not in flags}
         self._base: Request | None = None
-        self._fit: Callable[[Request], Request] | None = None
-        self._plain = self._plain_turns()
+        self._same = self._same_for_all()
 
     @property
-    def is_complete(self) -> bool:
-        """Whether there is a question without a row's own words."""
+    def context(self) -> InputContext:
+        """What reads the input needs to know of the request file."""
+        return InputContext(complete=self._is_complete, prompted=self._prompted, placeholders=self.placeholders)
+
+    @property
+    def _is_complete(self) -> bool:
+        """Whether the flags and the request file ask something by themselves, so that a row need not."""
         options = self._options
         return bool(options.prompt or options.messages or self.placeholders.open.keys() & {"prompt", "messages"})
 
-    def base(self, request: Request) -> None:
-        """Everything but the conversation is as in this request."""
+    def set_base(self, request: Request, provider: Provider) -> None:
+        """Take all but the conversation from this request, and validate rows by what this provider accepts."""
         self._base = request
+        self._provider = provider
         self._rest = request.fields()
         self._around = _around(self._rest)
 
-    def fit(self, made_to_fit: Callable[[Request], Request]) -> None:
-        """Pass every request that holds media through this, as --resize wants it."""
-        self._fit = made_to_fit
-
     def digest(self, request: Request) -> str:
-        """As the function of that name, and quickly where only the conversation differs from the base."""
+        """As the function of that name; faster where only the conversation differs from the base."""
         rest = self._rest
         if all(value is rest[name] for name, value in request.fields().items() if name != "messages"):
             return _hashed(self._around[0] + _JSON.encode(request.messages) + self._around[1])
         return digest(request)
 
-    def _plain_turns(self) -> tuple[tuple[Message, ...], str] | None:
-        """The turns before the user message, and what follows a prompt, where both are the same for all rows."""
+    def _same_for_all(self) -> tuple[tuple[Message, ...], str] | None:
+        """The messages before the user's, and what follows a prompt, where both are the same for all rows."""
         options = self._options
         if self._names or options.messages or options.media:
             return None
-        system = words.system_message(options, self._stdin)
+        system = prompts.system_message(options, self._stdin)
         return (system,) if system else (), "".join(f"\n\n{text}" for text in self._attachments(options))
 
     def _attachments(self, options: Options) -> list[str]:
-        return words.attachments(options.attach, self._stdin)
+        return prompts.attachments(options.attach, self._stdin)
 
     def messages(self, row: Row) -> tuple[Message, ...]:
         """The conversation that this row asks.
@@ -90,23 +95,25 @@ class RequestBuilder:
         Raises:
             UsageError: a value is missing, a file cannot be read, or nothing is asked.
         """
-        if self._plain and row.messages is None:
-            said = self._options.prompt if row.prompt is None else row.prompt
-            text = (said or "") + self._plain[1] + (f"\n\n{row.text}" if row.text else "")
+        if self._same and row.messages is None:
+            before, behind = self._same
+            prompt = self._options.prompt if row.prompt is None else row.prompt
+            text = (prompt or "") + behind + (f"\n\n{row.text}" if row.text else "")
             if text.strip():
-                return (*self._plain[0], Message("user", text.removeprefix("\n\n") if not said else text))
+                return (*before, Message("user", text if prompt else text.removeprefix("\n\n")))
         options = self._filled(row)
-        system = words.system_message(options, self._stdin)
-        new = words.messages_of(options, self._stdin, self._terminal, lambda: self._said(options, row))
-        return words.conversation(system, (), new)
+        system = prompts.system_message(options, self._stdin)
+        new = prompts.messages_of(options, self._stdin, self._terminal, lambda: self._text(options, row))
+        return prompts.conversation(system, (), new)
 
-    def _said(self, options: Options, row: Row) -> str:
+    def _text(self, options: Options, row: Row) -> str:
+        """The user message."""
         parts = [options.prompt, *self._attachments(options), row.text]
         return "\n\n".join(part for part in parts if part)
 
     def _filled(self, row: Row) -> Options:
         """The options as this row has them."""
-        own = said(row)
+        own = own_parts(row)
         options = self._options
         if missing := self.placeholders.missing_of(row):
             raise UsageError(f"the row has no {', '.join(missing)}, which the request file wants")
@@ -127,39 +134,63 @@ class RequestBuilder:
         """
         assert self._base is not None  # noqa: S101 - the order of calls, not the user's doing
         if row.body is not None:
-            request = asked(row.body, self._base, self._flags)
+            request = request_of_body(row.body, self._base, self._flags)
         else:
             request = self._base.replace(messages=self.messages(row))
-        has_media = self._fit and any(turn.parts for turn in request.messages)
-        return self._fit(request) if self._fit and has_media else request
+        if self._options.resize and any(message.parts for message in request.messages):
+            from glmcli.config.media_files import resized
+
+            return resized(request, self._provider, self._terminal)
+        return request
+
+    def validated(self, row: Row) -> Request:
+        """The whole request, if the provider is not known to refuse what the row itself says in it.
+
+        Raises:
+            UsageError: it is; or as `messages`.
+        """
+        request = self.request(row)
+        has_own_fields = (
+            row.body is not None
+            or "response_format" in request.extra
+            or any(message.media for message in request.messages)
+        )
+        if has_own_fields:
+            for contradiction in checks.contradictions(request, self._provider):
+                raise contradiction
+        if (has_own_fields or request.messages[-1].role != "user") and not self._options.force:
+            for objection in checks.objections(request, self._provider):
+                raise UsageError(objection.message, fix=objection.fix)
+        return request
 
 
 def digest(request: Request) -> str:
     """What is asked, whoever is asked and however the answer travels: 32 hexadecimal digits."""
-    return _hashed(_JSON.encode(_said(request.fields())))
+    return _hashed(_JSON.encode(_set_fields(request.fields())))
 
 
-def _said(fields: Mapping[str, Any]) -> dict[str, Any]:
+def _set_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that say something about what is asked."""
     return {name: value for name, value in fields.items() if name != "stream" and value not in (None, ())}
 
 
 def _around(fields: Mapping[str, Any]) -> tuple[str, str]:
-    """What stands before and behind the messages where a request of these fields is hashed."""
-    said = _said(fields)
-    before = _JSON.encode({name: said[name] for name in said if name < "messages"})
-    behind = _JSON.encode({name: said[name] for name in said if name > "messages"})
+    """What stands before and behind the messages in the text that is hashed for a request of these fields."""
+    hashed = _set_fields(fields)
+    before = _JSON.encode({name: hashed[name] for name in hashed if name < "messages"})
+    behind = _JSON.encode({name: hashed[name] for name in hashed if name > "messages"})
     return f'{before[:-1]}{"," if before != "{}" else ""}"messages":', f"{',' if behind != '{}' else ''}{behind[1:]}"
 
 
 def _hashed(text: str) -> str:
-    return sha256(text.encode(errors="surrogatepass")).hexdigest()[:HASH]
+    return sha256(text.encode(errors="surrogatepass")).hexdigest()[:DIGEST_LENGTH]
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 - what a request holds
+def _to_json(value: Any) -> Any:  # noqa: ANN401 - what a request holds
     """A part of a request as JSON; of media, where they are or what they hold."""
     hidden = getattr(value, "_hidden", ())
     skipped = (*hidden, "info", "name", "path")
     return {name: item for name, item in value.fields().items() if item and name not in skipped}
 
 
-_JSON = json.JSONEncoder(ensure_ascii=False, sort_keys=True, default=_plain, separators=(",", ":"))
+_JSON = json.JSONEncoder(ensure_ascii=False, sort_keys=True, default=_to_json, separators=(",", ":"))

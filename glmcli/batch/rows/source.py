@@ -1,4 +1,4 @@
-"""The first bytes of an input: what they say of the rest, and the mark that is no part of it. Pure."""
+"""The input of a batch: opens a file or stdin, finds out its format, and reads its rows, once or twice."""
 
 from __future__ import annotations
 
@@ -10,26 +10,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zlib import crc32
 
-from glmcli.batch.rows.formats import csv_tables, json_lines, lines, path_list, yaml_documents
-from glmcli.batch.rows.formats.reader import InputContext
-from glmcli.batch.rows.placeholders import NOTHING, Placeholders
+from glmcli.batch.rows.formats import FORMATS
 from glmcli.console.terminal import STDIN
 from glmcli.errors import InternalError, UsageError
-from glmcli.record import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+    from collections.abc import Generator, Iterable, Iterator, Mapping
 
+    from glmcli.batch.rows.formats.lines import InputContext
     from glmcli.batch.rows.row import MalformedRow, Row
     from glmcli.console.stdin import Stdin
 
-    Reader = Callable[[Iterator[bytes], InputContext], Iterator[Row | MalformedRow]]
-
-MARK = b"\xef\xbb\xbf"
+_CHUNK = 1 << 16
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _TABLE = "save the table as CSV"
-# How files begin of which not one row could be read, though some lines of them may look like text: what they are, and
-# the way out. Longer ones come first. Source: the magic numbers of file(1) 5.45.
-_FOREIGN: Mapping[bytes, tuple[str, str]] = {
+# Magic numbers of files that hold no row, though some of their lines may look like text: what the file
+# is, and what to do. Longer ones come first. Source: the magic numbers of file(1) 5.45.
+_OTHER_FILES: Mapping[bytes, tuple[str, str]] = {
     b"\xff\xfe\0\0": ("UTF-32", "convert it with iconv -f UTF-32 -t UTF-8"),
     b"\xff\xfe": ("UTF-16", "convert it with iconv -f UTF-16 -t UTF-8"),
     b"\xfe\xff": ("UTF-16", "convert it with iconv -f UTF-16 -t UTF-8"),
@@ -43,145 +40,105 @@ _FOREIGN: Mapping[bytes, tuple[str, str]] = {
     b"SQLite format 3\0": ("an SQLite database", "sqlite3 -csv FILE 'SELECT …' writes a table"),
     b"%PDF-": ("a PDF", "write its questions as text, one a line"),
 }
-_BLANKS = 1 << 20  # bytes; who sends more of them than this before anything else sends no rows
+_MOST_BLANKS = 1 << 20  # bytes that are read for the first that is not blank
 
 
-def without_mark(pieces: Iterable[bytes], name: str) -> Iterator[bytes]:
+def _without_mark(chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
     """The same bytes without a byte order mark at their beginning.
 
     Raises:
-        UsageError: not one row could be read: another encoding, a compressed file, a spreadsheet.
+        UsageError: it is a file without rows: in another encoding, compressed, a spreadsheet.
     """
-    rest = iter(pieces)
+    rest = iter(chunks)
     head = b""
-    for piece in rest:
-        head += piece
-        # No more is waited for than a mark needs: what comes slowly is read as it comes.
-        if not any(len(head) < len(mark) and mark.startswith(head) for mark in (MARK, *_FOREIGN)):
+    for chunk in rest:
+        head += chunk
+        # Waits for no more bytes than decide it: what comes slowly is read as it comes.
+        if not any(len(head) < len(magic) and magic.startswith(head) for magic in (_BYTE_ORDER_MARK, *_OTHER_FILES)):
             break
-    for begin, (what, fix) in _FOREIGN.items():
+    for begin, (what, fix) in _OTHER_FILES.items():
         if head.startswith(begin):
             raise UsageError(message=f"{name} is {what}", fix=fix)
-    return chain([head.removeprefix(MARK)], rest)
+    return chain([head.removeprefix(_BYTE_ORDER_MARK)], rest)
 
 
-def is_json(pieces: Iterable[bytes]) -> tuple[bool, Iterator[bytes]]:
-    """Whether they begin as JSON objects do, or a list of them, blanks aside; and the same bytes once more."""
-    rest = iter(pieces)
+def _is_json(chunks: Iterable[bytes]) -> tuple[bool, Iterator[bytes]]:
+    """Whether the first bytes that are not blank begin a JSON object or a list of them; and the same bytes again."""
+    rest = iter(chunks)
     seen, begin, size = [], b"", 0
-    for piece in rest:
-        seen.append(piece)
-        size += len(piece)
-        begin = (begin + b"".join(piece.split()))[:2]
-        if begin not in {b"", b"["} or size > _BLANKS:
+    for chunk in rest:
+        seen.append(chunk)
+        size += len(chunk)
+        begin = (begin + b"".join(chunk.split()))[:2]
+        if begin not in {b"", b"["} or size > _MOST_BLANKS:
             break
     return begin.startswith((b"{", b"[{")), chain(seen, rest)
 
 
-# The bytes of a file that is read twice, and must be the same both times.
+class RereadableFile:
+    """A file that is read twice, and must be the same both times; what was appended since the first time is left out.
 
-PIECE = 1 << 16
-
-
-class RereadGuard:
-    """Knows what was read. What is behind that, once the end was reached, came later and is not read.
-
-    Eight bytes are held for each piece: 1.3 MB for an input of 10 GB.
+    It keeps the checksum of each chunk: 1.3 MB for an input of 10 GB.
     """
 
     def __init__(self, name: str) -> None:
-        """Nothing was read yet; messages call the file `name`."""
+        """Begin before the first reading; messages call the file `name`."""
         self._name = name
         self._sizes, self._sums = array("I"), array("I")
         self._ended = False
 
-    def pieces(self, fd: int, at: int) -> Generator[bytes, None, int]:
-        """The bytes of the file from this place, and where they end.
+    def chunks(self, fd: int, at: int) -> Generator[bytes, None, int]:
+        """The bytes of the file from this place; returns where they end.
 
         Raises:
-            UsageError: it is another text than before. No byte of that is given, or rows would be half of each.
+            UsageError: it was changed since the first time; no changed byte is returned.
             OSError: it cannot be read.
         """
         for size, before in zip(self._sizes[:], self._sums[:], strict=True):
-            piece = _exactly(fd, size, at)
-            if crc32(piece) != before:
+            chunk = _exactly(fd, size, at)
+            if crc32(chunk) != before:
                 raise UsageError(f"{self._name} was changed while it was read", fix="let nobody write it meanwhile")
             at += size
-            yield piece
-        while not self._ended and (piece := os.pread(fd, PIECE, at)):
-            self._sizes.append(len(piece))
-            self._sums.append(crc32(piece))
-            at += len(piece)
-            yield piece
+            yield chunk
+        while not self._ended and (chunk := os.pread(fd, _CHUNK, at)):
+            self._sizes.append(len(chunk))
+            self._sums.append(crc32(chunk))
+            at += len(chunk)
+            yield chunk
         self._ended = True
         return at
 
 
 def _exactly(fd: int, size: int, at: int) -> bytes:
-    """So many bytes, or all until the end."""
+    """So many bytes, or fewer at the end of the file."""
     data = os.pread(fd, size, at)
     while len(data) < size and (more := os.pread(fd, size - len(data), at + len(data))):
         data += more
     return data
 
 
-# Opening an input: where its bytes come from, and which form they have.
-
-
-class RowFormat(Record):
-    """How rows are written.
-
-    Attributes:
-        read: the rows of bytes in pieces, without a byte order mark.
-        endings: of the names of files that are written so.
-    """
-
-    read: Reader
-    endings: tuple[str, ...] = ()
-
-
-FORMATS: Mapping[str, RowFormat] = {
-    "jsonl": RowFormat(json_lines.rows, (".jsonl", ".ndjson", ".json")),
-    "text": RowFormat(lines.rows, (".txt",)),
-    "csv": RowFormat(csv_tables.comma, (".csv",)),
-    "tsv": RowFormat(csv_tables.tab, (".tsv",)),
-    "yaml": RowFormat(yaml_documents.rows, (".yaml", ".yml")),
-    "files": RowFormat(path_list.rows),
-}
-
-
-def open_rows(  # noqa: PLR0913 - each is told by another
-    place: str,
-    form: str | None,
-    stdin: Stdin,
-    *,
-    complete: bool = False,
-    prompted: bool = False,
-    placeholders: Placeholders = NOTHING,
-) -> RowSource:
+def open_rows(place: str, format_name: str | None, stdin: Stdin, context: InputContext) -> RowSource:
     """The rows of a file, or of stdin for `-`, which is claimed at once; nothing is read yet.
 
-    `form` is one of FORMS; None lets the name tell, or else the first byte. `complete` says that the request file asks
-    something by itself, so that an id alone is a row; `prompted` that it has a prompt, so that a column `prompt` of a
-    table is only a variable; `wanted` what it wants of rows.
+    Without `format_name` (see FORMATS) the name of the file decides, or else its first bytes. `context` is completed by
+    the name of the input and the folder of the file.
 
     Raises:
-        UsageError: it cannot be read, or is a directory; another has claimed stdin; the form is unknown.
+        UsageError: it cannot be read, or is a directory; another claims stdin; there is no such format.
     """
-    if form not in (None, *FORMATS):
-        raise UsageError(message=f"{form!r} is no form of rows: {', '.join(FORMATS)}")
+    if format_name not in (None, *FORMATS):
+        raise UsageError(message=f"{format_name!r} is no form of rows: {', '.join(FORMATS)}")
     if place == "-":
-        owner = "--files0" if form == "files" else "INPUT"
+        owner = "--files0" if format_name == "files" else "INPUT"
         begin = stdin.file_offset(owner)
         pipe = stdin.chunks(owner) if begin is None else None
-        return RowSource(place, form, InputContext("<stdin>", complete, prompted, placeholders), pipe, begin)
-    return RowSource(
-        place, form or _by_name(place), InputContext(place, complete, prompted, placeholders, Path(place).parent)
-    )
+        return RowSource(place, format_name, context.replace(name="<stdin>"), pipe, begin)
+    context = context.replace(name=place, folder=Path(place).parent)
+    return RowSource(place, format_name or _format_by_ending(place), context)
 
 
-def _by_name(place: str) -> str | None:
-    return next((name for name, form in FORMATS.items() if place.lower().endswith(form.endings)), None)
+def _format_by_ending(place: str) -> str | None:
+    return next((name for name, each in FORMATS.items() if place.lower().endswith(each.endings)), None)
 
 
 class RowSource:
@@ -189,53 +146,53 @@ class RowSource:
 
     Attributes:
         name: what messages call it.
-        identity: device and inode, to tell whether the output is the same file.
-        rereadable: it is a regular file, whose rows may be asked for more than once.
+        identity: its device and inode.
+        rereadable: it is a regular file, whose rows can be read more than once.
     """
 
     def __init__(
         self,
         place: str,
-        form: str | None,
-        reading: InputContext,
+        format_name: str | None,
+        context: InputContext,
         pipe: Iterator[bytes] | None = None,
         begin: int | None = None,
     ) -> None:
-        """Of stdin, `pipe` are its bytes, or `begin` is where it stands if it is a file; None of a file that is named.
+        """For stdin, `pipe` has its bytes, or `begin` says where it stands if it is a file.
 
         Raises:
             UsageError: there is no such file, or it is a directory.
         """
-        self.name = reading.name
+        self.name = context.name
         self._place = place
-        self._form = form
-        self._reading = reading
+        self._format_name = format_name
+        self._context = context
         self._pipe = pipe
         self._begin = begin
-        self._steady = RereadGuard(reading.name)
-        self._is_begun = False
-        found = self._look()
+        self._rereadable_file = RereadableFile(context.name)
+        self._was_read = False
+        found = self._stat()
         self.identity = (found.st_dev, found.st_ino)
         self.rereadable = stat.S_ISREG(found.st_mode)
 
     def rows(self) -> Iterator[Row | MalformedRow]:
-        """The rows, in the order of the input; read as they are asked for.
+        """The rows, in the order of the input, each read when it is asked for.
 
         Raises:
-            UsageError: the input as a whole cannot be used; some of it may have been read before that is known.
+            UsageError: the input as a whole cannot be used; some rows may have been read by then.
             NetworkError: the deadline passed while waiting for stdin.
         """
-        if self._is_begun and not self.rereadable:
+        if self._was_read and not self.rereadable:
             raise InternalError(f"{self.name} is read twice")
-        self._is_begun = True
-        pieces = without_mark(self._file() if self._pipe is None else self._pipe, self.name)
-        form = self._form
-        if form is None:
-            objects, pieces = is_json(pieces)
-            form = "jsonl" if objects else "text"
-        yield from FORMATS[form].read(pieces, self._reading)
+        self._was_read = True
+        chunks = _without_mark(self._file() if self._pipe is None else self._pipe, self.name)
+        name = self._format_name
+        if name is None:
+            is_json, chunks = _is_json(chunks)
+            name = "jsonl" if is_json else "text"
+        yield from FORMATS[name].rows(chunks, self._context)
 
-    def _look(self) -> os.stat_result:
+    def _stat(self) -> os.stat_result:
         try:
             # Path("") would be the working directory.
             found = os.fstat(STDIN) if self._place == "-" else os.stat(self._place)  # noqa: PTH116
@@ -250,23 +207,23 @@ class RowSource:
     def _file(self) -> Iterator[bytes]:
         try:
             if self._begin is not None:
-                end = yield from self._steady.pieces(STDIN, self._begin)
-                os.lseek(STDIN, end, os.SEEK_SET)  # who reads it after us reads nothing again
+                end = yield from self._rereadable_file.chunks(STDIN, self._begin)
+                os.lseek(STDIN, end, os.SEEK_SET)  # another program that reads it afterwards begins behind it
             else:
                 yield from self._named()
         except OSError as error:
             raise self._unreadable(error) from error
 
     def _named(self) -> Iterator[bytes]:
-        with open(self._place, "rb", buffering=0) as file:  # noqa: PTH123 - as it comes, without a buffer
+        with open(self._place, "rb", buffering=0) as file:  # noqa: PTH123 - unbuffered
             found = os.fstat(file.fileno())
             if (found.st_dev, found.st_ino) != self.identity:
                 raise UsageError(message=f"{self.name} was replaced while it was read", fix="run it again")
             if self.rereadable:
-                yield from self._steady.pieces(file.fileno(), 0)
+                yield from self._rereadable_file.chunks(file.fileno(), 0)
                 return
-            while piece := file.read(PIECE):
-                yield piece
+            while chunk := file.read(_CHUNK):
+                yield chunk
 
     def _unreadable(self, error: OSError | ValueError) -> UsageError:
         return UsageError(message=f"cannot read {self.name}: {getattr(error, 'strerror', error)}")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from glmcli.batch.rows.formats.reader import InputContext
+    from glmcli.batch.rows.formats.lines import InputContext
 
 
 def refused(path: str, value: object, *wanted: str) -> str:
@@ -272,22 +272,22 @@ _TAKEN_OPENAI = frozenset(("custom_id", "method", "url", "body"))
 NOTHING = "asks nothing: it needs 'prompt', 'messages' or 'vars', or the request file a question of its own"
 
 
-def row_of(value: object, line: int, data: bytes, reading: InputContext) -> Row | MalformedRow:
+def row_of(value: object, line: int, data: bytes, context: InputContext) -> Row | MalformedRow:
     """The row that `value` says; `data` are the bytes it came from."""
     if not isinstance(value, dict):
-        return reading.malformed(line, data, refused("a row", value, "a mapping"))
+        return context.malformed(line, data, refused("a row", value, "a mapping"))
     openai = is_openai(value)
     own = value.get("custom_id" if openai else "id")
     name = None if own is None or id_fault("id", own) else str(own)
     why = next(faults(value), None)
-    if why is None and not openai and not reading.complete and not any(field in value for field in _ASKS):
+    if why is None and not openai and not context.complete and not any(field in value for field in _ASKS):
         why = NOTHING
     if why is not None:
-        return reading.malformed(line, data, why, row_id=name)
+        return context.malformed(line, data, why, row_id=name)
     try:
-        return _openai(value, line, name) if openai else _plain(value, line, name, reading.folder)
+        return _openai(value, line, name) if openai else _plain(value, line, name, context.folder)
     except UsageError as error:
-        return reading.malformed(line, data, error.message, row_id=name)
+        return context.malformed(line, data, error.message, row_id=name)
 
 
 def _plain(value: Mapping[str, Any], line: int, name: str | None, folder: Path) -> Row:

@@ -73,10 +73,11 @@ def _again(given: dict[str, Any]) -> str:
 
 
 def _missing(app: App, given: dict[str, Any], merger: Merger) -> MissingRows:
+    from glmcli.batch.rows.formats.lines import InputContext
     from glmcli.batch.rows.source import open_rows
     from glmcli.output.amounts import plural
 
-    source = open_rows(given["input"], given.get("format"), app.stdin, complete=True)
+    source = open_rows(given["input"], given.get("format"), app.stdin, InputContext(complete=True))
     place, missing = source.name, merger.missing(source)
     if missing.named:
         more = ", …" if missing.named > len(missing.first) else ""

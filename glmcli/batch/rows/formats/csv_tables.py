@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from typing import TYPE_CHECKING
 
-from glmcli.batch.rows.formats.lines import LIMIT, Long, lines, no_text
+from glmcli.batch.rows.formats.lines import LIMIT, LongLine, encoding_fault, lines
 from glmcli.batch.rows.placeholders import columns
 from glmcli.batch.rows.row import MalformedRow, Row
 from glmcli.batch.rows.validation import NAME, id_fault, prompt_fault, repeated
@@ -15,55 +15,55 @@ from glmcli.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from glmcli.batch.rows.formats.reader import InputContext
+    from glmcli.batch.rows.formats.lines import InputContext
 
 
-def comma(pieces: Iterable[bytes], reading: InputContext) -> Iterator[Row | MalformedRow]:
+def comma_rows(chunks: Iterable[bytes], context: InputContext) -> Iterator[Row | MalformedRow]:
     """The rows of a CSV file; see `_rows`."""
-    return _rows(pieces, reading, ",")
+    return _rows(chunks, context, ",")
 
 
-def tab(pieces: Iterable[bytes], reading: InputContext) -> Iterator[Row | MalformedRow]:
+def tab_rows(chunks: Iterable[bytes], context: InputContext) -> Iterator[Row | MalformedRow]:
     """The rows of a TSV file; see `_rows`."""
-    return _rows(pieces, reading, "\t")
+    return _rows(chunks, context, "\t")
 
 
-def _rows(pieces: Iterable[bytes], reading: InputContext, delimiter: str) -> Iterator[Row | MalformedRow]:
+def _rows(chunks: Iterable[bytes], context: InputContext, delimiter: str) -> Iterator[Row | MalformedRow]:
     """Every column is copied, and is a variable if its name can be one.
 
     Raises:
         UsageError: there is no header, or none that can be used, or it lacks a column that the request file wants; or
             a record is so long that a quote must be open.
     """
-    records = _Records(pieces, reading, delimiter)
-    header = _header(records, reading)
+    records = _Records(chunks, context, delimiter)
+    header = _header(records, context)
     for fields in records:
-        yield fields if isinstance(fields, MalformedRow) else _row(header, fields, records, reading)
+        yield fields if isinstance(fields, MalformedRow) else _row(header, fields, records, context)
 
 
-def _header(records: _Records, reading: InputContext) -> list[str]:
+def _header(records: _Records, context: InputContext) -> list[str]:
     header = next(records, None)
     if header is None:
-        raise UsageError(message=f"{reading.name} is empty: it needs a header that names the columns")
+        raise UsageError(message=f"{context.name} is empty: it needs a header that names the columns")
     if isinstance(header, MalformedRow):
         raise UsageError(message=f"{header.why} (in the header)")
     if (name := repeated(header)) is not None:
-        raise UsageError(message=f"{reading.name}:{records.line}: two columns are called {quoted(name)}")
-    if not reading.complete and not any(map(NAME.fullmatch, header)):
+        raise UsageError(message=f"{context.name}:{records.line}: two columns are called {quoted(name)}")
+    if not context.complete and not any(map(NAME.fullmatch, header)):
         raise UsageError(
-            message=f"{reading.name}:{records.line}: no column has a name that {{{{NAME}}}} can use",
+            message=f"{context.name}:{records.line}: no column has a name that {{{{NAME}}}} can use",
             fix="the first line names the columns, in letters, digits and _, as in id,question",
         )
-    own = ("prompt",) if "prompt" in header and not reading.prompted else ()
-    reading.placeholders.refuse(f"{reading.name}:{records.line}", header, own, there=columns(header))
+    own = ("prompt",) if "prompt" in header and not context.prompted else ()
+    context.placeholders.refuse(f"{context.name}:{records.line}", header, own, hint=columns(header))
     return header
 
 
-def _row(header: list[str], fields: list[str], records: _Records, reading: InputContext) -> Row | MalformedRow:
+def _row(header: list[str], fields: list[str], records: _Records, context: InputContext) -> Row | MalformedRow:
     if len(fields) != len(header):
         return records.bad(f"{len(fields)} fields, but the header has {len(header)}")
     columns = dict(zip(header, fields, strict=True))
-    prompt = None if reading.prompted else columns.get("prompt")
+    prompt = None if context.prompted else columns.get("prompt")
     if "id" in columns and (why := id_fault("id", columns["id"])):
         return records.bad(why)
     if prompt is not None and (why := prompt_fault(prompt)):
@@ -75,12 +75,12 @@ def _row(header: list[str], fields: list[str], records: _Records, reading: Input
 class _Records:
     """The records that are not blank, each with the lines it came from."""
 
-    def __init__(self, pieces: Iterable[bytes], reading: InputContext, delimiter: str) -> None:
+    def __init__(self, chunks: Iterable[bytes], context: InputContext, delimiter: str) -> None:
         self.line = 0
-        self._reading = reading
+        self._context = context
         self._seen: list[bytes] = []
         csv.field_size_limit(LIMIT)  # one for the whole program; a record is never longer
-        self._reader = csv.reader(self._lines(pieces), delimiter=delimiter, strict=True)
+        self._reader = csv.reader(self._lines(chunks), delimiter=delimiter, strict=True)
 
     def __iter__(self) -> Iterator[list[str] | MalformedRow]:
         return self
@@ -92,7 +92,7 @@ class _Records:
                 fields = next(self._reader)
             except csv.Error as error:
                 return self.bad(_complaint(error))
-            if why := no_text(self._data()):
+            if why := encoding_fault(self._data()):
                 return self.bad(why)
             if not self._data().isspace() and self._data():
                 return fields
@@ -101,22 +101,22 @@ class _Records:
         """The record that was read last cannot be asked."""
         last = self.line + len(self._seen) - 1
         to = f" (it ends on line {last})" if last > self.line else ""
-        return self._reading.malformed(self.line, self._data(), why + to, row_id=id)
+        return self._context.malformed(self.line, self._data(), why + to, row_id=id)
 
     def _data(self) -> bytes:
         """Its bytes, with each line's end as a newline alone."""
         return b"\n".join(self._seen)
 
-    def _lines(self, pieces: Iterable[bytes]) -> Iterator[str]:
+    def _lines(self, chunks: Iterable[bytes]) -> Iterator[str]:
         """What csv reads: it asks for as many lines as a record has. Bytes that are no text go through it unharmed."""
         size = 0
-        for line in lines(pieces):
+        for line in lines(chunks):
             size = size + 1 if self._seen else 0
             self.line = self.line if self._seen else line.number
-            size += line.size if isinstance(line, Long) else len(line.data)
-            if isinstance(line, Long) or size > LIMIT:
+            size += line.size if isinstance(line, LongLine) else len(line.data)
+            if isinstance(line, LongLine) or size > LIMIT:
                 raise UsageError(
-                    message=f"{self._reading.name}:{self.line}: a record longer than {LIMIT >> 20} MiB begins here",
+                    message=f"{self._context.name}:{self.line}: a record longer than {LIMIT >> 20} MiB begins here",
                     fix='look for a quote that is never closed; inside quotes a quote is written twice ("")',
                 )
             self._seen.append(line.data)

@@ -7,7 +7,7 @@ import re
 from math import isfinite
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from glmcli.batch.rows.formats.lines import texts
+from glmcli.batch.rows.formats.lines import text_lines
 from glmcli.batch.rows.row import MalformedRow
 from glmcli.batch.rows.validation import repeated, row_of
 from glmcli.documents.quoting import quoted
@@ -17,32 +17,31 @@ from glmcli.providers.json_values import is_deeper
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from glmcli.batch.rows.formats.lines import Text
-    from glmcli.batch.rows.formats.reader import InputContext
+    from glmcli.batch.rows.formats.lines import InputContext, TextLine
     from glmcli.batch.rows.row import Row
 
 DEPTH = 64  # as in documents: no stack minds it, neither here nor where a row is written again
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def rows(pieces: Iterable[bytes], reading: InputContext) -> Iterator[Row | MalformedRow]:
+def rows(chunks: Iterable[bytes], context: InputContext) -> Iterator[Row | MalformedRow]:
     """A row for each line.
 
     Raises:
         UsageError: the first line is a lone bracket: this is one JSON text over many lines.
     """
     is_first = True
-    for line in texts(pieces, reading):
+    for line in text_lines(chunks, context):
         if is_first and isinstance(line, tuple) and line.text.strip() in {"[", "{"}:
             raise UsageError(
-                message=f"{reading.name} is one JSON text over many lines, not one object a line",
+                message=f"{context.name} is one JSON text over many lines, not one object a line",
                 fix="jq -c '.[]' makes lines of a list, and jq -c . of objects",
             )
         is_first = False
-        yield line if isinstance(line, MalformedRow) else _row(line, reading)
+        yield line if isinstance(line, MalformedRow) else _row(line, context)
 
 
-def _row(line: Text, reading: InputContext) -> Row | MalformedRow:
+def _row(line: TextLine, context: InputContext) -> Row | MalformedRow:
     try:
         value = _DECODER.decode(line.text)
         _refuse_deep(value, line.data)
@@ -50,12 +49,12 @@ def _row(line: Text, reading: InputContext) -> Row | MalformedRow:
             _refuse_halves(value)
     except json.JSONDecodeError as error:
         why = f"not valid JSON: {error.msg[:1].lower()}{error.msg[1:]}"
-        return reading.malformed(line.number, line.data, why, column=error.pos + 1)
+        return context.malformed(line.number, line.data, why, column=error.pos + 1)
     except RecursionError:
-        return reading.malformed(line.number, line.data, f"nested deeper than {DEPTH}")
+        return context.malformed(line.number, line.data, f"nested deeper than {DEPTH}")
     except ValueError as error:
-        return reading.malformed(line.number, line.data, str(error))
-    return row_of(value, line.number, line.data, reading)
+        return context.malformed(line.number, line.data, str(error))
+    return row_of(value, line.number, line.data, context)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -1,19 +1,53 @@
-"""Bytes in pieces -> lines, the same however the bytes are cut. Pure."""
+"""What the formats share: lines cut from chunks of bytes, and the input that they belong to. Also the format `text`.
+
+The lines are the same however the bytes are cut into chunks. Pure.
+"""
 
 from __future__ import annotations
 
 from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from glmcli.batch.rows.placeholders import NO_PLACEHOLDERS, Placeholders
 from glmcli.batch.rows.row import MalformedRow, Row
+from glmcli.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from hashlib import _Hash as HASH
 
-    from glmcli.batch.rows.formats.reader import InputContext
-
 LIMIT = 16 << 20  # bytes of a line
+
+
+class InputContext(Record):
+    """What a format needs to know of the input that it reads, and how it says that a row is malformed.
+
+    Attributes:
+        name: what messages call the input.
+        complete: flags and request file ask something by themselves, so a row need not.
+        prompted: they hold a prompt, so a column of that name only fills it in.
+        placeholders: what rows must fill in.
+        folder: where the paths in rows begin.
+    """
+
+    name: str = ""
+    complete: bool = False
+    prompted: bool = False
+    placeholders: Placeholders = NO_PLACEHOLDERS
+    folder: Path = Path()
+
+    def malformed(
+        self, line: int, data: bytes, why: str, *, column: int | None = None, row_id: str | None = None
+    ) -> MalformedRow:
+        """The row of these bytes, which cannot be sent; `column` counts characters from 1."""
+        place = f"{self.name}:{line}" if column is None else f"{self.name}:{line}:{column}"
+        return MalformedRow(line, f"{place}: {why}", sha256(data).hexdigest(), row_id)
+
+    def too_long(self, line: LongLine) -> MalformedRow:
+        """The row of a line that is longer than the limit."""
+        why = f"{self.name}:{line.number}: longer than {LIMIT >> 20} MiB ({line.size} bytes)"
+        return MalformedRow(line.number, why, line.digest)
 
 
 class Line(NamedTuple):
@@ -21,7 +55,7 @@ class Line(NamedTuple):
 
     Attributes:
         number: from 1.
-        ended: whether the end was there; only the last line may lack it.
+        ended: whether its end was there; only the last line may lack it.
     """
 
     number: int
@@ -29,8 +63,8 @@ class Line(NamedTuple):
     ended: bool = True
 
 
-class Long(NamedTuple):
-    """A line of more than the limit, which was never held whole.
+class LongLine(NamedTuple):
+    """A line longer than the limit, which was never held whole.
 
     Attributes:
         size: its bytes, without its end.
@@ -43,23 +77,23 @@ class Long(NamedTuple):
     ended: bool = True
 
 
-def lines(pieces: Iterable[bytes], limit: int = LIMIT, end: bytes = b"\n") -> Iterator[Line | Long]:
+def lines(chunks: Iterable[bytes], limit: int = LIMIT, end: bytes = b"\n") -> Iterator[Line | LongLine]:
     r"""The lines, cut at `end` only. A `\r` before `\n` belongs to the end; nothing behind the last end is no line."""
-    begun = _Begun(1, limit)
+    begun = _PartialLine(1, limit)
     dropped = b"\r" if end == b"\n" else b""
-    for piece in pieces:
-        first, *others = piece.split(end)
+    for chunk in chunks:
+        first, *others = chunk.split(end)
         begun.add(first)
         for other in others:
             yield begun.line(dropped, ended=True)
-            begun = _Begun(begun.number + 1, limit)
+            begun = _PartialLine(begun.number + 1, limit)
             begun.add(other)
     if begun.size:
         yield begun.line(b"", ended=False)
 
 
-class _Begun:
-    """A line whose end has not come: its bytes, or, once there are too many, their hash."""
+class _PartialLine:
+    """A line whose end was not read yet: its bytes or, once there are too many of them, their hash."""
 
     def __init__(self, number: int, limit: int) -> None:
         self.number = number
@@ -85,59 +119,56 @@ class _Begun:
         self._last = bytes(self._held[-1:])
         self._held = bytearray()
 
-    def line(self, dropped: bytes, *, ended: bool) -> Line | Long:
+    def line(self, dropped: bytes, *, ended: bool) -> Line | LongLine:
         if self._hash is None:
             data = bytes(self._held).removesuffix(dropped)
             if len(data) <= self._limit:
                 return Line(self.number, data, ended)
-            return Long(self.number, len(data), sha256(data).hexdigest(), ended)
+            return LongLine(self.number, len(data), sha256(data).hexdigest(), ended)
         last = self._last.removesuffix(dropped)
         self._hash.update(last)
-        return Long(self.number, self.size - len(self._last) + len(last), self._hash.hexdigest(), ended)
+        return LongLine(self.number, self.size - len(self._last) + len(last), self._hash.hexdigest(), ended)
 
 
-# Lines as text: a prompt a line, and what JSON lines begin with.
-
-
-class Text(NamedTuple):
-    """A line that is not blank: `data` are the bytes of its text."""
+class TextLine(NamedTuple):
+    """A line that is not blank; `data` are the bytes of its text."""
 
     number: int
     data: bytes
     text: str
 
 
-def rows(pieces: Iterable[bytes], reading: InputContext) -> Iterator[Row | MalformedRow]:
-    """Each line is a prompt, as it is.
+def rows(chunks: Iterable[bytes], context: InputContext) -> Iterator[Row | MalformedRow]:
+    """The rows of a text file: each line is a prompt, as it is.
 
     Raises:
-        UsageError: the request file wants a value beside it.
+        UsageError: the request file needs another value.
     """
-    reading.placeholders.refuse(reading.name, (), ("prompt",), there="a line of text is a prompt alone")
-    for line in texts(pieces, reading):
+    context.placeholders.refuse(context.name, (), ("prompt",), hint="a line of text is a prompt alone")
+    for line in text_lines(chunks, context):
         if isinstance(line, MalformedRow):
             yield line
         elif not line.text.isspace():  # blanks that only Unicode knows
             yield Row(line.number, prompt=line.text)
 
 
-def texts(pieces: Iterable[bytes], reading: InputContext) -> Iterator[Text | MalformedRow]:
-    """The lines that are not blank; bad are those that are too long, or no text."""
-    for line in lines(pieces):
-        if isinstance(line, Long):
-            yield reading.too_long(line, LIMIT)
+def text_lines(chunks: Iterable[bytes], context: InputContext) -> Iterator[TextLine | MalformedRow]:
+    """The lines that are not blank; malformed are those that are too long, or not text."""
+    for line in lines(chunks):
+        if isinstance(line, LongLine):
+            yield context.too_long(line)
         elif line.data and not line.data.isspace():
-            yield _text(line, reading)
+            yield _text_line(line, context)
 
 
-def _text(line: Line, reading: InputContext) -> Text | MalformedRow:
-    if why := no_text(line.data):
-        return reading.malformed(line.number, line.data, why)
-    return Text(line.number, line.data, line.data.decode())
+def _text_line(line: Line, context: InputContext) -> TextLine | MalformedRow:
+    if why := encoding_fault(line.data):
+        return context.malformed(line.number, line.data, why)
+    return TextLine(line.number, line.data, line.data.decode())
 
 
-def no_text(data: bytes) -> str:
-    """Why these bytes are no text that can be sent; empty where they are."""
+def encoding_fault(data: bytes) -> str:
+    """Why these bytes are not text in UTF-8; empty if they are."""
     if b"\0" in data:
         return f"a NUL byte at offset {data.index(0)}; is this UTF-16? Save it as UTF-8"
     try:

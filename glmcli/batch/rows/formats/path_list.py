@@ -6,7 +6,7 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from glmcli.batch.rows.formats.lines import LIMIT, Long, lines
+from glmcli.batch.rows.formats.lines import LongLine, lines
 from glmcli.batch.rows.row import MalformedRow, Row
 from glmcli.batch.rows.validation import id_fault
 from glmcli.console.stdin import TEXT, decode
@@ -15,40 +15,39 @@ from glmcli.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from glmcli.batch.rows.formats.lines import Line
-    from glmcli.batch.rows.formats.reader import InputContext
+    from glmcli.batch.rows.formats.lines import InputContext, Line
 
 
-def rows(pieces: Iterable[bytes], reading: InputContext) -> Iterator[Row | MalformedRow]:
+def rows(chunks: Iterable[bytes], context: InputContext) -> Iterator[Row | MalformedRow]:
     """A row for each path, with the text of the file, which is read only now; its line is the place in the list.
 
     Raises:
         UsageError: newlines end the paths, not NULs; or the request file wants more than a path.
     """
-    reading.placeholders.refuse(reading.name, ("path",), ("text",), there="a file has its {{path}} alone")
-    for path in lines(pieces, end=b"\0"):
-        if not path.ended and path.number == 1 and (isinstance(path, Long) or b"\n" in path.data):
+    context.placeholders.refuse(context.name, ("path",), ("text",), hint="a file has its {{path}} alone")
+    for path in lines(chunks, end=b"\0"):
+        if not path.ended and path.number == 1 and (isinstance(path, LongLine) or b"\n" in path.data):
             raise UsageError(
-                message=f"{reading.name}: no NUL between the paths, only newlines, which a path may hold itself",
+                message=f"{context.name}: no NUL between the paths, only newlines, which a path may hold itself",
                 fix="write it with find -print0, git ls-files -z or grep -Z",
             )
-        if isinstance(path, Long):
-            yield reading.too_long(path, LIMIT)
+        if isinstance(path, LongLine):
+            yield context.too_long(path)
         elif path.data:
-            yield _row(path, reading)
+            yield _row(path, context)
 
 
-def _row(line: Line, reading: InputContext) -> Row | MalformedRow:
+def _row(line: Line, context: InputContext) -> Row | MalformedRow:
     path = None
     try:
         path = decode(line.data, "the path")
         if why := id_fault("the path", path):
-            return reading.malformed(line.number, line.data, why)
+            return context.malformed(line.number, line.data, why)
         text = _text(path)
     except UsageError as error:
-        return reading.malformed(line.number, line.data, error.message, row_id=path)
+        return context.malformed(line.number, line.data, error.message, row_id=path)
     if not text.strip():
-        return reading.malformed(line.number, line.data, f"{path} is empty", row_id=path)
+        return context.malformed(line.number, line.data, f"{path} is empty", row_id=path)
     return Row(line.number, id=path, text=text, vars={"path": path}, columns={"path": path})
 
 

@@ -6,7 +6,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from glmcli import documents
-from glmcli.batch.rows.formats.lines import LIMIT, Line, Long, lines
+from glmcli.batch.rows.formats.lines import Line, LongLine, lines
 from glmcli.batch.rows.row import MalformedRow, Row
 from glmcli.batch.rows.validation import row_of
 from glmcli.documents.document import LIMIT as MOST
@@ -15,23 +15,23 @@ from glmcli.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from glmcli.batch.rows.formats.reader import InputContext
+    from glmcli.batch.rows.formats.lines import InputContext
 
 
-def rows(pieces: Iterable[bytes], reading: InputContext) -> Iterator[Row | MalformedRow]:
+def rows(chunks: Iterable[bytes], context: InputContext) -> Iterator[Row | MalformedRow]:
     """A row for each document that is not empty."""
-    for document in _documents(pieces, reading):
-        row = document if isinstance(document, MalformedRow) else document.row(reading)
+    for document in _documents(chunks, context):
+        row = document if isinstance(document, MalformedRow) else document.row(context)
         if row is not None:
             yield row
 
 
-def _documents(pieces: Iterable[bytes], reading: InputContext) -> Iterator[_Document | MalformedRow]:
+def _documents(chunks: Iterable[bytes], context: InputContext) -> Iterator[_Document | MalformedRow]:
     here = _Document()
-    for line in lines(pieces):
-        if isinstance(line, Long):
+    for line in lines(chunks):
+        if isinstance(line, LongLine):
             # What it belongs to is lost with it, up to the next marker.
-            yield reading.too_long(line, LIMIT)
+            yield context.too_long(line)
             here.is_lost = True
         elif _is_marker(line.data, b"...") or (_is_marker(line.data, b"---") and not here.is_prologue):
             yield here
@@ -67,20 +67,20 @@ class _Document:
         if self._size <= MOST:
             self._lines.append(line.data + b"\n")
 
-    def row(self, reading: InputContext) -> Row | MalformedRow | None:
+    def row(self, context: InputContext) -> Row | MalformedRow | None:
         """What it says; None if it says nothing, or is lost."""
         if self.is_lost or not self._first:
             return None
         if self._size > MOST:
-            return self._bad(f"{reading.name}:{self._first}: larger than {MOST >> 20} MiB ({self._size} bytes)")
+            return self._bad(f"{context.name}:{self._first}: larger than {MOST >> 20} MiB ({self._size} bytes)")
         data = b"".join(self._lines)
         try:
-            document = documents.parse(data, reading.name, self._first)
+            document = documents.parse(data, context.name, self._first)
         except UsageError as error:
             return self._bad(error.message)
         if document.value is None and document.root.at == document.root.end:
             return None
-        return row_of(document.value, self._first, data, reading)
+        return row_of(document.value, self._first, data, context)
 
     def _bad(self, why: str) -> MalformedRow:
         return MalformedRow(self._first, why, self._hash.hexdigest())
