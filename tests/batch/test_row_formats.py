@@ -709,7 +709,7 @@ class Pieces:
     def __init__(self, pieces) -> None:
         self._pieces = pieces
 
-    def begin(self, _owner) -> None:
+    def file_offset(self, _owner) -> None:
         """It is no file."""
 
     def chunks(self, _owner):
