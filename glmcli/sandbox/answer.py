@@ -19,10 +19,9 @@ if TYPE_CHECKING:
     from glmcli.sandbox.chat_request import ChatRequest
     from glmcli.sandbox.http_messages import Json
 
-REASONING = "The sandbox does not think. It repeats the last message."
-REASONING_BEFORE_TOOLS = "The sandbox does not think. It makes up the arguments of the tool from its schema."
+_REASONING = "The sandbox does not think. It repeats the last message."
+_REASONING_BEFORE_TOOLS = "The sandbox does not think. It makes up the arguments of the tool from its schema."
 _INTRODUCTION = "This is the glm sandbox, not a model."
-
 
 # A field of the request that limits the output, and the words that it counts.
 TokenLimit = tuple[str, Literal["all", "answer", "reasoning"]]
@@ -78,7 +77,7 @@ def answer(request: ChatRequest, limits: Iterable[TokenLimit], *, parallel_calls
     `parallel_calls`: whether several tools are called where the request does not say `parallel_tool_calls`.
     """
     calls = _calls(request, parallel=request.fields.get("parallel_tool_calls", parallel_calls))
-    reasoning = REASONING_BEFORE_TOOLS if calls else REASONING
+    reasoning = _REASONING_BEFORE_TOOLS if calls else _REASONING
     whole = SandboxAnswer(
         reasoning=reasoning if request.thinks else "",
         text="" if calls else _text(request),

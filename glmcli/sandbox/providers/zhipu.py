@@ -216,16 +216,16 @@ _ALWAYS_THINKS = "This model always engages in thinking and cannot be disabled; 
 _LONGEST = (("glm-4.5v", 16384), ("glm-4.5", 98304), ("glm-4.6v", 32768))
 
 
-def _code(code: str, field: str = "") -> Callable[[ChatRequest], SandboxError]:
+def _with_code(code: str, field: str = "") -> Callable[[ChatRequest], SandboxError]:
     return lambda request: _error(code, chinese=request.chinese, field=field)
 
 
-def _range(field: str, low: float, high: float) -> Rule:
+def _within(field: str, low: float, high: float) -> Rule:
     """The message names the range, as AIHubMix quotes it for glm-5.3: `[1,131072]`."""
-    return rules.outside(field, low, high), lambda request: _named(request, field, f"[{low},{high}]")
+    return rules.outside(field, low, high), lambda request: _out_of_range(request, field, f"[{low},{high}]")
 
 
-def _named(request: ChatRequest, field: str, span: str) -> SandboxError:
+def _out_of_range(request: ChatRequest, field: str, span: str) -> SandboxError:
     chinese = f"{field} 参数非法，取值范围 {span}"
     words = chinese if request.chinese else f"The {field} parameter must be in {span}"
     return _error("1210", chinese=request.chinese, message=words)
@@ -252,24 +252,24 @@ def _thinks_always(request: ChatRequest) -> SandboxError:
 
 
 _RULES: tuple[Rule, ...] = (
-    (lambda request: not request.model, _code("1213", "model")),
+    (lambda request: not request.model, _with_code("1213", "model")),
     (rules.unknown_model, _unknown),
     # "must not consist of only system or assistant messages"; opencode#2557
-    (rules.no_user, _code("1214", "messages")),
-    (rules.empty_content, _code("1213", "prompt")),
+    (rules.no_user, _with_code("1214", "messages")),
+    (rules.empty_content, _with_code("1213", "prompt")),
     # The text schema has no parts; https://github.com/agentscope-ai/agentscope-java flattens them for that reason.
-    (rules.parts, _code("1210")),
-    _range("temperature", 0, 1),
-    _range("top_p", 0.01, 1),
-    (_too_long, lambda request: _named(request, "max_tokens", f"[1,{_longest(request)}]")),
+    (rules.parts, _with_code("1210")),
+    _within("temperature", 0, 1),
+    _within("top_p", 0.01, 1),
+    (_too_long, lambda request: _out_of_range(request, "max_tokens", f"[1,{_longest(request)}]")),
     (rules.both(rules.model("glm-5.3"), rules.thinking_off), _thinks_always),
     (rules.both(rules.model("glm-5.3"), rules.other_than("reasoning_effort", "low", "high", "max")), _thinks_always),
     # Before glm-5.2 the effort is ignored without a word (forgecode#3074).
     (
         rules.both(rules.model("glm-5.2"), rules.other_than("reasoning_effort", *rules.EFFORTS)),
-        _code("1214", "reasoning_effort"),
+        _with_code("1214", "reasoning_effort"),
     ),
-    (rules.both(rules.media("file_url"), rules.media("image_url", "video_url")), _code("1215")),
+    (rules.both(rules.media("file_url"), rules.media("image_url", "video_url")), _with_code("1215")),
 )
 
 
