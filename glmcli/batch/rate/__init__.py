@@ -2,3 +2,5 @@
 
 Everything here is pure: the time is always an argument, in seconds of any clock that does not go back.
 """
+
+from __future__ import annotations

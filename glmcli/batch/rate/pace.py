@@ -76,7 +76,7 @@ class Pace:
     """
 
     def __init__(self, rpm: float | None, now: float, *, ramp: bool) -> None:
-        """Begin with a ramp, or without any limit but `rpm`."""
+        """Begin with a ramp, or without any limit."""
         self._most = rpm / 60 * SHARE if rpm else _FASTEST
         self._known = _FASTEST
         self._ramp = ramp
