@@ -31,7 +31,7 @@ def load_schema(name: str) -> dict[str, Any]:
 
 
 def is_valid(value: object, root: Schema) -> bool:
-    """Whether a value, which came from JSON or YAML, satisfies this schema as `validator` means it.
+    """Whether a value of JSON or YAML satisfies this schema as `validator` means it.
 
     Raises:
         KeyError: the schema uses a keyword, a type or a reference that is not known here.
@@ -51,14 +51,14 @@ def _holds(allows: Allows, root: Schema, schema: Schema, word: str, value: objec
     if word == "$ref":
         return allows(root["$defs"][rule.removeprefix(_REFERENCE)], value)
     if word in _PARTS:
-        kind, judged = _PARTS[word]
-        return not _TYPES[kind](value) or judged(allows, rule, value, schema)
+        kind, holds = _PARTS[word]
+        return not _TYPES[kind](value) or holds(allows, rule, value, schema)
     kind, test = _TESTS[word]
     return not _TYPES[kind](value) or test(rule, value)
 
 
 def is_integer(value: object) -> bool:
-    """As everywhere else in the house, 1.0 is no integer, and true is no number."""
+    """Whether a value is an integer as everywhere in this program: 1.0 is none, and true is no number."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
@@ -103,7 +103,7 @@ _TYPES: dict[str, Callable[[object], bool]] = {
     "array": lambda value: isinstance(value, list),
     "object": lambda value: isinstance(value, dict),
 }
-# What is judged by the value alone.
+# Keywords that the value alone decides.
 _TESTS: dict[str, tuple[str, Callable[[Any, Any], bool]]] = {
     "type": (_ANY, _is_of),
     "const": (_ANY, _is_same),
@@ -119,7 +119,7 @@ _TESTS: dict[str, tuple[str, Callable[[Any, Any], bool]]] = {
     "minProperties": ("object", lambda least, fields: len(fields) >= least),
     "required": ("object", lambda names, fields: all(name in fields for name in names)),
 }
-# What is judged by other schemas.
+# Keywords that other schemas decide.
 _PARTS: dict[str, tuple[str, Callable[[Allows, Any, Any, Schema], bool]]] = {
     "allOf": (_ANY, lambda allows, parts, value, _: all(allows(part, value) for part in parts)),
     "anyOf": (_ANY, lambda allows, parts, value, _: any(allows(part, value) for part in parts)),

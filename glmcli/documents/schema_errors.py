@@ -128,7 +128,7 @@ def _choice(error: ValidationError, choices: list[object]) -> Fault:
 
 
 def _pattern(error: ValidationError) -> Fault:
-    """A schema with a pattern has a title that says it in words; a key is judged by `propertyNames`."""
+    """A schema with a pattern has a title that says it in words; that of a key stands under `propertyNames`."""
     path, key = _path(error), str(error.instance)
     wanted = _rules(error).get("title") or f"text that matches {error.validator_value}"
     if "propertyNames" in list(error.absolute_schema_path)[-2:]:

@@ -1,4 +1,4 @@
-"""The schemas inside a JSON Schema: where they stand, what refers to what, what judging by them costs. Pure."""
+"""The schemas inside a JSON Schema: where they stand, what refers to what, and what validating by them costs. Pure."""
 
 from __future__ import annotations
 
@@ -28,9 +28,10 @@ _ONE = (
 )
 _LISTS = ("allOf", "anyOf", "items", "oneOf", "prefixItems")
 _MAPPINGS = ("$defs", "definitions", "dependencies", "dependentSchemas", "patternProperties", "properties")
-# These judge the same value as the schema around them; the others judge a part of it, and values are finite.
+# Schemas in these are applied to the same value as the schema around them ("in-place applicators"); those in the others
+# to a part of it, and values are finite.
 _IN_PLACE = frozenset({"allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas", "dependencies"})
-SHELVES = ("$defs", "definitions")  # what stands there judges nothing until something refers to it
+SHELVES = ("$defs", "definitions")  # what stands there is applied to nothing until something refers to it
 _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 _ANCHORS = ("$anchor", "$dynamicAnchor")
 # What says of an object's other keys, or of all keys of some form, what they may be.
@@ -38,7 +39,7 @@ _OPEN = ("additionalProperties", "unevaluatedProperties", "patternProperties")
 _PARTS = ("properties", "items", "prefixItems")
 
 _MAX_DEPTH = 32  # schemas
-_MAX_STEPS = 10_000  # schemas that judge one value
+_MAX_STEPS = 10_000  # schemas that are applied to one value
 
 
 class Draft(NamedTuple):
@@ -125,20 +126,20 @@ class Subschemas:
                 yield word, self._target(word, here[word])
 
     def in_place(self, path: Path) -> Iterator[Path]:
-        """The schemas that judge the same value as the one at this path, directly."""
+        """The schemas that the one at this path applies to the same value, directly."""
         here = self.at[path]
         yield from ((*path, *step) for step, _ in below(here, self.draft) if step[0] in _IN_PLACE)
         yield from (target for _, target in self.references(here) if target is not None)
 
     def closed(self) -> dict[str, Any]:
-        """The schema to judge by: what a plain object does not name is not allowed, unless it says otherwise.
+        """The schema with its plain objects closed: keys that they do not name are refused, unless they say otherwise.
 
-        Plain are the root and what is reached from it through `properties` and items, as far as no reference and no
-        `allOf`, `anyOf`, `if` … stands in between, and nothing but an equal part of the value is referred there. Where
-        several schemas judge the same value, to close one could refuse what another allows: those stay open.
+        Plain are the root and what is reached from it through `properties`, `items` and `prefixItems`, as long as no
+        schema on the way is composed (`$ref`, `allOf`, `anyOf`, `not`, `if` …) and no composed schema refers to it.
+        Several schemas are then applied to one value, and closing one could refuse what another allows.
 
-        The root loses its name and draft: jsonschema would resolve references by the one, and take the other for an
-        order to judge without our keywords.
+        The root loses its `$id`, by which jsonschema would resolve references, and its `$schema`, for which jsonschema
+        would exchange our validator for its own.
         """
         return {word: item for word, item in self._closed(()).items() if word not in ("$schema", self.draft.identity)}
 
@@ -164,7 +165,7 @@ class Subschemas:
 
     @cached_property
     def _plain(self) -> set[Path]:
-        """The schemas that are reached from the root through `properties` and items only, composed ones at the end."""
+        """The schemas that are reached from the root through plain ones only; composed ones end the way."""
         found: set[Path] = set()
         waiting: list[Path] = [()]
         while waiting:
@@ -177,7 +178,7 @@ class Subschemas:
 
     @cached_property
     def _shared(self) -> set[Path]:
-        """The targets of references but of those that stand alone in a plain place, as in a list of equal children."""
+        """What references lead to, except those that are all of a plain schema: `items: {$ref: "#"}` in a tree."""
         places = ((path, target) for path, here in self.at.items() for _, target in self.references(here))
         return {target for path, target in places if target is not None and not self._is_alias(path)}
 
@@ -187,7 +188,7 @@ class Subschemas:
 
 
 def faults(root: Mapping[str, Any], draft: Draft) -> Iterator[Fault]:
-    """References that lead out of the schema or nowhere, and what can never be judged or only at great cost."""
+    """References that lead out of the schema or nowhere, and schemas whose validation would not end or cost a lot."""
     found = Subschemas(root, draft)
     for path in found.repeated:
         yield Fault(path, "another schema has this anchor already", key=True)
@@ -223,7 +224,7 @@ class _CycleError(Exception):
 
 
 class _Costs:
-    """How many schemas judge one value, references followed."""
+    """How many schemas are applied to one value, references followed."""
 
     def __init__(self, found: Subschemas) -> None:
         self._found = found

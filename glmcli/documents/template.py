@@ -24,8 +24,7 @@ class Template:
     """A document of which some parts are filled again and again, each time with other values.
 
     Attributes:
-        sample: the document as one filling would have it, `x` where a value is still open, so that a schema can judge
-            it; the whole document, filled, if no name may stay open.
+        sample: the filled document, with `x` for each value that is still open, so that it can be validated.
         open: the parts that have names without a value yet, and those names.
         names: the parts that a filling may change, and the names by which: those that are open or have a default.
     """

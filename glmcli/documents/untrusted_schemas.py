@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 _Result = TypeVar("_Result")
 _MAX_SCHEMA = 64 * 1024  # bytes of JSON
 _MAX_TIME = 0.4  # seconds of processor time, for a schema or for a value
-_MAX_FAULTS = 5  # of a value, that are told
+_MAX_FAULTS = 5  # of a value, that are reported
 _MAX_ERRORS = 1000  # that are looked at
-_NO_VERDICT = "the arguments cannot be validated"
+_CANNOT_VALIDATE = "the arguments cannot be validated"
 
 
 def faults(schema: Mapping[str, Any]) -> list[Fault]:
@@ -137,11 +137,11 @@ def _pattern_faults(schema: Mapping[str, Any], draft: Draft) -> Iterator[Fault]:
                 yield Fault((*path, *step), f"the pattern {value_text(text)} {problem}", key=len(step) > 1)
 
 
-class SchemaJudge:
-    """What a schema says of values; made of a schema without faults."""
+class UntrustedSchema:
+    """A schema without faults, ready to validate values."""
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
-        """Close the objects of the schema: see `Subschemas.closed`."""
+        """Close the plain objects of the schema: see `Subschemas.closed`."""
         kind = _draft_class(schema) or Draft202012Validator
         self._validator = _guarded(lambda: validator(Subschemas(schema, _draft(kind)).closed(), kind), None, None)
 
@@ -149,13 +149,13 @@ class SchemaJudge:
         """How the value breaks the schema, the first few faults, in words; nothing if it satisfies it."""
         found = self._validator
         if found is None:
-            return [_NO_VERDICT]
+            return [_CANNOT_VALIDATE]
         slow = ["the arguments take too long to validate"]
-        return _guarded(lambda: list(_texts(found, value)), slow, [_NO_VERDICT])[:_MAX_FAULTS]
+        return _guarded(lambda: list(_texts(found, value)), slow, [_CANNOT_VALIDATE])[:_MAX_FAULTS]
 
 
-def _texts(found: Validator, value: Any) -> dict[str, None]:  # noqa: ANN401 - any JSON
-    errors = itertools.islice(found.iter_errors(value), _MAX_ERRORS)
-    told = (fault for error in errors for fault in explain(error, "arguments"))
+def _texts(schema: Validator, value: Any) -> dict[str, None]:  # noqa: ANN401 - any JSON
+    errors = itertools.islice(schema.iter_errors(value), _MAX_ERRORS)
+    found = (fault for error in errors for fault in explain(error, "arguments"))
     whole = "the object of arguments"
-    return dict.fromkeys(fault.text if fault.path else fault.text.replace("the document", whole, 1) for fault in told)
+    return dict.fromkeys(fault.text if fault.path else fault.text.replace("the document", whole, 1) for fault in found)

@@ -17,7 +17,7 @@ from glmcli.tools.child_process import ChildProcess, remember_descendants
 from glmcli.tools.tool import CallResult
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 INHERITED = ("PATH", "HOME", "LANG", "TMPDIR")  # what a program sees of our environment, beside what its file names
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_-]*)\}")
@@ -75,27 +75,25 @@ class ProgramTool(Record):
 
     def refusal(self, arguments: Mapping[str, Any]) -> str | None:
         """Why these arguments cannot stand in argv, or None."""
-        for word in self.words[1:]:
-            name = placeholder(word)
-            if name is None or arguments.get(name) is None:
-                continue
-            text = _text(arguments[name])
-            if "\0" in text:
+        for name, text in self._filled(arguments):
+            if name and "\0" in text:
                 return f"{name} holds a NUL"
-            if text.startswith("-") and not self.leading_dash:
+            if name and text.startswith("-") and not self.leading_dash:
                 return f"{name} begins with '-', and the program could take it for a flag"
         return None
 
-    def argv(self, arguments: Mapping[str, Any]) -> list[str]:
-        """The words with arguments in their places; the item of an argument that is absent or null is dropped."""
-        filled: list[str] = [self.words[0]]
+    def _filled(self, arguments: Mapping[str, Any]) -> Iterator[tuple[str | None, str]]:
+        """The words after the program, each with the argument that it is; those that are absent or null are dropped."""
         for word in self.words[1:]:
             name = placeholder(word)
             if name is None:
-                filled.append(word)
+                yield None, word
             elif arguments.get(name) is not None:
-                filled.append(_text(arguments[name]))
-        return filled
+                yield name, _text(arguments[name])
+
+    def argv(self, arguments: Mapping[str, Any]) -> list[str]:
+        """The words with arguments in their places."""
+        return [self.words[0], *(text for _, text in self._filled(arguments))]
 
     def shown(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Its argv, and its stdin where the arguments arrive there."""
@@ -145,7 +143,7 @@ class ProgramCall:
         return {fd: events for fd, events in pairs if fd is not None}
 
     def advance(self) -> None:
-        """Write, read, and look at the clock."""
+        """Write stdin, read stdout and stderr, and keep the time limit."""
         if self.result:
             return
         remember_descendants()

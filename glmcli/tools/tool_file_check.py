@@ -68,7 +68,10 @@ def _faults(file: ToolFile) -> Iterator[Fault]:
             yield from _placeholder_faults((*path, "run"), tool)
             yield from _environment_faults(file, path, tool)
     for path, server in file.server_definitions():
-        yield from (_program_server_faults if "command" in server else _url_server_faults)(file, path, server)
+        if "command" in server:
+            yield from _program_server_faults(file, path, server)
+        else:
+            yield from _url_server_faults(file, path, server)
 
 
 def _repeated_names(file: ToolFile) -> Iterator[Fault]:

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from glmcli.chat.messages import Function, ToolCall
-    from glmcli.documents.untrusted_schemas import SchemaJudge
+    from glmcli.documents.untrusted_schemas import UntrustedSchema
     from glmcli.tools.tool import CallResult, RunningCall, Tool
 
 _MAX_PARALLEL = 8  # calls at a time
-_TICK = 0.02  # seconds between looks at the clock, and at calls that have no descriptor
+_TICK = 0.02  # seconds between checks of the time limits, and of calls that have no descriptor
 
 
 class CheckedCall(Record):
@@ -49,7 +49,7 @@ class Toolbox:
             UsageError: two have the same name.
         """
         self._tools: dict[str, Tool] = {}
-        self._judges: dict[str, SchemaJudge] = {}
+        self._schemas: dict[str, UntrustedSchema] = {}
         self._redact = redact
         for tool in tools:
             if tool.name in self._tools:
@@ -68,7 +68,7 @@ class Toolbox:
         return tuple(self._tools.values())
 
     def functions(self) -> tuple[Function, ...]:
-        """What the model is told of them."""
+        """Their declarations for the model, in the order of the files."""
         return tuple(tool.function for tool in self._tools.values())
 
     def check(self, call: ToolCall) -> CheckedCall:
@@ -81,7 +81,7 @@ class Toolbox:
             value = arguments.redacted(arguments.read(call.arguments), self._redact)
         except BadArgumentsError as error:
             return CheckedCall(call, tool, objection=_refusal(call, str(error)), identity=(call.name, call.arguments))
-        faults = self._judge(tool).faults(value)
+        faults = self._schema(tool).faults(value)
         problem = "; ".join(faults) or (tool.runner.refusal(value) if tool.runner else None)
         objection = _refusal(call, problem) if problem else None
         return CheckedCall(call, tool, value, objection, (call.name, arguments.normalized(value)))
@@ -98,12 +98,12 @@ class Toolbox:
             **runs,
         }
 
-    def _judge(self, tool: Tool) -> SchemaJudge:
-        if tool.name not in self._judges:
-            from glmcli.documents.untrusted_schemas import SchemaJudge
+    def _schema(self, tool: Tool) -> UntrustedSchema:
+        if tool.name not in self._schemas:
+            from glmcli.documents.untrusted_schemas import UntrustedSchema
 
-            self._judges[tool.name] = SchemaJudge(tool.function.parameters)
-        return self._judges[tool.name]
+            self._schemas[tool.name] = UntrustedSchema(tool.function.parameters)
+        return self._schemas[tool.name]
 
 
 def _refusal(call: ToolCall, why: str) -> str:

@@ -15,7 +15,7 @@ from tool_scenes import tool
 from glmcli import documents
 from glmcli.documents import untrusted_schemas, validator
 from glmcli.documents.input_limits import TooSlowError, compiled, cpu_limit
-from glmcli.documents.untrusted_schemas import SchemaJudge
+from glmcli.documents.untrusted_schemas import UntrustedSchema
 from glmcli.tools import arguments
 
 PART: dict[str, Any] = {"type": "object", "properties": {"x": {"type": "integer"}}}
@@ -36,7 +36,7 @@ def texts(schema: dict[str, Any]) -> list[str]:
 
 def takes(schema: dict[str, Any], value: object) -> bool:
     assert texts(schema) == []
-    return not SchemaJudge(schema).faults(value)
+    return not UntrustedSchema(schema).faults(value)
 
 
 @pytest.fixture
@@ -255,9 +255,9 @@ class Odd(dict[str, Any]):
 
 
 def test_whatever_the_libraries_raise() -> None:
-    assert SchemaJudge({"properties": {"a": {}}}).faults(Odd(a=1)) == ["the arguments cannot be validated"]
-    assert SchemaJudge({"$ref": "#/nowhere"}).faults({}) != []
-    assert SchemaJudge({"properties": 3}).faults({}) == ["the arguments cannot be validated"]
+    assert UntrustedSchema({"properties": {"a": {}}}).faults(Odd(a=1)) == ["the arguments cannot be validated"]
+    assert UntrustedSchema({"$ref": "#/nowhere"}).faults({}) != []
+    assert UntrustedSchema({"properties": 3}).faults({}) == ["the arguments cannot be validated"]
 
 
 @pytest.mark.sampled(3)

@@ -1,6 +1,6 @@
 """All sessions with MCP servers, and their end.
 
-They live in one event loop, in a daemon thread of its own: the main thread looks at futures, keeps every time limit,
+They live in one event loop, in a daemon thread of its own: the main thread polls futures, keeps every time limit,
 and obeys every signal at once, whatever a server does. It costs half a second to import this: only `mcp.connect` does.
 """
 

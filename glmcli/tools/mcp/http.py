@@ -44,17 +44,14 @@ class HttpTransport:
         self._headers = {"Accept-Encoding": "identity"}
         if server.token is not None:
             terminal.redactor.add(server.token)
-            self._authorize(server, server.token)
+            if illegal_character(server.token):
+                what = f"the token of the MCP server {server.name} ({server.place})"
+                raise ToolError(message=f"{what} is empty, or no header can carry it")
+            self._headers["Authorization"] = f"Bearer {server.token}"
         scheme, host, port = origin(server.url)
         self._proxy = proxies.choose_proxy(scheme, host, port, terminal.environment)
         self._tls = Tls(terminal.environment).context()
         self._transport: _BoundedTransport | None = None
-
-    def _authorize(self, server: McpServer, token: str) -> None:
-        if illegal_character(token):
-            message = f"the token of the MCP server {server.name} ({server.place}) is empty, or no header can carry it"
-            raise ToolError(message)
-        self._headers["Authorization"] = f"Bearer {token}"
 
     def stderr(self) -> str:
         """Nothing: it is on its own machine."""
@@ -66,7 +63,7 @@ class HttpTransport:
         return f"answered HTTP {status}" if status >= _FIRST_ERROR_STATUS else ""
 
     def ending(self) -> str:
-        """How the connection came to its end."""
+        """How the connection ended."""
         return self.refusal() or "hung up"
 
     @asynccontextmanager

@@ -69,7 +69,7 @@ class RemoteCall:
             self.result = CallResult.failure(f"stopped after {self._timeout:g} s")
 
     def cancel(self) -> None:
-        """Wait no longer; the server is told."""
+        """Wait no longer; the session tells the server."""
         if not self.result:
             self._future.cancel()
 
@@ -118,7 +118,7 @@ def _texts(content: Iterable[ContentBlock]) -> list[str]:
 
 
 def _resource(part: EmbeddedResource) -> str:
-    """A resource that is text is told like other text."""
+    """The text of a resource, or a note in the place of another one."""
     text = getattr(part.resource, "text", None)
     if text is not None:
         return str(text)

@@ -58,7 +58,7 @@ class Transport(Protocol):
         ...
 
     def ending(self) -> str:
-        """How the connection came to its end."""
+        """How the connection ended."""
         ...
 
     def stderr(self) -> str:
@@ -126,7 +126,7 @@ class ServerSession:
         """Send a call of a tool."""
         if self._session is None:
             raise ToolError(message=f"the MCP server {self.server.name} is not connected")
-        # Not `call_tool`: that judges results by schemas of the server's own, whose patterns could stop everything.
+        # Not `call_tool`: that validates results by schemas of the server's own, whose patterns could take for ever.
         params = types.CallToolRequestParams(name=name, arguments=dict(arguments))
         request = types.CallToolRequest(params=params)
         return asyncio.run_coroutine_threadsafe(self._session.send_request(request, types.CallToolResult), self._loop)

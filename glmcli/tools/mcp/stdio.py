@@ -63,7 +63,7 @@ class StdioTransport:
         return ""
 
     def ending(self) -> str:
-        """How the connection came to its end, in words that follow the server's name."""
+        """How the connection ended, in words that follow the server's name."""
         if self._problem:
             return self._problem
         code = self.process.exit_code()
