@@ -74,9 +74,9 @@ def _by_sign(character: str, is_escaped: bool) -> dict[str, list[str]]:
 
 
 def read(text: str, begin: int, word: str) -> tuple[int | None, int | None]:
-    """Where a word ends that begins here, in whatever forms its characters stand; None if it does not.
+    """Where the word ends if it begins here, in any forms of its characters; None if it does not begin here.
 
-    And how many of its characters are read when `text` ends within it; None if it does not end within it.
+    Second: how many of its characters are read when `text` ends within the word; None if it does not end within it.
     """
     places, cut = {begin}, None
     for count, character in enumerate(word):

@@ -328,7 +328,7 @@ class _PooledExchange:
             self.abort()
 
     async def _drain(self) -> None:
-        """Read the end of the body: a stream says its own end first, and the last chunk follows in its own packet."""
+        """Read the end of the body, so that the connection can be reused: it may come in a packet after `[DONE]`."""
         response = self._response
         if response is None or self._is_uploading or response.content.exception():
             return

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from glmcli.http.call import ResponseHead
     from glmcli.http.proxies import Proxy
 
-_PROXY_AUTHENTICATION_REQUIRED = 407  # a proxy says so, never a provider
+_PROXY_AUTHENTICATION_REQUIRED = 407  # a status of proxies, never of a provider
 _EOF_IN_HANDSHAKE = "UNEXPECTED_EOF_WHILE_READING"  # OpenSSL's word, for which asyncio has none
 
 
@@ -149,7 +149,7 @@ def from_aiohttp(error: BaseException, state: RequestState, broken: BaseExceptio
 
 
 def _reason(error: BaseException) -> str:
-    """The system's own words for its error; the event loop replaces them by others."""
+    """The system's description of its error; the event loop replaces it by one of its own."""
     number = getattr(error, "errno", None)
     if isinstance(error, OSError) and number and number > 0:
         return os.strerror(number)
