@@ -91,6 +91,11 @@ class Record:
         """All fields by name, in order."""
         return {**self._defaults, **self.__dict__}
 
+    @classmethod
+    def pop_from(cls, values: dict[str, Any]) -> Self:
+        """The record of those values that are its fields, which are removed from `values`."""
+        return cls(**{name: values.pop(name) for name in cls.__match_args__ if name in values})
+
     def given(self) -> dict[str, Any]:
         """The fields that were set when it was made, by name: not those that were left at their defaults."""
         return dict(self.__dict__)

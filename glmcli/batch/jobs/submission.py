@@ -5,14 +5,13 @@ The job file is written before and after each step, so that a crash at any momen
 
 from __future__ import annotations
 
-import time
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glmcli.batch.jobs import job_file
-from glmcli.batch.jobs.batch_client import BatchClient, check_has_batches, state_line
+from glmcli.batch.jobs.batch_client import BatchClient, check_has_batches
 from glmcli.batch.jobs.job_file import Job
 from glmcli.batch.jobs.request_files import RequestFiles, RowSelection, request_line
 from glmcli.batch.jobs.rows_file import RowsFile
@@ -123,8 +122,8 @@ class Submission:
         if selection:
             self._note_left_out(selection)
 
-    def submit(self) -> None:
-        """Submit the rows, and print the states of the batches that are under way.
+    def submit(self) -> Iterator[tuple[str, BatchState]]:
+        """Submit the rows; then the state of each batch whose answers are not fetched, and the name of its part.
 
         Raises:
             GlmError: as its exit code says; the job file says what exists at the provider.
@@ -144,7 +143,7 @@ class Submission:
                 except GlmError as error:  # the batch exists, and its id is saved: that is what was asked for
                     self._note(f"{label}: {error.message}")
                     state = BatchState(part.batch, part.state)
-                self._app.terminal.stdout.write(state_line(state, time.time(), label) + "\n")
+                yield label, state
 
     # The rows
 

@@ -1,4 +1,4 @@
-"""`glm batch merge`: the outputs of shards, or of separate runs, as one."""
+"""`glm batch merge`: the outputs of shards, or of separate runs, are joined."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any
 from glmcli.commands.flags import FLAGS, Flag, argument
 from glmcli.commands.tree import build_command
 from glmcli.errors import UsageError
+from glmcli.record import Record
 
 if TYPE_CHECKING:
-    from glmcli.batch.ledger.merge import Merger, MissingRows
+    from collections.abc import Sequence
+
+    from glmcli.batch.ledger.merge import Merger
     from glmcli.config.app import App
 
 _MERGE = "Merge"
@@ -31,6 +34,15 @@ _FLAGS = (
 _OUTPUTS = argument("outputs", "The files that batch run -O wrote.", "OUT...", repeatable=True)
 
 
+class _MergeOptions(Record):
+    outputs: Sequence[str]
+    output: str | None = None
+    input: str | None = None
+    format: str | None = None
+    keep_changed: bool = False
+    quiet: bool = False
+
+
 def _merge(app: App, given: dict[str, Any]) -> None:
     """Join the outputs of shards, or of separate runs: one line a row, copied as it is.
 
@@ -45,39 +57,34 @@ def _merge(app: App, given: dict[str, Any]) -> None:
     from glmcli.output.destination import input_file, require_distinct_files
 
     signals.install_handlers()
-    app.terminal.quiet = given.get("quiet", False)
-    paths = list(dict.fromkeys(given["outputs"]))
-    read = {path: path for path in paths} | {"--input": input_file(given.get("input"))}
-    require_distinct_files({**read, "--output": given.get("output")})
-    merger = Merger(keep_changed=given.get("keep_changed", False))
+    options = _MergeOptions(**given)
+    app.terminal.quiet = options.quiet
+    paths = list(dict.fromkeys(options.outputs))
+    read = {path: path for path in paths} | {"--input": input_file(options.input)}
+    require_distinct_files({**read, "--output": options.output})
+    merger = Merger(keep_changed=options.keep_changed)
     for path in paths:
         part = merger.read(path)
         if part.torn:
             app.terminal.note(f"{path}: line {part.torn}, the last, was cut while it was written, and is left out")
         if part.holder:
             app.terminal.note(f"{path}: process {part.holder} still writes it")
-    missing = _missing(app, given, merger) if "input" in given else None
-    _write(app, given.get("output"), merger)
-    ended, lacking = merger.counts, missing.count if missing else 0
+    lacking = _count_missing(app, options.input, options.format, merger) if options.input else 0
+    _write(app, options.output, merger)
+    ended = merger.counts
     app.terminal.note(f"{plural(ended.total(), 'row')} of {plural(len(paths), 'file')}")
-    raise_for_rows(ended, lacking, ended.total() + lacking, _again(given))
+    is_stdout = options.output in (None, "-")
+    again = "merge with -O, then batch run -O" if is_stdout else f"glm batch run -O {options.output}"
+    raise_for_rows(ended, lacking, ended.total() + lacking, f"{again} asks them")
 
 
-def _again(given: dict[str, Any]) -> str:
-    path = given.get("output")
-    return (
-        f"glm batch run -O {path} asks them"
-        if path not in (None, "-")
-        else "merge with -O, then batch run -O asks them"
-    )
-
-
-def _missing(app: App, given: dict[str, Any], merger: Merger) -> MissingRows:
+def _count_missing(app: App, path: str, form: str | None, merger: Merger) -> int:
+    """How many rows of the input have no line; prints which."""
     from glmcli.batch.rows.formats.lines import InputContext
     from glmcli.batch.rows.source import open_rows
     from glmcli.output.amounts import plural
 
-    source = open_rows(given["input"], given.get("format"), app.stdin, InputContext(complete=True))
+    source = open_rows(path, form, app.stdin, InputContext(complete=True))
     place, missing = source.name, merger.missing(source)
     if missing.named:
         more = ", …" if missing.named > len(missing.first) else ""
@@ -85,7 +92,7 @@ def _missing(app: App, given: dict[str, Any], merger: Merger) -> MissingRows:
     if missing.unnamed:
         without = f"{plural(missing.unnamed, 'row')} missing of those without an id, which can only be counted"
         app.terminal.note(f"{place}: {without}")
-    return missing
+    return missing.count
 
 
 def _write(app: App, path: str | None, merger: Merger) -> None:
@@ -96,14 +103,14 @@ def _write(app: App, path: str | None, merger: Merger) -> None:
         out = open_output(path, app.terminal)
         with abandoned_on_error(out):
             if isinstance(out, AtomicFile):
-                _keep_answers(path or "", merger)
+                _refuse_loss(path or "", merger)
             for line in merger.lines():
                 out.write(line.decode())
             out.commit()
 
 
-def _keep_answers(path: str, merger: Merger) -> None:
-    """Write over no answer that was paid and is nowhere else: a run may have gone on from an earlier merge."""
+def _refuse_loss(path: str, merger: Merger) -> None:
+    """Return if no answer would be overwritten that is nowhere else: a run may have resumed from an earlier merge."""
     from glmcli.output.amounts import plural
 
     lacking = merger.count_lost_answers(path)

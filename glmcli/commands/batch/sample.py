@@ -10,6 +10,7 @@ from glmcli.commands.batch.run import BATCH_FLAGS, INPUT, SHARED_FLAGS
 from glmcli.commands.flags import Flag
 from glmcli.commands.tree import build_command
 from glmcli.errors import GlmError, Interrupted, UsageError
+from glmcli.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,16 +22,19 @@ if TYPE_CHECKING:
     from glmcli.config.app import App
 
 _SAMPLE = "Sample"
-_COUNT = 5
 _FLAGS = (
     Flag("count", "-n --count", "integer", _SAMPLE, "How many rows (5).", "N", 1),
     Flag("json", "--json", "switch", _SAMPLE, "Print one JSON object, with the rows whole, also on failure."),
 )
-_OWN = ("count", "json")
 # Other forms of the output are made of all rows, at the end of a run; a few rows need no other machines.
 _IGNORED = ("text", "csv", "ordered", "engine", "address")
 # `-n` is taken.
 _SHARED = tuple(flag.replace(names="--dry-run") if flag.field == "dry_run" else flag for flag in SHARED_FLAGS)
+
+
+class _SampleOptions(Record):
+    count: int = 5
+    json: bool = False
 
 
 def _sample(app: App, given: dict[str, Any]) -> None:
@@ -46,16 +50,16 @@ def _sample(app: App, given: dict[str, Any]) -> None:
     from glmcli.console import signals
 
     signals.install_handlers()
+    options = _SampleOptions.pop_from(given)
     app.terminal.stdout.check()
-    result = _Result(app, as_json=given.get("json", False))
+    result = _Result(app, as_json=options.json)
     try:
         with ExitStack() as stack:
-            options = read_options({name: given[name] for name in given if name not in (*_OWN, *_IGNORED)})
-            plan = prepare(app, options)
+            plan = prepare(app, read_options({name: given[name] for name in given if name not in _IGNORED}))
             if plan.options.dry_run:
                 app.terminal.stdout.write(first_request(app, plan))
                 return
-            _Sample(Execution(app, plan, stack), result).run(given.get("count", _COUNT))
+            _Sample(Execution(app, plan, stack), result).run(options.count)
     except GlmError as error:
         result.end(error)
         raise

@@ -58,7 +58,7 @@ def _status(app: App, given: dict[str, Any]) -> None:
     from glmcli.output.json_output import json_line
 
     signals.install_handlers()
-    options = _StatusOptions(**{name: given.pop(name) for name in _StatusOptions.__match_args__ if name in given})
+    options = _StatusOptions.pop_from(given)
     if options.poll and not options.wait:
         raise UsageError("--poll says how often --wait looks", fix="add --wait")
     status = JobStatus(app, options.file, Options(**given))

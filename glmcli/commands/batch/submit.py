@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -36,13 +37,13 @@ def _submit(app: App, given: dict[str, Any]) -> None:
     hour (measured by Qwen Code, 2026, at Model Studio). It gives no discount for cached input: where online calls find
     more than 62.5 % of their input in the cache, they are cheaper.
     """
+    from glmcli.batch.jobs.batch_client import state_line
     from glmcli.batch.jobs.submission import Submission, SubmitOptions
     from glmcli.batch.setup import prepare, read_options
     from glmcli.console import signals
 
     signals.install_handlers()
-    own = {name: given.pop(name) for name in SubmitOptions.__match_args__ if name in given}
-    options = SubmitOptions(**own)
+    options = SubmitOptions.pop_from(given)
     with ExitStack() as stack:
         plan = prepare(app, read_options(given), sends=options.lines is None)
         submission = Submission(app, plan, options, stack)
@@ -51,7 +52,8 @@ def _submit(app: App, given: dict[str, Any]) -> None:
         elif options.lines:
             submission.write_lines(options.lines)
         else:
-            submission.submit()
+            for label, state in submission.submit():
+                app.terminal.stdout.write(state_line(state, time.time(), label) + "\n")
 
 
 command = build_command("submit", _submit, _FLAGS, INPUT)
