@@ -46,7 +46,7 @@ def main(argv: Sequence[str]) -> int:
     started = time.monotonic()
     closed = _open_standard_descriptors()
     terminal = Terminal(os.environ, closed)
-    # Before a word of the user's is looked at: a key may stand among the arguments, and be quoted in an error.
+    # Before the arguments are parsed: a key may be among them, and be quoted in an error.
     terminal.redactor.add_variables(VARIABLES, os.environ)
     try:
         return _code(argv, App(terminal, os.environ, closed, started))

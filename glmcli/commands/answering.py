@@ -71,24 +71,18 @@ def answer(app: App, flags: Mapping[str, Any], mode: Mode) -> None:
             _set_alarm(app, options)
             _refuse_contradictions(options, mode)
             app.apply(options)
-            _refuse_shared_files(app, options)
+            if shared := _shared_file(options):
+                options = options.replace(meta=None)  # the error must not be written over that file either
+                raise shared
             question = _Question(app, options, mode, stack)
             resolver = resolve.ProviderResolver(app, options, layers(app, flags, file))
-            question.ask(resolver, trusts_tools="tools" in flags)
-        except _ReportedError as reported:
-            raise reported.error from reported.__cause__
+            outcome = question.ask(resolver, trusts_tools="tools" in flags)
         except GlmError as error:
             _set_alarm(app, options)  # anew: a FIFO that nobody reads must not swallow the error
             _report(app, options, error, question.ended if question else frozenset())
             raise
-
-
-class _ReportedError(Exception):
-    """The writers have told the script already; what is left is to tell the person."""
-
-    def __init__(self, error: GlmError) -> None:
-        super().__init__(error)
-        self.error = error
+        if outcome and outcome.error:
+            raise outcome.error  # which the writers have reported as JSON already
 
 
 def _request_file(app: App, options: Options) -> Mapping[str, Any]:
@@ -137,7 +131,8 @@ def _refuse_contradictions(options: Options, mode: Mode) -> None:
             raise UsageError(message=message, fix=fix)
 
 
-def _refuse_shared_files(app: App, options: Options) -> None:
+def _shared_file(options: Options) -> UsageError | None:
+    """The error, if two outputs are one file."""
     try:
         require_distinct_files(
             {
@@ -148,8 +143,8 @@ def _refuse_shared_files(app: App, options: Options) -> None:
             }
         )
     except UsageError as error:
-        _report(app, options.replace(meta=None), error)  # the error must not be written over that file either
-        raise _ReportedError(error) from error.__cause__
+        return error
+    return None
 
 
 # The deadline
@@ -160,7 +155,7 @@ def _set_alarm(app: App, options: Options) -> None:
     if options.deadline:
         signal.signal(signal.SIGALRM, _too_late)
         left = app.started + options.deadline + _GRACE - time.monotonic()
-        # Again and again: what is told of the end may go to a pipe that nobody reads, too.
+        # Repeated: the report of the end may be written to a pipe that nobody reads, too.
         signal.setitimer(signal.ITIMER_REAL, min(max(left, _GRACE), _LONGEST_ALARM), _GRACE)
 
 
@@ -178,7 +173,7 @@ class _Question:
     """One question, from whole options to the last byte.
 
     Attributes:
-        ended: the writers that were told how it ended.
+        ended: the writers whose `end` was called.
     """
 
     def __init__(self, app: App, options: Options, mode: Mode, stack: ExitStack) -> None:
@@ -189,8 +184,11 @@ class _Question:
         self._stack = stack
         self.ended: AbstractSet[type[Writer]] = frozenset()
 
-    def ask(self, resolver: resolve.ProviderResolver, *, trusts_tools: bool) -> None:
-        """Ask and print, or only show the request; `trusts_tools`: their files were named on the command line."""
+    def ask(self, resolver: resolve.ProviderResolver, *, trusts_tools: bool) -> Outcome | None:
+        """Ask and print; None if the request was only shown.
+
+        `trusts_tools`: the tool files were named on the command line.
+        """
         app, options = self._app, self._options
         if options.key_file == "-":
             app.stdin.reserve("--key-file -")
@@ -204,15 +202,13 @@ class _Question:
         plan = resolve.make_plan(app, options, candidates, live=mode.live, runs_tools=mode.runs_tools)
         if options.is_dry:
             self._show(candidates[0])
-            return
+            return None
         from glmcli.commands.writers import SessionWriter
 
-        # A plan is no answer, and nothing that was said.
+        # A plan is no answer: it is not part of the conversation.
         redactor = app.terminal.redactor
         keep = SessionWriter(session, new, redactor) if session and not options.plan else Writer()
-        outcome = self._run(plan, keep, toolbox)
-        if outcome.error:
-            raise _ReportedError(outcome.error)
+        return self._run(plan, keep, toolbox)
 
     def _tool_files(self, *, trusts_tools: bool) -> ToolFiles | None:
         """The tools of --tools; nothing is started yet."""
@@ -284,10 +280,10 @@ def _outcome(ask: Callable[[], Outcome]) -> Outcome:
     raise no_memory()
 
 
-def _report(app: App, options: Options, error: GlmError, ended: AbstractSet[type[Writer]] = frozenset()) -> None:
-    """Tell a script, in its format and once, of an error outside of the exchange with a provider.
+def _report(app: App, options: Options, error: GlmError, ended: AbstractSet[type[Writer]]) -> None:
+    """Report an error outside of the exchange with a provider to a script, as JSON and once.
 
-    `ended` are the writers that have told how it ended already.
+    `ended` are the writers whose `end` was called already.
     """
     from glmcli.commands.writers import script_writers
 
@@ -295,4 +291,4 @@ def _report(app: App, options: Options, error: GlmError, ended: AbstractSet[type
         for writer in script_writers(options, app.terminal, ended):
             writer.end(Outcome(error=error))
     except (GlmError, ReaderGoneError):
-        return  # the error itself is what must be told
+        return  # the error itself is what must be reported

@@ -32,7 +32,7 @@ class App:
     Attributes:
         terminal: stdout, stderr, and the redactor of both.
         environment: the variables.
-        started: the monotonic clock when the program began; --deadline counts from it.
+        started: the monotonic time at which the program began; --deadline counts from it.
     """
 
     def __init__(

@@ -54,7 +54,7 @@ def refuse_plain_http(provider: Provider, where: Origin) -> None:
 
 
 class KeyRing:
-    """Finds keys, and says what is doubtful about where they stand."""
+    """Finds keys, and warns of files that others can read."""
 
     def __init__(self, environment: Mapping[str, str], stdin: Stdin, warn: Callable[[str], None]) -> None:
         """`warn` prints one line."""

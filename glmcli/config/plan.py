@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Candidate(Record):
-    """A provider and the request as it will go to it."""
+    """A provider, and the request as it will be sent there."""
 
     provider: Provider
     model: str
@@ -25,7 +25,7 @@ class Candidate(Record):
 
 
 class Endpoint(Record):
-    """A provider at the address where it is asked, with its key and its proxy, for what is not a question of a model.
+    """A provider at its address, with its key and its proxy, for requests that ask no model.
 
     Attributes:
         call: the first request; the others go the same way, with the same key.
@@ -40,11 +40,11 @@ class Plan(Record):
     """All that is decided before the first byte is sent.
 
     Attributes:
-        candidates: who is asked, in this order.
-        live: events are printed as they come, so nothing is asked twice after the first.
+        candidates: the provider that is asked first, then the fallbacks.
+        live: events are printed as they arrive, so nothing is retried after the first.
         exact: leading newlines are kept even where they mean nothing.
         runs_tools: a reply that ends in tool calls is a whole turn, not a failure.
-        started: the monotonic clock when the program began; the deadline counts from it.
+        started: the monotonic time at which the program began; the deadline counts from it.
     """
 
     candidates: tuple[Candidate, ...]

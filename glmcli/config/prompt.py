@@ -153,7 +153,7 @@ def conversation(system: Message | None, earlier: tuple[Message, ...], new: tupl
     in_new = tuple(message for message in new if message.role == "system")
     if system and in_new:
         raise UsageError(
-            message="a system message stands both in --system and in messages", fix="leave one of them out"
+            message="there is a system message both in --system and in messages", fix="leave one of them out"
         )
     if not system and not earlier:
         return new  # as the request file has it

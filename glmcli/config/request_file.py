@@ -28,7 +28,7 @@ _STREAMS = ("stderr", "stdout", "none")
 # One byte more than a document may hold lets the parser say what is wrong.
 _SIZE = SizeLimit((1 << 20) + 1, "1 MiB", "what is long goes beside it: attach: [FILE], or stdin")
 _MEDIA: Mapping[str, MediaKind] = {"images": "image", "videos": "video", "files": "file"}
-# The fields that are what is said; all others are how it is asked.
+# The fields of the conversation; all others say how it is sent.
 _CONVERSATION = ("system", "prompt", "messages", "attach", *_MEDIA)
 
 
@@ -97,7 +97,7 @@ def message_of(given: Mapping[str, Any], place: Callable[[int, str], str], folde
 
 
 def _media_part(part: Mapping[str, Any], number: int, place: Callable[[int, str], str], folder: Path) -> MediaArgument:
-    """A picture, video or file of a message; its source is its field, and where that stands."""
+    """A picture, video or file of a message; its source is its field with file, line and column."""
     field = "url" if "url" in part else "path"
     source = place(number, field)
     return MediaArgument(

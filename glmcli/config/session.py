@@ -2,8 +2,8 @@
 
 Shape of a line: `{"role": "user", "content": "…"}`; the assistant's lines add `reasoning`, `provider`, `model`, and
 `tool_calls` where it called tools (each with `id`, `name`, `arguments`); a line of the role `tool` is a result, and
-names its call in `tool_call_id`. What was asked about pictures, videos or files that have a URL holds them in `media`;
-where the user said in which order words and pictures stand, `content` is a list of parts, as in a request file.
+names its call in `tool_call_id`. A question about pictures, videos or files that have a URL holds them in `media`;
+where the user gave the order of words and pictures, `content` is a list of parts, as in a request file.
 The file belongs to its owner alone (mode 0600) and is locked while a question is under way.
 """
 

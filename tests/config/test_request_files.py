@@ -330,7 +330,7 @@ messages:
         ("messages: [{role: usr, content: a}]", "messages[0].role must be one of"),
         ("messages: [{role: user}]", "request.yaml:1:12: messages[0]: needs 'content'"),
         ("messages: [{role: user, content: a, reasoning: b}]", "belongs to turns of the assistant only"),
-        ("messages: [{role: system, content: a}]\nsystem: b\nprompt: c", "a system message stands both in"),
+        ("messages: [{role: system, content: a}]\nsystem: b\nprompt: c", "there is a system message both in"),
         ("messages: [{role: system, content: a}]\nmodel: zai/glm-5", "the conversation has no user message"),
         ("messages: [{role: user, content: [{type: image_url, image_url: x}]}]", "request.yaml:1:"),
     ],

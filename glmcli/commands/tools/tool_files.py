@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def read(path: str, app: App) -> ToolFile:
-    """A tool file as it stands.
+    """A tool file that is not validated yet.
 
     Raises:
         UsageError: it cannot be read, or is neither YAML nor JSON.
