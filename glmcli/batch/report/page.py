@@ -1,6 +1,7 @@
-"""Charts as inline SVG, with a title and a description for who cannot see them. Pure; the same data, the same bytes.
+"""The page of `glm batch report --html`: one file with charts, which loads nothing and runs nothing. Pure.
 
-Colours come from the page's style sheet; without one all is black on white, and still a chart.
+Charts are inline SVG with a title and a description for screen readers. Text that a model, a provider or the author of
+a row wrote is escaped, its control characters are made visible, and its direction stays its own.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from html import escape
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from glmcli.batch.report import text as say
+from glmcli.batch.report import text as texts
 from glmcli.console.terminal import visible_table
 from glmcli.output.amounts import count, duration, money, plain, plural, short
 from glmcli.record import Record
@@ -29,10 +30,10 @@ _THOUSAND = 1000
 
 
 class Chart(Record):
-    """What stands around the data.
+    """A chart without its data.
 
     Attributes:
-        name: the id of its title, an own one for each chart of a page.
+        name: the id of its title, unique in the page.
         says: the data in a sentence.
         ticks: texts below the axis, from its left end to its right end, evenly.
     """
@@ -120,11 +121,6 @@ def _round_up(value: float) -> float:
     return next((step * power for step in _STEPS if step * power >= value), 10 * power)
 
 
-# The page of `glm batch report --html`: one file, which loads nothing and runs nothing. Pure.
-#
-# What a model, a provider or a row's author wrote is shown as text only: escaped, its control characters made visible,
-# and its direction kept to itself.
-
 _HEAD = """\
 <!DOCTYPE html>
 <html lang="en">
@@ -173,17 +169,17 @@ def page_of(name: str, summary: Summary, time: Timeline) -> str:
 
 
 def _foreign(text: str) -> str:
-    return f"<bdi>{escape(say.one_line(text).translate(_VISIBLE))}</bdi>"
+    return f"<bdi>{escape(texts.one_line(text).translate(_VISIBLE))}</bdi>"
 
 
 def _overview(summary: Summary) -> Iterator[str]:
-    facts = [("rows", say.rows_line(summary)), ("calls", say.calls_line(summary))]
-    facts += [("tokens", say.tokens_line(summary.tokens))]
-    facts += [("cost", line) for line in say.cost_lines(summary)]
-    facts += [("time", say.span_line(summary.time))] if summary.time else []
-    facts += [("a row took", say.latency_line(summary.latency))] if summary.latency else []
-    facts += [("superseded", say.superseded_line(summary))] if summary.superseded.lines else []
-    facts += [("torn", say.torn_line(summary.torn_line))] if summary.torn_line else []
+    facts = [("rows", texts.rows_line(summary)), ("calls", texts.calls_line(summary))]
+    facts += [("tokens", texts.tokens_line(summary.tokens))]
+    facts += [("cost", line) for line in texts.cost_lines(summary)]
+    facts += [("time", texts.span_line(summary.time))] if summary.time else []
+    facts += [("a row took", texts.latency_line(summary.latency))] if summary.latency else []
+    facts += [("superseded", texts.superseded_line(summary))] if summary.superseded.lines else []
+    facts += [("torn", texts.torn_line(summary.torn_line))] if summary.torn_line else []
     yield "<table>\n"
     for name, line in facts:
         yield f'<tr><th scope="row">{escape(name)}</th><td>{escape(line)}</td></tr>\n'
@@ -211,14 +207,14 @@ def _charts(summary: Summary, time: Timeline) -> Iterator[tuple[str, str]]:
 
 
 def _rate(summary: Summary, time: Timeline, ticks: tuple[str, ...]) -> str:
-    says = f"{plural(summary.rows, 'row')} in all: {say.span_line(summary.time)}" if summary.time else ""
+    says = f"{plural(summary.rows, 'row')} in all: {texts.span_line(summary.time)}" if summary.time else ""
     return bars(
         Chart("rate", "Rows that ended, a second", says, ticks), [one.rows / time.seconds for one in time.slices]
     )
 
 
 def _tokens(summary: Summary, time: Timeline, ticks: tuple[str, ...]) -> str:
-    chart = Chart("tokens", "Tokens in and out, a second", say.tokens_line(summary.tokens), ticks)
+    chart = Chart("tokens", "Tokens in and out, a second", texts.tokens_line(summary.tokens), ticks)
     series = {
         "in": [one.input_tokens / time.seconds for one in time.slices],
         "out": [one.output_tokens / time.seconds for one in time.slices],
@@ -227,7 +223,7 @@ def _tokens(summary: Summary, time: Timeline, ticks: tuple[str, ...]) -> str:
 
 
 def _cost(summary: Summary, time: Timeline, ticks: tuple[str, ...]) -> str:
-    chart = Chart("cost", "Cost so far", "; ".join(say.cost_lines(summary)), ticks)
+    chart = Chart("cost", "Cost so far", "; ".join(texts.cost_lines(summary)), ticks)
     currencies = dict.fromkeys(spent.cost.currency for spent in summary.spent)
     series = {name: list(accumulate(one.costs.get(name, 0.0) for one in time.slices)) for name in currencies}
     return lines(chart, {f"{name}, {money(sums[-1], name)}": sums for name, sums in series.items()})
@@ -237,7 +233,7 @@ def _latency(latency: Latency) -> str:
     edges = [latency.histogram[0].low, *(bar.high for bar in latency.histogram)]
     every = -(-len(edges) // 10)  # so many names of edges fit below the axis
     names = tuple(duration(edge) if not place % every else "" for place, edge in enumerate(edges))
-    says = f"{say.latency_line(latency)}; the bars are wider in time from left to right"
+    says = f"{texts.latency_line(latency)}; the bars are wider in time from left to right"
     return bars(Chart("latency", "Rows by how long they took", says, names), [bar.rows for bar in latency.histogram])
 
 

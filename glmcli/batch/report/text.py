@@ -1,4 +1,4 @@
-"""A summary as a person wants to read it after a run: few lines, each with its name. Pure."""
+"""The summary of a batch as text: few lines, each with its name. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SHOWN = 100  # characters of a message
 
 
 def text(summary: Summary) -> str:
-    """All of it; a line without a name belongs to the one above."""
+    """The whole text; a line without a name belongs to the one above."""
     return "".join(f"{name:{_WIDTH}}{line}".rstrip() + "\n" for name, line in _lines(summary))
 
 
@@ -74,7 +74,7 @@ def calls_line(summary: Summary) -> str:
 
 
 def tokens_line(tokens: TokenSums) -> str:
-    """The sums that are known, and how many rows they leave out."""
+    """The sums that are known, and of how many rows they are not."""
     said = {name: "unknown" if number is None else count(number) for name, number in tokens.sums.items()}
     line = (
         f"{said['input_tokens']} in ({said['cached_tokens']} cached), "
@@ -108,7 +108,7 @@ def latency_line(latency: Latency) -> str:
 
 
 def kind_lines(summary: Summary) -> Iterator[str]:
-    """The errors by how often they came."""
+    """The errors by frequency."""
     yield from _aligned(map(_kind, summary.errors))
     if summary.other_errors:
         yield f"{count(summary.other_errors)} of other kinds"
@@ -143,12 +143,12 @@ def superseded_line(summary: Summary) -> str:
 
 
 def torn_line(number: int) -> str:
-    """Why there is a line more than is counted."""
+    """What a torn line is, which is not counted."""
     return f"line {number}, the last, was cut while it was written: it is no row"
 
 
 def one_line(text: str) -> str:
-    """Foreign text that begins no line of its own."""
+    """The text on a single line."""
     return " ".join(text.split())
 
 

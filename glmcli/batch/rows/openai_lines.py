@@ -38,11 +38,11 @@ _FIELDS: Mapping[str, tuple[str, type]] = {
 _ROLES = ("system", "user", "assistant", "tool")
 _PARTS: Mapping[str, MediaKind] = {"image_url": "image", "video_url": "video", "file_url": "file"}
 _OF_TURN = ("role", "content", "reasoning_content", "tool_calls", "tool_call_id")
-_HOW = ("stream", "stream_options")  # how the answer travels is not the row's business
+_HOW = ("stream", "stream_options")  # whether the answer is streamed is not for the row to say
 
 
 def request_of_body(body: Mapping[str, Any], base: Request, flags: Mapping[str, Any]) -> Request:
-    """The request of this body; what it does not say is as in `base`, and what a flag says is as the flag says.
+    """The request of this body. What it does not say is taken from `base`; flags override it.
 
     Raises:
         UsageError: the body is not one of a chat completion.
@@ -81,7 +81,7 @@ def _own(name: str, value: Any) -> dict[str, Any] | None:  # noqa: ANN401 - any 
 
 
 def _checked(path: str, value: Any, kind: type) -> Any:  # noqa: ANN401 - any JSON
-    """The value, if it is of this kind and says something."""
+    """The value, if it is of this type and not empty."""
     kinds = (int, float) if kind is float else (kind,)
     if not isinstance(value, kinds) or (isinstance(value, bool) and kind is not bool):
         raise UsageError(refused(path, value, _WORDS[kind]))
@@ -91,7 +91,7 @@ def _checked(path: str, value: Any, kind: type) -> Any:  # noqa: ANN401 - any JS
 
 
 def _refuse_others(path: str, given: Mapping[str, Any], known: Collection[str]) -> None:
-    """Let nothing that a row says be left out in silence; what is empty says nothing."""
+    """Refuse fields that cannot be sent, instead of silently leaving them out; empty ones say nothing."""
     for name, value in given.items():
         if name not in known and value not in (None, False, "", [], {}):
             raise UsageError(f"{path}: {quoted(name)} cannot be sent", fix="leave it out")

@@ -1,4 +1,4 @@
-"""The rows as the run takes them: at once from a file, and as they come from a pipe, which must not hold up the run."""
+"""The queue from which a run takes its rows: at once from a file, as they come from a pipe, which never blocks it."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ if TYPE_CHECKING:
     from glmcli.errors import GlmError
 
 _AHEAD = 1 << 20  # bytes of a pipe's rows that are read ahead
-_LEAST = 4096  # bytes that a row counts for, however short it is
-_TOGETHER = 64  # rows that may be skipped before the loop looks at its sockets again
+_LEAST = 4096  # bytes that a row counts for at least
+_TOGETHER = 64  # rows that are skipped at most before the event loop gets its turn
 
 
 class RowQueue:
-    """What is still to be done, row by row.
+    """The rows that are still to be sent, one by one.
 
     Attributes:
-        error: the input as a whole cannot be read further, or does not fit the output.
+        error: why no more rows can be read, or why they do not fit the ledger.
     """
 
     error: GlmError | None = None
 
-    def __init__(self, source: RowSource, intake: PendingRows, writing: LedgerWriter, total: int | None) -> None:
-        """Read nothing yet; rows that cannot be asked go to `writing`.
+    def __init__(self, source: RowSource, pending: PendingRows, writer: LedgerWriter, total: int | None) -> None:
+        """Read nothing yet; invalid rows are written to `writer`.
 
-        Of an input that was read before, what came to its `total` of rows since is left out.
+        Of an input that was scanned only `total` rows are read: what was appended to it since is left out.
         """
-        self._intake = intake
-        self._writing = writing
+        self._pending = pending
+        self._writer = writer
         self._rows = islice(source.rows(), total)
         self._pipe = None if source.rereadable else _Pipe(self._rows)
         self._ended = False
@@ -53,32 +53,32 @@ class RowQueue:
 
     @property
     def is_exhausted(self) -> bool:
-        """Nothing comes any more."""
+        """Whether no more rows will come."""
         return self._pipe.is_exhausted if self._pipe else self._ended
 
     @property
     def is_ready(self) -> bool:
-        """A row can be taken now."""
+        """Whether a row can be taken now."""
         return bool(self._pipe.rows) if self._pipe else not self._ended
 
     def take(self) -> QueueItem | None:
-        """The next row that is to be asked; None: it is not there yet, or there was something else to do first.
+        """The next row that is to be sent; None: it has not come yet, or the event loop is due first.
 
         Raises:
-            OutputError: a row that cannot be asked cannot be written either.
+            OutputError: an invalid row cannot be written to the ledger.
         """
         for _ in range(_TOGETHER):
             try:
                 row = self._pipe.take() if self._pipe else next(self._rows, None)
-                item = self._intake.take(row) if row else None
-            except (UsageError, NetworkError) as error:  # not raised: what is under way is paid for, and may end
+                item = self._pending.take(row) if row else None
+            except (UsageError, NetworkError) as error:  # not raised: requests in flight are paid for, and are awaited
                 self.error = error
                 return None
             if row is None:
                 self._ended = not self._pipe
                 return None
             if isinstance(item, InvalidRow):
-                self._writing.write_invalid(item)
+                self._writer.write_invalid(item)
                 return None
             if item:
                 return item
@@ -86,7 +86,7 @@ class RowQueue:
 
 
 class _Pipe:
-    """Rows that a thread reads, a bounded number of bytes ahead."""
+    """Rows of a pipe, which a thread reads ahead by a bounded number of bytes."""
 
     def __init__(self, rows: Iterator[Row | MalformedRow]) -> None:
         self._source = rows
@@ -109,7 +109,7 @@ class _Pipe:
                 for row in self._source:
                     self._put(row, _size(row))
                     loop.call_soon_threadsafe(wake)
-            except Exception as error:  # noqa: BLE001 - a thread has no caller: what it meets is told to the run
+            except Exception as error:  # noqa: BLE001 - raised in the loop's thread by `take`
                 self._put(error, 0)
             self._ended = True
             loop.call_soon_threadsafe(wake)

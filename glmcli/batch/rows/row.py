@@ -1,4 +1,4 @@
-"""A row of the input: what it asks, and where it stands."""
+"""A row of the input, and what becomes of it on its way through a run."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 
 class Row(Record):
-    """One row that can be asked.
+    """A row as it was read.
 
     Attributes:
         line: where it stands in the input, from 1: the line on which it begins, or its place in a list of files.
-        id: the user's own name of it; None where there is none.
+        id: the user's own; None without one.
         prompt: the user message, which takes the place of that in the request file.
         text: what is added behind the prompt, as stdin is in `glm ask`: the text of a file.
-        messages: turns as Options has them, which take the place of those in the request file.
+        messages: as in Options; they take the place of those in the request file.
         vars: values of the `{{NAME}}` in the request file.
-        body: the body of an OpenAI batch line, which says all that is asked by itself.
+        body: the body of an OpenAI batch line, which is a request by itself.
         columns: what is copied into the output as it is.
     """
 
@@ -39,10 +39,10 @@ class Row(Record):
 
 
 class MalformedRow(Record):
-    """A row that cannot be asked.
+    """A row that cannot be parsed or is not valid.
 
     Attributes:
-        why: what is wrong with it, and what to do, without the row's own text.
+        why: what is wrong with it and where, without the row's own text.
         digest: SHA-256 of its bytes in hexadecimal, by which it can be found again.
     """
 
@@ -54,16 +54,16 @@ class MalformedRow(Record):
 
 @dataclass(slots=True)
 class QueueItem:
-    """A row that is to be asked, and how far it has come.
+    """A row that is to be sent, and how far it has come.
 
     Attributes:
         number: its place among the rows of this run, from 0.
         calls: requests sent for it, with those of earlier runs.
-        refusals: how often in a row the provider had no room for it.
-        retries: how often it was sent again after a failure that may pass.
-        resent: it was sent again once though the first may be billed.
-        began: when it was sent first, on the monotonic clock; 0 before.
-        candidate: which of the providers is asked now.
+        refusals: how often in succession the provider had no capacity for it.
+        retries: how often it was sent again after a temporary failure.
+        resent: it was sent again although the first request may be billed.
+        began: when it was first sent, on the monotonic clock; 0 before.
+        candidate: the number of the provider that is asked now.
     """
 
     number: int

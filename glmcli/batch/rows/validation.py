@@ -1,7 +1,8 @@
-"""The words of the schema judge (documents/schema_errors.py), for checks that are quicker than it. Pure.
+"""Validation of a row that is written as JSON or YAML, and the Row made of it.
 
-They differ in one thing: of a string in the wrong place they say only that it is one, for a row holds what others
-wrote.
+It is schemas/batch-row.schema.json written in Python, for jsonschema takes a millisecond a row; a test holds that both
+agree. The messages are those of documents/schema_errors.py, but for one thing: a string in the wrong place is not
+quoted, for a row holds what others wrote.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def _meant(word: object, known: Collection[str]) -> str:
     return did_you_mean(word, known) if isinstance(word, str) else ""
 
 
-# What is wrong with the turns of a row, which have the form of a request file's. Pure.
+# The messages of a row, which have the form of a request file's
 
 _ROLES = ("system", "user", "assistant")
 _FIELDS = ("role", "content", "reasoning")
@@ -75,51 +76,54 @@ _PARTS: Mapping[str, _Part] = {
 _DETAILS = ("auto", "low", "high")
 
 
-def turn_faults(turns: object) -> Iterator[str]:
+def message_faults(messages: object) -> Iterator[str]:
     """Everything that is wrong with `messages`, lazily."""
-    if not isinstance(turns, list):
-        yield refused("messages", turns, "a list")
+    if not isinstance(messages, list):
+        yield refused("messages", messages, "a list")
         return
-    if not turns:
+    if not messages:
         yield "messages must not be empty"
-    for number, turn in enumerate(turns):
-        if not _is_plain(turn):
-            yield from _turn_faults(f"messages[{number}]", turn)
+    for number, message in enumerate(messages):
+        if not _is_plain(message):
+            yield from _message_faults(f"messages[{number}]", message)
 
 
-def _is_plain(turn: object) -> bool:
-    """Most turns are a role and a text, and need no more than this look."""
+def _is_plain(message: object) -> bool:
+    """Whether it is a role and a text, as most messages are: nothing else is to be checked."""
     return (
-        isinstance(turn, dict) and turn.keys() == _PLAIN and turn["role"] in _ROLES and isinstance(turn["content"], str)
+        isinstance(message, dict)
+        and message.keys() == _PLAIN
+        and message["role"] in _ROLES
+        and isinstance(message["content"], str)
     )
 
 
-def _turn_faults(path: str, turn: object) -> Iterator[str]:
-    if not isinstance(turn, dict):
-        yield refused(path, turn, "a mapping")
+def _message_faults(path: str, message: object) -> Iterator[str]:
+    if not isinstance(message, dict):
+        yield refused(path, message, "a mapping")
         return
-    yield from missing(path, ("role", "content"), turn)
-    yield from unknown(path, _FIELDS, turn)
-    yield from _role_faults(f"{path}.role", turn)
-    if "content" in turn:
-        yield from _content_faults(f"{path}.content", turn["content"])
-        yield from _place_faults(f"{path}.content", turn)
-    if "reasoning" in turn:
-        yield from _reasoning_faults(f"{path}.reasoning", turn)
+    yield from missing(path, ("role", "content"), message)
+    yield from unknown(path, _FIELDS, message)
+    yield from _role_faults(f"{path}.role", message)
+    if "content" in message:
+        yield from _content_faults(f"{path}.content", message["content"])
+        yield from _place_faults(f"{path}.content", message)
+    if "reasoning" in message:
+        yield from _reasoning_faults(f"{path}.reasoning", message)
 
 
-def _role_faults(path: str, turn: Mapping[str, Any]) -> Iterator[str]:
-    role = turn.get("role", "user")
+def _role_faults(path: str, message: Mapping[str, Any]) -> Iterator[str]:
+    role = message.get("role", "user")
     if not isinstance(role, str):
         yield refused(path, role, "a string")
     elif role not in _ROLES:
         yield choice(path, role, _ROLES)
 
 
-def _reasoning_faults(path: str, turn: Mapping[str, Any]) -> Iterator[str]:
-    if not isinstance(turn["reasoning"], str):
-        yield refused(path, turn["reasoning"], "a string")
-    if turn.get("role") in ("system", "user"):
+def _reasoning_faults(path: str, message: Mapping[str, Any]) -> Iterator[str]:
+    if not isinstance(message["reasoning"], str):
+        yield refused(path, message["reasoning"], "a string")
+    if message.get("role") in ("system", "user"):
         yield f"{path} belongs to turns of the assistant only"
 
 
@@ -133,10 +137,10 @@ def _content_faults(path: str, content: object) -> Iterator[str]:
         yield refused(path, content, "a string", "a list")
 
 
-def _place_faults(path: str, turn: Mapping[str, Any]) -> Iterator[str]:
+def _place_faults(path: str, message: Mapping[str, Any]) -> Iterator[str]:
     """Of pictures, videos and files in turns that the user did not say."""
-    if turn.get("role") in ("system", "assistant") and isinstance(turn["content"], list):
-        for number, part in enumerate(turn["content"]):
+    if message.get("role") in ("system", "assistant") and isinstance(message["content"], list):
+        for number, part in enumerate(message["content"]):
             if isinstance(part, dict) and part.get("type", "text") != "text":
                 yield f"{path}[{number}] is a picture, video or file, which only turns of the user may hold"
 
@@ -174,10 +178,7 @@ def _string_faults(path: str, value: object, *, may_be_empty: bool) -> Iterator[
         yield f"{path} must not be empty"
 
 
-# What is wrong with the fields of a row. Pure.
-#
-# This is schemas/batch-row.schema.json said in Python, for jsonschema takes a millisecond a row. The words are those of
-# the judge in documents, see `wording`; a test holds that both agree.
+# The fields of a row
 
 URLS = ("/v1/chat/completions", "/v4/chat/completions")
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
@@ -186,7 +187,7 @@ _OPENAI = ("custom_id", "method", "url", "body")
 
 
 def is_openai(row: Mapping[str, Any]) -> bool:
-    """Whether a row is meant as a line of an OpenAI batch file: it has what no row of ours has."""
+    """Whether a row is meant as a line of an OpenAI batch file: it has fields that no row of ours has."""
     return "custom_id" in row or ("method" in row and "url" in row and "body" in row)
 
 
@@ -203,7 +204,7 @@ def _plain_faults(row: Mapping[str, Any]) -> Iterator[str]:
     if "vars" in row:
         yield from _vars_faults(row["vars"])
     if "messages" in row:
-        yield from turn_faults(row["messages"])
+        yield from message_faults(row["messages"])
 
 
 def _openai_faults(row: Mapping[str, Any]) -> Iterator[str]:
@@ -239,7 +240,7 @@ def _vars_faults(given: object) -> Iterator[str]:
 
 
 def id_fault(field: str, value: object) -> str:
-    """What is wrong with an id, which stands in this field; nothing for an integer, which means its digits."""
+    """What is wrong with the id in this field; empty if it is valid. An integer is an id of its digits."""
     if isinstance(value, str):
         return "" if _ID.fullmatch(value) else f"{field} must be 1 to 512 characters, none of them a control character"
     if isinstance(value, int) and not isinstance(value, bool):
@@ -248,7 +249,7 @@ def id_fault(field: str, value: object) -> str:
 
 
 def repeated(names: Iterable[str]) -> str | None:
-    """The first name that was there before."""
+    """The first name that occurs twice."""
     seen: set[str] = set()
     for name in names:
         if name in seen:
@@ -258,22 +259,22 @@ def repeated(names: Iterable[str]) -> str | None:
 
 
 def prompt_fault(value: object) -> str:
-    """What is wrong with a prompt."""
+    """What is wrong with a prompt; empty if it is valid."""
     if not isinstance(value, str):
         return refused("prompt", value, "a string")
     return "" if value and not value.isspace() else "prompt must be text, not only blanks"
 
 
-# The fields of a row, as JSON and YAML say them (schemas/batch-row.schema.json).
+# From a valid row to a Row
 
 _ASKS = ("prompt", "messages", "vars")
 _TAKEN = frozenset(("id", "prompt", "messages"))
 _TAKEN_OPENAI = frozenset(("custom_id", "method", "url", "body"))
-NOTHING = "asks nothing: it needs 'prompt', 'messages' or 'vars', or the request file a question of its own"
+_ASKS_NOTHING = "asks nothing: it needs 'prompt', 'messages' or 'vars', or the request file a question of its own"
 
 
 def row_of(value: object, line: int, data: bytes, context: InputContext) -> Row | MalformedRow:
-    """The row that `value` says; `data` are the bytes it came from."""
+    """The row that a JSON or YAML value describes; `data` are the bytes that it was parsed from."""
     if not isinstance(value, dict):
         return context.malformed(line, data, refused("a row", value, "a mapping"))
     openai = is_openai(value)
@@ -281,7 +282,7 @@ def row_of(value: object, line: int, data: bytes, context: InputContext) -> Row 
     name = None if own is None or id_fault("id", own) else str(own)
     why = next(faults(value), None)
     if why is None and not openai and not context.complete and not any(field in value for field in _ASKS):
-        why = NOTHING
+        why = _ASKS_NOTHING
     if why is not None:
         return context.malformed(line, data, why, row_id=name)
     try:
@@ -295,15 +296,15 @@ def _plain(value: Mapping[str, Any], line: int, name: str | None, folder: Path) 
         line,
         id=name,
         prompt=value.get("prompt"),
-        messages=tuple(_turns(value["messages"], folder)) if "messages" in value else None,
+        messages=tuple(_messages(value["messages"], folder)) if "messages" in value else None,
         vars={key: item if isinstance(item, str) else json.dumps(item) for key, item in value.get("vars", {}).items()},
         columns={key: item for key, item in value.items() if key not in _TAKEN},
     )
 
 
-def _turns(turns: Iterable[Mapping[str, Any]], folder: Path) -> Iterator[Mapping[str, Any]]:
-    for at, turn in enumerate(turns):
-        yield message_of(turn, lambda number, field, at=at: f"messages[{at}].content[{number}].{field}", folder)  # type: ignore[misc]
+def _messages(messages: Iterable[Mapping[str, Any]], folder: Path) -> Iterator[Mapping[str, Any]]:
+    for at, message in enumerate(messages):
+        yield message_of(message, lambda number, field, at=at: f"messages[{at}].content[{number}].{field}", folder)  # type: ignore[misc]
 
 
 def _openai(value: Mapping[str, Any], line: int, name: str | None) -> Row:

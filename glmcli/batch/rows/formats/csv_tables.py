@@ -32,8 +32,8 @@ def _rows(chunks: Iterable[bytes], context: InputContext, delimiter: str) -> Ite
     """Every column is copied, and is a variable if its name can be one.
 
     Raises:
-        UsageError: there is no header, or none that can be used, or it lacks a column that the request file wants; or
-            a record is so long that a quote must be open.
+        UsageError: there is no header, or none that can be used, or it lacks a column that the request file needs; or
+            a record is so long that a quote must be unclosed.
     """
     records = _Records(chunks, context, delimiter)
     header = _header(records, context)
@@ -61,19 +61,19 @@ def _header(records: _Records, context: InputContext) -> list[str]:
 
 def _row(header: list[str], fields: list[str], records: _Records, context: InputContext) -> Row | MalformedRow:
     if len(fields) != len(header):
-        return records.bad(f"{len(fields)} fields, but the header has {len(header)}")
+        return records.malformed(f"{len(fields)} fields, but the header has {len(header)}")
     columns = dict(zip(header, fields, strict=True))
     prompt = None if context.prompted else columns.get("prompt")
     if "id" in columns and (why := id_fault("id", columns["id"])):
-        return records.bad(why)
+        return records.malformed(why)
     if prompt is not None and (why := prompt_fault(prompt)):
-        return records.bad(why, id=columns.get("id"))
+        return records.malformed(why, columns.get("id"))
     usable = {name: text for name, text in columns.items() if NAME.fullmatch(name)}
     return Row(records.line, id=columns.get("id"), prompt=prompt, vars=usable, columns=columns)
 
 
 class _Records:
-    """The records that are not blank, each with the lines it came from."""
+    """The records that are not blank, with the lines of each."""
 
     def __init__(self, chunks: Iterable[bytes], context: InputContext, delimiter: str) -> None:
         self.line = 0
@@ -91,24 +91,24 @@ class _Records:
             try:
                 fields = next(self._reader)
             except csv.Error as error:
-                return self.bad(_complaint(error))
+                return self.malformed(_reason(error))
             if why := encoding_fault(self._data()):
-                return self.bad(why)
+                return self.malformed(why)
             if not self._data().isspace() and self._data():
                 return fields
 
-    def bad(self, why: str, *, id: str | None = None) -> MalformedRow:  # noqa: A002 - as the field is called
-        """The record that was read last cannot be asked."""
+    def malformed(self, why: str, row_id: str | None = None) -> MalformedRow:
+        """The record that was read last, which cannot be sent."""
         last = self.line + len(self._seen) - 1
         to = f" (it ends on line {last})" if last > self.line else ""
-        return self._context.malformed(self.line, self._data(), why + to, row_id=id)
+        return self._context.malformed(self.line, self._data(), why + to, row_id=row_id)
 
     def _data(self) -> bytes:
         """Its bytes, with each line's end as a newline alone."""
         return b"\n".join(self._seen)
 
     def _lines(self, chunks: Iterable[bytes]) -> Iterator[str]:
-        """What csv reads: it asks for as many lines as a record has. Bytes that are no text go through it unharmed."""
+        """The lines that csv reads: as many as a record has. Bytes that are not UTF-8 survive it."""
         size = 0
         for line in lines(chunks):
             size = size + 1 if self._seen else 0
@@ -123,8 +123,11 @@ class _Records:
             yield line.data.decode("utf-8", "surrogateescape") + "\n"
 
 
-def _complaint(error: csv.Error) -> str:
-    """What csv says, in words of files. Source: Modules/_csv.c of Python 3.11 to 3.13, whose three errors these are."""
+def _reason(error: csv.Error) -> str:
+    """What is wrong with a record, in words of files.
+
+    Source: Modules/_csv.c of Python 3.11 to 3.13, whose three errors these are.
+    """
     text = str(error)
     if "unexpected end" in text:
         return "a quote is never closed"

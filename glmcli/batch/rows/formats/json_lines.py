@@ -1,4 +1,4 @@
-"""One JSON object a line, read strictly: what two readers could take for two things is refused."""
+"""One JSON object a line, parsed strictly: what two parsers could read as two values is refused."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def rows(chunks: Iterable[bytes], context: InputContext) -> Iterator[Row | Malfo
     """A row for each line.
 
     Raises:
-        UsageError: the first line is a lone bracket: this is one JSON text over many lines.
+        UsageError: the first line is a bracket alone: this is one JSON text over many lines.
     """
     is_first = True
     for line in text_lines(chunks, context):
@@ -91,7 +91,7 @@ def _refuse_deep(value: object, data: bytes) -> None:
 
 
 def _refuse_halves(value: object) -> None:
-    """An escape may name half of a character, which no text in UTF-8 can hold."""
+    """Refuse an escape of half a surrogate pair, which UTF-8 cannot encode."""
     waiting = [value]
     while waiting:
         here = waiting.pop()

@@ -22,7 +22,7 @@ def rows(chunks: Iterable[bytes], context: InputContext) -> Iterator[Row | Malfo
     """A row for each path, with the text of the file, which is read only now; its line is the place in the list.
 
     Raises:
-        UsageError: newlines end the paths, not NULs; or the request file wants more than a path.
+        UsageError: newlines end the paths, not NULs; or the request file needs more than a path.
     """
     context.placeholders.refuse(context.name, ("path",), ("text",), hint="a file has its {{path}} alone")
     for path in lines(chunks, end=b"\0"):
@@ -53,7 +53,7 @@ def _row(line: Line, context: InputContext) -> Row | MalformedRow:
 
 def _text(path: str) -> str:
     try:
-        # A FIFO that nobody writes to would be waited for at the door.
+        # Without O_NONBLOCK, opening a FIFO would wait until somebody writes to it.
         with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise UsageError(message=f"{path} is no regular file")

@@ -1,4 +1,4 @@
-"""YAML: one document a row, cut at the markers, so that none is larger than a document may be."""
+"""YAML: one document a row. The input is cut at the document markers, so that one document at a time is parsed."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def _documents(chunks: Iterable[bytes], context: InputContext) -> Iterator[_Docu
     here = _Document()
     for line in lines(chunks):
         if isinstance(line, LongLine):
-            # What it belongs to is lost with it, up to the next marker.
+            # The rest of its document, up to the next marker, cannot be parsed either.
             yield context.too_long(line)
-            here.is_lost = True
+            here.has_long_line = True
         elif _is_marker(line.data, b"...") or (_is_marker(line.data, b"---") and not here.is_prologue):
             yield here
             here = _Document()
@@ -46,18 +46,18 @@ def _is_marker(line: bytes, marker: bytes) -> bool:
 
 
 class _Document:
-    """The lines of a document from the first that is not blank; what is above a megabyte is only hashed."""
+    """The lines of a document from the first that is not blank; what exceeds a megabyte is only hashed."""
 
     def __init__(self) -> None:
         self.is_prologue = True  # nothing yet but directives and comments, which belong to the `---` behind them
-        self.is_lost = False
+        self.has_long_line = False
         self._first = 0
         self._lines: list[bytes] = []
         self._size = 0
         self._hash = sha256()
 
     def add(self, line: Line) -> None:
-        """Another line of it."""
+        """Add a line."""
         self.is_prologue = self.is_prologue and line.data.strip()[:1] in (b"", b"#", b"%")
         if not self._first and not line.data.strip():
             return
@@ -68,19 +68,19 @@ class _Document:
             self._lines.append(line.data + b"\n")
 
     def row(self, context: InputContext) -> Row | MalformedRow | None:
-        """What it says; None if it says nothing, or is lost."""
-        if self.is_lost or not self._first:
+        """The row; None if the document is empty, or a line of it was too long."""
+        if self.has_long_line or not self._first:
             return None
         if self._size > MOST:
-            return self._bad(f"{context.name}:{self._first}: larger than {MOST >> 20} MiB ({self._size} bytes)")
+            return self._malformed(f"{context.name}:{self._first}: larger than {MOST >> 20} MiB ({self._size} bytes)")
         data = b"".join(self._lines)
         try:
             document = documents.parse(data, context.name, self._first)
         except UsageError as error:
-            return self._bad(error.message)
+            return self._malformed(error.message)
         if document.value is None and document.root.at == document.root.end:
             return None
         return row_of(document.value, self._first, data, context)
 
-    def _bad(self, why: str) -> MalformedRow:
+    def _malformed(self, why: str) -> MalformedRow:
         return MalformedRow(self._first, why, self._hash.hexdigest())
