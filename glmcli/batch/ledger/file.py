@@ -186,7 +186,7 @@ class Ledger:
             pass
         return OutputError(
             message=f"cannot write {self.path}: it was moved, removed or replaced while this run wrote it",
-            fix="what was written is in the file as it is called now; the same command goes on from there",
+            fix="what was written is in the file as it is called now; the same command resumes from there",
         )
 
     def _keep_synced(self) -> None:
