@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -125,7 +124,9 @@ class _KeptLines:
         self.entries: list[dict[str, Any]] = []
 
     def write(self, line: bytes) -> int:
-        self.entries.append(json.loads(line))
+        from glmcli.batch.ledger.record import parse
+
+        self.entries.append(dict(parse(line).value))
         return self._ledger.write(line) if self._ledger else 0
 
 
