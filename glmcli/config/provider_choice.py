@@ -80,14 +80,7 @@ def split(text: str, providers: Mapping[str, Provider]) -> tuple[Provider | None
     return None, text
 
 
-def choose(
-    layers: Sequence[Layer],
-    providers: Mapping[str, Provider],
-    environment: Mapping[str, str],
-    *,
-    dry: bool,
-    vision: bool = False,
-) -> Choice:
+def choose(app: App, layers: Sequence[Layer], *, dry: bool, vision: bool = False) -> Choice:
     """The first provider and its model. `dry`: nothing is sent, so no key is needed to choose.
 
     With `vision` the default is a model that takes pictures, at a provider that has one.
@@ -96,6 +89,7 @@ def choose(
         UsageError: a provider is unknown, or needs --model.
         CredentialsError: nobody was named and no provider has a key.
     """
+    providers = app.config.providers
     provider: Provider | None = None
     model: str | None = None
     reasons: list[str] = []
@@ -117,7 +111,7 @@ def choose(
         if provider is not None and provider is named:
             reasons.append(f"provider from {layer.source}")
     if provider is None:
-        provider, why = _default(providers, environment, dry=dry, vision=vision)
+        provider, why = _default(providers, app.environment, dry=dry, vision=vision)
         reasons.append(why)
     if not model:
         model = _default_model(provider, providers, vision=vision)

@@ -52,7 +52,7 @@ class ProviderResolver:
             UsageError: a choice, a value or an address is wrong, or known to be refused.
             CredentialsError: a key is missing or no key.
         """
-        first = provider_choice.choose(self._layers, self._rows, self._environment, dry=self._dry, vision=vision)
+        first = provider_choice.choose(self._app, self._layers, dry=self._dry, vision=vision)
         self._check_key_file()
         if self._app.config.source:
             self._terminal.detail(f"configuration: {self._app.config.source}")
@@ -82,8 +82,7 @@ class ProviderResolver:
             CredentialsError: nobody was named, and no provider has a key.
         """
         any_model = provider_choice.Layer(what, None, "any")  # a row without a default model lists its own
-        layers = (*self._layers, any_model)
-        first = provider_choice.choose(layers, self._rows, self._environment, dry=False)
+        first = provider_choice.choose(self._app, (*self._layers, any_model), dry=False)
         self._check_key_file()
         self._terminal.detail(f"first choice: {first.provider.name}")
         return self._first(first.provider, may_be_embedded=may_be_embedded)
