@@ -252,6 +252,7 @@ class ValidRows:
     """
 
     def __init__(self, pending: PendingRows, source: RowSource, terminal: Terminal) -> None:
+        """Read the rows of `source`, of which `pending` makes requests."""
         self._pending = pending
         self._source = source
         self._terminal = terminal

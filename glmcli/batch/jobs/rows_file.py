@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
-from hashlib import blake2b, sha256
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from glmcli.batch.jobs.job_file import rows_path
 from glmcli.batch.ledger.database import TemporaryDatabase
-from glmcli.batch.ledger.file import read_chunks, split_lines
+from glmcli.batch.ledger.file import line_at, read_chunks, split_lines
+from glmcli.batch.ledger.index import digest_of_id
 from glmcli.errors import OutputError, UsageError
 from glmcli.record import EMPTY, Record
 
@@ -31,7 +32,6 @@ CREATE TABLE latest (id BLOB PRIMARY KEY, at INTEGER, part INTEGER) WITHOUT ROWI
 """
 _CACHE = 8 << 10  # KiB
 _MODE = 0o666  # less the umask
-_MAX_LINE = 1 << 24  # bytes; columns are the user's, and seldom long
 
 
 class SubmittedRow(Record):
@@ -146,18 +146,18 @@ class RowsFile:
 
     def _note(self, line: bytes, row: SubmittedRow) -> None:
         at, write = self._size, self._database.execute
-        write("INSERT OR REPLACE INTO line VALUES (?, ?, ?)", (_key(row.custom_id), row.part, at))
-        write("INSERT OR REPLACE INTO latest VALUES (?, ?, ?)", (_key(row.id), at, row.part))
+        write("INSERT OR REPLACE INTO line VALUES (?, ?, ?)", (digest_of_id(row.custom_id), row.part, at))
+        write("INSERT OR REPLACE INTO latest VALUES (?, ?, ?)", (digest_of_id(row.id), at, row.part))
         self._hash.update(line)
         self._size += len(line)
 
     def find(self, part: int, custom_id: str) -> SubmittedRow | None:
         """The row with this id at the provider, in this part."""
-        return self._first("SELECT at FROM line WHERE custom = ? AND part = ?", (_key(custom_id), part))
+        return self._first("SELECT at FROM line WHERE custom = ? AND part = ?", (digest_of_id(custom_id), part))
 
     def latest(self, row_id: str) -> SubmittedRow | None:
         """The row of this id as it was last submitted."""
-        return self._first("SELECT at FROM latest WHERE id = ?", (_key(row_id),))
+        return self._first("SELECT at FROM latest WHERE id = ?", (digest_of_id(row_id),))
 
     def rows(self, part: int | None = None) -> Iterator[SubmittedRow]:
         """Every row as it was last submitted; with `part`, only those that were last submitted in that part."""
@@ -170,11 +170,4 @@ class RowsFile:
         return self._read_at(found[0]) if found else None
 
     def _read_at(self, at: int) -> SubmittedRow:
-        size, line = 1 << 12, b""
-        while b"\n" not in line and size <= _MAX_LINE:
-            line, size = os.pread(self._fd, size, at), size * 4
-        return SubmittedRow(**json.loads(line.partition(b"\n")[0]))
-
-
-def _key(text: str) -> bytes:
-    return blake2b(text.encode(errors="surrogatepass"), digest_size=16).digest()
+        return SubmittedRow(**json.loads(line_at(self._fd, at)))

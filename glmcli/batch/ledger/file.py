@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _NEW_FILE = 0o666  # the umask takes from it
 _CHUNK = 1 << 20
-_SHORT = 1 << 16
+_SHORT = 1 << 12  # bytes that are read of a line at first
 _SYNC = 1.0  # seconds between two looks at whether anything must reach the disk
 
 
@@ -78,13 +78,6 @@ class Ledger:
         for _, line, is_ended in self.lines():
             if is_ended and line.strip():
                 yield parse(line)
-
-    def _line_at(self, at: int) -> bytes:
-        """The line that begins here, without its newline."""
-        line, chunk = bytearray(), b""
-        while b"\n" not in chunk and (chunk := os.pread(self._fd, _SHORT, at + len(line))):
-            line += chunk
-        return bytes(line.partition(b"\n")[0])
 
     def write(self, line: bytes) -> int:
         """Append a line that ends in a newline; where it begins, in bytes.
@@ -150,7 +143,7 @@ class Ledger:
             os.fchmod(fd, stat.S_IMODE(os.stat(path).st_mode))  # noqa: PTH116 - a string is all that is needed
             with os.fdopen(os.dup(fd), "wb") as file:
                 for offset in offsets:
-                    file.write(self._line_at(offset) + b"\n")
+                    file.write(line_at(self._fd, offset) + b"\n")
             os.fsync(fd)
             os.replace(new_path, path)  # noqa: PTH105 - as above
         except BaseException:
@@ -274,6 +267,17 @@ def split_lines(chunks: Iterable[bytes]) -> Iterator[tuple[int, bytes, bool]]:
             break
     if begun:
         yield at, bytes(begun), False
+
+
+def line_at(fd: int, at: int) -> bytes:
+    """The line that begins at this offset, without its newline."""
+    line, size = bytearray(), _SHORT
+    while chunk := os.pread(fd, size, at + len(line)):
+        line += chunk
+        if b"\n" in chunk:
+            break
+        size *= 4
+    return bytes(line.partition(b"\n")[0])
 
 
 def read_chunks(fd: int) -> Iterator[bytes]:

@@ -98,12 +98,12 @@ class Index:
 
     def add_input(self, row_id: str, line: int) -> int | None:
         """Add a row of the input; the line of the row that has this id already, or None."""
-        added = self._execute("INSERT OR IGNORE INTO input VALUES (?, ?)", (_key(row_id), line))
+        added = self._execute("INSERT OR IGNORE INTO input VALUES (?, ?)", (digest_of_id(row_id), line))
         return None if added.rowcount else self.input_line(row_id)
 
     def input_line(self, row_id: str) -> int | None:
         """The line of the row of the input that has this id, or None."""
-        found = self._execute("SELECT line FROM input WHERE key = ?", (_key(row_id),)).fetchone()
+        found = self._execute("SELECT line FROM input WHERE key = ?", (digest_of_id(row_id),)).fetchone()
         return int(found[0]) if found else None
 
     def count_request(self, digest: str) -> int:
@@ -126,7 +126,7 @@ class Index:
     def get(self, row_id: str) -> IndexedRow | None:
         """The record that counts for this row, or None."""
         sql = "SELECT state, hash, calls, at, line FROM entry WHERE key = ?"
-        found = self._execute(sql, (_key(row_id),)).fetchone()
+        found = self._execute(sql, (digest_of_id(row_id),)).fetchone()
         return IndexedRow(*found) if found else None
 
     def __len__(self) -> int:
@@ -169,8 +169,9 @@ class Index:
 def _values(row_id: str, row: IndexedRow) -> tuple[object, ...]:
     """A row of the table `entry`."""
     is_unnamed = row_id.partition("#")[0] == row.hash
-    return (_key(row_id), *row, is_unnamed)
+    return (digest_of_id(row_id), *row, is_unnamed)
 
 
-def _key(row_id: str) -> bytes:
+def digest_of_id(row_id: str) -> bytes:
+    """The key of a row in a temporary database: as long for every id, whatever characters it has."""
     return blake2b(row_id.encode(errors="surrogatepass"), digest_size=_KEY).digest()
