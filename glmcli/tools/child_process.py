@@ -1,11 +1,13 @@
 """The programs of tools and of MCP servers, each ended together with every process that it started.
 
 Each is started in a session of its own, and all of that session ends with it. A process that leaves the session with
-setsid is still found: on Linux we adopt orphans (PR_SET_CHILD_SUBREAPER), so what a tool started stays below us. Where
-others could have left orphans there too (servers, children from before our exec), only those are a tool's that were
-seen below it; it then adopts its own while it lives. On other systems only the session's first process group is known.
+setsid is still found: on Linux orphans below us become our children (PR_SET_CHILD_SUBREAPER), so they do not vanish
+among those of init. Where several programs could have left an orphan (a server runs too, or we had children before our
+exec), it belongs to the program below which it was seen while its parent lived; so /proc is scanned now and then, and
+a tool's process becomes the parent of its own orphans while it lives. On other systems only the session's first process
+group is known.
 
-A pid is reaped after everything of it was killed, and forgotten before: its number may soon be somebody else's.
+A program is reaped after all that it started was killed: from then on its pid may be given to somebody else.
 """
 
 from __future__ import annotations
@@ -25,19 +27,19 @@ if TYPE_CHECKING:
 
 _PROC = "/proc"
 _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
-_MAX_SWEEPS = 20  # a process may start another while we look
-_MIN_PAUSE, _PAUSE_FACTOR = 0.02, 20  # between looks at /proc: seconds, and how many times as long as one takes
+_MAX_SWEEPS = 20  # a process may start another while we kill
+_MIN_PAUSE, _PAUSE_FACTOR = 0.02, 20  # between scans of /proc: seconds, and how many times as long as one takes
 
 
 class _ProcessInfo(NamedTuple):
     parent: int
     session: int
-    start: int  # with the pid, it names a process for ever
+    start: int  # time of its start; the pid alone may be given to another process later
 
 
 _children: dict[int, ChildProcess] = {}  # by pid; those that were started and are not reaped
-_states: dict[str, bool] = {}  # `adopts`: orphans come to us; `shared`: those below us may be those of others
-_next_look = [0.0]
+_states: dict[str, bool] = {}  # `adopts`: orphans become our children; `shared`: some may be no program's of ours
+_next_scan = [0.0]
 
 
 class ChildProcess:
@@ -182,13 +184,13 @@ def _running() -> list[ChildProcess]:
 
 def remember_descendants() -> None:
     """Remember what runs below each program, where that is needed to know whose orphans they will be."""
-    if not _is_shared() or time.monotonic() < _next_look[0]:
+    if not _is_shared() or time.monotonic() < _next_scan[0]:
         return
-    began = time.thread_time()  # what others do to the machine makes a look no dearer, and must not make them rarer
+    began = time.thread_time()  # processor time: on a busy machine a scan takes longer, but must not be rarer
     processes = _processes()
     for each in _running():
         each.remember(processes)
-    _next_look[0] = time.monotonic() + max(_MIN_PAUSE, (time.thread_time() - began) * _PAUSE_FACTOR)
+    _next_scan[0] = time.monotonic() + max(_MIN_PAUSE, (time.thread_time() - began) * _PAUSE_FACTOR)
 
 
 def _kill_all() -> None:
