@@ -52,12 +52,12 @@ def load(environment: Mapping[str, str]) -> Config:
 
 
 def _read(path: Path) -> bytes:
-    from glmcli.documents.document import LIMIT
+    from glmcli.documents.document import MAX_SIZE
 
     with path.open("rb") as file:
-        text = file.read(LIMIT + 1)
-    if len(text) > LIMIT:
-        raise UsageError(message=f"GLM_CONFIG: {path} is larger than {LIMIT >> 20} MiB")
+        text = file.read(MAX_SIZE + 1)
+    if len(text) > MAX_SIZE:
+        raise UsageError(message=f"GLM_CONFIG: {path} is larger than {MAX_SIZE >> 20} MiB")
     return text
 
 

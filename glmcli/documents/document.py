@@ -11,7 +11,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 from glmcli.errors import UsageError
 from glmcli.record import Record
 
-LIMIT = 1 << 20  # bytes of a file, characters of a flag's value
+MAX_SIZE = 1 << 20  # bytes of a file, characters of a flag's value
 
 # What YAML 1.2 calls printable. JSON would allow a few more inside strings; nobody means them.
 _UNPRINTABLE = "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
@@ -43,7 +43,7 @@ class SourceText(Record):
             UsageError: it is too large, or holds control characters or bytes that are not UTF-8.
         """
         source = cls(name, text, numbered=False)
-        if len(text) > LIMIT:
+        if len(text) > MAX_SIZE:
             raise source.error(0, "larger than 1 MiB")
         source.require_printable()
         return source
@@ -95,7 +95,7 @@ def decode(data: bytes, name: str, first: int = 1) -> SourceText:
     Raises:
         UsageError: it is larger than 1 MiB, not UTF-8, or holds control characters.
     """
-    if len(data) > LIMIT:
+    if len(data) > MAX_SIZE:
         raise SourceText(name, "", first=first).error(0, f"larger than 1 MiB ({len(data)} bytes)")
     try:
         text = data.decode("utf-8")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from glmcli import documents
 from glmcli.chat.messages import Function
 from glmcli.console.redaction import VARIABLES
+from glmcli.documents.document import MAX_SIZE
 from glmcli.errors import UsageError
 from glmcli.record import EMPTY, Record
 from glmcli.tools.program import INHERITED, ProgramTool, find_program
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from glmcli.console.stdin import Stdin
     from glmcli.documents.document import Document, Path
 
-_MAX_SIZE = 1024 * 1024 + 1  # bytes; the one that is too many lets the parser say so
 NO_PARAMETERS: Mapping[str, Any] = {"type": "object", "properties": {}}
 
 
@@ -150,6 +150,6 @@ def _bytes(path: str, stdin: Stdin) -> bytes:
         return stdin.read("the tools")
     try:
         with open(path, "rb") as file:  # noqa: PTH123 - pathlib costs a million instructions here for nothing
-            return file.read(_MAX_SIZE)
+            return file.read(MAX_SIZE + 1)  # the byte that is too many lets the parser say so
     except OSError as error:
         raise UsageError(message=f"{path}: cannot be read: {error.strerror}") from error

@@ -9,7 +9,7 @@ from glmcli import documents
 from glmcli.batch.rows.formats.lines import Line, LongLine, lines
 from glmcli.batch.rows.row import MalformedRow, Row
 from glmcli.batch.rows.validation import row_of
-from glmcli.documents.document import LIMIT as MOST
+from glmcli.documents.document import MAX_SIZE
 from glmcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -64,15 +64,15 @@ class _Document:
         self._first = self._first or line.number
         self._size += len(line.data) + 1
         self._hash.update(line.data + b"\n")
-        if self._size <= MOST:
+        if self._size <= MAX_SIZE:
             self._lines.append(line.data + b"\n")
 
     def row(self, context: InputContext) -> Row | MalformedRow | None:
         """The row; None if the document is empty, or a line of it was too long."""
         if self.has_long_line or not self._first:
             return None
-        if self._size > MOST:
-            return self._malformed(f"{context.name}:{self._first}: larger than {MOST >> 20} MiB ({self._size} bytes)")
+        if self._size > MAX_SIZE:
+            return self._malformed(f"{context.name}:{self._first}: larger than {MAX_SIZE >> 20} MiB ({self._size} bytes)")
         data = b"".join(self._lines)
         try:
             document = documents.parse(data, context.name, self._first)
