@@ -72,7 +72,9 @@ class _Document:
         if self.has_long_line or not self._first:
             return None
         if self._size > MAX_SIZE:
-            return self._malformed(f"{context.name}:{self._first}: larger than {MAX_SIZE >> 20} MiB ({self._size} bytes)")
+            return self._malformed(
+                f"{context.name}:{self._first}: larger than {MAX_SIZE >> 20} MiB ({self._size} bytes)"
+            )
         data = b"".join(self._lines)
         try:
             document = documents.parse(data, context.name, self._first)
