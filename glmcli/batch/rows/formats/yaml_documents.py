@@ -26,8 +26,8 @@ def rows(chunks: Iterable[bytes], context: InputContext) -> Iterator[Row | Malfo
             yield row
 
 
-def _documents(chunks: Iterable[bytes], context: InputContext) -> Iterator[_Document | MalformedRow]:
-    here = _Document()
+def _documents(chunks: Iterable[bytes], context: InputContext) -> Iterator[_DocumentLines | MalformedRow]:
+    here = _DocumentLines()
     for line in lines(chunks):
         if isinstance(line, LongLine):
             # The rest of its document, up to the next marker, cannot be parsed either.
@@ -35,7 +35,7 @@ def _documents(chunks: Iterable[bytes], context: InputContext) -> Iterator[_Docu
             here.has_long_line = True
         elif _is_marker(line.data, b"...") or (_is_marker(line.data, b"---") and not here.is_prologue):
             yield here
-            here = _Document()
+            here = _DocumentLines()
         if isinstance(line, Line) and not _is_marker(line.data, b"..."):
             here.add(line)
     yield here
@@ -45,7 +45,7 @@ def _is_marker(line: bytes, marker: bytes) -> bool:
     return line.startswith(marker) and line[3:4] in b" \t"
 
 
-class _Document:
+class _DocumentLines:
     """The lines of a document from the first that is not blank; what exceeds a megabyte is only hashed."""
 
     def __init__(self) -> None:
