@@ -60,7 +60,7 @@ def parsed(form, data, **more):
 
 
 def bad(line, why, data, name=None):
-    """A BadRow of these bytes; `why` follows the name and the line."""
+    """A MalformedRow of these bytes; `why` follows the name and the line."""
     data = data if isinstance(data, bytes) else data.encode()
     return MalformedRow(line, f"in:{line}{why}", sha256(data).hexdigest(), name)
 
