@@ -137,8 +137,9 @@ class Ledger:
         self.sync()
         path = os.path.realpath(self.path)
         new_path = replacement_path(path)
-        fd = os.open(new_path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        try:
+        fd = -1
+        try:  # a signal may be raised as soon as the file is there
+            fd = os.open(new_path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
             fcntl.flock(fd, fcntl.LOCK_EX)
             os.fchmod(fd, stat.S_IMODE(os.stat(path).st_mode))  # noqa: PTH116 - a string is all that is needed
             with os.fdopen(os.dup(fd), "wb") as file:
@@ -147,9 +148,10 @@ class Ledger:
             os.fsync(fd)
             os.replace(new_path, path)  # noqa: PTH105 - as above
         except BaseException:
-            os.close(fd)
             with suppress(OSError):
                 Path(new_path).unlink()
+            if fd >= 0:
+                os.close(fd)
             raise
         with self._descriptor_lock:
             old, self._fd = self._fd, fd
