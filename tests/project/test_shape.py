@@ -1,0 +1,155 @@
+"""The shape of the sources: no circles, a word for one thing, nothing too large; and that docs/ names what is there."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import defaultdict
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).parents[2]
+MODULES = {
+    ".".join(path.relative_to(TOP).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in sorted((TOP / "glmcli").rglob("*.py"))
+}
+LOOSE = {"cli.py", "errors.py", "record.py", "__main__.py", "__init__.py"}
+DOCUMENTS = [TOP / "CONTRIBUTING.md", *sorted((TOP / "docs").rglob("*.md"))]
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def imports(module: str) -> set[str]:
+    """The modules of ours that one imports, wherever in it, for types too; a package is imported with its modules."""
+    found = set()
+    for node in ast.walk(tree(MODULES[module])):
+        if isinstance(node, ast.ImportFrom) and node.module in MODULES:
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= names & MODULES.keys() or {node.module}
+    return found - {module}
+
+
+def circle(graph: dict[str, set[str]]) -> list[str]:
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def test_a_circle_would_be_found() -> None:
+    assert set(circle({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}})) == {"a", "b", "c"}
+
+
+def test_there_is_no_circle() -> None:
+    """Imports for types and inside functions count: each would be a way back up."""
+    assert circle({module: imports(module) for module in MODULES}) == []
+
+
+def test_nothing_else_stands_at_the_root() -> None:
+    assert {path.name for path in (TOP / "glmcli").glob("*.py")} == LOOSE
+
+
+def test_no_two_classes_have_one_name() -> None:
+    places = defaultdict(list)
+    for module, path in MODULES.items():
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.ClassDef):
+                places[node.name.lstrip("_")].append(module)
+    assert {name: where for name, where in places.items() if len(where) > 1} == {}
+
+
+def lines(node: ast.AST) -> int:
+    assert isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    return (node.end_lineno or 0) - node.lineno + 1
+
+
+def functions() -> list[tuple[int, str]]:
+    """The lengths of all functions, each with its place."""
+    return sorted(
+        (lines(node), f"{module}:{node.name}")
+        for module, path in MODULES.items()
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    )
+
+
+def test_modules_have_at_most_400_lines() -> None:
+    sizes = {module: path.read_text(encoding="utf-8").count("\n") for module, path in MODULES.items()}
+    assert {module: size for module, size in sizes.items() if size > 400} == {}
+
+
+def test_functions_have_at_most_80_lines_and_nine_of_ten_under_35() -> None:
+    found = functions()
+    assert [place for size, place in found if size > 80] == []
+    assert found[len(found) * 9 // 10][0] < 35
+
+
+# What the documents name
+
+
+def named_files(text: str) -> set[str]:
+    """The files that a text names: in code spans, links, and the boxes of a drawing."""
+    spans = (
+        re.findall(r"`([\w./-]+)`", text) + re.findall(r"\]\(([\w./-]+)\)", text) + re.findall(r'\["([\w./-]+)', text)
+    )
+    return {span for span in spans if re.search(r"\w\.(py|json|md|toml|yml|yaml)$", span)}
+
+
+def stands(name: str, document: Path) -> bool:
+    """Whether there is such a file: beside the document, at the top, in glmcli/, or, by its name alone, anywhere."""
+    if any((folder / name).exists() for folder in (document.parent, TOP, TOP / "glmcli")):
+        return True
+    return any(str(path).endswith(f"/{name}") for path in TOP.glob(f"*/**/{Path(name).name}"))
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_a_named_file_is_there(document: Path) -> None:
+    """Files that a document speaks of exist; files of the user (`answers.json`) are named elsewhere."""
+    assert {name for name in named_files(document.read_text(encoding="utf-8")) if not stands(name, document)} == set()
+
+
+def walks() -> dict[str, list[str]]:
+    """The walks that docs/architecture.md draws: the title of each, and its files in their order."""
+    text = (TOP / "docs" / "architecture.md").read_text(encoding="utf-8")
+    found = {}
+    for title, drawing in re.findall(r"^### (.+?)$.*?^```mermaid$(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+        found[title] = re.findall(r'\["([\w/]+\.py)', drawing)
+    return found
+
+
+MOST = {"A flag reaches the socket": 15, "A row reaches the ledger": 15, "A call reaches its process": 12}
+
+
+def test_the_walks_are_short_and_go_down() -> None:
+    drawn = walks()
+    assert drawn.keys() == MOST.keys()
+    for title, files in drawn.items():
+        assert len(files) <= MOST[title], title
+        assert len(set(files)) == len(files), title
+        modules = [f"glmcli.{name.removesuffix('.py').replace('/', '.')}".removesuffix(".__init__") for name in files]
+        assert set(modules) <= MODULES.keys(), title
+
+
+def glossary() -> dict[str, str]:
+    """Each word of docs/glossary.md, and the room that it lives in."""
+    text = (TOP / "docs" / "glossary.md").read_text(encoding="utf-8")
+    return dict(re.findall(r"^\| \*\*(.+?)\*\* \| .+ \| `(.+?)` \|$", text, re.MULTILINE))
+
+
+def test_the_words_of_the_glossary_live_where_it_says() -> None:
+    words = glossary()
+    assert len(words) > 20
+    for word, room in words.items():
+        place = TOP / "glmcli" / room
+        sources = [place] if place.is_file() else sorted(place.rglob("*.py"))
+        text = "\n".join(path.read_text(encoding="utf-8") for path in sources).lower()
+        stem = word.lower()
+        spellings = {stem, stem.replace(" ", "_"), stem.replace(" ", "")}
+        assert any(spelling in text for spelling in spellings), f"{word} is not in {room}"
