@@ -8,6 +8,7 @@ from collections import defaultdict
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -115,26 +116,37 @@ def test_a_named_file_is_there(document: Path) -> None:
     assert {name for name in named_files(document.read_text(encoding="utf-8")) if not stands(name, document)} == set()
 
 
-def walks() -> dict[str, list[str]]:
-    """The walks that docs/architecture.md draws: the title of each, and its files in their order."""
+class Walk(NamedTuple):
+    """A drawing of docs/architecture.md: its files by the names of their boxes, and its arrows."""
+
+    boxes: dict[str, str]
+    arrows: list[tuple[str, str, str]]
+
+
+def walks() -> dict[str, Walk]:
+    """The walks that docs/architecture.md draws, by their titles."""
     text = (TOP / "docs" / "architecture.md").read_text(encoding="utf-8")
     found = {}
-    for title, drawing in re.findall(r"^### (.+?)$.*?^```mermaid$(.*?)^```$", text, re.MULTILINE | re.DOTALL):
-        found[title] = re.findall(r'\["([\w/]+\.py)', drawing)
+    for title, drawing in re.findall(r"^### ([^\n]+)$[^#]*?^```mermaid$(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+        boxes = dict(re.findall(r'(\w+)\["([\w/]+)\.py"\]', drawing))
+        arrows = re.findall(r'(\w+)(?:\["[^"]+"\])? (-->|-\.->) (\w+)', drawing)
+        found[title] = Walk(boxes, arrows)
     return found
 
 
+# The title of each walk, and the most files that it may have.
 MOST = {"A flag reaches the socket": 15, "A row reaches the ledger": 15, "A call reaches its process": 12}
 
 
 def test_the_walks_are_short_and_go_down() -> None:
     drawn = walks()
     assert drawn.keys() == MOST.keys()
-    for title, files in drawn.items():
-        assert len(files) <= MOST[title], title
-        assert len(set(files)) == len(files), title
-        modules = [f"glmcli.{name.removesuffix('.py').replace('/', '.')}".removesuffix(".__init__") for name in files]
-        assert set(modules) <= MODULES.keys(), title
+    for title, (boxes, arrows) in drawn.items():
+        assert 5 < len(boxes) <= MOST[title], title
+        modules = {box: f"glmcli.{file.replace('/', '.')}" for box, file in boxes.items()}
+        assert set(modules.values()) <= MODULES.keys(), title
+        solid = [(modules[start], modules[end]) for start, arrow, end in arrows if arrow == "-->"]
+        assert [pair for pair in solid if pair[1] not in imports(pair[0])] == [], title
 
 
 def glossary() -> dict[str, str]:
