@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def run() -> NoReturn:
-    """Run the program and exit; by the signal that ended it, if one did, so that a shell's loop around it stops too."""
+    """Run the program and exit; after a signal, die of the same signal, so that a shell's loop around it stops too."""
     if signals.is_first_process():
         signals.install_handlers()
     try:
@@ -36,7 +36,7 @@ def main(argv: Sequence[str]) -> int:
     """The exit code of the program with these arguments.
 
     Raises:
-        Interrupted: a signal came.
+        Interrupted: a signal arrived.
         ReaderGoneError: nobody reads stdout.
     """
     from glmcli.config.app import App
@@ -76,7 +76,7 @@ def _code(argv: Sequence[str], app: App) -> int:
 
 
 def _open_standard_descriptors() -> frozenset[int]:
-    """Those of 0, 1 and 2 that were closed. They are opened, or the next file or socket would take their place."""
+    """Which of descriptors 0, 1 and 2 were closed. Opens them, or the next file or socket would get their number."""
     closed = set()
     for fd in range(3):
         try:

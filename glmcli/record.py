@@ -27,8 +27,8 @@ class Record:
     __match_args__: ClassVar[tuple[str, ...]] = ()
     _names: ClassVar[frozenset[str]] = frozenset()
     _required: ClassVar[frozenset[str]] = frozenset()
-    _min_positional: ClassVar[int] = 0  # with so many values by position, all required fields are set
-    _defaults: ClassVar[dict[str, Any]] = {}  # of all fields, in order; None of those that are required
+    _min_positional: ClassVar[int] = 0  # the fewest values by position that set all required fields
+    _defaults: ClassVar[dict[str, Any]] = {}  # of all fields, in order; None for a required one
     _hidden: ClassVar[tuple[str, ...]] = ()  # fields that the repr leaves out
 
     def __init_subclass__(cls) -> None:
@@ -44,7 +44,7 @@ class Record:
         """Set the fields.
 
         Raises:
-            TypeError: a field is missing, or there is none of that name.
+            TypeError: a field is missing, or there is no field of that name.
         """
         # Every event is a Record: the two usual ways to make one come first.
         names = self.__match_args__
@@ -104,7 +104,7 @@ class Record:
         """A copy with other values for these fields.
 
         Raises:
-            TypeError: there is none of that name.
+            TypeError: there is no field of that name.
         """
         if not changes.keys() <= self._names:
             raise self._unknown(changes)
@@ -113,4 +113,4 @@ class Record:
         return other
 
 
-EMPTY: Mapping[str, Any] = {}  # a default that nobody writes to
+EMPTY: Mapping[str, Any] = {}  # a shared default, never written to

@@ -72,7 +72,7 @@ class Message(Record):
     Attributes:
         text: all of its text.
         parts: where media are sent too, the pieces of text and the media in the user's order. If they are media only,
-            the text stands where the provider's own examples have it.
+            `text` is placed where the provider's own examples have it.
     """
 
     role: Role
@@ -109,7 +109,7 @@ class Request(Record):
     Attributes:
         tools: the functions that the model may call.
         tool_choice: one of TOOL_CHOICES, or the name of a function.
-        tool_stream: whether the arguments of calls come in pieces; None: where the model can do that.
+        tool_stream: whether the arguments of calls come in pieces; None: if the model supports it.
         server_tools: tools that the provider runs, sent as they are.
         extra: other fields of the request body, from --option.
     """

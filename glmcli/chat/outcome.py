@@ -15,7 +15,7 @@ Timing = dict[str, float | None]
 
 
 def no_timing() -> Timing:
-    """A timing of which nothing has happened yet: values are seconds since the start of the program, or None."""
+    """A timing without values yet: seconds since the start of the program, or None for what has not happened."""
     return {"first_event": None, "first_answer": None, "total": None}
 
 

@@ -1,9 +1,9 @@
 r"""A search for words of which any character may be encoded: `/` as `%2F`, `\\/`, `\u002f`, `&sol;`, `&#x2f;`. Pure.
 
-Nobody can list all encodings of a key: some encoders leave a character as it is that others do not. So each character
-is read in whatever form it stands. To try that at every position would be slow. But in a word that is not written
-literally, some character is the first that is encoded: before it stands a literal beginning of the word, and its own
-form begins with one of a few signs. So a word is read only where such a sign fits what is around it.
+The encodings of a whole key cannot be listed, for encoders differ in which characters they encode. So each character
+is accepted in any of its forms. Trying that at every position would be slow; but a word that is not written literally
+has a first encoded character: the word is literal before it, and its form begins with a sign, one of a few characters.
+So a word is tried only at signs whose neighbours fit it.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def _by_sign(character: str, is_escaped: bool) -> dict[str, list[str]]:
 def read(text: str, begin: int, word: str) -> tuple[int | None, int | None]:
     """Where the word ends if it begins here, in any forms of its characters; None if it does not begin here.
 
-    Second: how many of its characters are read when `text` ends within the word; None if it does not end within it.
+    And, if `text` ends within the word, how many of its characters are there; else None.
     """
     places, cut = {begin}, None
     for count, character in enumerate(word):
@@ -120,10 +120,10 @@ class EncodedSearch:
     """Words that are searched for together."""
 
     def __init__(self) -> None:
-        """Search for nothing yet."""
+        """Start without words."""
         self._words: list[str] = []
         self._signs = ""
-        # The last sign of a word that is cut off stands at most so many characters before the end of the text.
+        # If the text ends within a word, the last sign of that is at most this many characters before the end.
         self._reach = 0
         self._index: _EncodedIndex | None = None
 
@@ -153,7 +153,7 @@ class EncodedSearch:
                         yield begin, end
 
     def partial(self, text: str) -> list[Span]:
-        """Where a word with an encoded character may begin that `text` ends within; and how much of it is read then."""
+        """For each word that `text` may end within: where it begins, and how many of its characters are there."""
         tail = text[-self._reach :]
         for sign in self._signs:
             if sign in tail:
@@ -174,10 +174,10 @@ class EncodedSearch:
 
 
 class _EncodedIndex:
-    """What is looked up.
+    """The words, prepared for searching.
 
     Attributes:
-        reach: a word that a text ends within begins at most so many characters before its end.
+        reach: a word that a text ends within begins at most this many characters before its end.
         alphabet: every character of every form of a word.
         encoded: by sign, a pattern that matches it where an encoded character of a word may begin, behind what may be
             the part of the word before it; with a group where it may be the first character.

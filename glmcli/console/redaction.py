@@ -74,14 +74,14 @@ class Redactor:
     """Replaces every known key of at least eight characters by `***`."""
 
     def __init__(self) -> None:
-        """Know no key yet: keys are added as they are read."""
+        """Start without keys: they are added as they are read."""
         self._keys: set[str] = set()
         self._forms = StringSearch()
         self._encoded = EncodedSearch()
         self._shortest = sys.maxsize
 
     def add(self, key: str) -> None:
-        """Redact this key from now on, in all its forms, and what is left of it where we cut words ourselves.
+        """Redact this key from now on, in all its forms, and the beginnings of it that our own code makes.
 
         The parser of flags cuts at the first `=`, and messages show only the beginning of a foreign word.
         """
@@ -93,7 +93,7 @@ class Redactor:
         self._keys.add(key)
         forms = _forms(key)
         self._forms.add(forms)
-        # Of the other forms, those in letters and digits alone are encoded by nobody.
+        # Nobody encodes letters and digits, so of the other forms only those with more than these are searched for.
         self._encoded.add(form for form in forms if form == key or not form.isalnum())
         self._shortest = min(map(len, self._keys))
 

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from types import FrameType
 
 _HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_EXIT_CODE_BASE = 128  # of a process that ended by a signal, as shells count
+_EXIT_CODE_BASE = 128  # plus the number of the signal: the exit code that shells report
 _AFTER_CALLBACK = 0.01  # seconds
-_MAX_DEFERRED = 3  # signals: what then is still deferred takes too long
+_MAX_DEFERRED = 3  # signals; with the third, a deferred section takes too long and is interrupted
 
 _received: list[int] = []
 _deferrals: list[None] = []
@@ -94,7 +94,7 @@ def _force_exit(number: int) -> NoReturn:
 
 
 def _raise_dropped(dropped: sys.UnraisableHookArgs) -> None:
-    """Raise an Interrupted that Python dropped in a callback again, when the callback is over."""
+    """After a callback in which Python dropped an Interrupted, raise it again."""
     if not isinstance(dropped.exc_value, Interrupted):
         sys.__unraisablehook__(dropped)
         return

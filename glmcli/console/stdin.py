@@ -95,7 +95,7 @@ class Stdin:
         self._reserved = owner
 
     def read(self, owner: str, limit: SizeLimit = TEXT, *, may_be_ignored: bool = False) -> bytes:
-        """All bytes until the end; `may_be_ignored`: the command has a flag --no-stdin, and it is about these.
+        """All bytes until the end; `may_be_ignored`: messages may suggest --no-stdin, which this command has.
 
         Raises:
             UsageError: another argument has claimed it, or there is too much.

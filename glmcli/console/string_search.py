@@ -1,7 +1,7 @@
 """A search for many strings at once, at a small part of the cost of searching for each. Pure.
 
-Wherever a string of some length stands in a text, it covers one of the positions 0, s, 2s, ... and the few characters
-after it, if s is small enough. So only what stands at these positions is looked up in a set; only a hit is compared.
+Wherever a string occurs in a text, it covers one of the positions 0, s, 2s, … and the few characters after it, if s is
+small enough. So only these few characters at these positions are looked up in a set, and only a hit is compared.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ _BLOCK = 6  # characters that are looked up; fewer would hit ordinary words and 
 _LONG = 16  # characters; shorter strings would need positions too close to each other
 _ENDING = 3  # characters at the end of a text that decide whether a string may begin there
 
-# To find one string costs, for each character, a thousandth of a lookup, and something for each call: in a long text, a
-# few strings are found sooner one by one.
+# Searching for one string costs a thousandth of a lookup for each character, and a little for the call: in a long text,
+# a few strings are found sooner one by one.
 _LOOKUP_COST = 1000
 _LONG_TEXT = 1024  # characters
 
@@ -27,7 +27,7 @@ class StringSearch:
     """Strings that are searched for together."""
 
     def __init__(self) -> None:
-        """Search for nothing yet."""
+        """Start without strings."""
         self._short: list[str] = []
         self._long: list[str] = []
         self._index: _StringIndex | None = None
@@ -70,7 +70,7 @@ class StringSearch:
 
 
 class _StringIndex:
-    """What is looked up.
+    """The strings, prepared for searching.
 
     Attributes:
         is_small: in a long text, the strings are searched for one by one.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_ONE_TYPO, _TWO_TYPOS = 3, 8  # letters that a word needs to be recognized with one typing error, and with two
+_ONE_TYPO, _TWO_TYPOS = 3, 8  # letters from which on a word may have one typing error, and two
 
 
 def closest(word: str, known: Iterable[str]) -> str | None:
@@ -39,9 +39,9 @@ def _distance(one: str, other: str, most: int) -> int:
     row = list(range(len(other) + 1))
     for at, letter in enumerate(one, 1):
         above, before, row = before, row, [at]
-        for column, its in enumerate(other, 1):
-            distance = min(before[column] + 1, row[-1] + 1, before[column - 1] + (letter != its))
-            if above and column > 1 and letter == other[column - 2] and one[at - 2] == its:
+        for column, other_letter in enumerate(other, 1):
+            distance = min(before[column] + 1, row[-1] + 1, before[column - 1] + (letter != other_letter))
+            if above and column > 1 and letter == other[column - 2] and one[at - 2] == other_letter:
                 distance = min(distance, above[column - 2] + 1)
             row.append(distance)
     return row[-1]

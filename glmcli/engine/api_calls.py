@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 _MAX_JSON = 16 * 1024 * 1024  # bytes
 _MAX_PAGES = 100
-_HTML_PROBE = 512  # bytes in which an HTML page shows itself
+_HTML_PROBE = 512  # bytes of a body that are checked for HTML
 _CLIENT_ERRORS = range(400, 500)
-# Statuses after which the request may have been carried out all the same: a server that failed, one that got tired of
-# waiting, a conflict with what exists already, and a client that nginx saw leave.
+# Statuses after which the request may have been carried out all the same: 408 time-out, 409 conflict (perhaps with
+# the first try), 499 the client closed the connection (nginx), and failures of the server.
 _MAY_BE_DONE = frozenset((408, 409, 499, *range(500, 600)))
 
 T = TypeVar("T")
@@ -53,7 +53,7 @@ class ApiClient:
     def request_json(self, call: HttpCall, what: str, *, once: bool = False) -> Any:  # noqa: ANN401 - any JSON
         """The JSON of a successful response; `what` it is, for messages.
 
-        A request that may have been carried out already is sent again, but not with `once`.
+        With `once`, a request that may have been carried out already is not sent again.
 
         Raises:
             GlmError: the provider refuses or does not answer.
@@ -173,10 +173,10 @@ class _DownloadReader:
         return ReadStatus.DATA
 
     def end(self) -> None:
-        """Nothing is held back."""
+        """Do nothing: no byte was held back."""
 
 
 def _may_be_done(error: GlmError) -> bool:
-    """Whether the request may have been carried out: only a clear refusal, or not being sent, says that it was not."""
+    """Whether the request may have been carried out: certainly not if it was refused clearly, or never sent."""
     status = error.http_status or 0
     return error.sent or status in _MAY_BE_DONE or (isinstance(error, ProtocolError) and status not in _CLIENT_ERRORS)

@@ -1,7 +1,7 @@
 """One question sent to the providers that may answer it, with retries and fallback.
 
-What was printed is never sent again; what may have been billed is sent again at most once, and a note
-says so; an error that waiting cannot cure is not retried.
+After a part of the answer was printed, nothing is sent again. A request that may have been billed is sent again at most
+once, with a note. An error that waiting cannot cure is not retried.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class RequestSender:
         return outcome
 
     def send(self, candidates: Sequence[Candidate]) -> Outcome:
-        """The outcome of one request out of several that make up a question: it does not end the writer."""
+        """The outcome of one of the requests that make up a question; the writer is not ended."""
         outcome = Outcome()
         self._has_printed = False
         for number, candidate in enumerate(candidates, 1):

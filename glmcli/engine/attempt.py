@@ -41,7 +41,7 @@ class AttemptResult(Record):
 
 
 class Attempt:
-    """Decodes, redacts and prints a reply, all of one read together, and decides at the end whether it is complete.
+    """Decodes, redacts and prints a reply, read by read, and decides at the end whether it is complete.
 
     Attributes:
         response: the `Receiver` that handles the events of the exchange.
@@ -90,24 +90,24 @@ class Attempt:
         return ReadStatus.FINISHED if self._fold.finished else ReadStatus.DATA
 
     def _take_buffered(self) -> bytes:
-        """What is not printed before the end: decoding many reads at once costs a tenth of decoding each."""
+        """The reads that were kept back: decoding many at once costs a tenth of decoding each."""
         buffered = b"".join(self._buffered)
         self._buffered.clear()
         return buffered
 
     def end(self) -> None:
-        """Decode and print what is left."""
+        """Decode and print the rest: the body is over."""
         if self._reader:
             self._take(chain(self._reader.feed(self._take_buffered()), self._reader.close()))
         self._flush()
 
     def _take(self, events: Iterable[Event]) -> None:
-        """Print and add up the events; those before an error count."""
+        """Print the events and add them to the reply, also those before an error."""
         decoded: list[Event] = []
         failure: GlmError | None = None
         try:
             for event in events:
-                decoded.append(event)  # noqa: PERF402 - those before an error are kept
+                decoded.append(event)  # noqa: PERF402 - a list() would lose the events before an error
         except GlmError as error:
             failure = error
         self._add(self._output.print(decoded) if self._output else coalesce(decoded))

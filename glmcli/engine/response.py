@@ -1,4 +1,4 @@
-"""One response under its time limits, whoever sends the request: a success is read, a refusal becomes our error."""
+"""One response under its time limits, for either HTTP client: a success is read, a refusal becomes our error."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from glmcli.providers.row import Provider
 
 _MAX_WHY = 500  # characters of the provider's own words
-_MAX_EXCERPT = 200  # characters of what is not an API answer
+_MAX_EXCERPT = 200  # characters of a body that is not an API response
 
 
 class ReadStatus(Enum):
@@ -71,7 +71,7 @@ class Response:
         return inf if self.is_done else self._timer.timeout_at
 
     def handle(self, event: HttpEvent) -> None:
-        """Handle an event; what the reader raises is the response's error."""
+        """Handle an event; an error that the reader raises becomes `error`."""
         try:
             match event:
                 case bytes():
@@ -152,5 +152,5 @@ def displayed(error: GlmError, provider: Provider, redactor: Redactor, remark: s
 
 
 def _clean(text: str, redactor: Redactor) -> str:
-    """Foreign words without keys, and without the base64 of pictures that were sent."""
+    """Foreign text without keys, and without the base64 of pictures that were sent."""
     return mask_media(redactor.text(text))

@@ -42,7 +42,7 @@ class ToolLoop:
     """One question, its tools, and the limits within which the model may call them."""
 
     def __init__(self, sender: RequestSender, toolbox: Toolbox, approvals: Approvals) -> None:
-        """Nothing is sent yet."""
+        """Send nothing before `run`."""
         self._sender = sender
         self._writer = sender.writer
         self._redact = sender.redactor.text
@@ -101,7 +101,7 @@ class ToolLoop:
     def _with_unique_ids(self, calls: Iterable[ToolCall], step: int) -> list[ToolCall]:
         """The calls, each with an id that is unique in the conversation: some providers repeat or omit ids.
 
-        A key that a model repeats is redacted here, before it reaches a tool or the provider that is asked next.
+        A key that a model repeats is redacted here, before it reaches a tool or another provider.
         """
         earlier = (call for message in self._candidates[0].request.messages for call in message.tool_calls)
         taken = {call.id for call in (*earlier, *self._calls)}
@@ -114,10 +114,10 @@ class ToolLoop:
         return renamed
 
     def _run_tools(self, calls: Iterable[ToolCall]) -> list[ToolResult]:
-        """The results of the calls, in order. Nothing is run before all that would run is approved.
+        """The results of the calls, in order. No call is run before all of them are approved.
 
         Raises:
-            GlmError: the conversation ends here.
+            GlmError: the loop must stop: a limit is reached, a call is denied, or nobody runs it.
         """
         checked = [self._toolbox.check(call) for call in calls]
         self._check_repeated(checked)
@@ -159,7 +159,7 @@ class ToolLoop:
             raise deadline_error(self._sender.plan.limits)
 
     def _add_turn(self, outcome: Outcome, calls: Iterable[ToolCall], results: Iterable[ToolResult]) -> None:
-        """Extend the conversation by this turn; next is asked the provider that answered, or one after it."""
+        """Extend the conversation by this turn; next comes the candidate that answered, or a later one."""
         reply = outcome.reply
         in_history = tuple(_in_history(call, self._redact) for call in calls)
         turn = Message("assistant", reply.answer, reply.reasoning, in_history)
@@ -184,7 +184,7 @@ def _unused_id(preferred: str, taken: AbstractSet[str]) -> str:
 
 
 def _in_history(call: ToolCall, redact: Callable[[str], str]) -> ToolCall:
-    """The call as providers accept it back: they validate names, and that arguments are JSON.
+    """The call as it is sent back: providers validate names, and that arguments are JSON.
 
     Source: `The "function.arguments" parameter … must be in JSON format`, docs.qwencloud.com error messages (2026).
     """

@@ -8,5 +8,5 @@ from __future__ import annotations
 
 import sys
 
-# httpx imports its command line where it can, with click, rich and pygments: 200 M instructions. It does without it.
+# httpx imports its command line where it can, with click, rich and pygments: 200 M instructions. It works without.
 sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]

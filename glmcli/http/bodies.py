@@ -19,11 +19,11 @@ _FILE_STEP = 1 << 16  # bytes that are read from a file at a time
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
-def compact_json(value: Any, other: Callable[[Any], str] | None = None) -> str:  # noqa: ANN401 - any JSON value
-    """JSON without blanks and escapes; `other` gives the text for what is not a JSON value."""
-    if other is None:
+def compact_json(value: Any, default: Callable[[Any], str] | None = None) -> str:  # noqa: ANN401 - any JSON value
+    """JSON without blanks and escapes; `default` returns a string for what is not a JSON value."""
+    if default is None:
         return _ENCODER.encode(value)
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=other)
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=default)
 
 
 class JsonBody:
@@ -68,7 +68,7 @@ class MultipartBody:
     """A form (RFC 7578) of text fields and a file, which is read from the disk while it is sent."""
 
     def __init__(self, path: str, name: str, fields: Mapping[str, str], boundary: str) -> None:
-        """`name` is what the file is called in the form; no line of the file contains `boundary`."""
+        """`name` is the file name in the form; no line of the file contains `boundary`."""
         self._path = Path(path)
         self.content_type = f"multipart/form-data; boundary={boundary}"
         parts = [

@@ -172,7 +172,7 @@ class _PooledExchange:
     """One request and its response, on a connection of the pool.
 
     Attributes:
-        connecting: the time limit of a connection that is being established, which `abort` lets pass.
+        connecting: the time limit of a connection that is being established; `abort` lets it expire at once.
     """
 
     def __init__(self, call: HttpCall, receiver: Receiver, proxy: Proxy | None) -> None:
@@ -205,7 +205,7 @@ class _PooledExchange:
         return self._is_stale
 
     def may_reuse(self, protocol: Any) -> bool:  # noqa: ANN401 - aiohttp's
-        """Whether a used connection will do: bytes that came before the request would pass for its response."""
+        """Whether a used connection is clean: bytes that came before the request would be taken for its response."""
         return not (self._is_second_try or protocol.should_close or _is_readable(protocol))
 
     def connected(self, protocol: Any, number: int, carried: WeakKeyDictionary[Any, int]) -> None:  # noqa: ANN401
@@ -286,7 +286,7 @@ class _PooledExchange:
         """A large body, each piece of it reported, until the request is refused."""
         try:
             for piece in pieces(content):
-                for _ in range(2):  # rounds of the loop: to see that there is something, and to read it
+                for _ in range(2):  # iterations of the loop: one polls the socket, the next handles what was read
                     await asyncio.sleep(0)
                 if self._response and self._response.status not in SUCCESS:
                     return
@@ -298,7 +298,7 @@ class _PooledExchange:
             self.abort()
 
     def check(self, stalls: StallClock) -> None:
-        """Time out; or end a wait for bytes that cannot come, for aiohttp does not report a broken chunk."""
+        """Time out if it is time; or fail a read that would wait for ever, as aiohttp does after a broken chunk."""
         response, timeout_at = self._response, self.receiver.timeout_at
         if timeout_at != self._timeout_at:
             self._timeout_at, self._stalled = timeout_at, stalls.total_before
@@ -337,4 +337,4 @@ class _PooledExchange:
                 self._is_complete = response.content.is_eof() or not await response.content.readany()
         except (aiohttp.ClientError, OSError):
             self.abort()
-            await asyncio.sleep(0)  # the socket is closed in the next round: before another connection is opened
+            await asyncio.sleep(0)  # the loop closes the socket now, before another connection is opened

@@ -38,9 +38,11 @@ class Content(Protocol):
 class HttpCall(Record):
     """One HTTP request as a value, so that --dry-run can print what would be sent.
 
-    Shape: `headers` are in the order sent, without Authorization, which is built from `key` when the request is sent.
-    `body` is JSON, or None if there is no body; with `has_data` it holds a Media in the place of each data URL.
-    `upload` is sent instead of it where the body is not JSON.
+    Attributes:
+        headers: in the order sent, without Authorization, which is built from `key` when the request is sent.
+        body: JSON; None if there is no body, or if it is an `upload`.
+        has_data: `body` contains a Media in the place of each data URL.
+        upload: a body that is not JSON.
     """
 
     url: str

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from glmcli.http.tls import Tls
 
 _MAX_QUEUED = 1 << 20  # bytes that may wait while stdout is read slowly
-_FULL_POLL = 0.01  # seconds between two checks whether the queue was emptied
+_FULL_POLL = 0.01  # seconds between two checks whether the queue has room again
 _NO_TIMEOUT = {"connect": None, "read": None, "write": None, "pool": None}  # the receiver keeps the time
 
 
@@ -74,7 +74,7 @@ class Exchange:
             tick()
             left = max(receiver.timeout_at, self._no_timeout_before) - time.monotonic()
             self._deliver(receiver, min(left, TICK))
-            # What arrived in time is delivered first. It may be no data, and never end: comments buy no time.
+            # Events that arrived in time were delivered above. Endless keep-alives do not extend the time limit.
             if left <= 0 and receiver.timeout_at <= time.monotonic():
                 receiver.timed_out()
 
@@ -194,7 +194,7 @@ class Exchange:
         else:
             return
         if self._is_closed and self._socket is not None:
-            # The connection came too late: a request that nobody waits for would be billed all the same.
+            # Closed before it was connected: a request that nobody waits for would still be billed.
             self._socket.close()
             raise ConnectionAbortedError
 
@@ -254,7 +254,7 @@ def _is_refused(connection: socket.socket) -> bool:
 def _is_refusal(response: bytes) -> bool:
     """Whether a response that begins with these bytes refuses the request; empty bytes are the end of the connection.
 
-    Informational responses say: go on. A success may come early, from a server that is still reading.
+    Informational responses (1xx) are skipped. A success may come early, from a server that is still reading.
     """
     if not response:
         return True
@@ -267,7 +267,7 @@ def _is_refusal(response: bytes) -> bool:
 class _UploadSocket(ssl.SSLSocket):
     """A TLS connection that, while `is_watched`, fails to write once a refusal has arrived.
 
-    Only reading tells a response from what TLS itself sends, so what was read too early is kept for `recv`.
+    Only reading tells a response from messages of TLS itself, so bytes that were read for this are kept for `recv`.
     """
 
     is_watched = False

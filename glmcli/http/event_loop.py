@@ -25,13 +25,13 @@ _CATCH_UP = 5.0  # seconds after a stall in which all that arrived during it has
 def run(main: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine in an event loop of its own; returns or raises what it does."""
 
-    async def whole() -> T:
+    async def main_then_close() -> T:
         try:
             return await main
         finally:
-            await asyncio.sleep(0)  # connections that were aborted last are closed in the next round
+            await asyncio.sleep(0)  # the loop closes connections that were aborted last
 
-    # A row leaves next to no reference cycles: to collect them after every 700 objects costs a tenth of a batch.
+    # A row leaves hardly any reference cycles, and looking for them every 700 objects costs a tenth of a batch.
     thresholds = gc.get_threshold()
     gc.set_threshold(_GC_THRESHOLD, *thresholds[1:])
     factory: Callable[[], asyncio.AbstractEventLoop] = asyncio.SelectorEventLoop
@@ -41,7 +41,7 @@ def run(main: Coroutine[Any, Any, T]) -> T:
         factory = uvloop.new_event_loop
     try:
         with asyncio.Runner(loop_factory=factory) as runner:
-            return runner.run(whole())
+            return runner.run(main_then_close())
     finally:
         gc.set_threshold(*thresholds)
 
@@ -101,11 +101,11 @@ class StallClock:
         self._ended = float("-inf")
 
     def expect(self, seconds: float) -> None:
-        """The loop is to call `arrived` after so many seconds."""
+        """Expect the loop to call `arrived` in so many seconds."""
         self._expected = time.monotonic() + seconds
 
     def arrived(self) -> None:
-        """Note how late the loop is."""
+        """Record how late the loop called this."""
         now = time.monotonic()
         self.total_before = self._total
         if now - self._expected > _STALL:

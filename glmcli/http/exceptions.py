@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from glmcli.http.proxies import Proxy
 
 _PROXY_AUTHENTICATION_REQUIRED = 407  # a status of proxies, never of a provider
-_EOF_IN_HANDSHAKE = "UNEXPECTED_EOF_WHILE_READING"  # OpenSSL's word, for which asyncio has none
+_EOF_IN_HANDSHAKE = "UNEXPECTED_EOF_WHILE_READING"  # OpenSSL's name for it; asyncio gives none
 
 
 class RequestState(Record):
@@ -38,10 +38,10 @@ class RequestState(Record):
         return f"{self.netloc} (through the proxy {self.proxy})" if self.proxy else self.netloc
 
     def check_proxy(self, head: ResponseHead) -> None:
-        """Tell an answer of the proxy from one of the provider.
+        """Return if the response comes from the provider.
 
         Raises:
-            NetworkError: the proxy wants a password, or another one.
+            NetworkError: the proxy itself answered: it wants a password, or another one.
         """
         if head.status == _PROXY_AUTHENTICATION_REQUIRED and self.proxy:
             raise self.proxy_refused(f"HTTP {head.status}")
@@ -89,7 +89,7 @@ class RequestState(Record):
         return ProtocolError(f"{self} does not speak HTTP: {what}", fix="check the base URL", sent=self.is_sent)
 
     def unexpected(self, error: BaseException) -> GlmError:
-        """An error that is in no table."""
+        """An exception that the tables below do not name."""
         if isinstance(error, MemoryError):
             return no_memory()
         if isinstance(error, OSError):
@@ -149,7 +149,7 @@ def from_aiohttp(error: BaseException, state: RequestState, broken: BaseExceptio
 
 
 def _reason(error: BaseException) -> str:
-    """The system's description of its error; the event loop replaces it by one of its own."""
+    """The system's text for its error; exceptions of the event loop have another text."""
     number = getattr(error, "errno", None)
     if isinstance(error, OSError) and number and number > 0:
         return os.strerror(number)

@@ -83,7 +83,7 @@ def choose_proxy(scheme: str, host: str, port: int, environment: Mapping[str, st
 
 
 def _variable(name: str, environment: Mapping[str, str]) -> tuple[str, str]:
-    """The variable that counts, and its value: lower case first, as in curl."""
+    """The variable that is set, and its value: lower case comes first, as in curl."""
     for variable in (name, name.upper()):
         if value := environment.get(variable, "").strip():
             return variable, value

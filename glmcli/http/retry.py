@@ -45,7 +45,7 @@ def _seconds_until(date: str, now: float) -> float | None:
 def retry_delay(error: GlmError, retry: int, began: float, limits: Limits, deadline: float) -> float | None:
     """Seconds until retry number `retry` (from 0), or None if there is none.
 
-    `began` and `deadline` are monotonic times: of the first attempt, and of the end of everything.
+    `began` and `deadline` are monotonic times: of the first attempt, and of the latest end of the whole command.
     """
     if error.retry is None:
         return None

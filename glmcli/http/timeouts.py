@@ -7,8 +7,8 @@ import time
 from glmcli.errors import NetworkError, Retry
 from glmcli.record import Record
 
-TICK = 0.2  # seconds between two checks, while we wait, whether anybody still reads our output
-LINGER = 5.0  # seconds in which usage or an error may still follow a finish, and a body the head of a refusal
+TICK = 0.2  # seconds between two checks, while we wait, whether our output is still being read
+LINGER = 5.0  # seconds to wait for usage or an error after a finish, and for the body of a refusal
 
 
 class Limits(Record):

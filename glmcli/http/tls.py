@@ -35,7 +35,7 @@ class Tls:
             self._error = error
 
     def context(self) -> ssl.SSLContext:
-        """The context, when it is loaded.
+        """Wait until the context is loaded, and return it.
 
         Raises:
             UsageError: the certificates cannot be read, or SSLKEYLOGFILE cannot be written.

@@ -38,7 +38,7 @@ class LineFault(Record):
 
 
 class BatchState(Record):
-    """The state of a batch. None: not said.
+    """The state of a batch; None: not stated.
 
     Attributes:
         state: one of the API's words, in lower case; see ENDED.

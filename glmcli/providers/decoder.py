@@ -99,7 +99,7 @@ class ReplyDecoder:
     def frame_alone(self, frame: Frame) -> list[Event]:
         """The events of a frame as if it were the first of the reply, without the request id that is known already.
 
-        Of a frame with an error it is one `Damaged`, which equals no text.
+        A frame that is an error gives one `Damaged`, which is equal to no piece of text.
         """
         try:
             events = list(ReplyDecoder(self._provider, self._events, self._errors).frame(frame))

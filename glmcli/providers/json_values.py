@@ -91,15 +91,15 @@ def _skip_blanks(text: str, start: int) -> int:
 
 
 def as_object(value: object) -> JsonObject:
-    """The object, or an empty one where the value is none."""
+    """The value if it is an object, else an empty object."""
     return value if isinstance(value, dict) else {}
 
 
 def as_list(value: object) -> list[Any]:
-    """The list, or an empty one where the value is none."""
+    """The value if it is a list, else an empty list."""
     return value if isinstance(value, list) else []
 
 
 def as_int(value: object) -> int | None:
-    """The integer, or None where the value is none."""
+    """The value if it is an integer, else None."""
     return value if isinstance(value, int) and not isinstance(value, bool) else None

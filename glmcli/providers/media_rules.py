@@ -29,8 +29,7 @@ class KindLimits(Record):
         data: it may be bytes.
         most: how many a request may hold.
         most_bytes: the size of one.
-        width: the width of one, at most, in pixels.
-        height: the same for the height.
+        width, height: the largest, in pixels.
         types: its media types.
     """
 
@@ -53,9 +52,9 @@ class MediaRules(Record):
     Attributes:
         known: these are facts about the model, not only about its server.
         media: the kinds that are taken; none by a text model.
-        reads: what a model reads that takes no media.
-        mixing: a request holds media of `one_kind`, or no pictures and videos beside files (`file_alone`); None: any.
-        text_first: the text stands before the media, as in the provider's own examples.
+        reads: the input of a model that takes no media.
+        mixing: one request takes media of `one_kind`, or files without pictures and videos (`file_alone`); None: any.
+        text_first: the text goes before the media, as in the provider's own examples.
         details: the values of --detail.
     """
 

@@ -36,7 +36,7 @@ _PROBE = "6fZ"  # a string that no frame contains by chance
 # may be halves of surrogate pairs.
 _STRING = re.compile(rb'[^"\\\x00-\x1f]*(?:\\["\\/bfnrt][^"\\\x00-\x1f]*)*')
 _SEPARATOR = b"\x00"  # never occurs in the content of a JSON string
-_USEFUL = 4  # frames that a template must have read for the next one to be looked for at once
+_USEFUL = 4  # if a template has read so many frames, the next one is looked for at once
 _MAX_INTERVAL = 256  # frames that are decoded before another template is looked for
 
 
@@ -50,7 +50,7 @@ class FrameTemplate:
         self.kind = kind
 
     def fits(self, data: bytes) -> bool:
-        """Whether this is one such frame and nothing else; whether it is UTF-8 shows only when it is read."""
+        """Whether this is one such frame and nothing else. That it is UTF-8 is not checked: `read` does."""
         before, after = self._before, self._after
         if not (data.startswith(before) and data.endswith(after)):
             return False

@@ -214,7 +214,7 @@ def one_line(text: str) -> str:
 
 # Media in error messages: some providers quote the request that they refuse, with the picture in it.
 
-_MAX_BASE64 = 256  # characters of base64 that may stand in a message; no id, digest or signature has more
+_MAX_BASE64 = 256  # characters of base64 that a message may contain; no id, digest or signature has more
 _MIN_LINE = 32  # characters of a line of base64 that was folded; messages on one line have a blank where a line ended
 # Base64 in either alphabet, and as JSON (\/) and URLs (%2F) write it.
 _DIGIT = r"[A-Za-z0-9+/_=%\\-]"

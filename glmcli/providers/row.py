@@ -86,7 +86,7 @@ class BatchApi(Record):
         most_lines: lines of a file; None: no known limit.
         most_bytes: bytes of a file.
         most_line_bytes: bytes of a line.
-        models: the models for which these differ again.
+        models: models with an endpoint and limits of their own.
     """
 
     url: str = "/v1/chat/completions"
@@ -99,7 +99,7 @@ class BatchApi(Record):
     models: Mapping[str, BatchApi] = EMPTY
 
     def of(self, model: str) -> BatchApi:
-        """The same for this model."""
+        """The endpoint and limits that hold for this model."""
         return self.models.get(model, self)
 
 
@@ -132,7 +132,7 @@ class Api(Record):
         json_schema: `response_format` takes a schema, or may take one; the catalogue's facts come first.
         limits: what the provider counts when it limits the rate of requests.
         media: how it takes pictures, videos and files: a name under `media` in the catalogue.
-        box_tags: this answer may hold `<|begin_of_box|>` and `<|end_of_box|>`, and begin with think tags.
+        box_tags: answers may contain `<|begin_of_box|>` and `<|end_of_box|>`; set by `Provider.serving`.
     """
 
     thinking: ThinkingSwitch | None
@@ -209,7 +209,7 @@ class Provider(Record):
         return bool(self.key_variables or self.key_file or self.key_command)
 
     def serving(self, model: str) -> Provider:
-        """The row with what the catalogue says of this model's answers."""
+        """The row, adapted to the form of this model's answers, as the catalogue has it."""
         known = find(self.catalogue, model)
         if known is None or not known.box_tags:
             return self

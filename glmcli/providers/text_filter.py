@@ -1,6 +1,6 @@
 """From text as a provider sends it to the text of the model. Pure, and the same however the text is cut.
 
-Undone are cumulative frames, halves of surrogate pairs, `<think>` tags in the answer, and the marks of a boxed answer.
+It undoes cumulative frames, surrogate pairs cut in halves, `<think>` tags in the answer, and marks around the answer.
 """
 
 from __future__ import annotations

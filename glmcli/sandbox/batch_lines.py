@@ -26,7 +26,7 @@ _TEST_ANSWER = {"choices": [{"finish_reason": "stop", "index": 0, "message": {"c
 
 @dataclass
 class BatchOutput:
-    """What a batch has made: the lines of its two files, and how many lines it could not finish in time."""
+    """The output of a batch: the lines of its two files, and how many requests it could not finish in time."""
 
     answers: list[bytes] = field(default_factory=list)
     errors: list[bytes] = field(default_factory=list)
@@ -132,8 +132,8 @@ def _model(request: dict[str, Any]) -> str:
 def _failed_line(error: SandboxError, head: Json, ids: RequestIds, *, number: int) -> bytes:
     """A line of the file of errors.
 
-    help.aliyun.com, batch-interfaces-compatible-with-openai (2025): the text has `error: {code, message}`, the program
-    beside it `error_code` and `error_message`. So every other line has the one, and the rest the other.
+    help.aliyun.com, batch-interfaces-compatible-with-openai (2025): the text documents `error: {code, message}`, the
+    sample program reads `error_code` and `error_message`. So the lines alternate between the two forms.
     """
     response = {"status_code": error.status, "request_id": ids.uuid, "body": None}
     fields: Json = {"error": {"code": error.code, "message": error.message}}

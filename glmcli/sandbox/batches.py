@@ -70,7 +70,7 @@ class Batches:
     """The files and batches of all providers; safe between threads."""
 
     def __init__(self, faults: FaultPlan) -> None:
-        """The lines of batches are hit by these faults, as requests are."""
+        """`faults` hit the lines of batches as they hit requests."""
         self._faults = faults
         self._lock = threading.Lock()
         self._serials = itertools.count(1)

@@ -52,8 +52,8 @@ class ChatRequest:
         provider: the name of the provider that it was sent to.
         messages: the items of `messages` that are objects.
         fields: the parameters: the whole body, or `parameters` of a DashScope body.
-        thinking_on: this provider's switch for thinking is on, by the request or by default.
-        chinese: errors are in Chinese.
+        thinking_on: whether the provider's switch for thinking is on, by the request or by default.
+        chinese: whether errors are in Chinese.
     """
 
     provider: str

@@ -74,7 +74,7 @@ def parse(spec: str) -> InjectedFault:
 
 
 def first_half(response: ServerResponse) -> tuple[bytes, ...]:
-    """What arrives before something breaks: half of the frames, or half of the body, without the finish."""
+    """The frames that are sent before something breaks: half of them, or half of the body, without the finish."""
     if response.chunked:
         return response.frames[: max(1, len(response.frames) // 2)]
     body = b"".join(response.frames)
@@ -123,13 +123,13 @@ _FIREWALL_PAGE = (
 
 @dataclass(frozen=True)
 class FaultKind:
-    """A kind of fault. One that changes nothing here (`error`) depends on the provider.
+    """A kind of fault. The one that changes nothing here (`error`) is made by `router` in the provider's own form.
 
     Attributes:
         description: for messages and help.
-        instead: the response in place of the provider's, whose paths begin with this prefix.
-        answer: the changed answer; the text is the provider's finish reason for its content filter.
-        response: the changed response.
+        instead: makes the response in place of the provider's, from the prefix of its paths.
+        answer: changes the answer; the second argument is the provider's finish reason for its content filter.
+        response: changes the response.
     """
 
     description: str

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 Header = tuple[str, str]
 DONE = b"data: [DONE]\n\n"
-# The words for two of them depend on the version of Python.
+# The phrases of these two depend on the version of Python.
 _REASONS = {status.value: status.phrase for status in HTTPStatus} | {
     413: "Payload Too Large",
     422: "Unprocessable Entity",

@@ -109,7 +109,7 @@ def _error_response(
 
 
 def _answer_response(provider: SandboxProvider, chat: ChatRequest, fault: str | None) -> ServerResponse:
-    """The answer, with the faults that let it begin."""
+    """The answer, with the faults that damage it or break it off."""
     if fault == "sensitive" and provider.moderation:
         return _moderated_response(provider, provider.moderation, chat)
     answer = damaged_answer(fault, provider.answer(chat), provider.filtered or "")

@@ -24,7 +24,7 @@ _FORMATS = {
     "uuid": "00000000-0000-4000-8000-000000000000",
 }
 _WORD = "sandbox"
-_MAX_DEPTH = 32  # a schema that refers to itself ends here
+_MAX_DEPTH = 32  # a schema that refers to itself is not followed further
 
 
 def example(schema: object, root: Mapping[str, Any] | None = None, depth: int = 0) -> Any:  # noqa: ANN401 - any JSON value
@@ -74,7 +74,7 @@ def _resolved(schema: dict[str, Any], root: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _merged(schema: dict[str, Any], others: list[dict[str, Any]], root: Mapping[str, Any]) -> dict[str, Any]:
-    """One schema that says what all of them say: properties and required names add up, other words replace."""
+    """One schema for all of them: properties and required names add up, of other keywords the last one wins."""
     for other in others:
         more = _resolved(other, root) if "$ref" in other else other
         joined = {**schema, **more}
@@ -91,13 +91,13 @@ def _list(value: object) -> list[Any]:
 
 
 def _bound(schema: Mapping[str, Any], keyword: str) -> float | None:
-    """A number that the schema sets; what is no number counts as not set."""
+    """The number that a keyword sets, or None."""
     value = schema.get(keyword)
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _type_of(schema: Mapping[str, Any]) -> str:
-    """The type to fill; a list of types means its first, no type is read from the words beside it."""
+    """The type of the example: of a list of types the first; without a type, the one that other keywords imply."""
     kind = schema.get("type")
     if isinstance(kind, list):
         kind = next((each for each in kind if each != "null"), "null")

@@ -211,7 +211,7 @@ def _ollama_error(_code: str, status: int, _chinese: bool) -> SandboxError:
 
 
 def _ollama_broken_stream(request: ChatRequest, _sent: int) -> tuple[bytes, ...]:
-    """The error is swallowed: an empty delta and the end."""
+    """Ollama reports no error: an empty delta, and the end."""
     return (sse_event(_OLLAMA_FORMAT.chunk(request, {"role": "assistant", "content": ""}, None)),)
 
 

@@ -51,7 +51,7 @@ def message(answer: SandboxAnswer) -> Json:
 
 
 def token_counts(answer: SandboxAnswer) -> Json:
-    """The three counts that all of them have; output includes reasoning."""
+    """The three counts that all servers report; output includes reasoning."""
     return {
         "prompt_tokens": answer.prompt_tokens,
         "completion_tokens": answer.output_tokens,
@@ -61,18 +61,18 @@ def token_counts(answer: SandboxAnswer) -> Json:
 
 @dataclass(frozen=True)
 class ChunkFormat:
-    """What one server writes its own way; the defaults are the plain form.
+    """How one server writes replies, where it differs from the plain form of the defaults.
 
     Attributes:
         first_delta: the delta with the role.
-        reasoning_delta, answer_delta, call_deltas: of a piece of reasoning, of the answer, of a tool call.
-        last_delta: beside the finish reason.
+        reasoning_delta, answer_delta, call_deltas: the deltas of a piece of reasoning, of the answer, of a tool call.
+        last_delta: the delta beside the finish reason.
         head, message, usage: parts of chunks and whole replies.
-        finish_reason: the one that it gives.
-        encode_chunk: a choice's delta and finish reason (None in flight) as a chunk; None for the plain form.
+        finish_reason: the reason that the last delta gives.
+        encode_chunk: a chunk from a delta and a finish reason; None for the plain form.
         encode_usage: the chunk with the usage; None for the plain form.
         encode_whole: the body of a reply that is not streamed; None for the plain form.
-        last_fields: of the last chunk before `[DONE]`.
+        last_fields: further fields of the last chunk before `[DONE]`.
     """
 
     first_delta: Json
@@ -106,7 +106,7 @@ class ChunkFormat:
         return {**self.head(request, "chat.completion"), "choices": [choice], "usage": self.usage(answer)}
 
     def chunk(self, request: ChatRequest, delta: Json, finish: str | None) -> Json:
-        """One chunk with a choice; `finish` is None while the answer goes on."""
+        """One chunk with a choice; `finish` is None before the last."""
         if self.encode_chunk:
             return self.encode_chunk(request, delta, finish)
         choice = {"index": 0, "delta": delta, "finish_reason": finish}

@@ -1,4 +1,4 @@
-"""What a provider of the sandbox is: one row with all that it answers, refuses and breaks."""
+"""The types of the sandbox's table of providers: what each accepts, refuses and writes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from glmcli.sandbox.http_messages import Header, Json, ServerResponse
 
 @dataclass(frozen=True)
 class SandboxError:
-    """Why a request is not answered, in the provider's own words and with its own code."""
+    """An error response, in the provider's own words and with its own code."""
 
     status: int
     code: str
@@ -22,9 +22,9 @@ class SandboxError:
     param: str | None = None
 
 
-# Whether a request breaks the rule, and the error that it gets.
+# Whether a request breaks the rule, and the error that answers it.
 Rule = tuple[Callable[[ChatRequest], bool], Callable[[ChatRequest], SandboxError]]
-# Frames that end a broken stream after so many good ones.
+# The frames that end a broken stream, made from the request and the number of good frames before them.
 StreamTail = Callable[[ChatRequest, int], tuple[bytes, ...]]
 
 
@@ -33,14 +33,14 @@ class SandboxBatchApi:
     """How a provider writes files and batches.
 
     Attributes:
-        endpoint: what each line and the batch must name.
+        endpoint: the endpoint that the batch and each of its lines must name.
         file_prefix, batch_prefix, output_prefix: how ids begin.
-        absent_id: stands for the id of a file that does not exist.
+        absent_id: the value of a file id where there is no file.
         ticks: units of its clock in a second.
         null_lists: an empty list is null.
         null_counts: counts are null at first.
-        refuses_glm: no GLM model is served.
-        test_model: one that costs nothing, with an endpoint of its own.
+        refuses_glm: batches serve no GLM model.
+        test_model: a free model for trials, with an endpoint of its own.
         file_fields: further fields in the reply to an upload, made from the file's name.
     """
 
@@ -65,7 +65,7 @@ class SandboxBatchApi:
 
 @dataclass(frozen=True)
 class SandboxProvider:
-    """One provider: where it is, what it refuses, how it writes.
+    """One provider: its paths, what it refuses, how it writes.
 
     Attributes:
         stream, whole: a reply as the frames of a stream, and as one JSON object.
@@ -78,13 +78,13 @@ class SandboxProvider:
         malformed: the error for a body that is no JSON object; in Chinese if the argument is true.
         thinking_on: whether it would let a model think, by its own switch and default.
         token_limits: the fields that limit the output.
-        parallel_calls: it calls several tools where the request does not say `parallel_tool_calls`.
+        parallel_calls: it calls several tools unless the request sets `parallel_tool_calls`.
         headers: of every response.
         not_found, method_not_allowed: the responses to another path, and to another method on a path that it has.
         filtered: its finish reason when the content filter cuts an answer; None if it sends `moderation` instead.
         moderated_stream: how it ends a stream for moderation; None if it refuses the request.
-        native_error: frames an error where a stream was asked for. A provider that has this is DashScope: its requests
-            are in its own form.
+        native_error: an error as a frame, where a stream was requested. Only DashScope has this; its requests have
+            another form too.
         replays: other providers of the same dialect whose recordings it replays.
     """
 
