@@ -35,7 +35,7 @@ class Result(NamedTuple):
 def main(glm: str) -> int:
     """The exit code: 1 if too much is refused."""
     results = []
-    for case in limited_server.LIMITED.values():
+    for case in limited_server.PROVIDERS.values():
         print(f"{case.name}: about {case.ideal:.0f} s", file=sys.stderr)
         results.append(_measured(glm, case))
     print("| limit | rows | seconds | ideal | refused of 100 rows |\n|---|---:|---:|---:|---:|")
@@ -47,9 +47,9 @@ def main(glm: str) -> int:
 
 
 def _measured(glm: str, case: limited_server.Limited) -> Result:
-    with limited_server.playing(case) as fleet:
-        seconds = seconds_of(glm, fleet.url, case.rows, "--no-stream", *case.flags)
-        return Result(case, seconds, fleet.refused / case.rows * 100)
+    with limited_server.running_provider(case) as server:
+        seconds = seconds_of(glm, server.url, case.rows, "--no-stream", *case.flags)
+        return Result(case, seconds, server.refusal_count / case.rows * 100)
 
 
 def seconds_of(glm: str, url: str, count: int, *flags: str) -> float:

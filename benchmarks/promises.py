@@ -126,7 +126,7 @@ def _interrupted(program: Program, home: Path) -> tuple[float, int]:
     held: scripted_server.Script = [
         scripted_server.head(),
         scripted_server.chunk(scripted_server.event(delta)),
-        scripted_server.Hold(),
+        scripted_server.Stall(),
     ]
     with scripted_server.Server(held) as server:
         command = program.command("zai", server.url)

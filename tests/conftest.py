@@ -1,4 +1,4 @@
-"""The program, run as its users run it, and the promise that no key ever comes out of it."""
+"""Runs the program as its users do, and checks after each run that no key has leaked."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from forked_runs import Zygote, would_heed
-from program import CANARY, GLM, KEY_VARIABLES, LIBRARIES, Done, environment, installed, leaks
-from proxies import Authority
+from forked_runs import ForkServer, can_be_forked
+from program import CANARY, GLM, KEY_VARIABLES, LIBRARIES, Completed, environment, installed, leaks
+from proxies import CertificateAuthority
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from batch_runs import Batch
-    from counting_server import Fleet
+    from counting_server import CountingServer
 
 
 @pytest.fixture
@@ -38,21 +38,21 @@ def cwd(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def zygote() -> Iterator[Zygote]:
+def fork_server() -> Iterator[ForkServer]:
     """Starts runs of the program that need not import its libraries; our own modules they import themselves."""
-    with Zygote(*LIBRARIES) as process:
+    with ForkServer(*LIBRARIES) as process:
         yield process
 
 
 @pytest.fixture
-def glm(home: Path, cwd: Path, zygote: Zygote) -> Callable[..., Done]:
+def glm(home: Path, cwd: Path, fork_server: ForkServer) -> Callable[..., Completed]:
     """Run the program in a process of its own.
 
-    glm("ask", "hi", env={"ZAI_API_KEY": CANARY}, stdin=b"..."): stdin is /dev/null unless given. Fails the test if a
-    key stands in what was printed or in any file of the working directory that the test did not name in `may_hold_key`.
+    glm("ask", "hi", env={"ZAI_API_KEY": CANARY}, stdin=b"..."): stdin is /dev/null unless given. Fails the test if the
+    key was printed, or is in any file of the working directory that the test did not name in `may_hold_key`.
 
-    It is forked from one that has its libraries already, and costs half as much. With `options` of subprocess, with
-    variables that an interpreter reads as it starts, and under coverage, the installed console script is started.
+    The process is forked from one that has imported the libraries, which halves its cost. With `options` of subprocess,
+    with variables that an interpreter reads as it starts, and under coverage, the installed console script is started.
     """
 
     def run(
@@ -62,46 +62,46 @@ def glm(home: Path, cwd: Path, zygote: Zygote) -> Callable[..., Done]:
         timeout: float = 60,
         may_hold_key: tuple[Path, ...] = (),
         **options: object,
-    ) -> Done:
+    ) -> Completed:
         variables = environment(home, **(env or {}))
-        if options or not would_heed(variables):
+        if options or not can_be_forked(variables):
             code, out, err = installed(arguments, cwd, variables, stdin, timeout, **options)
         else:
-            code, out, err = zygote.run(arguments, cwd, variables, stdin, timeout)
-        assert not leaks(out), "the key stands in stdout"
-        assert not leaks(err), "the key stands in stderr"
+            code, out, err = fork_server.run(arguments, cwd, variables, stdin, timeout)
+        assert not leaks(out), "the key is in stdout"
+        assert not leaks(err), "the key is in stderr"
         for file in cwd.rglob("*"):
             if file.is_file() and file not in may_hold_key:
-                assert not leaks(file.read_bytes()), f"the key stands in {file.name}"
+                assert not leaks(file.read_bytes()), f"the key is in {file.name}"
         assert b"Traceback" not in err, err.decode()
-        return Done(code, out, err.decode())
+        return Completed(code, out, err.decode())
 
     return run
 
 
 @pytest.fixture(scope="session")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+def authority(tmp_path_factory: pytest.TempPathFactory) -> CertificateAuthority:
     """A certificate authority that nobody trusts yet."""
     if not shutil.which("openssl"):
         pytest.skip("there is no openssl here to make certificates with")
-    return Authority(tmp_path_factory.mktemp("authority"))
+    return CertificateAuthority(tmp_path_factory.mktemp("authority"))
 
 
 @pytest.fixture
-def fleet() -> Iterator[Fleet]:
+def server() -> Iterator[CountingServer]:
     """A server for thousands of requests."""
-    from counting_server import Fleet  # only the tests of batches need it
+    from counting_server import CountingServer  # imported here because only tests of batches need it
 
-    with Fleet() as server:
+    with CountingServer() as server:
         yield server
 
 
 @pytest.fixture
-def batch(glm: Callable[..., Done], cwd: Path, fleet: Fleet) -> Batch:
+def batch(glm: Callable[..., Completed], cwd: Path, server: CountingServer) -> Batch:
     """A folder with an input and an output, and `glm batch run` in it."""
-    from batch_runs import Batch  # which itself needs the key from here
+    from batch_runs import Batch  # imported here because only tests of batches need it
 
-    return Batch(glm, cwd, fleet)
+    return Batch(glm, cwd, server)
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def keys() -> dict[str, str]:
     return dict.fromkeys(KEY_VARIABLES, CANARY)
 
 
-@pytest.hookimpl(tryfirst=True)  # before what is slow is left out
+@pytest.hookimpl(tryfirst=True)  # before slow tests are deselected
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Of the cases of a test that is marked `sampled(n)`, the first and each n-th after it are quick."""
     seen: Counter[str] = Counter()

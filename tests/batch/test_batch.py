@@ -17,11 +17,11 @@ from pathlib import Path
 
 import pytest
 from batch_runs import KEY, by_id, entries, error, flags, lines, rows, statuses
-from counting_server import Fleet, Said, answered, prompt_of, refused
+from counting_server import CountingServer, Response, answer_with, prompt_of, refuse_with
 from jsonschema import Draft202012Validator
 from processes import running, shell
-from program import CANARY, GLM, Done, environment
-from proxies import Front, Tunnels, at, tls
+from program import CANARY, GLM, Completed, environment
+from proxies import ConnectHandshake, Relay, tls, url_of
 from samples import png
 
 TOP = Path(__file__).parents[2]
@@ -29,7 +29,7 @@ LINE = Draft202012Validator(json.loads((TOP / "schemas" / "batch-reply.schema.js
 
 
 @pytest.fixture
-def asks(glm, cwd, fleet):
+def asks(glm, cwd, server):
     """Run a batch of what is written into these files; the first is the input."""
 
     def run(files, *more, stdin=None, name=None):
@@ -37,7 +37,7 @@ def asks(glm, cwd, fleet):
             data = text if isinstance(text, bytes) else text.encode()
             (cwd / path).write_bytes(data)
         first = [name or next(iter(files))] if "--files0" not in more else []
-        return glm("batch", "run", *first, "-O", "out.jsonl", *flags(fleet), *more, env=KEY, stdin=stdin)
+        return glm("batch", "run", *first, "-O", "out.jsonl", *flags(server), *more, env=KEY, stdin=stdin)
 
     return run
 
@@ -52,12 +52,12 @@ def turns(body):
 FORM = "system: You know {{topic}}.\nprompt: '{{question}}?'\n"
 
 
-def test_jsonl_fills_a_request_file(asks, fleet, cwd) -> None:
+def test_jsonl_fills_a_request_file(asks, server, cwd) -> None:
     row = {"id": "a", "vars": {"topic": "tea", "question": "Which", "n": 3, "yes": True}, "label": [1, None]}
     done = asks({"in.jsonl": lines([row]), "ask.yaml": FORM + "temperature: 0.5\n"}, "-f", "ask.yaml")
     assert done.code == 0, done.err
-    assert turns(fleet.bodies[0]) == [("system", "You know tea."), ("user", "Which?")]
-    assert fleet.bodies[0]["temperature"] == 0.5
+    assert turns(server.bodies[0]) == [("system", "You know tea."), ("user", "Which?")]
+    assert server.bodies[0]["temperature"] == 0.5
     entry = by_id(cwd / "out.jsonl")["a"]
     assert entry["answer"] == "Re: Which?"
     assert entry["columns"] == {"label": [1, None], "vars": row["vars"]}
@@ -76,27 +76,27 @@ DEFAULTS = "vars: {lang: French}\nsystem: Write {{lang}}.\nprompt: '{{lang}}: {{
 
 
 @pytest.mark.parametrize(("more", "lang"), [((), "German"), (("--var", "lang=Dutch"), "Dutch")])
-def test_a_value_is_the_same_wherever_it_stands(asks, fleet, more, lang) -> None:
+def test_a_value_is_the_same_wherever_it_stands(asks, server, more, lang) -> None:
     """A row's counts before a default of the request file, and --var before both, as flags do."""
     values = [{"vars": {"text": "a", "lang": "German"}}, {"vars": {"text": "b"}}]
     assert asks({"in.jsonl": lines(values), "ask.yaml": DEFAULTS}, "-f", "ask.yaml", "-j", "1", *more).code == 0
     rest = "Dutch" if more else "French"
-    assert [turns(body) for body in fleet.bodies] == [
+    assert [turns(body) for body in server.bodies] == [
         [("system", f"Write {lang}."), ("user", f"{lang}: a")],
         [("system", f"Write {rest}."), ("user", f"{rest}: b")],
     ]
 
 
-def test_what_a_row_says_is_not_expanded_again(asks, fleet) -> None:
+def test_what_a_row_says_is_not_expanded_again(asks, server) -> None:
     asks(
         {"in.jsonl": lines([{"vars": {"topic": "{{question}}", "question": "{{topic}}"}}]), "f.yaml": FORM},
         "-f",
         "f.yaml",
     )
-    assert turns(fleet.bodies[0]) == [("system", "You know {{question}}."), ("user", "{{topic}}?")]
+    assert turns(server.bodies[0]) == [("system", "You know {{question}}."), ("user", "{{topic}}?")]
 
 
-def test_turns_of_a_row(asks, fleet) -> None:
+def test_turns_of_a_row(asks, server) -> None:
     talk = [
         {"role": "system", "content": "s"},
         {"role": "user", "content": "1"},
@@ -104,7 +104,7 @@ def test_turns_of_a_row(asks, fleet) -> None:
         {"role": "user", "content": "3"},
     ]
     assert asks({"in.jsonl": lines([{"messages": talk}])}).code == 0
-    assert turns(fleet.bodies[0]) == [("system", "s"), ("user", "1"), ("assistant", "2"), ("user", "3")]
+    assert turns(server.bodies[0]) == [("system", "s"), ("user", "1"), ("assistant", "2"), ("user", "3")]
 
 
 WEATHER = {"type": "function", "function": {"name": "weather", "description": "", "parameters": {"type": "object"}}}
@@ -118,7 +118,7 @@ def openai(identity, **body):
     return {"custom_id": identity, "method": "POST", "url": "/v1/chat/completions", "body": body}
 
 
-def test_openai_lines(glm, fleet, cwd) -> None:
+def test_openai_lines(glm, server, cwd) -> None:
     """The body says what is asked; what it does not say is as the flags say."""
     hi = [{"role": "user", "content": "hi"}]
     values = [
@@ -127,10 +127,10 @@ def test_openai_lines(glm, fleet, cwd) -> None:
         openai("tools", messages=hi, tools=[WEATHER], tool_choice="auto"),
     ]
     (cwd / "in.jsonl").write_text(lines(values))
-    given = ("-P", "zai", "--base-url", fleet.url, "--no-stream", "-j", "1", "--ordered", "--max-tokens", "9")
+    given = ("-P", "zai", "--base-url", server.url, "--no-stream", "-j", "1", "--ordered", "--max-tokens", "9")
     done = glm("batch", "run", "in.jsonl", "-O", "out.jsonl", *given, env=KEY)
     assert done.code == 0, done.err
-    plain, model, tools = fleet.bodies
+    plain, model, tools = server.bodies
     assert (plain["model"], plain["temperature"], plain["seed"], plain["user"]) == ("glm-5", 0.1, 4, "u1")
     assert (model["model"], model["max_tokens"]) == ("glm-4.7", 9)
     assert tools["tools"] == [WEATHER]
@@ -186,37 +186,37 @@ BAD_BODIES = [
 ]
 
 
-def test_openai_lines_that_are_wrong(asks, fleet, cwd) -> None:
+def test_openai_lines_that_are_wrong(asks, server, cwd) -> None:
     """Each is a fault of its own row, whatever stands where."""
-    values = [openai(f"r{at}", **{"messages": [HI], **body}) for at, (body, _) in enumerate(BAD_BODIES)]
+    values = [openai(f"r{url_of}", **{"messages": [HI], **body}) for url_of, (body, _) in enumerate(BAD_BODIES)]
     done = asks({"in.jsonl": lines([*values, openai("good", messages=[HI])])})
     assert done.code == 15, done.err
     found = by_id(cwd / "out.jsonl")
     assert found.pop("good")["status"] == "ok"
-    said = [found[f"r{at}"]["error"]["message"] for at in range(len(BAD_BODIES))]
+    said = [found[f"r{url_of}"]["error"]["message"] for url_of in range(len(BAD_BODIES))]
     assert said == [f"in.jsonl:{line}: {why}" for line, (_, why) in enumerate(BAD_BODIES, 1)]
-    assert fleet.asked == ["hi"]
+    assert server.prompts == ["hi"]
 
 
-def test_what_is_empty_in_an_openai_line_says_nothing(asks, fleet) -> None:
+def test_what_is_empty_in_an_openai_line_says_nothing(asks, server) -> None:
     """As libraries write it who fill in what nobody set."""
     turn = {"role": "assistant", "content": None, "refusal": None, "annotations": [], "tool_calls": [CALL]}
     result = {"role": "tool", "name": "f", "tool_call_id": "c", "content": "sunny"}
     strict = {"type": "function", "function": WEATHER["function"] | {"strict": False}}
     values = [openai("a", messages=[HI | {"name": None}, turn, result], max_tokens=None, stop=[], tools=[strict])]
     assert asks({"in.jsonl": lines(values)}).code == 0
-    (body,) = fleet.bodies
+    (body,) = server.bodies
     assert body["tools"] == [WEATHER]
     assert [turn["role"] for turn in body["messages"]] == ["user", "assistant", "tool"]
 
 
-def test_a_flag_overrides_the_body(asks, fleet) -> None:
+def test_a_flag_overrides_the_body(asks, server) -> None:
     body = openai("a", messages=[{"role": "user", "content": "hi"}], temperature=0.9, model="glm-4.7")
     assert asks({"in.jsonl": lines([body])}, "--temperature", "0.2").code == 0
-    assert (fleet.bodies[0]["temperature"], fleet.bodies[0]["model"]) == (0.2, "glm-5")
+    assert (server.bodies[0]["temperature"], server.bodies[0]["model"]) == (0.2, "glm-5")
 
 
-def test_openai_lines_with_pictures(asks, fleet, cwd) -> None:
+def test_openai_lines_with_pictures(asks, server, cwd) -> None:
     data = base64.b64encode(png()).decode()
     parts = [
         {"type": "text", "text": "What is it?"},
@@ -233,17 +233,17 @@ def test_openai_lines_with_pictures(asks, fleet, cwd) -> None:
     assert found["a"]["status"] == "ok"
     assert found["b"]["status"] == "invalid"
     assert "the data URL holds no base64" in found["b"]["error"]["message"]
-    urls = [part["image_url"]["url"] for part in fleet.bodies[0]["messages"][0]["content"] if "image_url" in part]
+    urls = [part["image_url"]["url"] for part in server.bodies[0]["messages"][0]["content"] if "image_url" in part]
     assert urls[1] == "https://example.org/cat.png"
     assert urls[0].endswith(data)
     assert data not in (cwd / "out.jsonl").read_text()
 
 
-def test_csv_fills_a_request_file(asks, fleet, cwd) -> None:
+def test_csv_fills_a_request_file(asks, server, cwd) -> None:
     table = 'id,question,topic,my note\na,"Which, ""if"" any",tea,"two\nlines"\nb,Why,中文,\n'
     done = asks({"in.csv": table, "ask.yaml": FORM}, "-f", "ask.yaml", "-j", "1", "--ordered")
     assert done.code == 0, done.err
-    assert [turns(body) for body in fleet.bodies] == [
+    assert [turns(body) for body in server.bodies] == [
         [("system", "You know tea."), ("user", 'Which, "if" any?')],
         [("system", "You know 中文."), ("user", "Why?")],
     ]
@@ -271,13 +271,13 @@ NO_ROW_HAS_IT = {
 
 
 @pytest.mark.parametrize(("name", "text", "place", "fix"), NO_ROW_HAS_IT.values(), ids=NO_ROW_HAS_IT)
-def test_a_value_that_no_row_has(asks, fleet, cwd, *, name, text, place, fix) -> None:
+def test_a_value_that_no_row_has(asks, server, cwd, *, name, text, place, fix) -> None:
     """A typo in the template is no fault of every row."""
     for more in ((), ("--keep-changed",), ("--redo-changed",)):
         done = asks({name: text, "ask.yaml": FORM}, "-f", "ask.yaml", *more)
         assert done.code == 2
         assert done.err == (f"glm: error: {place}: no row has question, which the request file wants\n  fix: {fix}\n")
-    assert fleet.asked == []
+    assert server.prompts == []
     assert not (cwd / "out.jsonl").exists()
     assert asks({name: text, "ask.yaml": FORM}, "-f", "ask.yaml", "--var", "question=Which").code in {0, 15}
 
@@ -290,22 +290,22 @@ ASKS_NOTHING = {
 
 @pytest.mark.parametrize(("name", "text", "place", "there"), ASKS_NOTHING.values(), ids=ASKS_NOTHING)
 @pytest.mark.parametrize("form", ["system: Be brief.", "temperature: 0.5"])
-def test_rows_none_of_which_asks_anything(asks, fleet, *, form, name, text, place, there) -> None:
+def test_rows_none_of_which_asks_anything(asks, server, *, form, name, text, place, there) -> None:
     done = asks({name: text, "ask.yaml": form}, "-f", "ask.yaml")
     assert done.err == (
         f"glm: error: {place}: no row asks anything\n"
         f"  fix: {there}call the question prompt, or ask with -f FILE, as in prompt: '{{{{NAME}}}}?'\n"
     )
-    assert (done.code, fleet.asked) == (2, [])
+    assert (done.code, server.prompts) == (2, [])
 
 
-def test_a_table_beside_what_is_attached(asks, fleet) -> None:
+def test_a_table_beside_what_is_attached(asks, server) -> None:
     files = {"in.csv": "id,topic\na,tea\n", "note": "Who?", "ask.yaml": "system: '{{topic}}'\nattach: [note]\n"}
     assert asks(files, "-f", "ask.yaml").code == 0
-    assert turns(fleet.bodies[0]) == [("system", "tea"), ("user", "note:\n\nWho?")]
+    assert turns(server.bodies[0]) == [("system", "tea"), ("user", "note:\n\nWho?")]
 
 
-def test_a_value_that_no_row_of_a_pipe_has(asks, fleet) -> None:
+def test_a_value_that_no_row_of_a_pipe_has(asks, server) -> None:
     files = {"ask.yaml": FORM}
     done = asks(files, "-f", "ask.yaml", "--format", "csv", stdin=TABLE.encode(), name="-")
     assert (done.code, error(done)) == (2, "<stdin>:1: no row has question, which the request file wants")
@@ -315,16 +315,16 @@ def test_a_value_that_no_row_of_a_pipe_has(asks, fleet) -> None:
     done = asks(files, "--files0", "-", "-f", "ask.yaml", stdin=b"ask.yaml\0")
     assert (done.code, error(done)) == (2, "<stdin>: no row has question, topic, which the request file wants")
     assert "fix: a file has its {{path}} alone; --var question=" in done.err
-    assert fleet.asked == []
+    assert server.prompts == []
 
 
-def test_a_row_that_says_itself_what_others_lack(asks, fleet, cwd) -> None:
+def test_a_row_that_says_itself_what_others_lack(asks, server, cwd) -> None:
     """What a row says takes the place of a template, which then wants nothing of it."""
     values = [{"id": "b", "vars": {}}, {"id": "a", "prompt": "own"}, openai("c", messages=[user("body")])]
     done = asks({"in.jsonl": lines(values), "ask.yaml": "prompt: '{{question}}'"}, "-f", "ask.yaml")
     assert done.code == 15
     assert statuses(cwd / "out.jsonl") == {"a": "ok", "b": "invalid", "c": "ok"}
-    assert sorted(fleet.asked) == ["body", "own"]
+    assert sorted(server.prompts) == ["body", "own"]
 
 
 def test_csv_with_a_record_that_is_too_short(asks, cwd) -> None:
@@ -332,33 +332,33 @@ def test_csv_with_a_record_that_is_too_short(asks, cwd) -> None:
     assert statuses(cwd / "out.jsonl") == {"a": "ok", "line-3": "invalid", "c": "ok"}
 
 
-def test_tsv(asks, fleet) -> None:
+def test_tsv(asks, server) -> None:
     assert asks({"in.tsv": 'id\tprompt\na\tone, two\nb\t"tab\there"\n'}, "-j", "1").code == 0
-    assert fleet.asked == ["one, two", "tab\there"]
+    assert server.prompts == ["one, two", "tab\there"]
 
 
-def test_yaml_documents(asks, fleet, cwd) -> None:
+def test_yaml_documents(asks, server, cwd) -> None:
     text = "id: a\nprompt: |\n  two\n  lines\n---\n# nothing\n---\nid: b\nprompt: yes\n"
     assert asks({"in.yaml": text}, "-j", "1").code == 0
-    assert fleet.asked == ["two\nlines\n", "yes"]
+    assert server.prompts == ["two\nlines\n", "yes"]
     assert set(by_id(cwd / "out.jsonl")) == {"a", "b"}
 
 
-def test_text_on_stdin(asks, fleet, cwd) -> None:
+def test_text_on_stdin(asks, server, cwd) -> None:
     done = asks({}, stdin=b"one\n\n  two \r\nthree", name="-")
     assert done.code == 0, done.err
-    assert sorted(fleet.asked) == ["  two ", "one", "three"]
+    assert sorted(server.prompts) == ["  two ", "one", "three"]
     assert sorted(entry["line"] for entry in entries(cwd / "out.jsonl")) == [1, 3, 4]
 
 
 @pytest.fixture
-def redirected(home, cwd, fleet):
+def redirected(home, cwd, server):
     """A script of bash in which `run` is a batch of what stands on stdin."""
 
     def run(script, **env):
-        given = f'run() {{ "$GLM" batch run - -O out.jsonl {" ".join(flags(fleet))} "$@"; }}\n'
+        given = f'run() {{ "$GLM" batch run - -O out.jsonl {" ".join(flags(server))} "$@"; }}\n'
         done = shell(given + script, home, cwd, **KEY, **env)
-        return Done(done.returncode, done.stdout, done.stderr.decode())
+        return Completed(done.returncode, done.stdout, done.stderr.decode())
 
     return run
 
@@ -371,16 +371,16 @@ def test_a_file_on_stdin_is_read_from_where_it_stands(redirected, cwd, count) ->
     assert [entry["line"] for entry in entries(cwd / "out.jsonl")] == [*range(1, count + 1)]
 
 
-def test_a_file_on_stdin_is_judged_before_anything_is_sent(redirected, fleet, cwd) -> None:
+def test_a_file_on_stdin_is_judged_before_anything_is_sent(redirected, server, cwd) -> None:
     (cwd / "in").write_text(lines([{"id": "a", "prompt": "1"}, {"id": "b", "prompt": "2"}, {"id": "a", "prompt": "3"}]))
     done = redirected("{ run; echo $?; cat; } <in")
     assert error(done) == "<stdin>:3: the id 'a' stands on line 1 too"
     assert done.text == "2\n" + (cwd / "in").read_text()  # nothing was taken either
-    assert fleet.asked == []
+    assert server.prompts == []
     assert not (cwd / "out.jsonl").exists()
 
 
-def test_a_file_on_stdin_is_not_written_over(redirected, fleet, cwd) -> None:
+def test_a_file_on_stdin_is_not_written_over(redirected, server, cwd) -> None:
     (cwd / "in.csv").write_text("id,prompt\na,one\n")
     done = redirected("run --format csv --csv in.csv <in.csv")
     assert (done.code, error(done)) == (2, "INPUT and --csv name the same file: in.csv")
@@ -391,7 +391,7 @@ def test_a_file_on_stdin_is_not_written_over(redirected, fleet, cwd) -> None:
     done = redirected('"$GLM" batch run --files0 - -O list <list')
     assert (done.code, error(done)) == (2, "--files0 and --output name the same file: list")
     assert (cwd / "in.csv").read_text() == "id,prompt\na,one\n"
-    assert fleet.asked == ["one"]
+    assert server.prompts == ["one"]
 
 
 OVERWRITTEN = {
@@ -427,10 +427,10 @@ def test_a_stdin_that_cannot_be_read(redirected) -> None:
     assert (done.code, error(done)) == (2, "cannot read <stdin>: Bad file descriptor")
 
 
-def test_jsonl_and_csv_on_stdin(asks, fleet) -> None:
+def test_jsonl_and_csv_on_stdin(asks, server) -> None:
     assert asks({}, stdin=b'{"prompt": "j"}\n', name="-").code == 0
     assert asks({}, "--format", "csv", stdin=b"prompt\nc\n", name="-").code == 0
-    assert fleet.asked == ["j", "c"]
+    assert server.prompts == ["j", "c"]
 
 
 NAMES = {
@@ -444,7 +444,7 @@ NAMES = {
 }
 
 
-def test_files_and_a_text_for_each(glm, fleet, cwd) -> None:
+def test_files_and_a_text_for_each(glm, server, cwd) -> None:
     odd = {name: wanted for name, wanted in NAMES.items() if "\n" not in name}
     (cwd / "sub").mkdir()
     for name in odd:
@@ -452,18 +452,18 @@ def test_files_and_a_text_for_each(glm, fleet, cwd) -> None:
     (cwd / "ask.yaml").write_text("prompt: 'Review {{path}}:'\n")
     paths = b"".join(name.encode() + b"\0" for name in [*odd, "gone.py"])
     given = ("--files0", "-", "-f", "ask.yaml", "--text", "out/")
-    done = glm("batch", "run", *given, *flags(fleet), env=KEY, stdin=paths)
+    done = glm("batch", "run", *given, *flags(server), env=KEY, stdin=paths)
     assert done.code == 15
-    assert sorted(fleet.asked) == sorted(f"Review {name}:\n\ntext of {name}" for name in odd)
+    assert sorted(server.prompts) == sorted(f"Review {name}:\n\ntext of {name}" for name in odd)
     found = {path.name for path in (cwd / "out").iterdir()}
     assert found == {*odd.values(), "rows.jsonl"}
     assert (cwd / "out" / "sub%2Fb c.py.txt").read_text() == "Re: Review sub/b c.py:\n\ntext of sub/b c.py\n"
     gone = by_id(cwd / "out" / "rows.jsonl")["gone.py"]
     assert gone["status"] == "invalid"
     assert gone["error"]["message"] == "<stdin>:7: cannot read gone.py: No such file or directory"
-    asked = len(fleet.asked)
-    assert glm("batch", "run", *given, *flags(fleet), env=KEY, stdin=paths).code == 15
-    assert len(fleet.asked) == asked
+    asked = len(server.prompts)
+    assert glm("batch", "run", *given, *flags(server), env=KEY, stdin=paths).code == 15
+    assert len(server.prompts) == asked
 
 
 @pytest.mark.parametrize(("name", "wanted"), NAMES.items(), ids=map(repr, NAMES))
@@ -484,7 +484,7 @@ def test_the_name_of_a_long_id() -> None:
 # What a request file may say
 
 
-def test_a_system_message_and_an_attachment_from_files(asks, fleet) -> None:
+def test_a_system_message_and_an_attachment_from_files(asks, server) -> None:
     files = {
         "in.jsonl": lines([{"prompt": "one"}, {"prompt": "two"}]),
         "rules.txt": "The rules.",
@@ -492,23 +492,23 @@ def test_a_system_message_and_an_attachment_from_files(asks, fleet) -> None:
         "ask.yaml": "system: '@rules.txt'\nattach: [notes.md]\n",
     }
     assert asks(files, "-f", "ask.yaml", "-j", "1", "--ordered").code == 0
-    assert [turns(body) for body in fleet.bodies] == [
+    assert [turns(body) for body in server.bodies] == [
         [("system", "The rules."), ("user", f"{word}\n\nnotes.md:\n\nThe notes.")] for word in ("one", "two")
     ]
 
 
-def test_the_shared_beginning_is_the_same_for_all_rows(asks, fleet) -> None:
+def test_the_shared_beginning_is_the_same_for_all_rows(asks, server) -> None:
     """Byte for byte, up to the row's own words: a provider's cache asks for no less."""
     form = "system: '@rules.txt'\nmessages:\n- {role: user, content: 'Label this: {{text}}'}\ntemperature: 0\n"
     values = [{"id": f"r{number}", "vars": {"text": f"row {number}"}} for number in range(20)]
     assert asks({"in.jsonl": lines(values), "rules.txt": "Rules. " * 200, "f.yaml": form}, "-f", "f.yaml").code == 0
-    texts = [json.dumps(body) for body in fleet.bodies]
+    texts = [json.dumps(body) for body in server.bodies]
     assert len({text[: text.index("row ")] for text in texts}) == 1
     assert len(texts[0][: texts[0].index("row ")]) > 1400
     assert len({text[text.index("row ") + 7 :] for text in texts}) <= 2
 
 
-def test_pictures_that_rows_name(asks, fleet, cwd) -> None:
+def test_pictures_that_rows_name(asks, server, cwd) -> None:
     (cwd / "a.png").write_bytes(png())
     (cwd / "b.png").write_bytes(png(20, 10))
     values = [{"id": name, "vars": {"file": name}} for name in ("a.png", "b.png", "none.png")]
@@ -516,12 +516,12 @@ def test_pictures_that_rows_name(asks, fleet, cwd) -> None:
     done = asks(files, "-f", "see.yaml", "-m", "zai/glm-4.6v", "-j", "1", "--ordered")
     assert done.code == 15
     assert statuses(cwd / "out.jsonl") == {"a.png": "ok", "b.png": "ok", "none.png": "invalid"}
-    sent = [body["messages"][-1]["content"] for body in fleet.bodies]
+    sent = [body["messages"][-1]["content"] for body in server.bodies]
     pictures = [part["image_url"]["url"] for parts in sent for part in parts if part["type"] == "image_url"]
     assert [base64.b64decode(url.rpartition(",")[2]) for url in pictures] == [png(), png(20, 10)]
 
 
-def test_turns_of_several_parts(asks, fleet, cwd) -> None:
+def test_turns_of_several_parts(asks, server, cwd) -> None:
     """In their order; texts alone are one; paths begin at the file that holds the rows."""
     (cwd / "rows").mkdir()
     (cwd / "rows" / "a.png").write_bytes(png())
@@ -531,7 +531,7 @@ def test_turns_of_several_parts(asks, fleet, cwd) -> None:
     values = [{"id": name, "messages": [{"role": "user", "content": parts}]} for name, parts in turns.items()]
     done = asks({"rows/in.jsonl": lines(values)}, "-m", "zai/glm-4.6v", "-j", "1", "--ordered")
     assert done.code == 15
-    see, say = (body["messages"][-1]["content"] for body in fleet.bodies)
+    see, say = (body["messages"][-1]["content"] for body in server.bodies)
     assert [part["type"] for part in see] == ["image_url", "text"]
     assert base64.b64decode(see[0]["image_url"]["url"].rpartition(",")[2]) == png()
     assert (see[1], say) == (a, "ab")
@@ -552,7 +552,7 @@ def test_turns_of_several_parts(asks, fleet, cwd) -> None:
     assert "why: rows/in.jsonl:1: messages[0].content[0].path: cannot read rows/a.png: No such file" in done.err
 
 
-def test_pictures_that_are_made_to_fit(asks, fleet, cwd) -> None:
+def test_pictures_that_are_made_to_fit(asks, server, cwd) -> None:
     """The provider takes 6000 pixels a side."""
     (cwd / "wide.png").write_bytes(png(8000, 80))
     values = lines([{"id": "a", "vars": {"file": "wide.png"}}])
@@ -560,46 +560,46 @@ def test_pictures_that_are_made_to_fit(asks, fleet, cwd) -> None:
     given = ("-f", "see.yaml", "-m", "zai/glm-4.6v")
     assert asks({"in.jsonl": values, "see.yaml": form}, *given).code == 15
     assert asks({"in.jsonl": values, "see.yaml": f"{form}resize: true\n"}, *given).code == 0
-    content = fleet.bodies[0]["messages"][-1]["content"]
+    content = server.bodies[0]["messages"][-1]["content"]
     url = next(part["image_url"]["url"] for part in content if part["type"] == "image_url")
     assert base64.b64decode(url.rpartition(",")[2])[16:24] == (6000).to_bytes(4, "big") + (60).to_bytes(4, "big")
 
 
-def test_a_picture_that_has_changed_is_another_request(asks, fleet, cwd) -> None:
+def test_a_picture_that_has_changed_is_another_request(asks, server, cwd) -> None:
     (cwd / "a.png").write_bytes(png())
     files = {"in.jsonl": lines([{"id": "a"}]), "see.yaml": "prompt: What is it?\nimages: [a.png]\n"}
     given = ("-f", "see.yaml", "-m", "zai/glm-4.6v")
     assert asks(files, *given).code == 0
     assert asks(files, *given).code == 0
-    assert len(fleet.asked) == 1
+    assert len(server.prompts) == 1
     (cwd / "a.png").write_bytes(png(20, 10))
     assert asks(files, *given).code == 2
 
 
-def test_tools_of_the_provider(asks, fleet) -> None:
+def test_tools_of_the_provider(asks, server) -> None:
     search = {"type": "web_search", "web_search": {"enable": True}}
     form = f"server_tools: [{json.dumps(search)}]\n"
     assert asks({"in.jsonl": lines(rows(2)), "ask.yaml": form}, "-f", "ask.yaml").code == 0
-    assert all(body["tools"] == [search] for body in fleet.bodies)
+    assert all(body["tools"] == [search] for body in server.bodies)
 
 
 @pytest.mark.parametrize("field", ["session: talk.jsonl", "json: true", "meta: stderr"])
-def test_what_a_batch_has_no_use_for(asks, fleet, field) -> None:
+def test_what_a_batch_has_no_use_for(asks, server, field) -> None:
     done = asks({"in.jsonl": lines(rows(1)), "ask.yaml": field}, "-f", "ask.yaml")
     assert done.code == 2
     assert "which a batch has no use for" in error(done)
-    assert fleet.asked == []
+    assert server.prompts == []
 
 
 # Who answers
 
 
-def test_a_fallback(glm, cwd, fleet) -> None:
+def test_a_fallback(glm, cwd, server) -> None:
     """A provider that cannot answer a row hands it to the next; the line says who answered."""
-    config = f"providers:\n  other: {{like: vllm, base_url: '{fleet.url}'}}\n"
+    config = f"providers:\n  other: {{like: vllm, base_url: '{server.url}'}}\n"
     (cwd / "config.yaml").write_text(config)
-    no_money = refused({"error": {"code": "1113", "message": "no balance"}})
-    with Fleet(lambda body: no_money if prompt_of(body) == "question 1" else None) as first:
+    no_money = refuse_with({"error": {"code": "1113", "message": "no balance"}})
+    with CountingServer(lambda body: no_money if prompt_of(body) == "question 1" else None) as first:
         (cwd / "in.jsonl").write_text(lines(rows(2)))
         more = ("--fallback", "other/glm-5-fp8")
         done = glm(
@@ -611,41 +611,41 @@ def test_a_fallback(glm, cwd, fleet) -> None:
         "r0": ("zai", "glm-5"),
         "r1": ("other", "glm-5-fp8"),
     }
-    assert fleet.asked == ["question 1"]
+    assert server.prompts == ["question 1"]
     assert found["r1"]["calls"] == 2
 
 
 DOWN = {
-    "an hour": (refused({"error": {"code": "1302"}}, "Retry-After: 3600"), "the server asks to wait 3600 s"),
-    "down": (Said(503, {"error": {"message": "down"}}), "every request failed for 10 s"),
+    "an hour": (refuse_with({"error": {"code": "1302"}}, "Retry-After: 3600"), "the server asks to wait 3600 s"),
+    "down": (Response(503, {"error": {"message": "down"}}), "every request failed for 10 s"),
 }
 
 
 @pytest.mark.parametrize("how", ["an hour", pytest.param("down", marks=pytest.mark.slow)])
-def test_a_provider_that_is_no_use_hands_over(glm, cwd, fleet, how) -> None:
+def test_a_provider_that_is_no_use_hands_over(glm, cwd, server, how) -> None:
     """Rows go to the next one, also those that wait, and were never sent."""
     said, why = DOWN[how]
-    (cwd / "config.yaml").write_text(f"providers:\n  other: {{like: vllm, base_url: '{fleet.url}'}}\n")
+    (cwd / "config.yaml").write_text(f"providers:\n  other: {{like: vllm, base_url: '{server.url}'}}\n")
     (cwd / "in.jsonl").write_text(lines(rows(40)))
-    with Fleet(lambda _body: said) as first:
+    with CountingServer(lambda _body: said) as first:
         given = ("batch", "run", "in.jsonl", "-O", "out.jsonl", *flags(first), "--fallback", "other/m", "-j", "8")
         done = glm(*given, env=KEY | {"GLM_CONFIG": "config.yaml"}, timeout=90)
     assert done.code == 0, done.err
     assert f"{why}: rows go to other/m from now on\n" in done.err
     assert {entry["provider"] for entry in by_id(cwd / "out.jsonl").values()} == {"other"}
-    assert len(fleet.asked) == 40
+    assert len(server.prompts) == 40
 
 
 @pytest.mark.slow
-def test_a_provider_that_is_not_there_hands_over(glm, cwd, fleet) -> None:
-    (cwd / "config.yaml").write_text(f"providers:\n  other: {{like: vllm, base_url: '{fleet.url}'}}\n")
+def test_a_provider_that_is_not_there_hands_over(glm, cwd, server) -> None:
+    (cwd / "config.yaml").write_text(f"providers:\n  other: {{like: vllm, base_url: '{server.url}'}}\n")
     (cwd / "in.jsonl").write_text(lines(rows(40)))
     nobody = ("-m", "zai/glm-5", "--base-url", "http://127.0.0.1:9")
     given = ("batch", "run", "in.jsonl", "-O", "out.jsonl", *nobody, "--fallback", "other/m")
     done = glm(*given, env=KEY | {"GLM_CONFIG": "config.yaml"}, timeout=90)
     assert done.code == 0, done.err
     assert "every request failed for 10 s: rows go to other/m from now on\n" in done.err
-    assert len(fleet.asked) == 40
+    assert len(server.prompts) == 40
 
 
 def test_no_key(glm, cwd) -> None:
@@ -658,7 +658,7 @@ def test_no_key(glm, cwd) -> None:
 
 def test_a_key_that_comes_back_is_hidden(batch) -> None:
     """The fixture searches the output for it, too."""
-    batch.fleet.says = lambda _body: answered(f"your key is {CANARY}")
+    batch.server.respond = lambda _body: answer_with(f"your key is {CANARY}")
     batch.write(rows(1))
     done = batch.run("--text", "texts", "--csv", "all.csv")
     assert done.code == 0
@@ -669,13 +669,13 @@ def test_a_key_that_comes_back_is_hidden(batch) -> None:
 
 
 def test_lines_are_what_the_schema_says(batch) -> None:
-    says = {
-        "question 0": refused({"error": {"code": "1301", "message": "sensitive"}}, status=400),
-        "question 1": answered("cut", "length"),
-        "question 2": Said(500, {"error": {"code": "1234", "message": "down"}}),
-        "question 3": answered(""),
+    responses = {
+        "question 0": refuse_with({"error": {"code": "1301", "message": "sensitive"}}, status=400),
+        "question 1": answer_with("cut", "length"),
+        "question 2": Response(500, {"error": {"code": "1234", "message": "down"}}),
+        "question 3": answer_with(""),
     }
-    batch.fleet.says = lambda body: says.get(prompt_of(body))
+    batch.server.respond = lambda body: responses.get(prompt_of(body))
     batch.write([*rows(6), {"prompt": "no id"}, ["no row"], {"id": "n", "prompt": 1}])
     assert batch.run("--retries", "0", "--keep-partial").code == 11
     found = entries(batch.output)
@@ -691,7 +691,7 @@ def test_lines_are_what_the_schema_says(batch) -> None:
 
 
 def test_a_table_of_all_rows(batch, cwd) -> None:
-    batch.fleet.says = lambda body: answered("cut", "length") if prompt_of(body) == "b" else None
+    batch.server.respond = lambda body: answer_with("cut", "length") if prompt_of(body) == "b" else None
     batch.write([{"id": "1", "prompt": 'a,"\n', "tag": "x"}, {"id": "2", "prompt": "b", "n": {"deep": 1}}])
     assert batch.run("--csv", "all.csv", "--ordered").code == 15
     with (cwd / "all.csv").open(newline="") as file:
@@ -711,7 +711,7 @@ def test_a_table_of_all_rows(batch, cwd) -> None:
 
 def test_a_table_needs_an_output(batch) -> None:
     batch.write(rows(1))
-    done = batch.glm("batch", "run", "in.jsonl", *flags(batch.fleet), "--csv", "all.csv", env=KEY)
+    done = batch.glm("batch", "run", "in.jsonl", *flags(batch.server), "--csv", "all.csv", env=KEY)
     assert (done.code, error(done)) == (2, "--csv is made of the output, and there is none")
 
 
@@ -734,40 +734,40 @@ def test_no_other_file_is_written_over(batch, cwd, more, message) -> None:
         (cwd / name).write_text(text)
     done = batch.run("-f", "ask.yaml", *more)
     assert (done.code, error(done)) == (2, message)
-    assert batch.fleet.asked == []
+    assert batch.server.prompts == []
     assert {name: (cwd / name).read_text() for name in texts} == texts
     assert {path.name for path in cwd.iterdir()} == {*texts, "in.jsonl", "out.jsonl"}
 
 
 def test_a_folder_that_is_a_file(batch) -> None:
     batch.write(rows(2))
-    done = batch.glm("batch", "run", "in.jsonl", *flags(batch.fleet), "--text", "in.jsonl", env=KEY)
+    done = batch.glm("batch", "run", "in.jsonl", *flags(batch.server), "--text", "in.jsonl", env=KEY)
     assert (done.code, error(done)) == (14, "--text: cannot make the folder in.jsonl: File exists")
 
 
 def test_the_order_of_the_input_on_stdout(glm, cwd) -> None:
-    with Fleet(lambda body: answered("x", delay=0.05 if prompt_of(body) == "question 0" else 0)) as fleet:
+    with CountingServer(lambda body: answer_with("x", delay=0.05 if prompt_of(body) == "question 0" else 0)) as server:
         (cwd / "in.jsonl").write_text(lines(rows(20)))
-        done = glm("batch", "run", "in.jsonl", *flags(fleet), "--ordered", env=KEY)
+        done = glm("batch", "run", "in.jsonl", *flags(server), "--ordered", env=KEY)
     assert [json.loads(line)["id"] for line in done.text.splitlines()] == [f"r{number}" for number in range(20)]
 
 
 def test_a_closed_stdout(batch, home, cwd) -> None:
     batch.write(rows(3))
-    words = " ".join(flags(batch.fleet))
+    words = " ".join(flags(batch.server))
     done = shell(f'"$GLM" batch run in.jsonl {words} >&-', home, cwd, **KEY)
     assert done.returncode == 14
     assert b"cannot write to stdout: it is closed" in done.stderr
-    assert batch.fleet.asked == []
+    assert batch.server.prompts == []
 
 
 def test_a_reader_that_goes_away(batch, home, cwd) -> None:
     batch.write(rows(300))
-    words = " ".join(flags(batch.fleet))
+    words = " ".join(flags(batch.server))
     done = shell(f'"$GLM" batch run in.jsonl -q {words} -j 2 | head -n 1; echo "${{PIPESTATUS[0]}}"', home, cwd, **KEY)
     assert done.stdout.split()[-1] == b"141"
     assert done.stderr == b"", done.stderr.decode()
-    assert len(batch.fleet.asked) < 300
+    assert len(batch.server.prompts) < 300
 
 
 # What is shown instead of sent
@@ -799,19 +799,19 @@ def test_a_dry_run_names_the_first_rows_that_cannot_be_asked(glm, cwd) -> None:
 PRICE = 5 * 1 / 1e6 + 2 * 3.2 / 1e6  # of a row, by the list of zai/glm-5
 
 
-def test_max_cost(glm, cwd, fleet, authority) -> None:
+def test_max_cost(glm, cwd, server, authority) -> None:
     """Nothing is started that might cost more than is left; the same command with more money goes on."""
     (cwd / "in.jsonl").write_text(lines(rows(40)))
     certificate = authority.issue("api.z.ai", "DNS:api.z.ai")
-    with Front(tls(certificate), fleet.port) as inner, Front(Tunnels(), inner.port) as proxy:
-        env = KEY | {"https_proxy": at(proxy), "SSL_CERT_FILE": str(authority.file)}
+    with Relay(tls(certificate), server.port) as inner, Relay(ConnectHandshake(), inner.port) as proxy:
+        env = KEY | {"https_proxy": url_of(proxy), "SSL_CERT_FILE": str(authority.file)}
         given = ("batch", "run", "in.jsonl", "-O", "out.jsonl", "-m", "zai/glm-5", "--no-stream", "--max-cost")
         done = glm(*given, f"{PRICE * 10.5:.9f}", env=env)
         assert done.code == 12, done.err
         assert "the next row might cost more than is left" in error(done)
-        assert len(fleet.asked) == len(by_id(cwd / "out.jsonl")) == 10
+        assert len(server.prompts) == len(by_id(cwd / "out.jsonl")) == 10
         assert glm(*given, "1", env=env).code == 0
-    assert len(fleet.asked) == len(by_id(cwd / "out.jsonl")) == 40
+    assert len(server.prompts) == len(by_id(cwd / "out.jsonl")) == 40
 
 
 def test_max_cost_where_no_price_is_known(batch) -> None:
@@ -819,21 +819,21 @@ def test_max_cost_where_no_price_is_known(batch) -> None:
     done = batch.run("--max-cost", "1")
     assert done.code == 12
     assert error(done) == "--max-cost: the price of zai/glm-5 is not known here"
-    assert batch.fleet.asked == []
+    assert batch.server.prompts == []
 
 
 def test_max_failures(batch) -> None:
-    batch.fleet.says = lambda _body: refused({"error": {"code": "1301", "message": "sensitive"}}, status=400)
+    batch.server.respond = lambda _body: refuse_with({"error": {"code": "1301", "message": "sensitive"}}, status=400)
     batch.write(rows(100))
     done = batch.run("--max-failures", "3", "-j", "1")
     assert done.code == 11
     assert error(done) == "stopped after 3 failed rows (--max-failures)"
-    assert len(batch.fleet.asked) == 3
+    assert len(batch.server.prompts) == 3
     assert "the same command again resumes from here" in done.err
 
 
 def test_deadline(batch, glm, cwd) -> None:
-    with Fleet(delay=0.3) as slow:
+    with CountingServer(delay=0.3) as slow:
         (cwd / "in.jsonl").write_text(lines(rows(50)))
         arguments = ("batch", "run", "in.jsonl", "-O", "out.jsonl", *flags(slow), "-j", "1", "--deadline", "1.5")
         done = glm(*arguments, env=KEY)
@@ -863,7 +863,7 @@ def shards(batch, *given, env=None):
     for number, shard in enumerate(given):
         output = f"out-{number}.jsonl"
         done = batch.glm(
-            "batch", "run", "in.jsonl", *flags(batch.fleet), "-O", output, "--shard", shard, env=KEY | (env or {})
+            "batch", "run", "in.jsonl", *flags(batch.server), "-O", output, "--shard", shard, env=KEY | (env or {})
         )
         assert done.code == 0, done.err
         found.append(set(by_id(batch.output.with_name(output))))
@@ -873,7 +873,7 @@ def shards(batch, *given, env=None):
 def test_shards_share_the_rows(batch) -> None:
     batch.write([*rows(60), {"prompt": "no id"}, {"prompt": "no id"}])
     parts = shards(batch, "1/3", "2/3", "3/3")
-    assert len(set.union(*parts)) == sum(map(len, parts)) == len(batch.fleet.asked) == 62
+    assert len(set.union(*parts)) == sum(map(len, parts)) == len(batch.server.prompts) == 62
     assert all(len(part) > 8 for part in parts)
 
 
@@ -935,7 +935,7 @@ def test_a_scheduler_is_named_the_part(batch) -> None:
 )
 def test_a_shard_that_does_not_exist(batch, given, env, message) -> None:
     batch.write(rows(3))
-    done = batch.glm("batch", "run", "in.jsonl", *flags(batch.fleet), "-O", "o", "--shard", given, env=KEY | env)
+    done = batch.glm("batch", "run", "in.jsonl", *flags(batch.server), "-O", "o", "--shard", given, env=KEY | env)
     assert (done.code, error(done)) == (2, message)
     assert not batch.output.with_name("o").exists()
 
@@ -956,7 +956,7 @@ def test_an_array_that_is_not_whole(batch, given, env, tasks) -> None:
     done = batch.glm(*batch.arguments("--shard", given), env=KEY | env)
     why = f"--shard auto needs a whole array, from 0 or 1 and without gaps: this has {tasks}"
     assert (done.code, error(done)) == (2, why)
-    assert batch.fleet.asked == []
+    assert batch.server.prompts == []
 
 
 # The same command again, with a difference
@@ -971,7 +971,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_a_changed_request(asks, fleet, cwd, change) -> None:
+def test_a_changed_request(asks, server, cwd, change) -> None:
     values = [{"id": f"r{number}", "vars": {"x": str(number)}} for number in range(3)]
     files = {"in.jsonl": lines(values), "ask.yaml": "prompt: Is {{x}} even?\n", "other.yaml": "prompt: Is {{x}} odd?\n"}
     first = ("-f", "ask.yaml")
@@ -982,14 +982,14 @@ def test_a_changed_request(asks, fleet, cwd, change) -> None:
     assert (done.code, error(done)) == (2, "3 finished rows answer another request than would be sent now")
     assert "--redo-changed" in done.err
     assert "--keep-changed" in done.err
-    assert len(fleet.asked) == 3
+    assert len(server.prompts) == 3
     assert asks(files, *now, "--keep-changed").code == 0
-    assert (len(fleet.asked), (cwd / "out.jsonl").read_bytes()) == (3, before)
+    assert (len(server.prompts), (cwd / "out.jsonl").read_bytes()) == (3, before)
     assert asks(files, *now, "--redo-changed").code == 0
-    assert len(fleet.asked) == 6
+    assert len(server.prompts) == 6
     assert len(by_id(cwd / "out.jsonl")) == 3
     assert asks(files, *now).code == 0
-    assert len(fleet.asked) == 6
+    assert len(server.prompts) == 6
 
 
 def test_changed_rows_without_ids(batch) -> None:
@@ -1013,10 +1013,10 @@ def test_another_provider_asks_nothing_again(batch, glm) -> None:
     """Who was asked, where, and whether the answer was streamed, is not what was asked."""
     batch.write(rows(3))
     assert batch.run().code == 0
-    elsewhere = ["-m", "bigmodel/glm-5", "--base-url", batch.fleet.url]
+    elsewhere = ["-m", "bigmodel/glm-5", "--base-url", batch.server.url]
     done = glm("batch", "run", "in.jsonl", "-O", "out.jsonl", *elsewhere, env={"BIGMODEL_API_KEY": CANARY})
     assert done.code == 0, done.err
-    assert len(batch.fleet.asked) == 3
+    assert len(batch.server.prompts) == 3
 
 
 # Who watches
@@ -1063,7 +1063,7 @@ def _take_terminal() -> None:
 
 
 def test_progress_on_a_terminal(batch, home, cwd) -> None:
-    with Fleet(delay=0.1) as slow:
+    with CountingServer(delay=0.1) as slow:
         batch.write(rows(20))
         given = ["batch", "run", "in.jsonl", "-O", "out.jsonl", *flags(slow), "-j", "2"]
         code, seen = on_terminal(home, cwd, *given)
@@ -1075,11 +1075,11 @@ def test_progress_on_a_terminal(batch, home, cwd) -> None:
 
 
 def test_ctrl_c_on_a_terminal(batch, home, cwd) -> None:
-    with Fleet(delay=0.2) as slow:
+    with CountingServer(delay=0.2) as slow:
         batch.write(rows(200))
         given = ["batch", "run", "in.jsonl", "-O", "out.jsonl", *flags(slow), "-j", "2"]
         code, seen = on_terminal(home, cwd, *given, until=b"/200 rows")
-        asked = len(slow.asked)
+        asked = len(slow.prompts)
     assert code == -signal.SIGINT
     assert asked < 20
     assert len(by_id(batch.output)) == asked
@@ -1122,9 +1122,9 @@ def test_help_is_by_subject_and_true(glm) -> None:
 )
 def test_what_is_wrong_with_a_command(batch, arguments, message) -> None:
     batch.write(rows(1))
-    done = batch.glm("batch", "run", *arguments, *flags(batch.fleet), env=KEY)
+    done = batch.glm("batch", "run", *arguments, *flags(batch.server), env=KEY)
     assert (done.code, error(done)) == (2, message)
-    assert batch.fleet.asked == []
+    assert batch.server.prompts == []
 
 
 def test_a_run_that_is_watched_is_not_slowed_by_who_reads_nothing(batch, home, cwd) -> None:

@@ -26,7 +26,7 @@ from pathlib import Path
 import batch_sizes as sizes
 import pytest
 from batch_runs import KEY, Batch, by_id, entries, error, flags, lines, rows, statuses
-from counting_server import RATE, Fleet, Said, answered, prompt_of, refused
+from counting_server import RATE, CountingServer, Response, answer_with, prompt_of, refuse_with
 from processes import running, shell, wait_for
 from program import GLM, environment
 
@@ -36,16 +36,16 @@ UNTESTABLE: dict[str, str] = {}
 MILLISECOND = 0.001
 
 
-def kill_and_resume(home, cwd, fleet, *, after, moment=0.0, count=120):
+def kill_and_resume(home, cwd, server, *, after, moment=0.0, count=120):
     """Kill a run `moment` seconds after the server has seen `after` requests, and run it to its end; how many calls."""
     (cwd / "in.jsonl").write_text(lines(rows(count)))
-    arguments = ["batch", "run", "in.jsonl", "-O", "out.jsonl", "-j", "8", *flags(fleet)]
+    arguments = ["batch", "run", "in.jsonl", "-O", "out.jsonl", "-j", "8", *flags(server)]
     with running(home, cwd, *arguments, env=KEY) as process:
-        fleet.wait_for(after)
+        server.wait_for(after)
         time.sleep(moment)  # any moment is good
         process.kill()
         process.wait()
-    answered_before = sum(fleet.answers.values())
+    answered_before = sum(server.answer_counts.values())
     left = (cwd / "out.jsonl").read_bytes()
     acknowledged = [json.loads(line)["id"] for line in left.split(b"\n")[:-1]]
     assert len(acknowledged) == len(set(acknowledged))
@@ -57,13 +57,13 @@ def kill_and_resume(home, cwd, fleet, *, after, moment=0.0, count=120):
     assert all(entry["answer"] == f"Re: question {identity[1:]}" for identity, entry in found.items())
     assert set(acknowledged) <= set(found)
     assert (cwd / "out.jsonl").read_bytes().startswith(left[: left.rfind(b"\n") + 1])
-    assert len(fleet.asked) <= count + 8
+    assert len(server.prompts) <= count + 8
 
 
 @pytest.mark.parametrize("after", [1, 40, 110])
 def test_B01_kill_9(home, cwd, after) -> None:
-    with Fleet(delay=5 * MILLISECOND) as fleet:
-        kill_and_resume(home, cwd, fleet, after=after)
+    with CountingServer(delay=5 * MILLISECOND) as server:
+        kill_and_resume(home, cwd, server, after=after)
 
 
 KILLS = int(os.environ.get("GLM_KILLS", "50"))
@@ -73,11 +73,11 @@ KILLS = int(os.environ.get("GLM_KILLS", "50"))
 @pytest.mark.parametrize("number", range(KILLS))
 def test_B01_kill_9_at_any_moment(home, cwd, number) -> None:
     chance = random.Random(number)
-    with Fleet(delay=2 * MILLISECOND) as fleet:
-        kill_and_resume(home, cwd, fleet, after=chance.randint(1, 300), moment=chance.uniform(0, 0.02), count=400)
+    with CountingServer(delay=2 * MILLISECOND) as server:
+        kill_and_resume(home, cwd, server, after=chance.randint(1, 300), moment=chance.uniform(0, 0.02), count=400)
 
 
-def test_B02_a_torn_last_line(batch, fleet) -> None:
+def test_B02_a_torn_last_line(batch, server) -> None:
     """Cut at every byte of the last two lines: what is whole stays, what is torn is set aside and asked again."""
     from glmcli.batch.ledger.file import Ledger
     from glmcli.batch.ledger.index import Index, load_ledger
@@ -102,7 +102,7 @@ def test_B02_a_torn_last_line(batch, fleet) -> None:
     done = batch.run()
     assert done.code == 0
     assert statuses(batch.output) == {"r0": "ok", "r1": "ok", "r2": "ok"}
-    assert fleet.asked.count("question 2") == 2
+    assert server.prompts.count("question 2") == 2
     assert "bytes of a torn line were moved to out.jsonl.torn" in done.err
 
 
@@ -110,7 +110,7 @@ def _lacks_only_newline(whole: bytes, cut: int, line: bytes) -> bool:
     return cut == whole.index(line) + len(line) - 1
 
 
-def test_B04_a_full_disk(batch, fleet) -> None:
+def test_B04_a_full_disk(batch, server) -> None:
     batch.write(rows(50))
     limit = 5000
 
@@ -122,7 +122,7 @@ def test_B04_a_full_disk(batch, fleet) -> None:
     assert error(done) == "cannot write out.jsonl: File too large"
     assert "what is in the file stays, and is not asked again" in done.err
     assert 1 <= len(entries(batch.output)) < 50
-    assert len(fleet.asked) < 50
+    assert len(server.prompts) < 50
     assert batch.run().code == 0
     assert len(by_id(batch.output)) == 50
 
@@ -132,7 +132,7 @@ def test_B04_a_device_that_is_always_full(batch) -> None:
     done = batch.run("-O", "/dev/full")
     assert done.code == 2
     assert error(done) == "--output: /dev/full is no regular file"
-    assert batch.fleet.asked == []
+    assert batch.server.prompts == []
 
 
 def test_B05_a_short_write(batch) -> None:
@@ -151,15 +151,15 @@ def test_B05_a_short_write(batch) -> None:
 
 def test_B06_killed_between_the_answer_and_the_line(home, cwd) -> None:
     """Every answer has left the server, and the program is stopped before it can write one: each is paid twice."""
-    with Fleet(delay=50 * MILLISECOND) as fleet:
+    with CountingServer(delay=50 * MILLISECOND) as server:
         (cwd / "in.jsonl").write_text(lines(rows(4)))
-        arguments = ["batch", "run", "in.jsonl", "-O", "out.jsonl", "-j", "4", *flags(fleet)]
+        arguments = ["batch", "run", "in.jsonl", "-O", "out.jsonl", "-j", "4", *flags(server)]
         with running(home, cwd, *arguments, env=KEY) as process:
-            fleet.wait_for(1)
+            server.wait_for(1)
             process.send_signal(signal.SIGSTOP)
-            wait_for(lambda: fleet.in_flight == 0)
+            wait_for(lambda: server.in_flight == 0)
             process.kill()
-        paid = sum(fleet.answers.values())
+        paid = sum(server.answer_counts.values())
         assert paid >= 1
         assert entries(cwd / "out.jsonl") == []
         done = subprocess.run(
@@ -167,7 +167,7 @@ def test_B06_killed_between_the_answer_and_the_line(home, cwd) -> None:
         )
         assert done.returncode == 0
         assert len(by_id(cwd / "out.jsonl")) == 4
-        assert sum(fleet.answers.values()) == 4 + paid
+        assert sum(server.answer_counts.values()) == 4 + paid
 
 
 @pytest.mark.skipif(not shutil.which("strace"), reason="there is no strace here to see what reaches the disk")
@@ -188,48 +188,48 @@ def test_B07_what_reaches_the_disk(batch, cwd, home) -> None:
 def test_B08_rows_are_known_by_their_ids(glm, cwd) -> None:
     """Rows that end in any order, and an input in another order: what is finished is not asked again."""
     chance = random.Random(8)
-    with Fleet(lambda body: answered(f"Re: {prompt_of(body)}", delay=chance.uniform(0, 0.02))) as fleet:
-        batch = Batch(glm, cwd, fleet)
+    with CountingServer(lambda body: answer_with(f"Re: {prompt_of(body)}", delay=chance.uniform(0, 0.02))) as server:
+        batch = Batch(glm, cwd, server)
         batch.write(rows(40)[:20])
         assert batch.run("-j", "20").code == 0
         mixed = rows(40)
         chance.shuffle(mixed)
         batch.write(mixed)
         assert batch.run("-j", "20").code == 0
-        assert sorted(fleet.asked) == sorted(f"question {number}" for number in range(40))
+        assert sorted(server.prompts) == sorted(f"question {number}" for number in range(40))
         assert {identity: entry["answer"] for identity, entry in by_id(batch.output).items()} == {
             f"r{number}": f"Re: question {number}" for number in range(40)
         }
 
 
-def test_B08_rows_without_ids_are_known_by_what_they_ask(batch, fleet) -> None:
+def test_B08_rows_without_ids_are_known_by_what_they_ask(batch, server) -> None:
     batch.write([{"prompt": "a"}, {"prompt": "b"}, {"prompt": "a"}])
     assert batch.run().code == 0
     batch.write([{"prompt": "c"}, {"prompt": "a"}, {"prompt": "a"}, {"prompt": "a"}, {"prompt": "b"}])
     assert batch.run().code == 0
-    assert sorted(fleet.asked) == ["a", "a", "a", "b", "c"]
+    assert sorted(server.prompts) == ["a", "a", "a", "b", "c"]
     assert sorted(entry["answer"] for entry in entries(batch.output)) == ["Re: a", "Re: a", "Re: a", "Re: b", "Re: c"]
     assert len(by_id(batch.output)) == 5
 
 
-def test_B10_duplicate_ids(batch, fleet) -> None:
+def test_B10_duplicate_ids(batch, server) -> None:
     batch.write([{"id": "a", "prompt": "1"}, {"id": "b", "prompt": "2"}, {"id": "a", "prompt": "3"}])
     done = batch.run()
     assert done.code == 2
     assert error(done) == "in.jsonl:3: the id 'a' stands on line 1 too"
-    assert fleet.asked == []
+    assert server.prompts == []
 
 
-def test_B10_duplicate_ids_on_a_pipe(batch, glm, fleet) -> None:
+def test_B10_duplicate_ids_on_a_pipe(batch, glm, server) -> None:
     data = lines([{"id": "a", "prompt": "1"}, {"id": "a", "prompt": "2"}]).encode()
-    done = glm("batch", "run", "-", "-O", "out.jsonl", *flags(fleet), env=KEY, stdin=data)
+    done = glm("batch", "run", "-", "-O", "out.jsonl", *flags(server), env=KEY, stdin=data)
     assert done.code == 15
-    assert fleet.asked == ["1"]
+    assert server.prompts == ["1"]
     assert statuses(batch.output) == {"a": "ok", "line-2": "invalid"}
     assert by_id(batch.output)["line-2"]["error"]["message"] == "<stdin>:2: the id 'a' stands on line 1 too"
 
 
-def test_B12_all_that_can_be_wrong_with_a_row(batch, fleet) -> None:
+def test_B12_all_that_can_be_wrong_with_a_row(batch, server) -> None:
     bad = {
         2: b"{not json",
         4: b'{"id": "n\\u0000", "prompt": "x"}',
@@ -251,22 +251,22 @@ def test_B12_all_that_can_be_wrong_with_a_row(batch, fleet) -> None:
     assert set(wrong) - {8} == set(bad)
     assert wrong[2]["hash"] == sha256(bad[2]).hexdigest()[:32]
     assert wrong[5]["error"]["message"].startswith("in.jsonl:5")
-    assert len(fleet.asked) == len(ok)
+    assert len(server.prompts) == len(ok)
 
 
-def test_B13_failed_rows_on_resume(batch, fleet) -> None:
+def test_B13_failed_rows_on_resume(batch, server) -> None:
     """Rows that may succeed are asked again, those that would only fail again are not; the last line counts."""
     down = threading.Event()
 
-    def says(body):
+    def respond(body):
         match prompt_of(body):
             case "question 1" if not down.is_set():
-                return Said(500, {"error": {"code": "1234", "message": "down"}})
+                return Response(500, {"error": {"code": "1234", "message": "down"}})
             case "question 2":
-                return refused({"error": {"code": "1301", "message": "sensitive"}}, status=400)
+                return refuse_with({"error": {"code": "1301", "message": "sensitive"}}, status=400)
         return None
 
-    fleet.says = says
+    server.respond = respond
     batch.write(rows(4))
     done = batch.run("--retries", "0", "-q")
     assert done.code == 11
@@ -274,22 +274,22 @@ def test_B13_failed_rows_on_resume(batch, fleet) -> None:
     assert statuses(batch.output) == {"r0": "ok", "r1": "failed", "r2": "filtered", "r3": "ok"}
     down.set()
     done = batch.run("--no-retry-failed")
-    assert (done.code, len(fleet.asked)) == (11, 4)
+    assert (done.code, len(server.prompts)) == (11, 4)
     done = batch.run("-q")
     assert done.code == 15
     assert error(done) == "1 of 4 rows have no answer, and would only fail again"
-    assert fleet.asked.count("question 1") == 2
-    assert fleet.asked.count("question 2") == 1
+    assert server.prompts.count("question 1") == 2
+    assert server.prompts.count("question 2") == 1
     found = by_id(batch.output)
     assert found["r1"]["answer"] == "Re: question 1"
     assert found["r1"]["calls"] == 2
     assert batch.run("--retry-failed").code == 15
-    assert fleet.asked.count("question 2") == 2
+    assert server.prompts.count("question 2") == 2
     assert batch.run().code == 15
-    assert len(fleet.asked) == 6
+    assert len(server.prompts) == 6
 
 
-def test_B13_a_finished_row_that_cannot_be_asked_any_more_keeps_its_answer(batch, fleet) -> None:
+def test_B13_a_finished_row_that_cannot_be_asked_any_more_keeps_its_answer(batch, server) -> None:
     batch.write(rows(3))
     assert batch.run().code == 0
     before = batch.output.read_bytes()
@@ -308,11 +308,11 @@ def test_B13_a_finished_row_that_cannot_be_asked_any_more_keeps_its_answer(batch
     assert batch.output.read_bytes() == before
     assert batch.run("--redo-changed").code == 15
     assert batch.output.read_bytes() == before  # there is no other answer to put in its place
-    assert len(fleet.asked) == 3
+    assert len(server.prompts) == 3
 
 
 def test_B15_two_runs_on_one_output(batch, home, cwd) -> None:
-    with Fleet(lambda _body: Said(hangs=True)) as hanging:
+    with CountingServer(lambda _body: Response(hangs=True)) as hanging:
         batch.write(rows(2))
         arguments = ["batch", "run", "in.jsonl", "-O", "out.jsonl", *flags(hanging)]
         with running(home, cwd, *arguments, env=KEY) as process:
@@ -320,7 +320,7 @@ def test_B15_two_runs_on_one_output(batch, home, cwd) -> None:
             done = batch.run()
             assert done.code == 2
             assert error(done) == f"--output: out.jsonl is in use by another glm (process {process.pid})"
-            assert batch.fleet.asked == []
+            assert batch.server.prompts == []
             process.kill()
             process.wait()
     assert batch.run().code == 0
@@ -336,17 +336,17 @@ def test_B16_the_output_is_the_input(batch, cwd) -> None:
         assert done.code == 2
         assert error(done) == f"INPUT and --output name the same file: {name}"
     assert batch.input.read_bytes() == before
-    assert batch.fleet.asked == []
+    assert batch.server.prompts == []
 
 
 def test_B16_the_output_is_stdout_or_a_pipe(batch, cwd, home) -> None:
     batch.write(rows(3))
-    done = batch.glm("batch", "run", "in.jsonl", *flags(batch.fleet), env=KEY)
+    done = batch.glm("batch", "run", "in.jsonl", *flags(batch.server), env=KEY)
     assert done.code == 0
     assert sorted(json.loads(line)["answer"] for line in done.text.split("\n")[:-1]) == [
         f"Re: question {number}" for number in range(3)
     ]
-    words = " ".join(flags(batch.fleet))
+    words = " ".join(flags(batch.server))
     piped = shell(f'"$GLM" batch run in.jsonl {words} | wc -l', home, cwd, **KEY)
     assert piped.stdout.split() == [b"3"]
 
@@ -354,26 +354,26 @@ def test_B16_the_output_is_stdout_or_a_pipe(batch, cwd, home) -> None:
 def test_B17_ctrl_c(batch, home, cwd) -> None:
     """What is in flight may end, nothing more is sent; a second signal ends that too."""
     batch.write(rows(60))
-    with Fleet(delay=0.3) as fleet:
-        arguments = ["batch", "run", "in.jsonl", "-O", "out.jsonl", "-j", "2", *flags(fleet)]
+    with CountingServer(delay=0.3) as server:
+        arguments = ["batch", "run", "in.jsonl", "-O", "out.jsonl", "-j", "2", *flags(server)]
         with running(home, cwd, *arguments, env=KEY) as process:
-            fleet.wait_for(2)
+            server.wait_for(2)
             process.send_signal(signal.SIGINT)
             assert process.wait(30) == -signal.SIGINT
-        asked = len(fleet.asked)
+        asked = len(server.prompts)
         assert asked <= 3
-        assert len(by_id(batch.output)) == sum(fleet.answers.values()) == asked
+        assert len(by_id(batch.output)) == sum(server.answer_counts.values()) == asked
     assert batch.run().code == 0
     assert len(by_id(batch.output)) == 60
-    assert len(batch.fleet.asked) == 60 - asked
+    assert len(batch.server.prompts) == 60 - asked
 
 
 def test_B17_a_second_ctrl_c(batch, home, cwd) -> None:
     batch.write(rows(10))
-    with Fleet(lambda body: Said(hangs=True) if prompt_of(body) != "question 0" else None) as fleet:
-        arguments = ["batch", "run", "in.jsonl", "-O", "out.jsonl", "-j", "4", *flags(fleet)]
+    with CountingServer(lambda body: Response(hangs=True) if prompt_of(body) != "question 0" else None) as server:
+        arguments = ["batch", "run", "in.jsonl", "-O", "out.jsonl", "-j", "4", *flags(server)]
         with running(home, cwd, *arguments, env=KEY) as process:
-            wait_for(lambda: batch.output.exists() and batch.output.stat().st_size and fleet.in_flight)
+            wait_for(lambda: batch.output.exists() and batch.output.stat().st_size and server.in_flight)
             process.send_signal(signal.SIGINT)
             time.sleep(0.3)  # two signals that are pending at once are one
             assert process.poll() is None
@@ -393,14 +393,14 @@ def peak_of_a_resume(batch, home, cwd, count, left=200, *more):
     like = batch.output.read_bytes()
     sizes.write_input(batch.input, count)
     sizes.write_output(batch.output, like, range(left, count))
-    asked = len(batch.fleet.asked)
+    asked = len(batch.server.prompts)
     with running(home, cwd, *batch.arguments(*more), env=KEY, stderr=subprocess.DEVNULL) as process:
         peak = 0
         while process.poll() is None:
             peak = memory_of(process.pid) or peak  # what the system says afterwards includes the process of this test
             time.sleep(0.02)
     assert process.returncode == 0
-    assert len(batch.fleet.asked) - asked == left
+    assert len(batch.server.prompts) - asked == left
     return peak / 1024
 
 
@@ -432,12 +432,12 @@ def test_B18_a_million_rows(batch, home, cwd) -> None:
 
 
 def test_B19_a_gateway_that_allows_two_in_flight(glm, cwd) -> None:
-    with Fleet(delay=0.02, cap=2) as fleet:
-        batch = Batch(glm, cwd, fleet)
+    with CountingServer(delay=0.02, cap=2) as server:
+        batch = Batch(glm, cwd, server)
         batch.write(rows(150))
         assert batch.run("-j", "16").code == 0
         assert len(by_id(batch.output)) == 150
-        assert fleet.refused <= 22  # 15 of 100
+        assert server.refusal_count <= 22  # 15 of 100
         assert all(entry["status"] == "ok" for entry in entries(batch.output))
 
 
@@ -445,34 +445,34 @@ def test_B20_a_rate_and_a_concurrency_are_told_apart(glm, cwd) -> None:
     """1302 takes slots; 1303 lowers the rate, and no slot is lost for it."""
     seen: list[float] = []
 
-    def says(_body):
+    def respond(_body):
         now = time.monotonic()
         seen[:] = [moment for moment in seen if now - moment < 1.0]
         if len(seen) >= 30:
-            return refused(RATE)
+            return refuse_with(RATE)
         seen.append(now)
         return None
 
-    with Fleet(says) as fleet:
-        batch = Batch(glm, cwd, fleet)
+    with CountingServer(respond) as server:
+        batch = Batch(glm, cwd, server)
         batch.write(rows(90))
         assert batch.run("-j", "8").code == 0
         assert len(by_id(batch.output)) == 90
-        assert len(fleet.asked) - 90 <= 20
+        assert len(server.prompts) - 90 <= 20
 
 
 def test_B21_a_limit_on_how_fast_the_rate_grows(glm, cwd) -> None:
     """A run begins with two requests, and has four after a second in which nothing was refused: not all at once."""
     first = threading.Event()
 
-    def says(_body):
-        return None if first.is_set() else Said(hangs=True)
+    def respond(_body):
+        return None if first.is_set() else Response(hangs=True)
 
-    with Fleet(says) as fleet:
-        batch = Batch(glm, cwd, fleet)
+    with CountingServer(respond) as server:
+        batch = Batch(glm, cwd, server)
         batch.write(rows(40))
         batch.run("-j", "40", "--deadline", "2")
-        assert fleet.most_in_flight <= 4
+        assert server.most_in_flight <= 4
 
 
 @pytest.mark.parametrize(
@@ -480,44 +480,44 @@ def test_B21_a_limit_on_how_fast_the_rate_grows(glm, cwd) -> None:
 )
 def test_B22_a_quota_that_ends(glm, cwd, code, status, exit_code) -> None:
     """The run stops at once; what has no answer stays to be asked, and is no failure."""
-    spent = refused({"error": {"code": code, "message": "will reset at 2026-11-23 08:00:00"}}, status=status)
-    with Fleet(lambda body: None if int(prompt_of(body).split()[1]) < 20 else spent) as fleet:
-        batch = Batch(glm, cwd, fleet)
+    spent = refuse_with({"error": {"code": code, "message": "will reset at 2026-11-23 08:00:00"}}, status=status)
+    with CountingServer(lambda body: None if int(prompt_of(body).split()[1]) < 20 else spent) as server:
+        batch = Batch(glm, cwd, server)
         batch.write(rows(200))
         done = batch.run("-j", "8")
         assert done.code == exit_code
         assert "the same command again resumes from here" in done.err
-        assert len(fleet.asked) <= 20 + 8
+        assert len(server.prompts) <= 20 + 8
         assert set(statuses(batch.output).values()) == {"ok"}
         assert len(by_id(batch.output)) == 20
-        fleet.says = lambda _body: None
+        server.respond = lambda _body: None
         assert batch.run().code == 0
         assert len(by_id(batch.output)) == 200
 
 
 def test_B23_a_key_that_is_refused(batch) -> None:
-    batch.fleet.says = lambda _body: Said(401, {"error": {"code": "1002", "message": "bad token"}})
+    batch.server.respond = lambda _body: Response(401, {"error": {"code": "1002", "message": "bad token"}})
     batch.write(rows(50))
     done = batch.run("-j", "8")
     assert done.code == 3
-    assert len(batch.fleet.asked) <= 8
+    assert len(batch.server.prompts) <= 8
     assert entries(batch.output) == []
 
 
 def test_B24_a_poisonous_row(batch) -> None:
     """One that is always refused, one that is filtered, one that never ends: the others are answered."""
 
-    def says(body):
+    def respond(body):
         match prompt_of(body):
             case "question 3":
-                return Said(400, {"error": {"code": "1214", "message": "messages illegal"}})
+                return Response(400, {"error": {"code": "1214", "message": "messages illegal"}})
             case "question 4":
-                return Said(400, {"error": {"code": "1301", "message": "unsafe"}})
+                return Response(400, {"error": {"code": "1301", "message": "unsafe"}})
             case "question 5":
-                return Said(hangs=True)
+                return Response(hangs=True)
         return None
 
-    batch.fleet.says = says
+    batch.server.respond = respond
     batch.write(rows(30))
     done = batch.run("-j", "4", "--first-timeout", "0.5", "--retries", "0")
     assert done.code == 11
@@ -532,8 +532,8 @@ def test_B24_a_poisonous_row(batch) -> None:
 
 def test_B25_the_order_of_rows(glm, cwd) -> None:
     chance = random.Random(25)
-    with Fleet(lambda body: answered(f"Re: {prompt_of(body)}", delay=chance.uniform(0, 0.05))) as fleet:
-        batch = Batch(glm, cwd, fleet)
+    with CountingServer(lambda body: answer_with(f"Re: {prompt_of(body)}", delay=chance.uniform(0, 0.05))) as server:
+        batch = Batch(glm, cwd, server)
         batch.write(rows(60))
         assert batch.run("-j", "16", "--ordered").code == 0
         assert [entry["id"] for entry in entries(batch.output)] == [f"r{number}" for number in range(60)]
@@ -547,23 +547,23 @@ def test_B25_the_order_of_rows(glm, cwd) -> None:
 
 def test_B25_no_answer_waits_for_its_turn(batch, home, cwd) -> None:
     """Of an ordered run that is killed only the row in flight is asked again."""
-    batch.fleet.says = lambda body: Said(hangs=True) if prompt_of(body) == "question 0" else None
+    batch.server.respond = lambda body: Response(hangs=True) if prompt_of(body) == "question 0" else None
     batch.write(rows(20))
     with running(home, cwd, *batch.arguments("--ordered", "-j", "4"), env=KEY) as process:
-        wait_for(lambda: sum(batch.fleet.answers.values()) == 19 and len(by_id(batch.output)) == 19)
+        wait_for(lambda: sum(batch.server.answer_counts.values()) == 19 and len(by_id(batch.output)) == 19)
         process.kill()
-    batch.fleet.says = lambda _body: None
+    batch.server.respond = lambda _body: None
     assert batch.run("--ordered").code == 0
     assert [entry["id"] for entry in entries(batch.output)] == [f"r{number}" for number in range(20)]
-    assert Counter(batch.fleet.asked) == {"question 0": 2} | {f"question {number}": 1 for number in range(1, 20)}
+    assert Counter(batch.server.prompts) == {"question 0": 2} | {f"question {number}": 1 for number in range(1, 20)}
 
 
 def test_B26_a_row_that_was_cut(batch) -> None:
-    def says(body):
+    def respond(body):
         finish = {"question 0": "length", "question 1": "sensitive"}.get(prompt_of(body), "stop")
-        return answered("cut te", finish)
+        return answer_with("cut te", finish)
 
-    batch.fleet.says = says
+    batch.server.respond = respond
     batch.write(rows(3))
     assert batch.run().code == 15
     found = by_id(batch.output)
@@ -581,11 +581,11 @@ def test_B28_the_input_is_a_fifo(batch, cwd, glm) -> None:
         with fifo.open("wb", buffering=0) as pipe:
             for row in rows(5):
                 pipe.write(lines([row]).encode())
-                batch.fleet.wait_for(int(row["id"][1:]) + 1)  # asked before the next one comes
+                batch.server.wait_for(int(row["id"][1:]) + 1)  # asked before the next one comes
 
     writer = threading.Thread(target=feed, daemon=True)
     writer.start()
-    done = glm("batch", "run", "fifo", "-O", "out.jsonl", *flags(batch.fleet), env=KEY)
+    done = glm("batch", "run", "fifo", "-O", "out.jsonl", *flags(batch.server), env=KEY)
     assert done.code == 0
     assert set(by_id(batch.output)) == {"r0", "r1", "r2", "r3", "r4"}
     writer.join(5)
@@ -633,5 +633,5 @@ def test_B32_descriptors_and_connections(batch, home, cwd) -> None:
                 most = max(most, len(list(Path(f"/proc/{process.pid}/fd").iterdir())))
             time.sleep(0.05)
     assert process.returncode == 0
-    assert batch.fleet.connections <= 17
+    assert batch.server.connections <= 17
     assert most <= 16 + 40

@@ -1,7 +1,7 @@
 """Batches before providers that allow only so much: nothing is lost, little is refused, and little time is wasted.
 
-The real program asks a fleet; rates are compared with those of the same machine in the same minute. And batches of more
-rows than memory and the temporary folder hold.
+The real program asks a server; rates are compared with those of the same machine in the same minute. And batches of
+more rows than memory and the temporary folder hold.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from contextlib import ExitStack
 import batch_sizes as sizes
 import pytest
 from batch_runs import KEY, Batch, by_id, flags, lines, rows
-from counting_server import Fleet
-from limited_server import CAP, DELAY, LIMITED, playing
+from counting_server import CountingServer
+from limited_server import CAP, DELAY, PROVIDERS, running_provider
 from program import GLM, environment
 
 pytestmark = pytest.mark.slow
@@ -24,17 +24,17 @@ pytestmark = pytest.mark.slow
 
 def run_limited(glm, cwd, name, *more):
     """Every row is answered, once; seconds in which rows were asked, and refusals of 100 rows."""
-    case = LIMITED[name]
-    with playing(case) as fleet:
-        batch = Batch(glm, cwd, fleet)
+    case = PROVIDERS[name]
+    with running_provider(case) as server:
+        batch = Batch(glm, cwd, server)
         batch.write(rows(case.rows))
         began = time.monotonic()
         done = batch.run(*case.flags, *more, timeout=300)
         took = time.monotonic() - began
         assert done.code == 0, done.err
         assert_all_answered(batch.output, case.rows)
-        assert max(fleet.answers.values()) == 1
-        return took, fleet.refused / case.rows * 100
+        assert max(server.answer_counts.values()) == 1
+        return took, server.refusal_count / case.rows * 100
 
 
 def assert_all_answered(output, count) -> None:
@@ -46,7 +46,7 @@ def assert_all_answered(output, count) -> None:
 
 def test_a_cap_that_moves(glm, cwd) -> None:
     _, refused = run_limited(glm, cwd, "moving")
-    assert refused < LIMITED["moving"].refusals
+    assert refused < PROVIDERS["moving"].refusals
 
 
 def test_a_steady_cap_is_used_nearly_as_well_as_if_it_were_told(glm, cwd) -> None:
@@ -54,45 +54,45 @@ def test_a_steady_cap_is_used_nearly_as_well_as_if_it_were_told(glm, cwd) -> Non
     told, _ = run_limited(glm, cwd, "steady", "-j", str(CAP))
     (cwd / "out.jsonl").unlink()
     found, refused = run_limited(glm, cwd, "steady")
-    assert refused < LIMITED["steady"].refusals
+    assert refused < PROVIDERS["steady"].refusals
     assert told / found >= 0.85
 
 
 def test_a_minute_that_is_told(glm, cwd) -> None:
     took, refused = run_limited(glm, cwd, "minute")
-    assert refused < LIMITED["minute"].refusals
+    assert refused < PROVIDERS["minute"].refusals
     assert took < 120
 
 
 def test_two_in_flight(glm, cwd) -> None:
     _, refused = run_limited(glm, cwd, "two")
-    assert refused < LIMITED["two"].refusals
+    assert refused < PROVIDERS["two"].refusals
 
 
 def test_slow_answers_are_not_waited_for(glm, cwd) -> None:
     """All rows are in flight before the first is answered: two at first, and more as long as none is refused."""
-    with Fleet(delay=8) as fleet:
-        batch = Batch(glm, cwd, fleet)
+    with CountingServer(delay=8) as server:
+        batch = Batch(glm, cwd, server)
         batch.write(rows(8))
         done = batch.run("-j", "8", timeout=60)
         assert done.code == 0, done.err
         assert_all_answered(batch.output, 8)
-        assert fleet.most_in_flight == 8
+        assert server.most_in_flight == 8
 
 
 def test_two_shards_on_one_cap(home, cwd) -> None:
     count = 5000
     (cwd / "in.jsonl").write_text(lines(rows(count)))
-    with Fleet(delay=DELAY, cap=CAP) as fleet, ExitStack() as stack:
+    with CountingServer(delay=DELAY, cap=CAP) as server, ExitStack() as stack:
         runs = []
         for which in (1, 2):
             arguments = ["batch", "run", "in.jsonl", "-O", f"out{which}.jsonl", "-j", "256", "--shard", f"{which}/2"]
-            command = [GLM, *arguments, *flags(fleet)]
+            command = [GLM, *arguments, *flags(server)]
             env = environment(home, **KEY)
             runs.append(stack.enter_context(subprocess.Popen(command, cwd=cwd, env=env, stderr=subprocess.DEVNULL)))
         assert [run.wait(300) for run in runs] == [0, 0]
-        assert max(fleet.answers.values()) == 1
-        assert fleet.refused < 50
+        assert max(server.answer_counts.values()) == 1
+        assert server.refusal_count < 50
     (cwd / "all.jsonl").write_bytes(b"".join((cwd / f"out{which}.jsonl").read_bytes() for which in (1, 2)))
     assert_all_answered(cwd / "all.jsonl", count)
 

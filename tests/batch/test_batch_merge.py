@@ -8,7 +8,7 @@ import resource
 
 import pytest
 from batch_runs import KEY, Batch, by_id, error, flags, lines, rows, statuses
-from counting_server import Fleet, Said, prompt_of
+from counting_server import CountingServer, Response, prompt_of
 from processes import error_of, running, shell, wait_for
 
 
@@ -35,18 +35,18 @@ def said(done):
 
 
 def test_shards_are_joined(glm, cwd) -> None:
-    with Fleet() as fleet:
-        batch = Batch(glm, cwd, fleet)
+    with CountingServer() as server:
+        batch = Batch(glm, cwd, server)
         batch.write(rows(50))
         for shard in ("1", "2", "3"):
             given = ("-O", f"out-{shard}.jsonl", "--shard", f"{shard}/3")
-            assert glm("batch", "run", "in.jsonl", *flags(fleet), *given, env=KEY).code == 0
+            assert glm("batch", "run", "in.jsonl", *flags(server), *given, env=KEY).code == 0
         parts = [cwd / f"out-{shard}.jsonl" for shard in "123"]
         done = glm("batch", "merge", *(path.name for path in parts), "-O", "out.jsonl", "--input", "in.jsonl")
         assert (done.code, done.out, done.err) == (0, b"", "glm: 50 rows of 3 files\n")
         assert batch.output.read_bytes() == b"".join(path.read_bytes() for path in parts)
         assert batch.run().code == 0  # it is an output like any other
-        assert len(fleet.asked) == 50
+        assert len(server.prompts) == 50
 
 
 def test_an_answer_beats_any_failure(merge) -> None:
@@ -201,11 +201,11 @@ def test_a_full_disk_leaves_the_old_output(merge, cwd) -> None:
 
 
 def test_the_output_of_a_run_that_goes_on(batch, home, cwd) -> None:
-    batch.fleet.says = lambda body: Said(hangs=True) if prompt_of(body) == "question 1" else None
+    batch.server.respond = lambda body: Response(hangs=True) if prompt_of(body) == "question 1" else None
     batch.write(rows(2))
     (cwd / "part.jsonl").write_text(lines([line("a")]))
     with running(home, cwd, *batch.arguments(), env=KEY) as process:
-        batch.fleet.wait_for_answers(1)
+        batch.server.wait_for_answers(1)
         wait_for(lambda: batch.output.exists() and batch.output.stat().st_size)
         done = batch.glm("batch", "merge", "part.jsonl", "-O", "out.jsonl")
         assert (done.code, error(done)) == (2, f"--output: out.jsonl is in use by another glm (process {process.pid})")

@@ -18,14 +18,14 @@ from pathlib import Path
 import batch_sizes as sizes
 import pytest
 from batch_runs import KEY, by_id, entries, error, flags, lines, rows, statuses
-from counting_server import Fleet, Said, answered, prompt_of, refused
-from processes import names, running, wait_for
+from counting_server import CountingServer, Response, answer_with, prompt_of, refuse_with
+from processes import file_names, running, wait_for
 from program import CANARY, environment
-from proxies import Front, Tunnels, at, tls
+from proxies import ConnectHandshake, Relay, tls, url_of
 
-DOWN = Said(500, {"error": {"code": "1234", "message": "down"}})
-SENSITIVE = refused({"error": {"code": "1301", "message": "sensitive"}}, status=400)
-NO_MONEY = refused({"error": {"code": "1113", "message": "no balance"}})
+DOWN = Response(500, {"error": {"code": "1234", "message": "down"}})
+SENSITIVE = refuse_with({"error": {"code": "1301", "message": "sensitive"}}, status=400)
+NO_MONEY = refuse_with({"error": {"code": "1113", "message": "no balance"}})
 CHANGED = "a finished row answers another request than would be sent now"
 
 
@@ -51,20 +51,20 @@ def unless(prompts, said):
 def test_a_file_that_is_no_output_stays_as_it_is(batch, cwd, *, file, text, more, message) -> None:
     (cwd / "in.txt").write_text("one\ntwo")
     (cwd / file).write_text(text)
-    before = names(cwd)
+    before = file_names(cwd)
     done = batch.glm(
-        "batch", "run", "in.txt", "-O", file, *flags(batch.fleet), *more, env=KEY, may_hold_key=(cwd / "key",)
+        "batch", "run", "in.txt", "-O", file, *flags(batch.server), *more, env=KEY, may_hold_key=(cwd / "key",)
     )
     assert (done.code, error(done)) == (2, message)
     assert (cwd / file).read_text() == text
-    assert names(cwd) == before
-    assert batch.fleet.asked == []
+    assert file_names(cwd) == before
+    assert batch.server.prompts == []
 
 
 def test_a_run_that_cannot_begin_leaves_no_empty_output(batch, cwd) -> None:
     batch.write([{"id": "a", "prompt": "1"}, {"id": "a", "prompt": "2"}])
     assert batch.run().code == 2
-    assert names(cwd) == {"in.jsonl"}
+    assert file_names(cwd) == {"in.jsonl"}
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_table_is_not_written_over_what_is_read(batch, cwd, place, flag) -> No
     done = batch.run("-f", "ask.yaml", "--csv", place)
     assert (done.code, error(done)) == (2, f"{flag} and --csv name the same file: {place}")
     assert {path.name: path.read_bytes() for path in cwd.iterdir()} == before
-    assert len(batch.fleet.asked) == 1
+    assert len(batch.server.prompts) == 1
 
 
 def test_the_output_removed_during_a_run_is_told(batch, cwd, home) -> None:
@@ -96,22 +96,22 @@ def test_the_output_moved_during_a_run_is_told(batch, cwd, home) -> None:
 
 def test_the_new_output_of_a_second_run_is_not_replaced(batch, cwd, home) -> None:
     """The first run has a failed line to leave out when it ends, and would put its file where the second's is."""
-    batch.fleet.says = unless({"question 0"}, DOWN)
+    batch.server.respond = unless({"question 0"}, DOWN)
 
     def move() -> None:
         (cwd / "to" / "out.jsonl").rename(cwd / "elsewhere.jsonl")
         batch.write(rows(1))
-        batch.fleet.says = lambda _body: answered("of the second run")
+        batch.server.respond = lambda _body: answer_with("of the second run")
         assert batch.run("-O", "to/out.jsonl").code == 0
 
     gone_while_running(batch, home, cwd, move, "--ordered")
     assert by_id(cwd / "to" / "out.jsonl")["r0"]["answer"] == "of the second run"
-    assert names(cwd / "to") == {"out.jsonl"}
+    assert file_names(cwd / "to") == {"out.jsonl"}
 
 
 def test_a_run_without_a_line_does_not_remove_the_file_of_another(batch, cwd, home) -> None:
     batch.write(rows(1))
-    with Fleet(lambda _body: Said(hangs=True)) as slow:
+    with CountingServer(lambda _body: Response(hangs=True)) as slow:
         given = ("batch", "run", "in.jsonl", "-O", "out.jsonl", *flags(slow))
         with running(home, cwd, *given, env=KEY, stderr=subprocess.DEVNULL) as process:
             slow.wait_for(1)
@@ -127,7 +127,7 @@ def test_a_run_without_a_line_does_not_remove_the_file_of_another(batch, cwd, ho
 def gone_while_running(batch, home, cwd, change, *more) -> None:
     batch.write(rows(3))
     (cwd / "to").mkdir()
-    with Fleet(delay=0.2) as slow:
+    with CountingServer(delay=0.2) as slow:
         given = ("batch", "run", "in.jsonl", "-O", "to/out.jsonl", *flags(slow), "-j", "1", *more)
         with running(home, cwd, *given, env=KEY) as process:
             slow.wait_for(2)
@@ -140,13 +140,13 @@ def gone_while_running(batch, home, cwd, change, *more) -> None:
 
 def test_a_long_run_ends_soon_when_its_output_is_gone(batch, home, cwd) -> None:
     batch.write(rows(1000))
-    with Fleet(delay=0.02) as slow:
+    with CountingServer(delay=0.02) as slow:
         given = ("batch", "run", "in.jsonl", "-O", "out.jsonl", *flags(slow), "-j", "1")
         with running(home, cwd, *given, env=KEY, stderr=subprocess.DEVNULL) as process:
             slow.wait_for(2)
             batch.output.unlink()
             assert process.wait(15) == 14
-        assert len(slow.asked) < 500
+        assert len(slow.prompts) < 500
 
 
 # Answers are never taken back
@@ -164,14 +164,14 @@ def test_a_typo_in_the_template_costs_no_answer(batch, cwd) -> None:
     (cwd / "ask.yaml").write_text("prompt: Is {{x}} even?\n")
     assert batch.run("-f", "ask.yaml").code == 0
     assert batch.output.read_bytes() == before
-    assert len(batch.fleet.asked) == 3
+    assert len(batch.server.prompts) == 3
 
 
 def test_a_file_that_was_emptied_costs_no_answer(batch, cwd) -> None:
     for name in ("a.txt", "b.txt"):
         (cwd / name).write_text(f"text of {name}")
     (cwd / "list").write_bytes(b"a.txt\0b.txt\0")
-    given = ("batch", "run", "--files0", "list", "-O", "out.jsonl", *flags(batch.fleet))
+    given = ("batch", "run", "--files0", "list", "-O", "out.jsonl", *flags(batch.server))
     assert batch.glm(*given, env=KEY).code == 0
     before = batch.output.read_bytes()
     (cwd / "a.txt").write_text("")
@@ -180,7 +180,7 @@ def test_a_file_that_was_emptied_costs_no_answer(batch, cwd) -> None:
     assert batch.output.read_bytes() == before
     (cwd / "a.txt").write_text("text of a.txt")
     assert batch.glm(*given, env=KEY).code == 0
-    assert sorted(batch.fleet.asked) == ["text of a.txt", "text of b.txt"]
+    assert sorted(batch.server.prompts) == ["text of a.txt", "text of b.txt"]
 
 
 def test_a_broken_row_does_not_take_the_name_of_another(batch) -> None:
@@ -189,7 +189,7 @@ def test_a_broken_row_does_not_take_the_name_of_another(batch) -> None:
         assert batch.run("--ordered").code == 15
         assert statuses(batch.output) == {"line-3": "ok", "b": "ok", "line-3#bad": "invalid"}
         assert by_id(batch.output)["line-3"]["answer"] == "Re: 1"
-    assert sorted(batch.fleet.asked) == ["1", "2"]
+    assert sorted(batch.server.prompts) == ["1", "2"]
 
 
 def test_a_bad_row_of_the_same_id_is_refused(batch) -> None:
@@ -200,40 +200,40 @@ def test_a_bad_row_of_the_same_id_is_refused(batch) -> None:
         done = batch.run()
         assert (done.code, error(done)) == (2, "in.jsonl:2: the id 'a' stands on line 1 too")
         assert by_id(batch.output)["a"]["answer"] == "Re: 1"
-    assert batch.fleet.asked == ["1"]
+    assert batch.server.prompts == ["1"]
 
 
-def test_a_bad_row_of_the_same_id_on_a_pipe(batch, glm, fleet) -> None:
+def test_a_bad_row_of_the_same_id_on_a_pipe(batch, glm, server) -> None:
     data = lines([{"id": "a", "prompt": "1"}, {"id": "a"}]).encode()
     for _ in range(2):
-        done = glm("batch", "run", "-", "-O", "out.jsonl", *flags(fleet), env=KEY, stdin=data)
+        done = glm("batch", "run", "-", "-O", "out.jsonl", *flags(server), env=KEY, stdin=data)
         assert done.code == 15
         assert statuses(batch.output) == {"a": "ok", "line-2": "invalid"}
         assert by_id(batch.output)["a"]["answer"] == "Re: 1"
-    assert fleet.asked == ["1"]
+    assert server.prompts == ["1"]
 
 
 @pytest.mark.parametrize("is_first", [True, False])
 def test_an_id_that_is_the_name_of_a_row_without_one(batch, is_first) -> None:
-    unnamed, named = {"prompt": "p"}, {"id": sizes.asked("p"), "prompt": "q"}
+    unnamed, named = {"prompt": "p"}, {"id": sizes.row_hash("p"), "prompt": "q"}
     batch.write([unnamed, named] if is_first else [named, unnamed])
     assert batch.run().code == 15
     found = by_id(batch.output)
-    assert found[sizes.asked("p")]["answer"] == "Re: q"
+    assert found[sizes.row_hash("p")]["answer"] == "Re: q"
     bad = found["line-1" if is_first else "line-2"]
     assert bad["status"] == "invalid"
     assert bad["error"]["message"].endswith("the name that it would have is the id of another row")
     assert batch.run().code == (2 if is_first else 15)  # the id stands on line 1 too
     assert by_id(batch.output) == found
-    assert batch.fleet.asked == ["q"]
+    assert batch.server.prompts == ["q"]
 
 
 def test_a_line_break_of_another_program_costs_no_row(batch, home, cwd) -> None:
-    batch.fleet.says = unless({"question 0"}, DOWN)
+    batch.server.respond = unless({"question 0"}, DOWN)
     batch.write(rows(1))
     assert batch.run("--retries", "0").code == 11
     batch.write(rows(21))
-    with Fleet(delay=0.02) as slow:
+    with CountingServer(delay=0.02) as slow:
         given = ("batch", "run", "in.jsonl", "-O", "out.jsonl", *flags(slow), "-j", "1")
         with running(home, cwd, *given, env=KEY, stderr=subprocess.DEVNULL) as process:
             slow.wait_for(6)
@@ -252,30 +252,30 @@ def test_a_failed_line_after_an_answer_does_not_count(batch) -> None:
     batch.output.write_bytes(before + lines([failed]).encode())
     assert batch.run().code == 0
     assert batch.output.read_bytes() == before
-    assert len(batch.fleet.asked) == 2
+    assert len(batch.server.prompts) == 2
 
 
 def test_a_changed_row_that_fails_keeps_its_old_answer(batch) -> None:
     batch.write(rows(1))
     assert batch.run().code == 0
     batch.write([{"id": "r0", "prompt": "another"}])
-    batch.fleet.says = lambda _body: DOWN
+    batch.server.respond = lambda _body: DOWN
     done = batch.run("--redo-changed", "--retries", "0")
     assert done.code == 11
     assert by_id(batch.output)["r0"]["answer"] == "Re: question 0"
-    batch.fleet.says = lambda _body: None
+    batch.server.respond = lambda _body: None
     assert batch.run().code == 2
     assert batch.run("--redo-changed").code == 0
     assert by_id(batch.output)["r0"]["answer"] == "Re: another"
 
 
-def test_a_pipe_that_ends_early_deletes_no_answers(batch, glm, fleet) -> None:
-    given = ("batch", "run", "-", "-O", "out.jsonl", *flags(fleet))
+def test_a_pipe_that_ends_early_deletes_no_answers(batch, glm, server) -> None:
+    given = ("batch", "run", "-", "-O", "out.jsonl", *flags(server))
     whole = lines([{"prompt": "a"}, {"prompt": "b"}, {"prompt": "c"}]).encode()
     assert glm(*given, env=KEY, stdin=whole).code == 0
     assert glm(*given, "--redo-changed", env=KEY, stdin=lines([{"prompt": "a"}]).encode()).code == 0
     assert sorted(entry["answer"] for entry in entries(batch.output)) == ["Re: a", "Re: b", "Re: c"]
-    assert len(fleet.asked) == 3
+    assert len(server.prompts) == 3
 
 
 # What a run may cost, and what becomes of rows that are mended
@@ -285,11 +285,11 @@ PRICE = 5 * 1 / 1e6 + 2 * 3.2 / 1e6  # of a row, by the list of zai/glm-5
 
 
 @pytest.fixture
-def paid(glm, fleet, authority):
+def paid(glm, server, authority):
     """Run at the address whose prices are known, with this ceiling."""
     certificate = authority.issue("api.z.ai", "DNS:api.z.ai")
-    with Front(tls(certificate), fleet.port) as inner, Front(Tunnels(), inner.port) as proxy:
-        env = KEY | {"https_proxy": at(proxy), "SSL_CERT_FILE": str(authority.file)}
+    with Relay(tls(certificate), server.port) as inner, Relay(ConnectHandshake(), inner.port) as proxy:
+        env = KEY | {"https_proxy": url_of(proxy), "SSL_CERT_FILE": str(authority.file)}
         given = ("batch", "run", "in.jsonl", "-O", "out.jsonl", "-m", "zai/glm-5", "--no-stream")
         yield lambda ceiling, *more: glm(*given, "--max-cost", f"{ceiling:.9f}", *more, env=env)
 
@@ -297,12 +297,12 @@ def paid(glm, fleet, authority):
 def test_the_ceiling_counts_what_earlier_runs_spent(batch, paid) -> None:
     batch.write(rows(40))
     assert paid(PRICE * 5.5).code == 12
-    assert len(batch.fleet.asked) == 5
+    assert len(batch.server.prompts) == 5
     done = paid(PRICE * 5.5)
     assert done.code == 12
-    assert len(batch.fleet.asked) <= 6  # what a row costs is known after the first
+    assert len(batch.server.prompts) <= 6  # what a row costs is known after the first
     assert paid(PRICE * 12.5).code == 12
-    assert len(batch.fleet.asked) == len(by_id(batch.output)) == 12
+    assert len(batch.server.prompts) == len(by_id(batch.output)) == 12
 
 
 def test_what_earlier_runs_spent_must_be_numbers(batch, paid) -> None:
@@ -320,7 +320,7 @@ def test_what_earlier_runs_spent_must_be_numbers(batch, paid) -> None:
 
 
 def test_a_failed_row_under_a_ceiling_stops_nothing(batch, paid) -> None:
-    batch.fleet.says = unless({"question 0", "question 3"}, DOWN)
+    batch.server.respond = unless({"question 0", "question 3"}, DOWN)
     batch.write(rows(6))
     done = paid(1, "--retries", "0")
     assert done.code == 11
@@ -329,14 +329,14 @@ def test_a_failed_row_under_a_ceiling_stops_nothing(batch, paid) -> None:
 
 def grown(batch, home, cwd, more):
     """The exit code of a run during which its input gets these rows too."""
-    with Fleet(delay=0.05) as slow:
+    with CountingServer(delay=0.05) as slow:
         given = ("batch", "run", "in.jsonl", "-O", "out.jsonl", *flags(slow), "-j", "1")
         with running(home, cwd, *given, env=KEY) as process:
             slow.wait_for(1)
             with batch.input.open("a") as file:
                 file.write(lines(more))
             process.communicate(timeout=30)
-        return process.returncode, slow.asked
+        return process.returncode, slow.prompts
 
 
 def test_rows_that_come_during_the_run_are_left_out(batch, home, cwd) -> None:
@@ -362,7 +362,7 @@ def test_an_input_that_is_changed_during_the_run(batch, home, cwd, name) -> None
     values = [{"id": f"r{number}", "prompt": f"question {number} {'x' * 80}"} for number in range(2000)]
     prompts = {row["prompt"] for row in values}
     batch.write(values)
-    with Fleet(delay=0.02) as slow, batch.input.open("rb") as file:
+    with CountingServer(delay=0.02) as slow, batch.input.open("rb") as file:
         given = ("batch", "run", name, "-O", "out.jsonl", *flags(slow), "-j", "10")
         with running(home, cwd, *given, env=KEY, stdin=file) as process:
             slow.wait_for(20)
@@ -374,16 +374,16 @@ def test_an_input_that_is_changed_during_the_run(batch, home, cwd, name) -> None
             f"{shown} was changed while it was read\n"
             "  fix: let nobody write it meanwhile; the same command again resumes from here\n"
         )
-        assert set(slow.asked) <= prompts
+        assert set(slow.prompts) <= prompts
         assert set(statuses(batch.output).values()) == {"ok"}
-        assert len(by_id(batch.output)) == len(slow.asked)
+        assert len(by_id(batch.output)) == len(slow.prompts)
     assert batch.run().code == 0
     assert set(statuses(batch.output)) == {"new", *(row["id"] for row in values)}
 
 
 @pytest.mark.parametrize("more", [(), ("--engine", "local")])
 def test_what_is_under_way_ends_when_the_input_breaks_off(batch, home, cwd, more) -> None:
-    with Fleet(delay=0.5) as slow:
+    with CountingServer(delay=0.5) as slow:
         given = ("batch", "run", "-", "--format", "csv", "-O", "out.jsonl", *flags(slow), *more)
         with running(home, cwd, *given, env=KEY, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
             process.stdin.write(b"id,prompt\na,one\n")
@@ -395,27 +395,27 @@ def test_what_is_under_way_ends_when_the_input_breaks_off(batch, home, cwd, more
 
 
 def test_a_mended_row_is_asked_again(batch) -> None:
-    batch.fleet.says = unless({"bad"}, SENSITIVE)
+    batch.server.respond = unless({"bad"}, SENSITIVE)
     batch.write([{"id": "a", "prompt": "bad"}, {"id": "b", "prompt": "2"}])
     assert batch.run().code == 15
     batch.write([{"id": "a", "prompt": "good"}, {"id": "b", "prompt": "2"}])
     assert batch.run().code == 0
     assert by_id(batch.output)["a"]["answer"] == "Re: good"
-    assert sorted(batch.fleet.asked) == ["2", "bad", "good"]
+    assert sorted(batch.server.prompts) == ["2", "bad", "good"]
 
 
 def test_a_row_that_was_cut_is_asked_again_with_more_tokens(batch) -> None:
-    batch.fleet.says = lambda body: answered("cut", "length") if body["max_tokens"] == 10 else None
+    batch.server.respond = lambda body: answer_with("cut", "length") if body["max_tokens"] == 10 else None
     batch.write(rows(1))
     assert batch.run("--max-tokens", "10").code == 15
     assert batch.run("--max-tokens", "10").code == 15
-    assert len(batch.fleet.asked) == 1
+    assert len(batch.server.prompts) == 1
     assert batch.run("--max-tokens", "1000").code == 0
     assert statuses(batch.output) == {"r0": "ok"}
 
 
 def test_a_mended_row_without_an_id_leaves_no_failed_line(batch) -> None:
-    batch.fleet.says = unless({"bad"}, SENSITIVE)
+    batch.server.respond = unless({"bad"}, SENSITIVE)
     batch.write([{"prompt": "bad"}, {"prompt": "2"}])
     assert batch.run().code == 15
     batch.write([{"prompt": "good"}, {"prompt": "2"}])
@@ -433,10 +433,10 @@ def test_what_is_said_of_changed_rows_without_ids(batch) -> None:
 
 
 def test_the_order_is_that_of_the_input_after_a_resume(batch) -> None:
-    batch.fleet.says = unless({"question 1", "question 4"}, DOWN)
+    batch.server.respond = unless({"question 1", "question 4"}, DOWN)
     batch.write(rows(6))
     assert batch.run("--ordered", "--retries", "0").code == 11
-    batch.fleet.says = lambda _body: None
+    batch.server.respond = lambda _body: None
     assert batch.run("--ordered").code == 0
     assert [entry["id"] for entry in entries(batch.output)] == ["r0", "r1", "r2", "r3", "r4", "r5"]
 
@@ -456,12 +456,12 @@ def test_the_order_is_that_of_an_input_that_was_ordered_anew(batch) -> None:
 
 
 def test_an_address_where_nothing_is_stops_the_run(batch) -> None:
-    batch.fleet.says = lambda _body: Said(404, {})
+    batch.server.respond = lambda _body: Response(404, {})
     batch.write(rows(50))
     done = batch.run("-j", "4")
     assert done.code == 2
     assert "the same command again resumes from here" in done.err
-    assert len(batch.fleet.asked) <= 4
+    assert len(batch.server.prompts) <= 4
     assert entries(batch.output) == []
 
 
@@ -471,12 +471,12 @@ def openai(name, model):
 
 
 def test_a_line_whose_model_does_not_exist_fails_alone(batch) -> None:
-    missing = refused({"error": {"code": "1211", "message": "no such model"}}, status=400)
-    batch.fleet.says = lambda body: missing if body["model"] == "glm-none" else None
+    missing = refuse_with({"error": {"code": "1211", "message": "no such model"}}, status=400)
+    batch.server.respond = lambda body: missing if body["model"] == "glm-none" else None
     values = [openai("a", "glm-5"), openai("b", "glm-none"), openai("c", "glm-5"), openai("d", "glm-5")]
     batch.write(values)
     done = batch.glm(
-        "batch", "run", "in.jsonl", "-O", "out.jsonl", "-P", "zai", "--base-url", batch.fleet.url, "-j", "1", env=KEY
+        "batch", "run", "in.jsonl", "-O", "out.jsonl", "-P", "zai", "--base-url", batch.server.url, "-j", "1", env=KEY
     )
     assert done.code == 15, done.err
     assert statuses(batch.output) == {"a": "ok", "b": "failed", "c": "ok", "d": "ok"}
@@ -520,24 +520,24 @@ def test_a_server_that_is_not_there_ends_the_run(batch, retries) -> None:
 @pytest.mark.parametrize("said", [429, 503])
 def test_a_server_that_asks_to_wait_an_hour_stops_the_run(batch, said) -> None:
     body = {"error": {"code": "1302", "message": "busy"}} if said == 429 else {}
-    batch.fleet.says = lambda _body: refused(body, "Retry-After: 3600", status=said)
+    batch.server.respond = lambda _body: refuse_with(body, "Retry-After: 3600", status=said)
     batch.write(rows(50))
     done = batch.run("-j", "4")
     assert done.code == 5
     assert "the server asks to wait 3600 s" in error(done)
-    assert len(batch.fleet.asked) <= 4
+    assert len(batch.server.prompts) <= 4
     assert set(statuses(batch.output).values()) <= {"failed"}
 
 
-def test_a_provider_without_money_is_asked_no_more(glm, cwd, fleet) -> None:
-    (cwd / "config.yaml").write_text(f"providers:\n  other: {{like: vllm, base_url: '{fleet.url}'}}\n")
-    with Fleet(lambda _body: NO_MONEY) as first:
+def test_a_provider_without_money_is_asked_no_more(glm, cwd, server) -> None:
+    (cwd / "config.yaml").write_text(f"providers:\n  other: {{like: vllm, base_url: '{server.url}'}}\n")
+    with CountingServer(lambda _body: NO_MONEY) as first:
         (cwd / "in.jsonl").write_text(lines(rows(60)))
         more = ("-j", "4", "--fallback", "other/glm-5-fp8")
         given = ("batch", "run", "in.jsonl", "-O", "out.jsonl", *flags(first), *more)
         assert glm(*given, env=KEY | {"GLM_CONFIG": "config.yaml"}).code == 0
-        assert len(first.asked) <= 4
-    assert len(fleet.asked) == 60
+        assert len(first.prompts) <= 4
+    assert len(server.prompts) == 60
     assert {entry["provider"] for entry in by_id(cwd / "out.jsonl").values()} == {"other"}
 
 
@@ -546,16 +546,16 @@ def test_rows_that_cannot_be_asked_are_failures(batch) -> None:
     done = batch.run("--max-failures", "3", "-j", "1")
     assert (done.code, error(done)) == (11, "stopped after 3 failed rows (--max-failures)")
     assert len(by_id(batch.output)) == 3
-    assert batch.fleet.asked == []
+    assert batch.server.prompts == []
 
 
 def test_a_pipe_that_goes_on_after_the_run(batch, home, cwd) -> None:
     """A thread still reads it when the loop is closed already."""
-    batch.fleet.says = lambda _body: Said(401, {"error": {"code": "1002", "message": "bad token"}}, delay=0.05)
-    given = ("batch", "run", "-", "-O", "out.jsonl", *flags(batch.fleet), "-j", "1")
+    batch.server.respond = lambda _body: Response(401, {"error": {"code": "1002", "message": "bad token"}}, delay=0.05)
+    given = ("batch", "run", "-", "-O", "out.jsonl", *flags(batch.server), "-j", "1")
     with running(home, cwd, *given, env=KEY, stdin=subprocess.PIPE) as process:
         process.stdin.write(b'{"prompt": "p"}\n')
-        batch.fleet.wait_for(1)
+        batch.server.wait_for(1)
 
         def trickle() -> None:
             with suppress(OSError):
@@ -578,7 +578,7 @@ def test_ctrl_c_while_the_table_waits_for_a_reader(batch, home, cwd) -> None:
     os.mkfifo(cwd / "table")
     batch.write(rows(3))
     with running(home, cwd, *batch.arguments("--csv", "table"), env=KEY) as process:
-        wait_for(lambda: len(batch.fleet.answers) == 3 and batch.output.read_bytes().count(b"\n") == 3)
+        wait_for(lambda: len(batch.server.answer_counts) == 3 and batch.output.read_bytes().count(b"\n") == 3)
         time.sleep(0.2)  # it is over, and nobody reads the table
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == -signal.SIGINT
@@ -602,7 +602,7 @@ def test_ctrl_c_during_compaction(batch, home, cwd) -> None:
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == -signal.SIGINT
     assert len(entries(batch.output)) in {count, count + 1}
-    assert names(cwd) == {"in.jsonl", "out.jsonl"}
+    assert file_names(cwd) == {"in.jsonl", "out.jsonl"}
 
 
 # What is found before anything is sent
@@ -613,7 +613,7 @@ def test_texts_need_a_folder(batch, cwd) -> None:
     (cwd / "texts").write_text("a file")
     done = batch.run("--text", "texts")
     assert (done.code, error(done)) == (14, "--text: cannot make the folder texts: File exists")
-    assert batch.fleet.asked == []
+    assert batch.server.prompts == []
     assert (cwd / "texts").read_text() == "a file"
 
 
@@ -621,8 +621,8 @@ def test_a_table_needs_a_folder(batch, cwd) -> None:
     batch.write(rows(1))
     done = batch.run("--csv", "missing/table.csv")
     assert (done.code, error(done)) == (14, "cannot write missing/table.csv: there is no such folder")
-    assert batch.fleet.asked == []
-    assert names(cwd) == {"in.jsonl"}
+    assert batch.server.prompts == []
+    assert file_names(cwd) == {"in.jsonl"}
 
 
 EDITED = {
@@ -644,13 +644,13 @@ LACKING = ("id", "status", "hash", "calls")
 
 
 @pytest.fixture(scope="module")
-def finished(zygote, tmp_path_factory):
+def finished(fork_server, tmp_path_factory):
     """The lines of a run that two rows were answered in."""
     folder = tmp_path_factory.mktemp("finished")
     (folder / "in.jsonl").write_text(lines(rows(2)))
-    with Fleet() as fleet:
-        given = ("batch", "run", "in.jsonl", "-O", "out.jsonl", "--ordered", *flags(fleet))
-        zygote.run(given, folder, environment(folder, **KEY), stdin=None, timeout=60)
+    with CountingServer() as server:
+        given = ("batch", "run", "in.jsonl", "-O", "out.jsonl", "--ordered", *flags(server))
+        fork_server.run(given, folder, environment(folder, **KEY), stdin=None, timeout=60)
     return entries(folder / "out.jsonl")
 
 
@@ -673,7 +673,7 @@ def test_an_output_can_be_gone_on_from_without_a_field(batch, finished, name) ->
     batch.write(rows(2))
     batch.output.write_text(lines([first, without(second, name)]))
     assert batch.run("--csv", "table.csv", "--text", "texts").code == 0
-    assert batch.fleet.asked == []
+    assert batch.server.prompts == []
 
 
 def without(line, name):
@@ -688,7 +688,7 @@ def refuses(batch, output) -> None:
     assert done.code == 2
     assert error(done).startswith("out.jsonl:2: not a line of a ledger: ")
     assert batch.output.read_text() == edited
-    assert batch.fleet.asked == []
+    assert batch.server.prompts == []
 
 
 def test_a_blank_line_of_an_output_is_passed_over(batch) -> None:
@@ -698,7 +698,7 @@ def test_a_blank_line_of_an_output_is_passed_over(batch) -> None:
     batch.output.write_bytes(first + b"\n" + second)
     assert batch.run("--csv", "table.csv").code == 0
     assert [line for line in batch.output.read_bytes().splitlines(keepends=True) if line.strip()] == [first, second]
-    assert len(batch.fleet.asked) == 2
+    assert len(batch.server.prompts) == 2
 
 
 def test_few_open_files_mean_fewer_requests_at_once(batch) -> None:
@@ -716,13 +716,13 @@ def test_an_id_that_holds_the_key(batch) -> None:
         assert done.code == 15
         assert statuses(batch.output) == {"line-1": "invalid", "b": "ok"}
         assert by_id(batch.output)["line-1"]["error"]["message"] == "in.jsonl:1: its id holds a key"
-    assert batch.fleet.asked == ["2"]
+    assert batch.server.prompts == ["2"]
 
 
 def test_memory_does_not_grow_with_a_pipe_of_long_rows(batch, home, cwd) -> None:
     if not Path("/proc/self/status").exists():
         pytest.skip("only /proc tells how much memory a process uses")
-    with Fleet(lambda _body: answered("short", delay=0.03)) as slow:
+    with CountingServer(lambda _body: answer_with("short", delay=0.03)) as slow:
         given = ("batch", "run", "-", "-O", "out.jsonl", *flags(slow), "-j", "2")
         with running(home, cwd, *given, env=KEY, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
 

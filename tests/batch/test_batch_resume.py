@@ -18,8 +18,8 @@ from pathlib import Path
 
 import pytest
 from batch_runs import KEY, entries, flags
-from counting_server import IN_FLIGHT, Fleet, Said, answered, refused
-from forked_runs import Zygote
+from counting_server import IN_FLIGHT, CountingServer, Response, answer_with, refuse_with
+from forked_runs import ForkServer
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
@@ -40,7 +40,7 @@ def asked_of(messages) -> str:
 class Story(RuleBasedStateMachine):
     """Invariants: rows in = ok + failed + pending; nothing torn; what is finished is not asked again."""
 
-    zygote: Zygote
+    fork_server: ForkServer
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,26 +50,26 @@ class Story(RuleBasedStateMachine):
         self.wording = "v0"
         self.behaviour: dict[str, str] = {}
         self.refused: set[str] = set()
-        self.fleet = Fleet(self.says, delay=0.002)
-        self.fleet.__enter__()
+        self.server = CountingServer(self.respond, delay=0.002)
+        self.server.__enter__()
 
     def teardown(self) -> None:
-        self.fleet.__exit__()
+        self.server.__exit__()
         shutil.rmtree(self.folder)
 
-    def says(self, body):
+    def respond(self, body):
         """Answers with what was asked."""
         messages = body["messages"]
         prompt = messages[-1]["content"]
         match self.behaviour.get(prompt.split()[0], "answer"):
             case "refuse" if prompt not in self.refused:
                 self.refused.add(prompt)
-                return refused(IN_FLIGHT)
+                return refuse_with(IN_FLIGHT)
             case "fail":
-                return Said(500, {"error": {"code": "1234", "message": "down"}})
+                return Response(500, {"error": {"code": "1234", "message": "down"}})
             case "filter":
-                return refused({"error": {"code": "1301", "message": "sensitive"}}, status=400)
-        return answered(json.dumps(messages), delay=self.fleet.delay)
+                return refuse_with({"error": {"code": "1301", "message": "sensitive"}}, status=400)
+        return answer_with(json.dumps(messages), delay=self.server.delay)
 
     # What a user does between runs
 
@@ -152,7 +152,7 @@ class Story(RuleBasedStateMachine):
     @rule(after=st.integers(0, 6), moment=st.floats(0, 0.01), changed=st.sampled_from([(), ("--redo-changed",)]))
     def run_and_kill(self, after, moment, changed) -> None:
         before = self.known()
-        old, answers = self.answer_lines(), self.fleet.answered
+        old, answers = self.answer_lines(), self.server.answer_count
 
         def kill(pid) -> None:
             until = time.monotonic() + 0.3  # there may be less to ask
@@ -164,7 +164,7 @@ class Story(RuleBasedStateMachine):
         self.glm(*changed, while_it_runs=kill)
         self.check_asked(before, changed)
         new = self.answer_lines() - old
-        assert self.fleet.answered - answers - new.total() <= JOBS, "more was paid for in vain than was in flight"
+        assert self.server.answer_count - answers - new.total() <= JOBS, "more was paid for in vain than was in flight"
 
     @rule(room=st.integers(0, 2000))
     def run_on_a_full_disk(self, room) -> None:
@@ -187,15 +187,15 @@ class Story(RuleBasedStateMachine):
         ]
         (self.folder / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
         (self.folder / "request.yaml").write_text(f"system: {self.wording}\n")
-        begun = len(self.fleet.asked)
+        begun = len(self.server.prompts)
         arguments = ["batch", "run", "in.jsonl", "-O", "out.jsonl", "-j", str(JOBS), "--retries", "0", "-q"]
-        arguments += ["--request", "request.yaml", *flags(self.fleet), *more]
+        arguments += ["--request", "request.yaml", *flags(self.server), *more]
         self.begun = begun
         with Path(os.devnull).open() as nothing, (self.folder / "stderr").open("wb") as err:
             given = (nothing.fileno(), err.fileno(), err.fileno())
-            pid = self.zygote.start(arguments, self.folder, environment(self.folder, **KEY), given, most)
+            pid = self.fork_server.start(arguments, self.folder, environment(self.folder, **KEY), given, most)
         while_it_runs(pid)
-        code = self.zygote.end()
+        code = self.fork_server.end()
         assert code != 70, self.stderr()
         assert "Traceback" not in self.stderr()
         self.check_answers()
@@ -204,7 +204,7 @@ class Story(RuleBasedStateMachine):
     @property
     def asked(self) -> list[str]:
         """The prompts of the last run."""
-        return self.fleet.asked[self.begun :]
+        return self.server.prompts[self.begun :]
 
     def stderr(self) -> str:
         return (self.folder / "stderr").read_text()
@@ -270,8 +270,8 @@ MODULES = (
 
 
 @pytest.fixture(scope="module", autouse=True)
-def zygote():
-    with Zygote(*MODULES) as Story.zygote:
+def fork_server():
+    with ForkServer(*MODULES) as Story.fork_server:
         yield
 
 

@@ -7,7 +7,7 @@ import re
 
 import pytest
 from batch_runs import KEY, by_id, error, flags, lines, rows, statuses
-from counting_server import Said, answered, prompt_of, refused
+from counting_server import Response, answer_with, prompt_of, refuse_with
 from jsonschema import Draft202012Validator
 
 from glmcli import documents
@@ -17,7 +17,7 @@ SCHEMA = Draft202012Validator(documents.load_schema("batch-sample"))
 
 
 def sample(batch, *more, **options):
-    return batch.glm("batch", "sample", "in.jsonl", *flags(batch.fleet), *more, env=KEY, **options)
+    return batch.glm("batch", "sample", "in.jsonl", *flags(batch.server), *more, env=KEY, **options)
 
 
 # Which rows
@@ -52,14 +52,14 @@ def test_a_few_rows_are_asked_and_nothing_is_written(batch, cwd) -> None:
     batch.write(rows(1000))
     done = sample(batch)
     assert done.code == 0, done.err
-    assert len(batch.fleet.asked) == 5
+    assert len(batch.server.prompts) == 5
     assert len(done.text.split("\n\n")[0].split("\n")) == 5
     assert "Re: question" in done.text
     assert "the rest   1,000 rows, estimated from 5\ntokens in  5k\ntokens out 2k\n" in done.text
     assert {path.name for path in cwd.iterdir()} == {"in.jsonl"}
-    first = list(batch.fleet.asked)
+    first = list(batch.server.prompts)
     sample(batch)
-    assert sorted(batch.fleet.asked[5:]) == sorted(first)
+    assert sorted(batch.server.prompts[5:]) == sorted(first)
 
 
 def test_a_run_goes_on_from_a_sample(batch) -> None:
@@ -70,13 +70,13 @@ def test_a_run_goes_on_from_a_sample(batch) -> None:
     sample(batch, "-O", "out.jsonl", "-n", "4")
     assert len(by_id(batch.output)) == 8
     assert batch.run().code == 0
-    assert len(by_id(batch.output)) == len(batch.fleet.asked) == 30
+    assert len(by_id(batch.output)) == len(batch.server.prompts) == 30
 
 
 def test_a_sample_of_stdin(batch) -> None:
     data = lines(rows(100)).encode()
-    done = batch.glm("batch", "sample", "-", *flags(batch.fleet), "--count", "3", env=KEY, stdin=data)
-    assert (done.code, len(batch.fleet.asked)) == (0, 3)
+    done = batch.glm("batch", "sample", "-", *flags(batch.server), "--count", "3", env=KEY, stdin=data)
+    assert (done.code, len(batch.server.prompts)) == (0, 3)
 
 
 def test_a_sample_of_a_shard(batch) -> None:
@@ -126,9 +126,9 @@ def test_as_json_however_it_ends(batch) -> None:
     assert found("--shard", "4/3") == (0, 0, "usage", None)
     assert found("--max-cost", "1") == (0, 1, "budget", None)
     assert found(of=lambda batch, *more: batch.glm("batch", "sample", "in.jsonl", *more)) == (0, 0, "credentials", None)
-    batch.fleet.says = lambda _body: Said(401, {"error": {"code": "1000", "message": "no such key"}})
+    batch.server.respond = lambda _body: Response(401, {"error": {"code": "1000", "message": "no such key"}})
     assert found() == (0, 1, "credentials", None)
-    batch.fleet.says = lambda body: answered("cut", "length") if prompt_of(body) == "question 1" else None
+    batch.server.respond = lambda body: answer_with("cut", "length") if prompt_of(body) == "question 1" else None
     assert found() == (2, 1, "failed_rows", 2)
     batch.write([{"prompt": 1}])
     assert found() == (0, 1, "usage", None)
@@ -136,12 +136,12 @@ def test_as_json_however_it_ends(batch) -> None:
 
 def test_rows_that_fail(batch) -> None:
     batch.write(rows(40))
-    batch.fleet.says = lambda body: answered("cut", "length") if int(prompt_of(body).split()[1]) % 2 else None
+    batch.server.respond = lambda body: answer_with("cut", "length") if int(prompt_of(body).split()[1]) % 2 else None
     done = sample(batch, "-n", "12")
     assert done.code == 15
     assert "incomplete  line " in done.text
     assert "estimated from 12" in done.text
-    batch.fleet.says = lambda _body: Said(500, {"error": {"code": "1234", "message": "down"}})
+    batch.server.respond = lambda _body: Response(500, {"error": {"code": "1234", "message": "down"}})
     done = sample(batch, "-n", "2", "--retries", "0")
     assert done.code == 11
     assert error(done) == "2 of 2 rows have no answer; 2 may still get one"
@@ -150,7 +150,7 @@ def test_rows_that_fail(batch) -> None:
 
 def test_an_account_without_money(batch) -> None:
     batch.write(rows(40))
-    batch.fleet.says = lambda _body: refused({"error": {"code": "1113", "message": "no balance"}})
+    batch.server.respond = lambda _body: refuse_with({"error": {"code": "1113", "message": "no balance"}})
     done = sample(batch, "-n", "2")
     assert (done.code, done.out) == (4, b"")
 
@@ -165,7 +165,7 @@ def test_nothing_is_left_to_ask(batch) -> None:
 def test_n_is_the_count_and_dry_run_is_long(batch) -> None:
     batch.write(rows(3))
     assert json.loads(sample(batch, "--dry-run").text)["body"]["model"] == "glm-5"
-    assert batch.fleet.asked == []
+    assert batch.server.prompts == []
     assert error(sample(batch, "-n", "0")) == "--count: 0 is less than 1"
 
 

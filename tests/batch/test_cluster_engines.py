@@ -20,7 +20,7 @@ from urllib.request import urlopen
 
 import pytest
 from batch_runs import KEY, by_id, entries, error, flags, lines, rows, statuses
-from counting_server import IN_FLIGHT, OVERLOAD, Fleet, Said, answered, prompt_of, refused
+from counting_server import IN_FLIGHT, OVERLOAD, CountingServer, Response, answer_with, prompt_of, refuse_with
 from dask_cluster import Cluster
 from processes import running
 from program import CANARY, GLM, environment, leaks
@@ -85,43 +85,43 @@ ONE_IS_QUICK = pytest.mark.parametrize(
 # --- what holds of every engine ---
 
 
-def test_every_row_stands_there_once(batch, fleet, engine) -> None:
-    fleet.delay = 0.01
+def test_every_row_stands_there_once(batch, server, engine) -> None:
+    server.delay = 0.01
     batch.write(rows(200))
     done = batch.run(*engine)
     assert done.code == 0, done.err
     assert {key: entry["answer"] for key, entry in by_id(batch.output).items()} == {
         f"r{number}": f"Re: question {number}" for number in range(200)
     }
-    assert sorted(fleet.asked) == sorted(f"question {number}" for number in range(200))
+    assert sorted(server.prompts) == sorted(f"question {number}" for number in range(200))
     assert batch.run(*engine).code == 0
-    assert len(fleet.asked) == 200
+    assert len(server.prompts) == 200
 
 
 @ONE_IS_QUICK
-def test_rows_in_order(batch, fleet, engine) -> None:
-    fleet.delay = 0.01
+def test_rows_in_order(batch, server, engine) -> None:
+    server.delay = 0.01
     batch.write(rows(60))
     assert batch.run("--ordered", *engine).code == 0
     assert [entry["id"] for entry in entries(batch.output)] == [f"r{number}" for number in range(60)]
 
 
-def test_rows_end_as_in_one_process(batch, fleet, engine) -> None:
+def test_rows_end_as_in_one_process(batch, server, engine) -> None:
     """Whatever can become of a row: the same line, but for times."""
     seen: Counter[str] = Counter()
 
-    def says(body):
+    def respond(body):
         prompt = prompt_of(body)
         seen[prompt] += 1
         said = {
-            "question 1": answered("cut", "length"),
-            "question 2": answered("filtered", "sensitive"),
-            "question 3": refused({"error": {"code": "1301", "message": "unsafe"}}, status=400),
-            "question 4": refused({"error": {"code": "1210", "message": "no such parameter"}}, status=400),
-            "question 6": Said(500, {"error": {"code": "1234", "message": "down"}}),
+            "question 1": answer_with("cut", "length"),
+            "question 2": answer_with("filtered", "sensitive"),
+            "question 3": refuse_with({"error": {"code": "1301", "message": "unsafe"}}, status=400),
+            "question 4": refuse_with({"error": {"code": "1210", "message": "no such parameter"}}, status=400),
+            "question 6": Response(500, {"error": {"code": "1234", "message": "down"}}),
         }
         if prompt == "question 5" and seen[prompt] == 1:
-            return Said(500, {"error": {"code": "1234", "message": "down"}})
+            return Response(500, {"error": {"code": "1234", "message": "down"}})
         return said.get(prompt)
 
     def comparable():
@@ -130,7 +130,7 @@ def test_rows_end_as_in_one_process(batch, fleet, engine) -> None:
             entry["timing"] = entry["finished_at"] = None
         return found
 
-    fleet.says = says
+    server.respond = respond
     batch.write([*rows(9), {"id": "no prompt"}])
     assert batch.run("--retries", "1").code == 11
     expected = comparable()
@@ -141,22 +141,22 @@ def test_rows_end_as_in_one_process(batch, fleet, engine) -> None:
     assert comparable() == expected
 
 
-def test_a_cap_on_what_is_in_flight_holds_for_all_workers_together(batch, fleet, engine) -> None:
-    fleet.delay, fleet.cap = 0.05, 10
+def test_a_cap_on_what_is_in_flight_holds_for_all_workers_together(batch, server, engine) -> None:
+    server.delay, server.cap = 0.05, 10
     batch.write(rows(250))
     done = batch.run(*engine)
     assert done.code == 0, done.err
     assert len(by_id(batch.output)) == 250
-    assert fleet.refused <= 15
-    assert fleet.most_in_flight <= 10
+    assert server.refusal_count <= 15
+    assert server.most_in_flight <= 10
 
 
 @ONE_IS_QUICK
-def test_jobs_bound_what_is_in_flight(batch, fleet, engine) -> None:
-    fleet.delay = 0.05
+def test_jobs_bound_what_is_in_flight(batch, server, engine) -> None:
+    server.delay = 0.05
     batch.write(rows(60))
     assert batch.run("-j", "3", *engine).code == 0
-    assert fleet.most_in_flight <= 3
+    assert server.most_in_flight <= 3
 
 
 @ONE_IS_QUICK
@@ -169,16 +169,16 @@ def test_requests_a_minute_are_shared(batch, engine) -> None:
 
 
 @ONE_IS_QUICK
-def test_a_quota_that_is_used_up_stops_the_run(batch, fleet, engine) -> None:
-    fleet.delay = 0.01
-    fleet.says = lambda _body: refused(QUOTA) if len(fleet.asked) > 40 else None
+def test_a_quota_that_is_used_up_stops_the_run(batch, server, engine) -> None:
+    server.delay = 0.01
+    server.respond = lambda _body: refuse_with(QUOTA) if len(server.prompts) > 40 else None
     batch.write(rows(200))
     done = batch.run(*engine)
     assert done.code == 4
     assert set(statuses(batch.output).values()) == {"ok"}
     assert "the same command again resumes from here" in done.err
-    assert len(fleet.asked) < 120
-    fleet.says = lambda _body: None
+    assert len(server.prompts) < 120
+    server.respond = lambda _body: None
     assert batch.run(*engine).code == 0
     assert len(by_id(batch.output)) == 200
 
@@ -187,39 +187,39 @@ def test_a_quota_that_is_used_up_stops_the_run(batch, fleet, engine) -> None:
 def test_ctrl_c_waits_for_what_is_out(batch, home, cwd, engine) -> None:
     """Workers begin nothing more, what they have asked is written, and the same command goes on."""
     batch.write(rows(400))
-    with Fleet(delay=0.2) as fleet:
-        arguments = ["batch", "run", "in.jsonl", "-O", "out.jsonl", *flags(fleet), *engine]
+    with CountingServer(delay=0.2) as server:
+        arguments = ["batch", "run", "in.jsonl", "-O", "out.jsonl", *flags(server), *engine]
         with running(home, cwd, *arguments, env=KEY) as process:
-            fleet.wait_for(40)
+            server.wait_for(40)
             process.send_signal(signal.SIGINT)
             asked = time.monotonic()
             assert process.wait(30) == -signal.SIGINT
             assert time.monotonic() - asked < 10
-        paid = sum(fleet.answers.values())
+        paid = sum(server.answer_counts.values())
         assert paid < 400
         assert len(by_id(batch.output)) == paid
 
 
 @ONE_IS_QUICK
-def test_a_fallback_takes_what_another_provider_refuses(batch, fleet, home, engine) -> None:
-    with Fleet() as other:
+def test_a_fallback_takes_what_another_provider_refuses(batch, server, home, engine) -> None:
+    with CountingServer() as other:
         (home / "config.yaml").write_text(f"providers:\n  other:\n    like: vllm\n    base_url: {other.url}\n")
-        fleet.says = lambda body: refused(QUOTA) if prompt_of(body) == "question 3" else None
+        server.respond = lambda body: refuse_with(QUOTA) if prompt_of(body) == "question 3" else None
         batch.write(rows(8))
         env = KEY | {"GLM_CONFIG": str(home / "config.yaml")}
         done = batch.glm(*batch.arguments("--fallback", "other/m", *engine), env=env)
         assert done.code == 0, done.err
         assert {entry["provider"] for entry in by_id(batch.output).values()} >= {"other"}
         assert by_id(batch.output)["r3"]["model"] == "m"
-        assert "question 3" in other.asked
+        assert "question 3" in other.prompts
 
 
 @ONE_IS_QUICK
-def test_a_provider_that_asks_to_wait_too_long_hands_over(batch, fleet, home, engine) -> None:
+def test_a_provider_that_asks_to_wait_too_long_hands_over(batch, server, home, engine) -> None:
     """As in one process: nobody waits for longer than a minute where another provider does."""
-    with Fleet() as other:
+    with CountingServer() as other:
         (home / "config.yaml").write_text(f"providers:\n  other:\n    like: vllm\n    base_url: {other.url}\n")
-        fleet.says = lambda _body: Said(
+        server.respond = lambda _body: Response(
             503, {"error": {"code": "1234", "message": "down"}}, headers=("Retry-After: 100",)
         )
         batch.write(rows(4))
@@ -227,33 +227,33 @@ def test_a_provider_that_asks_to_wait_too_long_hands_over(batch, fleet, home, en
         done = batch.glm(*batch.arguments("-j", "1", "--fallback", "other/m", *engine), env=env)
         assert done.code == 0
         assert "the server asks to wait 100 s: rows go to other/m from now on" in done.err
-        assert len(other.asked) == 4
+        assert len(other.prompts) == 4
     assert {entry["provider"] for entry in entries(batch.output)} == {"other"}
 
 
 @ONE_IS_QUICK
 @pytest.mark.parametrize(("status", "body"), [(429, IN_FLIGHT), (503, {"error": {"code": "1234", "message": "down"}})])
-def test_what_the_server_asks_to_wait_is_waited(batch, fleet, engine, status, body) -> None:
+def test_what_the_server_asks_to_wait_is_waited(batch, server, engine, status, body) -> None:
     """Longer than a chunk keeps a row that is refused: the wait goes on at the driver."""
     moments: list[float] = []
 
-    def says(_body):
+    def respond(_body):
         moments.append(time.monotonic())
-        return Said(status, body, headers=("Retry-After: 3",)) if len(moments) == 1 else None
+        return Response(status, body, headers=("Retry-After: 3",)) if len(moments) == 1 else None
 
-    fleet.says = says
+    server.respond = respond
     batch.write(rows(1))
     assert batch.run(*engine).code == 0
     assert moments[1] - moments[0] >= 2.9
 
 
 @ONE_IS_QUICK
-def test_an_overload_is_waited_out(batch, fleet, engine) -> None:
+def test_an_overload_is_waited_out(batch, server, engine) -> None:
     """15 seconds, as the provider's own word has it; the deadline comes first."""
-    fleet.says = lambda _body: refused(OVERLOAD)
+    server.respond = lambda _body: refuse_with(OVERLOAD)
     batch.write(rows(1))
     assert batch.run("--deadline", "3", *engine).code == 6
-    assert len(fleet.asked) == 1
+    assert len(server.prompts) == 1
 
 
 @pytest.mark.parametrize("engine", ["local", pytest.param("dask", marks=pytest.mark.slow)], indirect=True)
@@ -261,32 +261,32 @@ def test_ctrl_c_loses_no_answer_to_a_row_that_takes_long(batch, home, cwd, engin
     """What a chunk has answered comes back in time, though another row of it is cut; Ray's tasks cannot be told."""
     batch.write(rows(100))
 
-    def says(body):
-        return Said(hangs=True) if int(prompt_of(body).split()[1]) % 10 == 5 else None
+    def respond(body):
+        return Response(hangs=True) if int(prompt_of(body).split()[1]) % 10 == 5 else None
 
-    with Fleet(says, delay=0.2) as fleet:
-        arguments = ["batch", "run", "in.jsonl", "-O", "out.jsonl", *flags(fleet), *engine]
+    with CountingServer(respond, delay=0.2) as server:
+        arguments = ["batch", "run", "in.jsonl", "-O", "out.jsonl", *flags(server), *engine]
         with running(home, cwd, *arguments, env=KEY) as process:
-            fleet.wait_for_answers(10)
+            server.wait_for_answers(10)
             process.send_signal(signal.SIGINT)
             assert process.wait(30) == -signal.SIGINT
-        assert by_id(batch.output).keys() == {f"r{prompt.split()[1]}" for prompt in fleet.answers}
+        assert by_id(batch.output).keys() == {f"r{prompt.split()[1]}" for prompt in server.answer_counts}
 
 
 @ONE_IS_QUICK
-def test_a_deadline_loses_no_answer(batch, fleet, engine) -> None:
+def test_a_deadline_loses_no_answer(batch, server, engine) -> None:
     """The chunks end at the same moment as the run, and are waited for."""
-    fleet.says = lambda _body: Said(hangs=True) if len(fleet.asked) > 30 else None
+    server.respond = lambda _body: Response(hangs=True) if len(server.prompts) > 30 else None
     batch.write(rows(100))
     done = batch.run("--deadline", "5", *engine)
     assert done.code == 6
     assert error(done) == "the deadline of 5 s has passed"
-    assert by_id(batch.output).keys() == {f"r{prompt.split()[1]}" for prompt in fleet.answers}
+    assert by_id(batch.output).keys() == {f"r{prompt.split()[1]}" for prompt in server.answer_counts}
 
 
 @ONE_IS_QUICK
-def test_a_run_stops_soon_after_too_many_failures(batch, fleet, engine) -> None:
-    fleet.says = lambda _body: refused({"error": {"code": "1210", "message": "no such parameter"}}, status=400)
+def test_a_run_stops_soon_after_too_many_failures(batch, server, engine) -> None:
+    server.respond = lambda _body: refuse_with({"error": {"code": "1210", "message": "no such parameter"}}, status=400)
     batch.write(rows(300))
     done = batch.run("--max-failures", "5", *engine)
     assert done.code == 11
@@ -303,13 +303,13 @@ def test_rows_that_cannot_be_asked_are_failures(batch) -> None:
 
 
 @ONE_IS_QUICK
-def test_a_run_that_stops_says_what_it_waits_for(batch, fleet, engine) -> None:
-    def says(body):
+def test_a_run_that_stops_says_what_it_waits_for(batch, server, engine) -> None:
+    def respond(body):
         """The first row is still in flight when another is told that the account is empty."""
         is_first = prompt_of(body) == "question 0"
-        return answered("yes", delay=3.0 * is_first) if is_first or len(fleet.asked) < 30 else refused(QUOTA)
+        return answer_with("yes", delay=3.0 * is_first) if is_first or len(server.prompts) < 30 else refuse_with(QUOTA)
 
-    fleet.says = says
+    server.respond = respond
     batch.write(rows(100))
     done = batch.run(*engine)
     assert done.code == 4
@@ -330,8 +330,8 @@ def test_a_fault_of_the_input_is_none_of_the_engine(batch) -> None:
     assert told[0] == told[1]
 
 
-def test_a_full_disk_is_said_once(batch, fleet) -> None:
-    fleet.delay = 0.05
+def test_a_full_disk_is_said_once(batch, server) -> None:
+    server.delay = 0.05
     batch.write(rows(100))
     limit = (resource.RLIMIT_FSIZE, (10_000, 10_000))
     done = batch.run("--engine", "local", preexec_fn=lambda: resource.setrlimit(*limit))
@@ -343,16 +343,16 @@ def test_a_full_disk_is_said_once(batch, fleet) -> None:
 # --- clusters ---
 
 
-def test_an_answer_that_holds_the_key_of_a_worker(batch, fleet, cluster) -> None:
+def test_an_answer_that_holds_the_key_of_a_worker(batch, server, cluster) -> None:
     """The driver does not know that key, and writes none of it; the fixture looks for it in the output."""
 
-    def says(body):
+    def respond(body):
         if prompt_of(body) == "question 0":
-            return answered(f"your key is {CANARY}")
+            return answer_with(f"your key is {CANARY}")
         said = {"error": {"code": CANARY, "message": f"no {CANARY}"}}
-        return refused(said, f"x-request-id: {CANARY}", status=400)
+        return refuse_with(said, f"x-request-id: {CANARY}", status=400)
 
-    fleet.says = says
+    server.respond = respond
     batch.write(rows(2))
     done = batch.glm(*batch.arguments(*cluster.flags), env={"ZAI_API_KEY": "the-key-of-the-driver"})
     assert done.code == 15, done.err
@@ -361,7 +361,7 @@ def test_an_answer_that_holds_the_key_of_a_worker(batch, fleet, cluster) -> None
     assert (failed["request_id"], failed["error"]["provider_code"]) == ("***", "***")
 
 
-def test_a_worker_without_a_key(batch, fleet, cluster, tmp_path) -> None:
+def test_a_worker_without_a_key(batch, server, cluster, tmp_path) -> None:
     with Cluster(tmp_path / "keyless", 1, env={}) as keyless:
         batch.write(rows(4))
         done = batch.run(*keyless.flags)
@@ -369,7 +369,7 @@ def test_a_worker_without_a_key(batch, fleet, cluster, tmp_path) -> None:
     assert error(done).startswith("on ")
     assert error(done).endswith(": no key for zai")
     assert "  fix: ZAI_API_KEY in the environment of every worker; the same command again" in done.err
-    assert fleet.asked == []
+    assert server.prompts == []
     assert batch.run(*cluster.flags).code == 0
 
 
@@ -385,7 +385,7 @@ def test_a_worker_without_certificates(batch, tmp_path) -> None:
     assert entries(batch.output) == []
 
 
-def kill_a_worker(batch, fleet, cluster, *, count: int, after: int) -> None:
+def kill_a_worker(batch, server, cluster, *, count: int, after: int) -> None:
     """One of two workers is lost without a word: every row once, and paid twice only what it had out."""
     batch.write(rows(count))
     arguments = [GLM, *batch.arguments(*cluster.flags)]
@@ -393,7 +393,7 @@ def kill_a_worker(batch, fleet, cluster, *, count: int, after: int) -> None:
     with subprocess.Popen(
         arguments, cwd=batch.input.parent, env=environment(home, **KEY), stderr=subprocess.PIPE
     ) as process:
-        fleet.wait_for(after)
+        server.wait_for(after)
         written = len(entries(batch.output))
         cluster.workers[0].kill()
         _, err = process.communicate(timeout=60)
@@ -401,51 +401,51 @@ def kill_a_worker(batch, fleet, cluster, *, count: int, after: int) -> None:
     assert {key: entry["answer"] for key, entry in by_id(batch.output).items()} == {
         f"r{number}": f"Re: question {number}" for number in range(count)
     }
-    again = len(fleet.asked) - count
+    again = len(server.prompts) - count
     assert again <= after + 64 - written  # what the server had seen, and what was on its way, less what was safe
     assert b"has gone): sent again" in err
 
 
-def test_a_worker_is_killed(batch, fleet, tmp_path) -> None:
-    fleet.delay = 0.05
+def test_a_worker_is_killed(batch, server, tmp_path) -> None:
+    server.delay = 0.05
     with Cluster(tmp_path / "cluster") as cluster:
-        kill_a_worker(batch, fleet, cluster, count=300, after=120)
+        kill_a_worker(batch, server, cluster, count=300, after=120)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("after", [1, 30, 300, 700])
-def test_a_worker_is_killed_at_any_moment(batch, fleet, tmp_path, after) -> None:
-    fleet.delay = 0.05
+def test_a_worker_is_killed_at_any_moment(batch, server, tmp_path, after) -> None:
+    server.delay = 0.05
     with Cluster(tmp_path / "cluster") as cluster:
-        kill_a_worker(batch, fleet, cluster, count=800, after=after)
+        kill_a_worker(batch, server, cluster, count=800, after=after)
 
 
 @pytest.mark.slow
 @pytest.mark.ray
 @pytest.mark.skipif(bool(MISSING), reason=MISSING or "")
-def test_a_ray_node_is_killed(batch, fleet, home, cwd) -> None:
-    fleet.delay = 0.05
+def test_a_ray_node_is_killed(batch, server, home, cwd) -> None:
+    server.delay = 0.05
     batch.write(rows(300))
     with (
         tempfile.TemporaryDirectory(prefix="glm") as folder,
         RayCluster(Path(folder)) as cluster,
         running(home, cwd, *batch.arguments(*cluster.flags), env=KEY) as process,
     ):
-        fleet.wait_for(120)
+        server.wait_for(120)
         end(cluster.nodes[0])
         assert process.wait(120) == 0
     assert len(by_id(batch.output)) == 300
 
 
 @pytest.mark.slow
-def test_a_worker_falls_silent(batch, fleet, tmp_path) -> None:
+def test_a_worker_falls_silent(batch, server, tmp_path) -> None:
     """It is there and does nothing: others get its rows, however long a request may take."""
-    fleet.delay = 0.05
+    server.delay = 0.05
     with Cluster(tmp_path / "cluster") as cluster:
         batch.write(rows(300))
         home = batch.input.parent.parent / "home"
         with running(home, batch.input.parent, *batch.arguments(*cluster.flags), env=KEY) as process:
-            fleet.wait_for(60)
+            server.wait_for(60)
             cluster.workers[0].send_signal(signal.SIGSTOP)
             _, err = process.communicate(timeout=60)
     assert process.returncode == 0
@@ -472,10 +472,10 @@ def test_a_worker_that_is_silent_from_the_beginning(batch, tmp_path) -> None:
 def test_a_worker_that_comes_and_says_nothing(batch, home, cwd, tmp_path) -> None:
     """It does not look as if the scheduler were lost."""
     batch.write(rows(3000))
-    with Fleet(delay=0.3) as fleet, Cluster(tmp_path / "cluster", 1) as cluster:
-        arguments = ["batch", "run", "in.jsonl", "-O", "out.jsonl", *flags(fleet), *cluster.flags]
+    with CountingServer(delay=0.3) as server, Cluster(tmp_path / "cluster", 1) as cluster:
+        arguments = ["batch", "run", "in.jsonl", "-O", "out.jsonl", *flags(server), *cluster.flags]
         with running(home, cwd, *arguments, env=KEY) as process:
-            fleet.wait_for(1)
+            server.wait_for(1)
             cluster.add(KEY)
             cluster.workers[1].send_signal(signal.SIGSTOP)
             _, err = process.communicate(timeout=120)
@@ -484,13 +484,13 @@ def test_a_worker_that_comes_and_says_nothing(batch, home, cwd, tmp_path) -> Non
 
 
 @pytest.mark.slow
-def test_the_scheduler_falls_silent(batch, fleet, tmp_path) -> None:
-    fleet.delay = 0.05
+def test_the_scheduler_falls_silent(batch, server, tmp_path) -> None:
+    server.delay = 0.05
     batch.write(rows(3000))
     with Cluster(tmp_path / "cluster") as cluster:
         home = batch.input.parent.parent / "home"
         with running(home, batch.input.parent, *batch.arguments(*cluster.flags), env=KEY) as process:
-            fleet.wait_for(60)
+            server.wait_for(60)
             cluster.scheduler.send_signal(signal.SIGSTOP)
             _, err = process.communicate(timeout=60)
     assert process.returncode == 6
@@ -499,13 +499,13 @@ def test_the_scheduler_falls_silent(batch, fleet, tmp_path) -> None:
 
 
 @pytest.mark.slow
-def test_all_workers_are_lost_and_another_comes(batch, fleet, tmp_path) -> None:
-    fleet.delay = 0.05
+def test_all_workers_are_lost_and_another_comes(batch, server, tmp_path) -> None:
+    server.delay = 0.05
     with Cluster(tmp_path / "cluster") as cluster:
         batch.write(rows(200))
         home = batch.input.parent.parent / "home"
         with running(home, batch.input.parent, *batch.arguments(*cluster.flags), env=KEY) as process:
-            fleet.wait_for(60)
+            server.wait_for(60)
             for worker in list(cluster.workers):
                 worker.kill()
             cluster.add(KEY)
@@ -514,14 +514,14 @@ def test_all_workers_are_lost_and_another_comes(batch, fleet, tmp_path) -> None:
 
 
 @pytest.mark.slow
-def test_the_scheduler_is_lost(batch, fleet, tmp_path, home, cwd) -> None:
-    fleet.delay = 0.05
+def test_the_scheduler_is_lost(batch, server, tmp_path, home, cwd) -> None:
+    server.delay = 0.05
     batch.write(rows(2000))
     with Cluster(tmp_path / "cluster") as cluster:
         process = subprocess.Popen(
             [GLM, *batch.arguments(*cluster.flags)], cwd=cwd, env=environment(home, **KEY), stderr=subprocess.PIPE
         )
-        fleet.wait_for(60)
+        server.wait_for(60)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 6, err.decode()
     assert b"Traceback" not in err
@@ -530,11 +530,11 @@ def test_the_scheduler_is_lost(batch, fleet, tmp_path, home, cwd) -> None:
 
 
 @pytest.mark.slow
-def test_the_driver_is_killed_and_the_same_command_goes_on(batch, fleet, home, cwd, cluster) -> None:
-    fleet.delay = 0.05
+def test_the_driver_is_killed_and_the_same_command_goes_on(batch, server, home, cwd, cluster) -> None:
+    server.delay = 0.05
     batch.write(rows(200))
     with running(home, cwd, *batch.arguments(*cluster.flags), env=KEY) as process:
-        fleet.wait_for(60)
+        server.wait_for(60)
         process.kill()
         process.wait()
     before = len(by_id(batch.output))
@@ -543,7 +543,7 @@ def test_the_driver_is_killed_and_the_same_command_goes_on(batch, fleet, home, c
     assert len(by_id(batch.output)) == 200
 
 
-def test_no_key_reaches_the_cluster(batch, fleet, cluster, home, cwd) -> None:
+def test_no_key_reaches_the_cluster(batch, server, cluster, home, cwd) -> None:
     """Neither the tasks that the scheduler holds, nor its pages, nor any log."""
     import distributed
 
@@ -553,9 +553,9 @@ def test_no_key_reaches_the_cluster(batch, fleet, cluster, home, cwd) -> None:
         return tasks, list(dask_scheduler.workers), dask_scheduler.services["dashboard"].port
 
     batch.write(rows(30))
-    fleet.delay = 1.0  # so that the tasks are there for long enough
+    server.delay = 1.0  # so that the tasks are there for long enough
     with running(home, cwd, *batch.arguments(*cluster.flags), env=KEY):
-        fleet.wait_for(1)
+        server.wait_for(1)
         with distributed.Client(cluster.address, set_as_default=False) as client:
             tasks, workers, port = client.run_on_scheduler(tasks_of)
             identity = repr(client.scheduler_info(n_workers=-1)).encode()  # its page fails once a task has ended
@@ -581,7 +581,7 @@ def test_a_worker_of_another_version(batch, tmp_path) -> None:
         done = batch.run(*other.flags)
     assert done.code == 2
     assert "has glm 0.0.9 on Python 3." in error(done)
-    assert batch.fleet.asked == []
+    assert batch.server.prompts == []
 
 
 @pytest.mark.slow
@@ -594,7 +594,7 @@ def test_a_worker_without_glm(batch, tmp_path) -> None:
         assert done.code == 2
         assert "has no glm that can be used, this is glm " in error(done)
         assert batch.run(*other.flags).code == 2
-    assert batch.fleet.asked == []
+    assert batch.server.prompts == []
 
 
 # --- the driver alone, before engines that do what a test says ---
@@ -822,10 +822,10 @@ def test_a_run_stops_when_nobody_was_reached_for_a_minute() -> None:
     handler = ResultHandler(OpenRows(), setup, state)
     item = QueueItem(0, Row(line=0), "r0", "h", request, 10)
 
-    def come_back(now: float, refused: Refusals) -> None:
+    def come_back(now: float, refuse_with: Refusals) -> None:
         gate = RateLimiter(AccountLimits(8), 0.0)
         out = SentChunk([item], Lease(gate, Share(1), 10, now), now + 600)
-        handler.take(out, ChunkResult((), (), refused, 1.0), now)
+        handler.take(out, ChunkResult((), (), refuse_with, 1.0), now)
 
     for now in (0.0, 50.0, 60.0):
         come_back(now, Refusals(unreached=NetworkError("Connection refused")))
@@ -915,11 +915,11 @@ def test_a_candidate_that_is_used_up_gets_no_more_rows() -> None:
     assert models.count("glm-4.6") == 60
 
 
-def test_what_fails_after_a_chunk_has_ended_is_counted(fleet, monkeypatch) -> None:
+def test_what_fails_after_a_chunk_has_ended_is_counted(server, monkeypatch) -> None:
     """Or a row whose answer takes longer than its chunk may would be sent again for ever, and paid each time."""
     monkeypatch.setenv("ZAI_API_KEY", CANARY)
-    fleet.says = lambda _body: Said(hangs=True)
-    provider = PROVIDERS["zai"].replace(base_url=fleet.url)
+    server.respond = lambda _body: Response(hangs=True)
+    provider = PROVIDERS["zai"].replace(base_url=server.url)
     request = Request("glm-5", (Message("user", "question"),))
     limits = Limits(connect=5, first=0.5, idle=0.5, deadline=None, retries=3, retry_max_time=180)
     asked = RowTask(0, "r0", request, 10)
@@ -931,7 +931,7 @@ def test_what_fails_after_a_chunk_has_ended_is_counted(fleet, monkeypatch) -> No
     again = work.work(chunk.replace(rows=(asked.replace(retries=1, resent=True),)), Share(1))
     assert again.unfinished == ()
     assert isinstance(again.finished[0].outcome.error, NetworkError)
-    assert len(fleet.asked) == 2
+    assert len(server.prompts) == 2
 
 
 def test_refusals_of_a_worker_take_slots_from_all() -> None:
@@ -939,8 +939,8 @@ def test_refusals_of_a_worker_take_slots_from_all() -> None:
     waiting: list = []
 
     def ends(chunk, which):
-        refused = Refusals(requests=3, slots=3) if which <= 2 else Refusals()
-        waiting.append((str(which), answer_of(chunk).replace(refusals=refused)))
+        refuse_with = Refusals(requests=3, slots=3) if which <= 2 else Refusals()
+        waiting.append((str(which), answer_of(chunk).replace(refusals=refuse_with)))
         while which >= 2 and waiting:
             engine.come_back(*waiting.pop())
 

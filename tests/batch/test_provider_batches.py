@@ -15,7 +15,7 @@ import pytest
 from batch_runs import by_id, entries, error, lines, rows, statuses
 from processes import error_of, read_until, running, wait_for
 from program import CANARY, GLM, environment
-from scripted_server import Hold, Server, reply
+from scripted_server import Server, Stall, reply
 
 from glmcli.chat.events import Usage
 from glmcli.providers import pricing
@@ -360,7 +360,7 @@ def test_answers_to_another_request(job, places) -> None:
 def test_killed_between_upload_and_batch(home, cwd, job, is_there) -> None:
     """Nothing is uploaded twice, and a batch that came into being is found, not made again."""
     listed = reply(200, {"object": "list", "data": [batch()] if is_there else None, "has_more": False})
-    with served(job, uploaded(), [Hold()], listed, looked(), looked()) as (server, own):
+    with served(job, uploaded(), [Stall()], listed, looked(), looked()) as (server, own):
         with running(home, cwd, *own.submit_arguments(), env=KEYS) as process:
             wait_for(lambda: len(server.requests) == 2)
             assert own.parts[0]["state"] == "creating"
@@ -378,7 +378,7 @@ def test_killed_between_upload_and_batch(home, cwd, job, is_there) -> None:
 
 
 def test_killed_while_uploading(home, cwd, job) -> None:
-    with served(job, [Hold()], uploaded(), looked(), looked()) as (server, own):
+    with served(job, [Stall()], uploaded(), looked(), looked()) as (server, own):
         with running(home, cwd, *own.submit_arguments(), env=KEYS) as process:
             wait_for(lambda: len(server.requests) == 1)
             process.kill()
@@ -393,7 +393,7 @@ def test_another_batch_of_the_same_address(home, cwd, job) -> None:
     """An address may have served before: an older batch of it is none of ours."""
     url = "https://cos.example/lines.jsonl"
     older = {"data": [batch(identity="older", input_file_id=url, created_at=1_000)], "has_more": False}
-    scripts = ([Hold()], reply(200, older), looked(), looked())
+    scripts = ([Stall()], reply(200, older), looked(), looked())
     with served(job, *scripts, asked=("-m", "tokenhub/glm-5")) as (server, own):
         with running(home, cwd, *own.submit_arguments(), "--input-url", url, env=KEYS) as process:
             wait_for(lambda: server.requests)
@@ -442,7 +442,7 @@ def test_what_is_no_clear_no_may_have_made_a_batch(job, said) -> None:
 
 def test_a_list_that_does_not_say_whether_it_goes_on(home, cwd, job) -> None:
     others = {"data": [batch(identity=f"other_{n}", input_file_id="another") for n in range(20)]}
-    scripts = (uploaded(), [Hold()], reply(200, others), reply(200, {"data": [batch()]}), looked())
+    scripts = (uploaded(), [Stall()], reply(200, others), reply(200, {"data": [batch()]}), looked())
     with served(job, *scripts) as (server, own):
         with running(home, cwd, *own.submit_arguments(), env=KEYS) as process:
             wait_for(lambda: len(server.requests) == 2)
@@ -467,7 +467,7 @@ def test_a_list_that_does_not_say_whether_it_goes_on(home, cwd, job) -> None:
 def test_where_nobody_knows_whether_there_is_a_batch(home, cwd, job, said, code) -> None:
     """It is not asked for again; a person has to look."""
     url = "https://cos.example/x"
-    with served(job, [Hold()], said, asked=("-m", "tokenhub/glm-5")) as (server, own):
+    with served(job, [Stall()], said, asked=("-m", "tokenhub/glm-5")) as (server, own):
         with running(home, cwd, *own.submit_arguments(), "--input-url", url, env=KEYS) as process:
             wait_for(lambda: server.requests)
             process.kill()
@@ -505,7 +505,7 @@ def test_fetch_is_killed_and_goes_on(home, cwd, job) -> None:
     ended = looked("completed", output_file_id="out_1", error_file_id="err_1")
     first = content(answered("r0"), answered("r1", {"error": {"code": "1214", "message": "bad"}}, 400))
     second = content({"custom_id": "r2", "response": None, "error": {"code": "500", "message": "broken"}})
-    scripts = (uploaded(), looked(), looked(), ended, first, [Hold()], ended, first, second)
+    scripts = (uploaded(), looked(), looked(), ended, first, [Stall()], ended, first, second)
     with served(job, *scripts, count=3) as (server, own):
         assert own.submit().code == 0
         with running(home, cwd, "batch", "fetch", "out.jsonl", "--base-url", server.url, env=KEYS) as process:
@@ -623,7 +623,7 @@ def test_one_part_that_is_gone_keeps_no_other_from_the_output(job, scripts) -> N
 def test_an_output_that_is_lost_again_while_it_is_brought_back(home, cwd, job) -> None:
     ended = looked("completed", output_file_id="out_1"), looked("completed", "batch_2", output_file_id="out_2")
     files = content(answered("a1")), content(answered("b1"))
-    scripts = (*BOTH, *ended, *files, *ended, files[0], [Hold()], ended[1], files[1])
+    scripts = (*BOTH, *ended, *files, *ended, files[0], [Stall()], ended[1], files[1])
     with served(job, *scripts, asked=("-P", "bigmodel")) as (server, own):
         own.write(two_models())
         own.submit()
@@ -690,7 +690,7 @@ def test_one_output_has_one_job_by_whatever_name(job, cwd, glm, places) -> None:
 
 
 def test_two_commands_do_not_write_one_output(home, cwd, job) -> None:
-    with served(job, [Hold()]) as (server, own), running(home, cwd, *own.submit_arguments(), env=KEYS):
+    with served(job, [Stall()]) as (server, own), running(home, cwd, *own.submit_arguments(), env=KEYS):
         wait_for(lambda: server.requests)
         done = own.submit()
         assert done.code == 2

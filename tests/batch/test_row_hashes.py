@@ -43,7 +43,7 @@ def test_the_quick_hash_is_that_of_the_whole_request(base, other, said) -> None:
 def test_a_hash_stays_what_it_was() -> None:
     """Outputs of earlier versions are read: another hash would ask all their rows again."""
     request = Request("glm-5", (Message("user", "hi"),))
-    assert digest(request) == batch_sizes.asked("hi") == "4ec87f157607a9889fa6a69b2daf1c67"
+    assert digest(request) == batch_sizes.row_hash("hi") == "4ec87f157607a9889fa6a69b2daf1c67"
 
 
 class _Point(Record):

@@ -838,7 +838,7 @@ def test_a_narrow_terminal_keeps_ids_whole(home, cwd, glm) -> None:
     ],
 )
 def test_a_narrow_terminal_cuts_no_number(home, cwd, glm, columns, names) -> None:
-    _, seen, said = on_terminal(home, cwd, "models", apart="stderr", COLUMNS=columns)
+    _, seen, said = on_terminal(home, cwd, "models", piped_stream="stderr", COLUMNS=columns)
     text = re.sub(r"\x1b\[[0-9;]*m", "", seen.decode())
     assert "…" not in text
     head, *_ = text.split("\n")

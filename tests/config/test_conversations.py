@@ -10,7 +10,7 @@ import pytest
 from processes import error_of, read_until
 from program import GLM, environment
 from scripted_server import Server, delta, event, reply, stream
-from tool_scenes import SHAPES, Scene, fragment, tool
+from tool_runs import JOINED_FRAGMENTS, ToolRuns, tool, whole_call
 
 from glmcli.chat.reply import Fold
 from glmcli.providers.reader import ReplyReader
@@ -47,7 +47,7 @@ def sandbox(tmp_path_factory):
 
 @pytest.fixture
 def scene(glm, cwd):
-    scene = Scene(glm, cwd)
+    scene = ToolRuns(glm, cwd)
     scene.program("weather", 'echo "It is fine in $1."')
     scene.program("clock", "echo 'It is noon, 中文😀.'; cat")
     scene.file(
@@ -190,8 +190,8 @@ STREAMED = {
     "llamacpp": USAGE,
     "openai": USAGE,
 }
-CALLS = [fragment("weather", '{"city": "Köln", "days": 2}', "c1", 0), fragment("clock", "", "c2", 1)]
-MORE = [fragment("weather", '{"city":"上海"}', "c3", 0)]
+CALLS = [whole_call("weather", '{"city": "Köln", "days": 2}', "c1", 0), whole_call("clock", "", "c2", 1)]
+MORE = [whole_call("weather", '{"city":"上海"}', "c3", 0)]
 
 
 def said(row: str, calls: list[dict], text: str, reasoning: str, *, whole: bool):
@@ -325,12 +325,12 @@ def read(row: str, pieces: list[bytes]) -> list[tuple[str, str, str]]:
 
 
 @pytest.mark.sampled(5)
-@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize("name", JOINED_FRAGMENTS)
 @pytest.mark.parametrize(
     ("row", "line_end"), [("zai", b"\n"), ("vllm", b"\r\n"), ("modelstudio", b"\r"), ("dashscope", b"\n")]
 )
 def test_fragments_cut_at_every_byte(row, line_end, name) -> None:
-    parts, calls = SHAPES[name]
+    parts, calls = JOINED_FRAGMENTS[name]
     body_ = frames(row, parts, line_end)
     assert read(row, [body_]) == calls
     assert read(row, [body_[at : at + 1] for at in range(len(body_))]) == calls
@@ -338,10 +338,10 @@ def test_fragments_cut_at_every_byte(row, line_end, name) -> None:
         assert read(row, [body_[:at], body_[at:]]) == calls, re.escape(body_[:at].decode(errors="replace"))
 
 
-@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize("name", JOINED_FRAGMENTS)
 def test_a_whole_answer_holds_the_same_calls(name) -> None:
-    _, calls = SHAPES[name]
-    made = [fragment(function, text, identity, at) for at, (identity, function, text) in enumerate(calls)]
+    _, calls = JOINED_FRAGMENTS[name]
+    made = [whole_call(function, text, identity, at) for at, (identity, function, text) in enumerate(calls)]
     message = {"role": "assistant", "content": None, "tool_calls": made}
     body_ = json.dumps({"choices": [{"message": message, "finish_reason": "tool_calls"}]}).encode()
     reader, fold = ReplyReader(PROVIDERS["zai"], "application/json"), Fold()

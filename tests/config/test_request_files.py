@@ -8,9 +8,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from processes import error_of, held
+from processes import error_of, stalled
 from program import CANARY
-from scripted_server import Hold, Server, delta, reply, stream
+from scripted_server import Server, Stall, delta, reply, stream
 
 KEY = {"ZAI_API_KEY": CANARY}
 SCHEMA = json.loads((Path(__file__).parents[2] / "schemas" / "request.schema.json").read_text())
@@ -195,10 +195,10 @@ def test_times_must_be_positive(wrong, key, value) -> None:
 
 
 def test_time_limits_count(glm, write) -> None:
-    silent = [b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n", Hold()]
+    silent = [b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n", Stall()]
     for text, script, words in (
         ("first_timeout: 0.3", silent, "zai: no response within 0.3 s"),
-        ("idle_timeout: 0.3", held(delta(content="Hel")), "zai: no data for 0.3 s"),
+        ("idle_timeout: 0.3", stalled(delta(content="Hel")), "zai: no data for 0.3 s"),
         ("deadline: 0.6", silent, "zai: the deadline of 0.6 s has passed"),
     ):
         with Server(script) as server:

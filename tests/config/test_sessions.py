@@ -6,7 +6,7 @@ import json
 import stat
 
 import pytest
-from processes import error_of, held, read_until, running
+from processes import error_of, read_until, running, stalled
 from program import CANARY
 from scripted_server import Server, answer, delta, stream
 
@@ -97,7 +97,7 @@ def test_the_system_message(glm, lines) -> None:
 
 
 def test_a_second_glm_is_kept_out(home, cwd, glm) -> None:
-    with Server(held(delta(reasoning_content="Hm"))) as server:
+    with Server(stalled(delta(reasoning_content="Hm"))) as server:
         ask = ("ask", *ZAI, server.url, "--session", "talk.jsonl")
         with running(home, cwd, *ask, "Q1", env=KEY) as process:
             read_until(process.stderr, b"Hm")

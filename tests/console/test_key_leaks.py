@@ -13,8 +13,8 @@ from base64 import b64encode
 
 import pytest
 import samples
-from processes import error_of, held, names, read_until, running, shell
-from program import CANARY, FORMS, leaks
+from processes import error_of, file_names, read_until, running, shell, stalled
+from program import CANARY, KEY_ENCODINGS, leaks
 from scripted_server import Server, answer, delta, reply, stream
 
 UNTESTABLE: dict[str, str] = {}
@@ -30,8 +30,8 @@ ECHOES = {
     "finish": stream(delta(content="x"), delta(content="", finish_reason=CANARY)),
     "error event": stream(delta(content="x"), {"error": {"code": "1", "message": CANARY}}),
     "tool": stream(delta(tool_calls=[CALL]), delta(content="", finish_reason="tool_calls")),
-    "base64": reply(401, FORMS[1].decode()),
-    "url": reply(401, FORMS[2].decode()),
+    "base64": reply(401, KEY_ENCODINGS[1].decode()),
+    "url": reply(401, KEY_ENCODINGS[2].decode()),
 }
 
 
@@ -101,7 +101,7 @@ def test_K04_no_key_in_the_arguments(glm, home, cwd) -> None:
         assert "--api-key" not in shown
         assert "--token " not in shown
     with (
-        Server(held(delta(reasoning_content="Hm"))) as server,
+        Server(stalled(delta(reasoning_content="Hm"))) as server,
         running(home, cwd, "ask", *ZAI, server.url, "hi", env=KEY) as process,
     ):
         read_until(process.stderr, b"Hm")
@@ -315,7 +315,7 @@ def test_K13_no_file_holds_it(glm, cwd, command) -> None:
     pieces = [CANARY[start : start + 3] for start in range(0, len(CANARY), 3)]
     script = stream(
         *(delta(reasoning_content=piece) for piece in ["r ", *pieces]),
-        *(delta(content=piece) for piece in ["a ", *pieces, f" {FORMS[2].decode()}"]),
+        *(delta(content=piece) for piece in ["a ", *pieces, f" {KEY_ENCODINGS[2].decode()}"]),
         delta(content="", finish_reason="stop"),
     )
     with Server(script) as server:
@@ -327,7 +327,7 @@ def test_K13_no_file_holds_it(glm, cwd, command) -> None:
     talk = [json.loads(line) for line in (cwd / "talk").read_text().splitlines()]
     assert [turn["content"] for turn in talk] == ["is *** a key?", "a *** ***"]
     assert talk[1]["reasoning"] == "r ***"
-    assert names(cwd) == {"out", "why", "talk", "meta"}
+    assert file_names(cwd) == {"out", "why", "talk", "meta"}
 
 
 def test_K14_a_tool_does_not_see_the_keys(glm, keys, cwd) -> None:

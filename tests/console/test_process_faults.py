@@ -20,10 +20,10 @@ import time
 from collections import Counter
 
 import pytest
-from processes import PATIENCE, error_of, held, names, read_until, running, shell, wait_for
+from processes import TIMEOUT, error_of, file_names, read_until, running, shell, stalled, wait_for
 from program import CANARY, GLM, leaks
 from pseudo_terminal import Console
-from scripted_server import END, Gated, Hold, Reset, Server, answer, chunk, delta, event, head, reply, stream
+from scripted_server import END, GatedScript, Reset, Server, Stall, answer, chunk, delta, event, head, reply, stream
 from terminal_screen import Screen
 
 UNTESTABLE = {"P18": "needs Windows: its code pages and consoles exist nowhere else, and glm supports POSIX only"}
@@ -49,7 +49,7 @@ def console(home, cwd):
 def died_of(process, number) -> None:
     """The process ends by the signal, soon."""
     began = time.monotonic()
-    assert process.wait(PATIENCE) == -number
+    assert process.wait(TIMEOUT) == -number
     assert time.monotonic() - began < SOON
 
 
@@ -76,7 +76,7 @@ def ask_at(server: Server, *flags: str) -> str:
 @pytest.mark.parametrize("command", ["ask", "stream"])
 def test_P01_head_takes_one_line(home, cwd, command, unbuffered) -> None:
     lines = [delta(content=f"line {number}\n") for number in range(3)]
-    script = held(*lines) if command == "stream" else deltas(*(f"line {number}\n" * 5000 for number in range(9)))
+    script = stalled(*lines) if command == "stream" else deltas(*(f"line {number}\n" * 5000 for number in range(9)))
     with Server(script) as server:
         line = f'"$GLM" {command} {ask_at(server)} 2>err | head -1; echo "${{PIPESTATUS[0]}}"'
         done = shell(line, home, cwd, PYTHONUNBUFFERED=unbuffered, **KEY)
@@ -91,7 +91,7 @@ def test_P01_head_takes_one_line(home, cwd, command, unbuffered) -> None:
 def test_P02_nothing_is_said_at_the_last_flush(home, cwd, arguments, more) -> None:
     with running(home, cwd, *arguments.split(), env=more, stdout=subprocess.PIPE, process_group=0) as process:
         process.stdout.close()
-        assert process.wait(PATIENCE) == -signal.SIGPIPE
+        assert process.wait(TIMEOUT) == -signal.SIGPIPE
         assert process.stderr.read() == b""
 
 
@@ -110,7 +110,7 @@ def test_P03_sigint_at_the_start(home, cwd, delay) -> None:
 
 @pytest.mark.parametrize("command", ["ask", "stream"])
 def test_P03_sigint_in_an_answer(home, cwd, command) -> None:
-    script = held(delta(content="Hel"), delta(reasoning_content="Hm"))
+    script = stalled(delta(content="Hel"), delta(reasoning_content="Hm"))
     with Server(script) as server, running(home, cwd, command, *ZAI, server.url, "hi", env=KEY) as process:
         read_until(process.stderr, b"Hm")
         process.send_signal(signal.SIGINT)
@@ -131,7 +131,7 @@ def test_P03_sigint_in_the_wait_for_a_retry(home, cwd) -> None:
 
 @pytest.mark.parametrize("mode", ["live", "plain"])
 def test_P03_sigint_on_a_terminal_keeps_the_text_and_ends_the_line(home, cwd, mode) -> None:
-    with Server(held(delta(content="Hel"))) as server:
+    with Server(stalled(delta(content="Hel"))) as server:
         with Console(home, cwd, *MODES[mode], *ZAI, server.url, "hi", start_new_session=True) as console:
             console.read_until(b"Hel")
             console.process.send_signal(signal.SIGINT)
@@ -144,7 +144,7 @@ def test_P03_sigint_on_a_terminal_keeps_the_text_and_ends_the_line(home, cwd, mo
 
 def test_P04_a_second_ctrl_c(home, cwd) -> None:
     (cwd / "out").write_text("old")
-    script = held(delta(content="Hel"), delta(reasoning_content="Hm"))
+    script = stalled(delta(content="Hel"), delta(reasoning_content="Hm"))
     for command in ("ask", "stream"):
         flags = ("-O", "out", "--reasoning", "stderr", "hi")
         with Server(script) as server, running(home, cwd, command, *ZAI, server.url, *flags, env=KEY) as process:
@@ -159,7 +159,7 @@ def test_P04_a_second_ctrl_c(home, cwd) -> None:
 @pytest.mark.parametrize("command", ["ask", "stream"])
 def test_P05_sigterm_loses_nothing_that_came(home, cwd, command) -> None:
     text = "0123456789 " * 40
-    script = held(delta(content=text), delta(reasoning_content="Hm"))
+    script = stalled(delta(content=text), delta(reasoning_content="Hm"))
     with Server(script) as server, running(home, cwd, command, *ZAI, server.url, "hi", env=KEY) as process:
         read_until(process.stderr, b"Hm")
         process.send_signal(signal.SIGTERM)
@@ -182,11 +182,11 @@ def test_P05_a_shell_sees_143(home, cwd) -> None:
 @pytest.mark.parametrize("mode", ["ask", "live", "plain"])
 @pytest.mark.parametrize("apart", ["stdout", "stderr", None])
 def test_P06_the_terminal_is_closed(home, cwd, mode, apart) -> None:
-    script = held(delta(reasoning_content="Hm"), delta(content="Hel"))
+    script = stalled(delta(reasoning_content="Hm"), delta(content="Hel"))
     more = {"start_new_session": True, "preexec_fn": lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0)}
     with (
         Server(script) as server,
-        Console(home, cwd, *MODES[mode], *ZAI, server.url, "hi", apart=apart, **more) as console,
+        Console(home, cwd, *MODES[mode], *ZAI, server.url, "hi", piped_stream=apart, **more) as console,
     ):
         if apart == "stderr":
             read_until(console.process.stderr, b"Hm")
@@ -206,7 +206,7 @@ def test_P06_the_terminal_is_closed(home, cwd, mode, apart) -> None:
 @pytest.mark.parametrize("mode", ["live", "plain"])
 def test_P08_stopped_resized_and_continued(home, cwd, mode) -> None:
     first = [head(), chunk(event(delta(content="First words. ")))]
-    script = Gated(
+    script = GatedScript(
         first, [chunk(event(delta(content="Last words."))), chunk(event(FINISH)), chunk("data: [DONE]\n\n"), END]
     )
     # A group of its own in our session: a group that nobody could continue would not be stopped.
@@ -318,7 +318,7 @@ def test_P13_no_prompt(home, cwd, console) -> None:
         line = b"glm: waiting for the prompt on stdin for 2 s (Ctrl-D ends it, --no-stdin ignores it)\n"
         assert read_until(process.stderr, b"\n") == line
         process.stdin.close()
-        assert process.wait(PATIENCE) == 2
+        assert process.wait(TIMEOUT) == 2
 
 
 @pytest.mark.parametrize(
@@ -725,7 +725,7 @@ def test_P29_nothing_is_wrapped_or_padded(console, columns) -> None:
 
 
 def test_P30_each_event_is_flushed(home, cwd) -> None:
-    script = held(delta(reasoning_content="Hm"), delta(content="A"))
+    script = stalled(delta(reasoning_content="Hm"), delta(content="A"))
     with Server(script) as server:
         with running(home, cwd, "stream", *ZAI, server.url, "hi", env=KEY) as process:
             assert read_until(process.stderr, b"Hm").startswith(b"Hm")
@@ -764,7 +764,7 @@ def test_P32_a_place_that_cannot_be_written(glm, cwd, place, said) -> None:
         done = glm("ask", *ZAI, server.url, "-O", place, "hi", env=KEY)
     assert (done.code, done.out, server.requests) == (14, b"", [])
     assert said is None or error_of(done.err) == said
-    assert names(cwd) == {"file"}
+    assert file_names(cwd) == {"file"}
 
 
 @pytest.mark.parametrize("command", ["ask", "stream"])
@@ -778,12 +778,12 @@ def test_P32_a_place_that_exists_or_is_the_input(glm, cwd, command) -> None:
         assert (done.code, done.out, (cwd / "notes").read_text()) == (code, b"", left)
         assert stat.S_IMODE((cwd / "notes").stat().st_mode) == 0o640
         assert server.requests[0].json["messages"][0]["content"] == "hi\n\nnotes:\n\nold"
-        assert names(cwd) == {"notes"}
+        assert file_names(cwd) == {"notes"}
 
 
 def test_P32_a_folder_that_disappears(home, cwd) -> None:
     (cwd / "deep").mkdir()
-    script = Gated([head(), chunk(event(delta(reasoning_content="Hm")))], stream(delta(content="Hi"), FINISH)[1:])
+    script = GatedScript([head(), chunk(event(delta(reasoning_content="Hm")))], stream(delta(content="Hi"), FINISH)[1:])
     flags = ("-O", "deep/out", "hi")
     with Server(script) as server, running(home, cwd, "ask", *ZAI, server.url, *flags, env=KEY) as process:
         read_until(process.stderr, b"Hm")
@@ -791,7 +791,7 @@ def test_P32_a_folder_that_disappears(home, cwd) -> None:
             file.unlink()
         (cwd / "deep").rmdir()
         script.gate.set()
-        assert process.wait(PATIENCE) == 14
+        assert process.wait(TIMEOUT) == 14
         said = process.stderr.read().decode().removeprefix("\n")
         assert error_of(said) == "cannot write deep/out: No such file or directory"
         assert process.stdout.read() == b""
@@ -821,7 +821,7 @@ def test_P32_one_file_for_two_purposes(glm, cwd, flags, said) -> None:
 
 FAULTS = {
     "refused": None,
-    "silence": [Hold()],
+    "silence": [Stall()],
     "reset": [Reset()],
     "cut": [head(), chunk(event(delta(content="x"))), Reset()],
     "no http": [b"SSH-2.0-OpenSSH_9\r\n"],
@@ -840,7 +840,7 @@ FAULTS = {
 def test_P33_no_traceback(glm, fault) -> None:
     command = "stream" if len(fault) % 2 else "ask"
     script = FAULTS[fault]
-    with Server(script or [Hold()]) as server:
+    with Server(script or [Stall()]) as server:
         url = server.url if script else "http://127.0.0.1:1/v1"
         flags = ("--retries", "0", "--first-timeout", "1", "--idle-timeout", "1")
         done = glm(command, *ZAI, url, *flags, "hi", env=KEY)

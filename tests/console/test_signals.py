@@ -12,9 +12,9 @@ import time
 from pathlib import Path
 
 import pytest
-from processes import error_of, held, names, read_until, running, shell, wait_for
+from processes import error_of, file_names, read_until, running, shell, stalled, wait_for
 from program import CANARY, GLM
-from scripted_server import Hold, Server, Wait, answer, delta, head, reply, stream
+from scripted_server import Pause, Server, Stall, answer, delta, head, reply, stream
 
 ZAI = ("-P", "zai", "--base-url")
 KEY = {"ZAI_API_KEY": CANARY}
@@ -34,7 +34,7 @@ def end(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
 @pytest.mark.parametrize("number", SIGNALS)
 @pytest.mark.parametrize("command", ["ask", "stream"])
 def test_in_the_middle_of_an_answer(home, cwd, command, number) -> None:
-    script = held(delta(content="Hel"), delta(reasoning_content="Hm"))
+    script = stalled(delta(content="Hel"), delta(reasoning_content="Hm"))
     flags = ("--reasoning", "stderr", "hi")
     with Server(script) as server, running(home, cwd, command, *ZAI, server.url, *flags, env=KEY) as process:
         assert read_until(process.stderr, b"Hm") == b"Hm"
@@ -47,19 +47,19 @@ def test_in_the_middle_of_an_answer(home, cwd, command, number) -> None:
 
 @pytest.mark.parametrize("flags", [("--json",), ("--keep-partial",)])
 def test_nothing_is_printed_by_an_interrupted_ask(home, cwd, flags) -> None:
-    script = held(delta(content="Hel"), delta(reasoning_content="Hm"))
+    script = stalled(delta(content="Hel"), delta(reasoning_content="Hm"))
     more = (*flags, "--reasoning", "stderr", "-O", "out", "--session", "s", "hi")
     with Server(script) as server, running(home, cwd, "ask", *ZAI, server.url, *more, env=KEY) as process:
         read_until(process.stderr, b"Hm")
         end(process, signal.SIGINT)
         assert process.stdout.read() == b""
-    assert names(cwd) == {"s"}
+    assert file_names(cwd) == {"s"}
     assert (cwd / "s").read_bytes() == b""
 
 
 @pytest.mark.parametrize("number", SIGNALS)
 def test_before_the_first_byte(home, cwd, number) -> None:
-    with Server([Hold()]) as server, running(home, cwd, "ask", *ZAI, server.url, "hi", env=KEY) as process:
+    with Server([Stall()]) as server, running(home, cwd, "ask", *ZAI, server.url, "hi", env=KEY) as process:
         wait_for(lambda: server.requests)
         end(process, number)
         assert (process.stdout.read(), process.stderr.read()) == (b"", b"")
@@ -144,7 +144,7 @@ def hooked(home, cwd, name, then, number, *arguments):
     folder = cwd / "hook"
     folder.mkdir(exist_ok=True)
     (folder / "sitecustomize.py").write_text(HOOK.format(name=name, then=then, number=number))
-    with Server(held()) as server:
+    with Server(stalled()) as server:
         flags = arguments or ("ask", *ZAI, server.url, "hi")
         with running(home, cwd, *flags, env=KEY | {"PYTHONPATH": str(folder)}) as process:
             code = process.wait(30)
@@ -187,7 +187,7 @@ def test_what_others_drop_in_a_callback_is_told_as_ever(home, cwd) -> None:
 
 def test_what_comes_while_it_is_stopped_is_heard(home, cwd) -> None:
     """By Ctrl-Z, say: no time limit passes over what stands in the connection, though it takes a moment to read."""
-    script = [Wait(0.3), head(*["X-Long: head"] * 2000), *answer("Hello")[1:]]
+    script = [Pause(0.3), head(*["X-Long: head"] * 2000), *answer("Hello")[1:]]
     flags = ("--first-timeout", "1", "--retries", "0", "hi")
     with Server(script) as server, running(home, cwd, "ask", *ZAI, server.url, *flags, env=KEY) as process:
         wait_for(lambda: server.requests)
@@ -198,7 +198,7 @@ def test_what_comes_while_it_is_stopped_is_heard(home, cwd) -> None:
 
 
 def test_a_signal_that_the_parent_ignores_stays_ignored(home, cwd) -> None:
-    script = held(delta(content="Hel"))
+    script = stalled(delta(content="Hel"))
     with Server(script) as server:
         ask = f'trap "" HUP; exec "$GLM" stream {" ".join(ZAI)} {server.url} hi'
         with running(home, cwd, "-c", ask, env=KEY | {"GLM": GLM}, program=("bash",)) as process:
@@ -209,7 +209,7 @@ def test_a_signal_that_the_parent_ignores_stays_ignored(home, cwd) -> None:
 
 
 def test_ctrl_c_ends_the_loop_around_it(home, cwd) -> None:
-    with Server(held(delta(content="Hel"))) as server:
+    with Server(stalled(delta(content="Hel"))) as server:
         loop = f'for i in 1 2 3; do "$GLM" stream {" ".join(ZAI)} {server.url} "$i"; done; echo done'
         more = {"env": KEY | {"GLM": GLM}, "program": ("bash",), "start_new_session": True}
         with running(home, cwd, "-c", loop, **more) as process:
@@ -225,7 +225,7 @@ def test_ctrl_c_ends_the_loop_around_it(home, cwd) -> None:
 
 def test_a_reader_that_leaves_ends_the_stream_in_silence(home, cwd) -> None:
     lines = [delta(content=f"line {number}\n") for number in range(3)]
-    with Server([*held(*lines)]) as server:
+    with Server([*stalled(*lines)]) as server:
         ask = f'"$GLM" stream {" ".join(ZAI)} {server.url} hi 2>err'
         done = shell(f'{ask} | head -1; echo "${{PIPESTATUS[0]}}"', home, cwd, **KEY)
         assert done.stdout == b"line 0\n141\n"
@@ -234,7 +234,7 @@ def test_a_reader_that_leaves_ends_the_stream_in_silence(home, cwd) -> None:
 
 
 def test_a_reader_that_leaves_is_noticed_while_nothing_comes(home, cwd) -> None:
-    with Server(held(delta(content="Hel"))) as server:
+    with Server(stalled(delta(content="Hel"))) as server:
         for command in ("ask", "stream"):
             with running(home, cwd, command, *ZAI, server.url, "-R", "hi", env=KEY) as process:
                 wait_for(lambda: server.requests)
@@ -346,7 +346,7 @@ def first_process() -> tuple[str, ...]:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_as_process_1_it_exits_with_the_number(home, cwd, first_process, number, code) -> None:
-    script = held(delta(content="Hel"), delta(reasoning_content="Hm"))
+    script = stalled(delta(content="Hel"), delta(reasoning_content="Hm"))
     with (
         Server(script) as server,
         running(home, cwd, "stream", *ZAI, server.url, "hi", env=KEY, program=first_process) as outer,

@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 import pytest
-from processes import error_of, held, running
+from processes import error_of, running, stalled
 from program import CANARY, environment
 from pseudo_terminal import on_terminal
 from scripted_server import Server, answer, delta, reply, stream
@@ -55,7 +55,7 @@ def test_a_sequence_cut_into_pieces_is_made_visible(console, size) -> None:
 
 def test_control_characters_of_the_reasoning_are_made_visible(console) -> None:
     with Server(answer("Hi", EVIL)) as server:
-        code, seen, piped = console("ask", *ZAI, server.url, "--plain", "hi", apart="stdout")
+        code, seen, piped = console("ask", *ZAI, server.url, "--plain", "hi", piped_stream="stdout")
     assert (code, seen.decode(), piped) == (0, f"{VISIBLE}\n", b"Hi\n")
 
 
@@ -116,9 +116,9 @@ def test_a_pipe_gets_every_byte_as_it_came(glm, command) -> None:
 
 def test_each_stream_is_judged_by_itself(console) -> None:
     with Server(answer(EVIL, EVIL)) as server:
-        _, seen, piped = console("stream", *ZAI, server.url, "--plain", "hi", apart="stdout")
+        _, seen, piped = console("stream", *ZAI, server.url, "--plain", "hi", piped_stream="stdout")
         assert (seen.decode(), piped.decode()) == (f"{VISIBLE}\n", f"{EVIL}\n")
-        _, seen, piped = console("stream", *ZAI, server.url, "--plain", "hi", apart="stderr")
+        _, seen, piped = console("stream", *ZAI, server.url, "--plain", "hi", piped_stream="stderr")
         assert (seen.decode(), piped.decode()) == (f"{VISIBLE}\n", f"{EVIL}\n")
 
 
@@ -180,9 +180,9 @@ def test_no_escape_where_there_is_no_terminal(glm, command, env) -> None:
 
 def test_rendering_is_for_a_terminal_only(console) -> None:
     with Server(answer("# Head\n\n**Hi**\n", "Hm")) as server:
-        _, seen, piped = console("stream", *ZAI, server.url, "hi", apart="stdout")
+        _, seen, piped = console("stream", *ZAI, server.url, "hi", piped_stream="stdout")
         assert (seen, piped) == (b"\x1b[2mHm\x1b[0m\n", b"# Head\n\n**Hi**\n")
-        _, rendered, _ = console("stream", *ZAI, server.url, "hi", apart="stderr")
+        _, rendered, _ = console("stream", *ZAI, server.url, "hi", piped_stream="stderr")
         assert b"\x1b[1m" in rendered
         assert b"**" not in rendered
 
@@ -197,7 +197,7 @@ def test_a_terminal_for_stdin_is_not_waited_for(console) -> None:
 
 def test_ctrl_c_on_a_terminal_ends_the_line(home, cwd) -> None:
     master, slave = pty.openpty()
-    with Server(held(delta(content="Hel"))) as server:
+    with Server(stalled(delta(content="Hel"))) as server:
         more = {"stdin": slave, "stdout": slave, "start_new_session": True}
         with running(home, cwd, "stream", *ZAI, server.url, "--plain", "hi", env=KEY, **more) as process:
             os.close(slave)
@@ -212,7 +212,7 @@ def test_ctrl_c_on_a_terminal_ends_the_line(home, cwd) -> None:
 @pytest.mark.parametrize("command", ["ask", "stream"])
 def test_a_signal_ends_the_paler_text_and_its_line(home, cwd, command, number) -> None:
     master, slave = pty.openpty()
-    with Server(held(delta(reasoning_content="thinking"))) as server:
+    with Server(stalled(delta(reasoning_content="thinking"))) as server:
         more = {"stdin": slave, "stdout": slave, "stderr": slave, "start_new_session": True}
         with running(home, cwd, command, *ZAI, server.url, "hi", env=KEY, **more) as process:
             os.close(slave)

@@ -11,7 +11,7 @@ from email.utils import formatdate
 
 import pytest
 from program import CANARY, GLM, environment
-from scripted_server import END, Hold, Reset, Server, Wait, answer, chunk, delta, event, head, reply, stream
+from scripted_server import END, Pause, Reset, Server, Stall, answer, chunk, delta, event, head, reply, stream
 
 NOW = "Retry-After: 0"
 BUSY = reply(429, {"error": {"code": "1302", "message": "said"}}, NOW)
@@ -222,7 +222,7 @@ UNKNOWN = {
     "reset": ([*stream(delta(content="Hal"), done=False, end=False), Reset()], 6),
     "closed the connection without an answer": ([], 6),
     "reset without an answer": ([Reset()], 6),
-    "silence": ([Hold()], 6),
+    "silence": ([Stall()], 6),
     "error after text": (stream(delta(content="Hal"), {"error": {"code": "1302", "message": "m"}}), 5),
     "network_error": (stream(delta(content="Hal"), delta(finish_reason="network_error")), 5),
 }
@@ -521,12 +521,12 @@ def test_a_connection_that_comes_too_late_sends_nothing(keys, home, deaf) -> Non
 @pytest.mark.parametrize(
     "script",
     [
-        [Hold()],
-        [step for byte in head() for step in (bytes([byte]), Wait(0.05))],
-        [head(), Hold()],
-        [head(), *(step for _ in range(100) for step in (chunk(": ping\n\n"), Wait(0.05)))],
-        [head(), chunk(event(delta(content="Hal"))[:-9]), Hold()],
-        [reply(200, '{"choices":')[0].replace(b"Length: 11", b"Length: 99"), Hold()],
+        [Stall()],
+        [step for byte in head() for step in (bytes([byte]), Pause(0.05))],
+        [head(), Stall()],
+        [head(), *(step for _ in range(100) for step in (chunk(": ping\n\n"), Pause(0.05)))],
+        [head(), chunk(event(delta(content="Hal"))[:-9]), Stall()],
+        [reply(200, '{"choices":')[0].replace(b"Length: 11", b"Length: 99"), Stall()],
     ],
     ids=["silence", "header drip", "no data", "pings", "half an event", "whole"],
 )
@@ -543,7 +543,7 @@ def test_first_timeout(glm, keys, script, command) -> None:
 
 @pytest.mark.parametrize("keep_alive", [": ping\n\n", "\n", "id: 5\n\n", "retry: 1000\n\n"])
 def test_idle_timeout_is_not_put_off_by_pings(glm, keys, keep_alive) -> None:
-    pings = [step for _ in range(100) for step in (chunk(keep_alive), Wait(0.05))]
+    pings = [step for _ in range(100) for step in (chunk(keep_alive), Pause(0.05))]
     with Server([head(), chunk(event(delta(content="Hal"))), *pings]) as server:
         began = time.monotonic()
         done = ask(glm, keys, server, "--idle-timeout", "0.6", "--retries", "0", command="stream")
@@ -554,7 +554,7 @@ def test_idle_timeout_is_not_put_off_by_pings(glm, keys, keep_alive) -> None:
 
 
 def test_idle_timeout_counts_between_events(glm, keys) -> None:
-    slow = [step for _ in range(8) for step in (Wait(0.2), chunk(event(delta(content="a"))))]
+    slow = [step for _ in range(8) for step in (Pause(0.2), chunk(event(delta(content="a"))))]
     rest = [chunk(event(delta(finish_reason="stop"))), END]
     with Server([head(), *slow, *rest]) as server:
         done = ask(glm, keys, server, "--idle-timeout", "0.8", "--first-timeout", "0.8", "--retries", "0")
@@ -566,7 +566,7 @@ def test_data_without_visible_text_is_data(glm, cwd, think_tags) -> None:
     # Thoughts wait for their closing tag, and nothing else stands in these chunks: the model is at work all the same.
     said = "a" if think_tags == "bare" else ""
     piece = event({"choices": [{"delta": {"content": said}}]})
-    slow = [step for _ in range(8) for step in (Wait(0.2), chunk(piece))]
+    slow = [step for _ in range(8) for step in (Pause(0.2), chunk(piece))]
     rest = [chunk(event(delta(content="</think>Hello", finish_reason="stop"))), END]
     with Server([head(), *slow, *rest]) as server:
         row = f"{{like: vllm, base_url: {server.url}, think_tags: {think_tags}}}"
@@ -579,7 +579,7 @@ def test_data_without_visible_text_is_data(glm, cwd, think_tags) -> None:
 
 @pytest.mark.parametrize("command", ["ask", "stream"])
 def test_deadline(glm, keys, command) -> None:
-    endless = [step for _ in range(200) for step in (chunk(event(delta(content="a"))), Wait(0.05))]
+    endless = [step for _ in range(200) for step in (chunk(event(delta(content="a"))), Pause(0.05))]
     with Server([head(), *endless]) as server:
         began = time.monotonic()
         done = ask(glm, keys, server, "--deadline", "0.8", "--jsonl", command=command)
@@ -592,7 +592,7 @@ def test_deadline(glm, keys, command) -> None:
 
 
 def test_the_deadline_ends_the_fallback_too(glm, keys, cwd) -> None:
-    with Server([Hold()]) as first, Server(answer()) as second:
+    with Server([Stall()]) as first, Server(answer()) as second:
         flags = ("--deadline", "0.8", "--fallback", "one/x")
         done = ask(glm, keys | config(cwd, second), first, *flags)
     assert (done.code, len(first.requests), len(second.requests)) == (6, 1, 0)

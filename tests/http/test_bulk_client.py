@@ -15,10 +15,10 @@ from contextlib import ExitStack
 from urllib.parse import urlsplit
 
 import pytest
-from processes import PATIENCE, error_of, shell
+from processes import TIMEOUT, error_of, shell
 from program import CANARY
-from proxies import Front, Socks, Tunnels, at, tls
-from scripted_server import END, Hold, Reset, Server, Wait, answer, chunk, delta, event, head, reply
+from proxies import ConnectHandshake, Relay, SocksHandshake, tls, url_of
+from scripted_server import END, Pause, Reset, Server, Stall, answer, chunk, delta, event, head, reply
 
 from glmcli.chat.messages import Media
 from glmcli.console.redaction import Key
@@ -46,7 +46,7 @@ def run(main):
 
     async def closing():
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(TIMEOUT):
                 return await main
         finally:
             while LANES:
@@ -162,9 +162,9 @@ def joined(script) -> bytes:
     return b"".join(step for step in script if isinstance(step, bytes))
 
 
-def through(server: Server) -> Front:
+def through(server: Server) -> Relay:
     """Counts the connections."""
-    return Front(lambda connection: connection, server.port)
+    return Relay(lambda connection: connection, server.port)
 
 
 # What comes
@@ -209,7 +209,7 @@ def test_a_request_without_a_body() -> None:
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 50])
 def test_a_stream_in_any_cut(size) -> None:
     whole = joined(answer("Hällo"))
-    with Server([whole[at : at + size] for at in range(0, len(whole), size)]) as server:
+    with Server([whole[url_of : url_of + size] for url_of in range(0, len(whole), size)]) as server:
         (ear,) = ask(server.url)
     # What comes behind the end may be read with it, or not at all.
     before = event(delta(content="Hällo")) + event(delta(content="", finish_reason="stop")) + b"data: [DONE]"
@@ -220,24 +220,24 @@ def test_a_stream_in_any_cut(size) -> None:
 def test_one_connection_carries_many_requests() -> None:
     scripts = (answer("a"), reply(200, {"b": 1}), reply(429, "c"), reply(204, ""), answer("e"))
     with Server(*scripts) as server, through(server) as front:
-        ears = ask(at(front), times=5)
+        ears = ask(url_of(front), times=5)
     assert [ear.status for ear in ears] == [200, 200, 429, 204, 200]
     assert (front.connections, len(server.requests)) == (1, 5)
 
 
 def test_the_end_of_a_stream_may_come_late() -> None:
-    late = [*answer("a")[:-1], Wait(0.05), END]
+    late = [*answer("a")[:-1], Pause(0.05), END]
     with Server(late) as server, through(server) as front:
-        assert len(ask(at(front), times=3)) == 3
+        assert len(ask(url_of(front), times=3)) == 3
     assert (front.connections, len(server.requests)) == (1, 3)
 
 
-@pytest.mark.parametrize("more", [Hold(), chunk("data: more\n\n")])
+@pytest.mark.parametrize("more", [Stall(), chunk("data: more\n\n")])
 def test_a_stream_that_goes_on_after_its_end_costs_the_connection(more) -> None:
     began = time.monotonic()
-    with Server([*answer("a")[:-1], more, Hold()], reply(200, "{}")) as server, through(server) as front:
-        first, second = ask(at(front), times=2)
-        assert server.hung_up.wait(PATIENCE)
+    with Server([*answer("a")[:-1], more, Stall()], reply(200, "{}")) as server, through(server) as front:
+        first, second = ask(url_of(front), times=2)
+        assert server.hung_up.wait(TIMEOUT)
     assert (b"[DONE]\n\n" in first.body, second.body, front.connections) == (True, b"{}", 2)
     assert time.monotonic() - began < 5
 
@@ -246,8 +246,8 @@ def test_a_stream_that_goes_on_after_its_end_costs_the_connection(more) -> None:
     "framing", ["HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.0 200 OK\r\n\r\n", "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"]
 )
 def test_a_body_that_ends_with_its_connection(framing) -> None:
-    with Server([framing.encode(), b"abc", Wait(0.02), b"def"]) as server, through(server) as front:
-        assert [ear.body for ear in ask(at(front), times=2)] == [b"abcdef"] * 2
+    with Server([framing.encode(), b"abc", Pause(0.02), b"def"]) as server, through(server) as front:
+        assert [ear.body for ear in ask(url_of(front), times=2)] == [b"abcdef"] * 2
     assert front.connections == 2
 
 
@@ -255,9 +255,9 @@ def test_a_connection_that_was_closed_while_idle() -> None:
     with Server([*reply(200, "{}"), b""]) as server, through(server) as front:  # the empty step ends the connection
 
         async def main():
-            lane = lane_to(at(front))
+            lane = lane_to(url_of(front))
             for _ in range(3):
-                await asked(lane, at(front))
+                await asked(lane, url_of(front))
                 await asyncio.sleep(0.05)
 
         run(main())
@@ -297,22 +297,22 @@ class Closer:
 @pytest.mark.parametrize("reset", [False, True])
 def test_a_stale_connection_is_replaced_without_a_word(reset) -> None:
     closer = Closer(1, 2, reset=reset)
-    with Front(closer) as front:
-        assert [ear.body for ear in ask(at(front), times=3)] == [b"{}"] * 3
+    with Relay(closer) as front:
+        assert [ear.body for ear in ask(url_of(front), times=3)] == [b"{}"] * 3
     assert closer.heard == [2, 2]  # the second request was sent twice
 
 
 def test_a_request_goes_out_twice_at_most() -> None:
     closer = Closer(1, 0)
-    with Front(closer) as front, pytest.raises(NetworkError, match="closed the connection without an answer"):
-        ask(at(front), times=2)
+    with Relay(closer) as front, pytest.raises(NetworkError, match="closed the connection without an answer"):
+        ask(url_of(front), times=2)
     assert closer.heard == [2, 1]
 
 
 def test_a_fresh_connection_is_never_replaced() -> None:
     closer = Closer(0)
-    with Front(closer) as front:
-        error = fails(at(front))
+    with Relay(closer) as front:
+        error = fails(url_of(front))
         said = f"127.0.0.1:{front.port} closed the connection without an answer"
     assert sides(error) == (NetworkError, said, Retry.NETWORK, True, False)
     assert closer.heard == [1]
@@ -320,7 +320,7 @@ def test_a_fresh_connection_is_never_replaced() -> None:
 
 def test_a_server_that_dies_over_a_request_was_not_stale() -> None:
     with (
-        Server(reply(200, "{}"), [Wait(1.5)], reply(200, "no")) as server,
+        Server(reply(200, "{}"), [Pause(1.5)], reply(200, "no")) as server,
         pytest.raises(NetworkError, match="closed the connection without an answer"),
     ):
         ask(server.url, times=2)
@@ -330,20 +330,20 @@ def test_a_server_that_dies_over_a_request_was_not_stale() -> None:
 def test_bytes_that_nobody_asked_for_answer_nothing() -> None:
     # What stands behind a reply would be taken for the reply to the next request.
     twice = joined(reply(200, {"a": 1})) + joined(reply(200, {"smuggled": 1}))
-    with Server([twice, Hold()], reply(200, {"b": 1})) as server:
+    with Server([twice, Stall()], reply(200, {"b": 1})) as server:
         assert [ear.body for ear in ask(server.url, times=2)] == [b'{"a": 1}', b'{"b": 1}']
 
 
 def test_bytes_that_come_while_idle_cost_the_connection() -> None:
     timeout = joined(reply(408, {"error": "idle"}))
-    with Server([*reply(200, {"a": 1}), Wait(0.05), timeout, Hold()], reply(200, {"b": 1})) as server:
+    with Server([*reply(200, {"a": 1}), Pause(0.05), timeout, Stall()], reply(200, {"b": 1})) as server:
 
         async def main():
             lane = lane_to(server.url)
             bodies = [(await asked(lane, server.url)).body]
             await asyncio.sleep(0.2)  # until they have come
             bodies.append((await asked(lane, server.url)).body)
-            assert await asyncio.to_thread(server.hung_up.wait, PATIENCE)
+            assert await asyncio.to_thread(server.hung_up.wait, TIMEOUT)
             return bodies
 
         assert run(main()) == [b'{"a": 1}', b'{"b": 1}']
@@ -360,7 +360,7 @@ def test_informational_responses(first) -> None:
 def test_compressed_bodies() -> None:
     members = b"".join(gzip.compress(part) for part in (b"data: 1\n\n", b"data: 2\n\n"))
     for cut in (1, 9, len(members)):
-        parts = [chunk(members[at : at + cut]) for at in range(0, len(members), cut)]
+        parts = [chunk(members[url_of : url_of + cut]) for url_of in range(0, len(members), cut)]
         with Server([head("Content-Encoding: gzip"), *parts, END]) as server:
             (ear,) = ask(server.url)
         assert ear.body == b"data: 1\n\ndata: 2\n\n"
@@ -374,7 +374,7 @@ def test_a_refusal_is_read_to_its_end() -> None:
 
 
 def test_a_refusal_stands_however_it_ends() -> None:
-    endings = ([head(status=500), chunk("why"), Reset()], [head(status=500), chunk("why"), Hold()])
+    endings = ([head(status=500), chunk("why"), Reset()], [head(status=500), chunk("why"), Stall()])
     for ending in (*endings, [head("Content-Encoding: br", status=500), chunk("why")]):
         with Server(ending) as server:
             (ear,) = ask(server.url, idle=0.5)
@@ -403,7 +403,7 @@ FAULTS = {
         False,
     ),
     "a reset": ([Reset()], NetworkError, BROKE, Retry.NETWORK, False),
-    "a reset in the middle": ([head(), chunk(HALF), Wait(0.2), Reset()], NetworkError, BROKE, Retry.NETWORK, True),
+    "a reset in the middle": ([head(), chunk(HALF), Pause(0.2), Reset()], NetworkError, BROKE, Retry.NETWORK, True),
     "an end between chunks": ([head(), chunk(HALF)], IncompleteError, ENDED, Retry.NETWORK, True),
     "an end in a chunk": ([head(), b"40\r\nda"], IncompleteError, ENDED, Retry.NETWORK, True),
     "an end by length": (
@@ -413,21 +413,21 @@ FAULTS = {
         Retry.NETWORK,
         True,
     ),
-    "another protocol": ([b"SSH-2.0-OpenSSH_9.2\r\n\r\n", Hold()], ProtocolError, NO_HTTP, None, False),
-    "bytes": ([b"\x00\x01\x02\r\n\r\n", Hold()], ProtocolError, NO_HTTP, None, False),
-    "headers without end": ([BIG, Hold()], ProtocolError, NO_HTTP, None, False),
-    "two lengths": ([TWO, Hold()], ProtocolError, NO_HTTP, None, False),
-    "two encodings": ([BOTH, Hold()], ProtocolError, NO_HTTP, None, False),
-    "an upgrade": ([b"HTTP/1.1 101 No\r\n\r\n", Hold()], ProtocolError, NO_HTTP, None, False),
+    "another protocol": ([b"SSH-2.0-OpenSSH_9.2\r\n\r\n", Stall()], ProtocolError, NO_HTTP, None, False),
+    "bytes": ([b"\x00\x01\x02\r\n\r\n", Stall()], ProtocolError, NO_HTTP, None, False),
+    "headers without end": ([BIG, Stall()], ProtocolError, NO_HTTP, None, False),
+    "two lengths": ([TWO, Stall()], ProtocolError, NO_HTTP, None, False),
+    "two encodings": ([BOTH, Stall()], ProtocolError, NO_HTTP, None, False),
+    "an upgrade": ([b"HTTP/1.1 101 No\r\n\r\n", Stall()], ProtocolError, NO_HTTP, None, False),
     "brotli": (
-        [head("Content-Encoding: br"), Hold()],
+        [head("Content-Encoding: br"), Stall()],
         ProtocolError,
         "the reply is encoded as br, which was not asked for",
         None,
         False,
     ),
     "no gzip": (
-        [head("Content-Encoding: gzip"), chunk("{}"), Hold()],
+        [head("Content-Encoding: gzip"), chunk("{}"), Stall()],
         ProtocolError,
         "the reply's compression is broken: ",
         None,
@@ -452,7 +452,7 @@ def test_a_fault_means_what_it_means_to_ask(name, glm) -> None:
 
 def test_chunks_that_are_none() -> None:
     # The libraries tell a broken chunk as they tell a broken head; the head had come, so the reply is cut.
-    with Server([head(), Wait(0.1), b"zz\r\n", Hold()]) as server:
+    with Server([head(), Pause(0.1), b"zz\r\n", Stall()]) as server:
         assert sides(fails(server.url)) == (IncompleteError, ENDED, Retry.NETWORK, True, True)
 
 
@@ -476,7 +476,7 @@ def test_a_name_that_nobody_knows() -> None:
 
 def test_an_error_of_the_reader_comes_out_and_hangs_up() -> None:
     for raised in (UsageError("refused"), KeyError("a bug")):
-        with Server([head(), chunk(HALF), Hold()], reply(200, "{}")) as server:
+        with Server([head(), chunk(HALF), Stall()], reply(200, "{}")) as server:
 
             async def main(url=server.url, raised=raised):
                 lane = lane_to(url)
@@ -486,27 +486,27 @@ def test_an_error_of_the_reader_comes_out_and_hangs_up() -> None:
                 return await asked(lane, url)
 
             assert run(main()).body == b"{}"
-            assert server.hung_up.wait(PATIENCE)
+            assert server.hung_up.wait(TIMEOUT)
 
 
 # Time
 
 
 def pings():
-    return [step for _ in range(300) for step in (chunk(": ping\n\n"), Wait(0.05))]
+    return [step for _ in range(300) for step in (chunk(": ping\n\n"), Pause(0.05))]
 
 
 LATE = {
-    "no head": ([Hold()], {"first": 0.4}, "no response within 0.4 s", False),
+    "no head": ([Stall()], {"first": 0.4}, "no response within 0.4 s", False),
     "a head that drips": (
-        [step for byte in head() * 3 for step in (bytes([byte]), Wait(0.05))],
+        [step for byte in head() * 3 for step in (bytes([byte]), Pause(0.05))],
         {"first": 0.4},
         "no response within 0.4 s",
         False,
     ),
     "pings alone": ([head(), *pings()], {"first": 0.4}, "no response within 0.4 s", False),
     "pings after data": ([head(), chunk(HALF), *pings()], {"idle": 0.4}, "no data for 0.4 s", True),
-    "silence": ([head(), chunk(HALF), Hold()], {"idle": 0.4}, "no data for 0.4 s", True),
+    "silence": ([head(), chunk(HALF), Stall()], {"idle": 0.4}, "no data for 0.4 s", True),
 }
 
 
@@ -517,12 +517,12 @@ def test_time_limits(name) -> None:
         began = time.monotonic()
         error = fails(server.url, **limits)
         assert 0.4 <= time.monotonic() - began < 2
-        assert server.hung_up.wait(PATIENCE)
+        assert server.hung_up.wait(TIMEOUT)
     assert sides(error) == (NetworkError, said, Retry.NETWORK, True, broken)
 
 
 def test_data_buys_time() -> None:
-    slowly = [step for _ in range(8) for step in (chunk(HALF), Wait(0.15))]
+    slowly = [step for _ in range(8) for step in (chunk(HALF), Pause(0.15))]
     with Server([head(), *slowly, END]) as server:
         (ear,) = ask(server.url, idle=0.6)
     assert ear.body == HALF * 8
@@ -537,7 +537,7 @@ def test_the_deadline() -> None:
     said = "the deadline of 1 s has passed"
     with Server([head(), chunk(HALF), *pings()]) as server:
         assert run(main(server.url, 0.4)) == (NetworkError, said, None, True, True)
-        assert server.hung_up.wait(PATIENCE)
+        assert server.hung_up.wait(TIMEOUT)
     with Server(reply(200, "{}")) as server:
         assert run(main(server.url, -1)) == (NetworkError, said, None, False, False)
         assert server.requests == []
@@ -576,10 +576,12 @@ def test_a_request_that_cannot_be_written() -> None:
 def test_a_finished_reply_lingers_a_little_and_cannot_fail_any_more() -> None:
     stop = chunk(event(delta(content="", finish_reason="stop")))
     usage = chunk(event({"usage": {}}))
-    endless = ([step for _ in range(100) for step in (more, Wait(0.05))] for more in (usage, stop, chunk(": ping\n\n")))
-    for rest in ([Hold()], [usage, Reset()], [usage, b"zz\r\n"], [], *endless):
+    endless = (
+        [step for _ in range(100) for step in (more, Pause(0.05))] for more in (usage, stop, chunk(": ping\n\n"))
+    )
+    for rest in ([Stall()], [usage, Reset()], [usage, b"zz\r\n"], [], *endless):
         began = time.monotonic()
-        with Server([head(), chunk(HALF), stop, Wait(0.05), *rest]) as server:
+        with Server([head(), chunk(HALF), stop, Pause(0.05), *rest]) as server:
             (ear,) = ask(server.url, idle=0.4)
         assert time.monotonic() - began < 3
         assert ear.body.startswith(HALF)
@@ -723,15 +725,15 @@ def test_a_large_request_goes_no_faster_than_it_is_read() -> None:
 
     def slow(connection):
         connection.recv(1000)
-        go.wait(PATIENCE)
+        go.wait(TIMEOUT)
         while connection.recv(1 << 20):
             pass
 
-    with Front(slow) as front:
+    with Relay(slow) as front:
 
         async def main():
-            large = Large(at(front))
-            task = asyncio.create_task(sent(lane_to(at(front)), large))
+            large = Large(url_of(front))
+            task = asyncio.create_task(sent(lane_to(url_of(front)), large))
             taken = -1
             while large.taken != taken:  # until it stands still
                 taken = large.taken
@@ -753,13 +755,13 @@ def test_a_refusal_before_the_request_is_whole(hangs_up) -> None:
         connection.recv(1000)
         connection.sendall(refusal)
         if not hangs_up:
-            held.wait(PATIENCE)
+            held.wait(TIMEOUT)
 
-    with Front(refuse) as front:
+    with Relay(refuse) as front:
 
         async def main():
-            large, ear = Large(at(front)), Ear()
-            await sent(lane_to(at(front)), large, ear)
+            large, ear = Large(url_of(front)), Ear()
+            await sent(lane_to(url_of(front)), large, ear)
             return ear, large.taken
 
         ear, taken = run(main())
@@ -781,10 +783,10 @@ def test_a_refusal_ends_a_request_that_is_still_read() -> None:
         except TimeoutError:
             connection.sendall(chunk("large") + END)
 
-    with Front(refuse) as front:
+    with Relay(refuse) as front:
 
         async def main():
-            return await sent(lane_to(at(front)), Large(at(front)))
+            return await sent(lane_to(url_of(front)), Large(url_of(front)))
 
         assert run(main()).body == b"too large"
     assert sum(came) < Large.step * Large.steps / 2
@@ -795,11 +797,11 @@ def test_a_large_request_that_nobody_reads() -> None:
         connection.recv(1000)
         time.sleep(1.5)
 
-    with Front(hold) as front:
+    with Relay(hold) as front:
 
         async def main():
             with pytest.raises(NetworkError) as caught:
-                await sent(lane_to(at(front)), Large(at(front)), Ear(limits=LIMITS.replace(first=0.4)))
+                await sent(lane_to(url_of(front)), Large(url_of(front)), Ear(limits=LIMITS.replace(first=0.4)))
             return sides(caught.value)
 
         assert run(main()) == (NetworkError, "no response within 0.4 s", Retry.NETWORK, True, False)
@@ -826,14 +828,14 @@ def test_a_proxy_by_an_address_of_ipv6() -> None:
 
 @pytest.mark.parametrize("proxy_is_secure", [False, True])
 def test_a_tunnel(authority, proxy_is_secure) -> None:
-    tunnels = Tunnels()
+    tunnels = ConnectHandshake()
     gate = tls(authority.issue("gate", "DNS:gate.invalid"))
     door = tls(authority.issue("door", HERE))
     scheme = "https" if proxy_is_secure else "http"
-    with Server(reply(200, "{}")) as server, Front(gate, server.port) as origin, ExitStack() as stack:
-        proxy = stack.enter_context(Front(tunnels, origin.port))
+    with Server(reply(200, "{}")) as server, Relay(gate, server.port) as origin, ExitStack() as stack:
+        proxy = stack.enter_context(Relay(tunnels, origin.port))
         if proxy_is_secure:
-            proxy = stack.enter_context(Front(door, proxy.port))
+            proxy = stack.enter_context(Relay(door, proxy.port))
         environment = {
             "https_proxy": f"{scheme}://me:p%40ssword@127.0.0.1:{proxy.port}",
             "SSL_CERT_FILE": str(authority.file),
@@ -849,22 +851,22 @@ def test_a_tunnel(authority, proxy_is_secure) -> None:
 
 @pytest.mark.parametrize("password", [False, True])
 def test_socks(password) -> None:
-    socks = Socks(password=password)
-    with Server(reply(200, "{}")) as server, Front(socks, server.port) as front:
+    socks = SocksHandshake(password=password)
+    with Server(reply(200, "{}")) as server, Relay(socks, server.port) as front:
         user = "me:p%40ssword@" if password else ""
         ask(GATE, times=2, environment={"ALL_PROXY": f"socks5h://{user}127.0.0.1:{front.port}"})
     # No connection through SOCKS is used twice (docs/decisions/0001-http.md).
-    assert socks.places == [("gate.invalid", 80)] * 2
+    assert socks.targets == [("gate.invalid", 80)] * 2
     assert socks.users == ([b"me:p@ssword"] * 2 if password else [])
     assert [request.path for request in server.requests] == ["/v1/chat/completions"] * 2
 
 
 def test_tls_through_socks(authority) -> None:
-    socks, gate = Socks(), tls(authority.issue("sock", "DNS:gate.invalid"))
-    with Server(reply(200, "{}")) as server, Front(gate, server.port) as front, Front(socks, front.port) as proxy:
-        environment = {"SSL_CERT_FILE": str(authority.file), "ALL_PROXY": at(proxy, "socks5")}
+    socks, gate = SocksHandshake(), tls(authority.issue("sock", "DNS:gate.invalid"))
+    with Server(reply(200, "{}")) as server, Relay(gate, server.port) as front, Relay(socks, front.port) as proxy:
+        environment = {"SSL_CERT_FILE": str(authority.file), "ALL_PROXY": url_of(proxy, "socks5")}
         ask("https://gate.invalid/v1", environment=environment)
-    assert socks.places == [("gate.invalid", 443)]
+    assert socks.targets == [("gate.invalid", 443)]
 
 
 def saying(*words: bytes | None):
@@ -924,13 +926,13 @@ PROXY_FAULTS = {
 @pytest.mark.parametrize("name", PROXY_FAULTS)
 def test_a_proxy_that_fails(name, glm) -> None:
     scheme, kind, words, said = PROXY_FAULTS[name]
-    with Front(saying(*words)) as front:
-        environment = {"ALL_PROXY": at(front, kind)}
+    with Relay(saying(*words)) as front:
+        environment = {"ALL_PROXY": url_of(front, kind)}
         url = f"{scheme}://gate.invalid/v1"
         error = fails(url, environment=environment)
         done = glm("ask", "-m", "vllm/x", "--base-url", url, "--retries", "0", "-R", "hi", env=environment)
-    assert error.message.startswith(said.format(at(front, kind)))
-    assert error_of(done.err).startswith(f"vllm: {said.format(at(front, kind))}")
+    assert error.message.startswith(said.format(url_of(front, kind)))
+    assert error_of(done.err).startswith(f"vllm: {said.format(url_of(front, kind))}")
     assert done.code == error.exit_code
 
 
@@ -948,7 +950,7 @@ def test_tls(authority) -> None:
         protocols.append(secured.selected_alpn_protocol())
         return secured
 
-    with Server(answer("a")) as server, Front(greet, server.port) as front:
+    with Server(answer("a")) as server, Relay(greet, server.port) as front:
         ask(f"https://localhost:{front.port}/v1", times=3, environment={"SSL_CERT_FILE": str(authority.file)})
     assert (names, protocols, len(server.requests)) == (["localhost"], ["http/1.1"], 3)
 
@@ -956,7 +958,7 @@ def test_tls(authority) -> None:
 CERTIFICATES = {
     "another name": (lambda ca: ca.issue("elsewhere", "DNS:gate.example"), True, "mismatch"),
     "expired": (lambda ca: ca.issue("expired", HERE, days=-1), True, "expired"),
-    "signed by itself": (lambda ca: ca.sign_alone("alone", HERE), True, "self-signed certificate"),
+    "signed by itself": (lambda ca: ca.self_signed("alone", HERE), True, "self-signed certificate"),
     "an unknown authority": (lambda ca: ca.issue("unknown", HERE), False, "unable to get local issuer"),
 }
 
@@ -965,7 +967,7 @@ CERTIFICATES = {
 def test_a_certificate_that_is_not_trusted(name, authority, glm) -> None:
     make, ours, why = CERTIFICATES[name]
     environment = {"SSL_CERT_FILE": str(authority.file)} if ours else {}
-    with Server(reply(200, "{}")) as server, Front(tls(make(authority)), server.port) as front:
+    with Server(reply(200, "{}")) as server, Relay(tls(make(authority)), server.port) as front:
         url = f"https://localhost:{front.port}/v1"
         error = fails(url, environment=environment)
         done = glm("ask", "-m", "vllm/x", "--base-url", url, "--retries", "3", "-R", "hi", env=environment)
@@ -978,17 +980,17 @@ def test_a_certificate_that_is_not_trusted(name, authority, glm) -> None:
 
 @pytest.mark.parametrize("said", [b"\x15\x03\x01\x00\x02\x02\x46", b"HTTP/1.1 400 Bad Request\r\n\r\n", b""])
 def test_no_tls(said, glm) -> None:
-    with Front(saying(said)) as front:
-        error = fails(at(front, "https"))
-        done = glm("ask", "-m", "vllm/x", "--base-url", at(front, "https"), "--retries", "0", "-R", "hi")
+    with Relay(saying(said)) as front:
+        error = fails(url_of(front, "https"))
+        done = glm("ask", "-m", "vllm/x", "--base-url", url_of(front, "https"), "--retries", "0", "-R", "hi")
     assert error.message.startswith(f"cannot finish TLS with 127.0.0.1:{front.port}: ")
     assert error_of(done.err) == f"vllm: {error.message}"
 
 
 def test_certificates_that_cannot_be_read(tmp_path) -> None:
     (tmp_path / "ca.pem").write_text("no certificates here\n")
-    with Front(lambda connection: connection) as front:
-        error = fails(at(front, "https"), environment={"SSL_CERT_FILE": str(tmp_path / "ca.pem")})
+    with Relay(lambda connection: connection) as front:
+        error = fails(url_of(front, "https"), environment={"SSL_CERT_FILE": str(tmp_path / "ca.pem")})
     assert type(error) is UsageError
 
 
@@ -1003,7 +1005,7 @@ async def held(server: Server):
     return lane, task
 
 
-@pytest.mark.parametrize("script", [[Hold()], [head(), chunk(HALF), Hold()]], ids=["before", "in the middle"])
+@pytest.mark.parametrize("script", [[Stall()], [head(), chunk(HALF), Stall()]], ids=["before", "in the middle"])
 def test_to_be_cancelled_is_to_hang_up(script) -> None:
     with Server(script, reply(200, "{}")) as server:
 
@@ -1012,7 +1014,7 @@ def test_to_be_cancelled_is_to_hang_up(script) -> None:
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
-            assert await asyncio.to_thread(server.hung_up.wait, PATIENCE)
+            assert await asyncio.to_thread(server.hung_up.wait, TIMEOUT)
             return await asked(lane, server.url)  # it may be used again
 
         assert run(main()).body == b"{}"
@@ -1020,7 +1022,7 @@ def test_to_be_cancelled_is_to_hang_up(script) -> None:
 
 def test_an_answer_that_comes_while_its_request_is_cancelled() -> None:
     """Who waited has not come round yet when the bytes are read, in the same round of the loop."""
-    with Server([Hold()], reply(200, "{}")) as server:
+    with Server([Stall()], reply(200, "{}")) as server:
 
         async def main():
             lane, task = await held(server)
@@ -1035,12 +1037,12 @@ def test_an_answer_that_comes_while_its_request_is_cancelled() -> None:
 
 
 def test_to_be_closed_is_to_hang_up() -> None:
-    with Server([Hold()]) as server:
+    with Server([Stall()]) as server:
 
         async def main():
             lane, task = await held(server)
             await lane.close()
-            assert await asyncio.to_thread(server.hung_up.wait, PATIENCE)
+            assert await asyncio.to_thread(server.hung_up.wait, TIMEOUT)
             with pytest.raises(NetworkError):
                 await task
 
@@ -1048,12 +1050,12 @@ def test_to_be_closed_is_to_hang_up() -> None:
 
 
 def test_lanes_do_not_wait_for_each_other() -> None:
-    scripts = [[Wait(0.3), *reply(200, {"n": 1})]] * 20
+    scripts = [[Pause(0.3), *reply(200, {"n": 1})]] * 20
     with Server(*scripts) as server, through(server) as front:
 
         async def main():
-            lanes = [lane_to(at(front)) for _ in range(20)]
-            return await asyncio.gather(*(asked(lane, at(front)) for lane in lanes))
+            lanes = [lane_to(url_of(front)) for _ in range(20)]
+            return await asyncio.gather(*(asked(lane, url_of(front)) for lane in lanes))
 
         began = time.monotonic()
         assert [ear.body for ear in run(main())] == [b'{"n": 1}'] * 20
@@ -1067,18 +1069,18 @@ def test_lanes_do_not_wait_for_each_other() -> None:
 def test_a_connection_that_another_request_has_is_not_idle() -> None:
     # Whoever asks in the moment in which a response comes gets its connection before that response is read. That is one
     # of these two: a loop reads its sockets before it goes on with its tasks, the other one after.
-    slowly = [head(), chunk(HALF), Wait(0.6), chunk(event("[DONE]")), END]
-    with Server([head(), chunk("{}"), Wait(0.1), END], slowly) as server, through(server) as front:
+    slowly = [head(), chunk(HALF), Pause(0.6), chunk(event("[DONE]")), END]
+    with Server([head(), chunk("{}"), Pause(0.1), END], slowly) as server, through(server) as front:
 
         async def main():
-            lane = lane_to(at(front))
+            lane = lane_to(url_of(front))
             ear = Ear()
-            first = asyncio.create_task(sent(lane, call(at(front)), ear))
+            first = asyncio.create_task(sent(lane, call(url_of(front)), ear))
             await until(lambda: ear.body)
             time.sleep(0.2)  # noqa: ASYNC251 - the end of the response is there when the loop looks
-            second = asyncio.create_task(asked(lane, at(front)))
+            second = asyncio.create_task(asked(lane, url_of(front)))
             await asyncio.sleep(0)
-            third = asyncio.create_task(asked(lane, at(front)))
+            third = asyncio.create_task(asked(lane, url_of(front)))
             return [ear.body[-8:] for ear in await asyncio.gather(first, second, third)]
 
         assert run(main()) == [b"{}", b"[DONE]\n\n", b"[DONE]\n\n"]
@@ -1087,7 +1089,7 @@ def test_a_connection_that_another_request_has_is_not_idle() -> None:
 
 def test_what_came_while_the_loop_stalled_is_not_late() -> None:
     # As when nobody reads stdout: the responses wait in the sockets, and one was asked for just before.
-    with Server([head(), chunk(HALF), Wait(0.2), chunk(event("[DONE]")), END], reply(200, "{}")) as server:
+    with Server([head(), chunk(HALF), Pause(0.2), chunk(event("[DONE]")), END], reply(200, "{}")) as server:
 
         async def main():
             lane = lane_to(server.url)
@@ -1107,7 +1109,7 @@ def test_what_came_while_the_loop_stalled_is_not_late() -> None:
 @pytest.mark.parametrize("more", [joined(reply(200, {"smuggled": 1})), b""])
 def test_what_waits_in_the_socket_of_an_idle_connection_costs_the_connection(more) -> None:
     # Bytes would be taken for the answer; after the end the request would go out twice.
-    with Server([*reply(200, {"a": 1}), Wait(0.1), more, *[Hold()] * bool(more)], reply(200, {"b": 1})) as server:
+    with Server([*reply(200, {"a": 1}), Pause(0.1), more, *[Stall()] * bool(more)], reply(200, {"b": 1})) as server:
 
         async def main():
             lane = lane_to(server.url)
@@ -1122,7 +1124,7 @@ def test_what_waits_in_the_socket_of_an_idle_connection_costs_the_connection(mor
 def test_there_are_never_more_connections_than_requests_at_a_time(home, cwd) -> None:
     # The end of each stream never comes, and the next request waits for it a little.
     (cwd / "rows.txt").write_text("".join(f"row {n}\n" for n in range(100)))
-    with Server([*answer("a")[:-1], Hold()]) as server:
+    with Server([*answer("a")[:-1], Stall()]) as server:
         flags = f"-m vllm/x --base-url {server.url} -j 32 -q -O out.jsonl"
         done = shell(f"ulimit -n 64; $GLM batch run rows.txt {flags}", home, cwd)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")

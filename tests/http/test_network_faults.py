@@ -14,10 +14,10 @@ from email.utils import formatdate
 from typing import Self
 
 import pytest
-from processes import PATIENCE, error_of, read_until, running, shell
+from processes import TIMEOUT, error_of, read_until, running, shell
 from program import CANARY
-from proxies import Front, Socks, Tunnels, at, tls
-from scripted_server import Hold, Reset, Server, Wait, answer, chunk, delta, event, head, reply, stream
+from proxies import ConnectHandshake, Relay, SocksHandshake, tls, url_of
+from scripted_server import Pause, Reset, Server, Stall, answer, chunk, delta, event, head, reply, stream
 
 # Rows that cannot be tested here, and why.
 UNTESTABLE: dict[str, str] = {}
@@ -39,7 +39,7 @@ def refusal(code, *headers, status=429, message="said"):
 
 def pings(text=": ping\n\n"):
     """Three keep-alives a second and more, for longer than any test waits."""
-    return [step for _ in range(300) for step in (chunk(text), Wait(0.05))]
+    return [step for _ in range(300) for step in (chunk(text), Pause(0.05))]
 
 
 @pytest.fixture(params=["ask", "stream"])
@@ -187,14 +187,14 @@ CERTIFICATES = {
     "a good one": (lambda ca: ca.issue("good", HERE), None),
     "another name": (lambda ca: ca.issue("elsewhere", "DNS:gate.example"), "mismatch"),
     "expired": (lambda ca: ca.issue("expired", HERE, days=-1), "expired"),
-    "signed by itself": (lambda ca: ca.sign_alone("alone", HERE), "self-signed certificate"),
+    "signed by itself": (lambda ca: ca.self_signed("alone", HERE), "self-signed certificate"),
 }
 
 
 @pytest.mark.parametrize("name", CERTIFICATES)
 def test_N05_certificates(put, authority, command, name) -> None:
     make, why = CERTIFICATES[name]
-    with Server(answer()) as server, Front(tls(make(authority)), server.port) as front:
+    with Server(answer()) as server, Relay(tls(make(authority)), server.port) as front:
         done = put(command, f"https://localhost:{front.port}/v1", SSL_CERT_FILE=str(authority.file))
     if why is None:
         assert (done.code, done.out, done.err) == (0, b"Hello\n", "")
@@ -209,7 +209,7 @@ def test_N05_certificates(put, authority, command, name) -> None:
 
 def test_N05_an_authority_that_is_not_ours(put, authority) -> None:
     # The company's proxy signs with its own authority, which nobody named.
-    with Server(answer()) as server, Front(tls(authority.issue("mitm", HERE)), server.port) as front:
+    with Server(answer()) as server, Relay(tls(authority.issue("mitm", HERE)), server.port) as front:
         done = put("ask", f"https://localhost:{front.port}/v1")
     assert (done.code, server.requests, front.connections) == (6, [], 1)
     assert "cannot trust the certificate" in error_of(done.err)
@@ -224,7 +224,7 @@ def test_N05_a_server_that_speaks_another_tls(put, said) -> None:
         connection.recv(1 << 16)
         connection.sendall(said)
 
-    with Front(greet) as front:
+    with Relay(greet) as front:
         done = put("ask", f"https://127.0.0.1:{front.port}/v1")
     assert (done.code, done.out, front.connections) == (6, b"", 1)
     assert error_of(done.err).startswith(f"zai: cannot finish TLS with 127.0.0.1:{front.port}: ")
@@ -243,9 +243,9 @@ def test_N06_certificates_that_are_not_there(put, command, variable) -> None:
 
 
 def test_N07_no_first_byte(put, command) -> None:
-    with Server([Hold()]) as server:
+    with Server([Stall()]) as server:
         done = put(command, server, "--first-timeout", "0.6")
-        assert server.hung_up.wait(PATIENCE)
+        assert server.hung_up.wait(TIMEOUT)
     assert (done.code, done.out, len(server.requests)) == (6, b"", 2)
     again, last = done.err.splitlines()
     assert again.startswith(f"glm: zai: no response within 0.6 s{AGAIN}")
@@ -255,11 +255,11 @@ def test_N07_no_first_byte(put, command) -> None:
 
 def test_N07_no_first_byte_and_no_retry(once, command) -> None:
     said = "zai: no response within 0.6 s"
-    assert once(command, [Hold()], "--first-timeout", "0.6", "--retries", "0") == (6, "", said)
+    assert once(command, [Stall()], "--first-timeout", "0.6", "--retries", "0") == (6, "", said)
 
 
 def test_N08_a_header_that_drips(once, command) -> None:
-    drip = [step for byte in head() + head() + head() for step in (bytes([byte]), Wait(0.05))]
+    drip = [step for byte in head() + head() + head() for step in (bytes([byte]), Pause(0.05))]
     began = time.monotonic()
     said = "zai: no response within 0.8 s"
     assert once(command, drip, "--first-timeout", "0.8", "--retries", "0") == (6, "", said)
@@ -296,7 +296,7 @@ def test_N10_silence_in_the_middle(once, command, last) -> None:
     printed = "Hal\n" if command == "stream" else ""
     said = "zai: no data for 0.8 s"
     flags = ("--idle-timeout", "0.8", "--retries", "0")
-    assert once(command, [head(), chunk(last), Hold()], *flags) == (6, printed, said)
+    assert once(command, [head(), chunk(last), Stall()], *flags) == (6, printed, said)
 
 
 # Broken connections
@@ -597,8 +597,8 @@ class Gate:
 
 
 def test_N25_nobody_is_lost_at_a_gate_for_two(home, cwd) -> None:
-    with Server(answer()) as server, Front(TwoAtOnce(4), server.port) as front, ExitStack() as stack:
-        flags = ("-P", "zai", "--base-url", f"{at(front)}/v1", "-R", "hi")
+    with Server(answer()) as server, Relay(TwoAtOnce(4), server.port) as front, ExitStack() as stack:
+        flags = ("-P", "zai", "--base-url", f"{url_of(front)}/v1", "-R", "hi")
         runs = [stack.enter_context(running(home, cwd, "ask", *flags, env=KEY)) for _ in range(6)]
         done = [(run.communicate(timeout=60), run.returncode) for run in runs]
     assert [(out, code) for (out, _), code in done] == [(b"Hello\n", 0)] * 6
@@ -629,7 +629,7 @@ def test_N26_a_redirect_inside_stream_is_not_followed_either(once) -> None:
 @pytest.mark.parametrize("flags", [(), ("--force",)])
 def test_N28_no_key_goes_over_plain_http(put, command, host, flags) -> None:
     with Server(answer()) as proxy:
-        done = put(command, f"http://{host}:8080/v1", *flags, http_proxy=at(proxy))
+        done = put(command, f"http://{host}:8080/v1", *flags, http_proxy=url_of(proxy))
     assert (done.code, done.out, proxy.requests) == (2, b"", [])
     assert error_of(done.err) == f"refusing to send a key over plain http:// to {host.strip('[]')}"
 
@@ -638,7 +638,7 @@ def test_N28_a_row_may_allow_the_host(glm, cwd) -> None:
     row = "{like: zai, base_url: 'http://gate.invalid/v1', key_env: [ZAI_API_KEY], allow_http: true}"
     (cwd / "config.yaml").write_text(f"providers: {{gate: {row}}}\n")
     with Server(answer()) as proxy:
-        env = KEY | {"GLM_CONFIG": "config.yaml", "http_proxy": at(proxy)}
+        env = KEY | {"GLM_CONFIG": "config.yaml", "http_proxy": url_of(proxy)}
         done = glm("ask", "-m", "gate/glm-5", "hi", env=env)
     assert (done.code, done.out) == (0, b"Hello\n")
     assert proxy.requests[0].header("Authorization") == f"Bearer {CANARY}"
@@ -647,7 +647,7 @@ def test_N28_a_row_may_allow_the_host(glm, cwd) -> None:
 def test_N28_a_redirect_to_plain_http_is_refused(put, authority) -> None:
     with Server(answer()) as plain:
         moved = reply(308, "", f"Location: {plain.url}/chat/completions")
-        with Server(moved) as server, Front(tls(authority.issue("down", HERE)), server.port) as front:
+        with Server(moved) as server, Relay(tls(authority.issue("down", HERE)), server.port) as front:
             done = put("ask", f"https://localhost:{front.port}/v1", SSL_CERT_FILE=str(authority.file))
     assert (done.code, len(server.requests), plain.requests) == (13, 1, [])
 
@@ -659,11 +659,11 @@ def test_N28_a_redirect_to_plain_http_is_refused(put, authority) -> None:
 @pytest.mark.parametrize("variable", ["ALL_PROXY", "all_proxy", "http_proxy"])
 @pytest.mark.parametrize("scheme", ["socks5", "socks5h"])
 def test_N29_socks(glm, command, variable, scheme) -> None:
-    socks = Socks()
-    with Server(answer()) as server, Front(socks, server.port) as front:
-        done = glm(command, *GATE, env={variable: at(front, scheme)})
+    socks = SocksHandshake()
+    with Server(answer()) as server, Relay(socks, server.port) as front:
+        done = glm(command, *GATE, env={variable: url_of(front, scheme)})
     assert (done.code, done.out, done.err) == (0, b"Hello\n", "")
-    assert socks.places == [("gate.invalid", 80)]
+    assert socks.targets == [("gate.invalid", 80)]
 
 
 @pytest.mark.parametrize("value", ["socks://127.0.0.1:1", "socks4a://127.0.0.1:1", "quic://127.0.0.1:1"])
@@ -694,7 +694,7 @@ STRANGE = [
 @pytest.mark.parametrize("variable", ["NO_PROXY", "no_proxy"])
 def test_N30_strange_exceptions_never_matter(glm, variable, no_proxy) -> None:
     with Server(answer()) as proxy:
-        done = glm("ask", *GATE, env={"http_proxy": at(proxy), variable: no_proxy})
+        done = glm("ask", *GATE, env={"http_proxy": url_of(proxy), variable: no_proxy})
     assert (done.code, done.out, done.err, len(proxy.requests)) == (0, b"Hello\n", "", 1)
 
 
@@ -721,15 +721,15 @@ def test_N31_who_takes_the_proxy(glm, closed, host, no_proxy, proxied) -> None:
     with Server(answer()) as proxy:
         port = f":{closed}" if host in ("127.0.0.1", "localhost") else ""
         flags = ("-m", "vllm/x", "--base-url", f"http://{host}{port}/v1", "--retries", "0", "--connect-timeout", "1")
-        done = glm("ask", *flags, "hi", env={"http_proxy": at(proxy), "NO_PROXY": no_proxy})
+        done = glm("ask", *flags, "hi", env={"http_proxy": url_of(proxy), "NO_PROXY": no_proxy})
     assert (done.code, len(proxy.requests)) == ((0, 1) if proxied else (6, 0))
 
 
 @pytest.mark.parametrize("secure", [True, False])
 def test_N32_a_proxy_that_wants_a_password(put, glm, secure) -> None:
     if secure:
-        tunnels = Tunnels(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
-        with Front(tunnels) as front:
+        tunnels = ConnectHandshake(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+        with Relay(tunnels) as front:
             done = put("ask", "https://gate.invalid/v1", https_proxy=f"http://me:hunter%402@127.0.0.1:{front.port}")
         assert len(tunnels.heads) == 1
     else:
@@ -746,11 +746,11 @@ def test_N32_a_proxy_that_wants_a_password(put, glm, secure) -> None:
 
 X = b"x" * 65536
 ENDLESS = {
-    "an event": ([head(), chunk(b"data: "), *[chunk(X)] * 1025, Hold()], 13, "one event is larger than 64 MiB"),
-    "an answer": ([head(), *[chunk(event(delta(content="中" * 65536)))] * 400, Hold()], 7, "more than 64 MiB"),
-    "thoughts": ([head(), *[chunk(event(delta(reasoning="😀" * 65536)))] * 300, Hold()], 7, "more than 64 MiB"),
-    "a body": ([head(content_type="application/json"), *[chunk(X)] * 1025, Hold()], 13, "larger than 64 MiB"),
-    "an error": ([head(status=500), *[chunk(X)] * 2000, Hold()], 5, "only the first 1 MiB of the body was read"),
+    "an event": ([head(), chunk(b"data: "), *[chunk(X)] * 1025, Stall()], 13, "one event is larger than 64 MiB"),
+    "an answer": ([head(), *[chunk(event(delta(content="中" * 65536)))] * 400, Stall()], 7, "more than 64 MiB"),
+    "thoughts": ([head(), *[chunk(event(delta(reasoning="😀" * 65536)))] * 300, Stall()], 7, "more than 64 MiB"),
+    "a body": ([head(content_type="application/json"), *[chunk(X)] * 1025, Stall()], 13, "larger than 64 MiB"),
+    "an error": ([head(status=500), *[chunk(X)] * 2000, Stall()], 5, "only the first 1 MiB of the body was read"),
 }
 
 
@@ -780,7 +780,7 @@ def test_N34_two_thousand_informational_responses(put, command) -> None:
 
 @pytest.mark.parametrize("said", [b"SSH-2.0-OpenSSH_9.2\r\n\r\n", b"\x00\x01\x02\r\n\r\n", b"ICY 200 OK\r\n\r\n"])
 def test_N34_what_is_no_http(once, said) -> None:
-    code, printed, message = once("ask", [said, Hold()], "--first-timeout", "5")
+    code, printed, message = once("ask", [said, Stall()], "--first-timeout", "5")
     assert (code, printed) == (13, "")
     assert "does not speak HTTP" in message
 
@@ -798,8 +798,8 @@ def test_N36_no_request_takes_a_connection_that_was_used(put, command) -> None:
             return
         connection.sendall(b"".join(step for step in answer() if isinstance(step, bytes)))
 
-    with Front(greet) as front:
-        done = put(command, f"{at(front)}/v1")
+    with Relay(greet) as front:
+        done = put(command, f"{url_of(front)}/v1")
     assert (done.code, done.out, heard) == (0, b"Hello\n", [1, 1, 1])
 
 

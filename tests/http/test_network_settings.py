@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from processes import error_of, read_until, running
 from program import CANARY
-from proxies import Front, Socks, Tunnels, at, tls
+from proxies import ConnectHandshake, Relay, SocksHandshake, tls, url_of
 from scripted_server import Server, answer, reply
 
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ def test_a_name_that_does_not_exist(glm) -> None:
 
 
 def test_a_connection_that_ends_at_once(glm) -> None:
-    with Front(lambda _: None) as front:
-        done = glm("ask", "-P", "zai", "--base-url", at(front), "--retries", "0", "hi", env=KEY)
+    with Relay(lambda _: None) as front:
+        done = glm("ask", "-P", "zai", "--base-url", url_of(front), "--retries", "0", "hi", env=KEY)
     assert done.code == 6
 
 
@@ -82,10 +82,10 @@ def test_plain_http_through_a_proxy(glm, variable, form) -> None:
 
 def test_lower_case_comes_first_and_all_proxy_last(glm) -> None:
     with Server(answer("Hi")) as proxy, Server(answer("No")) as other:
-        env = {"http_proxy": at(proxy), "HTTP_PROXY": at(other), "all_proxy": at(other)}
+        env = {"http_proxy": url_of(proxy), "HTTP_PROXY": url_of(other), "all_proxy": url_of(other)}
         assert glm("ask", *GATE, env=env).out == b"Hi\n"
-        assert glm("ask", *GATE, env={"http_proxy": "", "HTTP_PROXY": at(proxy)}).out == b"Hi\n"
-        assert glm("ask", *GATE, env={"https_proxy": at(other)}).code == 6
+        assert glm("ask", *GATE, env={"http_proxy": "", "HTTP_PROXY": url_of(proxy)}).out == b"Hi\n"
+        assert glm("ask", *GATE, env={"https_proxy": url_of(other)}).code == 6
     assert other.requests == []
 
 
@@ -93,7 +93,7 @@ def test_lower_case_comes_first_and_all_proxy_last(glm) -> None:
 def test_loopback_is_never_proxied(glm, host) -> None:
     with Server(answer("Hi")) as server, Server(answer("No")) as proxy:
         names = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
-        env = KEY | dict.fromkeys(names, at(proxy))
+        env = KEY | dict.fromkeys(names, url_of(proxy))
         done = glm(
             "ask", "-P", "zai", "--base-url", f"http://{host}:{server.port}", "--retries", "0", "-R", "hi", env=env
         )
@@ -131,7 +131,7 @@ def test_loopback_is_never_proxied(glm, host) -> None:
 def test_no_proxy(glm, no_proxy, direct) -> None:
     with Server(answer("Hi")) as proxy:
         for variable in ("no_proxy", "NO_PROXY"):
-            done = glm("ask", *GATE, env={"http_proxy": at(proxy), variable: no_proxy})
+            done = glm("ask", *GATE, env={"http_proxy": url_of(proxy), variable: no_proxy})
             assert done.code == (6 if direct else 0)
     assert len(proxy.requests) == (0 if direct else 2)
 
@@ -152,7 +152,7 @@ def test_no_proxy_for_addresses(glm, host, no_proxy, direct) -> None:
     """Nobody answers at these addresses, so a direct way ends in a time-out or an unreachable network."""
     with Server(answer("Hi")) as proxy:
         flags = ("-m", "vllm/x", "--base-url", f"http://{host}/v1", "--retries", "0", "--connect-timeout", "1")
-        done = glm("ask", *flags, "hi", env={"http_proxy": at(proxy), "no_proxy": no_proxy})
+        done = glm("ask", *flags, "hi", env={"http_proxy": url_of(proxy), "no_proxy": no_proxy})
     assert (done.code, len(proxy.requests)) == ((6, 0) if direct else (0, 1))
 
 
@@ -180,17 +180,17 @@ def test_a_proxy_that_is_none(glm, variable, value) -> None:
 
 @pytest.mark.parametrize("scheme", ["socks5", "socks5h"])
 def test_socks(glm, scheme) -> None:
-    socks = Socks()
-    with Server(answer("Hi")) as server, Front(socks, server.port) as front:
-        done = glm("ask", *GATE, env={"ALL_PROXY": at(front, scheme)})
+    socks = SocksHandshake()
+    with Server(answer("Hi")) as server, Relay(socks, server.port) as front:
+        done = glm("ask", *GATE, env={"ALL_PROXY": url_of(front, scheme)})
     assert (done.code, done.out, done.err) == (0, b"Hi\n", "")
-    assert socks.places == [("gate.invalid", 80)]
+    assert socks.targets == [("gate.invalid", 80)]
     assert server.requests[0].path == "/v1/chat/completions"
 
 
 def test_socks_with_a_password(glm) -> None:
-    socks = Socks(password=True)
-    with Server(answer("Hi")) as server, Front(socks, server.port) as front:
+    socks = SocksHandshake(password=True)
+    with Server(answer("Hi")) as server, Relay(socks, server.port) as front:
         done = glm("ask", *GATE, "-v", env={"ALL_PROXY": f"socks5://me:p%40ssword@127.0.0.1:{front.port}"})
     assert done.code == 0
     assert socks.users == [b"me:p@ssword"]
@@ -203,8 +203,8 @@ PASSWORDS = [("p\u00e9", b"p\xc3\xa9"), ("p%C3%A9", b"p\xc3\xa9"), ("%ff", b"\xf
 
 @pytest.mark.parametrize(("written", "sent"), PASSWORDS)
 def test_a_password_that_is_not_ascii(glm, written, sent) -> None:
-    socks = Socks(password=True)
-    with Server(answer("Hi")) as server, Front(socks, server.port) as front:
+    socks = SocksHandshake(password=True)
+    with Server(answer("Hi")) as server, Relay(socks, server.port) as front:
         done = glm("ask", *GATE, env={"ALL_PROXY": f"socks5://m\u00e9:{written}@127.0.0.1:{front.port}"})
     assert (done.code, done.out, done.err) == (0, b"Hi\n", "")
     assert socks.users == [b"m\xc3\xa9:" + sent]
@@ -233,8 +233,8 @@ def test_socks_that_fails(glm, words) -> None:
             connection.sendall(word)
         connection.recv(1 << 16)
 
-    with Front(greet) as front:
-        done = glm("ask", *GATE, env={"ALL_PROXY": at(front, "socks5")})
+    with Relay(greet) as front:
+        done = glm("ask", *GATE, env={"ALL_PROXY": url_of(front, "socks5")})
     assert (done.code, done.out) == (6, b"")
     assert f"socks5://127.0.0.1:{front.port}" in error_of(done.err)
 
@@ -254,11 +254,11 @@ def test_a_proxy_by_an_address_of_ipv6(glm) -> None:
 
 def test_a_proxy_that_wants_a_password(glm) -> None:
     with Server(reply(407, "<html>no</html>", content_type="text/html")) as proxy:
-        done = glm("ask", *GATE, env={"http_proxy": at(proxy)})
+        done = glm("ask", *GATE, env={"http_proxy": url_of(proxy)})
     assert done.code == 6
     assert "proxy" in error_of(done.err)
-    tunnels = Tunnels(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
-    with Front(tunnels) as front:
+    tunnels = ConnectHandshake(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+    with Relay(tunnels) as front:
         flags = ("-P", "zai", "--base-url", "https://gate.invalid/v1", "--retries", "3")
         done = glm("ask", *flags, "hi", env=KEY | {"https_proxy": f"http://me:p%40ssword@127.0.0.1:{front.port}"})
     assert done.code == 6
@@ -282,7 +282,7 @@ def zai(url: str) -> tuple[str, ...]:
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
 def test_an_authority_of_ones_own(glm, authority, host) -> None:
-    with Server(answer("Hi")) as server, Front(tls(authority.issue("good", HERE)), server.port) as front:
+    with Server(answer("Hi")) as server, Relay(tls(authority.issue("good", HERE)), server.port) as front:
         env = KEY | {"SSL_CERT_FILE": str(authority.file)}
         done = glm("ask", *zai(f"https://{host}:{front.port}/v1"), env=env)
     assert (done.code, done.out, done.err) == (0, b"Hi\n", "")
@@ -294,14 +294,14 @@ def test_a_folder_of_authorities(glm, authority, tmp_path) -> None:
     folder.mkdir()
     shutil.copy(authority.file, folder)
     subprocess.run(["openssl", "rehash", "."], cwd=folder, check=True, capture_output=True, timeout=60)
-    with Server(answer("Hi")) as server, Front(tls(authority.issue("folder", HERE)), server.port) as front:
+    with Server(answer("Hi")) as server, Relay(tls(authority.issue("folder", HERE)), server.port) as front:
         done = glm("ask", *zai(f"https://localhost:{front.port}"), env=KEY | {"SSL_CERT_DIR": str(folder)})
     assert (done.code, done.out) == (0, b"Hi\n")
 
 
 def distrusted(glm, context: ssl.SSLContext, **env: str) -> str:
     """The error of a certificate that is not trusted: found at once, and nothing was sent."""
-    with Server(answer("Hi")) as server, Front(tls(context), server.port) as front:
+    with Server(answer("Hi")) as server, Relay(tls(context), server.port) as front:
         done = glm("ask", *zai(f"https://localhost:{front.port}/v1"), env=KEY | env)
     assert (done.code, done.out, server.requests, front.connections) == (6, b"", [], 1)
     message = error_of(done.err)
@@ -313,7 +313,7 @@ def distrusted(glm, context: ssl.SSLContext, **env: str) -> str:
 def test_certificates_that_are_wrong(glm, authority) -> None:
     ours = {"SSL_CERT_FILE": str(authority.file)}
     distrusted(glm, authority.issue("unknown", HERE))
-    assert "self-signed" in distrusted(glm, authority.sign_alone("alone", HERE), **ours)
+    assert "self-signed" in distrusted(glm, authority.self_signed("alone", HERE), **ours)
     assert "mismatch" in distrusted(glm, authority.issue("elsewhere", "DNS:gate.example"), **ours)
     assert "expired" in distrusted(glm, authority.issue("expired", HERE, days=-1), **ours)
 
@@ -340,8 +340,8 @@ def test_authorities_of_the_wrong_kind(glm, cwd) -> None:
 @pytest.mark.parametrize("value", ["/dev/null", "empty"])
 def test_a_file_without_anything(glm, cwd, value) -> None:
     (cwd / "empty").write_text("")
-    with Front(lambda connection: connection) as front:
-        done = glm("ask", *zai(at(front, "https")), env=KEY | {"SSL_CERT_FILE": value})
+    with Relay(lambda connection: connection) as front:
+        done = glm("ask", *zai(url_of(front, "https")), env=KEY | {"SSL_CERT_FILE": value})
     assert (done.code, done.out, front.connections) == (2, b"", 0)
     assert error_of(done.err).startswith(f"zai: cannot read certificates from {value}: ")
     assert "no certificate" in done.err
@@ -349,8 +349,8 @@ def test_a_file_without_anything(glm, cwd, value) -> None:
 
 def test_a_log_of_session_keys_that_cannot_be_written(glm) -> None:
     env = KEY | {"SSLKEYLOGFILE": "/none/of/that"}
-    with Front(lambda connection: connection) as front:
-        done = glm("ask", *zai(at(front, "https")), env=env)
+    with Relay(lambda connection: connection) as front:
+        done = glm("ask", *zai(url_of(front, "https")), env=env)
     assert (done.code, done.out, front.connections) == (2, b"", 0)
     wrong = "SSLKEYLOGFILE names /none/of/that, which cannot be written: No such file or directory"
     assert error_of(done.err) == f"zai: {wrong}"
@@ -358,8 +358,8 @@ def test_a_log_of_session_keys_that_cannot_be_written(glm) -> None:
 
 def test_a_file_without_certificates(glm, cwd) -> None:
     (cwd / "ca.pem").write_text("no certificates here\n")
-    with Front(lambda connection: connection) as front:
-        done = glm("ask", *zai(at(front, "https")), env=KEY | {"SSL_CERT_FILE": "ca.pem"})
+    with Relay(lambda connection: connection) as front:
+        done = glm("ask", *zai(url_of(front, "https")), env=KEY | {"SSL_CERT_FILE": "ca.pem"})
     assert (done.code, done.out, front.connections) == (2, b"", 0)
     assert "cannot read certificates from ca.pem" in error_of(done.err)
 
@@ -375,16 +375,16 @@ def test_tls_where_there_is_none(glm) -> None:
         connection.recv(1 << 16)
         connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
-    with Front(greet) as front:
-        done = glm("ask", *zai(at(front, "https")), "--retries", "0", env=KEY)
+    with Relay(greet) as front:
+        done = glm("ask", *zai(url_of(front, "https")), "--retries", "0", env=KEY)
     assert done.code == 6
     assert f"cannot finish TLS with 127.0.0.1:{front.port}" in error_of(done.err)
 
 
 def test_tls_through_a_proxy(glm, authority) -> None:
-    tunnels = Tunnels()
+    tunnels = ConnectHandshake()
     context = authority.issue("gate", "DNS:gate.invalid")
-    with Server(answer("Hi")) as server, Front(tls(context), server.port) as front, Front(tunnels, front.port) as proxy:
+    with Server(answer("Hi")) as server, Relay(tls(context), server.port) as front, Relay(tunnels, front.port) as proxy:
         env = KEY | {"SSL_CERT_FILE": str(authority.file)}
         env |= {"https_proxy": f"http://me:p%40ssword@127.0.0.1:{proxy.port}"}
         done = glm("ask", *zai("https://gate.invalid/v1"), env=env)
@@ -398,10 +398,10 @@ def test_tls_through_a_proxy(glm, authority) -> None:
 
 
 def test_tls_through_socks(glm, authority) -> None:
-    socks = Socks()
+    socks = SocksHandshake()
     context = authority.issue("sock", "DNS:gate.invalid")
-    with Server(answer("Hi")) as server, Front(tls(context), server.port) as front, Front(socks, front.port) as proxy:
-        env = KEY | {"SSL_CERT_FILE": str(authority.file), "ALL_PROXY": at(proxy, "socks5h")}
+    with Server(answer("Hi")) as server, Relay(tls(context), server.port) as front, Relay(socks, front.port) as proxy:
+        env = KEY | {"SSL_CERT_FILE": str(authority.file), "ALL_PROXY": url_of(proxy, "socks5h")}
         done = glm("ask", *zai("https://gate.invalid/v1"), env=env)
     assert (done.code, done.out, done.err) == (0, b"Hi\n", "")
-    assert socks.places == [("gate.invalid", 443)]
+    assert socks.targets == [("gate.invalid", 443)]

@@ -7,8 +7,8 @@ import threading
 from contextlib import contextmanager
 
 import pytest
-from processes import PATIENCE, error_of
-from proxies import Front, tls
+from processes import TIMEOUT, error_of
+from proxies import Relay, tls
 from scripted_server import END, Server, answer, chunk, head, reply
 
 HERE = "DNS:localhost,IP:127.0.0.1"
@@ -53,7 +53,7 @@ def front(request, authority):
                 client.close()
             return passed_on
 
-        with Front(both, port) as opened:
+        with Relay(both, port) as opened:
             yield f"{request.param}://localhost:{opened.port}/v1"
 
     return make
@@ -69,7 +69,7 @@ def test_a_refusal_ends_the_upload(put, front, reads) -> None:
         connection.sendall(REFUSAL)
         while reads and (data := connection.recv(1 << 20)):
             came.append(len(data))
-        over.wait(0 if reads else PATIENCE)
+        over.wait(0 if reads else TIMEOUT)
 
     with front(refuse) as url:
         assert put(url) == (2, SAID)

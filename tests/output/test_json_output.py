@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from json_output import KEYS, the_events, the_object
-from processes import error_of, held, read_until, running, shell
+from json_output import KEYS, reply_events, reply_object
+from processes import error_of, read_until, running, shell, stalled
 from program import CANARY
-from scripted_server import Reset, Server, Wait, answer, chunk, delta, event, head, reply, stream
+from scripted_server import Pause, Reset, Server, answer, chunk, delta, event, head, reply, stream
 
 ZAI = ("-P", "zai", "--base-url")
 KEY = {"ZAI_API_KEY": CANARY}
@@ -35,7 +35,7 @@ def test_a_complete_answer(glm) -> None:
     )
     with Server(script) as server:
         done = glm("ask", *ZAI, server.url, "--json", "hi", env=KEY)
-    value = the_object(done.out)
+    value = reply_object(done.out)
     timing = value.pop("timing")
     assert value == {
         "provider": "zai",
@@ -69,7 +69,7 @@ def test_unknown_is_null_and_zero_is_zero(glm) -> None:
         reply(200, {"choices": [{"message": {"content": "Hi"}, "finish_reason": "stop"}]}),
     ) as server:
         none, zero, text, bare = (
-            the_object(glm("ask", *ZAI, server.url, "--json", "hi", env=KEY).out) for _ in range(4)
+            reply_object(glm("ask", *ZAI, server.url, "--json", "hi", env=KEY).out) for _ in range(4)
         )
     assert none["usage"] is None
     assert none["reasoning"] is None
@@ -116,7 +116,7 @@ def test_one_object_for_every_failure_before_sending(glm, cwd, case) -> None:
     arguments, env, code, kind, words = BEFORE[case]
     (cwd / "bad.yaml").write_text("temprature: 1\n")
     done = glm(*arguments, "--json", env=env)
-    value = the_object(done.out)
+    value = reply_object(done.out)
     assert done.code == code
     assert (value["error"]["type"], value["error"]["exit_code"]) == (kind, code)
     assert words in value["error"]["message"]
@@ -131,7 +131,7 @@ def test_error_and_end_for_every_failure_before_sending(glm, cwd, command, case)
     (_, *arguments), env, code, kind, words = BEFORE[case]
     (cwd / "bad.yaml").write_text("temprature: 1\n")
     done = glm(command, *arguments, "--jsonl", env=env)
-    error, end = the_events(done.out)
+    error, end = reply_events(done.out)
     assert done.code == code
     assert (error["type"], error["error"]["type"], error["error"]["exit_code"]) == ("error", kind, code)
     assert words in error["error"]["message"]
@@ -142,8 +142,8 @@ def test_the_form_may_stand_in_the_request_file(glm, cwd) -> None:
     (cwd / "a.yaml").write_text("prompt: hi\njson: true\n")
     (cwd / "b.yaml").write_text("prompt: hi\njsonl: true\n")
     (cwd / "c.yaml").write_text("prompt: hi\nmeta: stdout\n")
-    assert the_object(glm("ask", "-f", "a.yaml").out)["error"]["type"] == "credentials"
-    assert the_events(glm("stream", "-f", "b.yaml").out)[0]["error"]["type"] == "credentials"
+    assert reply_object(glm("ask", "-f", "a.yaml").out)["error"]["type"] == "credentials"
+    assert reply_events(glm("stream", "-f", "b.yaml").out)[0]["error"]["type"] == "credentials"
     assert json.loads(glm("ask", "-f", "c.yaml").out)["error"]["type"] == "credentials"
 
 
@@ -183,14 +183,14 @@ def test_one_object_for_every_failure_of_the_exchange(glm, cwd, case) -> None:
         done = glm("ask", *ZAI, server.url, *flags, "hi", env=KEY)
         meta = json.loads((cwd / "meta").read_text())
         kept = glm("ask", *ZAI, server.url, *flags, "--keep-partial", "hi", env=KEY)
-    value = the_object(done.out)
+    value = reply_object(done.out)
     error = value["error"]
     assert (done.code, error["type"], error["exit_code"]) == (code, kind, code)
     assert (error["http_status"], error["provider_code"], error["retryable"]) == (status, provider_code, retryable)
     assert (value["answer"], value["partial"], value["finish_reason"]) == (None, None, finish)
     assert (value["provider"], value["model"], value["attempts"]) == ("zai", "glm-5", 1)
     assert error_of(done.err) == error["message"]
-    assert (the_object(kept.out)["answer"], the_object(kept.out)["partial"]) == (None, came)
+    assert (reply_object(kept.out)["answer"], reply_object(kept.out)["partial"]) == (None, came)
     assert set(meta) == KEYS - TEXTS
     assert meta["error"] == error
 
@@ -202,7 +202,7 @@ def test_error_and_end_for_every_failure_of_the_exchange(glm, command, case) -> 
     script, code, kind, _, _, _, finish = DURING[case]
     with Server(script) as server:
         done = glm(command, *ZAI, server.url, "--retries", "0", "--jsonl", "hi", env=KEY)
-    start, *middle, error, end = the_events(done.out)
+    start, *middle, error, end = reply_events(done.out)
     assert done.code == code
     assert start == {"type": "start", "provider": "zai", "model": "glm-5"}
     assert middle in ([], [{"type": "reasoning", "text": "Hm"}, {"type": "answer", "text": "Hel"}])
@@ -227,11 +227,11 @@ def test_tool_calls_are_told(glm) -> None:
         done = glm("ask", *ZAI, server.url, "--json", "hi", env=KEY)
         lines = glm("stream", *ZAI, server.url, "--jsonl", "hi", env=KEY)
         plain = glm("ask", *ZAI, server.url, "hi", env=KEY)
-    value = the_object(done.out)
+    value = reply_object(done.out)
     assert (done.code, value["error"]["type"], value["tool_calls"]) == (10, "tool", calls)
     assert (plain.code, plain.out) == (10, b"")
     assert lines.code == 10
-    told = [event for event in the_events(lines.out) if event["type"] == "tool_call"]
+    told = [event for event in reply_events(lines.out) if event["type"] == "tool_call"]
     assert told == [{"type": "tool_call", **call} for call in calls]
 
 
@@ -245,7 +245,7 @@ def test_lines_of_a_complete_answer(glm, command) -> None:
     )
     with Server(script) as server:
         done = glm(command, *ZAI, server.url, "--jsonl", "hi", env=KEY)
-    assert the_events(done.out) == [
+    assert reply_events(done.out) == [
         {"type": "start", "provider": "zai", "model": "glm-5"},
         {"type": "reasoning", "text": "H"},
         {"type": "reasoning", "text": "m"},
@@ -266,7 +266,7 @@ def test_lines_of_a_complete_answer(glm, command) -> None:
 
 @pytest.mark.parametrize("command", ["ask", "stream"])
 def test_lines_are_live(home, cwd, command) -> None:
-    script = [head(), chunk(event(delta(content="A"))), Wait(0.3), *held(delta(content="B"))[1:]]
+    script = [head(), chunk(event(delta(content="A"))), Pause(0.3), *stalled(delta(content="B"))[1:]]
     with Server(script) as server, running(home, cwd, command, *ZAI, server.url, "--jsonl", "hi", env=KEY) as process:
         came = read_until(process.stdout, b'"A"}\n')
         assert [json.loads(line)["type"] for line in came.removesuffix(b"\n").split(b"\n")] == ["start", "answer"]
@@ -277,8 +277,8 @@ def test_retry_voids_what_came(glm) -> None:
     cut = stream(delta(reasoning_content="Hm"), delta(content="Hel"), done=False)
     with Server(cut, answer("Hi")) as server:
         done = glm("ask", *ZAI, server.url, "--jsonl", "hi", env=KEY)
-        value = the_object(glm("ask", *ZAI, server.url, "--json", "hi", env=KEY).out)
-    events = the_events(done.out)
+        value = reply_object(glm("ask", *ZAI, server.url, "--json", "hi", env=KEY).out)
+    events = reply_events(done.out)
     assert [each["type"] for each in events] == [
         "start",
         "reasoning",
@@ -301,7 +301,7 @@ def test_retry_voids_what_came(glm) -> None:
 
 def test_attempts_are_counted(glm) -> None:
     with Server(reply(429, {"error": {"code": "1302", "message": "slow"}}, "Retry-After: 0"), answer("Hi")) as server:
-        value = the_object(glm("ask", *ZAI, server.url, "--json", "hi", env=KEY).out)
+        value = reply_object(glm("ask", *ZAI, server.url, "--json", "hi", env=KEY).out)
     assert (value["attempts"], value["answer"]) == (2, "Hi")
 
 
@@ -309,7 +309,7 @@ def test_the_fallback_is_named(glm, keys) -> None:
     with Server(reply(404, {"error": {"code": "1211", "message": "no such model"}}), answer("Hi")) as server:
         env = keys | {"OPENAI_BASE_URL": server.url}
         done = glm("ask", *ZAI, server.url, "--fallback", "openai/glm-4.7", "--json", "hi", env=env)
-    value = the_object(done.out)
+    value = reply_object(done.out)
     assert (value["provider"], value["model"], value["answer"], value["attempts"]) == ("openai", "glm-4.7", "Hi", 2)
 
 
@@ -334,12 +334,12 @@ def test_one_object_even_if_the_session_cannot_be_written(home, cwd) -> None:
         ask = f'ulimit -f 0; "$GLM" ask {" ".join(ZAI)} {server.url} hi --session s.jsonl'
         whole = shell(f"{ask} --json", home, cwd, **KEY)
         lines = shell(f"{ask} --jsonl", home, cwd, **KEY)
-    assert (whole.returncode, the_object(whole.stdout)["error"]["exit_code"]) == (14, 14)
-    assert (lines.returncode, the_events(lines.stdout)[-1]["complete"]) == (14, False)
+    assert (whole.returncode, reply_object(whole.stdout)["error"]["exit_code"]) == (14, 14)
+    assert (lines.returncode, reply_events(lines.stdout)[-1]["complete"]) == (14, False)
 
 
 def test_into_a_file(glm, cwd) -> None:
     with Server(answer("Hi")) as server:
         done = glm("ask", *ZAI, server.url, "--json", "-O", "reply.json", "hi", env=KEY)
     assert (done.code, done.out) == (0, b"")
-    assert the_object((cwd / "reply.json").read_bytes())["answer"] == "Hi"
+    assert reply_object((cwd / "reply.json").read_bytes())["answer"] == "Hi"

@@ -13,9 +13,9 @@ import termios
 import threading
 
 import pytest
-from processes import PATIENCE, running
+from processes import TIMEOUT, running
 from program import CANARY
-from scripted_server import END, Gated, Hold, Server, Wait, chunk, delta, event, head, stream
+from scripted_server import END, GatedScript, Pause, Server, Stall, chunk, delta, event, head, stream
 from terminal_screen import Screen
 
 KEY = {"ZAI_API_KEY": CANARY, "TERM": "xterm-256color"}
@@ -52,7 +52,7 @@ class Watched:
         self._tell_size()
 
     def _read(self) -> bool:
-        ready, _, _ = select.select([self._master], [], [], PATIENCE)
+        ready, _, _ = select.select([self._master], [], [], TIMEOUT)
         assert ready, f"nothing more is shown after:\n{self.screen.text}"
         try:
             data = os.read(self._master, 1 << 16)
@@ -70,7 +70,7 @@ class Watched:
     def finish(self) -> int:
         while self._read():
             pass
-        return self.process.wait(PATIENCE)
+        return self.process.wait(TIMEOUT)
 
 
 def pieces(text: str, size: int) -> list[str]:
@@ -144,7 +144,7 @@ def test_a_long_block_is_shown_once_and_costs_few_bytes(home, cwd, kind, size) -
 @pytest.mark.parametrize("kind", BLOCKS)
 def test_a_block_that_comes_slowly_costs_few_bytes_too(home, cwd, kind) -> None:
     text = BLOCKS[kind](6_000)
-    paced = [step for data in sent(text, 6) for step in (data, Wait(0.01))]
+    paced = [step for data in sent(text, 6) for step in (data, Pause(0.01))]
     with Server([head(), *paced, *LAST]) as server, Watched(home, cwd, server.url) as watched:
         assert watched.finish() == 0
     assert words(watched.screen.text) == plain(kind, text)
@@ -165,7 +165,7 @@ def test_a_block_that_comes_slowly_costs_few_bytes_too(home, cwd, kind) -> None:
 )
 def test_what_is_taller_than_the_screen_keeps_moving(home, cwd, text, shown) -> None:
     """The newest words are seen while the server sends no more."""
-    script = Gated([head(), *sent(text)], [*sent(" end"), *LAST])
+    script = GatedScript([head(), *sent(text)], [*sent(" end"), *LAST])
     with Server(script) as server, Watched(home, cwd, server.url, size=(10, 60)) as watched:
         watched.until_shown(shown)
         script.gate.set()
@@ -182,7 +182,7 @@ def test_a_line_of_code_is_shown_before_the_next_is_sent(home, cwd) -> None:
             yield from sent("```python\n")
             for number, gate in enumerate(gates):
                 yield from sent(f"line_{number} = {number}\n", 100)
-                gate.wait(2 * PATIENCE)  # longer than we wait to see it: to end is not to move
+                gate.wait(2 * TIMEOUT)  # longer than we wait to see it: to end is not to move
             yield from [*sent("```\n"), *LAST]
 
     with Server(Lines([END])) as server, Watched(home, cwd, server.url, size=(10, 40)) as watched:
@@ -197,7 +197,7 @@ def test_a_line_of_code_is_shown_before_the_next_is_sent(home, cwd) -> None:
 def test_a_block_may_begin_with_its_mark_alone(home, cwd, mark) -> None:
     said = [piece for _ in range(10) for piece in (mark, " one", " two", "\n\n")]
     # In reads of their own, and soon after each other: what comes between two renderings is typed.
-    script = [head(), *(step for piece in said for step in (*sent(piece), Wait(0.01))), *LAST]
+    script = [head(), *(step for piece in said for step in (*sent(piece), Pause(0.01))), *LAST]
     with Server(script) as server, Watched(home, cwd, server.url) as watched:
         assert watched.finish() == 0
     assert [word for word in words(watched.screen.text) if word.isalpha()][:2] == ["one", "two"]
@@ -295,7 +295,7 @@ words
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 40, 10_000])
 def test_what_stays_does_not_depend_on_how_it_came(home, cwd, size) -> None:
-    paced = [step for data in sent(MIXED, size) for step in ((data, Wait(0.01)) if size > 6 else (data,))]
+    paced = [step for data in sent(MIXED, size) for step in ((data, Pause(0.01)) if size > 6 else (data,))]
     with Server([head(), *paced, *LAST]) as server, Watched(home, cwd, server.url, size=(12, 40)) as watched:
         assert watched.finish() == 0
     assert watched.screen.text == SHOWN
@@ -328,7 +328,7 @@ def test_code_keeps_its_colours_over_lines(home, cwd) -> None:
 @pytest.mark.parametrize("size", [(24, 30), (24, 120), (40, 80), (14, 80)])
 def test_a_resize_loses_nothing(home, cwd, size) -> None:
     first = "Earlier words.\n\n" + " ".join(f"word{n}" for n in range(60))
-    script = Gated([head(), *sent(first)], [*sent(" and the rest.\n\nLater words.\n"), *LAST])
+    script = GatedScript([head(), *sent(first)], [*sent(" and the rest.\n\nLater words.\n"), *LAST])
     with Server(script) as server, Watched(home, cwd, server.url) as watched:
         watched.until_shown("word59")
         watched.resize(*size)
@@ -342,7 +342,7 @@ def test_a_resize_loses_nothing(home, cwd, size) -> None:
 def test_a_terminal_that_breaks_rows_anew_is_believed(home, cwd) -> None:
     """What it makes of two rows is four when it is half as wide: all of them are drawn again."""
     first = " ".join(f"word{n}" for n in range(20))
-    script = Gated([head(), *sent(first)], [*sent(" end\n"), *LAST])
+    script = GatedScript([head(), *sent(first)], [*sent(" end\n"), *LAST])
     with Server(script) as server, Watched(home, cwd, server.url, env={"VTE_VERSION": "7600"}) as watched:
         watched.until_shown("word19")
         rows = [row for row in watched.screen.shown if row]
@@ -359,7 +359,7 @@ def test_a_terminal_that_breaks_rows_anew_is_believed(home, cwd) -> None:
     "text", ["word " * 300, "```\n" + "x = 1\n" * 30 + "y", "| a |\n|---|\n" + "| b |\n" * 40 + "| newest |\n"]
 )
 def test_an_interrupt_leaves_what_came_and_the_cursor_at_a_line(home, cwd, text) -> None:
-    script = [head(), *sent(f"{text} newest"), Hold()]
+    script = [head(), *sent(f"{text} newest"), Stall()]
     with Server(script) as server, Watched(home, cwd, server.url, size=(10, 60)) as watched:
         watched.until_shown("newest")
         watched.process.send_signal(signal.SIGINT)
@@ -370,7 +370,7 @@ def test_an_interrupt_leaves_what_came_and_the_cursor_at_a_line(home, cwd, text)
 
 def test_a_note_takes_the_picture_away(home, cwd) -> None:
     damaged = chunk(b'data: {"choices":[{"index":0,"delta":{"content":"\xff bad"}}]}\n\n')
-    script = Gated([head(), *sent("First words.")], [damaged, *LAST])
+    script = GatedScript([head(), *sent("First words.")], [damaged, *LAST])
     with Server(script) as server, Watched(home, cwd, server.url) as watched:
         watched.until_shown("First words.")
         script.gate.set()

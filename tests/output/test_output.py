@@ -9,9 +9,9 @@ import stat
 import threading
 
 import pytest
-from processes import error_of, held, names, read_until, running, shell
+from processes import error_of, file_names, read_until, running, shell, stalled
 from program import CANARY
-from scripted_server import Reset, Server, Wait, answer, chunk, delta, event, head, reply, stream
+from scripted_server import Pause, Reset, Server, answer, chunk, delta, event, head, reply, stream
 
 ZAI = ("-P", "zai", "--base-url")
 KEY = {"ZAI_API_KEY": CANARY}
@@ -40,7 +40,7 @@ CUT = {
         5,
     ),
     "reset": (
-        [head(), chunk(event(delta(reasoning_content="Hm"))), chunk(event(delta(content="Hel"))), Wait(0.2), Reset()],
+        [head(), chunk(event(delta(reasoning_content="Hm"))), chunk(event(delta(content="Hel"))), Pause(0.2), Reset()],
         6,
     ),
     "unknown finish": (
@@ -82,10 +82,10 @@ def test_stream_flushes_at_every_event(home, cwd) -> None:
     script = [
         head(),
         chunk(event(delta(reasoning_content="Hm"))),
-        Wait(0.3),
+        Pause(0.3),
         chunk(event(delta(content="A"))),
-        Wait(0.3),
-        *held(delta(content="B"))[1:],
+        Pause(0.3),
+        *stalled(delta(content="B"))[1:],
     ]
     with Server(script) as server, running(home, cwd, "stream", *ZAI, server.url, "hi", env=KEY) as process:
         assert read_until(process.stderr, b"Hm") == b"Hm"
@@ -95,7 +95,7 @@ def test_stream_flushes_at_every_event(home, cwd) -> None:
 
 def test_reasoning_of_ask_is_live(home, cwd) -> None:
     with (
-        Server(held(delta(reasoning_content="Hm"))) as server,
+        Server(stalled(delta(reasoning_content="Hm"))) as server,
         running(home, cwd, "ask", *ZAI, server.url, "hi", env=KEY) as process,
     ):
         assert read_until(process.stderr, b"Hm") == b"Hm"
@@ -333,7 +333,7 @@ def test_output_into_a_new_file(glm, cwd) -> None:
     assert (done.code, done.out, done.err) == (0, b"", "Hm\n")
     assert (cwd / "out.txt").read_bytes() == b"Hi\n"
     assert stat.S_IMODE((cwd / "out.txt").stat().st_mode) == 0o640
-    assert names(cwd) == {"out.txt"}
+    assert file_names(cwd) == {"out.txt"}
 
 
 def test_output_keeps_the_mode_of_an_old_file(glm, cwd) -> None:
@@ -344,7 +344,7 @@ def test_output_keeps_the_mode_of_an_old_file(glm, cwd) -> None:
         done = glm("stream", *ZAI, server.url, "--output", "out.txt", "--exact", "hi", env=KEY)
     assert (done.code, done.out, old.read_bytes()) == (0, b"", b"Hi")
     assert stat.S_IMODE(old.stat().st_mode) == 0o604
-    assert names(cwd) == {"out.txt"}
+    assert file_names(cwd) == {"out.txt"}
 
 
 @pytest.mark.parametrize("exists", [True, False])
@@ -378,21 +378,21 @@ def test_output_stays_as_it_was_unless_the_answer_is_complete(glm, cwd, command,
     with Server(script) as server:
         done = glm(command, *ZAI, server.url, "-O", "out", *flags, "hi", env=KEY)
     assert (done.code, done.out) == (code, b"")
-    assert names(cwd) == ({"out"} if exists else set())
+    assert file_names(cwd) == ({"out"} if exists else set())
     assert not exists or (cwd / "out").read_text() == "old"
 
 
 def test_output_is_replaced_at_the_end_only(home, cwd) -> None:
     (cwd / "out").write_text("old")
     flags = ("-O", "out", "--reasoning", "stderr", "hi")
-    script = held(delta(content="new"), delta(reasoning_content="Hm"))
+    script = stalled(delta(content="new"), delta(reasoning_content="Hm"))
     with Server(script) as server, running(home, cwd, "stream", *ZAI, server.url, *flags, env=KEY) as process:
         read_until(process.stderr, b"Hm")
         assert (cwd / "out").read_text() == "old"
         process.send_signal(signal.SIGTERM)
         assert process.wait() == -signal.SIGTERM
     assert (cwd / "out").read_text() == "old"
-    assert names(cwd) == {"out"}
+    assert file_names(cwd) == {"out"}
 
 
 def test_output_into_a_folder_that_cannot_be_written(glm, cwd) -> None:
@@ -510,7 +510,7 @@ def test_a_disk_that_fills_up_leaves_the_old_file(home, cwd) -> None:
     assert (done.returncode, done.stdout) == (14, b"")
     assert error_of(done.stderr.decode()) == "cannot write to out: File too large"
     assert (cwd / "out").read_text() == "old"
-    assert names(cwd) == {"out"}
+    assert file_names(cwd) == {"out"}
 
 
 def test_in_a_real_pipeline(home, cwd) -> None:

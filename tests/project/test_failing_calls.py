@@ -16,7 +16,7 @@ from scripted_server import Server, answer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from program import Done
+    from program import Completed
 
 HERE = Path(__file__).parents[1] / "programs" / "torture"
 # What a script may see; -13 is SIGPIPE. 70, a bug, is not among them.
@@ -35,8 +35,10 @@ OLD_TALK = '{"role": "user", "content": "a"}\n{"role": "assistant", "content": "
 
 
 @pytest.fixture
-def torture(glm: Callable[..., Done], cwd: Path, tmp_path: Path, keys: dict[str, str]) -> Callable[[str, int], Done]:
-    def run(scenario: str, fail: int) -> Done:
+def torture(
+    glm: Callable[..., Completed], cwd: Path, tmp_path: Path, keys: dict[str, str]
+) -> Callable[[str, int], Completed]:
+    def run(scenario: str, fail: int) -> Completed:
         (cwd / "out.txt").write_text("old answer\n")
         (cwd / "notes.txt").write_text("notes\n")
         (cwd / "talk.jsonl").write_text(OLD_TALK)
@@ -50,7 +52,7 @@ def torture(glm: Callable[..., Done], cwd: Path, tmp_path: Path, keys: dict[str,
     return run
 
 
-def calls(torture: Callable[[str, int], Done], scenario: str, count: Path) -> int:
+def calls(torture: Callable[[str, int], Completed], scenario: str, count: Path) -> int:
     done = torture(scenario, 0)
     assert done.code == 0, done.err
     number = len(count.read_text().splitlines())
@@ -70,7 +72,7 @@ def test_every_fallible_call_may_fail(torture, scenario: str, cwd: Path, tmp_pat
         assert not list(cwd.glob(".*.txt.*")), f"a temporary file is left: {told}"
 
 
-def check_answer(scenario: str, done: Done, cwd: Path, told: str) -> None:
+def check_answer(scenario: str, done: Completed, cwd: Path, told: str) -> None:
     if done.code == 0 and scenario == "files":
         assert (cwd / "out.txt").read_text() == "The whole answer.\n", told
     elif done.code == 0:
@@ -79,7 +81,7 @@ def check_answer(scenario: str, done: Done, cwd: Path, told: str) -> None:
         assert done.out in (b"", b"The whole answer.\n"), told
 
 
-def check_files(scenario: str, done: Done, cwd: Path, told: str) -> None:
+def check_files(scenario: str, done: Completed, cwd: Path, told: str) -> None:
     assert (cwd / "out.txt").read_text() in ("old answer\n", "The whole answer.\n"), told
     lines = (cwd / "talk.jsonl").read_text().splitlines()
     assert [json.loads(line)["content"] for line in lines[:2]] == ["a", "b"], told

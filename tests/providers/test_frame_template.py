@@ -8,7 +8,7 @@ from itertools import groupby
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from scripted_server import Hold, Server, Wait, head
+from scripted_server import Pause, Server, Stall, head
 from scripted_server import chunk as piece
 
 from glmcli.chat.events import Answer, Damaged, Done, Reasoning
@@ -229,8 +229,8 @@ MORE = {
 def test_a_frame_that_only_looks_like_others_is_read_at_once(name, glm, cwd) -> None:
     (cwd / "rows.txt").write_text("hi\n")
     frame, kind = MORE[name]
-    texts = [step for text in "abcd" for step in (piece(FRAME % text), Wait(0.05))]
-    with Server([head(), *texts, piece(frame), Hold()]) as server:
+    texts = [step for text in "abcd" for step in (piece(FRAME % text), Pause(0.05))]
+    with Server([head(), *texts, piece(frame), Stall()]) as server:
         flags = ("-m", "vllm/x", "--base-url", server.url, "--retries", "0", "--idle-timeout", "2", "--keep-partial")
         done = glm("batch", "run", "rows.txt", *flags)
     entry = json.loads(done.out)

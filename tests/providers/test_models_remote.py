@@ -7,8 +7,8 @@ import json
 import pytest
 from processes import error_of
 from program import CANARY
-from proxies import Front, Tunnels, at, tls
-from scripted_server import END, Hold, Reset, Server, Wait, chunk, head, reply
+from proxies import ConnectHandshake, Relay, tls, url_of
+from scripted_server import END, Pause, Reset, Server, Stall, chunk, head, reply
 
 from glmcli.sandbox import Sandbox
 
@@ -281,9 +281,9 @@ def test_what_waiting_can_cure_is_asked_again(glm) -> None:
 @pytest.mark.parametrize(
     ("script", "flags", "what"),
     [
-        ([Hold()], ("--first-timeout", "0.3"), "no response within 0.3 s"),
-        ([head(), chunk(b"{"), Hold()], ("--idle-timeout", "0.3"), "no data for 0.3 s"),
-        ([head(), chunk(b"{"), Wait(3600)], ("--deadline", "0.7"), "the deadline of 0.7 s has passed"),
+        ([Stall()], ("--first-timeout", "0.3"), "no response within 0.3 s"),
+        ([head(), chunk(b"{"), Stall()], ("--idle-timeout", "0.3"), "no data for 0.3 s"),
+        ([head(), chunk(b"{"), Pause(3600)], ("--deadline", "0.7"), "the deadline of 0.7 s has passed"),
     ],
 )
 def test_time_limits(glm, script, flags, what) -> None:
@@ -299,7 +299,7 @@ def test_nobody_listens(glm) -> None:
 
 
 def test_a_list_without_end(glm) -> None:
-    endless = [head(content_type="application/json"), *[chunk(b" " * 65536)] * 300, Hold()]
+    endless = [head(content_type="application/json"), *[chunk(b" " * 65536)] * 300, Stall()]
     with Server(endless) as server:
         done = glm(*ASK, server.url, *ONCE, env=KEY)
     assert (done.code, error_of(done.err)) == (13, "zai: the list of models is larger than 16 MiB")
@@ -309,7 +309,11 @@ def test_proxies_and_certificates_are_those_of_a_question(glm, authority) -> Non
     context = authority.issue("list", "DNS:api.z.ai")
     env = KEY | {"SSL_CERT_FILE": str(authority.file)}
     whole = [head(content_type="application/json"), chunk(json.dumps(items("glm-5", "glm-9"))), END]
-    with Server(whole) as server, Front(tls(context), server.port) as inner, Front(Tunnels(), inner.port) as proxy:
-        done = glm("models", "-P", "zai", "--remote", env=env | {"https_proxy": at(proxy)})
+    with (
+        Server(whole) as server,
+        Relay(tls(context), server.port) as inner,
+        Relay(ConnectHandshake(), inner.port) as proxy,
+    ):
+        done = glm("models", "-P", "zai", "--remote", env=env | {"https_proxy": url_of(proxy)})
     assert (done.code, done.text.startswith("new\tzai/glm-9\n")) == (0, True)
     assert (server.requests[0].path, proxy.connections) == ("/api/paas/v4/models", 1)

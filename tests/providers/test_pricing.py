@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from program import CANARY
-from proxies import Front, Tunnels, at, tls
+from proxies import ConnectHandshake, Relay, tls, url_of
 from scripted_server import END, Server, chunk, delta, event, head, stream
 
 if TYPE_CHECKING:
@@ -46,11 +46,11 @@ def real(authority, certificate):
     def at_their_places(*scripts: list[bytes]) -> Iterator[dict[str, str]]:
         with (
             Server(*scripts) as server,
-            Front(tls(certificate), server.port) as inner,
-            Front(Tunnels(), inner.port) as proxy,
+            Relay(tls(certificate), server.port) as inner,
+            Relay(ConnectHandshake(), inner.port) as proxy,
         ):
             keys = dict.fromkeys(KEYS, CANARY)
-            yield keys | {"https_proxy": at(proxy), "SSL_CERT_FILE": str(authority.file)}
+            yield keys | {"https_proxy": url_of(proxy), "SSL_CERT_FILE": str(authority.file)}
 
     return at_their_places
 

@@ -7,7 +7,7 @@ import json
 import time
 
 import pytest
-from scripted_server import Hold, Server, chunk, head, reply
+from scripted_server import Server, Stall, chunk, head, reply
 
 from glmcli.providers.refusals import error_of_response
 from glmcli.providers.table import PROVIDERS
@@ -494,7 +494,7 @@ def test_a_redirect_to_nowhere(glm, keys) -> None:
 
 def test_only_a_mebibyte_of_an_error_is_read(glm, keys) -> None:
     # The rest never comes: who waited for it would wait for ever.
-    script = [head(status=500, content_type="text/plain"), chunk(b"no" * (600 * 1024)), Hold()]
+    script = [head(status=500, content_type="text/plain"), chunk(b"no" * (600 * 1024)), Stall()]
     began = time.monotonic()
     code, got = lines(glm, keys, script)
     assert time.monotonic() - began < 5
@@ -505,7 +505,7 @@ def test_only_a_mebibyte_of_an_error_is_read(glm, keys) -> None:
 
 @pytest.mark.slow
 def test_an_error_whose_body_never_comes(glm, keys) -> None:
-    code, got = lines(glm, keys, [head(status=503), Hold()], "--first-timeout", "0.4")
+    code, got = lines(glm, keys, [head(status=503), Stall()], "--first-timeout", "0.4")
     assert (code, got) == (5, ["glm: error: zai: the provider failed (HTTP 503)"])
 
 

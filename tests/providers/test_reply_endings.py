@@ -10,7 +10,7 @@ import zlib
 import pytest
 from broken_replies import HELLO, STOP, error, packed, raw
 from processes import error_of, shell
-from scripted_server import Hold, Reset, Server, delta, event, reply, stream
+from scripted_server import Reset, Server, Stall, delta, event, reply, stream
 
 USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
 
@@ -104,8 +104,8 @@ CASES = {
     "finish, then cut": (stream(HELLO, STOP, done=False, end=False), 0, "Hello\n", ""),
     "reset": ([*stream(HELLO, done=False, end=False), Reset()], 6, "Hello\n", "broke"),
     "finish, then reset": ([*stream(HELLO, STOP, done=False, end=False), Reset()], 0, "Hello\n", ""),
-    "finish, then silence": ([*stream(HELLO, STOP, done=False, end=False), Hold()], 0, "Hello\n", ""),
-    "silence": ([*stream(HELLO, done=False, end=False), Hold()], 6, "Hello\n", "no data for 0.4 s"),
+    "finish, then silence": ([*stream(HELLO, STOP, done=False, end=False), Stall()], 0, "Hello\n", ""),
+    "silence": ([*stream(HELLO, done=False, end=False), Stall()], 6, "Hello\n", "no data for 0.4 s"),
     "text after DONE": (raw(event(HELLO), event("[DONE]"), event(delta(content=" again"))), 0, "Hello\n", ""),
     "an error after DONE": (raw(event(HELLO), event("[DONE]"), event(error("1301"))), 0, "Hello\n", ""),
     "informational responses first": (
@@ -615,7 +615,7 @@ def test_damaged_bytes_are_told_once(glm, keys) -> None:
 
 @pytest.mark.parametrize("command", ["ask", "stream"])
 def test_a_server_that_holds_on_after_done_does_not_hold_us(glm, keys, command) -> None:
-    with Server([*stream(HELLO, STOP, end=False), Hold()]) as server:
+    with Server([*stream(HELLO, STOP, end=False), Stall()]) as server:
         began = time.monotonic()
         done = glm(command, "-P", "zai", "--base-url", server.url, "hi", env=keys)
         assert time.monotonic() - began < 3

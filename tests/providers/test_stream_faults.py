@@ -14,9 +14,9 @@ from itertools import combinations
 
 import pytest
 from broken_replies import BROKEN, FUSED, HELLO, STOP, error, native_error, packed, raw
-from processes import PATIENCE, error_of, read_until, running
+from processes import TIMEOUT, error_of, read_until, running
 from program import GLM, environment, leaks
-from scripted_server import END, Hold, Server, Wait, answer, chunk, delta, event, head, reply, stream
+from scripted_server import END, Pause, Server, Stall, answer, chunk, delta, event, head, reply, stream
 
 from glmcli.chat.events import Answer, RequestId
 from glmcli.chat.reply import Fold
@@ -119,13 +119,13 @@ def test_S01_one_byte_at_a_time(ends, bom, line_end) -> None:
 )
 def test_S01_cut_where_it_hurts(ends, before) -> None:
     at = CUT.index(before)
-    ends([head(), chunk(CUT[:at]), Wait(0.02), chunk(CUT[at:]), END], 0, "a\n中 文😀\n")
+    ends([head(), chunk(CUT[:at]), Pause(0.02), chunk(CUT[at:]), END], 0, "a\n中 文😀\n")
 
 
 def test_S02_a_character_in_two_packets(ends) -> None:
     body = event(delta(content="中文😀")) + event(STOP)
     begin = body.index("中".encode())
-    packets = [step for at in range(begin, begin + 11) for step in (body[at : at + 1], Wait(0.01))]
+    packets = [step for at in range(begin, begin + 11) for step in (body[at : at + 1], Pause(0.01))]
     plain = [b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n" + body[:begin], *packets, body[begin + 11 :]]
     done = ends(plain, 0, "中文😀\n")
     assert done.err == ""
@@ -185,7 +185,7 @@ def test_S05_line_ends(ends, name) -> None:
 def test_S06_no_event_waits_for_the_next(home, cwd, keys, line_end) -> None:
     # Nothing follows: who waited for a line feed after the carriage return would wait for ever.
     body = event(HELLO).replace(b"\n", line_end.encode())
-    with Server([head(), chunk(body), Hold()]) as server:
+    with Server([head(), chunk(body), Stall()]) as server:
         flags = ("-P", "zai", "--base-url", server.url, "hi")
         with running(home, cwd, "stream", *flags, env=keys) as process:
             assert read_until(process.stdout, b"Hello") == b"Hello"
@@ -366,7 +366,7 @@ LARGE = {
 @pytest.mark.parametrize("name", LARGE)
 def test_S15_the_cap_of_an_event(ends, name) -> None:
     # The rest never comes: who waited for it would wait for ever.
-    script = [head(), chunk(event(HELLO)), *LARGE[name], Hold()]
+    script = [head(), chunk(event(HELLO)), *LARGE[name], Stall()]
     done = ends(script, 13, "Hello\n", flags=("--retries", "0"))
     assert error_of(done.err) == "zai: one event is larger than 64 MiB"
 
@@ -402,11 +402,11 @@ def test_S20_what_follows_done_is_not_read(ends) -> None:
 
 @pytest.mark.parametrize("command", ["ask", "stream"])
 def test_S20_a_server_that_stays_after_done(glm, keys, command) -> None:
-    with Server([*stream(HELLO, STOP, end=False), Hold()]) as server:
+    with Server([*stream(HELLO, STOP, end=False), Stall()]) as server:
         began = time.monotonic()
         done = glm(command, "-P", "zai", "--base-url", server.url, "hi", env=keys)
         assert time.monotonic() - began < 4
-        assert server.hung_up.wait(PATIENCE)
+        assert server.hung_up.wait(TIMEOUT)
     assert (done.code, done.out, done.err) == (0, b"Hello\n", "")
 
 
@@ -617,7 +617,7 @@ def test_S30_a_body_without_an_error_or_an_answer(ends) -> None:
 
 def test_S30_the_cap_of_an_error_body(ends) -> None:
     # Twice a mebibyte, and the rest never comes.
-    script = [head(status=500, content_type="application/json"), *[chunk(X)] * 32, Hold()]
+    script = [head(status=500, content_type="application/json"), *[chunk(X)] * 32, Stall()]
     ends(script, 5, "", "zai: the provider failed (HTTP 500)", "(only the first 1 MiB of the body was read)")
 
 
@@ -740,7 +740,7 @@ def test_S38_a_packed_stream_is_read_all_the_same(ends, encoding, window) -> Non
 
 
 def test_S38_a_packed_stream_is_shown_as_it_comes(home, cwd, keys) -> None:
-    with Server([head("Content-Encoding: gzip"), chunk(flushed(31)[0]), Hold()]) as server:
+    with Server([head("Content-Encoding: gzip"), chunk(flushed(31)[0]), Stall()]) as server:
         flags = ("-P", "zai", "--base-url", server.url, "hi")
         with running(home, cwd, "stream", *flags, env=keys) as process:
             assert read_until(process.stdout, b"Hello") == b"Hello"
@@ -848,10 +848,10 @@ def test_S15_a_whole_reply_has_the_same_bound() -> None:
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize("field", ["content", "reasoning_content"])
 def test_S45_the_same_chunk_for_ever(glm, keys, field) -> None:
-    script = [head(), *[chunk(event(delta(**{field: "x" * 65536})))] * 1025, Hold()]
+    script = [head(), *[chunk(event(delta(**{field: "x" * 65536})))] * 1025, Stall()]
     with Server(script) as server:
         done = glm("ask", "-P", "zai", "--base-url", server.url, "--reasoning", "none", "hi", env=keys)
-        assert server.hung_up.wait(PATIENCE)
+        assert server.hung_up.wait(TIMEOUT)
     assert (done.code, done.out, len(server.requests)) == (7, b"", 1)
     assert error_of(done.err) == "zai: the model wrote more than 64 MiB without an end"
 
@@ -860,7 +860,7 @@ def test_S45_the_bound_counts_bytes_and_names(glm, keys) -> None:
     texts = [chunk(event(delta(content="😀" * 16384)))] * 1025
     calls = [chunk(call(index=0, function={"name": "n" * 65535 + str(number)})) for number in range(10)] * 103
     for steps in (texts, calls):
-        with Server([head(), *steps, Hold()]) as server:
+        with Server([head(), *steps, Stall()]) as server:
             done = glm("ask", "-P", "zai", "--base-url", server.url, "hi", env=keys)
         assert (done.code, error_of(done.err)) == (7, "zai: the model wrote more than 64 MiB without an end")
 
@@ -868,10 +868,10 @@ def test_S45_the_bound_counts_bytes_and_names(glm, keys) -> None:
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize("command", ["ask", "stream"])
 def test_S45_the_same_chunk_until_the_deadline(glm, keys, command) -> None:
-    again = [step for _ in range(1000) for step in (chunk(event(delta(content="ha "))), Wait(0.02))]
+    again = [step for _ in range(1000) for step in (chunk(event(delta(content="ha "))), Pause(0.02))]
     with Server([head(), *again]) as server:
         done = glm(command, "-P", "zai", "--base-url", server.url, "--deadline", "2", "hi", env=keys)
-        assert server.hung_up.wait(PATIENCE)
+        assert server.hung_up.wait(TIMEOUT)
     assert (done.code, error_of(done.err)) == (6, "zai: the deadline of 2 s has passed")
     assert done.text.startswith("ha ha ") if command == "stream" else done.out == b""
     assert set(done.text.split()) <= {"ha"}

@@ -10,17 +10,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_ID, _NUMBER, _ASKED = "<id>", 987654321, "<asked>"
+_ID, _NUMBER, _PROMPT = "<id>", 987654321, "<prompt>"
 
 
 def prompt(number: int) -> str:
     return f"question {number}"
 
 
-def asked(text: str, model: str = "glm-5") -> str:
-    """The hash of a plain question, as the ledger has it: what is asked, in JSON with sorted names."""
-    said = {"extra": {}, "messages": [{"role": "user", "text": text}], "model": model}
-    return sha256(json.dumps(said, separators=(",", ":")).encode()).hexdigest()[:32]
+def row_hash(text: str, model: str = "glm-5") -> str:
+    """The hash of a plain prompt as the ledger has it: of the request as JSON with sorted names."""
+    request = {"extra": {}, "messages": [{"role": "user", "text": text}], "model": model}
+    return sha256(json.dumps(request, separators=(",", ":")).encode()).hexdigest()[:32]
 
 
 def write_input(path: Path, count: int) -> None:
@@ -28,24 +28,24 @@ def write_input(path: Path, count: int) -> None:
 
 
 def write_output(path: Path, like: bytes, numbers: range) -> None:
-    """Lines that say that these rows are finished, in the form of a line that the program has written."""
-    entry = json.loads(like) | {"id": _ID, "line": _NUMBER, "hash": _ASKED, "answer": f"Re: {_ASKED}"}
-    before, line, answer, asked_, behind = _cut(json.dumps(entry))
+    """A finished row for each number, in the form of `like`, a line that the program has written."""
+    entry = json.loads(like) | {"id": _ID, "line": _NUMBER, "hash": _PROMPT, "answer": f"Re: {_PROMPT}"}
+    before, line, answer, hash_, after = _cut(json.dumps(entry))
     _write(
         path,
         (
-            f"{before}r{number}{line}{number + 1}{answer}{prompt(number)}{asked_}{asked(prompt(number))}{behind}\n"
+            f"{before}r{number}{line}{number + 1}{answer}{prompt(number)}{hash_}{row_hash(prompt(number))}{after}\n"
             for number in numbers
         ),
     )
 
 
 def _cut(text: str) -> list[str]:
-    """What stands between id, line number, answer and hash."""
+    """The text before, between and after id, line number, answer and hash."""
     before, rest = text.split(_ID)
     line, rest = rest.split(str(_NUMBER))
-    answer, asked_, behind = rest.split(_ASKED)
-    return [before, line, answer, asked_, behind]
+    answer, hash_, after = rest.split(_PROMPT)
+    return [before, line, answer, hash_, after]
 
 
 def _write(path: Path, lines: Iterator[str]) -> None:

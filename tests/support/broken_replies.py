@@ -1,4 +1,4 @@
-"""Twelve replies that are no complete answers, byte for byte, and the pieces that they are made of."""
+"""Twelve replies that are not complete answers, byte for byte, and what they are built from."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FUSED = 'data: {"id":"2026051004data: {"id":"1","choices":[]}\n\n'
 def raw(
     *parts: bytes | str, end: bool = True, headers: tuple[str, ...] = (), content_type: str = "text/event-stream"
 ) -> Script:
-    """A 200 whose body is these bytes, a chunk each."""
+    """A 200 whose body is these parts, each in a chunk of its own."""
     body = [chunk(part if isinstance(part, bytes) else part.encode()) for part in parts]
     return [head(*headers, content_type=content_type), *body, *([END] if end else [])]
 

@@ -13,16 +13,16 @@ from program import GLM, environment
 
 TOP = Path(__file__).parents[2]
 _EXIT = re.compile(r"\s*# exit (\d+)$")
-_NOWHERE = "http://127.0.0.1:9"  # a document that asks a real provider fails here, and reaches nobody
+_NOWHERE = "http://127.0.0.1:9"  # an example that asks a real provider fails here
 
-# What `git diff` says in a folder that is no repository.
+# Stands in for git, since the folder is not a repository: prints a diff whatever the arguments.
 _GIT = """#!/bin/sh
 printf '%s\\n' '--- a/sum.py' '+++ b/sum.py' '@@ -1 +1 @@' '-    return a + b' '+    return a - b'
 """
 
 
 class Step(NamedTuple):
-    """A command, the exit code it must have, and what it must print; None if that is not shown."""
+    """A command, the exit code it must have, and what it must print (None: not shown)."""
 
     command: str
     code: int = 0
@@ -30,10 +30,10 @@ class Step(NamedTuple):
 
 
 def steps(text: str) -> list[Step]:
-    """The steps of a console: `$ command`, goes on after a backslash or with `> `, then what it prints.
+    """The steps of a console block: `$ command`, continued after a backslash or with `> `, then what it prints.
 
-    A command that ends in `# exit N` must end so. In what is printed, `…` stands for any text in a line, and a line
-    of it alone for any lines.
+    `# exit N` at the end of a command is its exit code. In the output, `…` matches any text within a line, and a line
+    that is only `…` matches any lines.
     """
     found: list[list[str]] = []
     shown: list[list[str]] = []
@@ -54,14 +54,14 @@ def _step(command: str, shown: str) -> Step:
 
 
 def matches(shown: str, printed: str) -> bool:
-    """Whether this was printed."""
+    """Whether `printed` is what a document shows, in which `…` matches any text."""
     lines = [re.escape(line).replace("…", ".*") for line in shown.splitlines()]
     pattern = "".join(r"(?:.*\n)*?" if line == ".*" else line + r"\n" for line in lines)
     return re.fullmatch(pattern, printed.rstrip("\n") + "\n") is not None
 
 
 def workplace(folder: Path) -> Path:
-    """A folder with what the documents speak of, and a `git` that has a change to show."""
+    """Copy the files that the documents mention into `folder`, with a `git` that prints a diff."""
     for name in ("examples", "schemas"):
         shutil.copytree(TOP / name, folder / name)
     (folder / "bin").mkdir()

@@ -1,4 +1,4 @@
-"""A server on loopback for thousands of requests: what it says is decided by the prompt, and it counts what it saw."""
+"""A server on loopback for thousands of requests: it answers by the prompt, and counts requests and answers."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ OVERLOAD = {"error": {"code": "1305", "message": "overloaded"}}
 
 
 @dataclass(frozen=True)
-class Said:
-    """A response; `hangs`: none at all, until the client goes."""
+class Response:
+    """A response; with `hangs` none is sent, until the client closes the connection."""
 
     status: int = 200
     body: dict[str, Any] = field(default_factory=dict)
@@ -33,15 +33,15 @@ class Said:
     hangs: bool = False
 
 
-def answered(text: str, finish: str = "stop", delay: float = 0.0) -> Said:
-    """A whole answer."""
+def answer_with(text: str, finish: str = "stop", delay: float = 0.0) -> Response:
+    """A complete answer, not streamed."""
     choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": finish}
     usage = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
-    return Said(body={"id": "r", "choices": [choice], "usage": usage}, delay=delay)
+    return Response(body={"id": "r", "choices": [choice], "usage": usage}, delay=delay)
 
 
-def refused(body: dict[str, Any], *headers: str, status: int = 429) -> Said:
-    return Said(status, body, headers=headers)
+def refuse_with(body: dict[str, Any], *headers: str, status: int = 429) -> Response:
+    return Response(status, body, headers=headers)
 
 
 def prompt_of(body: dict[str, Any]) -> str:
@@ -50,34 +50,34 @@ def prompt_of(body: dict[str, Any]) -> str:
     return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
 
 
-class Fleet(LoopThread):
-    """Answers each prompt with `Re: PROMPT` after `delay` seconds, unless `says` has another word for it.
+class CountingServer(LoopThread):
+    """Answers each prompt with `Re: PROMPT` after `delay` seconds, unless `respond` returns another response.
 
-    `cap` is how many may be in flight: one more is refused at once with 1302. It may be changed while it runs.
+    `cap` is how many requests may be in flight: one more is refused at once with 1302. It may be changed meanwhile.
     """
 
     def __init__(
         self,
-        says: Callable[[dict[str, Any]], Said | None] = lambda _body: None,
+        respond: Callable[[dict[str, Any]], Response | None] = lambda _body: None,
         *,
         delay: float = 0.0,
         cap: float = float("inf"),
-        refusal: Said | None = None,
+        refusal: Response | None = None,
     ) -> None:
         super().__init__()
-        self.says = says
+        self.respond = respond
         self.delay = delay
         self.cap = cap
-        self._refusal = refusal or refused(IN_FLIGHT)
-        self.asked: list[str] = []  # prompts, as they came
-        self.answers: Counter[str] = Counter()  # prompts that were answered with 200
+        self._refusal = refusal or refuse_with(IN_FLIGHT)
+        self.prompts: list[str] = []  # in order of arrival
+        self.answer_counts: Counter[str] = Counter()  # prompts that were answered with 200
         self.bodies: list[dict[str, Any]] = []
-        self.answered = 0
-        self.refused = 0
+        self.answer_count = 0
+        self.refusal_count = 0
         self.in_flight = 0
         self.most_in_flight = 0
         self.connections = 0
-        self.came = threading.Condition()
+        self.arrival = threading.Condition()
         self.open: set[asyncio.Transport] = set()
 
     async def _listen(self) -> asyncio.Server:
@@ -87,69 +87,71 @@ class Fleet(LoopThread):
         super()._run()
         for transport in list(self.open):
             transport.abort()
-        self._loop.run_until_complete(asyncio.sleep(0))  # which lets them close
+        self._loop.run_until_complete(asyncio.sleep(0))  # lets them close
         self._loop.close()
 
     def wait_for(self, count: int, seconds: float = 30.0) -> None:
-        """Return when so many requests have come."""
-        with self.came:
-            assert self.came.wait_for(lambda: len(self.asked) >= count, seconds), f"only {len(self.asked)} came"
+        """Return when `count` requests have arrived."""
+        with self.arrival:
+            assert self.arrival.wait_for(lambda: len(self.prompts) >= count, seconds), (
+                f"only {len(self.prompts)} arrived"
+            )
 
     def wait_for_answers(self, count: int, seconds: float = 300.0) -> None:
-        """Return when so many rows were answered, or the server has ended."""
+        """Return when `count` requests were answered, or the server has stopped."""
         until = time.monotonic() + seconds
-        while self.answered < count and self._thread.is_alive() and time.monotonic() < until:
+        while self.answer_count < count and self._thread.is_alive() and time.monotonic() < until:
             time.sleep(0.005)
 
-    def take(self, client: _Client, body: dict[str, Any]) -> None:
+    def handle(self, client: _Client, body: dict[str, Any]) -> None:
         prompt = prompt_of(body)
-        with self.came:
-            self.asked.append(prompt)
+        with self.arrival:
+            self.prompts.append(prompt)
             self.bodies.append(body)
-            self.came.notify_all()
+            self.arrival.notify_all()
         if self.in_flight >= self.cap:
-            self.refused += 1
-            client.say(self._refusal)
+            self.refusal_count += 1
+            client.send(self._refusal)
             return
-        said = self.says(body) or answered(f"Re: {prompt}", delay=self.delay)
+        response = self.respond(body) or answer_with(f"Re: {prompt}", delay=self.delay)
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
-        client.holds = True
-        if said.hangs:
+        client.is_counted = True
+        if response.hangs:
             return
-        if said.delay:
-            self._loop.call_later(said.delay, self._end, client, said, prompt)
+        if response.delay:
+            self._loop.call_later(response.delay, self._end, client, response, prompt)
         else:
-            self._end(client, said, prompt)
+            self._end(client, response, prompt)
 
-    def _end(self, client: _Client, said: Said, prompt: str) -> None:
-        self.leave(client)
-        if said.status == 200:
-            self.answers[prompt] += 1
-            self.answered += 1
-        self.refused += said.status == 429
-        client.say(said)
+    def _end(self, client: _Client, response: Response, prompt: str) -> None:
+        self.discount(client)
+        if response.status == 200:
+            self.answer_counts[prompt] += 1
+            self.answer_count += 1
+        self.refusal_count += response.status == 429
+        client.send(response)
 
-    def leave(self, client: _Client) -> None:
-        if client.holds:
-            client.holds = False
+    def discount(self, client: _Client) -> None:
+        if client.is_counted:
+            client.is_counted = False
             self.in_flight -= 1
 
 
 class _Client(asyncio.Protocol):
-    def __init__(self, fleet: Fleet) -> None:
-        self._fleet = fleet
+    def __init__(self, server: CountingServer) -> None:
+        self._server = server
         self._data = b""
-        self.holds = False
+        self.is_counted = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        self._fleet.open.add(self._transport)
-        self._fleet.connections += 1
+        self._server.open.add(self._transport)
+        self._server.connections += 1
 
     def connection_lost(self, _error: Exception | None) -> None:
-        self._fleet.open.discard(self._transport)
-        self._fleet.leave(self)
+        self._server.open.discard(self._transport)
+        self._server.discount(self)
 
     def data_received(self, data: bytes) -> None:
         self._data += data
@@ -159,11 +161,11 @@ class _Client(asyncio.Protocol):
             if not blank or length is None or len(rest) < int(length[1]):
                 return
             body, self._data = rest[: int(length[1])], rest[int(length[1]) :]
-            self._fleet.take(self, json.loads(body))
+            self._server.handle(self, json.loads(body))
 
-    def say(self, said: Said) -> None:
+    def send(self, response: Response) -> None:
         if self._transport.is_closing():
             return
-        data = json.dumps(said.body, ensure_ascii=False).encode()
-        lines = [f"HTTP/1.1 {said.status} X", "Content-Type: application/json", f"Content-Length: {len(data)}"]
-        self._transport.write("\r\n".join([*lines, *said.headers, "", ""]).encode() + data)
+        data = json.dumps(response.body, ensure_ascii=False).encode()
+        lines = [f"HTTP/1.1 {response.status} X", "Content-Type: application/json", f"Content-Length: {len(data)}"]
+        self._transport.write("\r\n".join([*lines, *response.headers, "", ""]).encode() + data)

@@ -1,4 +1,4 @@
-"""A Dask cluster on loopback: a scheduler and workers in processes of their own, each with the key around it."""
+"""A Dask cluster on loopback: a scheduler and workers as processes, with the key in their environment."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-_PATIENCE = 30.0  # seconds for a process to say that it is there
+_START_TIMEOUT = 30.0  # seconds for a process to report that it has started
 _LOOPBACK = ("--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0")
 
 
 class Cluster:
-    """Begins with its `with`, and ends with it. `env` is what the workers find beside what every process has."""
+    """Starts and ends with its `with` block. `env` is added to the environment of the workers."""
 
     def __init__(self, folder: Path, workers: int = 2, env: dict[str, str] = KEY) -> None:
         folder.mkdir(exist_ok=True)
@@ -46,7 +46,7 @@ class Cluster:
         self._stack.close()
 
     def add(self, env: dict[str, str]) -> None:
-        """Another worker; returns when it is there."""
+        """Start another worker; return when it has registered."""
         name = f"w{len(self.workers)}"
         log = self.folder / f"worker-{name}.log"
         words = [self.address, "--no-nanny", "--nthreads", "1", "--local-directory", str(self.folder), "--name", name]
@@ -77,7 +77,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _wait_for(happened: Callable[[], object]) -> None:
-    until = time.monotonic() + _PATIENCE
+    until = time.monotonic() + _START_TIMEOUT
     while not happened():
         assert time.monotonic() < until, "the cluster did not start"
         time.sleep(0.02)

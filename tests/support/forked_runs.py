@@ -1,7 +1,7 @@
-"""A process that has imported what a run of the program would import, and forks for each: no start-up, real processes.
+"""A fork server: a process that has imported the libraries of the program, and forks once for each run.
 
-More than half of what a short run costs is an interpreter and its libraries. A fork has all the rest of what a shell
-would start: its own arguments, environment, folder and descriptors, a process id to kill and an exit code.
+Starting the interpreter and importing libraries is more than half of what a short run costs. A fork is otherwise what
+a shell would start: a process with arguments, environment, folder, descriptors, process id and exit code of its own.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-# What an interpreter or a library reads as it starts, and would not read again.
+# Beginnings of variables that an interpreter or a library reads only when it starts.
 _READ_AT_START = ("PYTHON", "LANG", "LC_", "TZ", "LD_", "OPENSSL_", "TYPER_", "COVERAGE_")
-_HEEDED = {"LANG", "PYTHONDONTWRITEBYTECODE"}
+_READ_LATER = {"LANG", "PYTHONDONTWRITEBYTECODE"}
 
 
-def would_heed(variables: Mapping[str, str]) -> bool:
-    """Whether a fork is in this environment what a process that was started in it is."""
+def can_be_forked(variables: Mapping[str, str]) -> bool:
+    """Whether a fork behaves in this environment as a process that was started in it."""
     return variables["LANG"] == "C.UTF-8" and not any(
-        name.startswith(_READ_AT_START) for name in variables.keys() - _HEEDED
+        name.startswith(_READ_AT_START) for name in variables.keys() - _READ_LATER
     )
 
 
-class Zygote:
-    """Starts runs of the program, one at a time. Begins with its `with`, and ends with it.
+class ForkServer:
+    """Starts runs of the program, one at a time; starts and ends with its `with` block.
 
-    `modules`: what it imports first.
+    `modules` are imported before the first fork.
     """
 
     def __init__(self, *modules: str) -> None:
@@ -51,13 +51,13 @@ class Zygote:
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
             )
-        self._said = self._channel.makefile("rb")
+        self._replies = self._channel.makefile("rb")
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._said.close()
+        self._replies.close()
         self._channel.close()
         self._process.wait()
 
@@ -69,7 +69,7 @@ class Zygote:
         descriptors: Sequence[int],
         most: int | None = None,
     ) -> int:
-        """The process id of a run with these as 0, 1 and 2; `most` bounds the size of files, as a full disk does."""
+        """The process id of a run with these as 0, 1 and 2; `most` limits the size of files, as a full disk does."""
         order = {
             "arguments": [os.fsdecode(each) for each in arguments],
             "cwd": str(cwd),
@@ -78,12 +78,12 @@ class Zygote:
         }
         socket.send_fds(self._channel, [b"."], descriptors)
         self._channel.sendall(json.dumps(order).encode() + b"\n")
-        return int(self._said.readline())
+        return int(self._replies.readline())
 
     def end(self) -> int:
-        """Its exit code; until then the process id is its own, whether it has ended or not."""
+        """Wait for the run, and return its exit code; only then may its process id be reused."""
         self._channel.sendall(b"\n")
-        return int(self._said.readline())
+        return int(self._replies.readline())
 
     def run(
         self,
@@ -96,7 +96,7 @@ class Zygote:
         """The exit code, stdout and stderr of a run; stdin is /dev/null unless given.
 
         Raises:
-            TimeoutExpired: it has taken so many seconds, and was killed.
+            TimeoutExpired: the run took longer than `timeout` seconds, and was killed.
         """
         (reads, ours), (out, writes), (err, warns) = os.pipe(), os.pipe(), os.pipe()
         nothing = os.open(os.devnull, os.O_RDONLY)
@@ -106,21 +106,21 @@ class Zygote:
         until = time.monotonic() + timeout
         late = threading.Timer(timeout, os.kill, (pid, signal.SIGKILL))
         late.start()
-        heard = _Heard(out), _Heard(err)
+        readers = _PipeReader(out), _PipeReader(err)
         with suppress(BrokenPipeError), os.fdopen(ours, "wb", buffering=0) as pipe:
             pipe.write(stdin or b"")
-        for pipe_end in heard:
-            pipe_end.join(max(until - time.monotonic(), 0))  # a program that it has started may hold them
+        for pipe_end in readers:
+            pipe_end.join(max(until - time.monotonic(), 0))  # a child of the program may keep them open
         code = self.end()
         late.cancel()
-        said = heard[0].data, heard[1].data
+        printed = readers[0].data, readers[1].data
         if time.monotonic() > until:
-            raise subprocess.TimeoutExpired(arguments, timeout, *said)
-        return code, *said
+            raise subprocess.TimeoutExpired(arguments, timeout, *printed)
+        return code, *printed
 
 
-class _Heard(threading.Thread):
-    """Reads a pipe to its end, whatever else goes on."""
+class _PipeReader(threading.Thread):
+    """Reads a pipe to its end, in a thread of its own."""
 
     def __init__(self, descriptor: int) -> None:
         super().__init__(daemon=True)
@@ -133,15 +133,15 @@ class _Heard(threading.Thread):
             self.data = pipe.read()
 
 
-# The other side
+# In the process that forks
 
 
 def main() -> None:
-    sys.path.pop(0)  # the tests' own folder, which the program does not see
+    sys.path.pop(0)  # the folder of this file, which is not on the path of the program
     channel = socket.socket(fileno=int(sys.argv[1]))
     for module in sys.argv[2:]:
         importlib.import_module(module)
-    gc.freeze()  # what is shared stays shared
+    gc.freeze()  # forks share the pages of these objects
     lines = channel.makefile("rb")
     while True:
         begins, descriptors, _, _ = socket.recv_fds(channel, 1, 3)
@@ -159,7 +159,7 @@ def main() -> None:
         for each in descriptors:
             os.close(each)
         channel.sendall(b"%d\n" % pid)
-        if not lines.readline():  # nobody is there any more
+        if not lines.readline():  # the tests have ended
             os.kill(pid, signal.SIGKILL)
         code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         with suppress(BrokenPipeError):
@@ -167,7 +167,7 @@ def main() -> None:
 
 
 def _become(order: dict[str, Any], descriptors: list[int]) -> None:
-    """What `order` says, whatever this process was."""
+    """Take on the folder, environment, descriptors, limit and arguments of `order`."""
     os.chdir(order["cwd"])
     os.environ.clear()
     os.environ.update(order["variables"])
@@ -182,5 +182,5 @@ def _become(order: dict[str, Any], descriptors: list[int]) -> None:
 
 
 if __name__ == "__main__":
-    with suppress(KeyboardInterrupt):  # of the terminal that the tests were started in
+    with suppress(KeyboardInterrupt):  # Ctrl-C in the terminal of the tests
         main()

@@ -1,4 +1,4 @@
-"""What --json and --jsonl print, read strictly and judged by the published schemas."""
+"""What --json and --jsonl print, parsed strictly and validated by the published schemas."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ KEYS = {
 }
 
 
-def the_object(out: bytes) -> dict[str, Any]:
-    """The one object, on one line, that is all of stdout."""
+def reply_object(out: bytes) -> dict[str, Any]:
+    """The object that --json printed; stdout must be nothing but its one line."""
     assert out.count(b"\n") == 1
     assert out.endswith(b"\n")
     value: dict[str, Any] = json.loads(out)
@@ -38,7 +38,8 @@ def the_object(out: bytes) -> dict[str, Any]:
     return value
 
 
-def the_events(out: bytes) -> list[dict[str, Any]]:
+def reply_events(out: bytes) -> list[dict[str, Any]]:
+    """The events that --jsonl printed, of which the last and no other is `end`."""
     assert out.endswith(b"\n")
     events = [json.loads(line) for line in out.removesuffix(b"\n").split(b"\n")]
     for each in events:

@@ -8,7 +8,7 @@ from typing import Self
 
 
 class LoopThread:
-    """The server, while it is entered.
+    """A server that runs during its `with` block.
 
     Attributes:
         port: where it listens.
@@ -16,24 +16,24 @@ class LoopThread:
     """
 
     def __init__(self) -> None:
-        """Listen when it is entered."""
+        """Does not listen before its `with` block."""
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> Self:
-        """Ready to be asked."""
+        """Start to listen; return when connections are accepted."""
         self._thread.start()
         self._ready.wait()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End it."""
+        """Stop the loop and its thread."""
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
 
     async def _listen(self) -> asyncio.Server:
-        """Begin to listen, on a free port."""
+        """Listen on a free port."""
         raise NotImplementedError
 
     def _run(self) -> None:

@@ -1,4 +1,4 @@
-"""Runs of the program that a test watches while they go on, and what every error looks like."""
+"""Runs of the program that a test watches while they run, and the form that every error has."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any
 
 from program import GLM, environment
-from scripted_server import Hold, Script, chunk, event, head
+from scripted_server import Script, Stall, chunk, event, head
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-PATIENCE = 30.0  # seconds; far more than anything here takes
+TIMEOUT = 30.0  # seconds; far longer than anything here takes
 _EXTRA = re.compile("  (why|fix|request id): .+")
 
 
@@ -30,7 +30,7 @@ def running(
     program: tuple[str, ...] = (GLM,),
     **more: Any,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """The program, started; killed if the test leaves it behind."""
+    """The program while it runs; it is killed at the end of the `with` block."""
     given: dict[str, Any] = {
         "stdin": subprocess.DEVNULL,
         "stdout": subprocess.PIPE,
@@ -47,7 +47,7 @@ def running(
 
 
 def shell(script: str, home: Path, cwd: Path, **env: str) -> subprocess.CompletedProcess[bytes]:
-    """A script of bash, in which $GLM is the program. Nothing leaves its pipes unread, and no stdin is open."""
+    """Run a bash script in which $GLM is the program; stdin is /dev/null."""
     given = environment(home, GLM=GLM, **env)
     return subprocess.run(
         ["bash", "-c", script],
@@ -55,18 +55,18 @@ def shell(script: str, home: Path, cwd: Path, **env: str) -> subprocess.Complete
         env=given,
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
         check=False,
     )
 
 
 def read_until(pipe: IO[bytes], wanted: bytes) -> bytes:
-    """What came until `wanted` was among it. Fails if the pipe ends or falls silent first."""
+    """What the pipe delivered until `wanted` was part of it. Fails if the pipe ends or falls silent first."""
     data = b""
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + TIMEOUT
     while wanted not in data:
         ready, _, _ = select.select([pipe], [], [], max(until - time.monotonic(), 0))
-        assert ready, f"only {data!r} came"
+        assert ready, f"the pipe is silent after {data!r}"
         piece = pipe.read(1 << 16)
         assert piece, f"the pipe ended after {data!r}"
         data += piece
@@ -74,28 +74,28 @@ def read_until(pipe: IO[bytes], wanted: bytes) -> bytes:
 
 
 def wait_for(happened: Callable[[], object]) -> None:
-    """Return as soon as something has happened that nobody reports."""
-    until = time.monotonic() + PATIENCE
+    """Poll until `happened` is true."""
+    until = time.monotonic() + TIMEOUT
     while not happened():
         assert time.monotonic() < until, "it never happened"
         time.sleep(0.005)
 
 
 def error_of(err: str) -> str:
-    """The message of the one error that makes up stderr, with nothing but why, fix and request id after it."""
+    """The message of the one error that stderr holds; only why, fix and request id may follow it."""
     first, *rest = err.removesuffix("\n").split("\n")
     assert first.startswith("glm: error: "), err
     assert all(_EXTRA.fullmatch(line) for line in rest), err
     return first.removeprefix("glm: error: ")
 
 
-def held(*events: dict[str, Any] | str) -> Script:
-    """A stream that begins with these events and then falls silent, until the client hangs up."""
-    return [head(), *(chunk(event(item)) for item in events), Hold()]
+def stalled(*events: dict[str, Any] | str) -> Script:
+    """A stream of these events that then falls silent, until the client closes the connection."""
+    return [head(), *(chunk(event(item)) for item in events), Stall()]
 
 
-def names(folder: os.PathLike[str]) -> set[str]:
-    """What is in a folder, hidden files too."""
+def file_names(folder: os.PathLike[str]) -> set[str]:
+    """The names of all files of a folder, hidden ones too."""
     from pathlib import Path
 
     return {path.name for path in Path(folder).iterdir()}

@@ -1,4 +1,4 @@
-"""The installed program as tests run it: a clean environment, the key that must never come out, and how a run ended."""
+"""How tests run the installed program: a clean environment, a key that must never leak, and the result of a run."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 GLM = str(Path(sysconfig.get_path("scripts")) / "glm")
 
-# The key of every test. Characters that base64, URLs and JSON would change make its other forms differ from it.
+# The key of every test. It has characters that URLs and JSON escape, so that its encodings differ from it.
 CANARY = "canary+KEY/1234567890=&"
-FORMS = tuple(
+KEY_ENCODINGS = tuple(
     form.encode()
     for form in (CANARY, base64.b64encode(CANARY.encode()).decode().rstrip("="), urllib.parse.quote(CANARY, safe=""))
 )
 
-# What runs of the program import that is not ours, as far as it reads nothing of the environment: see `forked_runs`.
+# Libraries that runs of the program import and that read no environment variables on import: see `forked_runs`.
 LIBRARIES = (
     "aiohttp",
     "certifi",
@@ -41,8 +41,8 @@ KEY_VARIABLES = ("BIGMODEL_API_KEY", "ZAI_API_KEY", "DASHSCOPE_API_KEY", "TOKENH
 
 
 @dataclass(frozen=True)
-class Done:
-    """How a run of the program ended. `code` is negative for a signal, as subprocess says it."""
+class Completed:
+    """The result of a run of the program. `code` is negative for a signal, as in subprocess."""
 
     code: int
     out: bytes
@@ -84,4 +84,5 @@ def installed(
 
 
 def leaks(data: bytes) -> bool:
-    return any(form in data for form in FORMS)
+    """Whether the key occurs in `data`, plain or encoded."""
+    return any(form in data for form in KEY_ENCODINGS)

@@ -1,4 +1,4 @@
-"""What may stand between the program and a server: proxies, and TLS with certificates of the test's own."""
+"""What may be between the program and a server: proxies, and TLS with certificates that the tests issue."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from scripted_server import Server
 
 
-class Front:
-    """Takes connections on loopback, greets each, and passes its bytes on to `port` and back."""
+class Relay:
+    """Accepts connections on loopback, does a handshake with each, and relays its bytes to and from `port`."""
 
-    def __init__(self, greet: Callable[[socket.socket], socket.socket | None], port: int = 0) -> None:
-        self._greet = greet
+    def __init__(self, handshake: Callable[[socket.socket], socket.socket | None], port: int = 0) -> None:
+        self._handshake = handshake
         self._target = port
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
@@ -44,7 +44,7 @@ class Front:
     def _serve(self, connection: socket.socket) -> None:
         try:
             with connection:
-                client = self._greet(connection)
+                client = self._handshake(connection)
                 if client is not None:
                     with client, socket.create_connection(("127.0.0.1", self._target)) as server:
                         back = threading.Thread(target=_copy, args=(server, client), daemon=True)
@@ -52,7 +52,7 @@ class Front:
                         _copy(client, server)
                         back.join()
         except OSError:
-            pass  # a client that does not trust us hangs up
+            pass  # a client that does not trust the certificate closes the connection
 
 
 def _copy(source: socket.socket, target: socket.socket) -> None:
@@ -71,12 +71,12 @@ def _head(connection: socket.socket) -> bytes:
     return data
 
 
-class Tunnels:
-    """What a CONNECT proxy does first; keeps what it was sent."""
+class ConnectHandshake:
+    """The handshake of a CONNECT proxy; `heads` are the requests that it received."""
 
-    def __init__(self, reply_: bytes = b"HTTP/1.1 200 Connected\r\n\r\n") -> None:
+    def __init__(self, reply: bytes = b"HTTP/1.1 200 Connected\r\n\r\n") -> None:
         self.heads: list[str] = []
-        self._reply = reply_
+        self._reply = reply
 
     def __call__(self, connection: socket.socket) -> socket.socket | None:
         self.heads.append(_head(connection).decode())
@@ -84,11 +84,11 @@ class Tunnels:
         return connection if b" 200 " in self._reply else None
 
 
-class Socks:
-    """What a SOCKS5 proxy does first: RFC 1928, and 1929 for the password."""
+class SocksHandshake:
+    """The handshake of a SOCKS5 proxy: RFC 1928, and RFC 1929 for the password."""
 
     def __init__(self, *, password: bool = False) -> None:
-        self.places: list[tuple[str, int]] = []
+        self.targets: list[tuple[str, int]] = []
         self.users: list[bytes] = []
         self._password = password
 
@@ -108,17 +108,17 @@ class Socks:
             host = connection.recv(length).decode()
         else:
             host = socket.inet_ntop(socket.AF_INET if kind == 1 else socket.AF_INET6, connection.recv(4))
-        self.places.append((host, int.from_bytes(connection.recv(2), "big")))
+        self.targets.append((host, int.from_bytes(connection.recv(2), "big")))
         connection.sendall(b"\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00")
         return connection
 
 
-def at(front: Front | Server, scheme: str = "http") -> str:
+def url_of(front: Relay | Server, scheme: str = "http") -> str:
     return f"{scheme}://127.0.0.1:{front.port}"
 
 
-class Authority:
-    """A certificate authority of this test run, made by openssl."""
+class CertificateAuthority:
+    """A certificate authority for this test run, created with openssl."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -133,15 +133,15 @@ class Authority:
         return ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", f"{name}.key")
 
     def issue(self, name: str, hosts: str, days: int = 30) -> ssl.SSLContext:
-        """A server that holds a certificate for these hosts."""
+        """The TLS context of a server with a certificate for these hosts, signed by this authority."""
         self._run("req", *self._key(name), "-out", f"{name}.csr", "-subj", f"/CN={name}")
         (self.folder / f"{name}.ext").write_text(f"subjectAltName={hosts}\n")
         ca = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", f"{name}.ext")
         self._run("x509", "-req", "-in", f"{name}.csr", *ca, "-out", f"{name}.pem", "-days", str(days))
         return self.context(name)
 
-    def sign_alone(self, name: str, hosts: str) -> ssl.SSLContext:
-        """A server that vouches for itself."""
+    def self_signed(self, name: str, hosts: str) -> ssl.SSLContext:
+        """The TLS context of a server with a self-signed certificate for these hosts."""
         extension = ("-addext", f"subjectAltName={hosts}")
         self._run("req", "-x509", *self._key(name), "-out", f"{name}.pem", "-subj", f"/CN={name}", *extension)
         return self.context(name)

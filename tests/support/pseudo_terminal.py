@@ -1,4 +1,4 @@
-"""The program on a pseudo-terminal: run to its end, or watched while it goes on."""
+"""The program on a pseudo-terminal: run to its end, or watched while it runs."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Self
 
-from processes import PATIENCE, running
+from processes import TIMEOUT, running
 from program import CANARY, GLM, environment, leaks
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 KEY = {"ZAI_API_KEY": CANARY, "TERM": "xterm-256color"}
-LAST = b"<the program has ended>"
+END_MARK = b"<the program has ended>"
 
 
-def on_terminal(home: Path, cwd: Path, *arguments: str, apart: str = "", **env: str) -> tuple[int, bytes, bytes]:
-    """Exit code, what the terminal got, and what a pipe got in place of the stream `apart` ("stdout", "stderr")."""
+def on_terminal(home: Path, cwd: Path, *arguments: str, piped_stream: str = "", **env: str) -> tuple[int, bytes, bytes]:
+    """Exit code, output of the terminal, and of a pipe that replaces `piped_stream` ("stdout", "stderr")."""
     master, slave = pty.openpty()
     streams: dict[str, Any] = {"stdin": slave, "stdout": slave, "stderr": slave} | (
-        {apart: subprocess.PIPE} if apart else {}
+        {piped_stream: subprocess.PIPE} if piped_stream else {}
     )
     seen, piped = b"", b""
     try:
@@ -37,14 +37,14 @@ def on_terminal(home: Path, cwd: Path, *arguments: str, apart: str = "", **env: 
             os.close(slave)
             pipe = process.stdout or process.stderr
             sources = [master, *([pipe.fileno()] if pipe else [])]
-            until = time.monotonic() + PATIENCE
+            until = time.monotonic() + TIMEOUT
             while sources:
                 ready, _, _ = select.select(sources, [], [], max(until - time.monotonic(), 0))
                 assert ready, "the program hangs"
                 for source in ready:
                     try:
                         data = os.read(source, 1 << 16)
-                    except OSError:  # Linux says so when the last writer of a terminal is gone
+                    except OSError:  # EIO on Linux: nothing has the terminal open any more
                         data = b""
                     if not data:
                         sources.remove(source)
@@ -52,14 +52,14 @@ def on_terminal(home: Path, cwd: Path, *arguments: str, apart: str = "", **env: 
                         seen += data
                     else:
                         piped += data
-            code = process.wait(PATIENCE)
+            code = process.wait(TIMEOUT)
     finally:
         os.close(master)
     return code, seen.replace(b"\r\n", b"\n"), piped
 
 
 class Console:
-    """The program on a terminal of its own, which it also controls."""
+    """The program on a terminal of its own, to which `piped_stream`, if any, is not connected."""
 
     def __init__(
         self,
@@ -67,14 +67,14 @@ class Console:
         cwd: Path,
         *arguments: str,
         size: tuple[int, int] = (24, 80),
-        apart: str | None = None,
+        piped_stream: str | None = None,
         env: dict[str, str] | None = None,
         **more: Any,
     ) -> None:
         self.master, self.slave = pty.openpty()
         self.resize(*size)
         given: dict[str, Any] = {"stdin": self.slave, "stdout": self.slave, "stderr": self.slave} | (
-            {apart: subprocess.PIPE} if apart else {}
+            {piped_stream: subprocess.PIPE} if piped_stream else {}
         )
         shown = KEY | (env or {})
         self._run = running(home, cwd, *arguments, env=shown, **(given | more))
@@ -99,19 +99,19 @@ class Console:
 
     def read_until(self, wanted: bytes) -> None:
         while wanted not in self.seen:
-            ready, _, _ = select.select([self.master], [], [], PATIENCE)
+            ready, _, _ = select.select([self.master], [], [], TIMEOUT)
             assert ready, f"the terminal is silent after {self.seen!r}"
             self.seen += os.read(self.master, 1 << 16)
 
     def finish(self) -> tuple[int, bytes]:
-        """The exit code, and all that the terminal got, lines ended as the program ended them."""
+        """The exit code, and all that the terminal received, with the line endings of the program."""
         threading.Thread(target=self._mark_end, daemon=True).start()
-        self.read_until(LAST)
-        seen = self.seen.removesuffix(LAST)
+        self.read_until(END_MARK)
+        seen = self.seen.removesuffix(END_MARK)
         assert not leaks(seen)
         assert b"Traceback" not in seen
-        return self.process.wait(PATIENCE), seen.replace(b"\r\n", b"\n")
+        return self.process.wait(TIMEOUT), seen.replace(b"\r\n", b"\n")
 
     def _mark_end(self) -> None:
         self.process.wait()
-        os.write(self.slave, LAST)
+        os.write(self.slave, END_MARK)

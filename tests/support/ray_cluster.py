@@ -1,4 +1,4 @@
-"""A Ray cluster on loopback: a head that carries nothing, and two nodes with the key in their environment."""
+"""A Ray cluster on loopback: a head node that runs no tasks, and two worker nodes with the key in their environment."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from batch_runs import KEY
 from program import environment
 
 _RAY = str(Path(sys.executable).parent / "ray")
-_PATIENCE = 60.0  # seconds for a node to be there
+_START_TIMEOUT = 60.0  # seconds for a node to start
 
 
 class RayCluster:
-    """Begins with its `with`, and ends with it. The path of `folder` must be short: Ray puts sockets there."""
+    """Starts and ends with its `with` block. The path of `folder` must be short: Ray creates sockets there."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -53,7 +53,7 @@ class RayCluster:
             stderr=file,
         )
         self._stack.callback(end, process)
-        until = time.monotonic() + _PATIENCE
+        until = time.monotonic() + _START_TIMEOUT
         while b"Ray runtime started" not in log.read_bytes():
             assert time.monotonic() < until, log.read_text()
             time.sleep(0.1)

@@ -1,4 +1,4 @@
-"""Small whole files of every kind, made once with Pillow 13, and PNGs of any size made here."""
+"""A small complete file of each media type (those of pictures from Pillow 13), and PNGs of any size."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def chunk(name: bytes, data: bytes) -> bytes:
 
 
 def png(width: int = 12, height: int = 8, size: int | None = None, *, animated: bool = False) -> bytes:
-    """A white picture; with `size`, of exactly so many bytes."""
+    """A white PNG; with `size`, of exactly so many bytes."""
     head = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
     if animated:
         head += chunk(b"acTL", struct.pack(">II", 2, 0))

@@ -1,4 +1,4 @@
-"""A raw-socket server on loopback that says exactly the bytes a test wants, and keeps what it was sent."""
+"""A raw-socket server on loopback that sends exactly the bytes a test wants, and keeps the requests."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Wait:
-    """Say nothing for a while; the client may hang up meanwhile."""
+class Pause:
+    """Send nothing for some seconds, during which the client may close the connection."""
 
     seconds: float
 
 
 @dataclass(frozen=True)
 class Reset:
-    """End the connection with RST."""
+    """Close the connection with RST."""
 
 
 @dataclass(frozen=True)
-class Hold:
-    """Say nothing until the client hangs up."""
+class Stall:
+    """Send nothing until the client closes the connection."""
 
 
 @dataclass(frozen=True)
 class Request:
     method: str
     path: str
-    headers: tuple[tuple[str, str], ...]  # as they came, names in their own case
+    headers: tuple[tuple[str, str], ...]  # in order, names in the case in which they were sent
     body: bytes
 
     @property
@@ -47,14 +47,14 @@ class Request:
         return next((value for key, value in self.headers if key.lower() == name.lower()), None)
 
 
-Step = bytes | Wait | Reset | Hold
+Step = bytes | Pause | Reset | Stall
 Script = list[Step]
 
 
 def reply(
     status: int, body: bytes | str | dict[str, Any], *headers: str, content_type: str = "application/json"
 ) -> Script:
-    """A whole response with Content-Length."""
+    """A complete response with Content-Length."""
     text = json.dumps(body, ensure_ascii=False) if isinstance(body, dict) else body
     data = text.encode() if isinstance(text, str) else text
     head = [f"HTTP/1.1 {status} X", f"Content-Type: {content_type}", f"Content-Length: {len(data)}", *headers]
@@ -104,8 +104,8 @@ def answer(text: str = "Hello", reasoning: str = "") -> Script:
     return stream(*first, delta(content=text), delta(content="", finish_reason="stop"))
 
 
-class Gated(list[Step]):
-    """A script whose second part is played when `gate` is set."""
+class GatedScript(list[Step]):
+    """A script whose second part is sent once `gate` is set."""
 
     def __init__(self, first: Script, second: Script) -> None:
         super().__init__([*first, *second])
@@ -114,12 +114,12 @@ class Gated(list[Step]):
 
     def __iter__(self) -> Iterator[Step]:
         yield from self._parts[0]
-        self.gate.wait(60)  # longer than a test waits to see the first part: to end is not to move
+        self.gate.wait(60)  # longer than a test waits for the first part, so a test never passes because this ended
         yield from self._parts[1]
 
 
 class Server:
-    """Plays one script a request, in order; the last one repeats."""
+    """Sends one script per request, in order; the last one repeats."""
 
     def __init__(self, *scripts: Script, port: int = 0) -> None:
         self._scripts = list(scripts)
@@ -127,7 +127,7 @@ class Server:
         self.port = self._listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}/v1"
         self.requests: list[Request] = []
-        self.hung_up = threading.Event()  # a client closed its side while we were not finished
+        self.hung_up = threading.Event()  # a client closed the connection before the script ended
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._open: set[socket.socket] = set()
@@ -172,9 +172,9 @@ class Server:
             match step:
                 case bytes():
                     connection.sendall(step)
-                case Wait(seconds):
+                case Pause(seconds):
                     self._wait(seconds, connection)
-                case Hold():
+                case Stall():
                     self._wait(3600, connection)
                 case Reset():
                     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

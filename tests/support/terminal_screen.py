@@ -1,4 +1,4 @@
-"""A terminal that is no more than a test needs: what a person sees, and what has scrolled away."""
+"""A minimal terminal emulator: the rows on the screen, and those that have scrolled off it."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ _NEXT = re.compile(r"\x1b\[(\??[0-9;]*)([A-Za-z])|[\r\n]|[^\x1b\r\n]")
 
 
 class Screen:
-    """Fed with what a program wrote to a terminal. A control that it does not know fails the test."""
+    """The screen after what was fed to it. An unknown control sequence fails the test."""
 
     def __init__(self, lines: int = 24, columns: int = 80) -> None:
         self.lines, self.columns = lines, columns
-        self.gone: list[str] = []  # rows that have scrolled away; nothing can change them
+        self.scrolled_off: list[str] = []  # rows that have scrolled off; nothing can change them
         self._rows: list[list[str]] = [[] for _ in range(lines)]
         self._row = self._column = 0
-        self._left = ""
+        self._rest = ""
         self._decoder = codecs.getincrementaldecoder("utf-8")()
 
     def feed(self, data: bytes) -> None:
-        text = self._left + self._decoder.decode(data)
+        text = self._rest + self._decoder.decode(data)
         place = 0
         while found := _NEXT.match(text, place):
             place = found.end()
@@ -33,27 +33,27 @@ class Screen:
                 self._down()
             else:
                 self._put(found[0])
-        self._left = text[place:]
-        assert len(self._left) < 64, f"no control of a terminal: {self._left!r}"
+        self._rest = text[place:]
+        assert len(self._rest) < 64, f"an unfinished control sequence: {self._rest!r}"
 
     @property
     def shown(self) -> list[str]:
-        """The rows that are seen."""
+        """The rows on the screen."""
         return [_text(row) for row in self._rows]
 
     @property
     def text(self) -> str:
-        """All that can be scrolled to, without blanks at the ends of its rows."""
-        return "\n".join([*self.gone, *self.shown]).rstrip("\n")
+        """All rows, those that have scrolled off too, without trailing blanks."""
+        return "\n".join([*self.scrolled_off, *self.shown]).rstrip("\n")
 
     @property
     def cursor(self) -> tuple[int, int]:
         return self._row, self._column
 
     def resize(self, lines: int, columns: int) -> None:
-        """As xterm does it: rows are cut, and those that no longer fit scroll away."""
+        """As xterm does: cut rows to the width, and scroll off those that no longer fit."""
         while len(self._rows) > lines and self._row >= lines:
-            self.gone.append(_text(self._rows.pop(0)))
+            self.scrolled_off.append(_text(self._rows.pop(0)))
             self._row -= 1
         self._rows = [row[:columns] for row in self._rows[:lines]]
         self._rows += [[] for _ in range(lines - len(self._rows))]
@@ -81,7 +81,7 @@ class Screen:
         if self._row < self.lines - 1:
             self._row += 1
         else:
-            self.gone.append(_text(self._rows.pop(0)))
+            self.scrolled_off.append(_text(self._rows.pop(0)))
             self._rows.append([])
 
     def _put(self, character: str) -> None:

@@ -16,11 +16,11 @@ from pathlib import Path
 from types import MappingProxyType
 
 import pytest
-from forked_runs import Zygote
+from forked_runs import ForkServer
 from processes import error_of, running, wait_for
 from program import CANARY, GLM, LIBRARIES
 from scripted_server import Reset, Server, reply
-from tool_scenes import FINAL, KEY, ZAI, all_gone, calling, pids
+from tool_runs import FINAL, KEY, ZAI, assert_all_ended, call_stream, pids
 
 SERVERS = Path(__file__).parents[1] / "programs" / "mcp_servers"
 TIME = [str(Path(GLM).parent / "mcp-server-time"), "--local-timezone", "UTC"]
@@ -30,9 +30,9 @@ PARIS = '{"timezone": "Europe/Paris"}'
 
 
 @pytest.fixture(scope="module")
-def zygote():
+def fork_server():
     """It has the protocol's library too, which takes half a second."""
-    with Zygote(*LIBRARIES, "mcp.client.streamable_http") as process:
+    with ForkServer(*LIBRARIES, "mcp.client.streamable_http") as process:
         yield process
 
 
@@ -127,7 +127,7 @@ def test_arguments_are_judged_before_a_real_server_sees_them(glm, cwd) -> None:
 
 def test_a_conversation_with_a_real_server(glm, cwd) -> None:
     write_file(cwd, time={"command": TIME, "approve": "auto"})
-    done, told, requests = run(glm, calling(("get_current_time", PARIS)), flags=())
+    done, told, requests = run(glm, call_stream(("get_current_time", PARIS)), flags=())
     assert (done.code, done.text) == (0, "The end.\n")
     assert json.loads(told[0])["timezone"] == "Europe/Paris"
     offered = [each["function"]["name"] for each in requests[0]["tools"]]
@@ -152,7 +152,7 @@ def over_http(cwd, *flags):
 def test_a_conversation_over_http(glm, cwd) -> None:
     with over_http(cwd) as (url, seen):
         write_file(cwd, sums={"url": url})
-        done, told, _ = run(glm, calling(("add", '{"a": 2, "b": 40}')))
+        done, told, _ = run(glm, call_stream(("add", '{"a": 2, "b": 40}')))
         assert (done.code, done.text, told) == (0, "The end.\n", ["the sum is 42"])
         assert set(lines(seen)) == {"nothing"}
         listed = glm("tools", "list", "t.json", "--connect")
@@ -286,7 +286,7 @@ def test_all_pages_are_read(glm, plain) -> None:
 
 def test_nobody_to_ask(glm, plain, traces) -> None:
     plain()
-    done, told, _ = run(glm, calling(("good", "{}")), flags=())
+    done, told, _ = run(glm, call_stream(("good", "{}")), flags=())
     assert done.code == 10
     assert "glm: error: good needs approval, and there is no terminal to ask at\n" in done.err
     assert (told, lines(traces / "called")) == ([], [])
@@ -294,7 +294,7 @@ def test_nobody_to_ask(glm, plain, traces) -> None:
 
 def test_denied(glm, plain, traces) -> None:
     plain(approve="deny")
-    done, told, _ = run(glm, calling(("good", "{}")))
+    done, told, _ = run(glm, call_stream(("good", "{}")))
     assert done.code == 10
     assert "glm: error: good was called, and is denied (t.json:1:10 (server mine))\n" in done.err
     assert (told, lines(traces / "called")) == ([], [])
@@ -306,16 +306,16 @@ def test_one_tool_differs_from_its_server(glm, plain, traces) -> None:
     listed = glm("tools", "list", "t.json", "--connect")
     assert listed.text == "good\tauto\tDoes it.\nother\tdeny\tDoes it.\n"
     assert listed.err == "glm: t.json:1:10: the MCP server mine has no tool 'gone'\n"
-    done, told, _ = run(glm, calling(("good", '{"text": "é"}')), flags=())
+    done, told, _ = run(glm, call_stream(("good", '{"text": "é"}')), flags=())
     assert (done.code, told) == (0, ['good {"text": "\\u00e9"}'])
-    assert run(glm, calling(("other", "{}")))[0].code == 10
+    assert run(glm, call_stream(("other", "{}")))[0].code == 10
     assert lines(traces / "called") == ['good {"text": "\\u00e9"}']
 
 
 @pytest.mark.slow
 def test_a_plan_says_who_would_be_asked(glm, plain, traces) -> None:
     plain()
-    done, _, _ = run(glm, calling(("good", '{"text": "x"}')), flags=("--plan",))
+    done, _, _ = run(glm, call_stream(("good", '{"text": "x"}')), flags=("--plan",))
     (planned,) = json.loads(done.out)
     assert (planned["server"], planned["tool"], planned["approve"]) == ("mine", "good", "ask")
     assert planned["arguments"] == {"text": "x"}
@@ -373,7 +373,7 @@ def test_a_key_in_what_a_server_offers_goes_nowhere(glm, plain) -> None:
 @pytest.mark.slow
 def test_a_key_in_a_result_is_not_cut_before_it_is_seen(glm, plain) -> None:
     plain("keyed", env=["WANTED"])
-    done, told, requests = run(glm, calling(("good", "{}")), env=SECRET)
+    done, told, requests = run(glm, call_stream(("good", "{}")), env=SECRET)
     assert done.code == 0
     assert told[0].startswith("x" * 131060 + "***")
     assert CANARY[:6] not in json.dumps(requests)
@@ -384,7 +384,7 @@ def test_a_key_in_a_result_is_not_cut_before_it_is_seen(glm, plain) -> None:
 def test_a_key_in_an_error_is_not_cut_before_it_is_seen(glm, plain, before) -> None:
     plain("keyed", env=["WANTED"])
     arguments = json.dumps({"text": str(before)})
-    done, told, _ = run(glm, calling(("good", arguments)), flags=("--yes",), env=SECRET)
+    done, told, _ = run(glm, call_stream(("good", arguments)), flags=("--yes",), env=SECRET)
     assert told[0].startswith("The tool failed: the MCP server mine says: " + "x" * before + "***")
     assert CANARY[:6] not in done.err + told[0]
 
@@ -476,7 +476,7 @@ def test_calls_that_fail(glm, plain, mode) -> None:
 
 def test_a_server_that_dies_is_dead_for_later_calls_too(glm, plain, traces) -> None:
     plain("dies")
-    done, told, _ = run(glm, calling(("good", "{}")), calling(("other", "{}"), ids="d"))
+    done, told, _ = run(glm, call_stream(("good", "{}")), call_stream(("other", "{}"), ids="d"))
     dead = "The tool failed: the MCP server mine ended with exit status 7."
     assert (done.code, done.text, told) == (0, "The end.\n", [dead, dead])
     assert lines(traces / "called") == ["good {}"]
@@ -490,7 +490,7 @@ def test_a_call_that_takes_too_long(glm, plain, traces, where) -> None:
     done = call(glm)
     assert (done.code, done.text) == (10, "The tool failed: stopped after 0.3 s.\n")
     assert error_of(done.err) == "good failed: stopped after 0.3 s"
-    all_gone(pids(traces / "pids", 1))
+    assert_all_ended(pids(traces / "pids", 1))
 
 
 # A server that cannot be used
@@ -528,7 +528,7 @@ def test_a_server_that_never_answers(glm, plain, traces) -> None:
     assert done.err == (
         "glm: error: the MCP server mine (t.json:1:10) did not answer within 10 s\n  why: waiting for a licence\n"
     )
-    all_gone(pids(traces / "pids", 1))
+    assert_all_ended(pids(traces / "pids", 1))
 
 
 @pytest.mark.slow
@@ -550,7 +550,7 @@ def test_its_stderr_is_not_ours(glm, plain) -> None:
 @pytest.mark.slow
 def test_its_stderr_is_a_detail(glm, plain) -> None:
     plain("floods", approve="auto")
-    done, told, _ = run(glm, calling(("good", "{}")), flags=("--verbose",))
+    done, told, _ = run(glm, call_stream(("good", "{}")), flags=("--verbose",))
     assert (done.code, told) == (0, ["good {}"])
     (detail,) = [line for line in done.err.split("\n") if "noise" in line]
     assert detail.startswith("glm: stderr of the MCP server mine: ")
@@ -564,7 +564,7 @@ def test_two_servers_with_a_tool_of_the_same_name(glm, cwd, traces) -> None:
     done = glm("tools", "list", write_file(cwd, one={"command": command}, two={"command": command}), "--connect")
     assert done.code == 2
     assert "the tool 'good' is also declared at t.json:1:10 (server one)" in error_of(done.err)
-    all_gone(pids(traces / "pids", 2))
+    assert_all_ended(pids(traces / "pids", 2))
 
 
 def test_the_package_is_missing(glm, plain, tmp_path, traces) -> None:
@@ -607,7 +607,7 @@ def test_a_signal_during_a_call(home, cwd, plain, traces, *, mode, number) -> No
         assert process.wait(30) == -number
         assert time.monotonic() - began < SOON
         assert (process.stdout.read(), process.stderr.read()) == (b"", b"")
-    all_gone(found)
+    assert_all_ended(found)
 
 
 @pytest.mark.slow
@@ -617,14 +617,14 @@ def test_a_signal_while_a_server_starts(home, cwd, plain, traces) -> None:
         found = pids(traces / "pids", 1)
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == -signal.SIGINT
-    all_gone(found)
+    assert_all_ended(found)
 
 
 def test_nothing_is_left_after_an_answer(glm, plain, traces) -> None:
     plain("stubborn")
     done = glm("tools", "list", "t.json", "--connect")
     assert (done.code, done.err) == (0, "")
-    all_gone(pids(traces / "pids", 3))
+    assert_all_ended(pids(traces / "pids", 3))
 
 
 @pytest.mark.slow
@@ -632,10 +632,10 @@ def test_a_local_tool_that_ends_leaves_servers_alone(glm, cwd, traces) -> None:
     server = {"command": [sys.executable, str(SERVERS / "plain.py"), str(traces), ""]}
     local = {"name": "say", "description": "Says it.", "run": ["echo", "said"]}
     write_file(cwd, local, mine=server)
-    scripts = (calling(("say", "{}")), calling(("good", "{}"), ids="d"), calling(("other", "{}"), ids="e"))
+    scripts = (call_stream(("say", "{}")), call_stream(("good", "{}"), ids="d"), call_stream(("other", "{}"), ids="e"))
     done, told, _ = run(glm, *scripts)
     assert (done.code, told) == (0, ["said\n", "good {}", "other {}"])
-    all_gone(pids(traces / "pids", 1))
+    assert_all_ended(pids(traces / "pids", 1))
 
 
 @pytest.mark.slow
@@ -648,7 +648,7 @@ def test_a_second_signal_leaves_no_server_behind(home, cwd, plain, traces, numbe
             process.send_signal(number)
             time.sleep(0.05)
         assert process.wait(30) in {-number for number in numbers}
-    all_gone(pids(traces / "pids", 1))
+    assert_all_ended(pids(traces / "pids", 1))
 
 
 @pytest.mark.slow
@@ -658,4 +658,4 @@ def test_a_reader_that_is_gone_ends_a_call(home, cwd, plain, traces) -> None:
         wait_for(lambda: lines(traces / "called") == ["good {}"])
         process.stdout.close()
         assert process.wait(30) == -signal.SIGPIPE
-    all_gone(pids(traces / "pids", 1))
+    assert_all_ended(pids(traces / "pids", 1))

@@ -17,23 +17,23 @@ import threading
 import time
 
 import pytest
-from processes import error_of, names, running, shell
+from processes import error_of, file_names, running, shell
 from pseudo_terminal import Console
 from scripted_server import END, Reset, Server, chunk, delta, event, head, stream
-from tool_scenes import (
+from tool_runs import (
     CONTROLLED,
     FINAL,
+    JOINED_FRAGMENTS,
     KEY,
-    SHAPES,
     ZAI,
-    Scene,
-    all_gone,
-    calling,
+    ToolRuns,
+    assert_all_ended,
+    call_body,
+    call_stream,
     fragment,
-    part,
     pids,
     tool,
-    whole,
+    whole_call,
 )
 
 # Rows that cannot be tested here, and why.
@@ -45,7 +45,7 @@ SOON = 5.0  # seconds; the aim is far less, and machines that run tests are busy
 
 @pytest.fixture
 def scene(glm, cwd):
-    return Scene(glm, cwd)
+    return ToolRuns(glm, cwd)
 
 
 @pytest.fixture
@@ -103,19 +103,19 @@ def test_T01_shell_metacharacters_are_text(scene, cwd) -> None:
     values = {f"b{number:02}": text for number, text in enumerate(HOSTILE)}
     scene.program("mark", "printf '%s\\0' \"$@\" >argv")
     scene.file(tool("mark", "./mark", *(f"{{{name}}}" for name in values), properties=dict.fromkeys(values, TEXT)))
-    done = scene.run(calling(("mark", json.dumps(values))))
+    done = scene.run(call_stream(("mark", json.dumps(values))))
     assert (done.code, done.text) == (0, "The end.\n")
     assert (cwd / "argv").read_bytes().decode().split("\0") == [*HOSTILE, ""]
-    assert names(cwd) == {"mark", "t.json", "ran", "argv"}
+    assert file_names(cwd) == {"mark", "t.json", "ran", "argv"}
 
 
 def test_T01_the_same_on_stdin(scene, cwd) -> None:
     values = {f"b{number:02}": text for number, text in enumerate(HOSTILE)}
     scene.program("mark", "cat >stdin")
     scene.file(tool(properties=dict.fromkeys(values, TEXT)))
-    assert scene.run(calling(("mark", json.dumps(values)))).code == 0
+    assert scene.run(call_stream(("mark", json.dumps(values)))).code == 0
     assert json.loads((cwd / "stdin").read_text()) == values
-    assert (scene.ran, names(cwd)) == (["mark"], {"mark", "t.json", "ran", "stdin"})
+    assert (scene.ran, file_names(cwd)) == (["mark"], {"mark", "t.json", "ran", "stdin"})
 
 
 DASHED = ["-f/etc/hostname", "--output=pwned", "--open-files-in-pager=sh", "-", "--", "-\n", "-1"]
@@ -125,7 +125,7 @@ DASHED = ["-f/etc/hostname", "--output=pwned", "--open-files-in-pager=sh", "-", 
 def test_T02_a_leading_dash_is_refused(scene, value) -> None:
     kind = TEXT if isinstance(value, str) else {"type": "integer"}
     scene.file(tool("mark", "./mark", "{a}", "{b}", properties={"a": TEXT, "b": kind}))
-    done = scene.run(calling(("mark", json.dumps({"a": "x", "b": value}))))
+    done = scene.run(call_stream(("mark", json.dumps({"a": "x", "b": value}))))
     assert (done.code, scene.ran) == (0, [])
     assert scene.results == [
         "The call of mark was refused: b begins with '-', and the program could take it for a flag."
@@ -137,14 +137,14 @@ def test_T02_unless_the_tool_allows_it(scene, cwd) -> None:
     scene.program("mark", "printf '%s\\0' \"$@\" >argv")
     run = ("./mark", *(f"{{{name}}}" for name in parameters))
     scene.file(tool("mark", *run, properties=parameters, leading_dash=True))
-    assert scene.run(calling(("mark", json.dumps(dict(zip(parameters, DASHED, strict=True)))))).code == 0
+    assert scene.run(call_stream(("mark", json.dumps(dict(zip(parameters, DASHED, strict=True)))))).code == 0
     assert (cwd / "argv").read_text().split("\0") == [*DASHED, ""]  # and no `--` is inserted
 
 
 def test_T02_stdin_knows_no_flags(scene, cwd) -> None:
     scene.program("mark", "cat >stdin")
     scene.file(tool(properties={"a": TEXT}))
-    assert scene.run(calling(("mark", '{"a": "--output=x"}'))).code == 0
+    assert scene.run(call_stream(("mark", '{"a": "--output=x"}'))).code == 0
     assert (cwd / "stdin").read_text() == '{"a": "--output=x"}\n'
 
 
@@ -153,10 +153,10 @@ def test_T03_only_what_is_declared_runs(scene, cwd, name) -> None:
     scene.program("other")
     scene.file()
     arguments = json.dumps({"command": "touch pwned", "args": ["pwned"]})
-    done = scene.run(calling((name, arguments)), env={"PATH": f"{cwd}:/usr/bin:/bin"})
+    done = scene.run(call_stream((name, arguments)), env={"PATH": f"{cwd}:/usr/bin:/bin"})
     assert (done.code, scene.ran) == (0, [])
     assert scene.results == ["There is no tool of that name. The tools are: mark."]
-    assert names(cwd) == {"mark", "other", "t.json"}
+    assert file_names(cwd) == {"mark", "other", "t.json"}
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_T04_programs_stand_beside_the_tool_file(scene, cwd, path, place, absolu
     (cwd / "elsewhere/link.json").symlink_to("../files/t.json")
     (cwd / "linked").symlink_to("files")
     scene.file(tool("unused", "true"))
-    with Server(calling(("mark", "{}")), FINAL) as server:
+    with Server(call_stream(("mark", "{}")), FINAL) as server:
         named = str(cwd / path) if absolute else path
         done = scene._glm("tools", "run", *ZAI, server.url, "--tools", named, "--yes", "hi", env=KEY)  # noqa: SLF001
     assert done.code == 0
@@ -202,7 +202,7 @@ def test_T04_paths_in_arguments_are_text(scene, cwd) -> None:
     scene.program("mark", "printf '%s\\0' \"$@\" >>argv")
     scene.file(tool("mark", "./mark", "{a}", properties={"a": TEXT}))
     calls = [("mark", json.dumps({"a": text})) for text in TRAVERSAL]
-    assert scene.run(calling(*calls)).code == 0
+    assert scene.run(call_stream(*calls)).code == 0
     assert (cwd / "argv").read_text().split("\0") == [*TRAVERSAL, ""]
 
 
@@ -239,10 +239,10 @@ def test_T04_no_argument_chooses_the_program(scene, check, program, said) -> Non
         ("surprise", 13),
     ],
 )
-@pytest.mark.parametrize("reply_", [calling, whole])
+@pytest.mark.parametrize("reply_", [call_stream, call_body])
 def test_T06_a_turn_that_was_cut_runs_nothing(scene, finish, code, reply_) -> None:
     scene.file(tool(approve="auto"))
-    flags = ("--no-stream",) if reply_ is whole else ()
+    flags = ("--no-stream",) if reply_ is call_body else ()
     done = scene.run(reply_(("mark", "{}"), finish=finish), *flags)
     assert (done.code, done.out, scene.ran, len(scene.server.requests)) == (code, b"", [], 1)
 
@@ -250,11 +250,11 @@ def test_T06_a_turn_that_was_cut_runs_nothing(scene, finish, code, reply_) -> No
 @pytest.mark.parametrize("flags", [(), ("--stream",), ("--jsonl",), ("--json",), ("--plan",), ("--keep-partial",)])
 def test_T07_the_end_of_the_stream_is_no_finish(scene, flags) -> None:
     scene.file(tool(approve="auto"))
-    done = scene.run(calling(("mark", "{}"), finish=None), *flags)
+    done = scene.run(call_stream(("mark", "{}"), finish=None), *flags)
     assert (done.code, scene.ran, len(scene.server.requests)) == (7, [], 1)
 
 
-WHOLE_CALL = chunk(event(delta(tool_calls=[fragment("mark")])))
+WHOLE_CALL = chunk(event(delta(tool_calls=[whole_call("mark")])))
 EARLY = {
     "chunks end": [head(), WHOLE_CALL, END],
     "chunks are cut": [head(), WHOLE_CALL],
@@ -263,11 +263,11 @@ EARLY = {
     "usage without a finish": [head(), WHOLE_CALL, chunk(event({"choices": [], "usage": {"total_tokens": 3}})), END],
     "an error event": [head(), WHOLE_CALL, chunk(event({"error": {"code": "1234", "message": "no"}})), END],
     "an error after the finish": stream(
-        delta(tool_calls=[fragment("mark")]),
+        delta(tool_calls=[whole_call("mark")]),
         delta(content="", finish_reason="tool_calls"),
         {"error": {"code": "1234", "message": "no"}},
     ),
-    "no finish in a whole answer": whole(("mark", "{}"), finish=None),
+    "no finish in a whole answer": call_body(("mark", "{}"), finish=None),
 }
 
 
@@ -307,7 +307,7 @@ BROKEN_ARGUMENTS = [
 @pytest.mark.parametrize("text", BROKEN_ARGUMENTS, ids=lambda text: text[:20])
 def test_T08_arguments_are_never_repaired(scene, text) -> None:
     scene.file(tool(properties={"a": TEXT}))
-    done = scene.run([calling(("mark", text)), calling(("mark", '{"a": "x"}'), ids="d")])
+    done = scene.run([call_stream(("mark", text)), call_stream(("mark", '{"a": "x"}'), ids="d")])
     assert (done.code, scene.ran) == (0, ["mark"])  # once, for the second call
     first = scene.sent[1]
     assert [message["role"] for message in first] == ["user", "assistant", "tool"]
@@ -319,7 +319,7 @@ def test_T08_arguments_are_never_repaired(scene, text) -> None:
 @pytest.mark.parametrize(("required", "ran"), [([], ["mark"]), (["a"], [])])
 def test_T08_nothing_means_no_arguments_where_the_schema_allows_it(scene, required, ran) -> None:
     scene.file(tool(parameters={"type": "object", "properties": {"a": TEXT}, "required": required}))
-    assert scene.run(calling(("mark", ""))).code == 0
+    assert scene.run(call_stream(("mark", ""))).code == 0
     assert scene.ran == ran
     assert scene.results[0].startswith("The call of mark was refused: ") != bool(ran)
     assert scene.sent[1][1]["tool_calls"][0]["function"]["arguments"] == "{}"
@@ -327,7 +327,7 @@ def test_T08_nothing_means_no_arguments_where_the_schema_allows_it(scene, requir
 
 def test_T08_broken_calls_count_as_failures(scene) -> None:
     scene.file(tool())
-    scripts = [calling(("mark", "{" + " " * number), ids=f"d{number}-") for number in range(7)]
+    scripts = [call_stream(("mark", "{" + " " * number), ids=f"d{number}-") for number in range(7)]
     done = scene.run(scripts, "-q")
     assert (done.code, error_of(done.err)) == (10, "stopped: the last 5 calls of tools have failed")
     assert (scene.ran, len(scene.server.requests)) == ([], 5)
@@ -376,7 +376,7 @@ SCHEMA = {
 )
 def test_T09_the_schema_is_enforced(scene, given) -> None:
     scene.file(tool(parameters=SCHEMA))
-    done = scene.run(calling(("mark", json.dumps(given))))
+    done = scene.run(call_stream(("mark", json.dumps(given))))
     assert (done.code, scene.ran) == (0, [])
     assert scene.results[0].startswith("The call of mark was refused: ")
 
@@ -384,14 +384,14 @@ def test_T09_the_schema_is_enforced(scene, given) -> None:
 @pytest.mark.parametrize("more", [True, {"type": "integer"}])
 def test_T09_other_keys_where_they_are_declared(scene, more) -> None:
     scene.file(tool(parameters=SCHEMA | {"additionalProperties": more}))
-    assert scene.run(calling(("mark", '{"q": "x", "more": 1}'))).code == 0
+    assert scene.run(call_stream(("mark", '{"q": "x", "more": 1}'))).code == 0
     assert scene.ran == ["mark"]
 
 
 # The cuts of these shapes at every byte are in test_conversations.py.
-@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize("name", JOINED_FRAGMENTS)
 def test_T10_fragments_are_joined(scene, name) -> None:
-    parts, calls = SHAPES[name]
+    parts, calls = JOINED_FRAGMENTS[name]
     ran = [f"mark {json.loads(text)['x']}" for _, _, text in calls]
     scene.file(tool("mark", "./mark", "{x}", properties={"x": TEXT}))
     script = stream(*(delta(tool_calls=[each]) for each in parts), delta(content="", finish_reason="tool_calls"))
@@ -406,7 +406,7 @@ def test_T11_every_call_has_an_id_of_its_own(scene, identities) -> None:
     scene.file(tool("mark", "./mark", "{x}", properties={"x": TEXT}))
 
     def script(first):
-        parts = [part(at, each, "mark", f'{{"x": "{first + at}"}}') for at, each in enumerate(identities)]
+        parts = [fragment(at, each, "mark", f'{{"x": "{first + at}"}}') for at, each in enumerate(identities)]
         return stream(*(delta(tool_calls=[each]) for each in parts), delta(content="", finish_reason="tool_calls"))
 
     assert scene.run([script(1), script(3)]).code == 0
@@ -430,7 +430,7 @@ def test_T11_every_call_has_an_id_of_its_own(scene, identities) -> None:
 
 def test_T11_an_id_that_comes_last(scene) -> None:
     scene.file(tool("mark", "./mark", "{x}", properties={"x": TEXT}))
-    parts = [part(0, None, "mark", '{"x": '), part(0, "late", None, '"1"}')]
+    parts = [fragment(0, None, "mark", '{"x": '), fragment(0, "late", None, '"1"}')]
     assert scene.run(stream(*(delta(tool_calls=[each]) for each in parts), delta(finish_reason="tool_calls"))).code == 0
     assert scene.ran == ["mark 1"]
     assert scene.sent[1][2]["tool_call_id"] == "late"
@@ -457,7 +457,7 @@ def test_T11_an_id_that_comes_last(scene) -> None:
 def test_T14_a_near_miss_is_no_match(scene, name) -> None:
     scene.program("other")
     scene.file(tool(), tool("other"))
-    done = scene.run(calling((name, '{"a": 1}')))
+    done = scene.run(call_stream((name, '{"a": 1}')))
     assert (done.code, scene.ran) == (0, [])
     assert scene.results == ["There is no tool of that name. The tools are: mark, other."]
     # Providers check the names in what they are sent back.
@@ -466,7 +466,7 @@ def test_T14_a_near_miss_is_no_match(scene, name) -> None:
 
 def test_T15_calls_though_none_were_offered(glm, scene) -> None:
     # The contract names the exit code: 10.
-    with Server(calling(("mark", "{}"), content="x")) as server:
+    with Server(call_stream(("mark", "{}"), content="x")) as server:
         for command in ("ask", "stream"):
             done = glm(command, *ZAI, server.url, "--retries", "0", "hi", env=KEY)
             assert (done.code, scene.ran) == (10, [])
@@ -490,7 +490,7 @@ def test_T16_one_after_the_other_unless_the_tool_says_parallel(scene, cwd, paral
     more = {} if parallel is None else {"parallel": parallel}
     scene.file(tool("mark", "./mark", "{n}", "{s}", properties={"n": TEXT, "s": {"type": "number"}}, **more))
     calls = [("mark", json.dumps({"n": str(n), "s": s})) for n, s in enumerate((0.9, 0.5, 0), 1)]
-    assert scene.run(calling(*calls)).code == 0
+    assert scene.run(call_stream(*calls)).code == 0
     log = (cwd / "log").read_text().split("\n")[:-1]
     if parallel:
         assert log.index("begin 2") < log.index("end 1")
@@ -503,7 +503,7 @@ def test_T16_one_after_the_other_unless_the_tool_says_parallel(scene, cwd, paral
 
 def test_T17_a_loop_ends_after_ten_steps(scene) -> None:
     scene.file(tool("mark", "./mark", "{n}", properties={"n": {"type": "integer"}}))
-    done = scene.run([calling(("mark", f'{{"n": {n}}}'), ids=f"c{n}-") for n in range(15)], "-q")
+    done = scene.run([call_stream(("mark", f'{{"n": {n}}}'), ids=f"c{n}-") for n in range(15)], "-q")
     assert (done.code, done.out) == (10, b"")
     assert error_of(done.err) == "stopped after 10 steps, and the model still calls tools"
     assert (len(scene.server.requests), len(scene.ran)) == (10, 9)  # what nobody would read is not run
@@ -514,7 +514,7 @@ def test_T17_a_loop_ends_after_ten_steps(scene) -> None:
 )
 def test_T17_the_same_call_a_third_time(scene, texts) -> None:
     scene.file(tool(properties={name: {"type": "integer"} for name in "nm"}))
-    done = scene.run([calling(("mark", text), ids=f"c{at}-") for at, text in enumerate(texts)], "-q")
+    done = scene.run([call_stream(("mark", text), ids=f"c{at}-") for at, text in enumerate(texts)], "-q")
     assert (done.code, done.out) == (10, b"")
     assert error_of(done.err) == "stopped: the model made the same call of mark 3 times"
     assert (len(scene.server.requests), len(scene.ran)) == (3, 2)
@@ -524,7 +524,7 @@ def test_T17_the_deadline_counts_all_steps(scene) -> None:
     scene.program("mark", "sleep 0.4")
     scene.file(tool(properties={"n": {"type": "integer"}}))
     began = time.monotonic()
-    loop = [calling(("mark", f'{{"n": {n}}}'), ids=f"c{n}-") for n in range(50)]
+    loop = [call_stream(("mark", f'{{"n": {n}}}'), ids=f"c{n}-") for n in range(50)]
     done = scene.run(loop, "--deadline", "1.5", "--max-steps", "50", "-q")
     assert (done.code, done.out) == (6, b"")
     assert time.monotonic() - began < SOON
@@ -537,7 +537,7 @@ def test_T17_the_deadline_counts_all_steps(scene) -> None:
 def test_T18_no_secrets_in_its_environment(scene, keys) -> None:
     scene.file(tool("show", "env", "-0"), tool("more", "env", "-0", env=["EXTRA", "ABSENT"]))
     given = keys | {"GLM_API_KEY": KEY["ZAI_API_KEY"], "EXTRA": "e", "OTHER_TOKEN": "t", "TMPDIR": "/tmp", "LD_X": "1"}
-    assert scene.run(calling(("show", "{}"), ("more", "{}")), env=given).code == 0
+    assert scene.run(call_stream(("show", "{}"), ("more", "{}")), env=given).code == 0
     # A NUL is no character that a model should see, so the pairs stand in one line.
     show, more = scene.results
     for text, expected in (
@@ -557,7 +557,7 @@ def test_T18_a_key_cannot_be_declared(scene, check, name) -> None:
     assert (code, len(lines)) == (2, 1)
     assert f": {name} holds a provider's key" in lines[0]
     scene.file(tool(env=[name]))
-    done = scene.run(calling(("mark", "{}")))
+    done = scene.run(call_stream(("mark", "{}")))
     assert (done.code, scene.ran, scene.server.requests) == (2, [], [])
 
 
@@ -567,7 +567,7 @@ def test_T18_a_key_of_the_users_own_row_cannot_be_declared(scene, home) -> None:
     row = {"like": "zai", "base_url": "https://corp.invalid/v4", "key_env": ["CORP_TOKEN"]}
     (folder / "config.yaml").write_text(json.dumps({"providers": {"corp": row}}))
     scene.file(tool(env=["CORP_TOKEN"]))
-    done = scene.run(calling(("mark", "{}")), env={"CORP_TOKEN": "x"})
+    done = scene.run(call_stream(("mark", "{}")), env={"CORP_TOKEN": "x"})
     assert (done.code, scene.ran, scene.server.requests) == (2, [], []), done.err
     assert "CORP_TOKEN holds a provider's key" in done.err
 
@@ -578,7 +578,7 @@ def test_T18_a_key_that_a_tool_found_is_not_passed_on(scene, cwd) -> None:
     secret.write_text(KEY["ZAI_API_KEY"])
     scene.program("mark", f"cat {secret}")
     scene.file()
-    done = scene.run(calling(("mark", "{}")), "--jsonl")
+    done = scene.run(call_stream(("mark", "{}")), "--jsonl")
     assert done.code == 0
     assert KEY["ZAI_API_KEY"] not in scene.results[0]
 
@@ -587,12 +587,12 @@ def test_T18_a_key_that_a_tool_found_is_not_passed_on(scene, cwd) -> None:
 def test_T19_the_users_stdin_is_not_the_tools(scene, cwd, run) -> None:
     scene.program("eater", "cat")
     scene.file(tool("eater", *run, properties={"a": TEXT}))
-    done = scene.run(calling(("eater", '{"a": "x"}')), stdin=b"piped data")
+    done = scene.run(call_stream(("eater", '{"a": "x"}')), stdin=b"piped data")
     assert done.code == 0
     assert scene.sent[0] == [{"role": "user", "content": "hi\n\npiped data"}]
     assert scene.results == ['{"a": "x"}\n' if len(run) == 1 else "(no output)"]
     # Nor is what is left for others.
-    with Server(calling(("eater", '{"a": "x"}'), ids="d"), FINAL) as server:
+    with Server(call_stream(("eater", '{"a": "x"}'), ids="d"), FINAL) as server:
         line = f'printf "for others" | {{ "$GLM" tools run -P zai --base-url {server.url} --no-stdin'
         others = shell(f"{line} --tools t.json --yes -q hi; cat; }}", scene.cwd.parent / "home", cwd, **KEY)
     assert others.stdout == b"The end.\nfor others"
@@ -609,10 +609,10 @@ exit 0
 
 
 def test_T20_a_tool_has_no_terminal(home, cwd) -> None:
-    scene = Scene(None, cwd)
+    scene = ToolRuns(None, cwd)
     scene.program("mark", TERMINAL_TRICKS)
     scene.file()
-    with Server(calling(("mark", "{}")), FINAL) as server:
+    with Server(call_stream(("mark", "{}")), FINAL) as server:
         flags = (*ZAI, server.url, "--tools", "t.json", "--yes", "hi")
         with Console(home, cwd, "tools", "run", *flags, **CONTROLLED) as console:
             code, seen = console.finish()
@@ -630,7 +630,7 @@ def test_T20_a_tool_has_no_terminal(home, cwd) -> None:
 def test_T20_nor_its_standard_streams(scene) -> None:
     scene.program("mark", "ls -l /proc/self/fd | sed 's/.* //' >&2; exit 3")
     scene.file()
-    assert scene.run(calling(("mark", "{}"))).code == 0
+    assert scene.run(call_stream(("mark", "{}"))).code == 0
     told = scene.results[0]
     assert told.startswith("The tool failed: exit status 3.\nstderr:\n")
     opened = [line for line in told.split("\n")[2:] if line]
@@ -664,9 +664,9 @@ def test_T21_the_time_limit_ends_all(scene, cwd, script, count) -> None:
     scene.program("mark", script)
     scene.file(tool(timeout=0.5))
     began = time.monotonic()
-    done = scene.run(calling(("mark", "{}")))
+    done = scene.run(call_stream(("mark", "{}")))
     assert time.monotonic() - began < SOON + 2
-    all_gone(pids(cwd / "pids", count))
+    assert_all_ended(pids(cwd / "pids", count))
     assert done.code == 0
     assert scene.results[0].startswith("The tool failed: stopped after 0.5 s.")
 
@@ -674,7 +674,7 @@ def test_T21_the_time_limit_ends_all(scene, cwd, script, count) -> None:
 def test_T21_term_comes_first(scene) -> None:
     scene.program("mark", "trap 'echo politely; exit 0' TERM\nsleep 300 & wait")
     scene.file(tool(timeout=0.3))
-    assert scene.run(calling(("mark", "{}"))).code == 0
+    assert scene.run(call_stream(("mark", "{}"))).code == 0
     assert scene.results == ["The tool failed: stopped after 0.3 s.\nstdout:\npolitely\n"]
 
 
@@ -684,9 +684,9 @@ def test_T21_what_is_left_when_it_ends_by_itself(scene, cwd) -> None:
     )
     scene.file()
     began = time.monotonic()
-    done = scene.run(calling(("mark", "{}")))
+    done = scene.run(call_stream(("mark", "{}")))
     assert time.monotonic() - began < SOON
-    all_gone(pids(cwd / "pids", 2))
+    assert_all_ended(pids(cwd / "pids", 2))
     assert (done.code, scene.results) == (0, ["done\n"])
 
 
@@ -709,8 +709,8 @@ def test_T23_setsid_is_no_escape(scene, cwd, end, how, parallel) -> None:
     scene.program("mark", RUNAWAY + end)
     scene.program("other", "sleep 1.5")
     scene.file(tool(timeout=1, parallel=parallel), tool("other", parallel=parallel))
-    done = scene.run(calling(("mark", "{}"), ("other", "{}")))
-    all_gone(pids(cwd / "pids", 3))
+    done = scene.run(call_stream(("mark", "{}"), ("other", "{}")))
+    assert_all_ended(pids(cwd / "pids", 3))
     assert (done.code, scene.results) == (0, [how, "(no output)"])
 
 
@@ -719,7 +719,7 @@ def test_T24_a_flood_of_output(scene, home, cwd, stderr) -> None:
     size = 400_000_000
     scene.program("mark", f"yes 123456789 | head -c {size} {'>&2; exit 1' if stderr else ''}")
     scene.file(tool(timeout=120))
-    with Server(calling(("mark", "{}")), FINAL) as server:
+    with Server(call_stream(("mark", "{}")), FINAL) as server:
         flags = f"-P zai --base-url {server.url} --tools t.json --yes -q hi"
         done = shell(f'ulimit -v 600000; "$GLM" tools run {flags}', home, cwd, **KEY)
     assert (done.returncode, done.stdout) == (0, b"The end.\n"), done.stderr
@@ -740,10 +740,10 @@ DIRTY = r"a\033[31mred\033[0m\000\377b\033]0;title\007c\033]8;;http://x\033\\lin
 
 @pytest.mark.parametrize("failing", [False, True])
 def test_T25_output_is_made_harmless(home, cwd, failing) -> None:
-    scene = Scene(None, cwd)
+    scene = ToolRuns(None, cwd)
     scene.program("mark", f"printf '{DIRTY}' {'>&2; exit 1' if failing else ''}")
     scene.file()
-    with Server(calling(("mark", "{}")), FINAL) as server:
+    with Server(call_stream(("mark", "{}")), FINAL) as server:
         flags = (*ZAI, server.url, "--tools", "t.json", "--yes", "-v", "hi")
         with Console(home, cwd, "tools", "run", *flags, env={"NO_COLOR": "1"}, **CONTROLLED) as console:
             code, seen = console.finish()
@@ -759,12 +759,12 @@ def test_T25_output_is_made_harmless(home, cwd, failing) -> None:
 @pytest.mark.parametrize("parallel", [False, True])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_T26_ctrl_c_while_a_tool_runs(home, cwd, parallel, number) -> None:
-    scene = Scene(None, cwd)
+    scene = ToolRuns(None, cwd)
     scene.program("mark", RUNAWAY.replace("3 ]", "${1:-3} ]") + CHILDREN)
     scene.program("after")
     scene.file(tool("mark", "./mark", parallel=parallel), tool("after"))
     calls = [("mark", "{}"), ("after", "{}")]
-    with Server(calling(*calls), FINAL) as server:
+    with Server(call_stream(*calls), FINAL) as server:
         flags = (*ZAI, server.url, "--tools", "t.json", "--yes", "-q", "hi")
         with running(home, cwd, "tools", "run", *flags, env=KEY, process_group=0) as process:
             found = pids(cwd / "pids", 6)
@@ -772,7 +772,7 @@ def test_T26_ctrl_c_while_a_tool_runs(home, cwd, parallel, number) -> None:
             process.send_signal(number)
             assert process.wait(SOON) == -number
             assert time.monotonic() - began < SOON
-            all_gone(found)
+            assert_all_ended(found)
             assert (process.stdout.read(), process.stderr.read()) == (b"", b"")
     assert (scene.ran, len(server.requests)) == (["mark"], 1)
 
@@ -790,14 +790,14 @@ def test_T26_ctrl_c_while_a_tool_runs(home, cwd, parallel, number) -> None:
 def test_T27_how_it_failed_is_told(scene, script, told) -> None:
     scene.program("mark", script)
     scene.file()
-    done = scene.run(calling(("mark", "{}")))
+    done = scene.run(call_stream(("mark", "{}")))
     assert (done.code, done.text, scene.results) == (0, "The end.\n", [told])
 
 
 def test_T27_the_end_of_stderr_is_kept(scene) -> None:
     scene.program("mark", "seq 1 100000 >&2; echo the reason >&2; exit 1")
     scene.file()
-    assert scene.run(calling(("mark", "{}"))).code == 0
+    assert scene.run(call_stream(("mark", "{}"))).code == 0
     assert scene.results[0].endswith("\nthe reason\n")
     assert len(scene.results[0]) < 20_000
 
@@ -815,7 +815,7 @@ def test_T27_a_program_that_cannot_run_is_found_before_anything_is_sent(scene, c
     (cwd / "plain").write_text("#!/bin/sh\ntouch ran\n")
     (cwd / "folder").mkdir()
     scene.file(tool("mark", *run), tool("fine", "true"))
-    done = scene.run(calling(("mark", "{}")))
+    done = scene.run(call_stream(("mark", "{}")))
     assert (done.code, scene.server.requests, scene.ran) == (2, [], [])
     assert said in error_of(done.err)
 
@@ -827,7 +827,7 @@ def test_T27_a_program_that_breaks_meanwhile(scene, cwd, content) -> None:
     (cwd / "broken").write_text(content or "")
     scene.program("mark", change)
     scene.file(tool(), tool("victim"))
-    done = scene.run(calling(("mark", "{}"), ("victim", "{}")))
+    done = scene.run(call_stream(("mark", "{}"), ("victim", "{}")))
     assert (done.code, scene.ran) == (0, ["mark"])
     if content != "":  # the kernel takes an empty file for no program at all, a shell for one that does nothing
         assert scene.results[1].startswith("The tool cannot be started: ") or "failed" in scene.results[1]
@@ -868,7 +868,7 @@ def test_T28_no_reference_leaves_the_schema(scene, check, canary, where, word) -
     assert (code, len(lines)) == (2, 1)
     assert "never fetched" in lines[0]
     scene.file(tool(parameters=schema))
-    done = scene.run(calling(("mark", '{"a": 1}')))
+    done = scene.run(call_stream(("mark", '{"a": 1}')))
     assert (done.code, scene.ran, scene.server.requests) == (2, [], [])
     assert came == []
 
@@ -886,7 +886,7 @@ def test_T28_nor_by_other_words(check, canary, more) -> None:
 def test_T28_references_inside_are_followed(scene) -> None:
     schema = {"type": "object", "properties": {"a": {"$ref": "#/$defs/word"}}, "$defs": {"word": {"const": "yes"}}}
     scene.file(tool(parameters=schema))
-    assert scene.run([calling(("mark", '{"a": "no"}')), calling(("mark", '{"a": "yes"}'), ids="d")]).code == 0
+    assert scene.run([call_stream(("mark", '{"a": "no"}')), call_stream(("mark", '{"a": "yes"}'), ids="d")]).code == 0
     assert scene.ran == ["mark"]
 
 
@@ -930,7 +930,7 @@ def test_T29_a_quadratic_pattern_meets_a_limit(scene) -> None:
     schema = {"type": "object", "properties": {"a": {"type": "string", "pattern": "(?:zq.*){3}QQ$"}}}
     scene.file(tool(parameters=schema))
     began = time.monotonic()
-    done = scene.run(calling(("mark", json.dumps({"a": "zq" * 100_000}))))
+    done = scene.run(call_stream(("mark", json.dumps({"a": "zq" * 100_000}))))
     assert time.monotonic() - began < SOON
     assert (done.code, scene.ran) == (0, [])
 
@@ -950,7 +950,7 @@ def test_T30_an_exponential_schema(scene, check, levels) -> None:
     code, lines, _ = check(with_parameters(exponential(levels)))
     assert (code, len(lines)) == (2, 1)
     scene.file(tool(parameters=exponential(levels)))
-    assert scene.run(calling(("mark", "{}"))).code == 2
+    assert scene.run(call_stream(("mark", "{}"))).code == 2
     assert (scene.ran, scene.server.requests) == ([], [])
 
 
@@ -978,7 +978,7 @@ def test_T31_a_cycle_is_a_fault(scene, check, name) -> None:
     code, lines, _ = check(with_parameters(CYCLES[name]))
     assert (code, len(lines)) == (2, 1)
     scene.file(tool(parameters=CYCLES[name]))
-    assert scene.run(calling(("mark", "{}"))).code == 2
+    assert scene.run(call_stream(("mark", "{}"))).code == 2
     assert (scene.ran, scene.server.requests) == ([], [])
 
 
@@ -997,7 +997,7 @@ def test_T31_a_tree_is_no_cycle(scene) -> None:
     scene.file(tool(parameters=tree))
     deep = '{"kids": [' * 900 + "]}" * 900
     texts = ('{"kids": [{"kids": []}]}', '{"kids": [{"boys": []}]}', deep)
-    done = scene.run([calling(("mark", text), ids=f"c{at}-") for at, text in enumerate(texts)])
+    done = scene.run([call_stream(("mark", text), ids=f"c{at}-") for at, text in enumerate(texts)])
     assert done.code == 0
     assert scene.ran == ["mark"]
     assert [text.startswith("The call of mark was refused") for text in scene.results] == [False, True, True]
@@ -1008,7 +1008,7 @@ def test_T32_unique_items_in_twenty_thousand(scene, last) -> None:
     items = ",".join(f'{{"a":{n}}}' for n in range(2, 20_000))
     scene.file(tool(properties={"list": {"type": "array", "uniqueItems": True}}))
     began = time.monotonic()
-    done = scene.run(calling(("mark", f'{{"list": [{items},{last}]}}')))
+    done = scene.run(call_stream(("mark", f'{{"list": [{items},{last}]}}')))
     assert time.monotonic() - began < SOON
     assert done.code == 0
     if last.endswith("19999}"):
@@ -1038,7 +1038,7 @@ def test_T32_unique_items_in_twenty_thousand(scene, last) -> None:
 )
 def test_T34_numbers_are_read_strictly(scene, number) -> None:
     scene.file(tool(properties={"n": {"type": "integer"}}))
-    done = scene.run(calling(("mark", f'{{"n": {number}}}')))
+    done = scene.run(call_stream(("mark", f'{{"n": {number}}}')))
     assert (done.code, scene.ran) == (0, [])
     assert scene.results[0].startswith("The call of mark was refused: ")
 
@@ -1048,7 +1048,7 @@ def test_T34_numbers_are_read_strictly(scene, number) -> None:
 )
 def test_T34_a_key_stands_once(scene, text) -> None:
     scene.file(tool(parameters={"type": "object", "additionalProperties": True}))
-    done = scene.run(calling(("mark", text)))
+    done = scene.run(call_stream(("mark", text)))
     assert (done.code, scene.ran) == (0, [])
     assert "twice" in scene.results[0]
 
@@ -1227,7 +1227,7 @@ def test_T41_a_result_is_never_more_than_a_result(scene, cwd) -> None:
     (cwd / "injected").write_text(INJECTED)
     scene.program("mark", "cat injected; printf '%s' '<|system|>' >&2")
     scene.file()
-    done = scene.run(calling(("mark", "{}")), "-s", "Be brief.")
+    done = scene.run(call_stream(("mark", "{}")), "-s", "Be brief.")
     assert (done.code, scene.ran) == (0, ["mark"])
     first, second = scene.sent
     assert (
@@ -1247,9 +1247,9 @@ SPOOF = (
 @pytest.mark.parametrize("run", [("./mark", "{a}"), ("./mark",)])
 @pytest.mark.parametrize("key", [b"\n", b"n\n", b"\x04", b"no\n", b"x\n", b"yy\n"])
 def test_T42_arguments_cannot_look_like_the_question(home, cwd, run, key) -> None:
-    scene = Scene(None, cwd)
+    scene = ToolRuns(None, cwd)
     scene.file(tool("mark", *run, properties={"a": TEXT}))
-    with Server(calling(("mark", json.dumps({"a": SPOOF}))), FINAL) as server:
+    with Server(call_stream(("mark", json.dumps({"a": SPOOF}))), FINAL) as server:
         flags = (*ZAI, server.url, "--tools", "t.json", "hi")
         with Console(home, cwd, "tools", "run", *flags, env={"NO_COLOR": "1"}, **CONTROLLED) as console:
             console.read_until(b"[N]o: ")

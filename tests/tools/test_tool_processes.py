@@ -15,7 +15,7 @@ import pytest
 from processes import running, wait_for
 from program import GLM, environment
 from scripted_server import Server
-from tool_scenes import FINAL, KEY, ZAI, alive, all_gone, calling, pids, tool
+from tool_runs import FINAL, KEY, ZAI, alive, assert_all_ended, call_stream, pids, tool
 
 from glmcli.tools.child_process import ChildProcess
 
@@ -75,7 +75,7 @@ def test_the_number_of_a_dead_server_is_given_to_nobody(home, cwd, tmp_path) -> 
     program(cwd, "nap", "touch begun; sleep 1; echo done")
     server = {"command": [sys.executable, str(PLAIN), str(traces), "dies"]}
     (cwd / "t.json").write_text(json.dumps({"tools": [tool("nap")], "mcp": {"mine": server}}))
-    with Server(calling(("good", "{}")), calling(("nap", "{}"), ids="d"), FINAL) as provider:
+    with Server(call_stream(("good", "{}")), call_stream(("nap", "{}"), ids="d"), FINAL) as provider:
         flags = ("tools", "run", *ZAI, provider.url, "--tools", "t.json", "--yes", "hi")
         with running(home, cwd, *flags, env=KEY) as process:
             wait_for((cwd / "begun").exists)
@@ -103,11 +103,11 @@ def test_a_servers_daemon_outlives_a_tool_and_not_the_conversation(glm, cwd, tmp
     program(cwd, "mark", f"kill -0 $(cat {traces}/pids) && echo both alive")
     server = {"command": [sys.executable, str(PLAIN), str(traces), "daemon"]}
     (cwd / "t.json").write_text(json.dumps({"tools": [tool()], "mcp": {"mine": server}}))
-    with Server(calling(("mark", "{}")), calling(("mark", "{}"), ids="d"), FINAL) as provider:
+    with Server(call_stream(("mark", "{}")), call_stream(("mark", "{}"), ids="d"), FINAL) as provider:
         done = glm("tools", "run", *ZAI, provider.url, "--tools", "t.json", "--yes", "hi", env=KEY)
         told = [each["content"] for each in provider.requests[-1].json["messages"] if each["role"] == "tool"]
     assert (done.code, told) == (0, ["both alive\n", "both alive\n"])
-    all_gone(pids(traces / "pids", 2))
+    assert_all_ended(pids(traces / "pids", 2))
 
 
 ESCAPE = "(setsid sh -c 'echo $$ >>pids; exec sleep 301' </dev/null >/dev/null 2>&1 &)\nsleep 0.5; echo done"
@@ -123,7 +123,7 @@ def test_a_tool_cannot_leave_anything_beside_a_server(glm, cwd, tmp_path) -> Non
     (cwd / "t.json").write_text(json.dumps({"tools": [tool()], "mcp": {"mine": server}}))
     done = glm("tools", "call", "mark", "--tools", "t.json")
     assert (done.code, done.text, done.err) == (0, "done\n", "")
-    all_gone(pids(cwd / "pids", 1))
+    assert_all_ended(pids(cwd / "pids", 1))
 
 
 @LINUX
@@ -139,7 +139,7 @@ def test_children_from_before_our_exec_are_left_alone(home, cwd) -> None:
     try:
         assert (done.returncode, done.stdout) == (0, b"done\n")
         assert alive(theirs)
-        all_gone(pids(cwd / "pids", 1))
+        assert_all_ended(pids(cwd / "pids", 1))
     finally:
         with suppress(ProcessLookupError):
             os.kill(theirs, signal.SIGKILL)
@@ -163,4 +163,4 @@ def test_a_second_signal_leaves_nothing_of_a_tool(home, cwd, gap) -> None:
             process.send_signal(number)
             time.sleep(gap)
         assert process.wait(30) in {-signal.SIGHUP, -signal.SIGTERM}
-    all_gone(found)
+    assert_all_ended(found)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from tool_scenes import tool
+from tool_runs import tool
 
 from glmcli import documents
 from glmcli.documents import untrusted_schemas, validator

@@ -13,24 +13,24 @@ from base64 import b64encode
 from contextlib import suppress
 
 import pytest
-from json_output import the_events, the_object
+from json_output import reply_events, reply_object
 from processes import error_of, read_until, running, shell, wait_for
 from program import CANARY, GLM
 from pseudo_terminal import Console
-from scripted_server import Hold, Server, answer, delta, head, reply, stream
-from tool_scenes import (
+from scripted_server import Server, Stall, answer, delta, head, reply, stream
+from tool_runs import (
     CONTROLLED,
     FINAL,
     KEY,
     ZAI,
-    Scene,
+    ToolRuns,
     alive,
-    all_gone,
-    calling,
-    fragment,
+    assert_all_ended,
+    call_body,
+    call_stream,
     pids,
     tool,
-    whole,
+    whole_call,
 )
 
 TEXT = {"type": "string"}
@@ -40,14 +40,14 @@ SOON = 5.0  # seconds; far more than it takes
 
 @pytest.fixture
 def scene(glm, cwd):
-    return Scene(glm, cwd)
+    return ToolRuns(glm, cwd)
 
 
 def mark(x: str | int) -> tuple[str, str]:
     return "mark", json.dumps({"x": str(x)})
 
 
-def echoing(scene: Scene, **more) -> None:
+def echoing(scene: ToolRuns, **more) -> None:
     """A tool that prints its argument."""
     scene.program("mark", 'echo "got $1"')
     scene.file(tool("mark", "./mark", "{x}", properties=X, **more))
@@ -64,7 +64,7 @@ def argv(scene, cwd):
         scene.program("mark", "for word; do printf '%s\\0' \"$word\"; done >argv; cat >stdin")
         kinds = properties or {name: {} for name in arguments}
         scene.file(tool("mark", "./mark", *words, properties=kinds, **more))
-        done = scene.run(calling(("mark", json.dumps(arguments))))
+        done = scene.run(call_stream(("mark", json.dumps(arguments))))
         assert (done.code, scene.ran != []) == (0, True), scene.results
         return (cwd / "argv").read_text().split("\0")[:-1]
 
@@ -112,7 +112,7 @@ def test_a_megabyte_is_passed_whole_to_a_program_that_does_not_want_it(scene) ->
     scene.program("count", "sleep 0.2; wc -c | tr -d ' '")
     scene.file(tool(properties=X), tool("count", properties=X))
     text = json.dumps({"x": "y" * 200_000})
-    assert scene.run(calling(("mark", text), ("count", text))).code == 0
+    assert scene.run(call_stream(("mark", text), ("count", text))).code == 0
     assert scene.results == ["(no output)", f"{len(text) + 1}\n"]
 
 
@@ -120,19 +120,19 @@ def test_more_than_a_pipe_holds_goes_in_and_comes_out(scene) -> None:
     scene.program("mark", "cat")
     scene.file(tool(properties=X))
     text = json.dumps({"x": "y" * 200_000})
-    assert scene.run(calling(("mark", text))).code == 0
+    assert scene.run(call_stream(("mark", text))).code == 0
     assert scene.results == [text + "\n"]
 
 
 def test_a_nul_in_argv_is_refused(scene) -> None:
     echoing(scene)
-    assert scene.run(calling(("mark", '{"x": "a\\u0000b"}'))).code == 0
+    assert scene.run(call_stream(("mark", '{"x": "a\\u0000b"}'))).code == 0
     assert (scene.ran, "NUL" in scene.results[0]) == ([], True)
 
 
 def test_more_than_argv_holds_is_a_failure_of_the_call(scene) -> None:
     echoing(scene)
-    assert scene.run(calling(("mark", json.dumps({"x": "y" * 250_000})))).code == 0
+    assert scene.run(call_stream(("mark", json.dumps({"x": "y" * 250_000})))).code == 0
     assert (scene.ran, scene.results) == ([], ["The tool cannot be started: Argument list too long."])
 
 
@@ -141,7 +141,7 @@ def test_its_working_directory_is_the_users(scene, cwd) -> None:
     (cwd / "deep" / "here").write_text("yes")
     scene.program("mark", "pwd; cat here")
     scene.file()
-    with Server(calling(("mark", "{}")), FINAL) as server:
+    with Server(call_stream(("mark", "{}")), FINAL) as server:
         line = f'cd deep && "$GLM" tools run -P zai --base-url {server.url} --tools ../t.json --yes -q hi'
         done = shell(line, cwd.parent / "home", cwd, **KEY)
     assert done.returncode == 0
@@ -149,7 +149,7 @@ def test_its_working_directory_is_the_users(scene, cwd) -> None:
 
 
 def test_a_tool_file_from_stdin(glm, scene) -> None:
-    with Server(calling(("mark", "{}")), FINAL) as server:
+    with Server(call_stream(("mark", "{}")), FINAL) as server:
         flags = (*ZAI, server.url, "--tools", "-", "--yes", "-q")
         data = json.dumps({"tools": [tool()]}).encode()
         done = glm("tools", "run", *flags, "hi", env=KEY, stdin=data)
@@ -162,7 +162,7 @@ def test_a_tool_file_from_stdin(glm, scene) -> None:
 def test_environment_variables_by_name(scene) -> None:
     scene.program("mark", 'echo "$ONE|$TWO|$HOME"')
     scene.file(tool(env=["ONE"]))
-    assert scene.run(calling(("mark", "{}")), env={"ONE": "1", "TWO": "2"}).code == 0
+    assert scene.run(call_stream(("mark", "{}")), env={"ONE": "1", "TWO": "2"}).code == 0
     assert scene.results == [f"1||{scene.cwd.parent / 'home'}\n"]
 
 
@@ -189,7 +189,7 @@ def test_only_neighbours_that_are_parallel_run_beside_each_other(scene, cwd) -> 
     )
     order = [("mark", "1", 0.4), ("mark", "2", 0.1), ("alone", "3", 0.1), ("mark", "4", 0.1)]
     began = time.monotonic()
-    done = scene.run(calling(*((name, json.dumps({"n": n, "s": s})) for name, n, s in order)))
+    done = scene.run(call_stream(*((name, json.dumps({"n": n, "s": s})) for name, n, s in order)))
     assert (done.code, scene.results) == (0, ["1\n", "2\n", "3\n", "4\n"])
     assert time.monotonic() - began < SOON
     log = (cwd / "log").read_text().split()
@@ -203,7 +203,7 @@ def test_only_neighbours_that_are_parallel_run_beside_each_other(scene, cwd) -> 
 def test_a_failure_does_not_stop_the_calls_after_it(scene) -> None:
     scene.program("mark", '[ "$1" != 1 ]')
     scene.file(tool("mark", "./mark", "{x}", properties=X))
-    assert scene.run(calling(mark(1), mark(2))).code == 0
+    assert scene.run(call_stream(mark(1), mark(2))).code == 0
     assert scene.ran == ["mark 1", "mark 2"]
     assert scene.results == ["The tool failed: exit status 1.", "(no output)"]
 
@@ -212,13 +212,13 @@ def test_a_wrong_call_does_not_keep_the_others_of_its_turn_from_running(scene) -
     """README, "Nothing runs unasked"."""
     scene.file(tool(properties={"n": {"type": "integer"}}))
     for number, bad in enumerate((("mark", "{"), ("mark", '{"n": "x"}'), ("absent", "{}")), 1):
-        done = scene.run(calling(("mark", '{"n": 1}'), bad))
+        done = scene.run(call_stream(("mark", '{"n": 1}'), bad))
         assert (done.code, len(scene.ran), len(scene.results)) == (0, number, 2)
 
 
 def test_more_calls_in_a_turn_than_anybody_needs(scene) -> None:
     scene.file(tool(properties={"n": {"type": "integer"}}))
-    done = scene.run(calling(*(("mark", f'{{"n": {n}}}') for n in range(129))), "-q")
+    done = scene.run(call_stream(*(("mark", f'{{"n": {n}}}') for n in range(129))), "-q")
     assert (done.code, scene.ran, len(scene.server.requests)) == (10, [], 1)
 
 
@@ -228,7 +228,7 @@ def test_more_calls_in_a_turn_than_anybody_needs(scene) -> None:
 @pytest.mark.parametrize("more", [{}, {"approve": "ask"}])
 def test_without_a_terminal_ask_means_denied(scene, more) -> None:
     scene.file(tool(**more), tool("fine", "./mark", approve="auto"))
-    done = scene.run(calling(("fine", "{}"), ("mark", "{}")), "-q", yes=False)
+    done = scene.run(call_stream(("fine", "{}"), ("mark", "{}")), "-q", yes=False)
     assert (done.code, done.out, scene.ran, len(scene.server.requests)) == (10, b"", [], 1)
     assert error_of(done.err) == "mark needs approval, and there is no terminal to ask at"
 
@@ -249,26 +249,26 @@ def test_without_a_terminal_ask_means_denied(scene, more) -> None:
 )
 def test_who_approves(scene, approve, flags, code) -> None:
     scene.file(tool(approve=approve), tool("other", "./mark"))
-    done = scene.run(calling(("mark", "{}")), "-q", *flags, yes=False)
+    done = scene.run(call_stream(("mark", "{}")), "-q", *flags, yes=False)
     assert (done.code, scene.ran) == (code, ["mark"] if code == 0 else [])
 
 
 def test_one_denied_call_stops_its_whole_turn(scene) -> None:
     scene.file(tool(), tool("never", "./mark", approve="deny"))
-    done = scene.run(calling(("mark", "{}"), ("never", "{}")), "-q")
+    done = scene.run(call_stream(("mark", "{}"), ("never", "{}")), "-q")
     assert (done.code, scene.ran) == (10, [])
     assert error_of(done.err).startswith("never was called, and is denied (t.json:1:")
 
 
 def test_a_call_that_is_refused_anyway_needs_no_approval(scene) -> None:
     scene.file(tool(properties=X), tool("never", "./mark", approve="deny", properties=X))
-    done = scene.run(calling(("mark", "[]"), ("never", "[]")), yes=False)
+    done = scene.run(call_stream(("mark", "[]"), ("never", "[]")), yes=False)
     assert (done.code, scene.ran, len(scene.results)) == (0, [], 2)
 
 
 def test_approving_what_there_is_not(scene) -> None:
     scene.file()
-    done = scene.run(calling(("mark", "{}")), "--approve", "Mark", "-q", yes=False)
+    done = scene.run(call_stream(("mark", "{}")), "--approve", "Mark", "-q", yes=False)
     assert (done.code, scene.server.requests) == (2, [])
     assert error_of(done.err) == "--approve Mark: there is no tool of that name"
 
@@ -281,7 +281,7 @@ def test_auto_counts_only_for_files_of_the_command_line(glm, scene, cwd, key, co
         json.dumps({"prompt": "hi", **({"tools": ["t.json"]} if key != "flag" else {})})
     )
     flags = {"request": (), "approved": ("--approve", "mark")}.get(key, ("--tools", "files/t.json"))
-    with Server(calling(("mark", "{}")), FINAL) as server:
+    with Server(call_stream(("mark", "{}")), FINAL) as server:
         run = ("tools", "run", *ZAI, server.url, "-f", "files/r.json", "-q", *flags)
         done = glm(*run, env=KEY)
         assert (done.code, scene.ran) == (code, [] if code else ["mark"]), done.err
@@ -304,7 +304,7 @@ class Asked:
     """A run on a terminal of its own, with somebody there."""
 
     def __init__(self, home, cwd, scripts, *flags, **more) -> None:
-        self.scene = Scene(None, cwd)
+        self.scene = ToolRuns(None, cwd)
         self.scene.program("mark", 'echo "got $1"')
         self.scene.file(tool("mark", "./mark", "{x}", properties=X), tool("never", "./mark", approve="deny"))
         self.server = Server(*scripts, FINAL)
@@ -338,7 +338,7 @@ class Asked:
 
 @pytest.mark.parametrize("keys", [b"y\n", b"Y\n", b"yes\n", b" y \n", b"YES\r"])
 def test_a_person_says_yes_to_one_call(home, cwd, keys) -> None:
-    with Asked(home, cwd, [calling(mark(1), mark(2)), calling(mark(3), ids="d")]) as asked:
+    with Asked(home, cwd, [call_stream(mark(1), mark(2)), call_stream(mark(3), ids="d")]) as asked:
         asked.reply(keys)
         asked.reply(keys)
         assert asked.scene.ran == []  # nothing of a turn runs before all of it may
@@ -351,7 +351,7 @@ def test_a_person_says_yes_to_one_call(home, cwd, keys) -> None:
 
 @pytest.mark.parametrize("keys", [b"a\n", b"always\n"])
 def test_a_person_says_always(home, cwd, keys) -> None:
-    with Asked(home, cwd, [calling(mark(1), mark(2)), calling(mark(3), ids="d")]) as asked:
+    with Asked(home, cwd, [call_stream(mark(1), mark(2)), call_stream(mark(3), ids="d")]) as asked:
         asked.reply(keys)
         code, seen = asked.finish()
     assert (code, asked.scene.ran) == (0, ["mark 1", "mark 2", "mark 3"])
@@ -362,7 +362,7 @@ def test_a_person_says_always(home, cwd, keys) -> None:
     "keys", [b"n\n", b"no\n", b"\n", b"\x04", b"yeah\n", b"ay\n", b"1\n", b"\xff\n", b"y" * 200 + b"\n"]
 )
 def test_everything_else_is_no(home, cwd, keys) -> None:
-    with Asked(home, cwd, [calling(mark(1))]) as asked:
+    with Asked(home, cwd, [call_stream(mark(1))]) as asked:
         asked.reply(keys)
         code, seen = asked.finish()
     assert (code, asked.scene.ran, len(asked.server.requests)) == (10, [], 1)
@@ -370,7 +370,7 @@ def test_everything_else_is_no(home, cwd, keys) -> None:
 
 
 def test_one_no_stops_the_whole_turn(home, cwd) -> None:
-    with Asked(home, cwd, [calling(mark(1), mark(2))]) as asked:
+    with Asked(home, cwd, [call_stream(mark(1), mark(2))]) as asked:
         asked.reply(b"y\n")
         asked.reply(b"n\n")
         code, _ = asked.finish()
@@ -378,14 +378,14 @@ def test_one_no_stops_the_whole_turn(home, cwd) -> None:
 
 
 def test_nobody_is_asked_about_a_turn_that_is_denied(home, cwd) -> None:
-    with Asked(home, cwd, [calling(mark(1), ("never", "{}"))]) as asked:
+    with Asked(home, cwd, [call_stream(mark(1), ("never", "{}"))]) as asked:
         code, seen = asked.finish()
     assert (code, asked.scene.ran) == (10, [])
     assert "[N]o" not in seen
 
 
 def test_what_was_typed_before_the_question_does_not_count(home, cwd) -> None:
-    with Asked(home, cwd, [calling(mark(1), reasoning_content="Hm")]) as asked:
+    with Asked(home, cwd, [call_stream(mark(1), reasoning_content="Hm")]) as asked:
         asked.type(b"y\ny\n")
         asked.reply(b"n\n")
         code, _ = asked.finish()
@@ -393,7 +393,7 @@ def test_what_was_typed_before_the_question_does_not_count(home, cwd) -> None:
 
 
 def test_nor_what_was_typed_while_the_tool_ran(home, cwd) -> None:
-    with Asked(home, cwd, [calling(mark(1)), calling(mark(2), ids="d")]) as asked:
+    with Asked(home, cwd, [call_stream(mark(1)), call_stream(mark(2), ids="d")]) as asked:
         asked.reply(b"y\ny\ny\n")
         asked.reply(b"n\n")
         code, _ = asked.finish()
@@ -402,14 +402,14 @@ def test_nor_what_was_typed_while_the_tool_ran(home, cwd) -> None:
 
 @pytest.mark.parametrize("quiet", [(), ("-q",), ("--json",), ("--stream",)])
 def test_the_question_is_asked_whatever_is_printed(home, cwd, quiet) -> None:
-    with Asked(home, cwd, [calling(mark(1), content="Let me see.")], *quiet) as asked:
+    with Asked(home, cwd, [call_stream(mark(1), content="Let me see.")], *quiet) as asked:
         asked.reply(b"y\n")
         code, _ = asked.finish()
     assert (code, asked.scene.ran) == (0, ["mark 1"])
 
 
 def test_the_question_does_not_disturb_a_rendered_stream(home, cwd) -> None:
-    script = calling(mark(1), content="Let **me** see.", reasoning_content="Hm.")
+    script = call_stream(mark(1), content="Let **me** see.", reasoning_content="Hm.")
     with Asked(home, cwd, [script], "--stream", env={"TERM": "xterm-256color"}) as asked:
         asked.console.read_until(b"[N]o: ")
         seen = asked.console.seen
@@ -429,7 +429,7 @@ def test_the_terminal_is_asked_where_stdin_and_stdout_are_none(home, cwd) -> Non
     (cwd / "in").write_text("from a file")
     with (cwd / "in").open("rb") as stdin, (cwd / "out").open("wb") as stdout:
         session = {"start_new_session": True, "preexec_fn": _control_by_stderr}
-        with Asked(home, cwd, [calling(mark(1))], stdin=stdin, stdout=stdout, **session) as asked:
+        with Asked(home, cwd, [call_stream(mark(1))], stdin=stdin, stdout=stdout, **session) as asked:
             asked.reply(b"y\n")
             code, _ = asked.finish()
     assert (code, asked.scene.ran) == (0, ["mark 1"])
@@ -447,32 +447,32 @@ def _control_by_stderr() -> None:
 @pytest.mark.parametrize("more", [{"apart": "stderr"}, {"preexec_fn": None}])
 def test_who_is_not_there_is_not_asked(home, cwd, more) -> None:
     """No question if stderr is no terminal, and none if the terminal is not the one that controls us."""
-    with Asked(home, cwd, [calling(mark(1))], **more) as asked:
+    with Asked(home, cwd, [call_stream(mark(1))], **more) as asked:
         code, seen = asked.finish()
     assert (code, asked.scene.ran) == (10, [])
     assert "[N]o" not in seen
 
 
 def test_ctrl_c_typed_while_a_tool_runs(home, cwd) -> None:
-    with Asked(home, cwd, [calling(mark(1))]) as asked:
+    with Asked(home, cwd, [call_stream(mark(1))]) as asked:
         asked.scene.program("mark", "echo $$ >>pids; sleep 301 & echo $! >>pids; wait")
         asked.reply(b"y\n")
         found = pids(cwd / "pids", 2)
         asked.type(b"\x03")
         code, _ = asked.finish()
-    all_gone(found)
+    assert_all_ended(found)
     assert (code, len(asked.server.requests)) == (-signal.SIGINT, 1)
 
 
 def test_ctrl_c_at_the_question(home, cwd) -> None:
-    with Asked(home, cwd, [calling(mark(1))]) as asked:
+    with Asked(home, cwd, [call_stream(mark(1))]) as asked:
         asked.reply(b"\x03")
         code, _ = asked.finish()
     assert (code, asked.scene.ran) == (-signal.SIGINT, [])
 
 
 def test_the_terminal_goes_away_at_the_question(home, cwd) -> None:
-    with Asked(home, cwd, [calling(mark(1))]) as asked:
+    with Asked(home, cwd, [call_stream(mark(1))]) as asked:
         asked.console.read_until(b"[N]o: ")
         asked.console.hang_up()
         assert asked.console.process.wait(SOON) == -signal.SIGHUP
@@ -480,7 +480,7 @@ def test_the_terminal_goes_away_at_the_question(home, cwd) -> None:
 
 
 def test_the_deadline_ends_a_question_that_nobody_answers(home, cwd) -> None:
-    with Asked(home, cwd, [calling(mark(1))], "--deadline", "1.5") as asked:
+    with Asked(home, cwd, [call_stream(mark(1))], "--deadline", "1.5") as asked:
         asked.console.read_until(b"[N]o: ")
         code, _ = asked.finish()
     assert (code, asked.scene.ran) == (6, [])
@@ -494,7 +494,9 @@ def test_plan_prints_the_calls_and_runs_none(scene) -> None:
         tool("mark", "./mark", "{x}", properties=X),
         tool("other", "./mark", approve="deny", properties={"y": {"type": "integer"}}),
     )
-    script = calling(mark(1), ("other", '{"y": 2}'), ("mark", '{"x": "-f"}'), ("absent", "{"), content="Let me see.")
+    script = call_stream(
+        mark(1), ("other", '{"y": 2}'), ("mark", '{"x": "-f"}'), ("absent", "{"), content="Let me see."
+    )
     done = scene.run(script, "--plan", "-q")
     assert (done.code, scene.ran, len(scene.server.requests), done.err) == (0, [], 1, "")
     plan = json.loads(done.out)
@@ -530,15 +532,15 @@ OPENAI = [
 
 def test_definitions_of_the_openai_api_can_be_planned_and_not_run(scene) -> None:
     (scene.cwd / "t.json").write_text(json.dumps(OPENAI))
-    done = scene.run(calling(("mark", "{}")), "--plan", "-q")
+    done = scene.run(call_stream(("mark", "{}")), "--plan", "-q")
     assert done.code == 0
     (planned,) = json.loads(done.out)
     assert (planned["name"], "argv" in planned) == ("mark", False)
     assert scene.server.requests[0].json["tools"] == [
         {"type": "function", "function": {"name": "mark", "description": "d", "parameters": {"type": "object"}}}
     ]
-    done = scene.run(calling(("mark", "{}")), "--json", "-q")
-    value = the_object(done.out)
+    done = scene.run(call_stream(("mark", "{}")), "--json", "-q")
+    value = reply_object(done.out)
     assert (done.code, value["tool_calls"]) == (10, [{"id": "c1", "name": "mark", "arguments": "{}"}])
     assert (len(scene.server.requests), scene.ran) == (1, [])
     assert value["error"]["message"].startswith("nobody runs mark")
@@ -561,7 +563,7 @@ def test_definitions_of_the_openai_api_can_be_planned_and_not_run(scene) -> None
 )
 def test_flags_that_cannot_be_followed(scene, flags) -> None:
     scene.file()
-    done = scene.run(calling(("mark", "{}")), *flags)
+    done = scene.run(call_stream(("mark", "{}")), *flags)
     assert (done.code, scene.server.requests, scene.ran) == (2, [], [])
 
 
@@ -575,10 +577,10 @@ def test_a_tool_choice_that_the_provider_does_not_take(scene) -> None:
 def test_max_steps_of_a_request_file(glm, scene, cwd) -> None:
     echoing(scene)
     (cwd / "r.json").write_text(json.dumps({"prompt": "hi", "tools": ["t.json"], "max_steps": 1}))
-    with Server(calling(mark(1)), FINAL) as server:
+    with Server(call_stream(mark(1)), FINAL) as server:
         run = ("tools", "run", *ZAI, server.url, "-f", "r.json", "--yes", "-q")
         assert (glm(*run, env=KEY).code, scene.ran) == (10, [])
-    with Server(calling(mark(1)), FINAL) as server:
+    with Server(call_stream(mark(1)), FINAL) as server:
         run = ("tools", "run", *ZAI, server.url, "-f", "r.json", "--yes", "-q", "--max-steps", "2")
         assert (glm(*run, env=KEY).code, scene.ran) == (0, ["mark 1"])
 
@@ -596,19 +598,19 @@ def test_without_tools(glm) -> None:
 @pytest.mark.parametrize("steps", [1, 2, 3])
 def test_max_steps(scene, steps) -> None:
     echoing(scene)
-    done = scene.run([calling(mark(n), ids=f"c{n}-") for n in range(5)], "--max-steps", str(steps), "-q")
+    done = scene.run([call_stream(mark(n), ids=f"c{n}-") for n in range(5)], "--max-steps", str(steps), "-q")
     assert (done.code, len(scene.server.requests), len(scene.ran)) == (10, steps, steps - 1)
     assert error_of(done.err).startswith(f"stopped after {steps} step")
 
 
 def test_max_steps_that_suffice(scene) -> None:
     echoing(scene)
-    assert scene.run([calling(mark(1)), calling(mark(2), ids="d")], "--max-steps", "3").code == 0
+    assert scene.run([call_stream(mark(1)), call_stream(mark(2), ids="d")], "--max-steps", "3").code == 0
 
 
 def test_the_same_call_three_times_in_one_turn(scene) -> None:
     echoing(scene)
-    done = scene.run(calling(mark(1), mark(1), mark(1)), "-q")
+    done = scene.run(call_stream(mark(1), mark(1), mark(1)), "-q")
     assert (done.code, scene.ran) == (10, [])
 
 
@@ -616,14 +618,14 @@ def test_calls_that_differ_are_not_the_same(scene) -> None:
     scene.program("other", 'echo "got $1"')
     echoing(scene)
     scene.file(*(tool(name, f"./{name}", "{x}", properties=X) for name in ("mark", "other")))
-    done = scene.run(calling(mark(1), mark(2), mark(3), ("other", '{"x": "1"}'), ("other", '{"x": "2"}'), mark(1)))
+    done = scene.run(call_stream(mark(1), mark(2), mark(3), ("other", '{"x": "1"}'), ("other", '{"x": "2"}'), mark(1)))
     assert (done.code, len(scene.ran)) == (0, 6)
 
 
 def test_five_failures_in_a_row(scene) -> None:
     scene.program("mark", "exit 1")
     scene.file(tool("mark", "./mark", "{x}", properties=X))
-    done = scene.run([calling(mark(n), ids=f"c{n}-") for n in range(9)], "-q")
+    done = scene.run([call_stream(mark(n), ids=f"c{n}-") for n in range(9)], "-q")
     assert (done.code, len(scene.ran), len(scene.server.requests)) == (10, 5, 5)
     assert error_of(done.err) == "stopped: the last 5 calls of tools have failed"
 
@@ -631,7 +633,7 @@ def test_five_failures_in_a_row(scene) -> None:
 def test_a_success_between_them_begins_anew(scene) -> None:
     scene.program("mark", '[ "$1" = 4 ]')
     scene.file(tool("mark", "./mark", "{x}", properties=X))
-    assert scene.run([calling(mark(n), ids=f"c{n}-") for n in range(8)]).code == 0
+    assert scene.run([call_stream(mark(n), ids=f"c{n}-") for n in range(8)]).code == 0
     assert len(scene.ran) == 8
 
 
@@ -640,25 +642,25 @@ def test_the_deadline_while_a_tool_runs(scene, cwd, parallel) -> None:
     scene.program("mark", "sleep 301 & echo $$ >>pids; echo $! >>pids; wait")
     scene.file(tool(parallel=parallel, timeout=60))
     began = time.monotonic()
-    done = scene.run(calling(("mark", "{}")), "--deadline", "1", "-q")
+    done = scene.run(call_stream(("mark", "{}")), "--deadline", "1", "-q")
     assert time.monotonic() - began < SOON
     assert (done.code, done.out, len(scene.server.requests)) == (6, b"", 1)
     assert error_of(done.err) == "the deadline of 1 s has passed"
-    all_gone(pids(cwd / "pids", 2))
+    assert_all_ended(pids(cwd / "pids", 2))
 
 
 def test_the_reader_goes_away_while_a_tool_runs(home, cwd) -> None:
-    scene = Scene(None, cwd)
+    scene = ToolRuns(None, cwd)
     scene.program("mark", "echo $$ >>pids; exec sleep 301")
     scene.file()
-    with Server(calling(("mark", "{}")), FINAL) as server:
+    with Server(call_stream(("mark", "{}")), FINAL) as server:
         flags = (*ZAI, server.url, "--tools", "t.json", "--yes", "-q", "hi")
         with running(home, cwd, "tools", "run", *flags, env=KEY) as process:
             found = pids(cwd / "pids", 1)
             process.stdout.close()
             assert process.wait(SOON) == -signal.SIGPIPE
             assert process.stderr.read() == b""
-    all_gone(found)
+    assert_all_ended(found)
     assert len(server.requests) == 1
 
 
@@ -672,7 +674,7 @@ exec "$GLM" tools call mark --tools t.json
 
 def test_what_no_tool_started_lives_on(home, cwd) -> None:
     """A shell that becomes glm leaves it its children; one that loses its own parent while a tool runs comes to us."""
-    scene = Scene(None, cwd)
+    scene = ToolRuns(None, cwd)
     scene.program("mark", "echo $$ >>pids; sleep 0.5; echo done")
     scene.file()
     with running(home, cwd, "-c", ALIEN, program=("bash",), env={"GLM": GLM}) as process:
@@ -686,17 +688,17 @@ def test_what_no_tool_started_lives_on(home, cwd) -> None:
 
 
 def test_killed_a_second_time(home, cwd) -> None:
-    scene = Scene(None, cwd)
+    scene = ToolRuns(None, cwd)
     scene.program("mark", "trap '' INT TERM; echo $$ >>pids; while :; do sleep 1; done")
     scene.file()
-    with Server(calling(("mark", "{}")), FINAL) as server:
+    with Server(call_stream(("mark", "{}")), FINAL) as server:
         flags = (*ZAI, server.url, "--tools", "t.json", "--yes", "-q", "-O", "out", "hi")
         with running(home, cwd, "tools", "run", *flags, env=KEY) as process:
             found = pids(cwd / "pids", 1)
             process.send_signal(signal.SIGINT)
             process.send_signal(signal.SIGINT)
             assert process.wait(SOON) == -signal.SIGINT
-    all_gone(found)
+    assert_all_ended(found)
     assert not (cwd / "out").exists()
 
 
@@ -707,7 +709,7 @@ MORE_USAGE = {"prompt_tokens": 30, "completion_tokens": 5, "total_tokens": 35}
 FIRST = stream(
     delta(reasoning_content="Thought 1."),
     delta(content="Let me see."),
-    delta(tool_calls=[fragment("mark", '{"x": "1"}')]),
+    delta(tool_calls=[whole_call("mark", '{"x": "1"}')]),
     delta(content="", finish_reason="tool_calls", usage=USAGE),
 )
 LAST = stream(
@@ -778,10 +780,10 @@ def test_exact(two) -> None:
 
 
 def test_stream_prints_as_it_comes(home, cwd) -> None:
-    scene = Scene(None, cwd)
+    scene = ToolRuns(None, cwd)
     scene.program("mark", "while [ ! -e go ]; do sleep 0.02; done")
     scene.file(tool(timeout=30))
-    with Server(calling(("mark", "{}"), content="Let me see."), [*answer("The answer.")[:-2], Hold()]) as server:
+    with Server(call_stream(("mark", "{}"), content="Let me see."), [*answer("The answer.")[:-2], Stall()]) as server:
         flags = (*ZAI, server.url, "--tools", "t.json", "--yes", "--stream", "-q", "hi")
         with running(home, cwd, "tools", "run", *flags, env=KEY) as process:
             assert read_until(process.stdout, b"see.\n") == b"Let me see.\n"
@@ -791,9 +793,9 @@ def test_stream_prints_as_it_comes(home, cwd) -> None:
 
 @pytest.mark.parametrize("whole_", [False, True])
 def test_json_is_one_object_of_the_whole_conversation(two, whole_) -> None:
-    first = whole(mark(1), content="Let me see.") if whole_ else FIRST
+    first = call_body(mark(1), content="Let me see.") if whole_ else FIRST
     done = two("--json", *(("--no-stream",) if whole_ else ()), first=first)
-    value = the_object(done.out)
+    value = reply_object(done.out)
     assert (done.code, value["answer"], value["error"], value["finish_reason"]) == (0, "The answer.", None, "stop")
     assert value["tool_calls"] == [{"id": "c1", "name": "mark", "arguments": '{"x": "1"}'}]
     assert (value["attempts"], value["provider"], value["model"]) == (2, "zai", "glm-5")
@@ -805,7 +807,7 @@ def test_jsonl(two) -> None:
     done = two("--jsonl", "-q")
     assert (done.code, done.err) == (0, "")
     start = {"type": "start", "provider": "zai", "model": "glm-5"}
-    assert the_events(done.out) == [
+    assert reply_events(done.out) == [
         start,
         {"type": "reasoning", "text": "Thought 1."},
         {"type": "answer", "text": "Let me see."},
@@ -821,10 +823,10 @@ def test_jsonl(two) -> None:
 
 
 def test_jsonl_is_live(home, cwd) -> None:
-    scene = Scene(None, cwd)
+    scene = ToolRuns(None, cwd)
     scene.program("mark", "while [ ! -e go ]; do sleep 0.02; done; echo done")
     scene.file(tool(timeout=30))
-    with Server(calling(("mark", "{}")), [head(), Hold()]) as server:
+    with Server(call_stream(("mark", "{}")), [head(), Stall()]) as server:
         flags = (*ZAI, server.url, "--tools", "t.json", "--yes", "--jsonl", "-q", "hi")
         with running(home, cwd, "tools", "run", *flags, env=KEY) as process:
             read_until(process.stdout, b'"tool_call"')
@@ -835,8 +837,8 @@ def test_jsonl_is_live(home, cwd) -> None:
 def test_jsonl_tells_what_was_refused_and_what_failed(scene) -> None:
     scene.program("mark", "exit 3")
     scene.file(tool("mark", "./mark", "{x}", properties=X))
-    done = scene.run([calling(("mark", "[]")), calling(mark(1), ids="d")], "--jsonl", "-q")
-    told = [event for event in the_events(done.out) if event["type"] == "tool_result"]
+    done = scene.run([call_stream(("mark", "[]")), call_stream(mark(1), ids="d")], "--jsonl", "-q")
+    told = [event for event in reply_events(done.out) if event["type"] == "tool_result"]
     assert [(each["id"], each["failed"], each["text"]) for each in told] == [
         ("c1", True, scene.results[0]),
         ("d1", True, "The tool failed: exit status 3."),
@@ -846,14 +848,14 @@ def test_jsonl_tells_what_was_refused_and_what_failed(scene) -> None:
 @pytest.mark.parametrize("kind", ["--json", "--jsonl"])
 def test_a_script_learns_why_it_ended(scene, kind) -> None:
     scene.file(tool(approve="deny"))
-    done = scene.run(calling(("mark", "{}"), content="Let me see."), kind, "-q")
+    done = scene.run(call_stream(("mark", "{}"), content="Let me see."), kind, "-q")
     assert done.code == 10
     if kind == "--json":
-        value = the_object(done.out)
+        value = reply_object(done.out)
         error = value["error"]
         assert (value["answer"], len(value["tool_calls"])) == (None, 1)
     else:
-        events = the_events(done.out)
+        events = reply_events(done.out)
         error = next(each["error"] for each in events if each["type"] == "error")
         assert events[-1] == {"type": "end", "finish_reason": "tool_calls", "complete": False}
     assert (error["type"], error["exit_code"], error["retryable"]) == ("tool", 10, False)
@@ -882,7 +884,7 @@ def test_output_file(two, cwd, flags) -> None:
 
 
 @pytest.mark.parametrize("flags", [(), ("--stream",), ("--json",)])
-@pytest.mark.parametrize("last", [calling(mark(2), finish="length"), stream(delta(content="The"), done=False)])
+@pytest.mark.parametrize("last", [call_stream(mark(2), finish="length"), stream(delta(content="The"), done=False)])
 def test_output_file_of_a_conversation_that_failed(two, cwd, flags, last) -> None:
     (cwd / "out").write_text("old")
     done = two("-O", "out", "-q", *flags, last=last)
@@ -919,7 +921,7 @@ def test_a_dry_run_starts_and_sends_nothing(scene) -> None:
 
 def test_foreign_text_is_harmless_on_a_terminal(home, cwd) -> None:
     esc = "\x1b[2J\u202e\x07"
-    with Asked(home, cwd, [calling((f"na{esc}me", f'{{"x": "{esc}'), content=f"say {esc}")]) as asked:
+    with Asked(home, cwd, [call_stream((f"na{esc}me", f'{{"x": "{esc}'), content=f"say {esc}")]) as asked:
         code, seen = asked.finish()
     assert code == 0
     assert not any(c in seen for c in "\x1b\u202e\x07")
@@ -932,7 +934,7 @@ def test_foreign_text_starts_no_workflow_command(scene, where) -> None:
     scene.file(tool(properties=X))
     name, arguments = bad if where == "name" else "mark", f'{{"x": "{bad}"}}' if where == "arguments" else '{"x": "1"}'
     said = {"content": bad} if where == "content" else {}
-    done = scene.run(calling((name, arguments), **said), env={"GITHUB_ACTIONS": "true"})
+    done = scene.run(call_stream((name, arguments), **said), env={"GITHUB_ACTIONS": "true"})
     assert done.code == 0
     assert not any(line.lstrip().startswith(("::", "##[")) for line in done.err.splitlines()), done.err
 
@@ -943,7 +945,7 @@ def test_foreign_text_starts_no_workflow_command(scene, where) -> None:
 def test_a_session_keeps_the_tool_turns(glm, scene, cwd) -> None:
     echoing(scene)
     flags = ("--tools", "t.json", "--yes", "-q", "--session", "talk.jsonl")
-    with Server(FIRST, LAST, calling(mark(2), ids="d"), answer("Fine.")) as server:
+    with Server(FIRST, LAST, call_stream(mark(2), ids="d"), answer("Fine.")) as server:
         assert glm("tools", "run", *ZAI, server.url, *flags, "Q1", env=KEY).code == 0
         assert glm("tools", "run", *ZAI, server.url, *flags, "Q2", env=KEY).code == 0
     who = {"provider": "zai", "model": "glm-5"}
@@ -1010,13 +1012,13 @@ def test_no_key_gets_into_a_session(glm, scene, cwd) -> None:
     secret.write_text(CANARY)
     scene.program("mark", f"cat {secret}")
     scene.file()
-    with Server(calling(("mark", "{}")), FINAL) as server:
+    with Server(call_stream(("mark", "{}")), FINAL) as server:
         flags = ("--session", "talk.jsonl", "--tools", "t.json", "--yes")
         assert glm("tools", "run", *ZAI, server.url, *flags, "Q1", env=KEY).code == 0
     assert CANARY.encode() not in server.requests[1].body
 
 
-LEAKING = calling(
+LEAKING = call_stream(
     ("mark", json.dumps({"x": CANARY})), (CANARY, CANARY), content=f"say {CANARY}", reasoning_content=CANARY
 )
 
@@ -1040,7 +1042,7 @@ def test_a_retry_in_the_second_step_runs_no_tool_again(glm, scene, trouble) -> N
     with Server(FIRST, *trouble, LAST) as server:
         flags = ("--tools", "t.json", "--yes", "--json", "-q")
         done = glm("tools", "run", *ZAI, server.url, *flags, "hi", env=KEY)
-    value = the_object(done.out)
+    value = reply_object(done.out)
     assert (done.code, value["answer"], scene.ran) == (0, "The answer.", ["mark 1"])
     assert value["attempts"] == len(server.requests) == 2 + len(trouble)
     assert len({request.body for request in server.requests[1:]}) == 1
@@ -1056,7 +1058,7 @@ def test_a_stream_is_not_asked_again_in_the_second_step_once_it_printed(glm, sce
 
 def test_a_retry_voids_a_call_of_the_first_attempt(glm, scene) -> None:
     echoing(scene)
-    cut = calling(mark(9), finish=None)
+    cut = call_stream(mark(9), finish=None)
     with Server(cut, FIRST, LAST) as server:
         done = glm("tools", "run", *ZAI, server.url, "--tools", "t.json", "--yes", "-q", "hi", env=KEY)
     assert (done.code, scene.ran, len(server.requests)) == (0, ["mark 1"], 3)
@@ -1078,11 +1080,11 @@ def second(home):
 def test_a_fallback_in_the_second_step(glm, scene, second, like, back) -> None:
     echoing(scene)
     down = reply(500, {"error": {"code": "500", "message": "down"}})
-    with Server(FIRST, down) as one, Server(calling(mark(2), ids="d"), LAST) as two:
+    with Server(FIRST, down) as one, Server(call_stream(mark(2), ids="d"), LAST) as two:
         second(two.url, like)
         flags = ("--fallback", "second/other", "--retries", "0", "--tools", "t.json", "--yes", "--json", "-q")
         done = glm("tools", "run", *ZAI, one.url, *flags, "hi", env=KEY)
-    value = the_object(done.out)
+    value = reply_object(done.out)
     assert (done.code, value["answer"], value["provider"], value["model"]) == (0, "The answer.", "second", "other"), (
         done.err
     )
@@ -1135,17 +1137,17 @@ def test_a_failure_of_the_second_step_is_told_as_it_is(two) -> None:
 # Calls that are none
 
 
-@pytest.mark.parametrize("reply_", [calling, whole])
+@pytest.mark.parametrize("reply_", [call_stream, call_body])
 def test_the_calls_count_and_not_the_word_that_ends_the_turn(scene, reply_) -> None:
     echoing(scene)
-    flags = ("--no-stream",) if reply_ is whole else ()
+    flags = ("--no-stream",) if reply_ is call_body else ()
     assert scene.run(reply_(mark(1), finish="stop"), *flags).code == 0
     assert scene.ran == ["mark 1"]
 
 
 def test_a_turn_that_announces_calls_and_has_none(scene) -> None:
     echoing(scene)
-    assert scene.run(calling(finish="tool_calls"), "-q").code == 13
+    assert scene.run(call_stream(finish="tool_calls"), "-q").code == 13
 
 
 @pytest.mark.sampled(3)
@@ -1189,7 +1191,7 @@ def test_what_the_provider_runs_is_not_ours(scene, kind) -> None:
     assert (done.code, done.text, scene.ran, len(scene.server.requests)) == (0, "Found.\n", [], 1)
     both = stream(
         delta(tool_calls=[own]),
-        delta(tool_calls=[fragment("mark", "{}", "c1", 1)]),
+        delta(tool_calls=[whole_call("mark", "{}", "c1", 1)]),
         delta(content="", finish_reason="tool_calls"),
     )
     assert scene.run(both).code == 0
@@ -1209,11 +1211,11 @@ def test_several_files(scene) -> None:
     scene.program("other")
     scene.file()
     scene.file(tool("other"), name="u.json")
-    done = scene.run(calling(("mark", "{}"), ("other", "{}")), "--tools", "u.json")
+    done = scene.run(call_stream(("mark", "{}"), ("other", "{}")), "--tools", "u.json")
     assert (done.code, scene.ran) == (0, ["mark", "other"])
     assert [each["function"]["name"] for each in scene.server.requests[0].json["tools"]] == ["mark", "other"]
     scene.file(tool("mark"), name="u.json")
-    done = scene.run(calling(("mark", "{}")), "--tools", "u.json", "-q")
+    done = scene.run(call_stream(("mark", "{}")), "--tools", "u.json", "-q")
     assert (done.code, scene.server.requests) == (2, [])
     assert error_of(done.err).startswith("u.json:1:")
 
@@ -1315,7 +1317,7 @@ def test_call_needs_no_key_and_shows_none(call, scene) -> None:
 
 
 def test_ctrl_c_in_a_call(home, cwd) -> None:
-    scene = Scene(None, cwd)
+    scene = ToolRuns(None, cwd)
     scene.program("mark", "echo $$ >>pids; sleep 301 & echo $! >>pids; wait")
     scene.file()
     with running(home, cwd, "tools", "call", "mark", "--tools", "t.json") as process:
@@ -1323,7 +1325,7 @@ def test_ctrl_c_in_a_call(home, cwd) -> None:
         process.send_signal(signal.SIGINT)
         assert process.wait(SOON) == -signal.SIGINT
         assert (process.stdout.read(), process.stderr.read()) == (b"", b"")
-    all_gone(found)
+    assert_all_ended(found)
 
 
 # glm tools list
@@ -1482,7 +1484,7 @@ def test_check_by_the_rules_of_a_provider(glm, scene) -> None:
 
 def test_what_check_refuses_is_refused_before_anything_is_sent(scene, cwd) -> None:
     (cwd / "t.json").write_text(json.dumps({"tools": [tool("mark", "./absent"), tool("mark", "./absent")]}))
-    done = scene.run(calling(("mark", "{}")), "-q")
+    done = scene.run(call_stream(("mark", "{}")), "-q")
     assert (done.code, scene.server.requests) == (2, [])
     assert error_of(done.err).startswith("t.json:1:")
     assert error_of(done.err).endswith("(and 2 more: glm tools check t.json)")
@@ -1500,7 +1502,7 @@ def test_help_needs_nothing(home, cwd, name) -> None:
 
 def test_two_runs_do_not_touch_each_others_tools(home, cwd) -> None:
     """What a run leaves to its end is what it started itself."""
-    scene = Scene(None, cwd)
+    scene = ToolRuns(None, cwd)
     scene.program("mark", "echo $$ >>pids; exec sleep 301")
     scene.file(tool(timeout=60))
     with running(home, cwd, "tools", "call", "mark", "--tools", "t.json") as one:
@@ -1514,7 +1516,7 @@ def test_two_runs_do_not_touch_each_others_tools(home, cwd) -> None:
         assert os.path.exists(f"/proc/{first}")  # noqa: PTH110
         one.send_signal(signal.SIGINT)
         assert one.wait(SOON) == -signal.SIGINT
-    all_gone([first, other])
+    assert_all_ended([first, other])
 
 
 @pytest.mark.parametrize(
@@ -1536,7 +1538,7 @@ def test_a_session_whose_calls_and_results_do_not_fit(glm, cwd, lines) -> None:
 
 def test_an_id_of_ours_is_not_given_twice(scene) -> None:
     scene.file(tool(properties={"n": {"type": "integer"}}))
-    made = [fragment("mark", '{"n": 1}', "call_1_2", 0), fragment("mark", '{"n": 2}', "", 1)]
+    made = [whole_call("mark", '{"n": 1}', "call_1_2", 0), whole_call("mark", '{"n": 2}', "", 1)]
     script = stream(*(delta(tool_calls=[each]) for each in made), delta(finish_reason="tool_calls"))
     assert scene.run(script).code == 0
     sent = [call["id"] for call in scene.server.requests[1].json["messages"][1]["tool_calls"]]
@@ -1547,7 +1549,7 @@ def test_a_key_that_json_hides_does_not_reach_a_tool(glm, scene) -> None:
     escaped = "".join(f"\\u{ord(character):04x}" for character in b64encode(CANARY.encode()).decode())
     scene.program("mark", "cat >seen")
     scene.file(tool("mark", "./mark", properties={"x": {"type": "string"}}))
-    with Server(calling(("mark", f'{{"x": "{escaped}"}}')), LAST) as server:
+    with Server(call_stream(("mark", f'{{"x": "{escaped}"}}')), LAST) as server:
         flags = ("--tools", "t.json", "--yes", "-q")
         assert glm("tools", "run", *ZAI, server.url, *flags, "hi", env=KEY).code == 0
         assert escaped.encode() not in server.requests[1].body

@@ -1,4 +1,4 @@
-"""Scenes of a conversation with tools: a model that calls, programs that leave a trace, and what was said to whom."""
+"""Runs of `glm tools run`: replies in which the model calls tools, programs that log their runs, and what was sent."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from scripted_server import Script, Server, answer, delta, reply, stream
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from program import Done
+    from program import Completed
 
 ZAI = ("-P", "zai", "--base-url")
 KEY = {"ZAI_API_KEY": CANARY}
 FINAL = answer("The end.")
-# A terminal that also controls the program, so that there is somebody to ask.
+# Makes stdin, a terminal, the controlling terminal of the program, so that it can ask for approval.
 CONTROLLED: dict[str, Any] = {
     "start_new_session": True,
     "preexec_fn": lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
 }
 
 
-def fragment(name: str, arguments: str = "{}", identity: str = "c1", index: int = 0) -> dict[str, Any]:
-    """A whole call as providers write it."""
+def whole_call(name: str, arguments: str = "{}", identity: str = "c1", index: int = 0) -> dict[str, Any]:
+    """A complete call, as providers write it."""
     return {
         "index": index,
         "id": identity,
@@ -41,19 +41,19 @@ def fragment(name: str, arguments: str = "{}", identity: str = "c1", index: int 
 
 
 def _fragments(calls: tuple[tuple[str, str], ...], ids: str) -> list[dict[str, Any]]:
-    return [fragment(name, text, f"{ids}{at + 1}", at) for at, (name, text) in enumerate(calls)]
+    return [whole_call(name, text, f"{ids}{at + 1}", at) for at, (name, text) in enumerate(calls)]
 
 
-def calling(*calls: tuple[str, str], ids: str = "c", finish: str | None = "tool_calls", **said: str) -> Script:
-    """A stream in which the model calls these tools, after what it `said` (content, reasoning_content)."""
-    before = [delta(**{name: text}) for name, text in said.items()]
+def call_stream(*calls: tuple[str, str], ids: str = "c", finish: str | None = "tool_calls", **texts: str) -> Script:
+    """A stream in which the model calls these tools, after texts by field (content, reasoning_content)."""
+    before = [delta(**{name: text}) for name, text in texts.items()]
     made = [delta(tool_calls=[each]) for each in _fragments(calls, ids)]
     ends = [delta(content="", finish_reason=finish)] if finish else []
     return stream(*before, *made, *ends, done=finish is not None)
 
 
-def whole(*calls: tuple[str, str], ids: str = "c", finish: str | None = "tool_calls", content: str = "") -> Script:
-    """The same as one JSON body."""
+def call_body(*calls: tuple[str, str], ids: str = "c", finish: str | None = "tool_calls", content: str = "") -> Script:
+    """The same calls in one JSON body."""
     message = {"role": "assistant", "content": content, "tool_calls": _fragments(calls, ids)}
     return reply(200, {"id": "r", "choices": [{"index": 0, "message": message, "finish_reason": finish}]})
 
@@ -66,66 +66,70 @@ def tool(name: str = "mark", *run: str, properties: dict[str, Any] | None = None
     return value | more
 
 
-def part(
+def fragment(
     index: int | None = None, identity: str | None = None, name: str | None = None, arguments: str | None = None
 ) -> dict[str, Any]:
-    """A fragment of a call, with what is not None."""
+    """A fragment of a call, without what is None."""
     function = {key: text for key, text in (("name", name), ("arguments", arguments)) if text is not None}
     pairs = (("index", index), ("id", identity), ("function", function or None))
     return {key: value for key, value in pairs if value is not None}
 
 
-# How fragments are joined (contract, section 4), and the calls that they make: id, name, arguments.
-SHAPES: dict[str, tuple[list[dict[str, Any]], list[tuple[str, str, str]]]] = {
+# Fragments, and the calls that they are joined to: id, name, arguments.
+JOINED_FRAGMENTS: dict[str, tuple[list[dict[str, Any]], list[tuple[str, str, str]]]] = {
     "by index, interleaved": (
         [
-            part(0, "a", "mark", '{"x":'),
-            part(1, "b", "mark", '{"x":'),
-            part(0, None, None, ' "1'),
-            part(1, None, None, ' "中😀"}'),
-            part(0, None, None, '"}'),
+            fragment(0, "a", "mark", '{"x":'),
+            fragment(1, "b", "mark", '{"x":'),
+            fragment(0, None, None, ' "1'),
+            fragment(1, None, None, ' "中😀"}'),
+            fragment(0, None, None, '"}'),
         ],
         [("a", "mark", '{"x": "1"}'), ("b", "mark", '{"x": "中😀"}')],
     ),
     "a new id at an open index": (
-        [part(0, "a", "mark", '{"x": "1"}'), part(0, "b", "mark", '{"x": "2'), part(0, None, None, '"}')],
+        [fragment(0, "a", "mark", '{"x": "1"}'), fragment(0, "b", "mark", '{"x": "2'), fragment(0, None, None, '"}')],
         [("a", "mark", '{"x": "1"}'), ("b", "mark", '{"x": "2"}')],
     ),
     "the same id and an empty one go on": (
-        [part(0, "a", "mark", '{"x"'), part(0, "a", "", ': "1'), part(0, "", None, '"}')],
+        [fragment(0, "a", "mark", '{"x"'), fragment(0, "a", "", ': "1'), fragment(0, "", None, '"}')],
         [("a", "mark", '{"x": "1"}')],
     ),
     "no index, no id: the last goes on": (
-        [part(None, "a", "mark", '{"x"'), part(None, None, None, ": "), part(None, "", None, '"1"}')],
+        [fragment(None, "a", "mark", '{"x"'), fragment(None, None, None, ": "), fragment(None, "", None, '"1"}')],
         [("a", "mark", '{"x": "1"}')],
     ),
     "no index, a new id": (
-        [part(None, "a", "mark", '{"x": '), part(None, "a", None, '"1"}'), part(None, "b", "mark", '{"x": "2"}')],
+        [
+            fragment(None, "a", "mark", '{"x": '),
+            fragment(None, "a", None, '"1"}'),
+            fragment(None, "b", "mark", '{"x": "2"}'),
+        ],
         [("a", "mark", '{"x": "1"}'), ("b", "mark", '{"x": "2"}')],
     ),
     "equal ids at different indices": (
         [
-            part(0, "a", "mark", '{"x": '),
-            part(1, "a", "mark", '{"x": '),
-            part(1, None, None, '"2"}'),
-            part(0, None, None, '"1"}'),
+            fragment(0, "a", "mark", '{"x": '),
+            fragment(1, "a", "mark", '{"x": '),
+            fragment(1, None, None, '"2"}'),
+            fragment(0, None, None, '"1"}'),
         ],
         [("a", "mark", '{"x": "1"}'), ("a", "mark", '{"x": "2"}')],
     ),
 }
 
 
-class Scene:
+class ToolRuns:
     """A working directory with programs and a tool file, and runs of `glm tools run` in it."""
 
-    def __init__(self, glm: Callable[..., Done], cwd: Path) -> None:
+    def __init__(self, glm: Callable[..., Completed], cwd: Path) -> None:
         self._glm = glm
         self.cwd = cwd
         self.server: Server
         self.program("mark")
 
     def program(self, name: str, script: str = "") -> Path:
-        """A program that leaves its name and arguments in the file `ran` of the working directory, then does more."""
+        """A program that appends its name and arguments to the file `ran` in the folder, then does `script`."""
         path = self.cwd / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f'#!/bin/sh\nprintf "%s\\n" "$(basename "$0")${{*:+ $*}}" >>ran\n{script}\n')
@@ -133,14 +137,14 @@ class Scene:
         return path
 
     def file(self, *tools: dict[str, Any], name: str = "t.json") -> Path:
-        """The tool file."""
+        """Write a tool file with these tools."""
         path = self.cwd / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps({"tools": list(tools or (tool(),))}))
         return path
 
-    def run(self, scripts: list[Script] | Script, *flags: str, yes: bool = True, **more: Any) -> Done:
-        """Ask zai, which plays these scripts and then ends with an answer."""
+    def run(self, scripts: list[Script] | Script, *flags: str, yes: bool = True, **more: Any) -> Completed:
+        """Run `glm tools run` against a server that sends these scripts, then an answer."""
         played = [scripts] if not scripts or not isinstance(scripts[0], list) else scripts
         given = ("--yes",) if yes else ()
         with Server(*played, FINAL) as self.server:
@@ -149,7 +153,7 @@ class Scene:
 
     @property
     def ran(self) -> list[str]:
-        """What ran, in order: a line for each."""
+        """The programs that ran, in order: name and arguments."""
         path = self.cwd / "ran"
         return path.read_text().splitlines() if path.exists() else []
 
@@ -160,12 +164,12 @@ class Scene:
 
     @property
     def results(self) -> list[str]:
-        """What the model was told of its calls, in the last request."""
+        """The results of calls in the last request."""
         return [message["content"] for message in self.sent[-1] if message["role"] == "tool"]
 
 
 def alive(pid: int) -> bool:
-    """Whether a process runs; what is dead and not yet waited for does not."""
+    """Whether a process runs; a zombie does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     except (FileNotFoundError, ProcessLookupError):
@@ -173,13 +177,13 @@ def alive(pid: int) -> bool:
 
 
 def pids(path: Path, count: int) -> list[int]:
-    """The pids that programs wrote into a file, once there are so many."""
+    """The pids that programs wrote into a file, once there are `count` of them."""
     wait_for(lambda: path.exists() and path.read_text().count("\n") >= count)
     return [int(line) for line in path.read_text().split()]
 
 
-def all_gone(found: list[int]) -> None:
-    """None of these processes is left; what is, is ended before the test fails."""
+def assert_all_ended(found: list[int]) -> None:
+    """Fail if one of these processes still runs; kill those that do."""
     try:
         wait_for_gone(found)
     finally:
@@ -190,7 +194,7 @@ def all_gone(found: list[int]) -> None:
 
 
 def wait_for_gone(found: list[int]) -> None:
-    """SIGKILL takes its time on a busy machine, but not long."""
+    """Fail unless these processes end within 2 seconds: SIGKILL is not instantaneous on a busy machine."""
     import time
 
     until = time.monotonic() + 2
