@@ -255,6 +255,7 @@ COLUMNS = "the columns are 'id', 'topic'; --var question=… gives all rows the 
 IN_VARS = (
     """a row has its values in vars, as in {"vars": {"question": "…"}}; --var question=… gives all rows the same"""
 )
+IN_DOCUMENTS = "a document has its values in vars, as in vars: {question: …}; --var question=… gives all rows the same"
 NO_ROW_HAS_IT = {
     "a table": ("in.csv", TABLE, "in.csv:1", COLUMNS),
     "a table of bad rows": ("in.csv", "id,topic\na,tea,2\n", "in.csv:1", COLUMNS),
@@ -266,7 +267,7 @@ NO_ROW_HAS_IT = {
     ),
     "JSON lines": ("in.jsonl", lines([{"vars": {"topic": "tea"}}, {"vars": {"topic": "milk"}}]), "in.jsonl", IN_VARS),
     "a bad row among them": ("in.jsonl", '{"vars": {"topic": "tea"}}\n{\n', "in.jsonl", IN_VARS),
-    "YAML": ("in.yaml", "vars: {topic: tea}\n---\nquestion: misplaced\nvars: {topic: tea}\n", "in.yaml", IN_VARS),
+    "YAML": ("in.yaml", "vars: {topic: tea}\n---\nquestion: misplaced\nvars: {topic: tea}\n", "in.yaml", IN_DOCUMENTS),
 }
 
 

@@ -177,7 +177,7 @@ class PendingRows:
                 placeholders.add(row)
             if self._resumes:
                 changed += self._is_changed(row)
-        placeholders.refuse(self._source.name)
+        placeholders.refuse(self._source.name, self._source.hint)
         unnamed = self._index.count_removed_answers() if self._resumes else 0
         if changed or unnamed:
             self._filter.refuse_changed(changed + unnamed, unnamed=unnamed > 0, why=self._cannot_ask)

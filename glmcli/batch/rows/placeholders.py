@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 _FEW = 9  # columns that a message names
 _ASK = "call the question prompt, or ask with -f FILE, as in prompt: '{{NAME}}?'"
-_IN_VARS = 'a row has its values in vars, as in {{"vars": {{"{}": "…"}}}}'
 
 
 class Placeholders(Record):
@@ -76,8 +75,8 @@ class PlaceholderCheck:
         elif self._missing:
             self._missing &= frozenset(self._placeholders.missing_of(row))
 
-    def refuse(self, place: str) -> None:
-        """Stop if none of the rows could be sent.
+    def refuse(self, place: str, hint: str) -> None:
+        """Stop if none of the rows could be sent; `hint` is that of the rows' format.
 
         Raises:
             UsageError: all rows lack a value for the same name, or ask nothing.
@@ -86,7 +85,7 @@ class PlaceholderCheck:
             raise UsageError(f"{place}: no row asks anything", fix=_ASK)
         if self._missing:
             missing = sorted(self._missing)
-            raise _no_value(place, missing, _IN_VARS.format(missing[0]))
+            raise _no_value(place, missing, hint.format(missing[0]))
 
 
 def own_parts(row: Row) -> dict[str, object]:

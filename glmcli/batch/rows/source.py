@@ -148,6 +148,7 @@ class RowSource:
         name: what messages call it.
         identity: its device and inode.
         rereadable: it is a regular file, whose rows can be read more than once.
+        hint: that of its format (see RowFormat), which is known when a row was read; empty before.
     """
 
     def __init__(
@@ -171,6 +172,7 @@ class RowSource:
         self._begin = begin
         self._rereadable_file = RereadableFile(context.name)
         self._was_read = False
+        self.hint = ""
         found = self._stat()
         self.identity = (found.st_dev, found.st_ino)
         self.rereadable = stat.S_ISREG(found.st_mode)
@@ -190,6 +192,7 @@ class RowSource:
         if name is None:
             is_json, chunks = _is_json(chunks)
             name = "jsonl" if is_json else "text"
+        self.hint = FORMATS[name].hint
         yield from FORMATS[name].rows(chunks, self._context)
 
     def _stat(self) -> os.stat_result:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from glmcli.batch.rows.formats import CHOICES
 from glmcli.commands.flags import FLAGS, Flag, argument
 from glmcli.commands.tree import build_command
 from glmcli.errors import UsageError
@@ -27,7 +28,7 @@ _FLAGS = (
         "Say which rows of this input are missing; a list for --files0 is --format files.",
         "INPUT",
     ),
-    Flag("format", "--format", "text", _MERGE, "How its rows are written (by the name).", "jsonl|text|csv|tsv|yaml"),
+    Flag("format", "--format", "text", _MERGE, "How its rows are written (by the name).", CHOICES),
     Flag("keep_changed", "--keep-changed", "switch", _MERGE, "Of answers to different requests keep the first."),
     _QUIET,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
+from glmcli.batch.rows.formats import CHOICES
 from glmcli.commands.flags import FLAGS, Flag, argument
 from glmcli.commands.tree import build_command
 
@@ -15,7 +16,7 @@ _ROWS, _PACE, _RESUME, _MACHINES = "Rows", "Pace", "Resume", "Machines"
 
 # What `batch run` takes beside the flags of those who ask a model.
 BATCH_FLAGS: tuple[Flag, ...] = (
-    Flag("format", "--format", "text", _ROWS, "How rows are written (by the name).", "jsonl|text|csv|tsv|yaml"),
+    Flag("format", "--format", "text", _ROWS, "How rows are written (by the name).", CHOICES),
     Flag("files0", "--files0", "text", _ROWS, "Each file is a row; read NUL-separated paths from here.", "FILE|-"),
     Flag("ordered", "--ordered", "switch", _ROWS, "Write rows in the order of the input."),
     Flag("text", "--text", "text", _ROWS, "Also each answer as a file in this folder.", "DIR"),

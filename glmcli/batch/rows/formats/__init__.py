@@ -2,7 +2,9 @@
 
 A new format is a module here and a line in FORMATS. Its `rows(chunks, context)` gets the bytes of an input in chunks,
 as the system reads them, and yields a Row or a MalformedRow for each row; `lines.py` cuts chunks into lines and has
-`InputContext`, which makes a MalformedRow with its place. What is wrong with the input as a whole is a UsageError.
+`InputContext`, which makes a MalformedRow with its place. What is wrong with the input as a whole is a UsageError. The
+names in a row mean the same in all formats: `row_of` in `rows/validation.py` reads JSON values, `_row` in
+`csv_tables.py` texts by name.
 
 Nothing is sought, and nothing held beyond one row, so that a FIFO, a file that grows and a file of a terabyte are all
 the same. If all rows have the same names, as the columns of a table, `context.placeholders.refuse` stops at once a run
@@ -29,18 +31,29 @@ class RowFormat(Record):
     Attributes:
         rows: the rows in these chunks of bytes, which begin without a byte order mark.
         endings: of the names of files that are in this format.
+        hint: how a row gives the request file a value for the name `{}`; for formats that do not stop by themselves
+            when no row can.
     """
 
     rows: Callable[[Iterator[bytes], InputContext], Iterator[Row | MalformedRow]]
     endings: tuple[str, ...] = ()
+    hint: str = ""
 
 
 # By the word that --format takes.
 FORMATS: Mapping[str, RowFormat] = {
-    "jsonl": RowFormat(json_lines.rows, (".jsonl", ".ndjson", ".json")),
+    "jsonl": RowFormat(
+        json_lines.rows,
+        (".jsonl", ".ndjson", ".json"),
+        'a row has its values in vars, as in {{"vars": {{"{}": "…"}}}}',
+    ),
     "text": RowFormat(lines.rows, (".txt",)),
     "csv": RowFormat(csv_tables.comma_rows, (".csv",)),
     "tsv": RowFormat(csv_tables.tab_rows, (".tsv",)),
-    "yaml": RowFormat(yaml_documents.rows, (".yaml", ".yml")),
+    "yaml": RowFormat(
+        yaml_documents.rows, (".yaml", ".yml"), "a document has its values in vars, as in vars: {{{}: …}}"
+    ),
     "files": RowFormat(path_list.rows),
 }
+# What the help of --format offers; lists of files have a flag of their own.
+CHOICES = "|".join(name for name in FORMATS if name != "files")
