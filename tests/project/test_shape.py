@@ -116,6 +116,26 @@ def test_a_named_file_is_there(document: Path) -> None:
     assert {name for name in named_files(document.read_text(encoding="utf-8")) if not stands(name, document)} == set()
 
 
+def defined(path: Path) -> set[str]:
+    """The classes, functions and constants of a module."""
+    found = set()
+    for node in tree(path).body:
+        match node:
+            case ast.ClassDef() | ast.FunctionDef():
+                found.add(node.name)
+            case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
+                found.add(name)
+    return found
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_a_name_is_defined_where_a_document_says(document: Path) -> None:
+    """As in `FLAGS` in `glmcli/commands/flags.py`; it is not enough that the module imports it."""
+    for name, file in re.findall(r"`(\w+)`\s(?:in|of)\s`([\w./]+\.py)`", document.read_text(encoding="utf-8")):
+        modules = [path for path in MODULES.values() if path.as_posix().endswith(f"/{file}")]
+        assert any(name in defined(path) for path in modules), f"{name} is not defined in {file}"
+
+
 class Walk(NamedTuple):
     """A drawing of docs/architecture.md: its files by the names of their boxes, and its arrows."""
 
