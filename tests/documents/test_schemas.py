@@ -158,6 +158,10 @@ ADDRESS = "a request file may not hold an address or a key; use --base-url / --k
         ("MAX-TOKENS: 1", ["1:1: unknown key 'MAX-TOKENS', did you mean 'max_tokens'?"]),
         ("Model: x", ["1:1: unknown key 'Model', did you mean 'model'?"]),
         ("zebra: 1", ["1:1: unknown key 'zebra'"]),
+        ("imgs: 1", ["1:1: unknown key 'imgs', did you mean 'images'?"]),
+        ("mod: 1", ["1:1: unknown key 'mod', did you mean 'model'?"]),
+        ("stm: 1", ["1:1: unknown key 'stm'"]),  # system or stream
+        ("mtok: 1", ["1:1: unknown key 'mtok'"]),  # too little is left of max_tokens
         (f"{'m' * 50}: 1", [f"1:1: unknown key '{'m' * 40}…'"]),
         ('"a\\nb\\e": 1', ["1:1: unknown key 'a\\u000ab\\u001b'"]),
         ("a: 1\nmodel: x\ntemperature: hot\n", [
@@ -205,6 +209,10 @@ ADDRESS = "a request file may not hold an address or a key; use --base-url / --k
         ("messages:\n- {role: user, content: [{type: imag, url: x}]}\n", [
             ("2:33: messages[0].content[0].type must be one of text, image, video, file, "
              """not "imag", did you mean 'image'?"""),
+        ]),
+        ("messages:\n- {role: user, content: [{type: img, url: x}]}\n", [
+            ("2:33: messages[0].content[0].type must be one of text, image, video, file, "
+             """not "img", did you mean 'image'?"""),
         ]),
         ("messages:\n- {role: user, content: [{type: file, path: x}]}\n", [
             "2:26: messages[0].content[0]: needs 'url'", "2:39: messages[0].content[0]: unknown key 'path'",
