@@ -315,8 +315,19 @@ def test_what_earlier_runs_spent_must_be_numbers(batch, paid) -> None:
     done = paid(1)
     assert (done.code, error(done)) == (
         2,
-        "out.jsonl:1: not a line of a ledger: its 'amount' is not a number from 0 to 1,000,000,000",
+        "out.jsonl:1: not a line of a ledger: its 'amount' is not a number from 0 to 1,000,000,000,000",
     )
+
+
+def test_a_cost_of_senseless_counts_does_not_keep_a_run_from_resuming(batch, glm, finished) -> None:
+    """A provider that counts 10^15 tokens in one reply: the line that says so was written by a run."""
+    first, second = finished
+    batch.write(rows(2))
+    cost = {"amount": 4_200_000_000.0, "currency": "USD", "as_of": "2026-09-21"}
+    batch.output.write_text(lines([first | {"cost": cost}, second]))
+    assert batch.run().code == 0
+    assert batch.fleet.asked == []
+    assert glm("batch", "merge", "out.jsonl", "-O", "merged.jsonl").code == 0
 
 
 def test_a_failed_row_under_a_ceiling_stops_nothing(batch, paid) -> None:

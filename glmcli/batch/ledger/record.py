@@ -26,7 +26,7 @@ STATUSES: tuple[Status, ...] = get_args(Status)
 LONGEST = 256 << 20  # bytes of a line; an answer has at most 64 MiB, and JSON may escape it
 _FIRST_BYTES = b'{"id": '  # of every line that a run writes
 _MOST = 10**12  # a larger number is no count of anything; a million of these still fit into 64 bits
-_DEAREST = 10**9
+_DEAREST = 10**9  # the most that a report adds up
 _MILLI = 1000
 _YEARS = 1971, 9998  # time zones and rounding lead out of neither end of what clocks can show
 _CURRENCY = re.compile(r"[A-Z]{3}")
@@ -182,7 +182,7 @@ def parse(line: bytes) -> LedgerRecord:
     _object(value, "columns")
     _object(value, "error")
     if cost := _object(value, "cost"):
-        _number(cost, "amount", _DEAREST)
+        _number(cost, "amount", _MOST)  # a run may have written more than a report adds up: by senseless counts
     return LedgerRecord(row_id, _count(value, "line") or 0, digest, status, final, calls, value)
 
 
