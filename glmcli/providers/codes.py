@@ -156,9 +156,9 @@ TOKENHUB = ErrorCodes(
     {"429001": ((_TOKENS_DIMENSION, _PER_MINUTE),)},
 )
 
-# vLLM, SGLang, llama.cpp and Ollama put the kind of error into `type`, or into `code` where that is no number; from the
-# servers' responses on 2026-11-21.
-SELF_HOSTED = ErrorCodes(
+# OpenAI's codes. vLLM, SGLang, llama.cpp and Ollama put the kind of error into `type`, or into `code` where that is no
+# number; from the servers' responses on 2026-11-21.
+OPENAI = ErrorCodes(
     {
         "model_not_found": _NO_MODEL,
         "insufficient_quota": _USED_UP,

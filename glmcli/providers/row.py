@@ -172,9 +172,12 @@ class Provider(Record):
     """A row of the table: a service, its address, its keys, its dialect, and how its API differs.
 
     Attributes:
+        base_url: the address, up to where the dialect appends a path.
+        key_variables: the environment variables that may hold the key; the first that is set counts.
+        codes: what its error codes mean, from `codes.py`; without them the HTTP status decides, then OpenAI's `type`.
         catalogue: the name in the catalogue whose models are served here; empty: none is known. A row of the
             configuration file keeps that of the row that it is like.
-        hosted: may be chosen silently when its key is set.
+        hosted: may be chosen silently when its key is set, in the order of the table.
         embedded: the server is part of glm, and is started when it is needed.
         default_model: the model when --model is not set; None: --model is needed.
         vision_model: the same for `glm vision`.

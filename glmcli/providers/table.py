@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
-from glmcli.providers.codes import BIGMODEL, MODELSTUDIO, SELF_HOSTED, TOKENHUB
+from glmcli.providers.codes import BIGMODEL, MODELSTUDIO, OPENAI, TOKENHUB
 from glmcli.providers.row import Api, BatchApi, Provider, Range, ThinkingSwitch
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ _OPENAI_BATCH = BatchApi(most_lines=50_000, most_bytes=200 * _MB)
 
 def _server(name: str, base_url: str, api: Api) -> Provider:
     """A self-hosted server. It has no Batch API, but a gateway in front of it may have one."""
-    return Provider(name=name, base_url=base_url, catalogue="", api=api, codes=SELF_HOSTED, batch=_OPENAI_BATCH)
+    return Provider(name=name, base_url=base_url, catalogue="", api=api, codes=OPENAI, batch=_OPENAI_BATCH)
 
 
 _BIGMODEL = Provider(
@@ -216,7 +216,7 @@ _ROWS = (
         key_variables=("OPENAI_API_KEY",),
         catalogue="",
         api=_OPENAI,
-        codes=SELF_HOSTED,
+        codes=OPENAI,
         batch=_OPENAI_BATCH,
     ),
     # The embedded server behaves like BigModel; its address is set when it is started.
