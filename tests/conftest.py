@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from forked_runs import ForkServer, can_be_forked
-from program import CANARY, GLM, KEY_VARIABLES, LIBRARIES, Completed, environment, installed, leaks
+from program import CANARY, GLM, LIBRARIES, Completed, environment, installed, leaks
+from provider_rows import KEY_VARIABLES
 from proxies import CertificateAuthority
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 from processes import error_of
+from provider_rows import HOSTED
 from pseudo_terminal import on_terminal
 
 from glmcli import catalogue
@@ -21,7 +22,6 @@ from glmcli.providers.table import PROVIDERS
 
 TOP = Path(__file__).parents[2]
 FILE = TOP / "glmcli" / "catalogue" / "models.json"
-HOSTED = ("bigmodel", "zai", "modelstudio", "dashscope", "tokenhub")
 COUNTS = {"bigmodel": 36, "zai": 26, "modelstudio": 14, "dashscope": 14, "tokenhub": 8}
 _ = None
 

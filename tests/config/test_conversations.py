@@ -9,6 +9,7 @@ import subprocess
 import pytest
 from processes import error_of, read_until
 from program import GLM, environment
+from provider_rows import ROWS
 from scripted_server import Server, delta, event, reply, stream
 from tool_runs import JOINED_FRAGMENTS, ToolRuns, tool, whole_call
 
@@ -16,7 +17,6 @@ from glmcli.chat.reply import Fold
 from glmcli.providers.reader import ReplyReader
 from glmcli.providers.table import PROVIDERS
 
-ROWS = ("bigmodel", "zai", "modelstudio", "dashscope", "tokenhub", "vllm", "sglang", "ollama", "llamacpp", "openai")
 ALIBABA = ("modelstudio", "dashscope")
 # Contract and their documents: who takes `tool_stream`, and who wants the reasoning of a tool turn back.
 STREAMS_CALLS = ("bigmodel", "zai", "modelstudio", "dashscope", "tokenhub")

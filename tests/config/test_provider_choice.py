@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import provider_rows
 import pytest
 from processes import error_of
 from program import CANARY
@@ -20,14 +21,6 @@ ADDRESSES = {
     "sglang": "http://127.0.0.1:30000/v1/chat/completions",
     "ollama": "http://127.0.0.1:11434/v1/chat/completions",
     "llamacpp": "http://127.0.0.1:8080/v1/chat/completions",
-}
-VARIABLES = {
-    "bigmodel": ("BIGMODEL_API_KEY", "ZHIPUAI_API_KEY", "ZHIPU_API_KEY"),
-    "zai": ("ZAI_API_KEY",),
-    "modelstudio": ("DASHSCOPE_API_KEY",),
-    "dashscope": ("DASHSCOPE_API_KEY",),
-    "tokenhub": ("TOKENHUB_API_KEY",),
-    "openai": ("OPENAI_API_KEY",),
 }
 
 
@@ -52,11 +45,11 @@ def chosen(glm, cwd):
     return run
 
 
-@pytest.mark.parametrize("row", [name for name in ADDRESSES if name in VARIABLES])
+@pytest.mark.parametrize("row", provider_rows.HOSTED)
 def test_a_hosted_row(chosen, row) -> None:
-    assert chosen("-P", row) == (row, "glm-5", f"${VARIABLES[row][0]}")
-    assert chosen("-m", f"{row}/glm-4.7") == (row, "glm-4.7", f"${VARIABLES[row][0]}")
-    for variable in VARIABLES[row]:
+    assert chosen("-P", row) == (row, "glm-5", f"${provider_rows.KEYS[row][0]}")
+    assert chosen("-m", f"{row}/glm-4.7") == (row, "glm-4.7", f"${provider_rows.KEYS[row][0]}")
+    for variable in provider_rows.KEYS[row]:
         assert chosen("-P", row, env={variable: CANARY}) == (row, "glm-5", f"${variable}")
 
 

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import provider_rows
 import pytest
 from jsonschema import Draft202012Validator
 
@@ -261,7 +262,7 @@ providers:
     allow_http: true
   0-a_b: {like: zai}
 """
-ROWS = "bigmodel, zai, modelstudio, dashscope, tokenhub, vllm, sglang, ollama, llamacpp, openai"
+ROWS = ", ".join(provider_rows.ROWS)
 NAME = "must be a name: a-z, 0-9, _ and -, at most 32 characters, no _ or - first"
 NO_KEY = "a configuration file may not hold a key; use key_env, key_file or key_command"
 

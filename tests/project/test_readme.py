@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 
+import provider_rows
 import pytest
 from console_examples import TOP, Step, matches, run, steps, workplace
 
@@ -17,6 +18,8 @@ from glmcli.errors import GlmError
 README = TOP / "README.md"
 BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 TABLE = re.compile(r"(?<=<!-- exit codes -->\n).*?(?=<!-- /exit codes -->)", re.DOTALL)
+PROVIDER_TABLE = re.compile(r"^\| provider \| address \|.*\n\|---.*\n((?:\|.*\n)+)", re.MULTILINE)
+CODE = re.compile(r"`(\w+)`")
 LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
 BLOCKS = BLOCK.findall(README.read_text())
 FILES = re.findall(r"^```yaml\n(.*?)^```$", README.read_text(), re.MULTILINE | re.DOTALL)
@@ -63,6 +66,14 @@ def test_the_exit_codes_are_those_of_the_program() -> None:
         README.write_text(TABLE.sub(lambda _: exit_code_table(), text))
     again = "not up to date; run: GLM_UPDATE=1 pytest tests/project/test_readme.py"
     assert TABLE.search(README.read_text())[0] == exit_code_table(), again
+
+
+def test_the_table_of_providers_names_every_row_and_its_keys() -> None:
+    table = PROVIDER_TABLE.search(README.read_text())
+    assert table, "README.md has no table of providers and addresses"
+    cells = [line.split("|")[1:-1] for line in table[1].splitlines()]
+    shown = {name: tuple(CODE.findall(keys)) for names, _, keys in cells for name in CODE.findall(names)}
+    assert shown == {**provider_rows.KEYS, "sandbox": ()}
 
 
 @pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "benchmarks/README.md"])

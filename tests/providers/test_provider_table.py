@@ -6,21 +6,26 @@ from __future__ import annotations
 import json
 import subprocess
 
+import provider_rows
 import pytest
 from program import GLM, environment
+from provider_rows import HOSTED, KEY_VARIABLES, ROWS
 
 from glmcli.config.keys import GENERAL
 from glmcli.console.redaction import VARIABLES
 from glmcli.providers.table import PROVIDERS
 
-HOSTED = ("bigmodel", "zai", "modelstudio", "dashscope", "tokenhub")
-ROWS = (*HOSTED, "vllm", "sglang", "llamacpp", "ollama", "openai")
 ECHO = 'This is the glm sandbox, not a model. You asked glm-5: "Who are you"\n'
 THOUGHT = "The sandbox does not think. It repeats the last message.\n"
 KEY = "a-key-that-is-not-bad"
-KEYS = dict.fromkeys(
-    ("BIGMODEL_API_KEY", "ZAI_API_KEY", "DASHSCOPE_API_KEY", "TOKENHUB_API_KEY", "OPENAI_API_KEY"), KEY
-)
+KEYS = dict.fromkeys(KEY_VARIABLES, KEY)
+
+
+def test_the_rows_that_tests_go_through_are_those_of_the_table() -> None:
+    rows = [row for row in PROVIDERS.values() if not row.embedded]
+    assert {row.name: row.key_variables for row in rows} == provider_rows.KEYS
+    assert tuple(row.name for row in rows) == ROWS
+    assert tuple(row.name for row in rows if row.hosted) == HOSTED
 
 
 def test_the_variables_of_keys_are_those_of_the_rows() -> None:
@@ -34,7 +39,7 @@ def addresses(tmp_path_factory):
     """The base URLs that `glm sandbox` prints, by row; it runs until the module is through."""
     home = environment(tmp_path_factory.mktemp("home"))
     with subprocess.Popen([GLM, "sandbox", "--port", "0"], stdout=subprocess.PIPE, env=home, text=True) as server:
-        yield dict(server.stdout.readline().split() for _ in range(11))
+        yield dict(server.stdout.readline().split() for _ in [*ROWS, "sandbox"])
         server.terminate()
 
 

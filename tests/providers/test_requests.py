@@ -6,6 +6,7 @@ import json
 
 import pytest
 from program import CANARY
+from provider_rows import ROWS, WITH_KEY
 from scripted_server import Server, answer, event, reply
 
 from glmcli import __version__
@@ -14,19 +15,6 @@ from glmcli.config import checks
 from glmcli.providers.row import Api, ThinkingSwitch
 from glmcli.providers.table import PROVIDERS, dialect_of
 
-ROWS = (
-    "bigmodel",
-    "zai",
-    "modelstudio",
-    "dashscope",
-    "tokenhub",
-    "vllm",
-    "sglang",
-    "llamacpp",
-    "ollama",
-    "openai",
-)
-WITH_KEY = ("bigmodel", "zai", "modelstudio", "dashscope", "tokenhub", "openai")
 ASKED = [{"role": "user", "content": "Who are you"}]
 USAGE = {"include_usage": True}
 

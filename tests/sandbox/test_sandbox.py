@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from provider_rows import WITH_KEY
 
 from glmcli import catalogue
 from glmcli.errors import UsageError
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 REASONING = "The sandbox does not think. It repeats the last message."
 ECHO = 'This is the glm sandbox, not a model. You asked glm-5: "谁是 you"'
 QUESTION = [{"role": "user", "content": "谁是 you"}]
-HOSTED = ("bigmodel", "zai", "modelstudio", "dashscope", "tokenhub", "openai")
 OFF: dict[str, dict[str, Any]] = {
     "bigmodel": {"thinking": {"type": "disabled"}},
     "zai": {"thinking": {"type": "disabled"}},
@@ -444,7 +444,7 @@ def test_a_bad_key_is_refused_in_the_providers_own_words(provider: str, body: di
 
 def test_hosted_providers_want_a_key_and_the_others_do_not(box: Sandbox) -> None:
     statuses = {provider: ask(box, provider, key=None).status for provider in PREFIXES}
-    assert statuses == {provider: 401 if provider in HOSTED else 200 for provider in PREFIXES}
+    assert statuses == {provider: 401 if provider in WITH_KEY else 200 for provider in PREFIXES}
     assert get(box, f"{PREFIXES['tokenhub']}/models", key=None).status == 401
 
 

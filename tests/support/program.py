@@ -37,8 +37,6 @@ LIBRARIES = (
     "encodings.idna",
 )
 
-KEY_VARIABLES = ("BIGMODEL_API_KEY", "ZAI_API_KEY", "DASHSCOPE_API_KEY", "TOKENHUB_API_KEY", "OPENAI_API_KEY")
-
 
 @dataclass(frozen=True)
 class Completed:
