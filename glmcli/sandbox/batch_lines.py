@@ -96,11 +96,8 @@ def _result(
     chat = provider.read(body, {"accept-language": "en"}, ids)
     if fault is not None and fault not in KINDS:
         error = injected_error(provider, fault, chinese=False)
-        return (
-            (provider.error_body(error, ids), error.status)
-            if error.status < HTTPStatus.INTERNAL_SERVER_ERROR
-            else error
-        )
+        is_refusal = error.status < HTTPStatus.INTERNAL_SERVER_ERROR
+        return (provider.error_body(error, ids), error.status) if is_refusal else error
     if fault == "error":
         return provider.error_body(injected_error(provider, "500", chinese=False), ids), 200
     if fault is not None and KINDS[fault].answer is None:

@@ -135,7 +135,7 @@ class FaultKind:
     description: str
     instead: Callable[[str], ServerResponse] | None = None
     answer: Callable[[SandboxAnswer, str], SandboxAnswer] | None = None
-    response: Callable[[ServerResponse], ServerResponse] | None = None
+    response: Callable[[ServerResponse], ServerResponse] = lambda response: response
 
 
 KINDS: Mapping[str, FaultKind] = {
@@ -191,5 +191,4 @@ def damaged_answer(kind: str | None, answer: SandboxAnswer, filtered: str) -> Sa
 
 def damaged_response(kind: str | None, response: ServerResponse) -> ServerResponse:
     """A good response after a fault of its transport."""
-    change = KINDS.get(kind or "", _NO_FAULT).response
-    return change(response) if change else response
+    return KINDS.get(kind or "", _NO_FAULT).response(response)

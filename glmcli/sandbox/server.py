@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _BACKLOG = 1024
-_DRIP_SECONDS = 0.05
+_DRIP_SECONDS = 0.05  # between two bytes of a head
 # SO_LINGER with zero seconds: closing sends RST instead of FIN.
 _ABORT = struct.pack("ii", 1, 0)
 
@@ -108,8 +108,9 @@ class Sandbox:
         """Send a response; False when the connection ends with it."""
         self._pause(self._latency)
         if response.ending is not Ending.HANG:
-            for piece in _single_bytes(response.head) if response.drip else (response.head,):
-                connection.sendall(piece)
+            size = 1 if response.drip else len(response.head)
+            for at in range(0, len(response.head), size):
+                connection.sendall(response.head[at : at + size])
                 self._pause(_DRIP_SECONDS if response.drip else 0)
             for number, frame in enumerate(response.frames):
                 self._pause(self._pace if number else 0)
@@ -151,10 +152,6 @@ def _disconnect(connection: socket.socket) -> None:
     with suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)
     connection.close()
-
-
-def _single_bytes(head: bytes) -> list[bytes]:
-    return [head[at : at + 1] for at in range(len(head))]
 
 
 def _receive(connection: socket.socket, source: BinaryIO) -> ServerRequest | None:

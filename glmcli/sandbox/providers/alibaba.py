@@ -27,6 +27,7 @@ from glmcli.sandbox.chat_request import CREATED
 from glmcli.sandbox.http_messages import DONE, json_bytes, sse_event
 from glmcli.sandbox.providers import alibaba_errors
 from glmcli.sandbox.providers.alibaba_errors import alibaba_error, error_of
+from glmcli.sandbox.providers.openai import token_counts
 from glmcli.sandbox.providers.row import SandboxBatchApi, SandboxError, SandboxProvider, model_list
 
 if TYPE_CHECKING:
@@ -65,9 +66,7 @@ def _whole(request: ChatRequest, answer: SandboxAnswer) -> Json:
 def _usage(answer: SandboxAnswer) -> Json:
     """The counts; output includes reasoning."""
     return {
-        "prompt_tokens": answer.prompt_tokens,
-        "completion_tokens": answer.output_tokens,
-        "total_tokens": answer.prompt_tokens + answer.output_tokens,
+        **token_counts(answer),
         "completion_tokens_details": {"reasoning_tokens": answer.reasoning_tokens},
         "prompt_tokens_details": {"cached_tokens": 0},
     }
@@ -238,8 +237,7 @@ def _moderated_stream(request: ChatRequest, _sent: int) -> tuple[bytes, ...]:
     """The frame in which the moderation of the output ends a stream."""
     error = alibaba_error("DataInspectionFailed", native=False)
     named = {"message": error.message, "type": error.type, "param": None, "code": error.code}
-    ids = {"id": f"chatcmpl-{request.ids.uuid}", "request_id": request.ids.uuid}
-    return (sse_event({"error": named, **ids}),)
+    return (sse_event({"error": named, "id": f"chatcmpl-{request.ids.uuid}", "request_id": request.ids.uuid}),)
 
 
 def _moderated_native_stream(request: ChatRequest, sent: int) -> tuple[bytes, ...]:

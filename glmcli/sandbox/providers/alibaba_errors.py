@@ -105,10 +105,9 @@ def _bad(message: str) -> Callable[[ChatRequest], SandboxError]:
 
 
 def _unknown(request: ChatRequest) -> SandboxError:
-    if request.provider == "dashscope":
-        return alibaba_error("ModelNotFound", native=True)
-    words = f"The model `{request.model}` does not exist or you do not have access to it."
-    return alibaba_error("ModelNotFound", native=False, message=words)
+    native = request.provider == "dashscope"
+    words = "" if native else f"The model `{request.model}` does not exist or you do not have access to it."
+    return alibaba_error("ModelNotFound", native=native, message=words)
 
 
 def _no_question(request: ChatRequest) -> SandboxError:
@@ -124,10 +123,6 @@ def _no_json(request: ChatRequest) -> bool:
 
 def _forces(request: ChatRequest) -> bool:
     return request.thinks and isinstance(request.fields.get("tool_choice"), dict)
-
-
-def _streamed(request: ChatRequest) -> bool:
-    return request.stream
 
 
 _COMMON: tuple[Rule, ...] = (
@@ -181,11 +176,11 @@ MODELSTUDIO: tuple[Rule, ...] = (
 DASHSCOPE: tuple[Rule, ...] = (
     *_COMMON,
     (
-        rules.both(rules.thinks, _streamed, lambda request: request.fields.get("incremental_output") is not True),
+        lambda request: request.thinks and request.stream and request.fields.get("incremental_output") is not True,
         _bad('The incremental_output parameter must be "true" when enable_thinking is true'),
     ),
     (
-        rules.both(rules.thinks, lambda request: request.fields.get("result_format") != "message"),
+        lambda request: request.thinks and request.fields.get("result_format") != "message",
         _bad('The result_format parameter must be "message" when enable_thinking is true'),
     ),
 )

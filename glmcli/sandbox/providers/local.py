@@ -59,26 +59,18 @@ def _llama_usage(answer: SandboxAnswer) -> Json:
 
 def _llama_timings(answer: SandboxAnswer) -> Json:
     """Ten milliseconds a token, always."""
-    rate = {"per_token_ms": 10.0, "per_second": 100.0}
-    prompt = {f"prompt_{key}": value for key, value in rate.items()}
-    predicted = {f"predicted_{key}": value for key, value in rate.items()}
-    return {
-        "cache_n": 0,
-        "prompt_n": answer.prompt_tokens,
-        "prompt_ms": answer.prompt_tokens * 10.0,
-        **prompt,
-        "predicted_n": answer.output_tokens,
-        "predicted_ms": answer.output_tokens * 10.0,
-        **predicted,
-    }
+    timings: Json = {"cache_n": 0}
+    for stage, count in (("prompt", answer.prompt_tokens), ("predicted", answer.output_tokens)):
+        timings |= {f"{stage}_n": count, f"{stage}_ms": count * 10.0}
+        timings |= {f"{stage}_per_token_ms": 10.0, f"{stage}_per_second": 100.0}
+    return timings
 
 
 def _llama_whole(request: ChatRequest, answer: SandboxAnswer) -> Json:
     choice = {"finish_reason": answer.finish, "index": 0, "message": message(answer)}
-    tail = _llama_head(request, "chat.completion")
-    named = {key: tail[key] for key in ("created", "model", "system_fingerprint", "object")}
-    ends = {"usage": _llama_usage(answer), "id": tail["id"], "timings": _llama_timings(answer)}
-    return {"choices": [choice], **named, **ends}
+    head = _llama_head(request, "chat.completion")
+    ends = {"usage": _llama_usage(answer), "id": head.pop("id"), "timings": _llama_timings(answer)}
+    return {"choices": [choice], **head, **ends}
 
 
 def _llama_usage_chunk(request: ChatRequest, answer: SandboxAnswer) -> Json:

@@ -128,8 +128,7 @@ def _vllm_error_body(error: SandboxError, _ids: RequestIds) -> Json:
     """The code is a number; a 401 is only a text. Source: vLLM 0.32 as run on 2026-11-21."""
     if error.status == HTTPStatus.UNAUTHORIZED:
         return {"error": "Unauthorized"}
-    named = {"message": error.message, "type": error.type, "param": error.param, "code": error.status}
-    return {"error": named}
+    return {"error": {"message": error.message, "type": error.type, "param": error.param, "code": error.status}}
 
 
 def _vllm_error(_code: str, status: int, _chinese: bool) -> SandboxError:
@@ -211,9 +210,14 @@ def _sglang_stop(finish: str | None) -> int | None:
 
 
 def _sglang_chunk(request: ChatRequest, delta: Json, finish: str | None) -> Json:
-    choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
-    choices = [{**choice, "matched_stop": _sglang_stop(finish)}]
-    return {**_sglang_head(request, "chat.completion.chunk"), "choices": choices, "usage": None}
+    choice = {
+        "index": 0,
+        "delta": delta,
+        "logprobs": None,
+        "finish_reason": finish,
+        "matched_stop": _sglang_stop(finish),
+    }
+    return {**_sglang_head(request, "chat.completion.chunk"), "choices": [choice], "usage": None}
 
 
 def _sglang_call_deltas(index: int, call: SandboxToolCall) -> Iterator[Json]:
@@ -231,12 +235,11 @@ def _sglang_usage(answer: SandboxAnswer) -> Json:
 
 
 def _sglang_whole(request: ChatRequest, answer: SandboxAnswer) -> Json:
-    calls = answer.whole_calls
     message = {
         "role": "assistant",
         "content": answer.text or None,
         "reasoning_content": answer.reasoning or None,
-        "tool_calls": calls or None,
+        "tool_calls": answer.whole_calls or None,
     }
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": answer.finish}
     return {
@@ -264,8 +267,8 @@ def _sglang_error_body(error: SandboxError, _ids: RequestIds) -> Json:
     """Flat, without `error`; a 401 like vLLM's."""
     if error.status == HTTPStatus.UNAUTHORIZED:
         return {"error": "Unauthorized"}
-    flat = {"object": "error", "message": error.message, "type": error.type, "param": error.param}
-    return {**flat, "code": error.status}
+    fields = {"message": error.message, "type": error.type, "param": error.param, "code": error.status}
+    return {"object": "error", **fields}
 
 
 def _sglang_error(_code: str, status: int, _chinese: bool) -> SandboxError:

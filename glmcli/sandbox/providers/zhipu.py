@@ -18,6 +18,7 @@ from glmcli.sandbox.answer import pieces
 from glmcli.sandbox.chat_request import CREATED, object_or_empty
 from glmcli.sandbox.http_messages import DONE, json_bytes, json_response, sse_event
 from glmcli.sandbox.providers import rules
+from glmcli.sandbox.providers.openai import token_counts
 from glmcli.sandbox.providers.row import SandboxBatchApi, SandboxError, SandboxProvider, model_list
 
 if TYPE_CHECKING:
@@ -58,12 +59,7 @@ def _usage(request: ChatRequest, answer: SandboxAnswer) -> Json:
 
     The details are in the types of zai-sdk 0.2.3 on PyPI and in no recorded reply of BigModel or Z.ai.
     """
-    counts: Json = {
-        "prompt_tokens": answer.prompt_tokens,
-        "completion_tokens": answer.output_tokens,
-        "total_tokens": answer.prompt_tokens + answer.output_tokens,
-        "prompt_tokens_details": {"cached_tokens": 0},
-    }
+    counts: Json = {**token_counts(answer), "prompt_tokens_details": {"cached_tokens": 0}}
     if request.provider == "sandbox":
         counts["completion_tokens_details"] = {"reasoning_tokens": answer.reasoning_tokens}
     return counts
@@ -235,15 +231,10 @@ def _longest(request: ChatRequest) -> int:
     return next((most for family, most in _LONGEST if request.base_model.startswith(family)), 131072)
 
 
-def _too_long(request: ChatRequest) -> bool:
-    return rules.outside("max_tokens", 1, _longest(request))(request)
-
-
 def _unknown(request: ChatRequest) -> SandboxError:
     """BigModel says 1211; Z.ai was measured to say 1214 for an unknown id (2026-08)."""
-    english = "Unknown Model, please check the model code."
     if request.provider == "zai":
-        return _error("1214", chinese=request.chinese, message=english)
+        return _error("1214", chinese=request.chinese, message="Unknown Model, please check the model code.")
     return _error("1211", chinese=request.chinese)
 
 
@@ -261,7 +252,10 @@ _RULES: tuple[Rule, ...] = (
     (rules.parts, _with_code("1210")),
     _within("temperature", 0, 1),
     _within("top_p", 0.01, 1),
-    (_too_long, lambda request: _out_of_range(request, "max_tokens", f"[1,{_longest(request)}]")),
+    (
+        lambda request: rules.outside("max_tokens", 1, _longest(request))(request),
+        lambda request: _out_of_range(request, "max_tokens", f"[1,{_longest(request)}]"),
+    ),
     (rules.both(rules.model("glm-5.3"), rules.thinking_off), _thinks_always),
     (rules.both(rules.model("glm-5.3"), rules.other_than("reasoning_effort", "low", "high", "max")), _thinks_always),
     # Before glm-5.2 the effort is ignored without a word (forgecode#3074).
