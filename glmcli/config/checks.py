@@ -109,7 +109,7 @@ def _parameters(request: Request, provider: Provider, model: Model | None) -> It
             f"--max-tokens {request.max_tokens} is more than {request.model} at {provider.name} writes",
             f"at most {model.max_output}",
         )
-    most = provider.api.most_stops
+    most = provider.api.max_stops
     if most is not None and len(request.stop) > most:
         yield Objection(f"{provider.name} takes at most {most} stop strings", "leave some out")
 

@@ -217,7 +217,7 @@ def _fits(media: Media, limits: KindLimits) -> bool:
     info = media.info
     if info is None or not info.type.startswith("image/") or info.type == "image/svg+xml" or info.fault:
         return True
-    fits_bytes = limits.most_bytes is None or len(media.data) <= limits.most_bytes
+    fits_bytes = limits.max_bytes is None or len(media.data) <= limits.max_bytes
     fits_pixels = limits.holds(info.width or 0, info.height or 0)
     return fits_bytes and fits_pixels and (limits.types is None or media.type in limits.types)
 
@@ -242,7 +242,7 @@ def _shrunk(media: Media, limits: KindLimits, terminal: Terminal) -> bytes:
     while True:
         size = tuple(max(int(side * scale), 1) for side in picture.size)
         data = _encoded(picture.resize(size, reducing_gap=_REDUCING_GAP) if scale < 1 else picture, output_format)
-        if limits.most_bytes is None or len(data) <= limits.most_bytes or max(size) < _MIN_SIDE:
+        if limits.max_bytes is None or len(data) <= limits.max_bytes or max(size) < _MIN_SIDE:
             return data
         scale *= _SHRINK
 

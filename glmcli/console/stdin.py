@@ -106,7 +106,7 @@ class Stdin:
         for chunk in self._chunks(owner, may_be_ignored=may_be_ignored):
             data += chunk
             if len(data) > limit.size:
-                raise UsageError(message=f"stdin holds more than {limit.words}", fix=limit.fix)
+                raise UsageError(message=f"stdin is larger than {limit.words}", fix=limit.fix)
         return bytes(data)
 
     def chunks(self, owner: str) -> Iterator[bytes]:

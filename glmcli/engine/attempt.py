@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from glmcli.chat.events import Answer, Event, Reasoning, ToolCallPart, coalesce
 from glmcli.chat.reply import Fold, Reply, verdict
 from glmcli.console.redaction import Redactor, StreamRedactor
-from glmcli.engine.response import ReadStatus, Response
+from glmcli.engine.response import ReadStatus, Response, displayed
 from glmcli.errors import GlmError, OutputError
 from glmcli.providers.reader import ReplyReader
 from glmcli.record import Record
@@ -143,7 +143,7 @@ class Attempt:
             error.sent = error.broken = True
         if error:
             error.request_id = error.request_id or reply.request_id
-            self.response.displayed(error, self._redactor)
+            displayed(error, self._provider, self._redactor, self.response.remark)
         return AttemptResult(reply, error, self._first_event, self._first_answer)
 
     def _salvage(self) -> None:

@@ -52,6 +52,7 @@ class Response:
     Attributes:
         is_done: no event is handled any more.
         error: why the request failed; None if it has not.
+        remark: what a person should know about the error.
     """
 
     def __init__(self, provider: Provider, reader: BodyReader, limits: Limits, deadline: float) -> None:
@@ -61,7 +62,7 @@ class Response:
         self._timer = ResponseTimer(limits, deadline)
         self._refusal: tuple[ResponseHead, bytearray] | None = None
         self._is_finished = False
-        self._remark = ""
+        self.remark = ""
         self.is_done = False
         self.error: GlmError | None = None
 
@@ -113,7 +114,7 @@ class Response:
         body += chunk
         if len(body) > MAX_BODY:
             del body[MAX_BODY:]
-            self._remark = f"(only the first {MAX_BODY >> 20} MiB of the body was read)"
+            self.remark = f"(only the first {MAX_BODY >> 20} MiB of the body was read)"
             self._end()
 
     def _end(self) -> None:
@@ -131,10 +132,6 @@ class Response:
             return
         self.is_done = True
         self.error = error
-
-    def displayed(self, error: GlmError, redactor: Redactor) -> GlmError:
-        """The error as a person reads it."""
-        return displayed(error, self._provider, redactor, self._remark)
 
 
 def displayed(error: GlmError, provider: Provider, redactor: Redactor, remark: str = "") -> GlmError:

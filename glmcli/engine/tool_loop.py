@@ -94,7 +94,7 @@ class ToolLoop:
         if found is None or found[1] not in self._toolbox.names:
             return None
         return ToolError(
-            message=f"the answer holds a call of {found[1]} as text: the server does not read the model's tool calls",
+            message=f"the answer contains a call of {found[1]} as text: the server does not parse tool calls",
             fix="start it with its parser, such as vLLM's --enable-auto-tool-choice --tool-call-parser glm47",
         )
 
@@ -124,7 +124,7 @@ class ToolLoop:
         valid = [each for each in checked if each.objection is None]
         for each in valid:
             if each.tool and each.tool.runner is None:
-                raise ToolError(f"nobody runs {each.call.name} ({each.tool.place})", fix="the calls stand in --json")
+                raise ToolError(f"nobody runs {each.call.name} ({each.tool.place})", fix="--json contains the calls")
         self._approvals.require(valid)
         call_results = run_calls(valid, self._tick)
         results = [self._result(each, call_results) for each in checked]

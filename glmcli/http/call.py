@@ -120,7 +120,7 @@ def headers(call: HttpCall, url: SplitResult, length: int) -> list[tuple[str, st
         pairs.insert(1, ("Authorization", f"Bearer {call.key.value}"))
     for name, value in pairs:
         if _LINE_BREAKS.search(value):
-            raise GlmError(message=f"the header {name} would hold a line break")
+            raise GlmError(message=f"the header {name} would contain a line break")
     return pairs
 
 

@@ -96,7 +96,7 @@ def _parse(value: str, variable: str) -> Proxy:
         port = parts.port
     except ValueError as error:
         # Python's message may contain a part of the password.
-        raise UsageError(message=f"{variable} is no proxy URL", fix="http://HOST:PORT") from error
+        raise UsageError(message=f"{variable} is not a proxy URL", fix="http://HOST:PORT") from error
     if parts.scheme not in _SCHEMES or not parts.hostname:
         raise UsageError(
             message=f"{variable} names a proxy that cannot be used ({parts.scheme or 'no'} scheme)",
@@ -104,7 +104,7 @@ def _parse(value: str, variable: str) -> Proxy:
         )
     host = ascii_name(parts.hostname)
     if host is None or port == 0:
-        raise UsageError(message=f"{variable} names a proxy that is no host and port", fix="http://HOST:PORT")
+        raise UsageError(message=f"{variable} names a proxy without a valid host and port", fix="http://HOST:PORT")
     return Proxy(
         parts.scheme,
         host,
@@ -131,8 +131,6 @@ def _matches(entry: str, host: str, port: int) -> bool:
         address = ip_address(host)
     except ValueError:
         address = None
-    if address is not None and (network := _network(entry)) is not None:
-        return address in network
     name, entry_port = _split_port(entry)
     if entry_port is not None and entry_port != port:
         return False

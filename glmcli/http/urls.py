@@ -36,12 +36,12 @@ def normal_base_url(url: str, source: str) -> str:
         has_port = parts.port != 0
     except ValueError as error:
         # Python's message may contain a part of a password.
-        raise UsageError(message=f"{source}: no URL", fix="https://HOST/PATH") from error
+        raise UsageError(message=f"{source}: not a URL", fix="https://HOST/PATH") from error
     fault = None
     if parts.scheme not in _PORTS or not parts.hostname or not has_port:
         fault = "a base URL begins with https:// or http:// and a host"
     elif parts.username is not None or parts.password is not None:
-        fault = "a base URL may not hold a user or a password"
+        fault = "a base URL may not contain a user or a password"
     elif parts.query or parts.fragment:
         fault = "a base URL has no query and no fragment"
     elif any(character <= " " or character == "\x7f" for character in url.strip()):
@@ -49,7 +49,7 @@ def normal_base_url(url: str, source: str) -> str:
     elif not parts.path.isascii():
         fault = "the path of a base URL is ASCII; write other characters as %XX"
     elif (netloc := _ascii(parts.hostname, parts.port)) is None:
-        fault = f"{parts.hostname!r} is no host name"
+        fault = f"{parts.hostname!r} is not a host name"
     path = parts.path.rstrip("/")
     if endpoint := next((end for end in _ENDPOINTS if path.endswith(end)), None):
         fault = f"a base URL ends before {endpoint}"
@@ -80,12 +80,12 @@ def checked_media_url(url: str, source: str) -> str:
         is_place = parts.scheme in _PORTS and bool(parts.hostname) and parts.port != 0
         has_user = parts.username is not None or parts.password is not None
     except ValueError as error:
-        raise UsageError(message=f"{source}: no URL", fix="https://HOST/PATH") from error
+        raise UsageError(message=f"{source}: not a URL", fix="https://HOST/PATH") from error
     fault = None
     if any(character <= " " or "\x7f" <= character <= "\x9f" for character in url):
         fault = "a URL has no blanks and no control characters"
     elif has_user:
-        fault = "a URL that a provider fetches may not hold a user or a password: it would read them"
+        fault = "a URL that a provider fetches may not contain a user or a password: it would read them"
     elif not is_place:
         fault = "a URL begins with https:// or http:// and a host; of a file on this machine, give the path"
     if fault:

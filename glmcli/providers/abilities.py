@@ -78,8 +78,9 @@ def _tools(request: Request, provider: Provider, model: Model | None) -> Iterato
         yield Objection(
             f"{who} calls no tools", f"a model that does: {model_flags(able)}" if able else "leave out --tools"
         )
-    if api.most_tools is not None and len(request.tools) > api.most_tools:
-        yield Objection(f"{provider.name} takes at most {api.most_tools} tools", f"these are {len(request.tools)}")
+    if api.max_tools is not None and len(request.tools) > api.max_tools:
+        what = f"{provider.name} takes at most {api.max_tools} tools, not {len(request.tools)}"
+        yield Objection(what, "offer fewer")
     for function in request.tools:
         if function.name in api.forbidden_tools:
             yield Objection(f"{provider.name} refuses a tool named {function.name!r}", "give it another name")

@@ -68,10 +68,10 @@ def _check_depth(value: object, text: str) -> None:
         raise ValueError(f"nested deeper than {_MAX_DEPTH}")
 
 
-def is_deeper(value: object, most: int) -> bool:
-    """Whether lists and objects are nested more than `most` levels deep."""
+def is_deeper(value: object, levels: int) -> bool:
+    """Whether lists and objects are nested more than `levels` deep."""
     level = [value]
-    for _ in range(most + 1):
+    for _ in range(levels + 1):
         level = [child for parent in level for child in _children(parent) if isinstance(child, dict | list)]
         if not level:
             return False

@@ -27,16 +27,16 @@ class KindLimits(Record):
     Attributes:
         url: it may be an address that the server fetches.
         data: it may be bytes.
-        most: how many a request may hold.
-        most_bytes: the size of one.
+        max_count: how many a request may contain.
+        max_bytes: the size of one.
         width, height: the largest, in pixels.
         types: its media types.
     """
 
     url: bool = True
     data: bool = True
-    most: int | None = None
-    most_bytes: int | None = None
+    max_count: int | None = None
+    max_bytes: int | None = None
     width: int | None = None
     height: int | None = None
     types: tuple[str, ...] | None = None
@@ -100,8 +100,8 @@ def _limits(kind: MediaKind, facts: Mapping[str, Any]) -> KindLimits:
     return KindLimits(
         url=facts.get("url") is not False,
         data=facts.get("data") is not False,
-        most=facts.get("most"),
-        most_bytes=megabytes and megabytes * _MIB,
+        max_count=facts.get("most"),
+        max_bytes=megabytes and megabytes * _MIB,
         width=facts.get("max_width"),
         height=facts.get("max_height"),
         types=_types(facts["formats"]) if kind == "image" and "formats" in facts else None,
@@ -205,11 +205,11 @@ def _combination(found: list[Media], rules: MediaRules, who: str) -> Iterator[Ob
 
 def _count(found: list[Media], rules: MediaRules, who: str) -> Iterator[Objection]:
     for kind, limits in rules.media.items():
-        count, most = sum(media.kind == kind for media in found), limits.most
+        count, most = sum(media.kind == kind for media in found), limits.max_count
         if most is not None and count > most:
             words = _PLURAL[kind] if most > 1 else _PLURAL[kind].removesuffix("s")
             yield Objection(
-                f"{who} takes at most {most} {words}, and these are {count}", "leave some out, or ask more than once"
+                f"{who} takes at most {most} {words}, and there are {count}", "leave some out, or ask more than once"
             )
 
 
@@ -245,8 +245,8 @@ def _format(media: Media, limits: KindLimits, who: str) -> Iterator[Objection]:
 
 
 def _size(media: Media, limits: KindLimits, who: str) -> Iterator[Objection]:
-    if limits.most_bytes and len(media.data) > limits.most_bytes:
-        limit = f"{limits.most_bytes} ({limits.most_bytes // _MIB} MB)"
+    if limits.max_bytes and len(media.data) > limits.max_bytes:
+        limit = f"{limits.max_bytes} ({limits.max_bytes // _MIB} MB)"
         yield Objection(f"{media.name} has {len(media.data)} bytes, and {who} takes at most {limit}", _SMALLER)
     info = media.info
     if info and not limits.holds(info.width or 0, info.height or 0):

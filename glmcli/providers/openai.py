@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from glmcli.providers.row import Provider
 
 line_framed = False
+reserved = fields.reserved
 
 # vLLM renamed `reasoning_content` to `reasoning` in 2026-01 (github.com/vllm-project/vllm/pull/33402); Ollama sends
 # `reasoning`, the others `reasoning_content`. Where both are present they hold the same text.
@@ -39,11 +40,6 @@ def _body(request: Request, provider: Provider) -> dict[str, Any]:
         if provider.api.usage_on_request:
             body["stream_options"] = {"include_usage": True}
     return body
-
-
-def reserved(provider: Provider) -> frozenset[str]:
-    """The body fields that --option may not name."""
-    return fields.reserved(provider)
 
 
 def models_request(provider: Provider, page: int) -> HttpCall:  # noqa: ARG001 - there is one page

@@ -83,9 +83,9 @@ class BatchApi(Record):
         uploads: there is a Files API; without it the lines must stand at an address that the provider can read.
         auto_delete: the provider deletes the input file afterwards by default, and the request says so explicitly.
         window: the time within which the batch must be done.
-        most_lines: lines of a file; None: no known limit.
-        most_bytes: bytes of a file.
-        most_line_bytes: bytes of a line.
+        max_lines: lines of a file; None: no known limit.
+        max_bytes: bytes of a file.
+        max_line_bytes: bytes of a line.
         models: models with an endpoint and limits of their own.
     """
 
@@ -93,9 +93,9 @@ class BatchApi(Record):
     uploads: bool = True
     auto_delete: bool = False
     window: str = "24h"
-    most_lines: int | None = None
-    most_bytes: int | None = None
-    most_line_bytes: int | None = None
+    max_lines: int | None = None
+    max_bytes: int | None = None
+    max_line_bytes: int | None = None
     models: Mapping[str, BatchApi] = EMPTY
 
     def of(self, model: str) -> BatchApi:
@@ -120,12 +120,12 @@ class Api(Record):
         tool_stream: the provider takes `tool_stream`, which makes the arguments of calls come in pieces.
         tool_choices: the values that `tool_choice` takes, `NAME` for the name of a function; None: all.
         forces_thinking: a tool call can be demanded while the model thinks.
-        most_tools: how many functions the provider takes; None: no known limit.
+        max_tools: how many functions the provider takes; None: no known limit.
         forbidden_tools: names that a function may not have.
         caps_thinking: `max_tokens` counts thinking too.
         thinking_budget: the provider takes `thinking_budget`.
         parameters: known ranges; a parameter that maps to None is not accepted.
-        most_stops: how many stop strings the provider takes; None: no known limit.
+        max_stops: how many stop strings the provider takes; None: no known limit.
         few_stops: the sources disagree on whether more than one stop string is taken.
         json_without_thinking: structured output is refused while the model thinks; the catalogue's facts come first.
         json_must_be_named: structured output is refused unless the conversation contains the word JSON.
@@ -148,12 +148,12 @@ class Api(Record):
     tool_stream: bool = False
     tool_choices: tuple[str, ...] | None = None
     forces_thinking: bool = True
-    most_tools: int | None = None
+    max_tools: int | None = None
     forbidden_tools: tuple[str, ...] = ()
     caps_thinking: bool = True
     thinking_budget: bool = False
     parameters: Mapping[str, Range | None] = EMPTY
-    most_stops: int | None = None
+    max_stops: int | None = None
     few_stops: bool = False
     json_without_thinking: bool = False
     json_must_be_named: bool = False

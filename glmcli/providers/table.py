@@ -40,7 +40,7 @@ _ZHIPU = Api(
     # The chat completion OpenAPI of docs.z.ai (2026-09): at most 128 functions, and "auto" is the only choice listed.
     tool_stream=True,
     tool_choices=("auto",),
-    most_tools=128,
+    max_tools=128,
     parameters={
         "temperature": Range(0, 1),
         "top_p": Range(0.01, 1),
@@ -97,7 +97,7 @@ _TOKENHUB = Api(
     tool_choices=("auto", "none", "required"),  # the object form is not documented for chat
     json_schema=False,
     parameters={"temperature": Range(0, 2), "top_p": Range(0, 1)},
-    most_stops=4,
+    max_stops=4,
     limits="per_minute",
     media="tokenhub",
 )
@@ -122,15 +122,15 @@ _MB = 1_000_000  # bytes; a server whose MB are 1,048,576 bytes accepts these si
 
 # docs.bigmodel.cn/cn/guide/tools/batch, …/cn/faq/batch-api-issues (2026): 50,000 lines, 100 MB, `/v4/…` in each line.
 # `auto_delete_input_file` is true by default: docs.bigmodel.cn, create batch; zai-sdk 0.2.3 on PyPI.
-_BIGMODEL_BATCH = BatchApi(url="/v4/chat/completions", auto_delete=True, most_lines=50_000, most_bytes=100 * _MB)
+_BIGMODEL_BATCH = BatchApi(url="/v4/chat/completions", auto_delete=True, max_lines=50_000, max_bytes=100 * _MB)
 
 # help.aliyun.com, batch-interfaces-compatible-with-openai (2025): 50,000 lines, 500 MB, 6 MB a line. The test model is
 # free, has an endpoint of its own, and takes 100 lines and 1 MB.
 _MODELSTUDIO_BATCH = BatchApi(
-    most_lines=50_000,
-    most_bytes=500 * _MB,
-    most_line_bytes=6 * _MB,
-    models={"batch-test-model": BatchApi(url="/v1/chat/ds-test", most_lines=100, most_bytes=_MB, most_line_bytes=_MB)},
+    max_lines=50_000,
+    max_bytes=500 * _MB,
+    max_line_bytes=6 * _MB,
+    models={"batch-test-model": BatchApi(url="/v1/chat/ds-test", max_lines=100, max_bytes=_MB, max_line_bytes=_MB)},
 )
 
 # cloud.tencent.com/document/product/1823/130849 (2026-04-28): `input_file_id` is a public address, no /files.
@@ -138,7 +138,7 @@ _TOKENHUB_BATCH = BatchApi(uploads=False)
 
 # platform.openai.com/docs/api-reference/batch/create (2026): 50,000 lines, 200 MB. Gateways in front of vLLM and SGLang
 # speak the same: github.com/llm-d/llm-d-batch-gateway takes 50,000 lines too.
-_OPENAI_BATCH = BatchApi(most_lines=50_000, most_bytes=200 * _MB)
+_OPENAI_BATCH = BatchApi(max_lines=50_000, max_bytes=200 * _MB)
 
 
 def _server(name: str, base_url: str, api: Api) -> Provider:

@@ -183,7 +183,7 @@ def test_more_than_any_model_reads(home, cwd, server) -> None:
     piped = shell(f"head -c {33 * MIB} /dev/zero | {ask}", home, cwd, **KEY)
     assert (piped.returncode, server.requests) == (2, [])
     assert error_of(piped.stderr.decode()) == (
-        "stdin holds more than 32 MiB (33554432 bytes), more than any model reads"
+        "stdin is larger than 32 MiB (33554432 bytes), more than any model reads"
     )
     filed = shell(f"truncate -s {33 * MIB} big; {ask} x -a big", home, cwd, **KEY)
     assert (filed.returncode, server.requests) == (2, [])

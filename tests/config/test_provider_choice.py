@@ -277,7 +277,7 @@ def test_an_empty_configuration_says_nothing(glm, home, text) -> None:
         ),
         (
             "providers: {a: {like: vllm, base_url: 'http://u:p@x.example'}}",
-            "a base URL may not hold a user or a password",
+            "a base URL may not contain a user or a password",
         ),
     ],
 )
@@ -392,18 +392,18 @@ def test_base_url(glm, url, shown) -> None:
         ("ftp://gate.example", "begins with https:// or http://"),
         ("https://", "begins with https:// or http://"),
         ("https:///v1", "begins with https:// or http://"),
-        ("https://user:password@gate.example/v1", "may not hold a user or a password"),
-        (f"https://user:{CANARY}@gate.example/v1", "no URL"),
-        ("https://user@gate.example/v1", "may not hold a user or a password"),
+        ("https://user:password@gate.example/v1", "may not contain a user or a password"),
+        (f"https://user:{CANARY}@gate.example/v1", "not a URL"),
+        ("https://user@gate.example/v1", "may not contain a user or a password"),
         (f"https://gate.example/v1?key={CANARY}", "no query and no fragment"),
         ("https://gate.example/v1#a", "no query and no fragment"),
-        ("https://gate.example:99999/v1", "no URL"),
+        ("https://gate.example:99999/v1", "not a URL"),
         ("https://gate.example:0/v1", "begins with https:// or http://"),
         ("https://gate.example/v 1", "no blanks"),
         ("https://gate.example/v1/chat/completions", "ends before /chat/completions"),
         ("https://gate.example/é", "is ASCII"),
-        ("https://" + "a" * 64 + ".example/v1", "is no host name"),
-        ("https://a..example/v1", "is no host name"),
+        ("https://" + "a" * 64 + ".example/v1", "is not a host name"),
+        ("https://a..example/v1", "is not a host name"),
     ],
 )
 @pytest.mark.parametrize("dry", [(), ("-n",)])

@@ -350,7 +350,7 @@ def test_P15_more_than_fits(home, cwd) -> None:
         ask = f'ulimit -v 600000; head -c 300M /dev/zero | "$GLM" ask {" ".join(ZAI)} {server.url}'
         done = shell(ask, home, cwd, **KEY)
     assert (done.returncode, done.stdout, server.requests) == (2, b"", [])
-    assert error_of(done.stderr.decode()) == "stdin holds more than 32 MiB (33554432 bytes), more than any model reads"
+    assert error_of(done.stderr.decode()) == "stdin is larger than 32 MiB (33554432 bytes), more than any model reads"
 
 
 @pytest.mark.parametrize(

@@ -563,7 +563,7 @@ def test_a_request_that_cannot_be_written() -> None:
         bad = HttpCall(f"{server.url}/x", (("X", "a\nb"),), {})
         error = run(main(bad))
         assert (type(error), error.sent) == (GlmError, False)
-        assert error.message == "the header X would hold a line break"
+        assert error.message == "the header X would contain a line break"
         large = Large(server.url)
         large.length = 10
         error = run(main(large))

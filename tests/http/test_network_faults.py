@@ -851,9 +851,9 @@ def test_N37_loopback_of_the_other_family(put) -> None:
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        ("https://me:hunter2@gate.invalid/v1", "--base-url: a base URL may not hold a user or a password"),
-        ("https://me@gate.invalid/v1", "--base-url: a base URL may not hold a user or a password"),
-        ("https://gate.invalid:port/v1", "--base-url: no URL"),
+        ("https://me:hunter2@gate.invalid/v1", "--base-url: a base URL may not contain a user or a password"),
+        ("https://me@gate.invalid/v1", "--base-url: a base URL may not contain a user or a password"),
+        ("https://gate.invalid:port/v1", "--base-url: not a URL"),
         ("https://gate.invalid/v1?key=x", "--base-url: a base URL has no query and no fragment"),
         ("gate.invalid/v1", "--base-url: a base URL begins with https:// or http:// and a host"),
     ],

@@ -377,7 +377,7 @@ def test_how_many(body, refused, row, model, flag, place, most) -> None:  # noqa
     assert len(sent["messages"][0]["content"]) == most + 1
     words = "picture" if most == 1 else "files" if flag == "--file" else "pictures"
     assert refused(*flags, *(flag, place) * (most + 1)) == (
-        f"{model} at {row} takes at most {most} {words}, and these are {most + 1}",
+        f"{model} at {row} takes at most {most} {words}, and there are {most + 1}",
         "leave some out, or ask more than once" + FORCE,
     )
 
@@ -499,11 +499,11 @@ def test_a_pipe_that_stays_silent_ends_at_the_deadline(see, cwd) -> None:
         (("--image", "https:///a.png"), f"--image: {NO_URL}"),
         (
             ("--video", "https://me:secret@x.example/a.mp4"),
-            "--video: a URL that a provider fetches may not hold a user or a password: it would read them",
+            "--video: a URL that a provider fetches may not contain a user or a password: it would read them",
         ),
         (("--file", "https://x.example/a b.pdf"), "--file: a URL has no blanks and no control characters"),
         (("--file", "https://x.example/\x85.pdf"), "--file: a URL has no blanks and no control characters"),
-        (("--image", "http://[::1/a.png"), "--image: no URL"),
+        (("--image", "http://[::1/a.png"), "--image: not a URL"),
         ((), "there is nothing to look at"),
     ],
 )  # fmt: skip
@@ -737,7 +737,7 @@ def test_more_than_any_server_takes_is_not_sent(see, cwd) -> None:
         done = see("-P", "zai", "--base-url", server.url, "--force", "-q", "--image", "larger.png", env=KEY)
         assert (done.code, error_of(done.err)) == (2, "--image: larger.png is larger than 75000000 bytes (75 MB)")
         (cwd / "half.png").write_bytes(samples.png(size=50_000_000))
-        for second, message in (("half.png", "--image: half.png is larger than"), ("-", "stdin holds more than")):
+        for second, message in (("half.png", "--image: half.png is larger than"), ("-", "stdin is larger than")):
             many = ("--image", "half.png", "--image", second)
             given = {"stdin": samples.png(size=26_000_000)} if second == "-" else {}
             done = see("-P", "zai", "--base-url", server.url, "--force", "-q", *many, env=KEY, **given)

@@ -166,7 +166,7 @@ def test_a_call_can_be_demanded_of_a_model_that_does_not_think() -> None:
 
 def test_what_a_provider_does_not_take_of_tools() -> None:
     many = tuple(WEATHER.replace(name=f"weather{number}") for number in range(129))
-    assert objected("zai", asked("glm-5", tools=many)) == [("zai takes at most 128 tools", "these are 129")]
+    assert objected("zai", asked("glm-5", tools=many)) == [("zai takes at most 128 tools, not 129", "offer fewer")]
     search = WEATHER.replace(name="search")
     assert objected("modelstudio", asked("glm-5", tools=(search,))) == [
         ("modelstudio refuses a tool named 'search'", "give it another name")

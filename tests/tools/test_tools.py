@@ -1174,7 +1174,7 @@ def test_a_call_that_comes_as_text_is_no_answer(scene, text, code, flags) -> Non
     assert (done.code, scene.ran, len(scene.server.requests)) == (code, [], 1)
     if code and not flags:
         assert done.out == b""
-        assert error_of(done.err).startswith("the answer holds a call of mark as text")
+        assert error_of(done.err).startswith("the answer contains a call of mark as text")
 
 
 @pytest.mark.parametrize("kind", ["mcp", "web_search", "retrieval"])

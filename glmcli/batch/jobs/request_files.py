@@ -147,9 +147,9 @@ class RequestFiles:
 
     def _checked_line(self, item: QueueItem, provider_id: str, form: BatchApi) -> tuple[Iterator[bytes], int]:
         pieces, size = _line(item, provider_id, form, self._provider.serving(item.request.model))
-        if form.most_line_bytes is not None and size > form.most_line_bytes:
+        if form.max_line_bytes is not None and size > form.max_line_bytes:
             fix = "shorter texts, smaller files or URLs; glm batch run has no such limit"
-            raise UsageError(f"its line has {size} bytes; {self._provider.name} takes {form.most_line_bytes}", fix=fix)
+            raise UsageError(f"its line has {size} bytes; {self._provider.name} takes {form.max_line_bytes}", fix=fix)
         return pieces, size
 
     def _file(self, model: str, form: BatchApi, size: int) -> _RequestFile:
@@ -199,7 +199,7 @@ class _RequestFile:
         self._file = open(path, "wb")  # noqa: PTH123, SIM115 - closed in `close`
 
     def has_room(self, form: BatchApi, size: int) -> bool:
-        lines, most = form.most_lines, form.most_bytes
+        lines, most = form.max_lines, form.max_bytes
         return (lines is None or self._lines < lines) and (most is None or self._bytes + size <= most)
 
     def write(self, pieces: Iterator[bytes]) -> None:

@@ -62,9 +62,9 @@ def _refused(source: ToolFile, rows: tuple[Provider, ...]) -> Iterator[str]:
         who = [row.name for row in rows if value["name"] in row.api.forbidden_tools]
         if who:
             yield f"{source.document.place((*path, 'name'))}: {', '.join(who)} refuses a tool named {value['name']!r}"
-    most = {row.api.most_tools for row in rows if row.api.most_tools} or {len(definitions)}
+    most = {row.api.max_tools for row in rows if row.api.max_tools} or {len(definitions)}
     if len(definitions) > min(most):
-        who = [row.name for row in rows if (row.api.most_tools or len(definitions)) < len(definitions)]
+        who = [row.name for row in rows if (row.api.max_tools or len(definitions)) < len(definitions)]
         place = source.document.place(())
         yield f"{place}: {len(definitions)} tools, and {', '.join(who)} takes at most {min(most)}"
 
