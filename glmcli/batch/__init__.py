@@ -1,1 +1,1 @@
-"""Thousands of prompts: rows in, one line a row out, never one lost and never one written twice."""
+"""Batches: thousands of rows are sent, and each ends as one line of the output, never lost and never written twice."""

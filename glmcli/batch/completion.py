@@ -1,4 +1,4 @@
-"""The end of a batch: the output in its last form, its summary, and the exit code that its rows deserve."""
+"""The end of a batch: its compacted output, its summary, and the error for rows without an answer."""
 
 from __future__ import annotations
 
@@ -42,30 +42,30 @@ def print_summary(app: App, ledger: Ledger) -> None:
         return
     from glmcli.batch.report.text import text
 
-    with suppress(UsageError):  # somebody has replaced the file: it is no longer ours
+    with suppress(UsageError):  # the file was replaced meanwhile by something else
         for line in text(recount(app, ledger.path)).rstrip("\n").split("\n"):
             app.terminal.note(line)
 
 
 def raise_for_rows(ended: Mapping[str, int], pending: int, total: int, again: str) -> None:
-    """Return if every row has an answer; `ended` counts rows by their state.
+    """Check that every row has an answer; `ended` counts rows by their state.
 
     Raises:
         PartialError: some have none, and may still get one; `again` says how.
         FailedRowsError: some have none, and would only fail again.
     """
-    may = ended.get(RowState.FAILED, 0) + pending
+    retryable = ended.get(RowState.FAILED, 0) + pending
     final = ended.get(RowState.FINAL, 0) + ended.get(RowState.INVALID, 0)
-    lacking = f"{may + final} of {total} rows have no answer"
-    if may:
-        raise PartialError(f"{lacking}; {may} may still get one", fix=again)
+    message = f"{retryable + final} of {total} rows have no answer"
+    if retryable:
+        raise PartialError(f"{message}; {retryable} may still get one", fix=again)
     if final:
-        again = "; --retry-failed asks them again all the same" if ended.get(RowState.FINAL) else ""
-        raise FailedRowsError(f"{lacking}, and would only fail again", fix=f"glm batch report names them{again}")
+        retry = "; --retry-failed asks them again all the same" if ended.get(RowState.FINAL) else ""
+        raise FailedRowsError(f"{message}, and would only fail again", fix=f"glm batch report names them{retry}")
 
 
 def recount(app: App, path: str, page: Destination | None = None) -> Summary:
-    """The summary; the page too, put into its place when it is whole."""
+    """The summary of the ledger at `path`; its HTML report is written to `page`, whole or not at all."""
     from glmcli.batch.report.aggregate import Aggregate, ReportContext
     from glmcli.batch.report.summary import summarise, timeline
 
@@ -91,7 +91,7 @@ def _open(app: App, path: str) -> IO[bytes]:
 
 
 def _savings(app: App) -> Callable[[str, str, Usage], Cost | None]:
-    """What a provider's cache took off, by the prices of the catalogue."""
+    """How much cheaper a provider's cache made a row, by the prices of the catalogue."""
     from glmcli.providers import pricing
 
     rows = app.config.providers

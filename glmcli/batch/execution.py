@@ -1,4 +1,4 @@
-"""A batch from its first request to its exit code: requests are sent here or by workers, each row ends as a line."""
+"""A run of a batch: sends rows from this machine or through workers, writes the output, and ends with an exit code."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ if TYPE_CHECKING:
 
 _SPARE_FILES = 32  # descriptors beside one for each request in flight
 _IN_PROCESS = (None, "local")  # engines whose connections this process holds
-_WINDOWS = 4  # rows that --ordered may be ahead of the next line, in multiples of the requests in flight
+_WINDOWS = 4  # how far --ordered may send rows ahead of the next line, in multiples of the requests in flight
 
 
 def per_minute(plan: BatchPlan) -> tuple[float | None, float | None]:
-    """The most requests and the most tokens a minute, of which each shard takes its part."""
+    """The limits of requests and of tokens a minute; a shard has its part of them."""
     parts = plan.shard.of if plan.shard else 1
     rpm, tpm = (None if each is None else each / parts for each in (plan.batch.rpm, plan.batch.tpm))
     return rpm, tpm
@@ -99,9 +99,9 @@ class Execution:
         return Budget(ceiling, sum(record.amount for record in self.ledger.records()) if self.ledger else 0.0)
 
     def run(self, rows: RowInput, writer: LedgerWriter, *, total: int | None, engine: Engine | None = None) -> Shutdown:
-        """Send these rows, from here or from the workers of `engine`, and return why sending ended.
+        """Send these rows, from here or from workers of `engine`, and write them; how the run ended.
 
-        Every line is written then. `total` is how many rows the input has; None where that is not known.
+        `total` is how many rows the input has; None where that is not known.
 
         Raises:
             BudgetError: as `budget`.
@@ -166,7 +166,7 @@ def _run_event_loop(run: Scheduler | Driver) -> None:
 
 
 def _within_open_files(jobs: int, terminal: Terminal) -> int:
-    """As many requests in flight as there may be open files, each with its connection."""
+    """`jobs`, or fewer where fewer files may be open: each request in flight has a connection."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = jobs + _SPARE_FILES
     if soft < needed:
@@ -178,11 +178,8 @@ def _within_open_files(jobs: int, terminal: Terminal) -> int:
     return allowed
 
 
-# A whole run
-
-
 def run_batch(app: App, plan: BatchPlan, stack: ExitStack) -> None:
-    """Send every row, and bring the output into its last form; `stack` closes what is opened.
+    """Send every row, compact the output, and print the summary; `stack` closes what is opened.
 
     Raises:
         GlmError: as its exit code says.
@@ -190,7 +187,8 @@ def run_batch(app: App, plan: BatchPlan, stack: ExitStack) -> None:
     """
     engine = _start_engine(plan.batch, stack)
     execution = Execution(app, plan, stack)
-    pending, _ = execution.pending, execution.budget  # a price that is not known is an error before the input is read
+    pending = execution.pending
+    _ = execution.budget  # a price that is not known is an error before the input is read
     total = pending.scan() if plan.source.rereadable else None
     writer = row_writer(app, plan, execution.index, execution.ledger or StdoutSink(app.terminal.stdout))
     rows = RowQueue(plan.source, pending, writer, total)
@@ -211,13 +209,13 @@ def _start_engine(batch: BatchOptions, stack: ExitStack) -> Engine | None:
 
 
 def _finish(execution: Execution, end: Shutdown, writer: LedgerWriter, total: int) -> None:
-    """Bring the output into its last form, print the summary, and raise for rows without an answer."""
+    """Compact the output, print the summary, and raise for rows without an answer."""
     app, plan, ledger = execution.app, execution.plan, execution.ledger
     ended = writer.counts + execution.pending.skipped
     pending = total - sum(ended.values())
     again = "the same command again resumes from here" if ledger else "-O FILE makes a run that can resume"
     if ledger:
-        # Lines of rows that the input no longer has go; but a pipe that broke looks like one that ended.
+        # Lines of rows that left the input are dropped, but not for a pipe: one that broke looks like one that ended.
         if not pending and end.signal is None and plan.source.rereadable:
             execution.index.drop_removed_failures()
             if plan.batch.redo_changed:
@@ -227,7 +225,7 @@ def _finish(execution: Execution, end: Shutdown, writer: LedgerWriter, total: in
         _export(app, plan.batch, ledger)
         print_summary(app, ledger)
     if end.signal is not None:
-        if pending and plan.source.rereadable:  # of a pipe nobody knows how many are left
+        if pending and plan.source.rereadable:  # how many a pipe still has is not known
             app.terminal.note(f"{plural(pending, 'row')} still to be asked: {again}")
         raise Interrupted(end.signal)
     if end.error:
@@ -237,7 +235,7 @@ def _finish(execution: Execution, end: Shutdown, writer: LedgerWriter, total: in
 
 
 def _export(app: App, batch: BatchOptions, ledger: Ledger) -> None:
-    """Write the other forms of the output that were asked for."""
+    """Write the other forms of the output, for --text and --csv."""
     from glmcli.batch.ledger import export
 
     if batch.text:

@@ -1,4 +1,4 @@
-"""From the flags of a batch to a plan: the options, the request, the rows, and who answers. Nothing is sent here."""
+"""Prepares a batch: reads its flags, request file and input, and chooses its providers. Nothing is sent here."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from glmcli.console.terminal import Terminal
     from glmcli.providers.row import Provider
 
-_LEDGER = "rows.jsonl"  # in the folder of --text, where no --output is given
+_LEDGER = "rows.jsonl"  # the ledger in the folder of --text, where no --output is given
 _SHOWN = 3  # invalid rows that are named
-_USELESS = ("tools", "session", "reasoning", "meta", "json", "jsonl")  # fields of a request file
+_USELESS = ("tools", "session", "reasoning", "meta", "json", "jsonl")  # fields that a batch does not use
 # Provider, key and options are checked before any row is known, with a conversation that no rule objects to.
 _ANY_CONVERSATION = (Message("user", "JSON"),)
 
@@ -92,10 +92,10 @@ def read_options(given: Mapping[str, Any]) -> BatchOptions:
 
 
 class BatchPlan(Record):
-    """A batch that can begin.
+    """A batch that is ready to start.
 
     Attributes:
-        batch: the flags, as they were given.
+        batch: the flags.
         options: the flags that `glm ask` has too, merged with the request file.
         shard: the part of the rows that is sent; None is all of them.
         requests: makes the request of each row.
@@ -183,7 +183,7 @@ def open_ledger(app: App, plan: BatchPlan, index: Index, stack: ExitStack) -> Le
     refuse_shared_files(plan, {"--output" if plan.options.output else "--text": path, "--csv": plan.batch.csv})
     ledger = stack.enter_context(Ledger(path))
     lines = load_ledger(ledger, index)
-    with suppress(OSError):  # what a crash left of a compacted output
+    with suppress(OSError):  # left by a crash while the output was compacted
         Path(replacement_path(path)).unlink()
     if ledger.torn:
         app.terminal.note(f"{path}: {ledger.torn} bytes of a torn line were moved to {path}.torn")
@@ -209,7 +209,7 @@ def _ledger_path(plan: BatchPlan) -> str | None:
 
 
 def refuse_shared_files(plan: BatchPlan, written: Mapping[str, str | None]) -> None:
-    """Return if none of the files that are `written`, by their flags, is also read, or written for another flag.
+    """Check that no file of `written` (its flag and path) is also read, or written for another flag.
 
     Raises:
         UsageError: two flags name one file.
@@ -225,11 +225,8 @@ def refuse_shared_files(plan: BatchPlan, written: Mapping[str, str | None]) -> N
     require_distinct_files({flag: input_file(path) for flag, path in read.items()} | dict(written))
 
 
-# The rows of a plan
-
-
 def pending_rows(app: App, plan: BatchPlan, index: Index) -> PendingRows:
-    """What makes requests of the rows of which `index` does not know that they are finished."""
+    """The rows of the plan that `index` does not list as finished."""
     batch = plan.batch
     changed = "redo" if batch.redo_changed else "keep" if batch.keep_changed else None
     row_filter = RowFilter(batch.retry_failed, changed, plan.shard)
@@ -237,34 +234,32 @@ def pending_rows(app: App, plan: BatchPlan, index: Index) -> PendingRows:
 
 
 def row_writer(app: App, plan: BatchPlan, index: Index, sink: LineSink) -> LedgerWriter:
-    """What writes a line to `sink` for each row that ends."""
-    # A file is brought into order when the run ends: an answer that waits for its turn would be lost in a crash.
+    """The writer of a line to `sink` for each row that ends."""
+    # A file is sorted when the run ends: an answer that waits for its turn in memory would be lost in a crash.
     ordered = plan.batch.ordered and isinstance(sink, StdoutSink)
     options = WriterOptions(ordered, plan.options.keep_partial, plan.batch.max_failures)
     return LedgerWriter(sink, index, app.terminal.redactor, options)
 
 
 class ValidRows:
-    """The rows that can be sent. Of the others the first are named on stderr, for no output says why.
+    """The rows that can be sent. The first of the others are named on stderr, because no output records them.
 
     Attributes:
-        invalid: how many others there were.
+        invalid: how many rows cannot be sent.
     """
 
-    def __init__(self, pending: PendingRows, source: RowSource, terminal: Terminal) -> None:
-        """Read the rows of `source`, of which `pending` makes requests."""
+    def __init__(self, pending: PendingRows, terminal: Terminal) -> None:
+        """Read the rows of `pending`."""
         self._pending = pending
-        self._source = source
         self._terminal = terminal
         self.invalid = 0
 
     def __iter__(self) -> Iterator[QueueItem]:
         """Read the input once."""
-        for row in self._source.rows():
-            item = self._pending.take(row)
+        for item in self._pending:
             if isinstance(item, QueueItem):
                 yield item
-            elif item:
+            else:
                 self.invalid += 1
                 if self.invalid <= _SHOWN:
                     self._terminal.note(f"{item.error.message}: left out")
@@ -282,7 +277,7 @@ def first_request(app: App, plan: BatchPlan) -> str:
     from glmcli.providers.table import dialect_of
 
     first = plan.candidates[0]
-    for item in ValidRows(pending_rows(app, plan, Index()), plan.source, app.terminal):
+    for item in ValidRows(pending_rows(app, plan, Index()), app.terminal):
         call = dialect_of(first.provider).encode(item.request, first.provider)
         return as_json(first.replace(call=call.replace(key=first.call.key)))
     raise UsageError(f"{plan.name} has no row that can be asked")

@@ -687,7 +687,7 @@ def driven(engine, number: int, *, ceiling=None, fallback=None, question="questi
     items = [QueueItem(each, Row(line=each), f"r{each}", "h", request, 10) for each in range(number)]
     out = Written()
     writing = LedgerWriter(out, Index(), Redactor(), WriterOptions())
-    setup = RunSetup(Given(items), writing, plan, Budget(ceiling, 0.0), window=None, watch=lambda: None, say=say)
+    setup = RunSetup(Given(items), writing, plan, Budget(ceiling, 0.0), window=None, watch=lambda: None, note=say)
     limiters = tuple(RateLimiter(AccountLimits(8), time.monotonic()) for _ in candidates)
     driver = Driver(engine, setup, limiters, tpm=None)
     asyncio.run(driver.run())
@@ -817,7 +817,7 @@ def test_a_run_stops_when_nobody_was_reached_for_a_minute() -> None:
     call = dialect_of(PROVIDERS["zai"]).encode(request, PROVIDERS["zai"])
     plan = Plan((Candidate(PROVIDERS["zai"], "glm-5", call, request),), 0.0, limits)
     writing = LedgerWriter(Written(), Index(), Redactor(), WriterOptions())
-    setup = RunSetup(Given([]), writing, plan, Budget(None, 0.0), window=None, watch=lambda: None, say=said.append)
+    setup = RunSetup(Given([]), writing, plan, Budget(None, 0.0), window=None, watch=lambda: None, note=said.append)
     state = RunState(setup)
     handler = ResultHandler(OpenRows(), setup, state)
     item = QueueItem(0, Row(line=0), "r0", "h", request, 10)

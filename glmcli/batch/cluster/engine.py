@@ -40,11 +40,9 @@ class Engine(Protocol):
         Raises:
             GlmError: there is no worker, or one runs another version.
         """
-        ...
 
     def workers(self) -> int:
         """How many workers can be given chunks now."""
-        ...
 
     def submit(self, chunk: Chunk, share: Share) -> Handle:
         """Have a worker process the chunk (glmcli.batch.cluster.worker).
@@ -52,7 +50,6 @@ class Engine(Protocol):
         Raises:
             GlmError: the engine itself is lost.
         """
-        ...
 
     def done(self) -> Iterator[tuple[Handle, ChunkResult | LostChunk]]:
         """The chunks that have come back or were lost since the last call.
@@ -60,15 +57,12 @@ class Engine(Protocol):
         Raises:
             GlmError: the engine itself is lost.
         """
-        ...
 
     def drain(self, run: str, seconds: float) -> None:
         """Tell the workers, as far as they can be told, to send no other row of this run.
 
         Requests in flight may end within so many seconds; then they are cut off, and the chunk comes back.
         """
-        ...
 
     def stop(self) -> None:
         """Disconnect."""
-        ...

@@ -162,7 +162,7 @@ class ResultHandler:
         lost = [item for item in chunk.items.values() if self._rows.is_with(item, chunk)]
         if lost:
             then = "left to the next run" if self._state.shutdown.is_stopping else "sent again"
-            self._setup.say(f"{plural(len(lost), 'row')} lost with a worker ({why}): {then}; some may be paid twice")
+            self._setup.note(f"{plural(len(lost), 'row')} lost with a worker ({why}): {then}; some may be paid twice")
         for item in lost:
             if self._rows.lose(item) <= _MOST_LOSSES:
                 self._setup.budget.paid(None, NetworkError(why, sent=True))

@@ -117,7 +117,7 @@ class _ChunkRun:
             exact=chunk.exact,
             allow_empty=chunk.allow_empty,
         )
-        setup = RunSetup(self, self, plan, Budget(None, 0.0), window=None, watch=self._watch, say=_nothing)
+        setup = RunSetup(self, self, plan, Budget(None, 0.0), window=None, watch=self._watch, note=_nothing)
         self.scheduler = Scheduler(setup, (self._limiter,), redactor=redactor, tls=tls)
 
     def _watch(self) -> None:

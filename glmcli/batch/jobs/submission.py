@@ -149,12 +149,10 @@ class Submission:
 
     def _rows(self) -> Iterator[QueueItem | InvalidRow]:
         """The rows to which the output has no answer."""
-        pending, source = pending_rows(self._app, self._plan, self._index), self._plan.source
-        if source.rereadable:
+        pending = pending_rows(self._app, self._plan, self._index)
+        if self._plan.source.rereadable:
             pending.scan()
-        for row in source.rows():
-            if item := pending.take(row):
-                yield item
+        yield from pending
 
     def _served(self, rows: Iterable[QueueItem | InvalidRow]) -> Iterator[QueueItem | InvalidRow]:
         """These rows; the model of each is checked when it is seen first."""

@@ -7,7 +7,7 @@ SQLite makes that file when it is needed and deletes it when the database is clo
 from __future__ import annotations
 
 import sqlite3
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from glmcli.errors import OutputError
 
@@ -33,14 +33,6 @@ class TemporaryDatabase:
             self._database.executescript(f"{settings} PRAGMA temp_store = FILE; {tables}; BEGIN")
         except sqlite3.Error as error:
             raise _full(error) from error
-
-    def __enter__(self) -> Self:
-        """Itself."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Close it."""
-        self.close()
 
     def execute(self, sql: str, values: Values = ()) -> sqlite3.Cursor:
         """Run one statement."""

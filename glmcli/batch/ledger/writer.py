@@ -32,7 +32,6 @@ class LineSink(Protocol):
 
     def write(self, line: bytes) -> int:
         """Write the line whole; where it begins, in bytes."""
-        ...
 
 
 class StdoutSink:

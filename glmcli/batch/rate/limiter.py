@@ -88,26 +88,21 @@ class Limiter(Protocol):
     @property
     def slots(self) -> int:
         """How many rows may be in flight now."""
-        ...
 
     def wait(self, now: float, tokens: int) -> float:
         """Seconds until it is worth asking again; 0.0: send now; inf: only the end of another row can help."""
-        ...
 
     def start(self, now: float, tokens: int, refusals: int = 0) -> Ticket:
         """Count a row as in flight, with its estimated tokens and how often it was refused before."""
-        ...
 
     def answered(self, now: float, ticket: Ticket, tokens_used: int | None) -> None:
         """The row was answered, well or badly; None: how many tokens it used is not known."""
-        ...
 
     def refused(self, now: float, ticket: Ticket, kind: Retry, retry_after: float | None) -> float:
         """The row was refused; the seconds for which it must wait itself.
 
         `NETWORK` stands for a failure that says nothing about rates, such as a 5xx or a lost connection.
         """
-        ...
 
 
 class RateLimiter:

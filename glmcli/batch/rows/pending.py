@@ -14,7 +14,7 @@ from glmcli.errors import UsageError
 from glmcli.record import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from glmcli.batch.ledger.index import Index, IndexedRow
     from glmcli.batch.rows.requests import RequestBuilder
@@ -200,8 +200,16 @@ class PendingRows:
             self._index.add_input(self._ids.numbered(digest), row.line)
         return False
 
+    def __iter__(self) -> Iterator[QueueItem | InvalidRow]:
+        """Read the input, and yield the rows that are still to be sent or cannot be sent.
+
+        Raises:
+            UsageError: as `take`.
+        """
+        return filter(None, map(self.take, self._source.rows()))
+
     def take(self, row: Row | MalformedRow) -> QueueItem | InvalidRow | None:
-        """What is to be done with the next row of the input; None: nothing, it is done or another shard's.
+        """The next row of the input, as it is to be sent; None: it is finished, or belongs to another shard.
 
         Raises:
             UsageError: it is finished, asks something else now, and the input is read only once.

@@ -19,14 +19,14 @@ class Budget:
     """
 
     def __init__(self, ceiling: float | None, spent: float) -> None:
-        """`ceiling` is in the currency of the provider's price list, None: there is none; `spent` by earlier runs."""
+        """`ceiling`: in the currency of the provider's price list, None for no limit; `spent`: by earlier runs."""
         self._ceiling = ceiling
         self._spent = spent
         self._dearest: float | None = None
         self.error: BudgetError | None = None
 
     def may_start(self, in_flight: int) -> bool:
-        """Whether one more row may be sent now; if not, `error` says so, or the end of another row can change it.
+        """Whether one more row may be sent now; if not, either `error` is set, or the end of another row can change it.
 
         The cost of a row is known when it has ended: until then each counts as the dearest so far, and the first row
         is sent alone.
@@ -52,7 +52,7 @@ class Budget:
             self.error = BudgetError("--max-cost: what a row has cost is not known", fix="glm models NAME shows prices")
             return
         if cost is None:
-            self._spent += self._dearest or 0.0  # nobody says what a broken answer costs
+            self._spent += self._dearest or 0.0  # what a broken answer costs is not known
             return
         self._spent += cost.amount
         self._dearest = max(self._dearest or 0.0, cost.amount)

@@ -1,7 +1,7 @@
-"""Health of the providers and failover: what becomes of a row when its request has ended, and who gets the next row.
+"""Health of the providers and failover: what happens to a row when its request has ended, and who gets the next row.
 
-Nothing here acts: what follows is returned, as a Decision about a row and as a RunChange about the whole run. The time
-is always an argument, on the monotonic clock.
+Nothing here acts: methods return a Decision about a row, or a RunChange about the whole run. The time is always an
+argument, on the monotonic clock.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from glmcli.config.plan import Plan
 
 _UNREACHED = 60.0  # seconds in which no connection could be made
-_UNREACHED_ROWS = 20  # rows one after the other that no connection could be made for
-# Seconds without one answer while every request is refused; fewer where another provider waits.
+_UNREACHED_ROWS = 20  # successive rows for which no connection could be made
+# Seconds without one answer while every request is refused; fewer where there is a fallback.
 _STARVED, _STARVED_SOONER = 600.0, 120.0
-_DOWN = 10.0  # seconds in which every request failed, before another provider that waits is asked
+_DOWN = 10.0  # seconds in which every request failed, before rows go to a fallback
 _NOT_FOUND, _UNAUTHORIZED = 404, 401
 
 
 class RunChange(NamedTuple):
-    """What follows for the whole run.
+    """A consequence for the whole run.
 
     Attributes:
         stop: the error that ends it, because no provider is left.
@@ -38,7 +38,7 @@ class RunChange(NamedTuple):
 
 
 class Action(Enum):
-    """What becomes of a row."""
+    """What happens to a row whose request has ended."""
 
     WRITE = "write"  # it has ended
     RETRY = "retry"  # it is sent again, perhaps to another provider
@@ -46,7 +46,7 @@ class Action(Enum):
 
 
 class Decision(NamedTuple):
-    """What becomes of a row, after how many seconds if it is sent again, and what follows for the run."""
+    """What happens to a row, after how many seconds if it is sent again, and the consequence for the run."""
 
     action: Action
     wait: float = 0.0
@@ -64,7 +64,7 @@ class Health:
     """
 
     def __init__(self, now: float, *, is_last: bool) -> None:
-        """Nothing was sent yet; `is_last`: no other provider waits."""
+        """Nothing was sent yet; `is_last`: there is no other provider to fall back to."""
         self._is_last = is_last
         self._answered = now
         self._failing_since: float | None = None
@@ -78,12 +78,12 @@ class Health:
         self._failing_since = self.unreached = None
 
     def refused(self, error: GlmError, now: float) -> bool:
-        """A request was refused for want of room; whether to give the provider up, as the error then says."""
+        """The provider was too busy for a request; whether to give it up, which the error then explains."""
         self._failing_since = self.unreached = None
         return self._is_starved(error, now)
 
     def failed(self, error: GlmError, now: float) -> bool:
-        """A request failed in a way that may pass; whether to give the provider up, as the error then says."""
+        """A request failed in a way that may pass; whether to give the provider up, which the error then explains."""
         self._failing_since = now if self._failing_since is None else self._failing_since
         before, self.unreached = self.unreached, error if _is_unreached(error) else None
         if before is None and self.unreached:
@@ -99,7 +99,7 @@ class Health:
         return False
 
     def _is_starved(self, error: GlmError, now: float) -> bool:
-        """Whether waiting makes no sense any more."""
+        """Whether it is pointless to wait any longer; then the error explains why."""
         longest = _STARVED if self._is_last else _STARVED_SOONER
         if (error.retry_after or 0) > MAX_RETRY_AFTER:
             error.message += f"; the server asks to wait {error.retry_after:.0f} s"
@@ -110,7 +110,7 @@ class Health:
         return False
 
     def is_unreachable(self, error: GlmError | None) -> bool:
-        """Count how a row ended that is not retried; whether no connection could be made for many in a row."""
+        """Count a row that is not retried; whether no connection could be made for many of them in succession."""
         self._unreached_rows = self._unreached_rows + 1 if _is_unreached(error) else 0
         return self._unreached_rows >= _UNREACHED_ROWS
 
@@ -121,14 +121,14 @@ def _is_unreached(error: GlmError | None) -> bool:
 
 
 class Failover:
-    """The candidates of a plan, the health of each, and which of them were given up: they get no more rows.
+    """The candidates of a plan, the health of each, and which were given up: those get no more rows.
 
     Attributes:
         health: of each candidate.
     """
 
     def __init__(self, plan: Plan, now: float) -> None:
-        """The first candidate is asked, and each next one where those before it were given up."""
+        """Rows go to the first candidate, and to a later one when all before it were given up."""
         self._plan = plan
         self._candidates = plan.candidates
         self._given_up: set[int] = set()  # never the last
@@ -138,7 +138,7 @@ class Failover:
     # What the end of a request says about a candidate.
 
     def refused(self, candidate: int, error: GlmError, now: float) -> RunChange | None:
-        """A request was refused for want of room."""
+        """The provider was too busy for a request."""
         return self.give_up(candidate, error) if self.health[candidate].refused(error, now) else None
 
     def failed(self, candidate: int, error: GlmError, now: float) -> RunChange | None:
@@ -152,7 +152,7 @@ class Failover:
         return None
 
     def give_up(self, candidate: int, error: GlmError) -> RunChange | None:
-        """Send no more rows there; the run stops where no candidate is left, or the next would say the same."""
+        """Send no more rows there; the run stops if no candidate is left or the next would fail likewise."""
         if not may_fall_back(error) or candidate + 1 == len(self._candidates):
             return RunChange(stop=error)
         if candidate in self._given_up:
@@ -174,7 +174,7 @@ class Failover:
         return item
 
     def move(self, item: QueueItem) -> bool:
-        """Leave the row to the next candidate; whether there is one."""
+        """Move the row to the next candidate; whether there is one."""
         if item.candidate + 1 == len(self._candidates):
             return False
         item.candidate += 1
@@ -182,15 +182,15 @@ class Failover:
         return True
 
     def request(self, item: QueueItem) -> Request:
-        """What the row asks its candidate: a fallback is asked for the model of the plan."""
+        """The request of the row to its candidate; a fallback always gets the model of the plan."""
         if item.candidate == 0:
             return item.request
         return item.request.replace(model=self._candidates[item.candidate].model)
 
-    # What becomes of a row.
+    # What happens to a row.
 
     def decide(self, item: QueueItem, error: GlmError | None, *, is_cut: bool) -> Decision:
-        """What becomes of a row whose request has ended; `is_cut`: because the run ends, it is not retried."""
+        """What happens to a row whose request has ended; `is_cut`: it is not retried, because the run ends."""
         if error and self._concerns_all_rows(item, error):
             change = self.give_up(item.candidate, error)
             moves = self.is_given_up(item.candidate) and may_fall_back(error) and self.move(item)
@@ -204,7 +204,7 @@ class Failover:
         return self.decide_final(item, error)
 
     def decide_final(self, item: QueueItem, error: GlmError | None) -> Decision:
-        """What becomes of a row that this candidate is not asked for again."""
+        """What happens to a row that is not sent to this candidate again."""
         if error and may_fall_back(error) and self.move(item):
             return _RETRY_AT_ONCE
         if self.health[item.candidate].is_unreachable(error) and error:

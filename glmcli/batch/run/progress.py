@@ -1,4 +1,4 @@
-"""The progress of a batch: how it is measured, and the line that shows it on stderr."""
+"""The progress of a batch: its measurement, and the line that shows it on stderr."""
 
 from __future__ import annotations
 
@@ -24,15 +24,14 @@ if TYPE_CHECKING:
 
 
 class Progress(Record):
-    """What a run counts; None: not known.
+    """Figures of a run; None: not known.
 
     Attributes:
         done: rows that have ended, with or without an answer.
         total: rows of the input; None while it is still read.
         failed: rows that have ended without an answer.
         refused: requests that were refused and are sent again.
-        in_flight: requests that wait for their answers.
-        slots: how many may wait at once.
+        slots: how many requests may be in flight.
         rate: rows a second.
         costs: one for each price list.
         left: seconds until the run ends.
@@ -85,32 +84,32 @@ _STEP = 0.5  # seconds between two measurements
 
 
 class ProgressMeter:
-    """Puts together what the parts of a run have counted, and measures the rate."""
+    """Collects the figures of a run from its parts, and measures the rate."""
 
-    def __init__(self, writing: LedgerWriter, intake: PendingRows, total: int | None) -> None:
+    def __init__(self, writer: LedgerWriter, pending: PendingRows, total: int | None) -> None:
         """`total` is None where the input is read only once."""
-        self._writing = writing
-        self._intake = intake
+        self._writer = writer
+        self._pending = pending
         self._total = total
         self._seen: deque[tuple[float, int]] = deque([(time.monotonic(), 0)])
 
     def measure(self, requests: RequestCounts) -> Progress:
-        """How far the run is."""
-        counts = self._writing.counts
-        asked, skipped = sum(counts.values()), sum(self._intake.skipped.values())
+        """The progress at this moment."""
+        counts = self._writer.counts
+        asked, skipped = sum(counts.values()), sum(self._pending.skipped.values())
         rate = self._rate(asked)
-        total = None if self._total is None else self._total - self._intake.elsewhere
+        total = None if self._total is None else self._total - self._pending.elsewhere
         left = None if total is None or not rate else max(total - asked - skipped, 0) / rate
         return Progress(
             done=asked + skipped,
             total=total,
-            failed=asked + skipped - counts[RowState.OK] - self._intake.skipped[RowState.OK],
+            failed=asked + skipped - counts[RowState.OK] - self._pending.skipped[RowState.OK],
             refused=requests.refused,
             in_flight=requests.in_flight,
             slots=requests.slots,
             rate=rate,
-            tokens=self._writing.tokens,
-            costs=tuple(self._writing.costs.values()),
+            tokens=self._writer.tokens,
+            costs=tuple(self._writer.costs.values()),
             left=left,
         )
 

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from glmcli.http.tls import Tls
 
 _REFUSED = (Retry.RATE, Retry.IN_FLIGHT, Retry.MINUTE, Retry.OVERLOAD)
-_POLL = 0.1  # seconds after which the loop looks at the run again at the latest
-_MANY = 128  # rows in flight
+_POLL = 0.1  # longest sleep of the loop, in seconds
+_MANY = 128  # rows in flight from which a task sends one row only
 _TOGETHER = 64  # rows that may be prepared before the loop looks at its sockets again
 
 
@@ -165,9 +165,9 @@ class Scheduler:
     async def _send_rows(self, sending: _Sending) -> None:
         """Send one row after the other, as long as there is one that may be sent at once.
 
-        So the next request goes out before the next answer is looked at: when many answers come together, their
-        successors would otherwise wait for all of them, and come together again. Where hundreds are in flight there is
-        always something to do, and a tenth of the time is saved by doing the same for many rows in a row.
+        So the next request is sent before the next answer is decoded: when many answers arrive together, the requests
+        that follow them would otherwise wait for all of them, and be answered together again. Where hundreds are in
+        flight the loop is never idle, and handling answers in bulk saves a tenth of the time.
         """
         while True:
             try:

@@ -21,15 +21,15 @@ class Shutdown:
 
     Attributes:
         is_stopping: nothing more is sent.
-        hands_over: another run takes what is left, so a failure counts as ever.
+        hands_over: the driver takes the other rows back, so a failure counts as in a run that continues.
         cut_at: when the requests that are still in flight are cut off, on the monotonic clock.
         error: what stopped the run; None where a signal did.
-        signal: the number of the first signal that came.
+        signal: the number of the first signal received.
         notice: a line for the user, if anything is still in flight.
     """
 
     def __init__(self, plan: Plan) -> None:
-        """The run goes on until its deadline."""
+        """The run continues until its deadline."""
         self._deadline = plan.deadline
         self._seconds = plan.limits.deadline or 0.0
         self.is_stopping = self.hands_over = False
@@ -46,7 +46,7 @@ class Shutdown:
         self.is_stopping, self.hands_over = True, False
 
     def hand_over(self) -> None:
-        """Send nothing more, and leave the other rows to another run."""
+        """Send nothing more, and give the other rows back to the driver."""
         self.hands_over = self.hands_over or not self.is_stopping
         self.is_stopping = True
 

@@ -1,4 +1,4 @@
-"""What a run is on one machine and on a cluster alike: what it is given, which row comes next, and when it stops."""
+"""What a run on one machine and one on a cluster share: their inputs, which row comes next, and when they stop."""
 
 from __future__ import annotations
 
@@ -27,25 +27,20 @@ class RowInput(Protocol):
     @property
     def error(self) -> GlmError | None:
         """Why no more can be read, which stops the run."""
-        ...
 
     def start(self, wake: Callable[[], None]) -> None:
-        """Begin to read; `wake` is called in the loop's thread when rows have come."""
-        ...
+        """Start reading; `wake` is called in the loop's thread when rows have arrived."""
 
     @property
     def is_exhausted(self) -> bool:
         """Whether no more rows come."""
-        ...
 
     @property
     def is_ready(self) -> bool:
         """Whether a row can be taken now."""
-        ...
 
     def take(self) -> QueueItem | None:
-        """The next row that is to be asked; None: it is not there yet, or there was something else to do first."""
-        ...
+        """The next row to be sent; None: it has not arrived yet, or the event loop should run first."""
 
 
 class RowOutput(Protocol):
@@ -61,26 +56,23 @@ class RowOutput(Protocol):
 
     def write(self, item: QueueItem, outcome: Outcome) -> None:
         """Write how a row ended."""
-        ...
 
     @property
     def failures_left(self) -> int | None:
         """How many more rows may fail before the run stops; None: any number."""
-        ...
 
     @property
     def failure_limit(self) -> GlmError | None:
         """Why the run stops, if more rows have failed than are allowed."""
-        ...
 
 
 class RunSetup(Record):
-    """What a run is given.
+    """The parts and settings of a run.
 
     Attributes:
         window: how far a row may be ahead of the next line of an ordered output; None: any distance.
-        watch: is called often, in the loop's thread.
-        say: prints a line for the user.
+        watch: is called often, in the loop's thread, to show progress or to end a chunk in time.
+        note: prints a line for the user.
     """
 
     rows: RowInput
@@ -89,7 +81,7 @@ class RunSetup(Record):
     budget: Budget
     window: int | None
     watch: Callable[[], None]
-    say: Callable[[str], None]
+    note: Callable[[str], None]
 
 
 class RequestCounts(NamedTuple):
@@ -178,14 +170,14 @@ class RunState:
             self.shutdown.stop(error)
 
     def apply(self, change: RunChange | None) -> None:
-        """Stop the run or tell the user, as the health of a provider demands."""
+        """Stop the run, or print the notice, that follows from the health of a provider."""
         if change and change.stop:
             self.shutdown.stop(change.stop)
         if change and change.notice:
-            self._setup.say(change.notice)
+            self._setup.note(change.notice)
 
     def announce(self, *, is_busy: bool) -> None:
-        """Tell the user what a run that stops still waits for."""
+        """Print what a run that stops still waits for, if it is busy."""
         notice, self.shutdown.notice = self.shutdown.notice, None
         if notice and is_busy:
-            self._setup.say(notice)
+            self._setup.note(notice)

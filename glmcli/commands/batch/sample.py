@@ -168,7 +168,7 @@ class _Sample:
         if plan.source.rereadable:
             execution.pending.scan()
         sampler: Sampler[QueueItem] = Sampler(count)
-        rows = ValidRows(execution.pending, plan.source, execution.app.terminal)
+        rows = ValidRows(execution.pending, execution.app.terminal)
         for item in rows:
             self._remaining += 1
             sampler.offer(item.id, item)

@@ -13,6 +13,7 @@ whose request file needs another name.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from glmcli.batch.rows.formats import csv_tables, json_lines, lines, path_list, yaml_documents
@@ -48,8 +49,8 @@ FORMATS: Mapping[str, RowFormat] = {
         'a row has its values in vars, as in {{"vars": {{"{}": "…"}}}}',
     ),
     "text": RowFormat(lines.rows, (".txt",)),
-    "csv": RowFormat(csv_tables.comma_rows, (".csv",)),
-    "tsv": RowFormat(csv_tables.tab_rows, (".tsv",)),
+    "csv": RowFormat(partial(csv_tables.rows, delimiter=","), (".csv",)),
+    "tsv": RowFormat(partial(csv_tables.rows, delimiter="\t"), (".tsv",)),
     "yaml": RowFormat(
         yaml_documents.rows, (".yaml", ".yml"), "a document has its values in vars, as in vars: {{{}: …}}"
     ),

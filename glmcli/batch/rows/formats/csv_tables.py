@@ -18,18 +18,8 @@ if TYPE_CHECKING:
     from glmcli.batch.rows.formats.lines import InputContext
 
 
-def comma_rows(chunks: Iterable[bytes], context: InputContext) -> Iterator[Row | MalformedRow]:
-    """The rows of a CSV file; see `_rows`."""
-    return _rows(chunks, context, ",")
-
-
-def tab_rows(chunks: Iterable[bytes], context: InputContext) -> Iterator[Row | MalformedRow]:
-    """The rows of a TSV file; see `_rows`."""
-    return _rows(chunks, context, "\t")
-
-
-def _rows(chunks: Iterable[bytes], context: InputContext, delimiter: str) -> Iterator[Row | MalformedRow]:
-    """Every column is copied, and is a variable if its name can be one.
+def rows(chunks: Iterable[bytes], context: InputContext, *, delimiter: str) -> Iterator[Row | MalformedRow]:
+    """A row for each record; every column is copied, and is a variable if its name can be one.
 
     Raises:
         UsageError: there is no header, or none that can be used, or it lacks a column that the request file needs; or
