@@ -226,7 +226,7 @@ def _finish(execution: Execution, end: Shutdown, writer: LedgerWriter, total: in
         print_summary(app, ledger)
     if end.signal is not None:
         if pending and plan.source.rereadable:  # how many a pipe still has is not known
-            app.terminal.note(f"{plural(pending, 'row')} still to be asked: {again}")
+            app.terminal.note(f"{plural(pending, 'row')} still to be sent: {again}")
         raise Interrupted(end.signal)
     if end.error:
         end.error.fix = f"{end.error.fix}; {again}" if end.error.fix else again

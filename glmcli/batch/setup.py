@@ -130,7 +130,7 @@ def prepare(app: App, batch: BatchOptions, *, sends: bool = True) -> BatchPlan:
         GlmError: the batch cannot begin.
     """
     app.apply(batch.shared)
-    options, form = _read_form(app, batch.shared)
+    options, template = _read_template(app, batch.shared)
     if batch.csv and not batch.text and options.output in (None, "-"):
         raise UsageError("--csv is made of the output, and there is none", fix="add -O FILE")
     if batch.engine and options.key_file:
@@ -141,20 +141,20 @@ def prepare(app: App, batch: BatchOptions, *, sends: bool = True) -> BatchPlan:
     if shard and batch.shard and batch.shard.startswith("auto"):
         app.terminal.note(f"--shard {batch.shard}: part {shard.which} of {shard.of}")
     flags = batch.shared.given()
-    requests = RequestBuilder(options, flags, form, app.stdin, app.terminal)
+    requests = RequestBuilder(options, flags, template, app.stdin, app.terminal)
     source = open_rows(
         batch.files0 or batch.input or "",
         "files" if batch.files0 else batch.format,
         app.stdin,
         requests.context,
     )
-    resolver = ProviderResolver(app, options, layers(app, flags, form.fields if form else {}), dry=not sends)
+    resolver = ProviderResolver(app, options, layers(app, flags, template.fields if template else {}), dry=not sends)
     candidates = resolver.candidates(_ANY_CONVERSATION)
     requests.set_base(candidates[0].request, candidates[0].provider)
     return BatchPlan(batch, options, shard, source, requests, candidates)
 
 
-def _read_form(app: App, flags: Options) -> tuple[Options, RequestTemplate | None]:
+def _read_template(app: App, flags: Options) -> tuple[Options, RequestTemplate | None]:
     """The flags merged with the request file, and that file."""
     if flags.request is None:
         if flags.var:
@@ -162,12 +162,12 @@ def _read_form(app: App, flags: Options) -> tuple[Options, RequestTemplate | Non
         return flags, None
     from glmcli.config.request_file import RequestTemplate
 
-    form = RequestTemplate(flags.request, flags.var, app.stdin)
-    options = merged(form.fields, flags.given())
+    template = RequestTemplate(flags.request, flags.var, app.stdin)
+    options = merged(template.fields, flags.given())
     for name in _USELESS:
         if getattr(options, name):
             raise UsageError(f"the request file sets {name}, which a batch has no use for", fix="leave it out")
-    return options, form
+    return options, template
 
 
 def open_ledger(app: App, plan: BatchPlan, index: Index, stack: ExitStack) -> Ledger | None:
@@ -264,7 +264,7 @@ class ValidRows:
                 if self.invalid <= _SHOWN:
                     self._terminal.note(f"{item.error.message}: left out")
         if self.invalid > _SHOWN:
-            self._terminal.note(f"{self.invalid} rows cannot be asked")
+            self._terminal.note(f"{self.invalid} rows cannot be sent")
 
 
 def first_request(app: App, plan: BatchPlan) -> str:
@@ -280,4 +280,4 @@ def first_request(app: App, plan: BatchPlan) -> str:
     for item in ValidRows(pending_rows(app, plan, Index()), app.terminal):
         call = dialect_of(first.provider).encode(item.request, first.provider)
         return as_json(first.replace(call=call.replace(key=first.call.key)))
-    raise UsageError(f"{plan.name} has no row that can be asked")
+    raise UsageError(f"{plan.name} has no row that can be sent")

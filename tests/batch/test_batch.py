@@ -375,7 +375,7 @@ def test_a_file_on_stdin_is_read_from_where_it_stands(redirected, cwd, count) ->
 def test_a_file_on_stdin_is_judged_before_anything_is_sent(redirected, server, cwd) -> None:
     (cwd / "in").write_text(lines([{"id": "a", "prompt": "1"}, {"id": "b", "prompt": "2"}, {"id": "a", "prompt": "3"}]))
     done = redirected("{ run; echo $?; cat; } <in")
-    assert error(done) == "<stdin>:3: the id 'a' stands on line 1 too"
+    assert error(done) == "<stdin>:3: the id 'a' is also on line 1"
     assert done.text == "2\n" + (cwd / "in").read_text()  # nothing was taken either
     assert server.prompts == []
     assert not (cwd / "out.jsonl").exists()
@@ -789,9 +789,9 @@ def test_dry_run_opens_nothing(glm, cwd) -> None:
 def test_a_dry_run_names_the_first_rows_that_cannot_be_asked(glm, cwd) -> None:
     (cwd / "in.jsonl").write_text("[]\n" * 1000)
     done = glm("batch", "run", "in.jsonl", "--dry-run", "-m", "zai/glm-5")
-    assert (done.code, error(done)) == (2, "in.jsonl has no row that can be asked")
+    assert (done.code, error(done)) == (2, "in.jsonl has no row that can be sent")
     assert done.err.count("a row must be a mapping, not a list: left out\n") == 3
-    assert "glm: 1000 rows cannot be asked\n" in done.err
+    assert "glm: 1000 rows cannot be sent\n" in done.err
 
 
 # When a run ends early
@@ -1085,7 +1085,7 @@ def test_ctrl_c_on_a_terminal(batch, home, cwd) -> None:
     assert asked < 20
     assert len(by_id(batch.output)) == asked
     assert seen.count("stopping: requests in flight have 10 s to end (Ctrl-C again ends them now)") == 1
-    assert f"{200 - asked} rows still to be asked: the same command again resumes from here" in seen
+    assert f"{200 - asked} rows still to be sent: the same command again resumes from here" in seen
     assert "Traceback" not in seen
     assert seen.count("\x1b[?25h") >= seen.count("\x1b[?25l")
     assert batch.run().code == 0
@@ -1116,7 +1116,7 @@ def test_help_is_by_subject_and_true(glm) -> None:
         ((), "the rows come from INPUT or from --files0"),
         (("in.jsonl", "--files0", "-"), "the rows come from INPUT or from --files0"),
         (("none.jsonl",), "cannot read none.jsonl: No such file or directory"),
-        (("in.jsonl", "--format", "xml"), "'xml' is no form of rows: jsonl, text, csv, tsv, yaml, files"),
+        (("in.jsonl", "--format", "xml"), "'xml' is not a format of rows: jsonl, text, csv, tsv, yaml, files"),
         (("in.jsonl", "-j", "0"), "--jobs: 0 is less than 1"),
         (("in.jsonl", "--var", "a=b"), "--var fills a request file, and there is none"),
     ],

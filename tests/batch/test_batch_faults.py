@@ -216,7 +216,7 @@ def test_B10_duplicate_ids(batch, server) -> None:
     batch.write([{"id": "a", "prompt": "1"}, {"id": "b", "prompt": "2"}, {"id": "a", "prompt": "3"}])
     done = batch.run()
     assert done.code == 2
-    assert error(done) == "in.jsonl:3: the id 'a' stands on line 1 too"
+    assert error(done) == "in.jsonl:3: the id 'a' is also on line 1"
     assert server.prompts == []
 
 
@@ -226,7 +226,7 @@ def test_B10_duplicate_ids_on_a_pipe(batch, glm, server) -> None:
     assert done.code == 15
     assert server.prompts == ["1"]
     assert statuses(batch.output) == {"a": "ok", "line-2": "invalid"}
-    assert by_id(batch.output)["line-2"]["error"]["message"] == "<stdin>:2: the id 'a' stands on line 1 too"
+    assert by_id(batch.output)["line-2"]["error"]["message"] == "<stdin>:2: the id 'a' is also on line 1"
 
 
 def test_B12_all_that_can_be_wrong_with_a_row(batch, server) -> None:

@@ -198,7 +198,7 @@ def test_a_bad_row_of_the_same_id_is_refused(batch) -> None:
     batch.write([{"id": "a", "prompt": "1"}, {"id": "a"}])
     for _ in range(2):
         done = batch.run()
-        assert (done.code, error(done)) == (2, "in.jsonl:2: the id 'a' stands on line 1 too")
+        assert (done.code, error(done)) == (2, "in.jsonl:2: the id 'a' is also on line 1")
         assert by_id(batch.output)["a"]["answer"] == "Re: 1"
     assert batch.server.prompts == ["1"]
 
@@ -223,7 +223,7 @@ def test_an_id_that_is_the_name_of_a_row_without_one(batch, is_first) -> None:
     bad = found["line-1" if is_first else "line-2"]
     assert bad["status"] == "invalid"
     assert bad["error"]["message"].endswith("the name that it would have is the id of another row")
-    assert batch.run().code == (2 if is_first else 15)  # the id stands on line 1 too
+    assert batch.run().code == (2 if is_first else 15)  # the id is also on line 1
     assert by_id(batch.output) == found
     assert batch.server.prompts == ["q"]
 
@@ -356,7 +356,7 @@ def test_rows_that_come_during_the_run_are_left_out(batch, home, cwd) -> None:
     assert (code, asked) == (0, [f"question {number}" for number in range(4)])
     assert set(by_id(batch.output)) == {"r0", "r1", "r2", "r3"}
     done = batch.run()
-    assert (done.code, error(done)) == (2, "in.jsonl:6: the id 'r0' stands on line 1 too")
+    assert (done.code, error(done)) == (2, "in.jsonl:6: the id 'r0' is also on line 1")
 
 
 def test_a_failed_row_is_told_although_the_input_grows(batch, home, cwd) -> None:

@@ -90,7 +90,7 @@ def test_a_shard_without_rows_is_named(batch) -> None:
     batch.write(rows(1))
     said = {error(sample(batch, *more, "--shard", f"{n}/2")) for n in "12" for more in ((), ("--dry-run",))} - {""}
     assert len(said) == 2
-    assert all(re.match(r"in.jsonl, part [12] of 2, has no row that (is still to|can) be asked", text) for text in said)
+    assert all(re.match(r"in.jsonl, part [12] of 2, has no row that (is still to|can) be sent", text) for text in said)
 
 
 def test_as_json(batch) -> None:
@@ -159,7 +159,7 @@ def test_nothing_is_left_to_ask(batch) -> None:
     batch.write(rows(3))
     assert batch.run().code == 0
     done = sample(batch, "-O", "out.jsonl")
-    assert (done.code, error(done)) == (2, "in.jsonl has no row that is still to be asked")
+    assert (done.code, error(done)) == (2, "in.jsonl has no row that is still to be sent")
 
 
 def test_n_is_the_count_and_dry_run_is_long(batch) -> None:

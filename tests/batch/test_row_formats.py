@@ -794,7 +794,7 @@ def test_every_format_is_offered(glm) -> None:
 def test_the_form_that_is_said_counts(tmp_path) -> None:
     (tmp_path / "a.csv").write_text("q\nx\n")
     assert list(opened(tmp_path / "a.csv", "text").rows()) == [Row(1, prompt="q"), Row(2, prompt="x")]
-    with pytest.raises(UsageError, match=r"^'json' is no form of rows: jsonl, text, csv, tsv, yaml, files$"):
+    with pytest.raises(UsageError, match=r"^'json' is not a format of rows: jsonl, text, csv, tsv, yaml, files$"):
         opened(tmp_path / "a.csv", "json")
 
 

@@ -24,23 +24,23 @@ if TYPE_CHECKING:
     from glmcli.batch.cluster.engine import Handle
     from glmcli.batch.cluster.messages import Chunk, ChunkResult, Share
 
-_CONNECT = 10.0  # seconds for the scheduler to answer, and for a first worker to report its version;
-_FIRST = 3.0  # for a first worker to be there, and for the others to report their versions;
-_SILENCE = 20.0  # and in which the scheduler and each worker must be heard of
-_POLL = 1.0  # seconds between two looks at which workers are there
+_CONNECT = 10.0  # seconds for the scheduler to answer, and for the first worker to report its version;
+_FIRST = 3.0  # for the first worker to appear, and for the others to report their versions;
+_SILENCE = 20.0  # and after which a scheduler or worker without a heartbeat is lost
+_POLL = 1.0  # seconds between two updates of the list of workers
 _POLL_AT_START = 0.02  # seconds between two while the run waits for their versions
-_TELL = 1.0  # seconds to tell the workers that the run ends
+_DRAIN = 1.0  # seconds to send the workers the end of the run
 # What is raised when the scheduler is gone.
 _GONE = (OSError, RuntimeError, CancelledError, distributed.client.ClosedClientError)
 
 
 class _DaskWorker:
-    """What is known of a worker.
+    """The state of a worker.
 
     Attributes:
         version: what `worker.version()` returned there; None: it has not answered yet.
         last_seen: its last heartbeat, on the scheduler's clock.
-        heard: when that changed last, on ours.
+        heard: when that changed last, on our clock.
     """
 
     def __init__(self) -> None:
@@ -58,13 +58,13 @@ class DaskEngine:
         """Connect to nothing yet."""
         self._address = address
         self._known: dict[str, _DaskWorker] = {}
-        self._usable: frozenset[str] = frozenset()  # those of our version that were heard of lately
+        self._usable: frozenset[str] = frozenset()  # those of our version with a recent heartbeat
         self._futures: dict[Handle, tuple[Any, str]] = {}
         self._back: deque[tuple[Handle, ChunkResult | LostChunk]] = deque()
         self._client: Any = None
         self._heard = 0.0  # when the scheduler answered last
         self._stopped = threading.Event()
-        self._telling: threading.Thread | None = None
+        self._draining: threading.Thread | None = None
 
     def start(self) -> None:
         """Connect, and check the versions of the workers."""
@@ -73,7 +73,7 @@ class DaskEngine:
         failures: list[Exception] = []
         thread = threading.Thread(target=self._connect, args=(failures,), daemon=True)
         thread.start()
-        thread.join(_CONNECT)  # what listens there and says nothing would hold us up for ever
+        thread.join(_CONNECT)  # a server that accepts and never answers would block us for ever
         for error in failures:
             if not isinstance(error, OSError):
                 why = " ".join(str(error).split())
@@ -112,7 +112,7 @@ class DaskEngine:
         return [each.version for each in self._known.values()]
 
     def _look(self) -> None:
-        """Find the workers that are there and were heard of lately; new ones are asked for their version."""
+        """Find the workers with a recent heartbeat; new ones are asked for their version."""
         there = self._client.scheduler_info(n_workers=-1).get("workers")
         if there is None:
             return  # the client has lost its list
@@ -125,13 +125,13 @@ class DaskEngine:
         self._usable = frozenset(
             address
             for address, each in known.items()
-            if now - each.heard < _SILENCE and worker.has_same_version(each.version)
+            if now - each.heard < _SILENCE and each.version == worker.version()
         )
 
     def _new(self, address: str) -> _DaskWorker:
-        """A worker whose version is asked for in a thread: one that is silent must not hold us up.
+        """A worker whose version is requested in a thread, because one that does not answer would block us.
 
-        It is not asked with a task, which would end a worker that has no glm.
+        Not by a task, which would end a worker that has no glm.
         """
         new = _DaskWorker()
         threading.Thread(target=self._ask_version, args=(address, new), daemon=True).start()
@@ -144,7 +144,7 @@ class DaskEngine:
 
     def _watch(self) -> None:
         while not self._stopped.wait(_POLL):
-            with suppress(*_GONE):  # the next look may succeed
+            with suppress(*_GONE):  # the next update may succeed
                 self._look()
 
     def workers(self) -> int:
@@ -152,7 +152,7 @@ class DaskEngine:
         return len(self._usable)
 
     def submit(self, chunk: Chunk, share: Share) -> Handle:
-        """Give it to the worker that has least to do."""
+        """Send it to the worker that has the fewest chunks."""
         handle = f"glm-{uuid4().hex}"
         busy = Counter(address for _, address in self._futures.values())
         address = min(self._usable, key=lambda each: (busy[each], each), default="")
@@ -165,10 +165,10 @@ class DaskEngine:
         return handle
 
     def _landed(self, future: Any) -> None:  # noqa: ANN401 - distributed has no types
-        """Take the result, in a thread of the client, which may wait for what the worker still holds."""
+        """Take the result, in a thread of the client, which may wait for the worker to send it."""
         try:
             result: ChunkResult | LostChunk = future.result()
-        except Exception as error:  # noqa: BLE001 - whatever it was, the chunk is lost
+        except Exception as error:  # noqa: BLE001 - for whatever reason, the chunk is lost
             result = LostChunk(f"{type(error).__name__}: {error}")
         self._back.append((future.key, result))
 
@@ -191,25 +191,25 @@ class DaskEngine:
         return NetworkError(f"the connection to the Dask scheduler at {self._address} is lost")
 
     def drain(self, run: str, seconds: float) -> None:
-        """Tell all workers, in a thread: one that is gone must not hold us up."""
-        self._telling = threading.Thread(target=self._tell, args=(run, seconds, list(self._usable)), daemon=True)
-        self._telling.start()
+        """Drain all workers, in a thread, because one that is gone would block us."""
+        self._draining = threading.Thread(target=self._drain, args=(run, seconds, list(self._usable)), daemon=True)
+        self._draining.start()
 
-    def _tell(self, run: str, seconds: float, workers: list[str]) -> None:
+    def _drain(self, run: str, seconds: float, workers: list[str]) -> None:
         with suppress(*_GONE):
             self._client.run(worker.drain, run, seconds, workers=workers, on_error="ignore")
 
     def stop(self) -> None:
-        """Disconnect; the scheduler forgets what was ours."""
+        """Disconnect; the scheduler drops our tasks."""
         self._stopped.set()
-        if self._telling:
-            self._telling.join(_TELL)
+        if self._draining:
+            self._draining.join(_DRAIN)
         if self._client:
             with suppress(*_GONE):
                 self._client.close(timeout=1)
 
 
 def _work(chunk: Chunk, share: Share) -> ChunkResult:
-    """Process the chunk on the worker, beside its own threads: a worker of one thread processes two chunks as well."""
+    """Process the chunk on the worker outside its pool of threads, so that a pool of one thread runs two chunks too."""
     distributed.secede()
     return worker.work(chunk, share)

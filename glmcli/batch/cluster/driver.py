@@ -1,7 +1,7 @@
 """The run on a cluster: chunks of rows go out as the limiter lets them, and come back as lines of the output.
 
-The driver alone holds the limits and writes. Each chunk takes a part of the limiter's slots with it, and what the
-provider refused comes back with the rows, so that one limiter governs all workers. A row is in one place at any time:
+Only the driver holds the limits and writes. Each chunk takes a part of the limiter's slots with it, and the refusals of
+the provider come back with the rows, so that one limiter governs all workers. A row is in one place at any time:
 not read yet, waiting to be sent (again), or with a chunk; of two results of one row the second is dropped.
 """
 
@@ -29,16 +29,16 @@ if TYPE_CHECKING:
     from glmcli.batch.run.state import RunSetup
 
 _PER_WORKER = 2  # chunks: one at work, and one that begins while the last rows of the other end
-_POLL = 0.02  # seconds between two looks at what has come back
+_POLL = 0.02  # seconds between two collections of results
 _NO_WORKER = 60.0  # seconds without any worker, after which the run stops
-_SLACK = 2.0  # times its expected duration, after which a chunk sends no other row
-_GRACE = 5.0  # seconds for the way there and back,
-_RETURN = 1.0  # and in which a chunk that was told to end is back
+_SLACK = 2.0  # times its expected duration, after which a chunk sends no more rows
+_GRACE = 5.0  # seconds for the transport of a chunk and its result,
+_RETURN = 1.0  # and for the result of a chunk that is drained
 _HEAVY = 8 << 20  # bytes of rows beyond which a chunk has no more of them than slots
 
 
 class Driver:
-    """Gives the rows of an input to workers, and writes how they ended.
+    """Sends the rows of an input to workers, and writes how they ended.
 
     Attributes:
         shutdown: stops it, and knows why it stopped.
@@ -47,7 +47,7 @@ class Driver:
     def __init__(
         self, engine: Engine, setup: RunSetup, limiters: tuple[RateLimiter, ...], *, tpm: float | None
     ) -> None:
-        """The engine has started; `limiters` has one for each candidate of the plan, and `tpm` is what they hold to."""
+        """The engine has started; `limiters` has one for each candidate of the plan; `tpm` is their limit of tokens."""
         self._engine = engine
         self._setup = setup
         self._limiters = limiters
@@ -60,10 +60,10 @@ class Driver:
         self._rows = OpenRows()
         self._results = ResultHandler(self._rows, setup, self._state)
         self._chunks: dict[Handle, SentChunk] = {}
-        self._drained: tuple[float, float] | None = None  # by when the workers are to end, and when they were told
+        self._drained: tuple[float, float] | None = None  # by when the workers are to end, and when that was sent
 
     def counts(self) -> RequestCounts:
-        """What may be in flight, and what was refused."""
+        """How much may be in flight, and how many requests were refused."""
         in_flight = sum(chunk.lease.share.slots for chunk in self._live())
         return RequestCounts(in_flight, self._limiters[0].slots, self._results.refusals)
 
@@ -71,7 +71,7 @@ class Driver:
         return (chunk for chunk in self._chunks.values() if not chunk.is_late)
 
     async def run(self) -> None:
-        """Return when every row is written, or the run is stopped and what was out has come back.
+        """Return when every row is written, or the run is stopped and its chunks have come back.
 
         Raises:
             OutputError: a line cannot be written; nothing more is sent.
@@ -97,24 +97,24 @@ class Driver:
     def _is_over(self) -> bool:
         if not self.shutdown.is_stopping:
             return not (self._rows or self._state.held) and self._setup.rows.is_exhausted
-        _, told = self._drained or (0.0, time.monotonic())
-        return not any(self._live()) or time.monotonic() >= max(self.shutdown.cut_at, told + _RETURN)
+        _, sent = self._drained or (0.0, time.monotonic())
+        return not any(self._live()) or time.monotonic() >= max(self.shutdown.cut_at, sent + _RETURN)
 
     def _drain(self, now: float) -> None:
-        """Have the workers send no other row, and bring back what they have in time."""
+        """Have the workers send no more rows, and return their results in time."""
         if self._drained is None or self._drained[0] != self.shutdown.cut_at:
             self._drained = self.shutdown.cut_at, now
             self._engine.drain(self._name, max(self.shutdown.cut_at - now - _RETURN, 0.0))
 
     def _abort(self, error: GlmError) -> None:
-        """The engine is lost, and all chunks with it."""
+        """Stop the run because the cluster is lost, and all chunks with it."""
         self.shutdown.abort(error)
         self._chunks.clear()
 
-    # What goes out.
+    # Sending chunks.
 
     def _send(self, now: float) -> bool:
-        """Send the chunks that may be sent now; whether rows were only skipped, and others are there."""
+        """Send the chunks that may be sent now; whether more rows can be read at once."""
         workers = self._engine.workers()
         self._last_worker = now if workers else self._last_worker
         if now - self._last_worker > _NO_WORKER:
@@ -146,7 +146,7 @@ class Driver:
         return None
 
     def _gathered(self, item: QueueItem | None, slots: int, most: int) -> list[QueueItem]:
-        """This row and those that go with it; the first that does not is held."""
+        """This row and the next ones that fit into its chunk; the first that does not is held."""
         items: list[QueueItem] = []
         sent = self._rows.in_chunks()
         weight = 0
@@ -188,7 +188,7 @@ class Driver:
         request = self._state.failover.request(item)
         return RowTask(item.number, item.id, request, item.tokens, item.refusals, item.retries, item.resent)
 
-    # What comes back.
+    # Results.
 
     def _collect(self, now: float) -> None:
         try:

@@ -1,4 +1,4 @@
-"""What an engine is: it carries chunks of rows to workers, and brings back how they ended.
+"""The protocol of engines, which carry chunks of rows to workers and bring back the results.
 
 An engine knows nothing of rows, limits or files, and the driver knows nothing of clusters. A chunk is sent once; the
 driver decides whether it is sent again.
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
     from glmcli.batch.cluster.messages import Chunk, ChunkResult, Share
 
-Handle = str  # what an engine calls a chunk that it was given
+Handle = str  # an engine's name for a submitted chunk
 
 
 class LostChunk(Record):
-    """A chunk that will not come back, and why; what its rows have cost is not known."""
+    """A chunk that will not come back, and why; the cost of its rows is not known."""
 
     why: str
 
 
 class Engine(Protocol):
-    """Carries chunks. Everything but `start` and `stop` returns at once.
+    """Carries chunks to workers. All methods but `start` and `stop` return at once.
 
     Attributes:
         tracks_workers: it knows which workers are alive, so that a chunk may take as long as it needs; if not, a chunk
@@ -48,18 +48,18 @@ class Engine(Protocol):
         """Have a worker process the chunk (glmcli.batch.cluster.worker).
 
         Raises:
-            GlmError: the engine itself is lost.
+            GlmError: the connection to the cluster is lost.
         """
 
     def done(self) -> Iterator[tuple[Handle, ChunkResult | LostChunk]]:
         """The chunks that have come back or were lost since the last call.
 
         Raises:
-            GlmError: the engine itself is lost.
+            GlmError: the connection to the cluster is lost.
         """
 
     def drain(self, run: str, seconds: float) -> None:
-        """Tell the workers, as far as they can be told, to send no other row of this run.
+        """Have the workers send no more rows of this run, where the engine can reach them.
 
         Requests in flight may end within so many seconds; then they are cut off, and the chunk comes back.
         """

@@ -1,4 +1,4 @@
-"""The engine that has this machine only: each chunk is processed in a thread with an event loop of its own.
+"""The engine on this machine: each chunk is processed in a thread with an event loop of its own.
 
 Chunks and results are pickled as if they were sent over a network: what works here works on a cluster.
 """
@@ -47,7 +47,7 @@ class LocalEngine:
     def _run(self, handle: Handle, task: bytes) -> None:
         try:
             result: ChunkResult | LostChunk = pickle.loads(pickle.dumps(worker.work(*pickle.loads(task))))  # noqa: S301 - our own
-        except Exception as error:  # noqa: BLE001 - a thread has no caller: the driver is told
+        except Exception as error:  # noqa: BLE001 - a thread has no caller to raise to
             result = LostChunk(f"{type(error).__name__}: {error}")
         self._done.append((handle, result))
 
@@ -57,7 +57,7 @@ class LocalEngine:
             yield self._done.popleft()
 
     def drain(self, run: str, seconds: float) -> None:
-        """Tell our own process, which is the worker."""
+        """Drain this process, which is the worker."""
         worker.drain(run, seconds)
 
     def stop(self) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class RowTask(Record):
-    """A row to be asked, with what was counted for it so far (see QueueItem)."""
+    """A row to be sent, with its counts so far (see QueueItem)."""
 
     number: int
     id: str
@@ -30,13 +30,13 @@ class RowTask(Record):
 
 
 class Chunk(Record):
-    """Rows for one worker, and who is asked.
+    """Rows for one worker, and the provider that they are sent to.
 
     Attributes:
         run: the name of the run that they belong to.
-        elapsed: seconds since that began; its deadline counts from there.
-        max_seconds: after which no other row is sent.
-        failures_left: rows that may fail before no other is sent; None: any number.
+        elapsed: seconds since the run began, from which its deadline counts.
+        max_seconds: after which no more rows are sent.
+        failures_left: rows that may fail before no more are sent; None: any number.
     """
 
     run: str
@@ -68,7 +68,7 @@ class FinishedRow(Record):
 
 
 class UnfinishedRow(Record):
-    """A row that is still to be asked.
+    """A row that is still to be sent.
 
     Attributes:
         stopped_chunk: the worker stopped because of this row (`ChunkResult.error`).
@@ -85,14 +85,14 @@ class UnfinishedRow(Record):
 
 
 class Refusals(Record):
-    """How the provider refused what was sent.
+    """How often and why the provider refused requests.
 
     Attributes:
         requests: how many were refused.
-        slots: how many slots that has cost.
-        kind: what the provider counts, where the whole run must learn of it.
-        retry_after: seconds that it asked for.
-        failures: requests that failed without a word about rates.
+        slots: how many slots were given up for it.
+        kind: what the provider counts, if the limiter of the whole run must know.
+        retry_after: seconds in the Retry-After.
+        failures: requests that failed for reasons other than rates.
         unreached: why no connection could be made for the last request; None where one was made.
     """
 

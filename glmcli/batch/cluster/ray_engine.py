@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from glmcli.batch.cluster.messages import Chunk, ChunkResult, Share
 
 _FIRST_CALL = 10.0  # seconds for a node to report its version; it may have to start a process
-_POLL = 2.0  # seconds between two looks at which nodes are there
+_POLL = 2.0  # seconds between two updates of the list of nodes
 
 
 class RayEngine:
@@ -33,7 +33,7 @@ class RayEngine:
         """Connect to nothing yet."""
         self._address = address
         self._nodes: frozenset[str] = frozenset()
-        self._looked = 0.0
+        self._updated = 0.0  # when the list of nodes was updated
         self._tasks: dict[Handle, tuple[Any, str]] = {}
 
     def start(self) -> None:
@@ -45,30 +45,30 @@ class RayEngine:
         except (OSError, RuntimeError) as error:  # another version of Python or Ray is a RuntimeError too
             why = " ".join(str(error).split())
             raise NetworkError(f"cannot join the Ray cluster at {self._address}", why=why) from error
-        self._look(strict=True)
+        self._update_nodes(strict=True)
         if not self._nodes:
             raise NetworkError(f"the Ray cluster at {self._address} has no nodes with processors")
 
-    def _look(self, *, strict: bool = False) -> None:
-        """Find the nodes that are there; one with another version is not used, or an error if `strict`."""
+    def _update_nodes(self, *, strict: bool = False) -> None:
+        """Find the nodes; one with another version is not used, or an error if `strict`."""
         there = {node["NodeID"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")}
         versions = {node: _task(worker.version, node).remote() for node in there - self._nodes}
         found = {node: _result(task, _FIRST_CALL) for node, task in versions.items()}
         for node, version in found.items() if strict else ():
             worker.require_same_version(node, version)
         self._nodes = frozenset(
-            there & self._nodes | {node for node, version in found.items() if worker.has_same_version(version)}
+            there & self._nodes | {node for node, version in found.items() if version == worker.version()}
         )
-        self._looked = time.monotonic()
+        self._updated = time.monotonic()
 
     def workers(self) -> int:
         """How many nodes run our version."""
-        if time.monotonic() - self._looked > _POLL:
-            self._look()
+        if time.monotonic() - self._updated > _POLL:
+            self._update_nodes()
         return len(self._nodes)
 
     def submit(self, chunk: Chunk, share: Share) -> Handle:
-        """Give it to the node that has least to do."""
+        """Send it to the node that has the fewest chunks."""
         busy = Counter(node for _, node in self._tasks.values())
         node = min(self._nodes, key=lambda each: (busy[each], each))
         task = _task(worker.work, node).remote(chunk, share)
@@ -83,7 +83,7 @@ class RayEngine:
             _, node = self._tasks.pop(tasks[task])
             result = _result(task, None)
             if isinstance(result, BaseException):
-                # Ray calls a node alive for seconds after its end: before another chunk it must report its version.
+                # Ray lists a node as alive for seconds after its end: it must report its version before another chunk.
                 self._nodes -= {node}
                 result = LostChunk(type(result).__name__)
             yield tasks[task], result
@@ -104,7 +104,7 @@ def _task(function: Any, node: str) -> Any:  # noqa: ANN401 - ray has no types
 
 
 def _result(task: Any, seconds: float | None) -> Any:  # noqa: ANN401 - as above
-    """What the task returned, or the error for which it did not."""
+    """What the task returned, or the error that it ended with."""
     try:
         return ray.get(task, timeout=seconds)
     except ray.exceptions.RayError as error:

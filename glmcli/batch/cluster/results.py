@@ -1,4 +1,4 @@
-"""Rows on a cluster: which chunk has which, and what becomes of them when it comes back or is lost."""
+"""Rows on a cluster: the chunk that has each row, and what happens when it comes back or is lost."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class SentChunk:
     """A chunk that a worker has, with its lease of the limits.
 
     Attributes:
-        due: when it is late, on the monotonic clock; inf, where its engine tracks the worker.
+        due: when it is late, on the monotonic clock; inf if its engine tracks the worker.
     """
 
     def __init__(self, items: list[QueueItem], lease: Lease, due: float) -> None:
-        """Hold what was sent."""
+        """`items` are sent to one candidate."""
         self.items = {item.number: item for item in items}
         self.lease = lease
         self.candidate = items[0].candidate
@@ -56,7 +56,7 @@ class OpenRows:
         return sum(1 for holder in self._holders.values() if holder)
 
     def may_send(self, item: QueueItem) -> bool:
-        """Whether to send the row: a chunk that was given up may have answered it after all."""
+        """Whether to send the row: a chunk that was late may have answered it after all."""
         return not item.began or self._holders.get(item.number, item) is None
 
     def send(self, chunk: SentChunk, now: float) -> None:
@@ -66,7 +66,7 @@ class OpenRows:
             self._holders[item.number] = chunk
 
     def is_with(self, item: QueueItem, chunk: SentChunk) -> bool:
-        """Whether this is the last chunk that had the row, which is not written yet."""
+        """Whether the row is not written yet, and this is the last chunk that it was sent with."""
         return self._holders.get(item.number) is chunk
 
     def wait(self, item: QueueItem) -> None:
@@ -91,7 +91,7 @@ class ResultHandler:
     """
 
     def __init__(self, rows: OpenRows, setup: RunSetup, state: RunState) -> None:
-        """Nothing came back yet."""
+        """No chunk has come back yet."""
         self._rows = rows
         self._setup = setup
         self._state = state
@@ -116,11 +116,11 @@ class ResultHandler:
             self._state.apply(self._failover.failed(candidate, refusals.unreached, now))
 
     def _finish(self, item: QueueItem, row: FinishedRow, candidate: int, now: float) -> None:
-        """Write how the row ended, unless it was written before, or another provider may do better."""
+        """Write how the row ended, unless it was written before, or goes to a fallback."""
         outcome = row.outcome
         error = outcome.error
         if item not in self._rows:
-            self._setup.budget.paid(outcome.cost, error)  # twice
+            self._setup.budget.paid(outcome.cost, error)  # paid twice
             return
         item.calls += row.calls
         if error and error.retry:
@@ -147,7 +147,7 @@ class ResultHandler:
         self._state.retries.add(item, seconds)
 
     def _resume(self, chunk: SentChunk, row: UnfinishedRow) -> None:
-        """Have the row wait for its next chunk, or leave it to another provider."""
+        """Have the row wait for its next chunk, perhaps at another provider."""
         item = chunk.items[row.number]
         item.calls += row.calls
         if not self._rows.is_with(item, chunk):

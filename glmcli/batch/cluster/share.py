@@ -1,8 +1,8 @@
-"""The share of the limits that a chunk takes to its worker: how the driver lends it, and how the worker keeps to it.
+"""The share of the limits that a chunk takes to its worker: a lease for the driver, a limiter for the worker.
 
 The limiter counts requests, so a chunk holds as many of its tickets as it may have requests in flight. The worker gives
-up a slot for each refusal: as many tickets are refused as it has lost slots, and those that are left were answered.
-Only the driver raises limits, because it sees all workers: two that probe for themselves would find the same room.
+up a slot for each refusal: as many tickets are refused as it has lost slots, and the others were answered. Only the
+driver raises limits, because it sees all workers: two that probe by themselves would find the same free slot.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Lease:
         self.release(now)
 
     def release(self, now: float) -> None:
-        """Give the tickets back: nothing is known of what became of the requests."""
+        """Give the tickets back, without knowing how the requests ended."""
         for ticket in self._tickets:
             self._limiter.answered(now, ticket._replace(era=-1), None)  # an era long past: it proves nothing
         self._tickets = []
@@ -81,7 +81,7 @@ class Lease:
 
 
 def _tokens(result: ChunkResult) -> int | None:
-    """The tokens that the provider has counted; None: it said nothing."""
+    """The tokens that the provider has counted; None: unknown."""
     usages = [row.outcome.reply.usage for row in result.finished]
     counted = [usage.total_tokens or 0 for usage in usages if usage]
     return sum(counted) if counted else None
@@ -97,7 +97,7 @@ _NEWEST = 0.3  # weight of the last chunk
 
 
 class Sizing:
-    """How many rows a chunk has: by the time that it is expected to take, for what is lost with a worker is paid again.
+    """How many rows a chunk has: limited by its expected time, because rows that are lost with a worker are paid again.
 
     It measures how many rows a slot carries in a second.
     """
@@ -139,11 +139,11 @@ class ShareLimiter:
 
     Attributes:
         slots: how many requests may be in flight now.
-        refused_for: what the driver must know at once; the chunk is to end.
+        refused_for: a refusal that the driver must know at once, so that the chunk ends.
     """
 
     def __init__(self, share: Share, provider: Provider, now: float) -> None:
-        """Begin with all of the share: the driver found out what is allowed."""
+        """Start with the whole share: the driver's limiter knows what is allowed."""
         self.slots = share.slots
         self._share = share
         self._per_minute = provider.api.limits == "per_minute"
@@ -176,7 +176,7 @@ class ShareLimiter:
             self._tokens.correct(now, tokens_used - ticket.reserved)
 
     def refused(self, now: float, ticket: Ticket, kind: Retry, retry_after: float | None) -> float:
-        """The row was refused: there is a slot less where slots are what is counted, else the chunk ends."""
+        """The row was refused: the chunk loses a slot if the provider counts those, else it ends."""
         self._in_flight -= 1
         if self._tokens:
             self._tokens.correct(now, -ticket.reserved)
@@ -195,7 +195,7 @@ class ShareLimiter:
         return wait
 
     def summary(self, unreached: GlmError | None = None) -> Refusals:
-        """What the driver's limiter learns; `unreached`: why no connection could be made for the last request."""
+        """The refusals for the driver's limiter; `unreached`: why no connection could be made for the last request."""
         kind, retry_after = self.refused_for or (None, None)
         lost = self._share.slots - self.slots
         return Refusals(self.refusals, lost, kind, retry_after, self._failures, unreached)

@@ -1,7 +1,7 @@
-"""What a worker does with a chunk: the same as a run on one machine, with a share of its limits.
+"""How a worker processes a chunk: like a run on one machine, with a share of the limits.
 
-It reads its own environment, because the key is never sent. Nothing here raises what a row or a provider has done
-wrong: how rows ended is the result.
+It reads its own environment, because the key is never sent. Failures of rows and providers are not raised: they are
+part of the result.
 """
 
 from __future__ import annotations
@@ -39,26 +39,21 @@ if TYPE_CHECKING:
     from glmcli.chat.outcome import Outcome
     from glmcli.console.redaction import Key
 
-_draining: dict[str, float] = {}  # runs of which no other row is sent, and when their requests in flight are cut off
+_draining: dict[str, float] = {}  # runs that send no more rows, and when their requests in flight are cut off
 
 
 def version() -> tuple[str, str]:
-    """The version of glm and of Python: only where both are the same can a worker unpickle what it is sent."""
+    """The versions of glm and of Python; a worker can only unpickle what it is sent if both are the same."""
     return __version__, ".".join(platform.python_version_tuple()[:2])
 
 
-def has_same_version(theirs: object) -> bool:
-    """Whether a worker whose `version()` is this runs the same glm and Python: only then can it unpickle."""
-    return theirs == version()
-
-
 def require_same_version(where: str, theirs: object) -> None:
-    """Check the version of the worker at `where`; an exception stands for one that has no glm.
+    """Check the version of the worker at `where`; `theirs` is an exception if it has no glm.
 
     Raises:
         UsageError: it is another version.
     """
-    if has_same_version(theirs):
+    if theirs == version():
         return
     found = "no glm that can be used" if isinstance(theirs, BaseException) else "glm {} on Python {}".format(*theirs)  # type: ignore[misc]
     needed = "glm {} on Python {}".format(*version())
@@ -66,12 +61,12 @@ def require_same_version(where: str, theirs: object) -> None:
 
 
 def drain(run: str, seconds: float) -> None:
-    """Send no other row of this run in this process; requests in flight may end within so many seconds."""
+    """Send no more rows of this run in this process; requests in flight may end within so many seconds."""
     _draining[run] = min(_draining.get(run, inf), time.monotonic() + seconds)
 
 
 def work(chunk: Chunk, share: Share) -> ChunkResult:
-    """Ask for the rows of the chunk with at most this share; how they ended. It blocks for as long as that takes."""
+    """Send the rows of the chunk within this share, and return how they ended, which blocks until then."""
     redactor = Redactor()
     redactor.add_variables(VARIABLES, os.environ)
     try:
@@ -94,10 +89,10 @@ class _ChunkRun:
     failures_left = failure_limit = error = None
 
     def __init__(self, chunk: Chunk, share: Share, redactor: Redactor) -> None:
-        """Find the key and the way.
+        """Find the key and the proxy.
 
         Raises:
-            GlmError: there is none on this machine.
+            GlmError: there is no key on this machine, or the proxy cannot be used.
         """
         self._began = time.monotonic()
         candidate = _candidate(chunk, redactor)
@@ -121,7 +116,7 @@ class _ChunkRun:
         self.scheduler = Scheduler(setup, (self._limiter,), redactor=redactor, tls=tls)
 
     def _watch(self) -> None:
-        """Stop where only the driver can go on, and when the time of the chunk is over."""
+        """Stop when the driver must decide, and when the time of the chunk is over."""
         shutdown = self.scheduler.shutdown
         if self._chunk.run in _draining:
             shutdown.drain(_draining[self._chunk.run] - time.monotonic())
@@ -148,7 +143,7 @@ class _ChunkRun:
         self._failed += outcome.error is not None
         self._finished.append(FinishedRow(item.number, _redacted(outcome, self._redactor), item.calls))
         if outcome.error and self._failed == self._chunk.failures_left:
-            self.scheduler.shutdown.hand_over()  # only the driver knows how many have failed elsewhere
+            self.scheduler.shutdown.hand_over()  # only the driver knows how many failed on other workers
 
     def result(self) -> ChunkResult:
         """How every row of the chunk ended."""
@@ -166,9 +161,9 @@ class _ChunkRun:
 
 
 def _item(task: RowTask) -> QueueItem:
-    """The row as a run has it; calls are counted from here."""
-    nothing = Row(line=task.number)  # what the row itself says stays with the driver
-    item = QueueItem(task.number, nothing, task.id, "", task.request, task.tokens)
+    """The row as the scheduler takes it; calls are counted from 0."""
+    row = Row(line=task.number)  # the fields of the row stay with the driver
+    item = QueueItem(task.number, row, task.id, "", task.request, task.tokens)
     item.refusals, item.retries, item.resent = task.refusals, task.retries, task.resent
     return item
 
@@ -176,14 +171,14 @@ def _item(task: RowTask) -> QueueItem:
 def _unfinished(task: RowTask, now: RowTask | QueueItem, calls: int, wait: float = 0.0) -> UnfinishedRow:
     """The row as it comes back.
 
-    If its last request was neither refused nor is to be sent again, that request is what stopped the chunk.
+    If its last request was neither refused nor is retried, that request stopped the chunk.
     """
     stopped_chunk = calls > now.refusals - task.refusals + now.retries - task.retries
     return UnfinishedRow(task.number, calls, now.refusals, now.retries, now.resent, stopped_chunk, wait)
 
 
 def _candidate(chunk: Chunk, redactor: Redactor) -> Candidate:
-    """Who is asked, with the key and the proxy of this machine.
+    """The provider, with the key and the proxy of this machine.
 
     Raises:
         GlmError: there is no key here, or the proxy cannot be used.
@@ -209,7 +204,7 @@ def _nothing(_: str) -> None:
 
 
 def _redacted(value: Any, redactor: Redactor) -> Any:  # noqa: ANN401 - an outcome or an error, or any part of them
-    """The same value without the keys of this machine, which the driver need not know."""
+    """The same value without the keys of this machine, which the driver must not get."""
     match value:
         case str():
             return redactor.text(value)

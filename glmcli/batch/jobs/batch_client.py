@@ -1,4 +1,4 @@
-"""A provider's Files and Batches APIs, and the states of batches there: asked, printed a line each, or as JSON."""
+"""A provider's Files and Batches APIs, and the states of its batches, as lines or as JSON."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ _DAY = 86400
 
 
 def check_has_batches(provider: Provider) -> BatchApi:
-    """How the provider wants its batches.
+    """The provider's Batch API.
 
     Raises:
-        UsageError: it has no Batch API, and what to do instead.
+        UsageError: it has none; the fix names an alternative.
     """
     if provider.batch is None:
         fix = provider.no_batch or "glm batch run asks for every row itself"
@@ -88,12 +88,12 @@ class BatchClient:
         call = batches.upload(self.provider, body, body.content_type)
         return batches.file_of(self._calls.request_json(call, "the reply to an upload"))
 
-    def create(self, form: BatchApi, file: str) -> BatchState:
+    def create(self, api: BatchApi, file: str) -> BatchState:
         """Create a batch of a file. It costs money, so the request is sent once.
 
         An error with `sent` says that the batch may exist all the same.
         """
-        reply = self._calls.request_json(batches.create(self.provider, form, file), "the new batch", once=True)
+        reply = self._calls.request_json(batches.create(self.provider, api, file), "the new batch", once=True)
         try:
             return batches.state_of(reply)
         except ProtocolError as error:
@@ -128,8 +128,8 @@ class BatchClient:
         Raises:
             OSError: it cannot be written.
         """
-        form = self.provider.batch
-        if "/" in file or (form and not form.uploads):
+        api = self.provider.batch
+        if "/" in file or (api and not api.uploads):
             raise ProtocolError(
                 f"{self.provider.name}: the answers are not where glm can fetch them: {file}",
                 fix="fetch them as the provider says",
@@ -137,15 +137,12 @@ class BatchClient:
         self._calls.download(batches.content(self.provider, file), into)
 
 
-# The states of batches
-
-
 class JobStatus:
     """The batches of a job, or one by its id, and their states.
 
     Attributes:
-        client: their provider's.
-        job: as its file says; None where the id of a batch was given.
+        client: the client of their provider.
+        job: the job in the job file; None if the id of a batch was given.
         states: by the number of the part, from 1; a batch that was not found has none.
     """
 
@@ -216,7 +213,7 @@ class JobStatus:
 
     @property
     def uncertain(self) -> list[int]:
-        """The numbers of the parts of which there may be a batch whose id is not known."""
+        """The numbers of the parts that may have a batch whose id is not known."""
         return [part.number for part in self.job.parts if part.may_exist and not part.batch] if self.job else []
 
     @property
@@ -233,7 +230,7 @@ class JobStatus:
 
     @property
     def advice(self) -> str:
-        """What to do where it is not complete."""
+        """What the user can do if it is not complete."""
         if len(self.states) < len(self._batches):
             return "the same glm batch submit again brings the rest to the provider"
         if not self.has_ended:

@@ -1,4 +1,4 @@
-"""From a provider's files of results to lines of the output, each row once, however often a fetch is repeated."""
+"""Fetches a provider's files of results into the output: each row once, however often a fetch is repeated."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ class Fetch:
             CredentialsError: the key is missing.
         """
         self._output = output = job_file.output_of(name)
-        job_file.load_existing(output)  # before an output of that name is made
+        job_file.load_existing(output)  # before an output of that name is created
         self._app = app
         self._note = app.terminal.note
         self._ledger = stack.enter_context(Ledger(output))
-        self._job = job_file.load_existing(output)  # nobody changes it while the output is locked
+        self._job = job_file.load_existing(output)  # it does not change while the output is locked
         self._client = BatchClient.connect(app, options.replace(provider=self._job.provider))
         job_file.check_provider(self._job, self._client.provider, output)
         self._index = Index()
@@ -86,7 +86,7 @@ class Fetch:
     def _refresh(self) -> None:
         """Ask for the state of each batch whose results are not in the output: of all, if the output was lost."""
         if not len(self._index):
-            # Saved before the first line is written: after that the output does not look lost any more.
+            # Saved before the first line is written, because after that the output is not empty any more.
             self._save(*(part.replace(fetched=False) for part in self._job.parts))
         for part in self._job.parts:
             if part.batch and not part.fetched:
@@ -120,7 +120,7 @@ class Fetch:
             self._write_results(part, state)
 
     def _write_results(self, part: JobPart, state: BatchState) -> None:
-        """Write what the files of a part say. If they are whole, the part is fetched."""
+        """Write the results in the files of a part. If the files are complete, the part is fetched."""
         files, written = [], 0
         for kind, file in (("output", state.output_file), ("errors", state.error_file)):
             if file:
@@ -134,7 +134,7 @@ class Fetch:
             copy.remove()
 
     def _check_files(self, part: JobPart, state: BatchState, files: list[ResultFile]) -> None:
-        """Return if to download the files again would bring nothing more.
+        """Check that the files are complete, so that they need not be downloaded again.
 
         Raises:
             ProtocolError: they were cut, or something else was sent in their place.
@@ -150,7 +150,7 @@ class Fetch:
             raise self._client.displayed(ProtocolError("it is completed, and its files are empty", fix=fix))
 
     def _write(self, result: Mapping[str, Any], part: JobPart) -> bool:
-        """Whether the result is that of a row, and not written yet: then it is written."""
+        """Write a result, unless it belongs to no row or is written already; whether it was written."""
         row = self._submitted.find(part.number, result["custom_id"])
         if row is None:
             self._note(f"part {part.number}: left out a line of answers that belongs to no row")
@@ -164,12 +164,12 @@ class Fetch:
         return True
 
     def _has_line(self, row: SubmittedRow) -> bool:
-        """Whether the output says how this request ended, or has an answer to the same request from elsewhere."""
+        """Whether the output has the end of this request, or another answer to the same request."""
         known = self._index.get(row.id)
         return known is not None and known.hash == row.hash and (known.state == RowState.OK or known.calls >= row.calls)
 
     def _is_written(self, row: SubmittedRow, outcome: Outcome) -> bool:
-        """Whether the output says as much already; an answer is better than an error of the same row."""
+        """Whether the output has this outcome or a better one: an answer is better than an error."""
         known = self._index.get(row.id)
         if known is None or not self._has_line(row):
             return False

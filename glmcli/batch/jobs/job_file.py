@@ -1,4 +1,4 @@
-"""The job file, OUTPUT.job.json: what exists at the provider, written before and after every step there."""
+"""The job file, OUTPUT.job.json: what exists at the provider, saved before and after every step there."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _SUFFIX = ".job.json"
 _VERSION = 1
 
-# The states of a part before there is a batch; after that the state is the provider's own word.
+# The states of a part before it has a batch; after that, the state is the provider's.
 PREPARED = "prepared"  # the request file is on this disk, nothing is at the provider
 UPLOADING = "uploading"  # an upload has begun and may have arrived; to repeat it costs nothing
 UPLOADED = "uploaded"
@@ -186,7 +186,7 @@ def _check_types(value: Record, types: Mapping[str, type | UnionType]) -> None:
         if not isinstance(field, expected) or (isinstance(field, bool) and expected is not bool):
             raise TypeError
         if isinstance(field, str):
-            field.encode()  # half of a surrogate pair can neither be sent nor be written
+            field.encode()  # half of a surrogate pair can be neither sent nor written
 
 
 def save(output: str, job: Job) -> None:
@@ -212,12 +212,12 @@ def save(output: str, job: Job) -> None:
 
 
 def restart_advice(output: str) -> str:
-    """How to start anew where no batch is under way."""
+    """How to start anew if no batch is under way."""
     return f"nothing of it is under way: remove {job_path(output)} to start anew with the rows as they are now"
 
 
 def check_provider(job: Job, provider: Provider, output: str) -> None:
-    """Return if the job was submitted to this provider at this address.
+    """Check that the job was submitted to this provider at this address.
 
     A job file is data and may come from anywhere, so it never decides where a key goes.
 
@@ -234,7 +234,7 @@ def check_provider(job: Job, provider: Provider, output: str) -> None:
 
 
 def refuse_submitted_rows(output: str) -> None:
-    """Return if no row of this output is in a job: to send it again would pay for it twice.
+    """Check that no row of this output is in a job: to send it as well would pay for it twice.
 
     Raises:
         UsageError: some are.

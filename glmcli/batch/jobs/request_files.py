@@ -1,4 +1,4 @@
-"""The rows that a submission holds, and the files of requests that are uploaded for them, one model a file."""
+"""The rows of a submission, and the request files that are uploaded for them, one model a file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from glmcli.batch.jobs.rows_file import RowsFile
     from glmcli.providers.row import BatchApi, Provider
 
-# No page names the characters that an id may have. These every service should take, and no more than 64 of them:
+# No page says which characters an id may have. Every service should take these, and no more than 64 of them:
 # docs.together.ai/docs/inference/batch (2026).
 _SAFE_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 _DIGITS = 40
@@ -40,10 +40,10 @@ def custom_id(row_id: str) -> str:
 
 
 class RowSelection:
-    """Which rows of the input are to be submitted now, beside those that a job holds already.
+    """Which rows of the input are to be submitted now, besides those that a job has already.
 
     Attributes:
-        job: as it was before.
+        job: the job of the earlier submissions.
         submitted: its rows file.
         unanswered: rows that failed or went missing at the provider, and are not submitted again.
     """
@@ -55,7 +55,7 @@ class RowSelection:
         self._fetched = frozenset(part.number for part in job.parts if part.fetched)
         self.submitted = submitted
         self._again = again
-        self._still_asked: Counter[int] = Counter()  # rows of each part that the input still has, unchanged
+        self._still_asked: Counter[int] = Counter()  # rows of each part that the input still has unchanged
         self.unanswered = 0
 
     @property
@@ -79,7 +79,7 @@ class RowSelection:
             return True
         is_fetched = row.part in self._fetched
         if is_fetched and row.hash != item.hash:
-            return True  # --redo-changed: this request was never sent
+            return True  # with --redo-changed: this request was never sent
         if is_fetched:
             self.unanswered += not self._again
             return self._again
@@ -93,10 +93,10 @@ class RowSelection:
         return False
 
     def check_parts(self) -> None:
-        """Return if the parts that become batches now hold nothing that the input does not ask any more.
+        """Check that the input still has all rows of the parts that are to become batches now.
 
         Raises:
-            UsageError: one does.
+            UsageError: it does not.
         """
         for part in self.job.parts:
             gone = part.lines - self._still_asked[part.number]
@@ -112,11 +112,11 @@ class RowSelection:
 class RequestFiles:
     """Writes request files: a line a row, a file a model, a new one where the provider's limits are reached."""
 
-    def __init__(self, output: str, provider: Provider, form: BatchApi, submitted: RowsFile, first: int) -> None:
+    def __init__(self, output: str, provider: Provider, api: BatchApi, submitted: RowsFile, first: int) -> None:
         """Files are numbered from `first`; each row is noted in `submitted` too."""
         self._output = output
         self._provider = provider
-        self._form = form
+        self._api = api
         self._submitted = submitted
         self._first = self._next = first
         self._open: dict[str, _RequestFile] = {}  # by model
@@ -128,14 +128,14 @@ class RequestFiles:
         Raises:
             OutputError: the line cannot be written.
         """
-        model, form = item.request.model, self._form.of(item.request.model)
+        model, api = item.request.model, self._api.of(item.request.model)
         provider_id = custom_id(item.id)
         try:
-            pieces, size = self._checked_line(item, provider_id, form)
+            pieces, size = self._checked_line(item, provider_id, api)
         except UsageError as error:
             return InvalidRow(item.number, item.row, item.id, item.hash, error)
         try:
-            file = self._file(model, form, size)
+            file = self._file(model, api, size)
             file.write(pieces)
         except OSError as error:
             raise self._error(error) from error
@@ -145,15 +145,15 @@ class RequestFiles:
         self._submitted.append(row)
         return None
 
-    def _checked_line(self, item: QueueItem, provider_id: str, form: BatchApi) -> tuple[Iterator[bytes], int]:
-        pieces, size = _line(item, provider_id, form, self._provider.serving(item.request.model))
-        if form.max_line_bytes is not None and size > form.max_line_bytes:
+    def _checked_line(self, item: QueueItem, provider_id: str, api: BatchApi) -> tuple[Iterator[bytes], int]:
+        pieces, size = _line(item, provider_id, api, self._provider.serving(item.request.model))
+        if api.max_line_bytes is not None and size > api.max_line_bytes:
             fix = "shorter texts, smaller files or URLs; glm batch run has no such limit"
-            raise UsageError(f"its line has {size} bytes; {self._provider.name} takes {form.max_line_bytes}", fix=fix)
+            raise UsageError(f"its line has {size} bytes; {self._provider.name} takes {api.max_line_bytes}", fix=fix)
         return pieces, size
 
-    def _file(self, model: str, form: BatchApi, size: int) -> _RequestFile:
-        if model in self._open and not self._open[model].has_room(form, size):
+    def _file(self, model: str, api: BatchApi, size: int) -> _RequestFile:
+        if model in self._open and not self._open[model].has_room(api, size):
             self._parts.append(self._open.pop(model).close())
         if model not in self._open:
             self._open[model] = _RequestFile(request_path(self._output, self._next), self._next, model)
@@ -198,8 +198,8 @@ class _RequestFile:
         self._lines = self._bytes = 0
         self._file = open(path, "wb")  # noqa: PTH123, SIM115 - closed in `close`
 
-    def has_room(self, form: BatchApi, size: int) -> bool:
-        lines, most = form.max_lines, form.max_bytes
+    def has_room(self, api: BatchApi, size: int) -> bool:
+        lines, most = api.max_lines, api.max_bytes
         return (lines is None or self._lines < lines) and (most is None or self._bytes + size <= most)
 
     def write(self, pieces: Iterator[bytes]) -> None:
@@ -216,17 +216,17 @@ class _RequestFile:
         return JobPart(self.number, self._model, self._lines, self._bytes, self._hash.hexdigest())
 
 
-def request_line(item: QueueItem, form: BatchApi, provider: Provider) -> str:
+def request_line(item: QueueItem, api: BatchApi, provider: Provider) -> str:
     """The line of a row in a request file."""
     model = item.request.model
-    pieces, _ = _line(item, custom_id(item.id), form.of(model), provider.serving(model))
+    pieces, _ = _line(item, custom_id(item.id), api.of(model), provider.serving(model))
     return b"".join(pieces).decode()
 
 
-def _line(item: QueueItem, provider_id: str, form: BatchApi, provider: Provider) -> tuple[Iterator[bytes], int]:
+def _line(item: QueueItem, provider_id: str, api: BatchApi, provider: Provider) -> tuple[Iterator[bytes], int]:
     """The line of a row in pieces, and its size in bytes: the body may be large, and is not copied."""
     body = dialect_of(provider).encode(item.request, provider).content()
-    head = compact_json({"custom_id": provider_id, "method": "POST", "url": form.url})[:-1].encode() + b',"body":'
+    head = compact_json({"custom_id": provider_id, "method": "POST", "url": api.url})[:-1].encode() + b',"body":'
 
     def pieces() -> Iterator[bytes]:
         yield head

@@ -1,6 +1,6 @@
 """A provider's files of results: a line of JSON a row, each an answer or an error.
 
-A line can report an error in many places: a status that is no success inside the result, `error: {code, message}`,
+A line can report an error in many places: an HTTP status in the result that is not a success, `error: {code, message}`,
 `error_code` and `error_message` (help.aliyun.com, batch-interfaces-compatible-with-openai, 2025: the text has the one,
 the program beside it the other), or an error where the answer should be.
 """
@@ -36,7 +36,7 @@ _SUCCESS = range(200, 300)
 
 
 class ResultFile:
-    """A copy of a file of results on this disk, which stays only if it has lines that cannot be read.
+    """A local copy of a file of results, which is kept only if it has lines that cannot be read.
 
     Attributes:
         lines: how many lines are results.
@@ -93,17 +93,17 @@ def _result(line: bytes) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     name = value.get("custom_id") if isinstance(value, dict) else None
-    if isinstance(name, int) and not isinstance(name, bool):  # an id that looks like a number has become one
+    if isinstance(name, int) and not isinstance(name, bool):  # the provider made a number of an id of digits
         value["custom_id"] = name = str(name)
     return value if isinstance(name, str) else None
 
 
 class ResultReader(Record):
-    """Reads results by the rules for every other reply.
+    """Reads results by the rules for all replies.
 
     Attributes:
         allow_empty: an answer without text is complete.
-        exact: newlines at its beginning stay.
+        exact: newlines at the beginning of an answer stay.
     """
 
     provider: Provider

@@ -1,7 +1,7 @@
-"""The rows file, OUTPUT.job.rows.jsonl: which row each submitted line is; append-only, one JSON object a row.
+"""The rows file, OUTPUT.job.rows.jsonl: the row of each submitted line, a JSON object each; append-only.
 
-A provider returns a `custom_id` and an answer. What else a line of the output holds (the row's own id, its place in the
-input, the hash of its request, its columns) is kept here, so that the input may change or disappear meanwhile.
+A provider returns a `custom_id` and an answer. Whatever else a line of the output has (the id of the row, its line in
+the input, the hash of its request, its columns) is kept here, so that the input may change or disappear meanwhile.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class RowsFile:
     """The submitted rows of a job."""
 
     def __init__(self, output: str, job: Job, redact: Callable[[str], str] = str) -> None:
-        """Read the bytes that the job file vouches for, and cut off what a crash left behind them.
+        """Read the bytes that the job file vouches for, and cut off what a crash left after them.
 
         `redact` removes keys from what is written, as in the output.
 
@@ -123,7 +123,7 @@ class RowsFile:
         return self._hash.hexdigest()
 
     def append(self, row: SubmittedRow) -> None:
-        """Write a row; it counts when `sync` has returned and the job file holds the new size and digest.
+        """Write a row; it counts once `sync` has returned and the job file has the new size and digest.
 
         Raises:
             OutputError: the file cannot be written.

@@ -1,6 +1,6 @@
-"""From the rows of a plan to batches at the provider.
+"""Submits the rows of a plan as batches at the provider.
 
-The job file is written before and after each step, so that a crash at any moment leaves no doubt about what exists.
+The job file is written before and after each step, so that it is known after a crash what exists at the provider.
 """
 
 from __future__ import annotations
@@ -67,29 +67,29 @@ class Submission:
         self._stack = stack
         self._output = job_file.output_for_new_job(plan.options.output or "")
         self._index = Index()
-        self._form = self._check_flags()
+        self._api = self._check_flags()
         plan.requests.set_base(plan.candidates[0].request.replace(stream=False), plan.provider)
 
     def _check_flags(self) -> BatchApi:
         """The provider's Batch API, if the flags fit it."""
         provider, options, url = self._plan.provider, self._plan.options, self._options.input_url
         sends = not (self._options.lines or options.dry_run)
-        form = check_has_batches(provider if sends else provider.replace(embedded=False))
+        api = check_has_batches(provider if sends else provider.replace(embedded=False))
         if sends and options.output in (None, "-"):
             raise UsageError("a job is remembered beside its output, and there is none", fix="add -O FILE")
-        if url and form.uploads:
+        if url and api.uploads:
             raise UsageError(f"--input-url: {provider.name} takes an upload", fix="leave it out")
         if url:
             checked_media_url(url, "--input-url")
             if self._app.terminal.redactor.text(url) != url:
                 fix = "an address that needs none"
                 raise UsageError("--input-url: it holds a key, and would be remembered", fix=fix)
-        elif sends and not form.uploads:
+        elif sends and not api.uploads:
             raise UsageError(
                 f"{provider.name} reads the lines at an address",
                 fix="--lines FILE writes the lines; put it where it can be read, and name the place with --input-url",
             )
-        return form
+        return api
 
     def print_first_line(self) -> None:
         """Print the line of the first row that can be submitted.
@@ -133,7 +133,7 @@ class Submission:
             return
         first = self._plan.candidates[0]
         client = BatchClient.at(self._app, Endpoint(first.provider, first.call, first.proxy), self._plan.options)
-        creator = BatchCreator(self._output, job, client, self._form, self._note)
+        creator = BatchCreator(self._output, job, client, self._api, self._note)
         creator.create_all(self._options.input_url)
         for part in creator.job.parts:
             if part.batch and not part.fetched:
@@ -145,10 +145,8 @@ class Submission:
                     state = BatchState(part.batch, part.state)
                 yield label, state
 
-    # The rows
-
     def _rows(self) -> Iterator[QueueItem | InvalidRow]:
-        """The rows to which the output has no answer."""
+        """The rows that have no answer in the output."""
         pending = pending_rows(self._app, self._plan, self._index)
         if self._plan.source.rereadable:
             pending.scan()
@@ -164,9 +162,9 @@ class Submission:
             yield item
 
     def _check_served(self, model: str) -> None:
-        """Return if the Batch API is not known to refuse the model; print a note if nothing is known."""
+        """Check that the Batch API is not known to refuse the model; print a note if nothing is known."""
         provider = self._plan.provider
-        if not provider.catalogue or model in self._form.models:
+        if not provider.catalogue or model in self._api.models:
             return
         known = find(provider.catalogue, model)
         serves = known.batch if known else None
@@ -180,10 +178,10 @@ class Submission:
             self._note(f"no source says whether the Batch API of {provider.name} serves {model}: not checked")
 
     def _line(self, item: QueueItem) -> str:
-        return request_line(item, self._form, self._plan.provider)
+        return request_line(item, self._api, self._plan.provider)
 
     def _select(self) -> RowSelection:
-        """The rows that an earlier submission for this output does not hold; opens the output and the rows file."""
+        """The rows that no earlier submission for this output has; opens the output and the rows file."""
         provider, output = self._plan.provider, self._output
         self._ledger = open_ledger(self._app, self._plan, self._index, self._stack)
         job = job_file.load(output)
@@ -195,14 +193,14 @@ class Submission:
         return RowSelection(output, job, submitted, again=self._options.again)
 
     def _add_rows(self) -> Job:
-        """The job with the rows that it did not hold yet, saved.
+        """The job with its new rows, saved.
 
         Raises:
             FailedRowsError: it has no rows, and those of the input cannot be submitted.
         """
         selection, output = self._select(), self._output
         job, submitted = selection.job, selection.submitted
-        with RequestFiles(output, self._plan.provider, self._form, submitted, len(job.parts) + 1) as files:
+        with RequestFiles(output, self._plan.provider, self._api, submitted, len(job.parts) + 1) as files:
             invalid = self._write_requests(self._served(selection.select(self._rows())), files)
             parts = files.close()
             selection.check_parts()
@@ -223,7 +221,7 @@ class Submission:
         return job
 
     def _write_requests(self, rows: Iterable[QueueItem | InvalidRow], files: RequestFiles) -> int:
-        """Write the lines of these rows; how many cannot be submitted: the output says why, once."""
+        """Write the lines of these rows; how many cannot be submitted, which the output records."""
         assert self._ledger is not None  # noqa: S101 - there is an output
         writer, count = row_writer(self._app, self._plan, self._index, self._ledger), 0
         for item in rows:
@@ -248,15 +246,15 @@ class BatchCreator:
     """Uploads the request files of a job, and creates its batches.
 
     Attributes:
-        job: as its file says at this moment.
+        job: as it is saved in its file.
     """
 
-    def __init__(self, output: str, job: Job, client: BatchClient, form: BatchApi, note: Callable[[str], None]) -> None:
+    def __init__(self, output: str, job: Job, client: BatchClient, api: BatchApi, note: Callable[[str], None]) -> None:
         """`note` prints a line for the user."""
         self.job = job
         self._output = output
         self._client = client
-        self._form = form
+        self._api = api
         self._note = note
 
     def create_all(self, url: str | None) -> None:
@@ -278,7 +276,7 @@ class BatchCreator:
             return
         part = self._save(part.replace(state=job_file.CREATING, created=part.created or utc_now()))
         try:
-            state = self._client.create(self._form.of(part.model), part.file or "")
+            state = self._client.create(self._api.of(part.model), part.file or "")
         except GlmError as error:
             if error.sent:
                 error.fix = _UNCERTAIN
@@ -290,7 +288,7 @@ class BatchCreator:
         self._save_created(part, state)
 
     def _upload(self, part: JobPart, url: str | None) -> JobPart:
-        if not self._form.uploads:
+        if not self._api.uploads:
             if url is None:
                 raise UsageError("there is no address for the lines", fix="--input-url URL, where they can be read")
             return self._save(part.replace(state=job_file.UPLOADED, file=url))
@@ -316,7 +314,7 @@ class BatchCreator:
 
     def _is_of(self, state: BatchState, part: JobPart) -> bool:
         """Whether a batch of the same file is this part's: unlike an upload, a URL may have served other batches."""
-        if self._form.uploads:
+        if self._api.uploads:
             return True
         if state.created is None:
             raise ProtocolError(f"there is a batch {state.id} of {part.file}, and nobody says since when")

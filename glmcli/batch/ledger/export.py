@@ -24,7 +24,7 @@ _FIRST = ("id", "line", "status", "answer", "error")
 
 
 def file_name(row_id: str) -> str:
-    """The id as a name of a file: what may mean something to a file system is percent-encoded, the end is `.txt`."""
+    """The name of the text file for an id: characters that are special in file systems are percent-encoded."""
     name = quote(row_id, safe=" ,=@+").replace("~", "%7E")
     name = "%2E" + name[1:] if name.startswith(".") else name
     if len(name) > _LONGEST_NAME:
@@ -33,7 +33,7 @@ def file_name(row_id: str) -> str:
 
 
 def write_texts(ledger: Ledger, folder: str) -> None:
-    """Each complete answer as a file of its own; those that are there already stay.
+    """Write each complete answer into a file; a file that has the answer already stays.
 
     Raises:
         OutputError: one cannot be written.

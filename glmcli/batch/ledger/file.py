@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _NEW_FILE = 0o666  # the umask takes from it
 _CHUNK = 1 << 20
 _SHORT = 1 << 12  # bytes that are read of a line at first
-_SYNC = 1.0  # seconds between two looks at whether anything must reach the disk
+_SYNC = 1.0  # seconds between two syncs to the disk
 
 
 class Ledger:
@@ -74,7 +74,7 @@ class Ledger:
         return split_lines(read_chunks(self._fd))
 
     def records(self) -> Iterator[LedgerRecord]:
-        """What each line says, once they were all validated (see `load_ledger`)."""
+        """The record of each line, once all were validated (see `load_ledger`)."""
         for _, line, is_ended in self.lines():
             if is_ended and line.strip():
                 yield parse(line)
@@ -96,12 +96,12 @@ class Ledger:
             raise self._error(error) from error
         self.count += 1
         self._unsynced.set()
-        # The end of what was written, wherever the end of the file was: another may have added to it.
+        # The position after the write, not the size before it: another process may have appended.
         return os.lseek(self._fd, 0, os.SEEK_CUR) - len(line)
 
     def _take_back(self, written: int) -> None:
         """Cut off the beginning of a line, if it is still the end of the file."""
-        with suppress(OSError):  # the first failure is the one to tell
+        with suppress(OSError):  # only the first failure is reported
             end = os.lseek(self._fd, 0, os.SEEK_CUR)
             if written and end == os.fstat(self._fd).st_size:
                 os.ftruncate(self._fd, end - written)
@@ -131,7 +131,7 @@ class Ledger:
         The new file is written beside the old one and renamed over it: the ledger is replaced whole, or stays as it is.
 
         Raises:
-            OutputError: the ledger is no longer the file that its name leads to.
+            OutputError: the path of the ledger names another file now.
             OSError: the new file cannot be written.
         """
         self.sync()
@@ -169,13 +169,13 @@ class Ledger:
             os.fsync(self._fd)
         except OSError as error:
             raise self._failure or self._error(error) from error
-        if failure := self._failure or self._gone():  # the system tells of a failed write only once
+        if failure := self._failure or self._gone():  # the system reports a failed write only once
             raise failure
 
     def _gone(self) -> OutputError | None:
-        """Why what is written would be lost, if the name no longer leads to this file."""
+        """The error if the path no longer names this file, so that what is written would be lost."""
         try:
-            if os.path.samestat(os.fstat(self._fd), os.stat(self.path)):  # noqa: PTH116 - of what the name leads to
+            if os.path.samestat(os.fstat(self._fd), os.stat(self.path)):  # noqa: PTH116 - follows links
                 return None
         except OSError:
             pass
@@ -205,17 +205,6 @@ class Ledger:
             fix="make room, then the same command again: what is in the file stays, and is not asked again",
         )
 
-    def add_newline(self) -> None:
-        """End the last line, which lacks its newline.
-
-        Raises:
-            OutputError: it cannot be written.
-        """
-        try:
-            os.write(self._fd, b"\n")
-        except OSError as error:
-            raise self._error(error) from error
-
 
 def _opened(path: str) -> tuple[int, bool]:
     """A descriptor of the file, locked, and whether it is new; opened anew if it was replaced meanwhile."""
@@ -237,13 +226,13 @@ def _opened(path: str) -> tuple[int, bool]:
 
 
 def replacement_path(path: str) -> str:
-    """Where `compact` writes the new file; what a crash leaves there is worth nothing."""
+    """Where `compact` writes the new file; a file that a crash left there is of no use."""
     path = os.path.realpath(path)
     return os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.new")  # noqa: PTH118, PTH119, PTH120 - strings
 
 
 def sync_folder(path: str) -> None:
-    """Make the name of a new file as lasting as what is in it."""
+    """Sync the folder of a new file, so that its name is on the disk too."""
     fd = os.open(os.path.dirname(os.path.realpath(path)), os.O_RDONLY | os.O_DIRECTORY)  # noqa: PTH120 - no Path has it
     try:
         os.fsync(fd)
@@ -283,7 +272,7 @@ def line_at(fd: int, at: int) -> bytes:
 
 
 def read_chunks(fd: int) -> Iterator[bytes]:
-    """The bytes of a file from its beginning, wherever its descriptor stands."""
+    """The bytes of a file from its beginning, whatever the offset of its descriptor."""
     at = 0
     while chunk := os.pread(fd, _CHUNK, at):
         at += len(chunk)

@@ -1,7 +1,7 @@
-"""The index of a run: what the ledger says of each row, by the row's id.
+"""The index of a run: the record that counts of each row, by the row's id.
 
 A `dict` of a million ids takes 200 MB; a temporary database takes 24 MB. It is built anew from the input and the ledger
-at every start, so nothing depends on it.
+at every start, so losing it does no harm.
 """
 
 from __future__ import annotations
@@ -70,21 +70,21 @@ def load_ledger(ledger: Ledger, index: Index) -> int:
     """
     reader = LedgerReader(ledger.path, ledger.lines(), fix=_RIGHT_FILE)
     index.add_all((record.id, indexed(record, at)) for at, record in reader.records())
-    ledger.count = reader.count
     if reader.torn:
         ledger.move_torn(reader.torn_at)
     elif reader.lacks_newline:
-        ledger.add_newline()
+        ledger.write(b"\n")
+    ledger.count = reader.count
     return reader.count
 
 
 class Index:
     """The ids of the input, and the record that counts of each row of the ledger.
 
-    A row without an id of its own is called by the hash of its request: `unnamed` in what follows.
+    A row without an id is named by the hash of its request, and called `unnamed` here.
 
     Raises:
-        OutputError: in every method: it does not fit into memory, and the temporary folder is full.
+        OutputError: in every method: the temporary folder is full.
     """
 
     def __init__(self) -> None:
@@ -107,7 +107,7 @@ class Index:
         return int(found[0]) if found else None
 
     def count_request(self, digest: str) -> int:
-        """How many rows have asked this, this one included."""
+        """How many rows have this request so far; counts one more."""
         sql = "INSERT INTO asked VALUES (?, 1) ON CONFLICT DO UPDATE SET times = times + 1 RETURNING times"
         return int(self._execute(sql, (bytes.fromhex(digest),)).fetchone()[0])
 
@@ -144,7 +144,7 @@ class Index:
         return int(rows), int(lines)
 
     def count_removed_answers(self) -> int:
-        """How many answers are of unnamed rows that the input no longer has."""
+        """How many answers belong to unnamed rows that the input no longer has."""
         sql = f"SELECT count(*) FROM entry WHERE unnamed AND state = ? AND {_NOT_IN_INPUT}"  # noqa: S608 - words of ours
         return int(self._execute(sql, (RowState.OK,)).fetchone()[0])
 
@@ -155,7 +155,7 @@ class Index:
     def drop_removed_failures(self) -> None:
         """Drop invalid rows, and failures of unnamed rows, that the input no longer has.
 
-        They were corrected, and stand in the input in other words now.
+        They were corrected, so the input has them in another form now.
         """
         sql = f"DELETE FROM entry WHERE (state = ? OR (unnamed AND state <> ?)) AND {_NOT_IN_INPUT}"  # noqa: S608
         self._execute(sql, (RowState.INVALID, RowState.OK))
@@ -173,5 +173,5 @@ def _values(row_id: str, row: IndexedRow) -> tuple[object, ...]:
 
 
 def digest_of_id(row_id: str) -> bytes:
-    """The key of a row in a temporary database: as long for every id, whatever characters it has."""
+    """The key of a row in a temporary database: of the same length for every id."""
     return blake2b(row_id.encode(errors="surrogatepass"), digest_size=_KEY).digest()

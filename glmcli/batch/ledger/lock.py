@@ -31,7 +31,7 @@ def lock(fd: int, path: str) -> None:
 
 @contextmanager
 def write_lock(path: str | None) -> Iterator[None]:
-    """Lock a file that will be replaced against runs that write it; without effect if there is no such file yet.
+    """Lock a file that will be replaced, so that no run writes it meanwhile; does nothing if there is no such file.
 
     Raises:
         UsageError: a run writes it.
@@ -52,7 +52,7 @@ def write_lock(path: str | None) -> Iterator[None]:
 
 
 def lock_holder(status: os.stat_result) -> str | None:
-    """The process that holds the lock, where the system tells (Linux: proc(5), /proc/locks)."""
+    """The process that holds the lock, if the system says so (Linux: proc(5), /proc/locks)."""
     device = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
     with suppress(OSError):
         for text in Path("/proc/locks").read_text(encoding="ascii").split("\n"):

@@ -1,4 +1,4 @@
-"""Several ledgers as one: of each row the line that counts, copied as it is.
+"""Merges ledgers: of each row the line that counts, copied unchanged.
 
 Each file is read twice, and of its rows only digests are kept, in the index of a run: a first time to find the lines
 that count, a second time to copy them.
@@ -34,9 +34,9 @@ class MergeInput(Record):
     """A ledger that was read.
 
     Attributes:
-        base: where its first byte stands among those of all inputs.
+        base: the offset of its first byte in all inputs together.
         torn: the number of a line that was cut while it was written, and is no row; 0: there is none.
-        holder: the process that still writes it, where the system tells.
+        holder: the process that still writes it, if the system says so.
     """
 
     path: str
@@ -68,8 +68,8 @@ class MissingRows(Record):
 class Merger:
     """Finds the lines that count: of one file the last that is ok, else the last; of several the first that is ok.
 
-    A row that could not be sent is called by its place, as in `line-3`. Those of two inputs are not the same row: the
-    later is given a number, as in `line-3#2`, unless both say the same.
+    A row that could not be sent is named by its line, as in `line-3`. Those of two inputs are different rows: the later
+    one gets a number, as in `line-3#2`, unless both have the same hash.
 
     Attributes:
         inputs: the files, in their order.
@@ -109,7 +109,7 @@ class Merger:
             self._compare(name, old, new)
 
     def _name(self, row_id: str, new: IndexedRow, base: int) -> str:
-        """The id; another if it is a place, and stands for a row of another input."""
+        """The id; with another number if it is a line and already names a row of another input."""
         place, name, times = f"line-{new.line}", row_id, 1
         if new.state != RowState.INVALID or row_id.partition("#")[0] != place:
             return row_id
@@ -147,7 +147,7 @@ class Merger:
         return self._index.count_states()
 
     def lines(self) -> Iterator[bytes]:
-        """The lines that count, in the order of the files and as they stand there, but for the ids that are new.
+        """The lines that count, in the order of the files, unchanged except for new ids.
 
         Raises:
             UsageError: a file was changed meanwhile.

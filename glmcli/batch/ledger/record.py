@@ -1,7 +1,7 @@
 """A line of the ledger (schemas/batch-reply.schema.json): how a row ended, and what makes a line valid.
 
 A ledger may have been copied, cut or edited, so every line that is read is validated here, once: resume, report, merge
-and fetch all get the same LedgerRecord of it, and none of them adds up nonsense.
+and fetch all get the same LedgerRecord of it.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ STATUSES: tuple[Status, ...] = get_args(Status)
 
 LONGEST = 256 << 20  # bytes of a line; an answer has at most 64 MiB, and JSON may escape it
 _FIRST_BYTES = b'{"id": '  # of every line that a run writes
-_MOST = 10**12  # a larger number is no count of anything; a million of these still fit into 64 bits
+_MOST = 10**12  # no real count is larger; the sum of a million of these still fits into 64 bits
 _DEAREST = 10**9  # the most that a report adds up
 _MILLI = 1000
-_YEARS = 1971, 9998  # time zones and rounding lead out of neither end of what clocks can show
+_YEARS = 1971, 9998  # with any time zone and rounding still within what datetime can represent
 _CURRENCY = re.compile(r"[A-Z]{3}")
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 class RowState(StrEnum):
-    """What a later run makes of a row: OK is answered, FINAL would only fail again, FAILED may succeed.
+    """How a later run treats a row: OK is answered, FINAL would only fail again, FAILED may succeed.
 
     INVALID could not be sent at all, and is validated again.
     """
@@ -54,12 +54,12 @@ class NotJsonError(InvalidRecordError):
 
 
 class LedgerRecord(NamedTuple):
-    """How a row ended, as one line of a ledger says it.
+    """How a row ended: one line of a ledger.
 
     Attributes:
-        line: where the row stands in the input; 0 is unknown.
-        hash: the digest of what was asked, whoever was asked; of a row that could not be asked, of what is wrong.
-        final: no other run asks this again by itself: it is answered, or would only fail again.
+        line: the line of the row in the input; 0 is unknown.
+        hash: the digest of the request, without its provider; of an invalid row, of what is wrong with it.
+        final: later runs do not send it again by themselves: it is answered, or would only fail again.
         calls: requests sent for this row by all runs together.
         value: the whole line as JSON.
     """
@@ -74,7 +74,7 @@ class LedgerRecord(NamedTuple):
 
     @property
     def state(self) -> RowState:
-        """What a later run makes of the row."""
+        """How a later run treats the row."""
         if self.status == "ok":
             return RowState.OK
         if self.status == "invalid":
@@ -222,7 +222,7 @@ def _number(value: Mapping[str, Any], name: str, most: float) -> float:
 
 
 def _is_unicode(text: str) -> bool:
-    """Whether it can be encoded: an escape in JSON may name half of a surrogate pair."""
+    """Whether it can be encoded: a JSON escape may be half of a surrogate pair."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -231,7 +231,7 @@ def _is_unicode(text: str) -> bool:
 
 
 class LedgerReader:
-    """Reads the records of a ledger, and finds out how it ends.
+    """Reads the records of a ledger, and whether its last line is torn.
 
     A crash may leave a torn line at the end, a power cut also zeros where blocks never reached the disk. Neither is a
     row; anything else that is no record makes the file an invalid ledger.
@@ -278,7 +278,7 @@ class LedgerReader:
             yield offset, record
 
     def _is_torn(self, line: bytes, error: InvalidRecordError, *, is_ended: bool) -> bool:
-        """Whether what is no record was one before a crash: cut, or zeros in place of it."""
+        """Whether the line was a record before a crash cut it or left zeros in its place."""
         if is_ended:
             return b"\0" in line
         is_ours = self.count > 0 or _FIRST_BYTES.startswith(line[: len(_FIRST_BYTES)])

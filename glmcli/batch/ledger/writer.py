@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from glmcli.console.redaction import Redactor
     from glmcli.console.terminal import Stream
 
-_JSON = json.JSONEncoder(ensure_ascii=False, check_circular=False)  # what was read from JSON holds no circles
+_JSON = json.JSONEncoder(ensure_ascii=False, check_circular=False)  # values that were read from JSON have no cycles
 
 
 class LineSink(Protocol):
@@ -57,9 +57,9 @@ class WriterOptions(Record):
     """How a LedgerWriter writes.
 
     Attributes:
-        ordered: in the order of the input, not in that in which rows end.
-        keep_partial: with the beginning of an answer that broke off.
-        max_failures: the run stops at so many failed rows; None: at any number.
+        ordered: lines are in the order of the input, not in the order in which rows end.
+        keep_partial: lines keep the beginning of an answer that was cut.
+        max_failures: the run stops after so many failed rows; None: never.
     """
 
     ordered: bool = False
@@ -75,7 +75,7 @@ class LedgerWriter:
         tokens: what the providers have counted in this run; None where none did.
         costs: what this run has cost, by currency and day of the price list.
         ordered: lines are written in the order of the input.
-        next_number: if so, the number of the row whose line comes next.
+        next_number: the number of the row whose line comes next, if `ordered`.
         failure: why nothing can be written any more.
     """
 
@@ -130,7 +130,7 @@ class LedgerWriter:
             self.next_number += 1
 
     def flush(self) -> None:
-        """Write the records that wait for rows before them, which were not asked."""
+        """Write the records that wait for earlier rows, which were not sent."""
         for number in sorted(self._early):
             self._write(self._early.pop(number))
 

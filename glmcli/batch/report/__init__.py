@@ -1,3 +1,3 @@
-"""What `glm batch report` and `sample` say: a batch recounted from its ledger, and what the rest will take."""
+"""The figures of `glm batch report` and `sample`: a batch, counted from its ledger, and an estimate of the rest."""
 
 from __future__ import annotations

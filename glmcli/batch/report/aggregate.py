@@ -1,6 +1,6 @@
 """The lines of a ledger as rows of a temporary database, so that a million rows need little memory.
 
-Lines are inserted as they come. Which of them count is found afterwards by one sort on disk, which is much faster than
+Lines are inserted as they are read. One sort on disk finds afterwards which of them count, which is much faster than
 keeping an index of a million digests up to date.
 """
 
@@ -67,7 +67,7 @@ class ReportContext(Record):
     """What a report needs besides the ledger.
 
     Attributes:
-        saved: what a provider's cache took off the price of a model, by these counts.
+        saved: how much cheaper a provider's cache made these tokens of a model.
         redact: blanks out keys in foreign text.
     """
 
@@ -78,7 +78,7 @@ class ReportContext(Record):
         """The numbers of a record, and the first words of foreign text.
 
         Raises:
-            InvalidRecordError: it says one of them in a form that cannot be.
+            InvalidRecordError: one of them is not valid.
         """
         usage, cost = record.usage(), record.cost()
         return ReportedLine(
@@ -116,7 +116,7 @@ class ReportContext(Record):
         provider, model = value.get("provider"), value.get("model")
         if cost is None or usage.cached_tokens is None or not (isinstance(provider, str) and isinstance(model, str)):
             return None
-        # The row was paid by the prices of its day; those of another day say nothing of it.
+        # The row was paid by the prices of its day, so a saving by those of another day cannot be compared.
         saved, *price_list = _amount(self.saved(provider, model, usage))
         return saved if price_list == [cost.currency, cost.as_of] else None
 

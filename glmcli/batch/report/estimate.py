@@ -1,4 +1,4 @@
-"""A sample of a batch, and what it says about the rest: tokens, cost and time. Pure; unknown stays unknown."""
+"""A sample of a batch, and the estimate of the rest: tokens, cost and time. Pure; unknown stays unknown."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _Row = TypeVar("_Row")
 class Sampler(Generic[_Row]):
     """Chooses a few of many rows, spread evenly over all of them, however many there turn out to be.
 
-    What is offered is cut into equal parts, and of each part the row is chosen whose name has the least digest. A
-    digest and not a place decides, so that rows which repeat every so often (a question in five languages) do not all
-    come from the same place of the pattern. The same names in the same order yield the same sample.
+    The rows are cut into equal parts, and of each part the row is chosen whose name has the least digest. A digest and
+    not a position decides, so that rows which repeat in a pattern (a question in five languages) are not all taken from
+    the same position of it. The same names in the same order yield the same sample.
     """
 
     def __init__(self, count: int) -> None:
-        """Choose so many in the end."""
+        """Choose `count` rows in the end."""
         self._count = count
         self._most_parts = count * _PARTS_EACH
         self._length = 1  # rows in a part
@@ -116,8 +116,8 @@ class Estimate(Record):
     """What the rest of a batch will take.
 
     Attributes:
-        rows: how many rows that is.
-        of: how many rows it is estimated from: those that were answered, well or badly.
+        rows: how many rows the rest has.
+        of: how many rows it is estimated from: those with an answer, complete or not.
     """
 
     rows: int
@@ -130,7 +130,7 @@ class Estimate(Record):
 
 
 def estimate(entries: Sequence[Mapping[str, Any]], rows: int, pace: RunLimits) -> Estimate:
-    """What so many `rows` will take, by the lines of those that were asked."""
+    """What `rows` more rows will take, by the lines of those that were sent."""
     answered = [entry for entry in entries if entry["usage"]]
     tokens = {
         name: _over(answered, lambda entry, name=name: entry["usage"][name], rows)  # type: ignore[misc]
@@ -142,7 +142,7 @@ def estimate(entries: Sequence[Mapping[str, Any]], rows: int, pace: RunLimits) -
 
 
 def _over(entries: Sequence[Any], value: Callable[[Any], float | None], rows: int) -> ConfidenceRange | None:
-    """The sum over so many rows; None if one of the entries does not say it."""
+    """The sum over so many rows; None if it is not known of one entry."""
     values = [value(entry) for entry in entries]
     numbers = [each for each in values if each is not None]
     return mean_range(numbers).times(rows) if numbers and len(numbers) == len(values) else None
@@ -169,7 +169,7 @@ def _cost(entries: Sequence[Any], rows: int) -> CostRange | None:
 
 
 def _time(seconds: ConfidenceRange, tokens: ConfidenceRange | None, rows: int, pace: RunLimits) -> TimeEstimate:
-    """The slowest of: so many at once, so many requests a minute, so many tokens a minute."""
+    """The longest of the times that the limits of concurrency, requests and tokens each allow."""
     bounds: list[tuple[ConfidenceRange, Bound]] = [(seconds.times(1 / max(min(pace.jobs, rows), 1)), "jobs")]
     if pace.rpm:
         minutes = rows / pace.rpm * _MINUTE
@@ -199,7 +199,7 @@ def text(entries: Sequence[Mapping[str, Any]], estimated: Estimate) -> str:
 
 def _row(entry: Mapping[str, Any]) -> tuple[str, ...]:
     usage, paid, took = entry["usage"] or {}, entry["cost"], entry["timing"]["total"]
-    said = one_line(entry["answer"] or (entry["error"] or {}).get("message") or "")
+    shown = one_line(entry["answer"] or (entry["error"] or {}).get("message") or "")
     return (
         entry["status"],
         f"line {entry['line']}",
@@ -207,7 +207,7 @@ def _row(entry: Mapping[str, Any]) -> tuple[str, ...]:
         "?" if took is None else duration(took),
         f"{_counted(usage.get('input_tokens'))} in, {_counted(usage.get('output_tokens'))} out",
         money(paid["amount"], paid["currency"]) if paid else "?",
-        said if len(said) <= _SHOWN else said[:_SHOWN] + "…",
+        shown if len(shown) <= _SHOWN else shown[:_SHOWN] + "…",
     )
 
 

@@ -1,7 +1,7 @@
 """The page of `glm batch report --html`: one file with charts, which loads nothing and runs nothing. Pure.
 
-Charts are inline SVG with a title and a description for screen readers. Text that a model, a provider or the author of
-a row wrote is escaped, its control characters are made visible, and its direction stays its own.
+Charts are inline SVG with a title and a description for screen readers. Foreign text (of a model, a provider or the
+author of a row) is escaped, its control characters are made visible, and its writing direction is isolated.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ class Chart(Record):
 
     Attributes:
         name: the id of its title, unique in the page.
-        says: the data in a sentence.
+        description: the data in a sentence.
         ticks: texts below the axis, from its left end to its right end, evenly.
     """
 
     name: str
     title: str
-    says: str
+    description: str
     ticks: tuple[str, ...] = ()
 
 
@@ -57,7 +57,7 @@ def lines(chart: Chart, series: Mapping[str, Sequence[float]]) -> str:
 
 
 def share(part: float) -> str:
-    """A bar as long as this part of a whole, beside a number that says the same."""
+    """A bar as long as this part of a whole; the same number is beside it."""
     bar = f'<rect class="s0" width="{max(part * 200, 1):.1f}" height="10"/>' if part else ""
     return f'<svg aria-hidden="true" width="200" height="10" xmlns="http://www.w3.org/2000/svg">{bar}</svg>'
 
@@ -85,7 +85,7 @@ def _svg(chart: Chart, top: float, data: Iterator[str]) -> str:
     size = f'viewBox="0 0 {_WIDTH:.0f} {_HEIGHT:.0f}" width="{_WIDTH:.0f}" height="{_HEIGHT:.0f}"'
     parts = [
         f'<svg role="img" aria-labelledby="{name} {name}-says" {size} xmlns="http://www.w3.org/2000/svg">',
-        f'<title id="{name}">{escape(chart.title)}</title><desc id="{name}-says">{escape(chart.says)}</desc>',
+        f'<title id="{name}">{escape(chart.title)}</title><desc id="{name}-says">{escape(chart.description)}</desc>',
         *_axis(top),
         *data,
         *_ticks(chart.ticks),
@@ -112,7 +112,7 @@ def _ticks(texts: Sequence[str]) -> Iterator[str]:
 
 
 def _round_up(value: float) -> float:
-    """The next round number, so that the lines of the grid have short names; 1 for nothing."""
+    """The next round number, so that the lines of the grid have short labels; 1 for zero."""
     from math import floor, log10
 
     if value <= 0:
@@ -207,9 +207,9 @@ def _charts(summary: Summary, time: Timeline) -> Iterator[tuple[str, str]]:
 
 
 def _rate(summary: Summary, time: Timeline, ticks: tuple[str, ...]) -> str:
-    says = f"{plural(summary.rows, 'row')} in all: {texts.span_line(summary.time)}" if summary.time else ""
+    description = f"{plural(summary.rows, 'row')} in all: {texts.span_line(summary.time)}" if summary.time else ""
     return bars(
-        Chart("rate", "Rows that ended, a second", says, ticks), [one.rows / time.seconds for one in time.slices]
+        Chart("rate", "Rows that ended, a second", description, ticks), [one.rows / time.seconds for one in time.slices]
     )
 
 
@@ -233,8 +233,10 @@ def _latency(latency: Latency) -> str:
     edges = [latency.histogram[0].low, *(bar.high for bar in latency.histogram)]
     every = -(-len(edges) // 10)  # so many names of edges fit below the axis
     names = tuple(duration(edge) if not place % every else "" for place, edge in enumerate(edges))
-    says = f"{texts.latency_line(latency)}; the bars are wider in time from left to right"
-    return bars(Chart("latency", "Rows by how long they took", says, names), [bar.rows for bar in latency.histogram])
+    description = f"{texts.latency_line(latency)}; the bars are wider in time from left to right"
+    return bars(
+        Chart("latency", "Rows by how long they took", description, names), [bar.rows for bar in latency.histogram]
+    )
 
 
 def _failures(summary: Summary) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""How a batch went: what `glm batch report` says. Numbers add up, unknown stays unknown."""
+"""The summary of a batch for `glm batch report`. Numbers add up, unknown stays unknown."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _TOKENS = Usage.__match_args__
 
 _STATUSES = "SELECT status, count(*), sum(final) FROM rows GROUP BY status"
 _CALLS = "SELECT ifnull(sum(sent > 0), 0), ifnull(sum(sent), 0), ifnull(sum(sent > 0 AND paid IS NULL), 0) FROM rows"
-# A saving that is known in part only is not said.
+# A saving that is known of some rows only is null.
 _SPENT = """
 SELECT currency, as_of, count(*), sum(paid),
   CASE WHEN sum(cached_tokens > 0 AND saved IS NULL) > 0 THEN NULL ELSE sum(saved) END
@@ -46,11 +46,11 @@ _COSTS = f"SELECT {_SLICE}, currency, sum(paid) FROM rows WHERE paid IS NOT NULL
 
 
 class TokenSums(Record):
-    """Sums of what providers counted; None where no row said it.
+    """Sums of the tokens that providers counted; None where no row has the count.
 
     Attributes:
-        rows: how many rows said it.
-        unknown: rows that were sent and of which no count is known at all.
+        rows: how many rows have each count.
+        unknown: rows that were sent and have no count at all.
     """
 
     sums: Mapping[str, int | None]
@@ -118,7 +118,7 @@ class ErrorCount(Record):
 
 
 class Superseded(Record):
-    """Lines that do not count, because a later line of the same row does; they were paid all the same."""
+    """Lines that do not count, because another line of the same row does; they were paid all the same."""
 
     lines: int
     total_tokens: int | None
@@ -131,8 +131,8 @@ class Summary(Record):
     Attributes:
         rows: all; the sum of `statuses`.
         final: rows that are not ok, and that trying again would not help.
-        asked: rows for which anything was sent.
-        calls: requests sent for all rows by all runs; all beyond `asked` were sent again.
+        asked: rows for which at least one request was sent.
+        calls: requests sent for all rows by all runs; those beyond `asked` are repeats.
         unpriced: rows that were sent and whose cost is not known.
         errors: the most frequent errors; `other_errors` rows have others.
         torn_line: the number of a last line that was cut while it was written, and is no row.
@@ -209,10 +209,10 @@ def summarise(aggregate: Aggregate) -> Summary:
 
 def _tokens(aggregate: Aggregate) -> TokenSums:
     sums = ", ".join(f"sum({name}), count({name})" for name in _TOKENS)
-    said = f"coalesce({', '.join(_TOKENS)})"
-    *counted, unsaid = aggregate.one(f"SELECT {sums}, ifnull(sum(sent > 0 AND {said} IS NULL), 0) FROM rows")  # noqa: S608
+    known = f"coalesce({', '.join(_TOKENS)})"
+    *counted, unknown = aggregate.one(f"SELECT {sums}, ifnull(sum(sent > 0 AND {known} IS NULL), 0) FROM rows")  # noqa: S608
     names = dict(zip(_TOKENS, counted[::2], strict=True))
-    return TokenSums(names, dict(zip(_TOKENS, counted[1::2], strict=True)), unsaid)
+    return TokenSums(names, dict(zip(_TOKENS, counted[1::2], strict=True)), unknown)
 
 
 def _spent(currency: str, as_of: str, rows: int, paid: int, saved: int | None) -> CostSum:

@@ -75,10 +75,10 @@ def calls_line(summary: Summary) -> str:
 
 def tokens_line(tokens: TokenSums) -> str:
     """The sums that are known, and of how many rows they are not."""
-    said = {name: "unknown" if number is None else count(number) for name, number in tokens.sums.items()}
+    sums = {name: "unknown" if number is None else count(number) for name, number in tokens.sums.items()}
     line = (
-        f"{said['input_tokens']} in ({said['cached_tokens']} cached), "
-        f"{said['output_tokens']} out ({said['reasoning_tokens']} reasoning), {said['total_tokens']} in all"
+        f"{sums['input_tokens']} in ({sums['cached_tokens']} cached), "
+        f"{sums['output_tokens']} out ({sums['reasoning_tokens']} reasoning), {sums['total_tokens']} in all"
     )
     return line + f"; of {plural(tokens.unknown, 'row')} not known" * bool(tokens.unknown)
 
@@ -115,7 +115,7 @@ def kind_lines(summary: Summary) -> Iterator[str]:
 
 
 def _kind(kind: ErrorCount) -> tuple[str, ...]:
-    return count(kind.rows), one_line(kind.type or "no error said"), one_line(kind.provider_code or "")
+    return count(kind.rows), one_line(kind.type or "no error reported"), one_line(kind.provider_code or "")
 
 
 def _slow(row: ReportedRow) -> tuple[str, ...]:
@@ -134,7 +134,7 @@ def _failed(row: ReportedRow) -> tuple[str, ...]:
 
 
 def superseded_line(summary: Summary) -> str:
-    """What was paid for lines that do not count."""
+    """How many lines do not count, and what they cost."""
     gone = summary.superseded
     paid = [money(cost.amount, cost.currency) for cost in gone.costs]
     tokens = [plural(gone.total_tokens, "token")] if gone.total_tokens else []
@@ -143,7 +143,7 @@ def superseded_line(summary: Summary) -> str:
 
 
 def torn_line(number: int) -> str:
-    """What a torn line is, which is not counted."""
+    """The note on a torn line, which is not counted."""
     return f"line {number}, the last, was cut while it was written: it is no row"
 
 

@@ -36,13 +36,13 @@ _FIELDS: Mapping[str, tuple[str, type]] = {
     "enable_thinking": ("think", bool),
 }
 _ROLES = ("system", "user", "assistant", "tool")
-_PARTS: Mapping[str, MediaKind] = {"image_url": "image", "video_url": "video", "file_url": "file"}
-_OF_TURN = ("role", "content", "reasoning_content", "tool_calls", "tool_call_id")
-_HOW = ("stream", "stream_options")  # whether the answer is streamed is not for the row to say
+_MEDIA_PARTS: Mapping[str, MediaKind] = {"image_url": "image", "video_url": "video", "file_url": "file"}
+_MESSAGE_FIELDS = ("role", "content", "reasoning_content", "tool_calls", "tool_call_id")
+_IGNORED = ("stream", "stream_options")  # a row does not decide whether its answer is streamed
 
 
 def request_of_body(body: Mapping[str, Any], base: Request, flags: Mapping[str, Any]) -> Request:
-    """The request of this body. What it does not say is taken from `base`; flags override it.
+    """The request of this body. Fields that it does not set are taken from `base`; flags override it.
 
     Raises:
         UsageError: the body is not one of a chat completion.
@@ -50,16 +50,16 @@ def request_of_body(body: Mapping[str, Any], base: Request, flags: Mapping[str, 
     fields: dict[str, Any] = {"messages": _messages(body.get("messages"))}
     extra: dict[str, Any] = {}
     for name, value in body.items():
-        if value is None or name in ("messages", *_HOW):
+        if value is None or name in ("messages", *_IGNORED):
             continue
-        own = _own(name, value)
-        if own is None:
+        known = _request_fields(name, value)
+        if known is None:
             extra[name] = value
-        fields |= {key: item for key, item in (own or {}).items() if not (key in flags and getattr(base, key, None))}
+        fields |= {key: item for key, item in (known or {}).items() if not (key in flags and getattr(base, key, None))}
     return base.replace(**{**fields, "extra": {**extra, **base.extra}})
 
 
-def _own(name: str, value: Any) -> dict[str, Any] | None:  # noqa: ANN401 - any JSON
+def _request_fields(name: str, value: Any) -> dict[str, Any] | None:  # noqa: ANN401 - any JSON
     """The fields of a Request that a field of the body sets; None for one that is passed on."""
     if name in _FIELDS:
         own, kind = _FIELDS[name]
@@ -91,7 +91,7 @@ def _checked(path: str, value: Any, kind: type) -> Any:  # noqa: ANN401 - any JS
 
 
 def _refuse_others(path: str, given: Mapping[str, Any], known: Collection[str]) -> None:
-    """Refuse fields that cannot be sent, instead of silently leaving them out; empty ones say nothing."""
+    """Refuse fields that cannot be sent, instead of silently dropping them; empty ones mean nothing."""
     for name, value in given.items():
         if name not in known and value not in (None, False, "", [], {}):
             raise UsageError(f"{path}: {quoted(name)} cannot be sent", fix="leave it out")
@@ -130,7 +130,8 @@ def _message(turn: Any, where: str) -> Message:  # noqa: ANN401 - any JSON
     if not isinstance(turn, dict) or turn.get("role") not in _ROLES:
         raise UsageError(f"{where} has no role of {', '.join(_ROLES)}")
     role = cast("Role", turn["role"])
-    _refuse_others(where, turn, (*_OF_TURN, "name") if role == "tool" else _OF_TURN)  # the id says whose result it is
+    # A result is matched to its call by the id, so its name is not needed.
+    _refuse_others(where, turn, (*_MESSAGE_FIELDS, "name") if role == "tool" else _MESSAGE_FIELDS)
     text, parts = _content(turn.get("content"), where)
     calls = turn.get("tool_calls") or []
     if not isinstance(calls, list):
@@ -162,10 +163,10 @@ def _content(content: Any, where: str) -> tuple[str, tuple[str | Media, ...]]:  
         kind = part.get("type") if isinstance(part, dict) else None
         if kind == "text" and isinstance(part.get("text"), str):
             parts.append(part["text"])
-        elif isinstance(kind, str) and kind in _PARTS:
+        elif isinstance(kind, str) and kind in _MEDIA_PARTS:
             parts.append(_media(kind, part.get(kind), where))
         else:
-            raise UsageError(f"{where}.content has a part that is no {', '.join(('text', *_PARTS))}")
+            raise UsageError(f"{where}.content has a part that is no {', '.join(('text', *_MEDIA_PARTS))}")
     text = "".join(part for part in parts if isinstance(part, str))
     return text, tuple(parts) if any(isinstance(part, Media) for part in parts) else ()
 
@@ -176,8 +177,8 @@ def _media(kind: str, value: Any, where: str) -> Media:  # noqa: ANN401 - any JS
         raise UsageError(f"{where}.content: {kind} has no url")
     detail = _text(value, "detail", f"{where}.content: {kind}") or None if isinstance(value, Mapping) else None
     if url.startswith("data:"):
-        return _data(_PARTS[kind], url, where).replace(detail=detail)
-    return Media(_PARTS[kind], url=checked_media_url(url, f"{where}.content"), detail=detail, name=url)
+        return _data(_MEDIA_PARTS[kind], url, where).replace(detail=detail)
+    return Media(_MEDIA_PARTS[kind], url=checked_media_url(url, f"{where}.content"), detail=detail, name=url)
 
 
 def _data(kind: MediaKind, url: str, where: str) -> Media:

@@ -1,4 +1,4 @@
-"""The rows of an input that are still to be sent: their ids, what earlier runs have finished, and what is wrong."""
+"""The rows of an input that are still to be sent: ids, rows that earlier runs finished, and invalid rows."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ class RowFilter(Record):
     shard: Shard | None = None
 
     def is_done(self, earlier: IndexedRow, digest: str) -> bool:
-        """Whether a row that has this record in the ledger, and asks this now, is not sent again.
+        """Whether a row with this record in the ledger, whose request now has this digest, is not sent again.
 
         Raises:
-            UsageError: it is answered, asks something else now, and neither redo nor keep was chosen.
+            UsageError: it is answered, its request has changed, and neither redo nor keep was chosen.
         """
         if earlier.state == RowState.OK:
             if earlier.hash != digest:
@@ -58,7 +58,7 @@ class RowFilter(Record):
     def refuse_changed(self, changed: int, *, unnamed: bool = False, why: str | None = None) -> None:
         """Stop because of so many answers to a request that has changed; `unnamed`: some are of rows without an id.
 
-        `why` says what is wrong with a row that asks nothing any more.
+        `why` says why a finished row is not valid any more.
 
         Raises:
             UsageError: neither redo nor keep was chosen.
@@ -72,7 +72,7 @@ class RowFilter(Record):
 class RowIds:
     """The ids of the rows of an input that is read once, or twice: first to validate it, then to send its rows.
 
-    A row without an id is called by the digest of its request, and one that cannot be sent by its line.
+    A row without an id is named by the digest of its request, and one that cannot be sent by its line.
     """
 
     def __init__(self, name: str, index: Index, redact: Callable[[str], str]) -> None:
@@ -90,24 +90,24 @@ class RowIds:
         earlier = self._index.add_input(row_id, line)
         if earlier is not None:
             where = f"{self._name}:{line}"
-            raise UsageError(f"{where}: the id {row_id!r} stands on line {earlier} too", fix="give each row its own")
+            raise UsageError(f"{where}: the id {row_id!r} is also on line {earlier}", fix="give each row its own")
 
     def validate(self, row: Row) -> None:
         """Check that no other row has the id of this one, and that it would not be redacted in the output.
 
         Raises:
-            UsageError: the id cannot stay.
+            UsageError: the id cannot be used.
         """
         if row.id and self._is_taken(row.id, row.line):
-            raise UsageError(f"the id {row.id!r} stands on line {self._index.input_line(row.id)} too")
+            raise UsageError(f"the id {row.id!r} is also on line {self._index.input_line(row.id)}")
         if row.id and self._redact(row.id) != row.id:
             raise UsageError("its id holds a key")
 
     def of_request(self, digest: str, line: int) -> str:
-        """The id of a row that has none of its own.
+        """The id of a row that was given none.
 
         Raises:
-            UsageError: another row has that for its id.
+            UsageError: another row was given that id.
         """
         row_id = self.numbered(digest)
         if self._is_taken(row_id, line):
@@ -115,18 +115,18 @@ class RowIds:
         return row_id
 
     def of_invalid(self, row: Row | MalformedRow) -> str:
-        """The id of a row that cannot be sent: its own or its line, unless another row is called so."""
+        """The id of a row that cannot be sent: the given one or its line, unless another row has that id."""
         place = f"line-{row.line}"
         names = (row.id or place, place, f"{place}#bad")
         return next((name for name in names if not self._is_taken(name, row.line)), names[-1])
 
     def numbered(self, digest: str) -> str:
-        """The digest of a request; from the second row that asks the same, with a number."""
+        """The digest of a request; with a number from the second row with the same request."""
         times = self._index.count_request(digest)
         return digest if times == 1 else f"{digest}#{times}"
 
     def _is_taken(self, row_id: str, line: int) -> bool:
-        """Whether a row on another line is called so; if not, this one is from now on."""
+        """Whether a row on another line has this id; if not, the row on this line takes it."""
         found = self._index.input_line(row_id)  # as a rule: the input was read before
         return (self._index.add_input(row_id, line) if found is None else found) not in (None, line)
 
@@ -155,7 +155,7 @@ class PendingRows:
         self._filter = row_filter
         self._resumes = len(index) > 0
         self._ids = RowIds(source.name, index, redact)
-        self._cannot_ask: str | None = None  # what is wrong with a finished row that asks nothing any more
+        self._invalid_reason: str | None = None  # why a finished row is not valid any more
         self._numbered = 0
         self.skipped: Counter[str] = Counter()
         self.read = self.elsewhere = 0
@@ -164,8 +164,8 @@ class PendingRows:
         """Read the whole input once before anything is sent; the number of its rows.
 
         Raises:
-            UsageError: two rows have the same id, no row has a value that the request file needs, or finished rows ask
-                something else now.
+            UsageError: two rows have the same id, no row has a value that the request file needs, or requests of
+                finished rows have changed.
         """
         rows = changed = 0
         placeholders = PlaceholderCheck(self._requests.placeholders)
@@ -180,12 +180,12 @@ class PendingRows:
         placeholders.refuse(self._source.name, self._source.hint)
         unnamed = self._index.count_removed_answers() if self._resumes else 0
         if changed or unnamed:
-            self._filter.refuse_changed(changed + unnamed, unnamed=unnamed > 0, why=self._cannot_ask)
+            self._filter.refuse_changed(changed + unnamed, unnamed=unnamed > 0, why=self._invalid_reason)
         self._index.reset_requests()
         return rows
 
     def _is_changed(self, row: Row | MalformedRow) -> bool:
-        """Whether the row is finished, and asks something else now, or nothing that can be sent."""
+        """Whether the row is finished, and its request has changed or is not valid any more."""
         try:
             digest = None if isinstance(row, MalformedRow) else self._requests.digest(self._requests.request(row))
             why = row.why if isinstance(row, MalformedRow) else None
@@ -194,7 +194,7 @@ class PendingRows:
         if row.id:
             earlier = self._index.get(row.id)
             is_changed = earlier is not None and earlier.state == RowState.OK and earlier.hash != digest
-            self._cannot_ask = self._cannot_ask or (why if is_changed else None)
+            self._invalid_reason = self._invalid_reason or (why if is_changed else None)
             return is_changed
         if digest:
             self._index.add_input(self._ids.numbered(digest), row.line)
@@ -212,7 +212,7 @@ class PendingRows:
         """The next row of the input, as it is to be sent; None: it is finished, or belongs to another shard.
 
         Raises:
-            UsageError: it is finished, asks something else now, and the input is read only once.
+            UsageError: it is finished, its request has changed, and the input is read only once.
         """
         self.read += 1
         if isinstance(row, MalformedRow):
@@ -250,14 +250,14 @@ class PendingRows:
     def _invalid(
         self, row: Row | MalformedRow, why: str, digest: str = "", fix: str | None = None
     ) -> InvalidRow | None:
-        """The row as one that cannot be sent, unless the ledger says the same already."""
+        """The row as one that cannot be sent; None if the ledger records that already."""
         row_id = self._ids.of_invalid(row)
         if self._is_elsewhere(row_id):
             return None
         digest = (digest or sha256(why.encode(errors="surrogatepass")).hexdigest())[:DIGEST_LENGTH]
         earlier = self._index.get(row_id)
         if earlier and earlier.state == RowState.OK:
-            # Its answer stays: it was given to what the row said before.
+            # Its answer stays: it belongs to the earlier form of the row.
             self._filter.refuse_changed(1)
             self.skipped[RowState.OK if self._filter.changed == "keep" else RowState.INVALID] += 1
             return None

@@ -1,4 +1,4 @@
-"""The placeholders of a request file that rows fill in, and the errors where no row of an input can."""
+"""The placeholders of a request file that rows fill in, and the errors if no row of an input can."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ASK = "call the question prompt, or ask with -f FILE, as in prompt: '{{NAME}}?'
 
 
 class Placeholders(Record):
-    """What rows must fill in.
+    """The placeholders that rows must fill in.
 
     Attributes:
         open: the parts of the request file that have placeholders without a value, and the names in them.
@@ -29,20 +29,20 @@ class Placeholders(Record):
     question: bool = False
 
     def missing(self, given: Collection[str], own: Collection[str] = ()) -> list[str]:
-        """The names without a value in rows that have values for `given`, and have the parts `own` themselves."""
+        """The names without a value in rows that have values for `given` and set the parts `own` themselves."""
         if not self.open:
             return []
         return sorted(set().union(*(names for part, names in self.open.items() if part not in own)) - set(given))
 
     def missing_of(self, row: Row) -> list[str]:
         """The names that have no value in this row."""
-        own = () if row.body is None else self.open  # the body says all
+        own = () if row.body is None else self.open  # a body needs no request file
         return self.missing(row.vars, (*own, *own_parts(row)))
 
     def refuse(self, place: str, given: Collection[str], own: Collection[str] = (), *, hint: str) -> None:
         """Stop if no row can fill in the request file, as all rows have values for the names `given` only.
 
-        `hint` says in words what these are.
+        `hint` describes these in words.
 
         Raises:
             UsageError: the request file needs another name, or nothing is asked.
@@ -57,10 +57,10 @@ NO_PLACEHOLDERS = Placeholders()
 
 
 class PlaceholderCheck:
-    """Finds out whether a placeholder has a value in no row of an input at all."""
+    """Finds placeholders that no row of an input has a value for."""
 
     def __init__(self, placeholders: Placeholders) -> None:
-        """Begin without rows."""
+        """No row was read yet."""
         self._placeholders = placeholders
         self._missing: frozenset[str] | None = None
         self._asks = not placeholders.question
@@ -89,7 +89,7 @@ class PlaceholderCheck:
 
 
 def own_parts(row: Row) -> dict[str, object]:
-    """The parts of a conversation that a row has itself, in place of those of the request file."""
+    """The parts of the conversation that the row sets, in place of those of the request file."""
     return {name: value for name in ("prompt", "messages") if (value := getattr(row, name)) is not None}
 
 

@@ -1,4 +1,4 @@
-"""The queue from which a run takes its rows: at once from a file, as they come from a pipe, which never blocks it."""
+"""The queue from which a run takes its rows; a thread reads from a pipe, so that the run never waits for one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from glmcli.errors import GlmError
 
 _AHEAD = 1 << 20  # bytes of a pipe's rows that are read ahead
-_LEAST = 4096  # bytes that a row counts for at least
+_LEAST = 4096  # bytes that each row counts for at least
 _TOGETHER = 64  # rows that are skipped at most before the event loop gets its turn
 
 
@@ -47,7 +47,7 @@ class RowQueue:
         self._ended = False
 
     def start(self, wake: Callable[[], None]) -> None:
-        """Read from now on; `wake` is called in the loop's thread when rows have come from a pipe."""
+        """Start reading; `wake` is called in the loop's thread when rows have arrived from a pipe."""
         if self._pipe:
             self._pipe.start(wake)
 
@@ -62,7 +62,7 @@ class RowQueue:
         return bool(self._pipe.rows) if self._pipe else not self._ended
 
     def take(self) -> QueueItem | None:
-        """The next row that is to be sent; None: it has not come yet, or the event loop is due first.
+        """The next row to be sent; None: it has not arrived yet, or the event loop should run first.
 
         Raises:
             OutputError: an invalid row cannot be written to the ledger.

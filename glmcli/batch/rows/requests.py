@@ -1,4 +1,4 @@
-"""The request of each row: flags and request file, with what the row itself says in place of theirs."""
+"""The request of each row: flags and request file, overridden by the fields of the row."""
 
 from __future__ import annotations
 
@@ -31,36 +31,41 @@ class RequestBuilder:
     """Makes a request of each row.
 
     Attributes:
-        placeholders: what rows must fill in.
+        placeholders: those that rows must fill in.
     """
 
     def __init__(
-        self, options: Options, flags: Mapping[str, Any], form: RequestTemplate | None, stdin: Stdin, terminal: Terminal
+        self,
+        options: Options,
+        flags: Mapping[str, Any],
+        template: RequestTemplate | None,
+        stdin: Stdin,
+        terminal: Terminal,
     ) -> None:
-        """`options` are flags and request file together; `form` is the file, if there is one."""
+        """`options` are flags and request file together; `template` is the file, if there is one."""
         self._stdin = stdin
         self._terminal = terminal
         self._flags = flags
-        self._form = form
+        self._template = template
         self._prompted = bool(options.prompt)
-        self._options = options.replace(prompt=None) if form and "prompt" in form.open else options
+        self._options = options.replace(prompt=None) if template and "prompt" in template.open else options
         self.placeholders = Placeholders(
-            {name: names for name, names in (form.open if form else {}).items() if name not in flags}
+            {name: names for name, names in (template.open if template else {}).items() if name not in flags}
         )
         if not (self._is_complete or options.attach):
             self.placeholders = self.placeholders.replace(question=True)
-        self._names = {name: names for name, names in (form.names if form else {}).items() if name not in flags}
+        self._names = {name: names for name, names in (template.names if template else {}).items() if name not in flags}
         self._base: Request | None = None
         self._same = self._same_for_all()
 
     @property
     def context(self) -> InputContext:
-        """What reads the input needs to know of the request file."""
+        """The context for reading the input: what the request file leaves to rows."""
         return InputContext(complete=self._is_complete, prompted=self._prompted, placeholders=self.placeholders)
 
     @property
     def _is_complete(self) -> bool:
-        """Whether the flags and the request file ask something by themselves, so that a row need not."""
+        """Whether the flags and the request file have a question, so that a row needs none."""
         options = self._options
         return bool(options.prompt or options.messages or self.placeholders.open.keys() & {"prompt", "messages"})
 
@@ -72,14 +77,14 @@ class RequestBuilder:
         self._around = _around(self._rest)
 
     def digest(self, request: Request) -> str:
-        """As the function of that name; faster where only the conversation differs from the base."""
+        """The digest of a request (see the function `digest`); faster if only its messages differ from the base."""
         rest = self._rest
         if all(value is rest[name] for name, value in request.fields().items() if name != "messages"):
             return _hashed(self._around[0] + _JSON.encode(request.messages) + self._around[1])
         return digest(request)
 
     def _same_for_all(self) -> tuple[tuple[Message, ...], str] | None:
-        """The messages before the user's, and what follows a prompt, where both are the same for all rows."""
+        """The messages before the user's, and the text after a prompt, if both are the same for all rows."""
         options = self._options
         if self._names or options.messages or options.media:
             return None
@@ -90,15 +95,15 @@ class RequestBuilder:
         return prompts.attachments(options.attach, self._stdin)
 
     def messages(self, row: Row) -> tuple[Message, ...]:
-        """The conversation that this row asks.
+        """The messages of this row.
 
         Raises:
-            UsageError: a value is missing, a file cannot be read, or nothing is asked.
+            UsageError: a value is missing, a file cannot be read, or there is no question.
         """
         if self._same and row.messages is None:
-            before, behind = self._same
+            before, after = self._same
             prompt = self._options.prompt if row.prompt is None else row.prompt
-            text = (prompt or "") + behind + (f"\n\n{row.text}" if row.text else "")
+            text = (prompt or "") + after + (f"\n\n{row.text}" if row.text else "")
             if text.strip():
                 return (*before, Message("user", text if prompt else text.removeprefix("\n\n")))
         options = self._filled(row)
@@ -112,7 +117,7 @@ class RequestBuilder:
         return "\n\n".join(part for part in parts if part)
 
     def _filled(self, row: Row) -> Options:
-        """The options as this row has them."""
+        """The options of this row: its values in the request file, and its parts in place of the file's."""
         own = own_parts(row)
         options = self._options
         if missing := self.placeholders.missing_of(row):
@@ -122,8 +127,8 @@ class RequestBuilder:
             for part, names in self._names.items()
             if part not in own and (part in self.placeholders.open or not names.isdisjoint(row.vars))
         ]
-        if self._form and parts:
-            options = options.replace(**self._form.fill(parts, row.vars))
+        if self._template and parts:
+            options = options.replace(**self._template.fill(parts, row.vars))
         return options.replace(**own) if own else options
 
     def request(self, row: Row) -> Request:
@@ -144,10 +149,10 @@ class RequestBuilder:
         return request
 
     def validated(self, row: Row) -> Request:
-        """The whole request, if the provider is not known to refuse what the row itself says in it.
+        """The whole request, if the provider is not known to refuse what the row itself sets.
 
         Raises:
-            UsageError: it is; or as `messages`.
+            UsageError: the provider is known to refuse it; or as `messages`.
         """
         request = self.request(row)
         has_own_fields = (
@@ -165,21 +170,21 @@ class RequestBuilder:
 
 
 def digest(request: Request) -> str:
-    """What is asked, whoever is asked and however the answer travels: 32 hexadecimal digits."""
+    """A digest of the request, without its provider and streaming: 32 hexadecimal digits."""
     return _hashed(_JSON.encode(_set_fields(request.fields())))
 
 
 def _set_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields that say something about what is asked."""
+    """The fields that are set, without those that do not change the answer."""
     return {name: value for name, value in fields.items() if name != "stream" and value not in (None, ())}
 
 
 def _around(fields: Mapping[str, Any]) -> tuple[str, str]:
-    """What stands before and behind the messages in the text that is hashed for a request of these fields."""
+    """The text before and after the messages in the JSON that is hashed for a request of these fields."""
     hashed = _set_fields(fields)
     before = _JSON.encode({name: hashed[name] for name in hashed if name < "messages"})
-    behind = _JSON.encode({name: hashed[name] for name in hashed if name > "messages"})
-    return f'{before[:-1]}{"," if before != "{}" else ""}"messages":', f"{',' if behind != '{}' else ''}{behind[1:]}"
+    after = _JSON.encode({name: hashed[name] for name in hashed if name > "messages"})
+    return f'{before[:-1]}{"," if before != "{}" else ""}"messages":', f"{',' if after != '{}' else ''}{after[1:]}"
 
 
 def _hashed(text: str) -> str:
@@ -187,7 +192,7 @@ def _hashed(text: str) -> str:
 
 
 def _to_json(value: Any) -> Any:  # noqa: ANN401 - what a request holds
-    """A part of a request as JSON; of media, where they are or what they hold."""
+    """A part of a request as JSON; for media, the place or the content."""
     hidden = getattr(value, "_hidden", ())
     skipped = (*hidden, "info", "name", "path")
     return {name: item for name, item in value.fields().items() if item and name not in skipped}

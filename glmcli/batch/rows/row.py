@@ -1,4 +1,4 @@
-"""A row of the input, and what becomes of it on its way through a run."""
+"""The forms of a row in a run: as it was read, malformed, to be sent, or invalid."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ class Row(Record):
     """A row as it was read.
 
     Attributes:
-        line: where it stands in the input, from 1: the line on which it begins, or its place in a list of files.
-        id: the user's own; None without one.
+        line: the line of the input on which it begins, or its place in a list of files, from 1.
+        id: as the user gave it; None without one.
         prompt: the user message, which takes the place of that in the request file.
-        text: what is added behind the prompt, as stdin is in `glm ask`: the text of a file.
+        text: the text of a file, which is added to the prompt as stdin is in `glm ask`.
         messages: as in Options; they take the place of those in the request file.
         vars: values of the `{{NAME}}` in the request file.
-        body: the body of an OpenAI batch line, which is a request by itself.
-        columns: what is copied into the output as it is.
+        body: the body of an OpenAI batch line, which is a complete request.
+        columns: fields that are copied into the output unchanged.
     """
 
     line: int
@@ -54,7 +54,7 @@ class MalformedRow(Record):
 
 @dataclass(slots=True)
 class QueueItem:
-    """A row that is to be sent, and how far it has come.
+    """A row that is to be sent, and the state of its requests.
 
     Attributes:
         number: its place among the rows of this run, from 0.
@@ -63,7 +63,7 @@ class QueueItem:
         retries: how often it was sent again after a temporary failure.
         resent: it was sent again although the first request may be billed.
         began: when it was first sent, on the monotonic clock; 0 before.
-        candidate: the number of the provider that is asked now.
+        candidate: the index of the candidate that it is sent to.
     """
 
     number: int
@@ -81,11 +81,11 @@ class QueueItem:
 
 
 class InvalidRow(Record):
-    """A row that cannot be sent; the ledger says why.
+    """A row that cannot be sent; the ledger records why.
 
     Attributes:
         number: its place among the rows of this run, from 0.
-        hash: the digest of what it asks, or of what is wrong with it.
+        hash: the digest of its request, or of what is wrong with it.
     """
 
     number: int

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _CHUNK = 1 << 16
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _TABLE = "save the table as CSV"
-# Magic numbers of files that hold no row, though some of their lines may look like text: what the file
+# Magic numbers of files that hold no rows, though some of their lines may look like text: what the file
 # is, and what to do. Longer ones come first. Source: the magic numbers of file(1) 5.45.
 _OTHER_FILES: Mapping[bytes, tuple[str, str]] = {
     b"\xff\xfe\0\0": ("UTF-32", "convert it with iconv -f UTF-32 -t UTF-8"),
@@ -53,7 +53,7 @@ def _without_mark(chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
     head = b""
     for chunk in rest:
         head += chunk
-        # Waits for no more bytes than decide it: what comes slowly is read as it comes.
+        # Waits for no more bytes than it needs: slow input is read as it arrives.
         if not any(len(head) < len(magic) and magic.startswith(head) for magic in (_BYTE_ORDER_MARK, *_OTHER_FILES)):
             break
     for begin, (what, fix) in _OTHER_FILES.items():
@@ -76,13 +76,13 @@ def _is_json(chunks: Iterable[bytes]) -> tuple[bool, Iterator[bytes]]:
 
 
 class RereadableFile:
-    """A file that is read twice, and must be the same both times; what was appended since the first time is left out.
+    """A file that is read twice and must be the same both times; anything appended in between is ignored.
 
     It keeps the checksum of each chunk: 1.3 MB for an input of 10 GB.
     """
 
     def __init__(self, name: str) -> None:
-        """Begin before the first reading; messages call the file `name`."""
+        """Nothing was read yet; messages call the file `name`."""
         self._name = name
         self._sizes, self._sums = array("I"), array("I")
         self._ended = False
@@ -127,7 +127,7 @@ def open_rows(place: str, format_name: str | None, stdin: Stdin, context: InputC
         UsageError: it cannot be read, or is a directory; another claims stdin; there is no such format.
     """
     if format_name not in (None, *FORMATS):
-        raise UsageError(message=f"{format_name!r} is no form of rows: {', '.join(FORMATS)}")
+        raise UsageError(message=f"{format_name!r} is not a format of rows: {', '.join(FORMATS)}")
     if place == "-":
         owner = "--files0" if format_name == "files" else "INPUT"
         begin = stdin.file_offset(owner)
@@ -159,7 +159,7 @@ class RowSource:
         pipe: Iterator[bytes] | None = None,
         begin: int | None = None,
     ) -> None:
-        """For stdin, `pipe` has its bytes, or `begin` says where it stands if it is a file.
+        """For stdin, `pipe` yields its bytes; or, if stdin is a file, `begin` is its offset.
 
         Raises:
             UsageError: there is no such file, or it is a directory.

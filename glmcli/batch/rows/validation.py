@@ -1,8 +1,8 @@
 """Validation of a row that is written as JSON or YAML, and the Row made of it.
 
-It is schemas/batch-row.schema.json written in Python, for jsonschema takes a millisecond a row; a test holds that both
-agree. The messages are those of documents/schema_errors.py, but for one thing: a string in the wrong place is not
-quoted, for a row holds what others wrote.
+It is schemas/batch-row.schema.json written in Python, because jsonschema takes a millisecond a row; a test checks that
+both agree. The messages are those of documents/schema_errors.py, except that a string of the wrong type is not quoted:
+rows hold text of other people.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ if TYPE_CHECKING:
 
 
 def refused(path: str, value: object, *wanted: str) -> str:
-    """The value is of another kind than those wanted, which are given in words, as `a string`."""
+    """The fault of a value that has none of the types `wanted`, which are given in words, as `a string`."""
     return wrong_type(path, value, wanted, secret=isinstance(value, str))
 
 
 def choice(path: str, value: object, known: Sequence[str]) -> str:
-    """The value is none of those that are known."""
+    """The fault of a value that is not one of `known`."""
     return f"{wrong_choice(path, value, known)}{_meant(value, known)}"
 
 
 def missing(path: str, needed: Collection[str], given: Collection[str]) -> Iterator[str]:
-    """One text for all keys that are needed and not there; `path` is empty at the top."""
+    """One fault for all keys that are needed and missing; `path` is empty at the top."""
     names = [quoted(key) for key in needed if key not in given]
     if names:
         yield f"{path}: needs {listed(names, 'and')}" if path else f"needs {listed(names, 'and')}"
 
 
 def unknown(path: str, known: Collection[str], given: Collection[str]) -> Iterator[str]:
-    """A text for each key that is not known."""
+    """A fault for each key that is not known."""
     for key in given:
         if key not in known:
             yield f"{path}: unknown key {quoted(key)}{_meant(key, known)}"
@@ -53,7 +53,7 @@ def _meant(word: object, known: Collection[str]) -> str:
     return did_you_mean(word, known) if isinstance(word, str) else ""
 
 
-# The messages of a row, which have the form of a request file's
+# The messages of a row, in the form of those of a request file
 
 _ROLES = ("system", "user", "assistant")
 _FIELDS = ("role", "content", "reasoning")
@@ -89,7 +89,7 @@ def message_faults(messages: object) -> Iterator[str]:
 
 
 def _is_plain(message: object) -> bool:
-    """Whether it is a role and a text, as most messages are: nothing else is to be checked."""
+    """Whether it is just a role and a text, as most messages are: it needs no other check."""
     return (
         isinstance(message, dict)
         and message.keys() == _PLAIN
@@ -138,7 +138,7 @@ def _content_faults(path: str, content: object) -> Iterator[str]:
 
 
 def _place_faults(path: str, message: Mapping[str, Any]) -> Iterator[str]:
-    """Of pictures, videos and files in turns that the user did not say."""
+    """Faults of pictures, videos and files in messages of the system or the assistant."""
     if message.get("role") in ("system", "assistant") and isinstance(message["content"], list):
         for number, part in enumerate(message["content"]):
             if isinstance(part, dict) and part.get("type", "text") != "text":
@@ -187,12 +187,12 @@ _OPENAI = ("custom_id", "method", "url", "body")
 
 
 def is_openai(row: Mapping[str, Any]) -> bool:
-    """Whether a row is meant as a line of an OpenAI batch file: it has fields that no row of ours has."""
+    """Whether a row is meant as a line of an OpenAI batch file, by its fields."""
     return "custom_id" in row or ("method" in row and "url" in row and "body" in row)
 
 
 def faults(row: Mapping[str, Any]) -> Iterator[str]:
-    """Everything that is wrong with a row, lazily: most ask for the first only."""
+    """Everything that is wrong with a row, lazily: most callers need the first fault only."""
     yield from _openai_faults(row) if is_openai(row) else _plain_faults(row)
 
 

@@ -174,7 +174,7 @@ class _Sample:
             sampler.offer(item.id, item)
         self._result.invalid = rows.invalid
         if not self._remaining:
-            raise UsageError(f"{plan.name} has no row that is still to be asked")
+            raise UsageError(f"{plan.name} has no row that is still to be sent")
         return sampler.chosen
 
     def _estimate(self, entries: list[dict[str, Any]]) -> Estimate:

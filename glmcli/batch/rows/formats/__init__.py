@@ -6,9 +6,9 @@ as the system reads them, and yields a Row or a MalformedRow for each row; `line
 names in a row mean the same in all formats: `row_of` in `rows/validation.py` reads JSON values, `_row` in
 `csv_tables.py` texts by name.
 
-Nothing is sought, and nothing held beyond one row, so that a FIFO, a file that grows and a file of a terabyte are all
-the same. If all rows have the same names, as the columns of a table, `context.placeholders.refuse` stops at once a run
-whose request file needs another name.
+Formats never seek, and hold one row at a time, so that a FIFO, a growing file and a file of a terabyte all work. If all
+rows have the same names, as the columns of a table, `context.placeholders.refuse` stops at once a run whose request
+file needs another name.
 """
 
 from __future__ import annotations

@@ -88,17 +88,17 @@ class _Records:
                 return fields
 
     def malformed(self, why: str, row_id: str | None = None) -> MalformedRow:
-        """The record that was read last, which cannot be sent."""
+        """The last record that was read, as a row that cannot be sent."""
         last = self.line + len(self._seen) - 1
         to = f" (it ends on line {last})" if last > self.line else ""
         return self._context.malformed(self.line, self._data(), why + to, row_id=row_id)
 
     def _data(self) -> bytes:
-        """Its bytes, with each line's end as a newline alone."""
+        """The bytes of the last record, its lines joined by newlines."""
         return b"\n".join(self._seen)
 
     def _lines(self, chunks: Iterable[bytes]) -> Iterator[str]:
-        """The lines that csv reads: as many as a record has. Bytes that are not UTF-8 survive it."""
+        """The lines that csv reads, as many as a record has; bytes that are not UTF-8 are kept as surrogates."""
         size = 0
         for line in lines(chunks):
             size = size + 1 if self._seen else 0
@@ -114,7 +114,7 @@ class _Records:
 
 
 def _reason(error: csv.Error) -> str:
-    """What is wrong with a record, in words of files.
+    """What is wrong with a record, in plain words.
 
     Source: Modules/_csv.c of Python 3.11 to 3.13, whose three errors these are.
     """

@@ -1,4 +1,4 @@
-"""What the formats share: lines cut from chunks of bytes, and the input that they belong to. Also the format `text`.
+"""Lines, cut from chunks of bytes for all formats, and the context of an input. Also the format `text`.
 
 The lines are the same however the bytes are cut into chunks. Pure.
 """
@@ -21,14 +21,14 @@ LIMIT = 16 << 20  # bytes of a line
 
 
 class InputContext(Record):
-    """What a format needs to know of the input that it reads, and how it says that a row is malformed.
+    """What a format needs to know of its input; it makes the malformed rows, too.
 
     Attributes:
         name: what messages call the input.
-        complete: flags and request file ask something by themselves, so a row need not.
-        prompted: they hold a prompt, so a column of that name only fills it in.
-        placeholders: what rows must fill in.
-        folder: where the paths in rows begin.
+        complete: flags and request file have a question, so a row needs none.
+        prompted: they have a prompt, so a column of that name is only a variable.
+        placeholders: those that rows must fill in.
+        folder: what relative paths in rows are relative to.
     """
 
     name: str = ""
@@ -40,12 +40,12 @@ class InputContext(Record):
     def malformed(
         self, line: int, data: bytes, why: str, *, column: int | None = None, row_id: str | None = None
     ) -> MalformedRow:
-        """The row of these bytes, which cannot be sent; `column` counts characters from 1."""
+        """A malformed row of these bytes; `column` counts characters from 1."""
         place = f"{self.name}:{line}" if column is None else f"{self.name}:{line}:{column}"
         return MalformedRow(line, f"{place}: {why}", sha256(data).hexdigest(), row_id)
 
     def too_long(self, line: LongLine) -> MalformedRow:
-        """The row of a line that is longer than the limit."""
+        """A malformed row for a line that is longer than the limit."""
         why = f"{self.name}:{line.number}: longer than {LIMIT >> 20} MiB ({line.size} bytes)"
         return MalformedRow(line.number, why, line.digest)
 
@@ -64,7 +64,7 @@ class Line(NamedTuple):
 
 
 class LongLine(NamedTuple):
-    """A line longer than the limit, which was never held whole.
+    """A line longer than the limit, of which only the hash was kept.
 
     Attributes:
         size: its bytes, without its end.
@@ -78,7 +78,7 @@ class LongLine(NamedTuple):
 
 
 def lines(chunks: Iterable[bytes], limit: int = LIMIT, end: bytes = b"\n") -> Iterator[Line | LongLine]:
-    r"""The lines, cut at `end` only. A `\r` before `\n` belongs to the end; nothing behind the last end is no line."""
+    r"""The lines, cut at `end` only. A `\r` before `\n` belongs to the end; nothing follows the last end."""
     begun = _PartialLine(1, limit)
     dropped = b"\r" if end == b"\n" else b""
     for chunk in chunks:
@@ -99,7 +99,7 @@ class _PartialLine:
         self.number = number
         self.size = 0
         self._limit = limit
-        self._held = bytearray()  # not a list of parts: who sends single bytes would fill the memory with it
+        self._held = bytearray()  # not a list of parts: single bytes would fill the memory
         self._hash: HASH | None = None
         self._last = b""  # may be dropped, so it is not hashed yet
 
@@ -131,7 +131,7 @@ class _PartialLine:
 
 
 class TextLine(NamedTuple):
-    """A line that is not blank; `data` are the bytes of its text."""
+    """A line that is not blank: its bytes and its text."""
 
     number: int
     data: bytes
@@ -148,12 +148,12 @@ def rows(chunks: Iterable[bytes], context: InputContext) -> Iterator[Row | Malfo
     for line in text_lines(chunks, context):
         if isinstance(line, MalformedRow):
             yield line
-        elif not line.text.isspace():  # blanks that only Unicode knows
+        elif not line.text.isspace():  # spaces that are not ASCII
             yield Row(line.number, prompt=line.text)
 
 
 def text_lines(chunks: Iterable[bytes], context: InputContext) -> Iterator[TextLine | MalformedRow]:
-    """The lines that are not blank; malformed are those that are too long, or not text."""
+    """The lines that are not blank; those that are too long or not UTF-8 are malformed rows."""
     for line in lines(chunks):
         if isinstance(line, LongLine):
             yield context.too_long(line)
