@@ -1,4 +1,4 @@
-"""The circuit breaker: when most requests fail, all rows wait, longer each time, and then one is tried.
+"""The circuit breaker: when most requests fail, all rows wait, each time longer, before one is tried.
 
 Why: for half an hour 17 of 20 requests to glm-4.7-flash were refused with 1305, while another model answered all
 (measured on a free key at Z.ai, 2026-08). That is an outage, which no rate cures.
@@ -6,7 +6,7 @@ Why: for half an hour 17 of 20 requests to glm-4.7-flash were refused with 1305,
 
 from __future__ import annotations
 
-_WINDOW = 20  # requests that are looked at
+_WINDOW = 20  # recent requests that are counted
 _MOST_FAILURES = _WINDOW // 2
 _LONGEST_PAUSE = 60.0  # seconds
 
@@ -14,8 +14,8 @@ _LONGEST_PAUSE = 60.0  # seconds
 class CircuitBreaker:
     """Opens when most of the last requests failed, and closes with the first answer to a later one.
 
-    Requests are judged in the order in which they were sent. A failure comes at once and an answer after a minute, so
-    in the order in which they end all failures would come first.
+    Requests are counted in the order in which they were sent, not in which they ended: failures arrive at once and
+    answers after a minute, so that all failures would come first.
 
     Attributes:
         is_open: there is an outage; hardly anything is sent.

@@ -14,24 +14,24 @@ from math import inf
 
 _FIRST_BACKOFF = 1.0  # seconds
 _LONGEST_BACKOFF = 60.0  # seconds
-_EARLY_FACTOR = 3.0  # the backoff grows by this where the cap was found before the first answers came
-_ROWS_PER_SECOND = 2  # answers for each second of backoff: where answers are slow, each refusal weighs more
-_MANY_ROWS = 500  # answers after which a refusal weighs nothing, however little time has passed
+_EARLY_FACTOR = 3.0  # the backoff grows by this if the cap was found before the first answers arrived
+_ROWS_PER_SECOND = 2  # answers for each second of backoff: where answers are slow, each refusal counts more
+_MANY_ROWS = 500  # answers after which a refusal is forgotten, however little time has passed
 
 
 class ConcurrencyLimit:
-    """A limit that multiplies until the first refusal, falls by one with each, and then probes for more at times.
+    """A limit that multiplies until the first refusal, falls by one with each, and probes for more now and then.
 
-    It multiplies when a row is answered, and also when it is certain that it will be: refusals come at once, answers
-    after a minute. All of a step is sent together. Spread over its time it would stop early where a refusal takes
-    50 ms, but cost as much where it takes half a second, and twice as much where it takes all of that time.
+    It multiplies when a row is answered, and also when it is certain that it will be: refusals arrive at once, answers
+    after a minute. The requests of a step are sent together. Spread over time they would stop early where a refusal
+    takes 50 ms, but cost as much where it takes half a second, and twice as much where it takes the whole step.
     """
 
     def __init__(self, ceiling: int, opening: int) -> None:
         """Begin with a limit of `opening`, and never go above `ceiling`."""
         self._ceiling = ceiling
         self._opening = opening  # multiplies
-        self._known = ceiling  # what is thought to be allowed
+        self._known = ceiling  # the limit that the provider is believed to have
         self._is_early = False  # multiplied without waiting for answers
         self._proven = 0  # the highest level that was answered
         self._probing = False
@@ -46,7 +46,7 @@ class ConcurrencyLimit:
         return min(self._known, self._opening)
 
     def proves(self, level: int) -> bool:
-        """Whether this many were answered lately, so that a refusal at this level has another reason."""
+        """Whether requests at this level were answered lately, so that a refusal there has another reason."""
         return level <= self._proven
 
     @property
@@ -55,7 +55,7 @@ class ConcurrencyLimit:
         return self._opening < self._known
 
     def unrefused(self, level: int) -> None:
-        """So many are in flight, and none of them will be refused any more."""
+        """A level is allowed: requests up to it are in flight, and were not refused in time."""
         opening = min(_next_unanswered(level), self._ceiling)
         if opening > self._opening:
             self._opening = opening
@@ -110,29 +110,29 @@ class ConcurrencyLimit:
         self._proven = 0
 
     def _back_off(self, now: float, seconds: float) -> None:
-        """Let no probe happen for so long."""
+        """Do not probe for so many seconds."""
         self._backoff = min(max(seconds, _FIRST_BACKOFF), _LONGEST_BACKOFF)
         self._next_probe = now + self._backoff
         self._rows = 0
 
 
 def _next(level: int) -> int:
-    """What may be allowed where so many are: twice that, later half as much again, for all that is above is refused."""
+    """The level to try next: twice as many, later half as many more, because all above the cap are refused."""
     return level + min(level, 4 + level // 2)
 
 
 def _next_unanswered(level: int) -> int:
-    """The same in a step that takes a second: a little more, or 500 would not be in flight after ten of them."""
+    """The same for steps of a second without answers: a little more, or ten steps would not reach 500."""
     return max(_next(level), level + min(level, 1 + level * 3 // 5))
 
 
 _REFUSAL_TIME = 1.02  # seconds; Z.ai refuses after 0.38 s (measured on a free key, 2026-08), and connecting takes time
-_ANSWERS_LEAD = 5.0  # seconds after an answer that took less than a refusal: while answers are quick, they tell more
+_ANSWERS_LEAD = 5.0  # seconds after an answer that was quicker than a refusal, in which only answers count
 _EPSILON = 1e-6  # seconds: no timer is that exact
 
 
 class UnrefusedLevels:
-    """Which levels are allowed because no refusal came in the time that refusals take, long before an answer does."""
+    """Levels that are allowed because no refusal arrived in the time that refusals take, long before any answer."""
 
     def __init__(self) -> None:
         """Nothing was sent yet."""
@@ -161,14 +161,14 @@ class UnrefusedLevels:
     def answered(self, now: float, took: float) -> None:
         """A row was answered after so many seconds.
 
-        Quick answers lead: the absence of refusals may mean that this machine or the server stands still.
+        After a quick answer only answers count: no refusal may mean that this machine or the server has stalled.
         """
         if took < self._refusal_time:
             self._begins = now + _ANSWERS_LEAD
             self._forget()
 
     def refused(self, took: float) -> None:
-        """A request was refused after so many seconds: whatever is in flight may be too, and may take as long."""
+        """A request was refused after so many seconds: those in flight may be refused as late."""
         self._refusal_time = max(self._refusal_time, took)
         self._forget()
 

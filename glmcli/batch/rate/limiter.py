@@ -1,7 +1,7 @@
 """The rate limiter of a batch: when the next row may be sent.
 
-What is refused says what the provider counts (`Retry`); what it is known to count (`limits` of its row) decides how the
-limiter begins, and what a refusal without a code of its own means.
+A refusal says what the provider counts (`Retry`). What it is known to count (`limits` of its row) decides how the
+limiter starts, and what a refusal without a specific code means.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from glmcli.http.retry import MAX_RETRY_AFTER
 from glmcli.record import Record
 
 _FAILURES = {Retry.OVERLOAD, Retry.NETWORK}
-_OPENING = 2  # requests in flight to begin with: accounts with one exist, and the second is then refused once
+_OPENING = 2  # requests in flight at first: on an account that allows one, this costs one refusal
 _EPSILON = 1e-6  # seconds: no timer is that exact
-_QUIET = 10.0  # seconds after a pause in which a refusal still belongs to the last
+_QUIET = 10.0  # seconds after a pause in which a refusal still belongs to the one before
 _HOLD = 15.0  # seconds without growth after an overload,
 _HOLD_ROWS = 10  # or as many answers
 
 
 class AccountLimits(Record):
-    """What is known of the limits of an account.
+    """The limits of an account, as far as they are known.
 
     Attributes:
         ceiling: the most requests in flight that the user allows.
-        counted: what the provider counts, where that is known.
-        rpm: requests per minute, where the user gave a limit.
-        tpm: tokens per minute, the same.
+        counted: what the provider counts, if that is known.
+        rpm: requests per minute, if the user gave a limit.
+        tpm: tokens per minute, likewise.
     """
 
     ceiling: int
@@ -65,9 +65,9 @@ class Ticket(NamedTuple):
     refusals: int
 
     def wait(self, kind: Retry, retry_after: float | None) -> float:
-        """Seconds for which the row itself waits when it is refused, whatever the limiter does.
+        """Seconds for which the row waits when it is refused, in addition to the pauses of the limiter.
 
-        The first refusal at a limit costs it nothing, because the limiter waits. `retry_after` holds for all rows,
+        It does not wait after its first refusal at a limit, because the limiter does. `retry_after` holds for all rows,
         unless it is about the number in flight.
         """
         if kind in _FAILURES:
@@ -77,7 +77,7 @@ class Ticket(NamedTuple):
 
 
 class Limiter(Protocol):
-    """What a scheduler asks before it sends: the RateLimiter of a run, or the ShareLimiter of a worker.
+    """The limiter of a scheduler: the RateLimiter of a run, or the ShareLimiter of a worker.
 
     Attributes:
         refusals: requests that were refused.
@@ -118,9 +118,9 @@ class RateLimiter:
     def __init__(self, limits: AccountLimits, now: float, *, refuses_at_once: bool = True) -> None:
         """Begin carefully where the provider counts what is in flight or per minute.
 
-        `refuses_at_once` says that `refused` is called as soon as a refusal comes, and not when a whole chunk is back.
-        Then a request that was not refused for a while is allowed, where the provider counts those in flight; a server
-        of one's own lets them queue.
+        `refuses_at_once`: `refused` is called as soon as a refusal arrives, not when a whole chunk is back. Then a
+        request that was not refused for a while counts as allowed, if the provider limits those in flight; a server of
+        one's own queues them instead.
         """
         ceiling, in_flight = max(limits.ceiling, 1), limits.counted == "in_flight"
         self._per_minute = limits.counted == "per_minute"
@@ -157,7 +157,7 @@ class RateLimiter:
         return wait if wait > _EPSILON else 0.0
 
     def _wait_for_slot(self, now: float) -> float:
-        """Raise the limit if what is in flight was not refused; seconds until it makes sense to ask again."""
+        """Raise the limit if the requests in flight were not refused; seconds until it is worth asking again."""
         if self._unrefused is None or not self._concurrency.is_opening or self._breaker.is_open:
             return inf
         if not self._may_grow(now):
@@ -194,7 +194,7 @@ class RateLimiter:
 
     def refused(self, now: float, ticket: Ticket, kind: Retry, retry_after: float | None) -> float:
         """The row was refused; the seconds for which it must wait itself. `NETWORK` counts like an overload."""
-        retry_after = _obeyed(retry_after)
+        retry_after = _capped(retry_after)
         if self._tokens:
             self._tokens.release(now, ticket.reserved)
         if self._unrefused:
@@ -247,15 +247,15 @@ class RateLimiter:
         self._begin_era(event=True)
 
     def _hold(self, now: float) -> None:
-        """The provider is busy: that is no reason to send less, but none to send more either."""
-        if now < self._held_until + _HOLD:  # where some requests always fail, half of the time is for growth
+        """The provider is busy: do not send less, but do not send more either."""
+        if now < self._held_until + _HOLD:  # if some requests always fail, half of the time allows growth
             return
         self._held_until = now + _HOLD
         self._held_rows = _HOLD_ROWS
         self._pace.hold(self._held_until)
 
     def _begin_era(self, *, event: bool) -> None:
-        """From here on, answers to what was sent before prove nothing; after an event, nor do refusals."""
+        """From now on, answers to earlier requests prove nothing; after an event, nor do refusals."""
         self._era += 1
         if event:
             self._event_era = self._era
@@ -264,8 +264,8 @@ class RateLimiter:
         self.paused_until = max(self.paused_until, until)
 
 
-def _obeyed(retry_after: float | None) -> float | None:
-    """The Retry-After as far as it is obeyed: a limiter does not stand still for longer than a minute."""
+def _capped(retry_after: float | None) -> float | None:
+    """The Retry-After, or the longest one that a limiter waits for; None if it is not valid."""
     if retry_after is None or not retry_after >= 0:
         return None
     return min(retry_after, MAX_RETRY_AFTER)

@@ -12,7 +12,7 @@ from math import inf
 from glmcli.batch.rate.token_bucket import SHARE, TokenBucket
 
 _SECONDS = 60
-_ENOUGH = 20  # requests by which a rate is known well
+_ENOUGH = 20  # requests that are enough to measure a rate
 
 
 class RecentRequests:
@@ -57,7 +57,7 @@ class RecentRequests:
 _FIRST = 2.0  # rows a second at which a ramp begins
 _DOUBLING = 12.0  # seconds in which a ramp doubles: the platforms do not say what is too steep
 _CAREFUL = 1.1  # growth in the same time, near a rate that was refused
-_FORGOTTEN = 40.0  # seconds without refusal after which a refused rate says nothing any more
+_FORGOTTEN = 40.0  # seconds without refusal after which a refused rate is forgotten
 _IDLE = 60.0  # seconds without a row after which the next would be a steep rise
 _CREDIT = 0.05  # seconds that a timer may be late without slowing the pace
 _FIRST_CUT = 0.9  # of what got through
@@ -89,7 +89,7 @@ class Pace:
 
     @property
     def rate(self) -> float:
-        """Rows a second; inf: as many as there are slots."""
+        """Rows a second; inf: limited by slots only."""
         return self._bucket.rate
 
     def wait(self, now: float) -> float:
@@ -129,7 +129,7 @@ class Pace:
         self._known = known
         self._bucket.rate = min(_FIRST, known)
         self.hold(then)
-        self._quiet = then + _FORGOTTEN  # the ramp takes its time before it is at the known rate
+        self._quiet = then + _FORGOTTEN  # the ramp needs time to reach the known rate
 
     def hold(self, until: float) -> None:
         """Do not grow before this moment."""

@@ -1,4 +1,4 @@
-"""`glm batch`: many prompts, and what became of them."""
+"""`glm batch`: the commands for many prompts."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ COMMANDS: Mapping[str, str] = {
     "sample": "Ask a few rows first, and estimate what the rest will take.",
     "merge": "Join the outputs of shards, or of separate runs.",
     "submit": "Submit the rows to the provider's Batch API.",
-    "status": "Where a submitted job stands.",
-    "fetch": "Bring the answers of a submitted job.",
+    "status": "Show the state of a submitted job.",
+    "fetch": "Fetch the answers of a submitted job.",
     "cancel": "Stop a submitted job.",
     "list": "The batches of an account.",
-    "report": "What became of the rows: counts, cost, time, failures.",
+    "report": "Summarise an output: counts, cost, time, failures.",
 }
 
 

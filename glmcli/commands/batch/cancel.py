@@ -1,4 +1,4 @@
-"""`glm batch cancel`: the provider is asked to stop the batches of a job."""
+"""`glm batch cancel`: cancels the batches of a job."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def _cancel(app: App, given: dict[str, Any]) -> None:
-    """Ask the provider to do no more of a job, and print where its parts stand then.
+    """Cancel the batches of a job, and print their states after that.
 
     What was done by then is paid; glm batch fetch brings it when the batches are cancelled, which takes some minutes.
     """

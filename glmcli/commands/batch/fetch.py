@@ -1,4 +1,4 @@
-"""`glm batch fetch`: the answers of a job are written into its output."""
+"""`glm batch fetch`: writes the answers of a job into its output."""
 
 from __future__ import annotations
 

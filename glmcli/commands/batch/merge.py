@@ -1,4 +1,4 @@
-"""`glm batch merge`: the outputs of shards, or of separate runs, are joined."""
+"""`glm batch merge`: joins the outputs of shards, or of separate runs."""
 
 from __future__ import annotations
 
@@ -70,17 +70,17 @@ def _merge(app: App, given: dict[str, Any]) -> None:
             app.terminal.note(f"{path}: line {part.torn}, the last, was cut while it was written, and is left out")
         if part.holder:
             app.terminal.note(f"{path}: process {part.holder} still writes it")
-    lacking = _count_missing(app, options.input, options.format, merger) if options.input else 0
+    missing = _count_missing(app, options.input, options.format, merger) if options.input else 0
     _write(app, options.output, merger)
     ended = merger.counts
     app.terminal.note(f"{plural(ended.total(), 'row')} of {plural(len(paths), 'file')}")
     is_stdout = options.output in (None, "-")
     again = "merge with -O, then batch run -O" if is_stdout else f"glm batch run -O {options.output}"
-    raise_for_rows(ended, lacking, ended.total() + lacking, f"{again} asks them")
+    raise_for_rows(ended, missing, ended.total() + missing, f"{again} asks them")
 
 
 def _count_missing(app: App, path: str, form: str | None, merger: Merger) -> int:
-    """How many rows of the input have no line; prints which."""
+    """How many rows of the input have no line; prints the first of them."""
     from glmcli.batch.rows.formats.lines import InputContext
     from glmcli.batch.rows.source import open_rows
     from glmcli.output.amounts import plural
@@ -111,12 +111,12 @@ def _write(app: App, path: str | None, merger: Merger) -> None:
 
 
 def _refuse_loss(path: str, merger: Merger) -> None:
-    """Return if no answer would be overwritten that is nowhere else: a run may have resumed from an earlier merge."""
+    """Check that no answer is overwritten that only that file has: a run may have resumed from an earlier merge."""
     from glmcli.output.amounts import plural
 
-    lacking = merger.count_lost_answers(path)
-    if lacking:
-        why = f"{path} has {plural(lacking, 'answer')} that none of these files has"
+    lost = merger.count_lost_answers(path)
+    if lost:
+        why = f"{path} has {plural(lost, 'answer')} that none of these files has"
         raise UsageError(why, fix="name it before them, and another file with -O; or remove it")
 
 

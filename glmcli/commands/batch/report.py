@@ -1,4 +1,4 @@
-"""`glm batch report`: how a batch went, recounted from its ledger."""
+"""`glm batch report`: summarises a batch from its ledger."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _report(app: App, given: dict[str, Any]) -> None:
 
 
 def _open_page(app: App, path: str) -> Destination:
-    """Where the page goes, opened before the long work begins."""
+    """The destination of the page, opened before the ledger is read."""
     from glmcli.output.destination import StreamDestination, open_output
 
     page = open_output(path, app.terminal)

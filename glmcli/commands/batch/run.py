@@ -1,4 +1,4 @@
-"""`glm batch run`: every row of an input is sent, from this machine or from the workers of a cluster."""
+"""`glm batch run`: sends every row of an input, from this machine or from the workers of a cluster."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _ROWS, _PACE, _RESUME, _MACHINES = "Rows", "Pace", "Resume", "Machines"
 
-# What `batch run` takes beside the flags of those who ask a model.
+# The flags of `batch run` besides those of the commands that ask a model.
 BATCH_FLAGS: tuple[Flag, ...] = (
     Flag("format", "--format", "text", _ROWS, "How rows are written (by the name).", CHOICES),
     Flag("files0", "--files0", "text", _ROWS, "Each file is a row; read NUL-separated paths from here.", "FILE|-"),
@@ -35,16 +35,16 @@ BATCH_FLAGS: tuple[Flag, ...] = (
         "Ask all failed rows again, or none (those that may succeed).",
     ),
     Flag("redo_changed", "--redo-changed", "switch", _RESUME, "Ask finished rows anew whose request has changed."),
-    Flag("engine", "--engine", "text", _MACHINES, "Who carries rows to workers.", "local|dask|ray"),
+    Flag("engine", "--engine", "text", _MACHINES, "Send rows to workers through this engine.", "local|dask|ray"),
     Flag("address", "--address", "text", _MACHINES, "Where the engine's cluster is.", "ADDRESS"),
     Flag("keep_changed", "--keep-changed", "switch", _RESUME, "Keep their answers to the old request."),
 )
 
-# What one answer on stdout and one question on stdin have, and thousands of rows have not.
+# Flags for one question and one answer, which make no sense for thousands of rows.
 _OF_ONE = frozenset(
     ("session", "no_stdin", "need_stdin", "no_reasoning", "reasoning", "json", "jsonl", "usage", "meta", "raw", "curl")
 )
-# What the other flags mean for rows.
+# Help of shared flags that mean something else for rows.
 _HELP = {
     "output": "The lines; with it, the same command again resumes.",
     "keep_partial": "Keep what came of cut answers (`partial`); the exit code stays.",

@@ -1,4 +1,4 @@
-"""`glm batch sample`: a few rows are sent first, and what all the others will take is estimated."""
+"""`glm batch sample`: sends a few rows, and estimates what the others will take."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _FLAGS = (
     Flag("count", "-n --count", "integer", _SAMPLE, "How many rows (5).", "N", 1),
     Flag("json", "--json", "switch", _SAMPLE, "Print one JSON object, with the rows whole, also on failure."),
 )
-# Other forms of the output are made of all rows, at the end of a run; a few rows need no other machines.
+# Flags for the end of a run over all rows, and for many machines.
 _IGNORED = ("text", "csv", "ordered", "engine", "address")
 # `-n` is taken.
 _SHARED = tuple(flag.replace(names="--dry-run") if flag.field == "dry_run" else flag for flag in SHARED_FLAGS)
@@ -66,7 +66,7 @@ def _sample(app: App, given: dict[str, Any]) -> None:
 
 
 class _Result:
-    """What is printed of a sample; as JSON one object however it ends: schemas/batch-sample.schema.json."""
+    """The printed result of a sample; as JSON one object, however it ends: schemas/batch-sample.schema.json."""
 
     def __init__(self, app: App, *, as_json: bool) -> None:
         self._out = app.terminal.stdout

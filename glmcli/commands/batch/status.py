@@ -1,4 +1,4 @@
-"""`glm batch status`: the states of the batches of a job."""
+"""`glm batch status`: prints the states of the batches of a job."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _STATUS = "Status"
 _FIRST, _LONGEST, _GROWTH = 10.0, 60.0, 1.5  # seconds between two requests, and how they grow
-_REACHING = (
+_CONNECTION = (
     *("base_url", "key_file", "retries", "retry_max_time", "connect_timeout", "first_timeout", "idle_timeout"),
     *("deadline", "quiet", "verbose"),
 )
@@ -26,15 +26,15 @@ PROVIDER = tuple(flag for flag in FLAGS if flag.field == "provider")
 
 
 def api_flags(*more: str) -> tuple[Flag, ...]:
-    """The flags of all that talk to a provider about batches, and these fields of those that ask a model."""
-    return tuple(flag for flag in FLAGS if flag.field in (*_REACHING, *more))
+    """The flags of all commands that call a Batch API, and those of these fields."""
+    return tuple(flag for flag in FLAGS if flag.field in (*_CONNECTION, *more))
 
 
 _FLAGS = (
     *PROVIDER,
     Flag("json", "--json", "switch", _STATUS, "Print one JSON object."),
     Flag("wait", "--wait", "switch", _STATUS, "Return when all have ended."),
-    Flag("poll", "--poll", "seconds", _STATUS, "Look so often (10, growing to 60).", "S"),
+    Flag("poll", "--poll", "seconds", _STATUS, "Poll at this interval (10, growing to 60).", "S"),
     *api_flags(),
 )
 FILE_OR_ID = argument("file", "The output or its job file; with -P the provider's id of a batch.", "FILE|ID")
@@ -48,7 +48,7 @@ class _StatusOptions(Record):
 
 
 def _status(app: App, given: dict[str, Any]) -> None:
-    """Print where each part of a job stands: its state, its counts, its age.
+    """Print the state, the counts and the age of each part of a job.
 
     Exit 0: all are completed, and no request failed; 11: some are under way, or ended otherwise. A batch may stand
     still for half an hour (measured by Qwen Code, 2026); --wait looks every 10 seconds at first, then every 60.

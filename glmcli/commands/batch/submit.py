@@ -1,4 +1,4 @@
-"""`glm batch submit`: rows are submitted to the provider's own Batch API."""
+"""`glm batch submit`: submits rows to the provider's own Batch API."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _JOB = "Job"
 _OF_ROWS = frozenset(("format", "files0", "redo_changed", "keep_changed"))
-# What counts when answers are fetched, what a file of lines cannot do, and what only one provider can be asked.
+# Flags that matter only when answers are fetched, or that a Batch API does not support.
 _ELSEWHERE = frozenset(("fallback", "no_stream", "keep_partial", "allow_empty", "exact", "plain"))
 _FLAGS: tuple[Flag, ...] = (
     *(flag for flag in BATCH_FLAGS if flag.field in _OF_ROWS),
@@ -30,8 +30,8 @@ def _submit(app: App, given: dict[str, Any]) -> None:
     """Submit the rows of INPUT to the provider's Batch API; glm batch fetch brings the answers into -O FILE.
 
     The rows, the request file and the flags are those of batch run, and so are ids and output: rows that FILE has
-    answers to are left out. What exists at the provider is remembered in FILE.job.json, so the same command again
-    submits nothing twice.
+    answers to are left out. FILE.job.json records what exists at the provider, so the same command again submits
+    nothing twice.
 
     A batch costs half the list price at BigModel and Model Studio, and is slow: 3 lines took 10 minutes, 1,000 took an
     hour (measured by Qwen Code, 2026, at Model Studio). It gives no discount for cached input: where online calls find
