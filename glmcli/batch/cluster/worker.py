@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
     from glmcli.batch.cluster.messages import Chunk, RowTask, Share
     from glmcli.chat.outcome import Outcome
-    from glmcli.console.redaction import Key
 
 _draining: dict[str, float] = {}  # runs that send no more rows, and when their requests in flight are cut off
 
@@ -184,7 +183,8 @@ def _candidate(chunk: Chunk, redactor: Redactor) -> Candidate:
         GlmError: there is no key here, or the proxy cannot be used.
     """
     call = dialect_of(chunk.provider).encode(chunk.rows[0].request, chunk.provider)
-    key, where = _key(chunk), origin(call.url)
+    no_stdin = Stdin(is_closed=True, deadline=0.0, say=_nothing)
+    key, where = KeyRing(os.environ, no_stdin, _nothing).find(chunk.provider), origin(call.url)
     if key:
         redactor.add(key.value)
         refuse_plain_http(chunk.provider, where)
@@ -192,11 +192,6 @@ def _candidate(chunk: Chunk, redactor: Redactor) -> Candidate:
     if proxy and proxy.password:
         redactor.add(proxy.password.decode(errors="surrogateescape"))
     return Candidate(chunk.provider, chunk.model, call.replace(key=key), chunk.rows[0].request, proxy)
-
-
-def _key(chunk: Chunk) -> Key | None:
-    no_stdin = Stdin(is_closed=True, deadline=0.0, say=_nothing)
-    return KeyRing(os.environ, no_stdin, _nothing).find(chunk.provider)
 
 
 def _nothing(_: str) -> None:

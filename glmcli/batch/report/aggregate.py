@@ -97,7 +97,7 @@ class ReportContext(Record):
             usage.total_tokens,
             *_amount(cost),
             self._saving(record.value, usage, cost),
-            *self._error(record.error),
+            *(self._text(record.error, name) for name in ("type", "provider_code", "message")),
         )
 
     def _clipped(self, text: str) -> str:
@@ -105,9 +105,6 @@ class ReportContext(Record):
             text = self.redact(text)[:_CLIPPED] + "…"
         # Half a surrogate pair is legal in JSON and nowhere else.
         return text if text.isascii() else text.encode(errors="replace").decode()
-
-    def _error(self, error: Mapping[str, Any]) -> tuple[str | None, str | None, str | None]:
-        return self._text(error, "type"), self._text(error, "provider_code"), self._text(error, "message")
 
     def _text(self, error: Mapping[str, Any], name: str) -> str | None:
         return None if error.get(name) is None else self._clipped(text_of(error, name))

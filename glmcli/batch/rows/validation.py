@@ -16,7 +16,6 @@ from glmcli.config.request_file import message_of
 from glmcli.console.suggestions import did_you_mean
 from glmcli.documents.quoting import listed, path_text, quoted, wrong_choice, wrong_type
 from glmcli.errors import UsageError
-from glmcli.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -60,18 +59,12 @@ _FIELDS = ("role", "content", "reasoning")
 _PLAIN = {"role", "content"}
 
 
-class _Part(Record):
-    """The fields of a kind of part, all of them strings."""
-
-    needed: tuple[str, ...]
-    other: tuple[str, ...] = ()
-
-
-_PARTS: Mapping[str, _Part] = {
-    "text": _Part(("text",)),
-    "image": _Part((), ("path", "url", "media_type", "detail")),
-    "video": _Part(("url",)),
-    "file": _Part(("url",)),
+# The fields of each kind of part, all of them strings: those that it needs, and those that it may have.
+_PARTS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "text": (("text",), ()),
+    "image": ((), ("path", "url", "media_type", "detail")),
+    "video": (("url",), ()),
+    "file": (("url",), ()),
 }
 _DETAILS = ("auto", "low", "high")
 
@@ -153,16 +146,16 @@ def _part_faults(path: str, part: object) -> Iterator[str]:
     elif not isinstance(part["type"], str) or part["type"] not in _PARTS:
         yield choice(f"{path}.type", part["type"], tuple(_PARTS))
     else:
-        yield from _field_faults(path, part, _PARTS[part["type"]])
+        yield from _field_faults(path, part, *_PARTS[part["type"]])
 
 
-def _field_faults(path: str, part: Mapping[str, Any], rules: _Part) -> Iterator[str]:
+def _field_faults(path: str, part: Mapping[str, Any], needed: tuple[str, ...], other: tuple[str, ...]) -> Iterator[str]:
     is_image = part["type"] == "image"
-    yield from missing(path, rules.needed, part)
+    yield from missing(path, needed, part)
     if is_image and not part.keys() & {"path", "url"}:
         yield f"{path}: needs 'path' or 'url'"
-    yield from unknown(path, ("type", *rules.needed, *rules.other), part)
-    for name in (*rules.needed, *rules.other):
+    yield from unknown(path, ("type", *needed, *other), part)
+    for name in (*needed, *other):
         if name in part:
             yield from _string_faults(f"{path}.{name}", part[name], may_be_empty=name == "text")
     if is_image and "path" in part and "url" in part:
