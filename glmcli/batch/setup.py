@@ -111,7 +111,7 @@ class BatchPlan(Record):
 
     @property
     def provider(self) -> Provider:
-        """The provider that is asked first."""
+        """The provider of the first candidate."""
         return self.candidates[0].provider
 
     @property

@@ -30,7 +30,7 @@ _SILENCE = 20.0  # and after which a scheduler or worker without a heartbeat is 
 _POLL = 1.0  # seconds between two updates of the list of workers
 _POLL_AT_START = 0.02  # seconds between two while the run waits for their versions
 _DRAIN = 1.0  # seconds to send the workers the end of the run
-# What is raised when the scheduler is gone.
+# Exceptions when the scheduler is gone.
 _GONE = (OSError, RuntimeError, CancelledError, distributed.client.ClosedClientError)
 
 

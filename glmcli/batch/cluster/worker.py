@@ -168,7 +168,7 @@ def _item(task: RowTask) -> QueueItem:
 
 
 def _unfinished(task: RowTask, now: RowTask | QueueItem, calls: int, wait: float = 0.0) -> UnfinishedRow:
-    """The row as it comes back.
+    """The row as it is returned to the driver.
 
     If its last request was neither refused nor is retried, that request stopped the chunk.
     """

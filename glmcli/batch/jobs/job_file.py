@@ -125,7 +125,7 @@ def job_path(output: str) -> str:
 
 
 def rows_path(output: str) -> str:
-    """The path of the rows file, which says which row each line of a request file is."""
+    """The path of the rows file, which maps the lines of request files to rows."""
     return f"{output}.job.rows.jsonl"
 
 

@@ -140,7 +140,7 @@ class Submission:
                 label = f"part {part.number} of {len(job.parts)}"
                 try:
                     state = client.state(part.batch)
-                except GlmError as error:  # the batch exists, and its id is saved: that is what was asked for
+                except GlmError as error:  # the batch exists and its id is saved, so the submission has succeeded
                     self._note(f"{label}: {error.message}")
                     state = BatchState(part.batch, part.state)
                 yield label, state

@@ -22,7 +22,7 @@ _CACHE = 24 << 10  # KiB
 _KEY = 16  # bytes of a digest: two of a million ids are the same once in 10^26 runs
 _RIGHT_FILE = "is it the right file? -O names the output, which a run reads to resume"
 
-# `input`: the rows of the input; `asked`: how often each request is asked; `entry`: the record that counts of each row.
+# `input`: the rows of the input; `asked`: how many rows have each request; `entry`: the record that counts of each row.
 _TABLES = """
 CREATE TABLE input (key BLOB PRIMARY KEY, line INTEGER) WITHOUT ROWID;
 CREATE TABLE asked (hash BLOB PRIMARY KEY, times INTEGER) WITHOUT ROWID;

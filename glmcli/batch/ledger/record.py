@@ -46,7 +46,7 @@ class RowState(StrEnum):
 
 
 class InvalidRecordError(ValueError):
-    """The line is no record of a ledger; the message says why."""
+    """The line is not a record of a ledger; the message is the reason."""
 
 
 class NotJsonError(InvalidRecordError):
@@ -141,7 +141,7 @@ def is_final(error: GlmError) -> bool:
 
 
 def status_of(error: GlmError | None) -> Status:
-    """The status of a row that was asked and ended with this error, or with an answer."""
+    """The status of a row that was sent and ended with this error, or with an answer."""
     match error:
         case None:
             return "ok"

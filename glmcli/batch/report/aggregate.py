@@ -168,12 +168,12 @@ class Aggregate:
         """Free memory and disk."""
         self._database.close()
 
-    def one(self, query: str) -> Any:  # noqa: ANN401 - whatever is asked for
+    def one(self, query: str) -> Any:  # noqa: ANN401 - the columns of the query
         """The only row of the result."""
         return next(self.select(query))
 
     def time_span(self) -> tuple[int, int] | None:
-        """When the first row was asked and when the last ended, in milliseconds since the epoch; None without rows."""
+        """When the first row was sent and when the last ended, in milliseconds since the epoch; None without rows."""
         first, last = self.one("SELECT min(finished - ifnull(took, 0)), max(finished) FROM rows")
         return None if first is None else (first, last)
 

@@ -18,7 +18,7 @@ _MINUTE = 60.0
 _T = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23, 2.20, 2.18, 2.16, 2.14, 2.13, 2.12, 2.11, 2.10, 2.09)
 _LATER_T = 2.05
 
-_PARTS_EACH = 8  # parts that a sampler tells apart, for each row that is chosen in the end
+_PARTS_EACH = 8  # parts that a sampler keeps, for each row of the final sample
 
 Bound = Literal["jobs", "rpm", "tpm"]
 _Row = TypeVar("_Row")

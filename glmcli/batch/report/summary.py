@@ -166,7 +166,7 @@ class Slice(Record):
 
 
 class Timeline(Record):
-    """How a batch went over time, in slices of equal length; none where all rows ended at one moment."""
+    """The course of a batch, in slices of equal length; none if all rows ended at one moment."""
 
     seconds: float  # of one slice
     slices: tuple[Slice, ...]

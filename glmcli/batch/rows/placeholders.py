@@ -45,7 +45,7 @@ class Placeholders(Record):
         `hint` describes these in words.
 
         Raises:
-            UsageError: the request file needs another name, or nothing is asked.
+            UsageError: the request file needs another name, or no row has a question.
         """
         if self.question and not _asks(own):
             raise UsageError(f"{place}: no row asks anything", fix=f"{hint}; {_ASK}")
@@ -94,7 +94,7 @@ def own_parts(row: Row) -> dict[str, object]:
 
 
 def _asks(own: Collection[str]) -> bool:
-    """Whether a row that has these parts itself asks something."""
+    """Whether a row that sets these parts has a question."""
     return not {"prompt", "messages", "text"}.isdisjoint(own)
 
 

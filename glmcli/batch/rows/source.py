@@ -178,7 +178,7 @@ class RowSource:
         self.rereadable = stat.S_ISREG(found.st_mode)
 
     def rows(self) -> Iterator[Row | MalformedRow]:
-        """The rows, in the order of the input, each read when it is asked for.
+        """The rows, in the order of the input, read lazily.
 
         Raises:
             UsageError: the input as a whole cannot be used; some rows may have been read by then.

@@ -42,7 +42,7 @@ class Action(Enum):
 
     WRITE = "write"  # it has ended
     RETRY = "retry"  # it is sent again, perhaps to another provider
-    LEAVE = "leave"  # the run ends: it is not written, and the next run asks it
+    LEAVE = "leave"  # the run ends: it is not written, and the next run sends it
 
 
 class Decision(NamedTuple):
@@ -135,7 +135,7 @@ class Failover:
         last = len(plan.candidates) - 1
         self.health = tuple(Health(now, is_last=number == last) for number in range(last + 1))
 
-    # What the end of a request says about a candidate.
+    # Health of the candidates.
 
     def refused(self, candidate: int, error: GlmError, now: float) -> RunChange | None:
         """The provider was too busy for a request."""
@@ -165,7 +165,7 @@ class Failover:
         """Whether no more rows are sent there."""
         return candidate in self._given_up
 
-    # Where a row goes.
+    # The candidate of a row.
 
     def assign(self, item: QueueItem) -> QueueItem:
         """The same row, moved to the next candidate that was not given up."""

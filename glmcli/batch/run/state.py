@@ -121,7 +121,7 @@ class RetryQueue:
 
 
 class RunState:
-    """Which row comes next, which candidate is asked, what was paid, and whether the run stops.
+    """Which row comes next, which candidate it goes to, what was paid, and whether the run stops.
 
     Attributes:
         held: a row that was taken and could not be sent yet.

@@ -41,7 +41,7 @@ def _sample(app: App, given: dict[str, Any]) -> None:
 
     Takes the flags of batch run; --ordered, --text, --csv and --engine wait for the run itself. Nothing is written
     unless -O is given: then the rows of the sample are finished rows of the output, and batch run resumes after them.
-    What stands in brackets holds in 19 of 20 samples, if the rest is like the sample. Exit 0: every row of it has a
+    Ranges in brackets are right in 19 of 20 samples, if the rest is like the sample. Exit 0: every row of it has a
     complete answer; 11, 15: as batch run.
     """
     from glmcli.batch.execution import Execution
