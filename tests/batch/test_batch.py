@@ -836,11 +836,11 @@ def test_max_failures(batch) -> None:
 def test_deadline(batch, glm, cwd) -> None:
     with CountingServer(delay=0.3) as slow:
         (cwd / "in.jsonl").write_text(lines(rows(50)))
-        arguments = ("batch", "run", "in.jsonl", "-O", "out.jsonl", *flags(slow), "-j", "1", "--deadline", "1.5")
+        arguments = ("batch", "run", "in.jsonl", "-O", "out.jsonl", *flags(slow), "-j", "1", "--deadline", "4")
         done = glm(*arguments, env=KEY)
     assert done.code == 6
-    assert "the deadline of 1.5 s has passed" in done.err
-    assert 1 <= len(by_id(cwd / "out.jsonl")) < 10
+    assert "the deadline of 4 s has passed" in done.err
+    assert 1 <= len(by_id(cwd / "out.jsonl")) < 20
     assert set(statuses(cwd / "out.jsonl").values()) == {"ok"}
     assert batch.run().code == 0
     assert len(by_id(cwd / "out.jsonl")) == 50

@@ -194,7 +194,7 @@ def test_ctrl_c_waits_for_what_is_out(batch, home, cwd, engine) -> None:
             process.send_signal(signal.SIGINT)
             asked = time.monotonic()
             assert process.wait(30) == -signal.SIGINT
-            assert time.monotonic() - asked < 10
+            assert time.monotonic() - asked < 25
         paid = sum(server.answer_counts.values())
         assert paid < 400
         assert len(by_id(batch.output)) == paid
@@ -1000,5 +1000,5 @@ def test_nobody_answers_at_the_address(batch, listens) -> None:
         done = batch.run("--engine", "dask", "--address", f"tcp://127.0.0.1:{silent.getsockname()[1]}")
     assert done.code == 6
     assert error(done).startswith("no Dask scheduler answers at tcp://127.0.0.1:")
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 40
     assert not batch.output.exists()

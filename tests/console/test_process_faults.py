@@ -30,7 +30,7 @@ UNTESTABLE = {"P18": "needs Windows: its code pages and consoles exist nowhere e
 
 ZAI = ("-P", "zai", "--base-url")
 KEY = {"ZAI_API_KEY": CANARY}
-SOON = 5.0  # seconds; the aim is half a second, and machines that run tests are busy
+SOON = 25.0  # seconds; the aim is far less, and only who hangs takes more, however busy the machine
 FINISH = delta(content="", finish_reason="stop")
 MODES = {"ask": ("ask",), "live": ("stream",), "plain": ("stream", "--plain")}
 

@@ -207,10 +207,10 @@ def test_the_time_counts_from_the_first_request(glm, keys) -> None:
 
 
 def test_no_wait_goes_beyond_the_deadline(glm, keys) -> None:
-    with Server(refusal("1302", "Retry-After: 30")) as server:
+    with Server(refusal("1302", "Retry-After: 50")) as server:
         began = time.monotonic()
-        done = ask(glm, keys, server, "--deadline", "10")
-    assert time.monotonic() - began < 5
+        done = ask(glm, keys, server, "--deadline", "40")
+    assert time.monotonic() - began < 20
     assert (done.code, len(server.requests)) == (5, 1)
 
 
@@ -485,7 +485,7 @@ def test_connect_timeout(glm, keys, deaf) -> None:
     url = f"http://127.0.0.1:{deaf[0].getsockname()[1]}/v1"
     flags = ("--base-url", url, "--connect-timeout", "0.4", "--retries", "0", "--json")
     done = glm("ask", "-P", "zai", *flags, "hi", env=keys)
-    within(3, began)
+    within(20, began)
     error = json.loads(done.out)["error"]
     assert (done.code, error["message"], error["retryable"]) == (6, "zai: cannot connect within 0.4 s", True)
 
@@ -524,7 +524,7 @@ def test_a_connection_that_comes_too_late_sends_nothing(keys, home, deaf) -> Non
         [Stall()],
         [step for byte in head() for step in (bytes([byte]), Pause(0.05))],
         [head(), Stall()],
-        [head(), *(step for _ in range(100) for step in (chunk(": ping\n\n"), Pause(0.05)))],
+        [head(), *[chunk(": ping\n\n"), Pause(0.05)] * 1000],
         [head(), chunk(event(delta(content="Hal"))[:-9]), Stall()],
         [reply(200, '{"choices":')[0].replace(b"Length: 11", b"Length: 99"), Stall()],
     ],
@@ -535,29 +535,29 @@ def test_first_timeout(glm, keys, script, command) -> None:
     with Server(script) as server:
         began = time.monotonic()
         done = ask(glm, keys, server, "--first-timeout", "0.6", "--retries", "0", command=command)
-        within(3, began)
-        assert server.hung_up.wait(3)
+        within(20, began)
+        assert server.hung_up.wait(30)
     assert (done.code, done.out) == (6, b"")
     assert "zai: no response within 0.6 s" in done.err
 
 
 @pytest.mark.parametrize("keep_alive", [": ping\n\n", "\n", "id: 5\n\n", "retry: 1000\n\n"])
 def test_idle_timeout_is_not_put_off_by_pings(glm, keys, keep_alive) -> None:
-    pings = [step for _ in range(100) for step in (chunk(keep_alive), Pause(0.05))]
+    pings = [chunk(keep_alive), Pause(0.05)] * 1000
     with Server([head(), chunk(event(delta(content="Hal"))), *pings]) as server:
         began = time.monotonic()
         done = ask(glm, keys, server, "--idle-timeout", "0.6", "--retries", "0", command="stream")
-        within(3, began)
-        assert server.hung_up.wait(3)
+        within(20, began)
+        assert server.hung_up.wait(30)
     assert (done.code, done.out) == (6, b"Hal\n")
     assert "zai: no data for 0.6 s" in done.err
 
 
 def test_idle_timeout_counts_between_events(glm, keys) -> None:
-    slow = [step for _ in range(8) for step in (Pause(0.2), chunk(event(delta(content="a"))))]
+    slow = [Pause(0.4), chunk(event(delta(content="a")))] * 8
     rest = [chunk(event(delta(finish_reason="stop"))), END]
     with Server([head(), *slow, *rest]) as server:
-        done = ask(glm, keys, server, "--idle-timeout", "0.8", "--first-timeout", "0.8", "--retries", "0")
+        done = ask(glm, keys, server, "--idle-timeout", "2", "--first-timeout", "2", "--retries", "0")
     assert (done.code, done.out) == (0, b"aaaaaaaa\n")
 
 
@@ -566,12 +566,12 @@ def test_data_without_visible_text_is_data(glm, cwd, think_tags) -> None:
     # Thoughts wait for their closing tag, and nothing else stands in these chunks: the model is at work all the same.
     said = "a" if think_tags == "bare" else ""
     piece = event({"choices": [{"delta": {"content": said}}]})
-    slow = [step for _ in range(8) for step in (Pause(0.2), chunk(piece))]
+    slow = [Pause(0.4), chunk(piece)] * 8
     rest = [chunk(event(delta(content="</think>Hello", finish_reason="stop"))), END]
     with Server([head(), *slow, *rest]) as server:
         row = f"{{like: vllm, base_url: {server.url}, think_tags: {think_tags}}}"
         (cwd / "config.yaml").write_text(f"providers: {{one: {row}}}")
-        flags = ("--idle-timeout", "0.8", "--first-timeout", "0.8", "--retries", "0")
+        flags = ("--idle-timeout", "2", "--first-timeout", "2", "--retries", "0")
         done = glm("ask", "-m", "one/x", *flags, "hi", env={"GLM_CONFIG": "config.yaml"})
     assert done.code == 0, done.err
     assert done.out == (b"Hello\n" if think_tags == "bare" else b"</think>Hello\n")
@@ -579,21 +579,21 @@ def test_data_without_visible_text_is_data(glm, cwd, think_tags) -> None:
 
 @pytest.mark.parametrize("command", ["ask", "stream"])
 def test_deadline(glm, keys, command) -> None:
-    endless = [step for _ in range(200) for step in (chunk(event(delta(content="a"))), Pause(0.05))]
+    endless = [chunk(event(delta(content="a"))), Pause(0.05)] * 1000
     with Server([head(), *endless]) as server:
         began = time.monotonic()
-        done = ask(glm, keys, server, "--deadline", "0.8", "--jsonl", command=command)
-        within(3, began)
-        assert server.hung_up.wait(3)
+        done = ask(glm, keys, server, "--deadline", "3", "--jsonl", command=command)
+        within(20, began)
+        assert server.hung_up.wait(30)
     assert (done.code, len(server.requests)) == (6, 1)
     *_, error, end = [json.loads(line) for line in done.text.splitlines()]
-    assert (error["error"]["message"], error["error"]["retryable"]) == ("zai: the deadline of 0.8 s has passed", False)
+    assert (error["error"]["message"], error["error"]["retryable"]) == ("zai: the deadline of 3 s has passed", False)
     assert end == {"type": "end", "finish_reason": None, "complete": False}
 
 
 def test_the_deadline_ends_the_fallback_too(glm, keys, cwd) -> None:
     with Server([Stall()]) as first, Server(answer()) as second:
-        flags = ("--deadline", "0.8", "--fallback", "one/x")
+        flags = ("--deadline", "3", "--fallback", "one/x")
         done = ask(glm, keys | config(cwd, second), first, *flags)
     assert (done.code, len(first.requests), len(second.requests)) == (6, 1, 0)
-    assert done.err == "glm: error: zai: the deadline of 0.8 s has passed\n"
+    assert done.err == "glm: error: zai: the deadline of 3 s has passed\n"

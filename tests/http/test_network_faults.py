@@ -147,7 +147,7 @@ def resolver(tmp_path):
 def test_N03_a_slow_resolver(glm, resolver, command, flag, said) -> None:
     began = time.monotonic()
     done = glm(command, *GATE, flag, "1", env=resolver(seconds=60))
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30
     assert (done.code, done.out, error_of(done.err)) == (6, b"", f"vllm: {said}")
 
 
@@ -175,7 +175,7 @@ def deaf():
 def test_N04_several_dead_addresses(glm, resolver, deaf, flag, said) -> None:
     began = time.monotonic()
     done = glm("ask", *GATE, flag, "1", env=resolver(port=deaf))
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30
     assert (done.code, done.out, error_of(done.err)) == (6, b"", f"vllm: {said}")
 
 
@@ -263,7 +263,7 @@ def test_N08_a_header_that_drips(once, command) -> None:
     began = time.monotonic()
     said = "zai: no response within 0.8 s"
     assert once(command, drip, "--first-timeout", "0.8", "--retries", "0") == (6, "", said)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 12
 
 
 @pytest.mark.sampled(3)

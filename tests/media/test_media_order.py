@@ -5,12 +5,10 @@ from __future__ import annotations
 import base64
 import json
 import os
-import threading
-import time
 
 import pytest
 import samples
-from processes import error_of, shell
+from processes import error_of, read_until, running, shell
 from program import CANARY
 from scripted_server import Server, answer
 
@@ -242,17 +240,15 @@ def test_an_empty_stdin_beside_a_picture(home, cwd) -> None:
     assert shell(line, home, cwd).stderr == b"glm: stdin is empty; only the prompt and its media are sent\n"
 
 
-def test_a_pipe_without_a_writer_is_told(glm, cwd) -> None:
+def test_a_pipe_without_a_writer_is_told(home, cwd) -> None:
     os.mkfifo(cwd / "pipe")
-
-    def write() -> None:
-        time.sleep(2.5)
+    with running(home, cwd, "vision", "-P", "zai", "--image", "pipe", "hi", "-n", "-q") as process:
+        line = read_until(process.stderr, b"\n")
+        assert line == b"glm: waiting for --image on pipe, a pipe that has not ended after 2 s (Ctrl-C gives up)\n"
         (cwd / "pipe").write_bytes(samples.PNG)
-
-    threading.Thread(target=write, daemon=True).start()
-    done = glm("vision", "-P", "zai", "--image", "pipe", "hi", "-n", "-q")
-    assert done.code == 0
-    assert done.err == "glm: waiting for --image on pipe, a pipe that has not ended after 2 s (Ctrl-C gives up)\n"
+        out, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (0, b"")
+    assert out.startswith(b"{")
 
 
 # What is said

@@ -497,7 +497,7 @@ def test_only_a_mebibyte_of_an_error_is_read(glm, keys) -> None:
     script = [head(status=500, content_type="text/plain"), chunk(b"no" * (600 * 1024)), Stall()]
     began = time.monotonic()
     code, got = lines(glm, keys, script)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
     assert code == 5
     assert got[1].startswith("  why: nononono")
     assert got[1].endswith("… (only the first 1 MiB of the body was read)")

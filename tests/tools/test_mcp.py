@@ -25,7 +25,7 @@ from tool_runs import FINAL, KEY, ZAI, assert_all_ended, call_stream, pids
 SERVERS = Path(__file__).parents[1] / "programs" / "mcp_servers"
 TIME = [str(Path(GLM).parent / "mcp-server-time"), "--local-timezone", "UTC"]
 TOKEN = "tok+EN/0987654321=&"  # what over_http.py wants
-SOON = 2.0  # seconds; the aim is half a second, and machines that run tests are busy
+SOON = 25.0  # seconds; the aim is half a second, and only who hangs takes more, however busy the machine
 PARIS = '{"timezone": "Europe/Paris"}'
 
 

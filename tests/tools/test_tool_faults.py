@@ -40,7 +40,7 @@ from tool_runs import (
 UNTESTABLE: dict[str, str] = {}
 
 TEXT = {"type": "string"}
-SOON = 5.0  # seconds; the aim is far less, and machines that run tests are busy
+SOON = 40.0  # seconds; the aim is far less, and only who hangs takes more, however busy the machine
 
 
 @pytest.fixture

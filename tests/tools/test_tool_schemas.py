@@ -47,7 +47,7 @@ def check(glm, cwd):
         (cwd / "t.json").write_text(json.dumps({"tools": tools}))
         began = time.monotonic()
         done = glm("tools", "check", "t.json")
-        assert time.monotonic() - began < 10.0
+        assert time.monotonic() - began < 60.0
         return done.code, done.text.splitlines()
 
     return run

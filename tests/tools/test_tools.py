@@ -35,7 +35,7 @@ from tool_runs import (
 
 TEXT = {"type": "string"}
 X = {"x": TEXT}
-SOON = 5.0  # seconds; far more than it takes
+SOON = 25.0  # seconds; the aim is far less, and only who hangs takes more, however busy the machine
 
 
 @pytest.fixture
@@ -480,7 +480,7 @@ def test_the_terminal_goes_away_at_the_question(home, cwd) -> None:
 
 
 def test_the_deadline_ends_a_question_that_nobody_answers(home, cwd) -> None:
-    with Asked(home, cwd, [call_stream(mark(1))], "--deadline", "1.5") as asked:
+    with Asked(home, cwd, [call_stream(mark(1))], "--deadline", "4") as asked:
         asked.console.read_until(b"[N]o: ")
         code, _ = asked.finish()
     assert (code, asked.scene.ran) == (6, [])
@@ -642,10 +642,10 @@ def test_the_deadline_while_a_tool_runs(scene, cwd, parallel) -> None:
     scene.program("mark", "sleep 301 & echo $$ >>pids; echo $! >>pids; wait")
     scene.file(tool(parallel=parallel, timeout=60))
     began = time.monotonic()
-    done = scene.run(call_stream(("mark", "{}")), "--deadline", "1", "-q")
+    done = scene.run(call_stream(("mark", "{}")), "--deadline", "4", "-q")
     assert time.monotonic() - began < SOON
     assert (done.code, done.out, len(scene.server.requests)) == (6, b"", 1)
-    assert error_of(done.err) == "the deadline of 1 s has passed"
+    assert error_of(done.err) == "the deadline of 4 s has passed"
     assert_all_ended(pids(cwd / "pids", 2))
 
 
