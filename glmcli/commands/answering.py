@@ -33,16 +33,16 @@ if TYPE_CHECKING:
 
 _LONGEST_ALARM = 1e8  # seconds; the system refuses much longer ones
 _SOON = 0.01  # seconds
-_GRACE = 0.5  # seconds in which the limits that know what they wait for come first
+_GRACE = 0.5  # seconds after the deadline, in which limits with a more precise message can end the run first
 
 
 class Mode(Record):
     """How the commands that ask a model differ.
 
     Attributes:
-        live: what arrives is printed at once.
+        live: the answer is printed as it arrives.
         runs_tools: the model may call the tools of --tools before it answers.
-        vision: there is something to look at, and the default model is one that can.
+        vision: the request must have media, and the default model takes pictures.
     """
 
     live: bool = False
@@ -54,7 +54,7 @@ def answer(app: App, flags: Mapping[str, Any], mode: Mode) -> None:
     """Ask, print, and raise the error if there is no complete answer.
 
     Raises:
-        GlmError: as its exit code says.
+        GlmError: there is no complete answer; its class decides the exit code.
     """
     signals.install_handlers()
     options = Options(**flags)
@@ -66,7 +66,7 @@ def answer(app: App, flags: Mapping[str, Any], mode: Mode) -> None:
             _refuse_contradictions(options, mode)
             app.apply(options)
             file = _request_file(app, options)
-            # From here on the options are whole, and the same to the end.
+            # From here on the options are complete, and do not change.
             options = merged(file, flags)
             _set_alarm(app, options)
             _refuse_contradictions(options, mode)
@@ -78,11 +78,11 @@ def answer(app: App, flags: Mapping[str, Any], mode: Mode) -> None:
             resolver = resolve.ProviderResolver(app, options, layers(app, flags, file))
             outcome = question.ask(resolver, trusts_tools="tools" in flags)
         except GlmError as error:
-            _set_alarm(app, options)  # anew: a FIFO that nobody reads must not swallow the error
+            _set_alarm(app, options)  # again: reporting must not hang at a FIFO that nobody reads
             _report(app, options, error, question.ended if question else frozenset())
             raise
         if outcome and outcome.error:
-            raise outcome.error  # which the writers have reported as JSON already
+            raise outcome.error  # the writers have reported it as JSON already
 
 
 def _request_file(app: App, options: Options) -> Mapping[str, Any]:
@@ -151,11 +151,11 @@ def _shared_file(options: Options) -> UsageError | None:
 
 
 def _set_alarm(app: App, options: Options) -> None:
-    """End whatever no other limit ends, such as the opening of a FIFO that nobody else opens."""
+    """Let SIGALRM enforce the deadline where no other limit does, as in opening a FIFO that has no other end."""
     if options.deadline:
         signal.signal(signal.SIGALRM, _too_late)
         left = app.started + options.deadline + _GRACE - time.monotonic()
-        # Repeated: the report of the end may be written to a pipe that nobody reads, too.
+        # Repeated: writing the error may block too, at a pipe that nobody reads.
         signal.setitimer(signal.ITIMER_REAL, min(max(left, _GRACE), _LONGEST_ALARM), _GRACE)
 
 
@@ -166,11 +166,11 @@ def _too_late(_number: int, _frame: FrameType | None) -> None:
     raise NetworkError(message="the deadline has passed")
 
 
-# The question itself
+# The question
 
 
 class _Question:
-    """One question, from whole options to the last byte.
+    """One question, from complete options to the last byte of output.
 
     Attributes:
         ended: the writers whose `end` was called.
@@ -205,13 +205,13 @@ class _Question:
             return None
         from glmcli.commands.writers import SessionWriter
 
-        # A plan is no answer: it is not part of the conversation.
+        # The calls that --plan prints are not part of the conversation.
         redactor = app.terminal.redactor
         keep = SessionWriter(session, new, redactor) if session and not options.plan else Writer()
         return self._run(plan, keep, toolbox)
 
     def _tool_files(self, *, trusts_tools: bool) -> ToolFiles | None:
-        """The tools of --tools; nothing is started yet."""
+        """The files of --tools, whose MCP servers are not started yet."""
         if not self._mode.runs_tools:
             return None
         from glmcli.commands.tools.tool_files import ToolFiles
@@ -241,7 +241,7 @@ class _Question:
         """Where the answer goes; a stream that a person watches is rendered."""
         options, terminal = self._options, self._terminal
         as_text = options.raw or options.exact or options.for_script or terminal.plain
-        as_text = as_text or self._mode.runs_tools  # lines about calls come between
+        as_text = as_text or self._mode.runs_tools  # lines about tool calls are printed in between
         if self._mode.live and options.output is None and terminal.stdout.is_terminal and not as_text:
             from glmcli.output.markdown.stream import MarkdownStream
 
@@ -253,7 +253,7 @@ class _Question:
     def _run(self, plan: Plan, keep: Writer, toolbox: Toolbox | None) -> Outcome:
         app, options = self._app, self._options
         tls = app.tls(candidate.call for candidate in plan.candidates)
-        # The HTTP library is imported while the certificates load, and before a file is begun: a signal would leave it.
+        # Imported while the certificates load, and before the output file exists: a signal would leave it behind.
         from glmcli.commands.writers import writers
         from glmcli.engine.ask import RequestSender
 
@@ -274,14 +274,14 @@ class _Question:
 
 
 def _outcome(ask: Callable[[], Outcome]) -> Outcome:
-    # The error is raised when what was read is gone: to report it needs memory too.
+    # Raised when the data that was read is freed: reporting the error needs memory too.
     with suppress(MemoryError):
         return ask()
     raise no_memory()
 
 
 def _report(app: App, options: Options, error: GlmError, ended: AbstractSet[type[Writer]]) -> None:
-    """Report an error outside of the exchange with a provider to a script, as JSON and once.
+    """Report an error that no writer has reported as JSON, where a script asked for that.
 
     `ended` are the writers whose `end` was called already.
     """

@@ -1,7 +1,7 @@
-"""The flags that all who ask a model share: one table that yields the parser, the help and the completions.
+"""The flags of all commands that ask a model: one table that yields the parser, the help and the completions.
 
-Typer gets every value as text and hands it on as it is. What a value may be is checked here, in our own words, and the
-libraries that check for Typer (200 M instructions of imports) stay unloaded.
+Typer passes every value on as text. Values are converted and checked here, with messages of our own, so that the
+libraries that do this for Typer (200 M instructions of imports) are not loaded.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from glmcli.chat.messages import MediaKind
     from glmcli.config.options import MediaArgument
 
-# What the parser makes of a flag: `media` is a PATH or URL, `typed media` a PATH and its type; both are repeatable.
+# The type of a flag's value: `media` is a PATH or URL, `typed media` a PATH and its media type; both are repeatable.
 Kind = Literal["text", "list", "media", "typed media", "switch", "choice", "integer", "number", "seconds"]
 _REPEATABLE = ("list", "media", "typed media")
 
 
 class Flag(Record):
-    """One flag: the field of Options that it sets, how it is written, what it takes, and its help.
+    """One flag: the field of Options that it sets, how it is written, the type of its value, and its help.
 
     Attributes:
-        names: with blanks between, the short one first; `--on/--off` for a switch of both kinds.
+        names: separated by blanks, the short one first; `--on/--off` for a switch with a negative form.
         group: the heading under which the help lists it.
-        least: the smallest number that it takes.
+        minimum: the smallest number allowed.
     """
 
     field: str
@@ -40,7 +40,7 @@ class Flag(Record):
     group: str
     help: str
     metavar: str = "TEXT"
-    least: float | None = None
+    minimum: float | None = None
 
     def parameter(self) -> inspect.Parameter:
         """The flag as a parameter of a function that Typer reads."""
@@ -59,10 +59,10 @@ class Flag(Record):
         return bool(parsed) if self.kind == "switch" or self.kind in _REPEATABLE else parsed is not None
 
     def value(self, parsed: Any) -> Any:  # noqa: ANN401 - what the parser gives
-        """The value that the text means.
+        """The value converted from the text on the command line.
 
         Raises:
-            UsageError: it means none.
+            UsageError: the text is not valid.
         """
         match self.kind:
             case "switch" | "choice":
@@ -96,9 +96,9 @@ class Flag(Record):
             raise UsageError(message=f"{name}: {text!r} is not {what}") from error
         if value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124 - NaN is not itself
             raise UsageError(message=f"{name}: {text!r} is not {what}")
-        if self.least is not None and value < self.least:
-            raise UsageError(message=f"{name}: {text} is less than {self.least:g}")
-        if self.kind == "seconds" and self.least is None and value <= 0:
+        if self.minimum is not None and value < self.minimum:
+            raise UsageError(message=f"{name}: {text} is less than {self.minimum:g}")
+        if self.kind == "seconds" and self.minimum is None and value <= 0:
             raise UsageError(message=f"{name}: {text} is not more than 0")
         return value
 
@@ -109,7 +109,7 @@ class Flag(Record):
         source = self.names.split()[-1]
         if mime is not None:
             return MediaArgument(source, None, path=place, type=mime)
-        kind: MediaKind = self.field  # type: ignore[assignment]  # its flags are named by the kinds
+        kind: MediaKind = self.field  # type: ignore[assignment]  # the fields of these flags are named by kind
         if kind == "image" and not is_url(place):
             return MediaArgument(source, kind, path=place)
         return MediaArgument(source, kind, url=place)
@@ -129,7 +129,7 @@ def argument(
 
 
 def _digits(text: str) -> str:
-    """The text, unless it is a number to Python alone: `1_0`, or the digits of another script."""
+    """The text, unless only Python accepts it as a number: `1_0`, or digits of another script."""
     if "_" in text or not text.isascii():
         raise ValueError
     return text
@@ -140,15 +140,15 @@ _MEDIA, _TOOLS, _OUTPUT, _TIME = "Media", "Tools", "Output", "Time and retries"
 
 FLAGS: tuple[Flag, ...] = (
     Flag("model", "-m --model", "text", _MODEL, "The model, as [PROVIDER/]MODEL.", "MODEL"),
-    Flag("provider", "-P --provider", "text", _MODEL, "The provider; -m is then its own name, verbatim.", "NAME"),
-    Flag("base_url", "--base-url", "text", _MODEL, "Another address of the first provider.", "URL"),
-    Flag("key_file", "--key-file", "text", _MODEL, "Read the first provider's key from here.", "FILE|-"),
+    Flag("provider", "-P --provider", "text", _MODEL, "The provider; -m is then its model id, verbatim.", "NAME"),
+    Flag("base_url", "--base-url", "text", _MODEL, "Base URL of the first provider.", "URL"),
+    Flag("key_file", "--key-file", "text", _MODEL, "Read the first provider's key from this file.", "FILE|-"),
     Flag(
         "fallback",
         "--fallback",
         "list",
         _MODEL,
-        "Ask this one if the one before cannot (repeatable).",
+        "Ask this model if the one before fails (repeatable).",
         "[PROVIDER/]MODEL",
     ),
     Flag("force", "--force", "switch", _MODEL, "Send what the provider is known to refuse."),
@@ -165,19 +165,24 @@ FLAGS: tuple[Flag, ...] = (
     Flag("temperature", "--temperature", "number", _SAMPLE, "Randomness; 0 is the least.", "X", 0),
     Flag("top_p", "--top-p", "number", _SAMPLE, "Nucleus sampling.", "X"),
     Flag("top_k", "--top-k", "integer", _SAMPLE, "Sample among the best K tokens.", "K", 0),
-    Flag("repetition_penalty", "--repetition-penalty", "number", _SAMPLE, "1 is none, more repeats less.", "X"),
+    Flag("repetition_penalty", "--repetition-penalty", "number", _SAMPLE, "1 is no penalty; higher repeats less.", "X"),
     Flag("max_tokens", "--max-tokens", "integer", _SAMPLE, "Maximum tokens of the reply.", "N", 1),
     Flag("seed", "--seed", "integer", _SAMPLE, "Ask for a repeatable reply.", "N"),
-    Flag("stop", "--stop", "list", _SAMPLE, "End before this text (repeatable).", "TEXT"),
+    Flag("stop", "--stop", "list", _SAMPLE, "Stop before this text (repeatable).", "TEXT"),
     Flag("option", "-o --option", "list", _SAMPLE, "Any other field of the provider (repeatable).", "KEY=VALUE"),
-    Flag("no_stream", "--no-stream", "switch", _OUTPUT, "Ask the provider for a whole answer."),
+    Flag("no_stream", "--no-stream", "switch", _OUTPUT, "Request the answer in one piece, not as a stream."),
     Flag("no_reasoning", "-R --no-reasoning", "switch", _OUTPUT, "Do not show the reasoning."),
-    Flag("reasoning", "--reasoning", "text", _OUTPUT, "Where the reasoning goes.", "stderr|stdout|none|FILE|fd:N"),
+    Flag("reasoning", "--reasoning", "text", _OUTPUT, "Write the reasoning here.", "stderr|stdout|none|FILE|fd:N"),
     Flag("json", "--json", "switch", _OUTPUT, "Print one JSON object, also on failure."),
     Flag("jsonl", "--jsonl", "switch", _OUTPUT, "Print one event a line, live."),
     Flag("usage", "-u --usage", "switch", _OUTPUT, "One line of token counts and cost on stderr."),
     Flag(
-        "meta", "--meta", "text", _OUTPUT, "The --json object without texts goes here.", "stderr|stdout|none|FILE|fd:N"
+        "meta",
+        "--meta",
+        "text",
+        _OUTPUT,
+        "Write the --json object without its texts here.",
+        "stderr|stdout|none|FILE|fd:N",
     ),
     Flag("output", "-O --output", "text", _OUTPUT, "Write the answer here, if it is complete.", "FILE"),
     Flag("keep_partial", "--keep-partial", "switch", _OUTPUT, "Print an incomplete answer too; the exit code stays."),
@@ -191,19 +196,21 @@ FLAGS: tuple[Flag, ...] = (
     Flag("verbose", "-v --verbose", "switch", _OUTPUT, "Say what is chosen, and why."),
     Flag("retries", "--retries", "integer", _TIME, "Maximum retries (3).", "N", 0),
     Flag("retry_max_time", "--retry-max-time", "seconds", _TIME, "Retry no longer than this (180).", "S", 0),
-    Flag("connect_timeout", "--connect-timeout", "seconds", _TIME, "Until the connection is made (10).", "S"),
-    Flag("first_timeout", "--first-timeout", "seconds", _TIME, "From then to the first data (300).", "S"),
-    Flag("idle_timeout", "--idle-timeout", "seconds", _TIME, "Between data (300); keep-alives do not count.", "S"),
-    Flag("deadline", "--deadline", "seconds", _TIME, "Until all is over, stdin included (none).", "S"),
+    Flag("connect_timeout", "--connect-timeout", "seconds", _TIME, "Limit on connecting (10).", "S"),
+    Flag("first_timeout", "--first-timeout", "seconds", _TIME, "From the connection to the first data (300).", "S"),
+    Flag(
+        "idle_timeout", "--idle-timeout", "seconds", _TIME, "Between two pieces of data (300), keep-alives aside.", "S"
+    ),
+    Flag("deadline", "--deadline", "seconds", _TIME, "Limit on the whole run, stdin included (none).", "S"),
 )
 
 TOOL_FILES = Flag("tools", "--tools", "list", _TOOLS, "A file of tools, YAML or JSON (repeatable).", "FILE|-")
 
-# What `tools run` takes beside all of FLAGS.
+# Flags of `tools run` in addition to FLAGS.
 TOOL_FLAGS: tuple[Flag, ...] = (
     TOOL_FILES,
     Flag("max_steps", "--max-steps", "integer", _TOOLS, "Maximum requests to the model (10).", "N", 1),
-    Flag("yes", "--yes", "switch", _TOOLS, "Approve every call, except of tools that say deny."),
+    Flag("yes", "--yes", "switch", _TOOLS, "Approve every call, except of tools with approve: deny."),
     Flag("approve", "--approve", "list", _TOOLS, "Approve the calls of this tool (repeatable).", "NAME"),
     Flag("plan", "--plan", "switch", _TOOLS, "Print the model's first calls as JSON; run nothing."),
     Flag(
@@ -214,11 +221,17 @@ TOOL_FLAGS: tuple[Flag, ...] = (
         "Which tool the first step calls: auto, none, required or a name.",
         "auto|none|required|NAME",
     ),
-    Flag("tool_stream", "--tool-stream/--no-tool-stream", "choice", _TOOLS, "Whether calls come in pieces."),
+    Flag(
+        "tool_stream",
+        "--tool-stream/--no-tool-stream",
+        "choice",
+        _TOOLS,
+        "Stream the arguments of calls, or get them whole.",
+    ),
     Flag("live", "--stream", "switch", _OUTPUT, "Print text as it comes, also what precedes a call."),
 )
 
-# What `vision` takes beside all of FLAGS.
+# Flags of `vision` in addition to FLAGS.
 VISION_FLAGS: tuple[Flag, ...] = (
     Flag("image", "--image", "media", _MEDIA, "A picture (repeatable); - is stdin.", "PATH|URL|-"),
     Flag("video", "--video", "media", _MEDIA, "A video that the provider fetches (repeatable).", "URL"),
@@ -228,20 +241,20 @@ VISION_FLAGS: tuple[Flag, ...] = (
         "--at",
         "typed media",
         _MEDIA,
-        "A file, or an --image, of this type whatever its bytes say (repeatable).",
+        "A file or --image of this media type, whatever its bytes say (repeatable).",
         "PATH MIME",
     ),
-    Flag("detail", "--detail", "text", _MEDIA, "How closely the model looks, at TokenHub.", "auto|low|high"),
+    Flag("detail", "--detail", "text", _MEDIA, "Detail in which the model sees pictures (TokenHub).", "auto|low|high"),
     Flag("resize", "--resize", "switch", _MEDIA, "Scale pictures down to what the model takes."),
     Flag("live", "--stream", "switch", _OUTPUT, "Print the answer as it arrives."),
 )
 
-PAIRS = frozenset(flag.field for flag in VISION_FLAGS if flag.kind == "typed media")  # flags that take two words
+PAIRS = frozenset(flag.field for flag in VISION_FLAGS if flag.kind == "typed media")  # flags with two values
 PROMPT = argument("prompt", "The question; with stdin, what to do with it.", required=False)
 
 
 def values_of(parsed: Mapping[str, Any], flags: Mapping[str, Flag], order: Iterable[str]) -> dict[str, Any]:
-    """What the user wrote, as values by field; what was not written is left out.
+    """The converted values of the flags that were given, by field.
 
     Pictures, videos and files are one list, `media`, in the `order` in which their flags were written: the parser has
     a list for each flag.

@@ -28,12 +28,12 @@ _FLAGS = (
 
 
 def _sandbox(app: App, given: dict[str, Any]) -> None:
-    """Serve every provider's grammar on loopback, until Ctrl-C: an echo in the recorded shapes, and no model.
+    """Imitate every provider on loopback until Ctrl-C: replies echo the prompt in recorded formats, without a model.
 
-    Prints one line a provider: its name, a tab, and its base URL for --base-url.
+    Prints a line for each provider: its name, a tab, and its base URL for --base-url.
 
-    BigModel, Model Studio and OpenAI's form also run batches, which go one state further whenever somebody looks. There
-    a fault hits a line: 429 refuses it, 500 puts it among the errors, cut loses it, and hang lets the batch expire.
+    BigModel, Model Studio and OpenAI's form also run batches, whose state advances with each status request. In a batch
+    a fault applies to a line: 429 refuses it, 500 makes it an error, cut loses it, and hang lets the batch expire.
     """
     from glmcli.console import signals
     from glmcli.sandbox import PREFIXES, Sandbox

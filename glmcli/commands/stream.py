@@ -1,4 +1,4 @@
-"""`glm stream`: the same question, printed as it is answered."""
+"""`glm stream`: one question, its answer printed as it arrives."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The commands of `glm`, and Typer fitted to a program that starts a thousand times in a shell loop.
+"""The command tree of `glm`, built with Typer so that the program starts quickly.
 
-A command is imported when it is called, its values stay text (see commands.flags), and its help is plain.
+A command is imported when it is called, its values stay text (see commands.flags), and its help is plain text.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ COMMANDS: Mapping[str, str] = {
     "stream": "The same, printed as it arrives.",
     "vision": "Ask about pictures, videos and files.",
     "tools": "Let the model call local programs and MCP servers.",
-    "batch": "Many prompts: rows in, one line a row out.",
-    "models": "What is known of every model; what a provider lists beside it.",
+    "batch": "Many prompts: a row each in, a JSON line each out.",
+    "models": "List the models that are known, or those that a provider lists.",
     "sandbox": "Serve the embedded providers on loopback, with faults on demand.",
 }
 
-# What Typer raises for a wrong command line. Its own click is private, so the class is found from a public one.
+# What Typer raises for a wrong command line: a class of its private click, found through a public subclass.
 CommandLineError: Any = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
 
 _SETTINGS = {"help_option_names": ["-h", "--help"]}
-_ORDER = "glmcli.order"  # where the parser leaves the fields of the flags, in the order in which they were written
+_ORDER = "glmcli.order"  # key in the context's `meta`: the fields of the flags, in the order of the command line
 
 
 def root() -> typer.core.TyperGroup:
@@ -66,7 +66,7 @@ def _glm(*, version: _Version = False) -> None:
 
 
 def build_group(package: str, helps: Mapping[str, str], about: Callable[..., None]) -> typer.core.TyperGroup:
-    """The commands that are modules of `package`, each with its line of help; flags and help are those of `about`."""
+    """A group of the modules in `package` that `helps` names, with a line of help each; `about` has its own help."""
     app = typer.Typer(
         cls=type("_Group", (LazyGroup,), {"package": package, "helps": helps}),
         add_completion=False,
@@ -94,7 +94,7 @@ def build_command(
 
 
 def build_question(name: str, handler: Handler, more: Iterable[Flag] = ()) -> typer.core.TyperCommand:
-    """A command with a prompt, all the flags of those who ask a model, and `more` of its own before them."""
+    """A command that asks a model: with a prompt, all of FLAGS, and `more` flags before them."""
     return build_command(name, handler, (*more, *FLAGS), PROMPT)
 
 
@@ -113,10 +113,10 @@ def _declared(handler: Handler, flags: Mapping[str, Flag], argument: inspect.Par
 
 
 def _unconverted(parameter: Any, context: Any, value: Any) -> Any:  # noqa: ANN401 - click's own types are private
-    """The value as the parser gives it.
+    """The value as it was parsed, without conversion.
 
     Raises:
-        UsageError: there is none, and the command cannot do without.
+        UsageError: a required one is missing.
     """
     if parameter.required and value in (None, ()) and not context.resilient_parsing:
         raise UsageError(f"{parameter.metavar} is missing", fix=f"{context.command_path} --help")
@@ -126,14 +126,14 @@ def _unconverted(parameter: Any, context: Any, value: Any) -> Any:  # noqa: ANN4
 
 
 class _TextParameters:
-    """Takes Typer's conversion of values away: it would load pydantic, which costs as much as all the rest."""
+    """Disables Typer's conversion of values: it loads pydantic, which costs as much as the whole start."""
 
     def get_params(self, ctx: Any) -> list[Any]:  # noqa: ANN401 - click's own types are private
         """The parameters, --help among them."""
         parameters: list[Any] = super().get_params(ctx)  # type: ignore[misc]
         for parameter in parameters:
             if parameter.name in PAIRS:
-                parameter.nargs = 2  # which Typer has only for flags that are not repeatable
+                parameter.nargs = 2  # Typer offers this only for flags that are not repeatable
             parameter.process_value = partial(_unconverted, parameter)
         return parameters
 
@@ -145,18 +145,18 @@ def _parse_noting_order(parse: Any, context: Any, args: list[str]) -> Any:  # no
 
 
 class TextCommand(_TextParameters, typer.core.TyperCommand):
-    """A command whose values stay text, and whose help lists flags by subject: `subjects` says by which."""
+    """A command whose values stay text, and whose help lists flags under headings: `subjects` maps fields to them."""
 
     subjects: Mapping[str, str] = {}
 
     def make_parser(self, ctx: Any) -> Any:  # noqa: ANN401 - click's own types are private
-        """The parser, which also notes in which order the flags were written."""
+        """The parser, which also records the order of the flags."""
         parser = super().make_parser(ctx)
         parser.parse_args = partial(_parse_noting_order, parser.parse_args, ctx)  # type: ignore[method-assign]
         return parser
 
     def format_options(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - click's own types are private
-        """Write the flags under the subjects of their table."""
+        """Write the flags under their headings."""
         sections: dict[str, list[tuple[str, str]]] = {}
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
@@ -192,6 +192,6 @@ class LazyGroup(_TextParameters, typer.core.TyperGroup):
         return import_module(f"{self.package}.{cmd_name}").command
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401, ARG002 - as above
-        """Write one line a command without importing any."""
+        """Write one line for each command, without importing it."""
         with formatter.section("Commands"):
             formatter.write_dl(list(self.helps.items()))

@@ -43,8 +43,8 @@ def writers(
 ) -> WriterGroup:
     """All writers of this question as one; `keep` is the session's, `toolbox` holds what the model may call.
 
-    Reasoning comes first: its line ends before anything else is printed. A script gets its JSON last, when all else has
-    succeeded; a person gets the answer even if it cannot be kept in the session.
+    Reasoning comes first: its line ends before anything else is printed. JSON is written after the session, so that it
+    can report a failure there; a plain answer is written before it, so that a failure there does not lose it.
     """
     answer = _answer(options, out, live=live)
     if options.plan and toolbox:
@@ -62,7 +62,7 @@ def _reasoning(options: Options, terminal: Terminal, *, live: bool) -> Iterator[
     if stream is not None:
         # A live question is never retried after its first event, so only `ask` needs to hold reasoning back.
         hold = not live and stream is not terminal.stderr
-        # stdout holds nothing unless the answer is complete, or a part of it is wanted.
+        # Nothing is written to stdout unless the answer is complete, or --keep-partial is given.
         needs_answer = not live and stream is terminal.stdout and not options.keep_partial
         yield ReasoningText(stream, terminal, hold=hold, needs_answer=needs_answer)
 

@@ -1,3 +1,1 @@
-"""From what was typed to what will be sent: options, files, keys, the choice of a provider, and the plan."""
-
-from __future__ import annotations
+"""From the command line to what will be sent: options, files, keys, the choice of a provider, and the plan."""

@@ -1,7 +1,6 @@
-"""What every command gets from the program: terminal, stdin, configuration, keys, certificates, embedded sandbox.
+"""What every command needs to run: terminal, stdin, configuration, keys, certificates, embedded sandbox.
 
-One set-up for `ask` and its kin, for `tools`, `models`, `batch` and its jobs. Each part is made when it is first used:
-`--help` pays for none of them.
+Each part is created when it is first used: `--help` loads none of them.
 """
 
 from __future__ import annotations
@@ -27,11 +26,11 @@ if TYPE_CHECKING:
 
 
 class App:
-    """The surroundings of one run of the program; a context manager that ends what was started for it.
+    """The context of one run of the program; its `with` block ends what was started for it.
 
     Attributes:
         terminal: stdout, stderr, and the redactor of both.
-        environment: the variables.
+        environment: the environment variables.
         started: the monotonic time at which the program began; --deadline counts from it.
     """
 
@@ -55,7 +54,7 @@ class App:
         self._stack.close()
 
     def apply(self, options: Options) -> None:
-        """Let the terminal and stdin be as the options ask: quiet, verbose, plain or raw, and the deadline."""
+        """Set up the terminal (quiet, verbose, plain, raw) and the deadline of stdin."""
         terminal = self.terminal
         terminal.quiet = options.quiet
         terminal.verbose = options.verbose and not options.quiet
@@ -67,7 +66,7 @@ class App:
 
     @cached_property
     def stdin(self) -> Stdin:
-        """Standard input, waited for until the deadline that was applied before its first use."""
+        """Standard input, which is waited for until the deadline that was set before its first use."""
         from glmcli.console.stdin import Stdin
         from glmcli.console.terminal import STDIN
 
@@ -76,7 +75,7 @@ class App:
 
     @cached_property
     def config(self) -> Config:
-        """The configuration. From now on the keys in the variables that its rows name are redacted.
+        """The configuration; loading it lets the terminal redact the keys in the variables that its rows name.
 
         Raises:
             UsageError: its file is missing or wrong.
@@ -90,7 +89,7 @@ class App:
 
     @cached_property
     def keys(self) -> KeyRing:
-        """Where keys are found."""
+        """Finds the keys of providers."""
         from glmcli.config.keys import KeyRing
 
         return KeyRing(self.environment, self.stdin, self.terminal.note)
@@ -102,7 +101,7 @@ class App:
         return self._stack.enter_context(Sandbox())
 
     def sandbox_url(self, provider: Provider, *, starts: bool) -> str:
-        """The base URL of an embedded provider; unless it `starts`, nobody listens there."""
+        """The base URL of an embedded provider, which is started if `starts`; else the URL is for display only."""
         if starts:
             return self._sandbox.base_url(provider.name)
         from glmcli.sandbox import PREFIXES
@@ -110,10 +109,10 @@ class App:
         return f"http://127.0.0.1:0{PREFIXES[provider.name]}"
 
     def tls(self, calls: Iterable[HttpCall]) -> Tls | None:
-        """The certificates, which begin to load in a thread; None where no call is encrypted.
+        """The certificates, which load in a thread; None where no call uses https.
 
         Raises:
-            UsageError: SSL_CERT_FILE or SSL_CERT_DIR points to nothing.
+            UsageError: SSL_CERT_FILE or SSL_CERT_DIR does not exist.
         """
         if not any(call.url.startswith("https:") for call in calls):
             return None
@@ -127,11 +126,11 @@ class _Readable(Protocol):
 
 
 def check_caller(out: _Readable) -> None:
-    """Return if the caller still wants what goes to `out`; called again and again while we wait for anything.
+    """Check for signals and for the reader of `out`; called repeatedly while the program waits.
 
     Raises:
-        Interrupted: a signal came.
-        ReaderGoneError: nobody reads it any more.
+        Interrupted: a signal was received.
+        ReaderGoneError: `out` has no reader any more.
     """
     signals.raise_pending()
     out.check_reader()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def contradictions(request: Request, provider: Provider) -> Iterator[UsageError]:
-    """What no provider could carry out, not even with --force."""
+    """What no provider could do: --force does not send it."""
     if request.effort is not None and request.think is False:
         yield UsageError(message="--effort asks for thinking, --no-think for none", fix="leave one of them out")
     if request.think_budget is not None and request.think is False:
@@ -61,7 +61,7 @@ def _flag(name: str, provider: Provider) -> str:
 
 
 def objections(request: Request, provider: Provider) -> Iterator[Objection]:
-    """What the provider is known to refuse or to ignore; --force sends it anyway."""
+    """What the provider is known to refuse or ignore; --force sends it anyway."""
     model = find(provider.catalogue, request.model)
     yield from _thinking(request, provider, model)
     yield from _parameters(request, provider, model)
@@ -124,7 +124,7 @@ def _is_number(value: object) -> bool:
 
 
 def remarks(request: Request, provider: Provider, today: str) -> Iterator[str]:
-    """What should be known on this day (YYYY-MM-DD) though it is no reason to refuse."""
+    """What the user should know, but is no reason to refuse; `today` is YYYY-MM-DD."""
     name = f"{request.model} at {provider.name}"
     model = find(provider.catalogue, request.model)
     if model and model.delisted:
@@ -143,7 +143,7 @@ def remarks(request: Request, provider: Provider, today: str) -> Iterator[str]:
 
 
 def _delisted(name: str, model: Model, today: str) -> Iterator[str]:
-    """That the model is gone, from its day on: ISO dates compare as text."""
+    """That the model is delisted, if that has taken effect: ISO dates compare as text."""
     if model.since is None or model.since <= today:
         since = f" since {model.since}" if model.since else ""
         instead = f"; the provider names {model.successor} instead" if model.successor else ""
@@ -152,7 +152,7 @@ def _delisted(name: str, model: Model, today: str) -> Iterator[str]:
 
 
 def _guess(request: Request, provider: Provider) -> str:
-    """A listed model that was meant, and takes what is sent."""
+    """A suggestion: a known model of a similar name that accepts the media of the request."""
     able = names(provider.catalogue)
     if _has_media(request):
         from glmcli.providers import media_rules
@@ -163,7 +163,7 @@ def _guess(request: Request, provider: Provider) -> str:
 
 
 def details(request: Request, provider: Provider) -> Iterator[str]:
-    """What --verbose adds."""
+    """What the user should know with --verbose only."""
     if request.max_tokens is not None and not provider.api.caps_thinking:
         yield f"--max-tokens caps the answer only; thinking is not capped at {provider.name} (--think-budget)"
     if _has_media(request):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Config(Record):
-    """What the configuration file says, beside the rows of the program."""
+    """The contents of the configuration file; its provider rows are added to the built-in ones."""
 
     model: str | None = None
     provider: str | None = None
@@ -44,7 +44,7 @@ def load(environment: Mapping[str, str]) -> Config:
     from glmcli import documents
 
     document = documents.parse(text, str(path))
-    if document.value is not None:  # an empty file says nothing
+    if document.value is not None:  # an empty file is an empty configuration
         documents.check(document, "config")
     value: Mapping[str, Any] = document.value or {}
     rows = {name: _row(name, row, document, path.parent) for name, row in value.get("providers", {}).items()}
@@ -71,14 +71,14 @@ def _default_path(environment: Mapping[str, str]) -> Path:
 def _row(name: str, row: Mapping[str, Any], document: Document, folder: Path) -> Provider:
     like = PROVIDERS[row["like"]]
     place = document.place(["providers", name])
-    says_key = bool(row.keys() & {"key_env", "key_file", "key_command"})
-    if like.needs_key and "base_url" in row and not says_key:
-        # The key of one address is not for another: who moves a row says whose key goes there.
+    names_key = bool(row.keys() & {"key_env", "key_file", "key_command"})
+    if like.needs_key and "base_url" in row and not names_key:
+        # A key must not be sent to another address than its own unless the row says so.
         raise UsageError(
             message=f"{place}: {name} has an address of its own, but no key of its own",
             fix="add key_env, key_file or key_command (key_env: [] for none)",
         )
-    variables = like.key_variables if not says_key else tuple(row.get("key_env", ()))
+    variables = like.key_variables if not names_key else tuple(row.get("key_env", ()))
     key_file = row.get("key_file")
     if any("\0" in word for word in (key_file or "", *row.get("key_command", ()))):
         raise UsageError(message=f"{place}: {name} names a file or command that holds a NUL")

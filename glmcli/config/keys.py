@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from glmcli.http.urls import Origin
     from glmcli.providers.row import Provider
 
-GENERAL = "GLM_API_KEY"  # belongs to GLM_PROVIDER and to nobody else
-_MOST = 64 * 1024  # bytes of a key file
+GENERAL = "GLM_API_KEY"  # the key of the provider in GLM_PROVIDER only
+_MAX_SIZE = 64 * 1024  # bytes of a key file
 _COMMAND_TIME = 60.0  # seconds; a password manager may ask its user
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _OTHERS_READ = stat.S_IRGRP | stat.S_IROTH
 
 
 def has_key(provider: Provider, environment: Mapping[str, str]) -> bool:
-    """Whether a key of this provider is at hand, without reading it."""
+    """Whether a key of this provider is configured; no file is read and no command run."""
     return bool(_variable(provider, environment) or provider.key_file or provider.key_command)
 
 
@@ -41,10 +41,10 @@ def _variable(provider: Provider, environment: Mapping[str, str]) -> str | None:
 
 
 def refuse_plain_http(provider: Provider, where: Origin) -> None:
-    """Let a key go only where nobody on the way can read it, or where its owner allows it.
+    """Refuse to send a key over plain HTTP, unless its row allows that or the host is this machine.
 
     Raises:
-        UsageError: it may not go there.
+        UsageError: it may not be sent there.
     """
     if not where.is_secure and not provider.allow_http:
         raise UsageError(
@@ -66,11 +66,13 @@ class KeyRing:
         """This provider's key, or None where it needs none.
 
         Raises:
-            CredentialsError: there is none though it needs one, or it is no key.
+            CredentialsError: it needs one and has none, or its key is malformed.
         """
         name = key_name(provider, self._environment)
         if key_file:
-            return self._checked(self._from_file(key_file, "--key-file"), name, f"the key in {_shown(key_file)}")
+            return self._checked(
+                self._from_file(key_file, "--key-file"), name, f"the key in {'stdin' if key_file == '-' else key_file}"
+            )
         if variable := _variable(provider, self._environment):
             return self._checked(self._environment[variable], variable, f"the key in {variable}")
         if provider.key_file:
@@ -96,9 +98,9 @@ class KeyRing:
         try:
             with open(path, "rb") as file:  # noqa: PTH123 - one open, whose descriptor is the one that is checked
                 self._check_permissions(os.fstat(file.fileno()), path)
-                return file.read(_MOST).decode("latin-1")
+                return file.read(_MAX_SIZE).decode("latin-1")
         except OSError as error:
-            # Who gives the key itself in place of a file shall not find it in a log.
+            # A user may have passed the key itself instead of a file name: it must not be logged.
             what = "the file that it names" if flag == "--key-file" else path
             raise CredentialsError(message=f"{flag}: cannot read {what}: {error.strerror}") from error
 
@@ -110,10 +112,6 @@ class KeyRing:
             raise CredentialsError(message=f"the key file {path} can be written by others", fix=fix)
         if status.st_mode & _OTHERS_READ:
             self._warn(f"the key file {path} can be read by others (chmod 600 {path})")
-
-
-def _shown(path: str) -> str:
-    return "stdin" if path == "-" else path
 
 
 def _from_command(command: tuple[str, ...]) -> str:

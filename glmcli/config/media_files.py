@@ -1,6 +1,6 @@
-"""Pictures, videos and files as the user names them: read once, known by their bytes, and with --resize made to fit.
+"""Pictures, videos and files that the user names: read once, identified by their bytes, and resized with --resize.
 
-The only module that knows Pillow.
+The only module that uses Pillow.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ _DETAILS = ("auto", "low", "high")
 _MAX_BYTES = 75_000_000  # of all files together: as base64 they are 100 MB
 _TOO_LARGE = "all files together may have 75000000 bytes (75 MB): give a URL, or a smaller picture"
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9.+-]*/[a-z0-9][a-z0-9.+-]*")
-_KINDS: Mapping[str, MediaKind] = {"image": "image", "video": "video"}  # any other type is a file
+_KINDS: Mapping[str, MediaKind] = {"image": "image", "video": "video"}  # by main type; all others are files
 _SHOWN_BYTES = 8  # of a file of an unknown type
 _STDIN = "-"
 _STDIN_PATHS = ("/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
 
 
 class MediaFiles:
-    """Reads what belongs to one question."""
+    """Reads the media of one question, whose files together are limited in size."""
 
     def __init__(self, stdin: Stdin, terminal: Terminal, detail: str | None) -> None:
-        """`detail` counts for pictures that say none of their own.
+        """`detail` is the default for pictures without one.
 
         Raises:
-            UsageError: the detail is no word that is known.
+            UsageError: `detail` is not a known word.
         """
         if detail not in (None, *_DETAILS):
             known = ", ".join(_DETAILS)
@@ -53,13 +53,13 @@ class MediaFiles:
         self._stdin = stdin
         self._terminal = terminal
         self._detail = detail
-        self._left = _MAX_BYTES
+        self._remaining = _MAX_BYTES
 
     def beside_prompt(self, arguments: Iterable[MediaArgument]) -> tuple[Media, ...]:
-        """What is named beside the prompt, in this order.
+        """The media of flags, or of the top of a request file, in this order.
 
         Raises:
-            UsageError: one cannot be read, or is no URL.
+            UsageError: one cannot be read, or is not a URL.
         """
         return tuple(self._media(each) for each in _unique([_normal(each) for each in arguments]))
 
@@ -102,16 +102,16 @@ class MediaFiles:
         )
 
     def _bytes(self, argument: MediaArgument) -> bytes:
-        limit = SizeLimit(self._left, f"{self._left} bytes ({self._left / 1e6:g} MB)", _TOO_LARGE)
+        limit = SizeLimit(self._remaining, f"{self._remaining} bytes ({self._remaining / 1e6:g} MB)", _TOO_LARGE)
         data = read_file(argument.path, argument.source, self._stdin, limit)
-        self._left -= len(data)
+        self._remaining -= len(data)
         if not data:
             raise UsageError(message=f"{argument.source} {argument.path}: it is empty", fix="check where it comes from")
         return data
 
 
 def _normal(argument: MediaArgument) -> MediaArgument:
-    """The same with `-` for stdin, whatever it was called: or it would be read a second time, as text."""
+    """The argument with `-` for every name of stdin, so that stdin is not read a second time as text."""
     return argument.replace(path=_STDIN) if argument.path in _STDIN_PATHS else argument
 
 
@@ -157,14 +157,14 @@ def _can_be_read_again(path: str) -> bool:
 
 # --resize
 
-_SHRINK = 0.8  # how much of its width and height a picture keeps when it still has too many bytes
+_SHRINK = 0.8  # factor on width and height while the picture has too many bytes
 _MIN_SIDE = 28  # pixels; one patch of the vision models, below which nothing can be seen
-_MAX_PIXELS = 100_000_000  # pixels; unpacked they take 400 MB, and to scale them takes as much again
+_MAX_PIXELS = 100_000_000  # pixels; decoded they take 400 MB, and scaling takes as much again
 _REDUCING_GAP = 3.0  # how many times its new size a picture is reduced to, the cheap way, before it is scaled
 _QUALITY = 90  # of JPEG and WebP
 _MODES = ("L", "RGB", "RGBA")  # of pixels that can be scaled, and written in every format
 _FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WEBP"}
-# What Pillow reads in some builds only: where it does not, the rules of the provider say what to do.
+# Types that only some builds of Pillow read; elsewhere they are sent unchanged, if the provider takes them.
 _OPTIONAL_TYPES = ("image/heic", "image/avif", "image/jxl", "image/jp2")
 # What its decoders raise on damaged files.
 _DECODER_ERRORS = (OSError, ValueError, SyntaxError, LookupError, ArithmeticError, TypeError, EOFError, struct.error)
@@ -174,8 +174,8 @@ def resized(request: Request, provider: Provider, terminal: Terminal) -> Request
     """The request with each picture as large as the model takes it; what fits stays as it is.
 
     Raises:
-        UsageError: Pillow is missing, or a picture cannot be read, is too large to be unpacked, or has pixels of which
-            nobody says how bright they are.
+        UsageError: Pillow is missing, or a picture cannot be read, is too large to decode, or has 32-bit pixels of
+            unknown range.
     """
     _load_pillow()
     limits = rules_of(request.model, provider).media.get("image", KindLimits())
@@ -213,7 +213,7 @@ def _resized_media(media: Media, limits: KindLimits, terminal: Terminal) -> Medi
 
 
 def _fits(media: Media, limits: KindLimits) -> bool:
-    """Whether it is sent as it is; what is no picture is not touched."""
+    """Whether the file is sent unchanged; what is not a picture always is."""
     info = media.info
     if info is None or not info.type.startswith("image/") or info.type == "image/svg+xml" or info.fault:
         return True
@@ -223,7 +223,7 @@ def _fits(media: Media, limits: KindLimits) -> bool:
 
 
 def _unreadable(media: Media, error: Exception) -> UsageError:
-    """The error in words: those of Pillow name an object of Python where it does not know the file."""
+    """The error as a message. Pillow's own text for unknown files is the repr of a Python object."""
     from PIL import UnidentifiedImageError
 
     what = media.info.what if media.info else media.type
@@ -235,7 +235,7 @@ def _unreadable(media: Media, error: Exception) -> UsageError:
 
 
 def _shrunk(media: Media, limits: KindLimits, terminal: Terminal) -> bytes:
-    """The picture in a type that the model takes, upright, and scaled down until it fits."""
+    """The picture, rotated as its EXIF data says and scaled down until it fits, in a type that the model takes."""
     picture = _open(media, limits, terminal)
     output_format = _output_format(media, limits, has_alpha=picture.mode == "RGBA")
     scale = _scale(picture, limits)
@@ -253,18 +253,18 @@ def _scale(picture: Any, limits: KindLimits) -> float:  # noqa: ANN401 - Pillow'
 
 
 def _output_format(media: Media, limits: KindLimits, *, has_alpha: bool) -> str:
-    """The format to write: its own where the model takes that."""
+    """The format to write: that of the picture, if the model takes it."""
     if media.type in _FORMATS and (limits.types is None or media.type in limits.types):
         return _FORMATS[media.type]
     return "PNG" if has_alpha else "JPEG"
 
 
 def _open(media: Media, limits: KindLimits, terminal: Terminal) -> Any:  # noqa: ANN401 - as above
-    """Its first picture, upright, with pixels that can be scaled."""
+    """The first frame, rotated as its EXIF data says, in a mode that can be scaled."""
     from PIL import Image, ImageOps
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of odd metadata: what is wrong with the pixels is an error
+        warnings.simplefilter("ignore")  # about odd metadata; damaged pixels are an error
         picture = Image.open(io.BytesIO(media.data))
         frames = getattr(picture, "n_frames", 1)
         _decode(picture, media, limits)
@@ -276,7 +276,7 @@ def _open(media: Media, limits: KindLimits, terminal: Terminal) -> Any:  # noqa:
 
 
 def _decode(picture: Any, media: Media, limits: KindLimits) -> None:  # noqa: ANN401 - as above
-    """Load the pixels, if there are not too many; a JPEG can be unpacked smaller than it is."""
+    """Load the pixels, if there are not too many; a JPEG can be decoded at a reduced size."""
     scale = _scale(picture, limits)
     if scale < 1:
         picture.draft(None, tuple(max(int(side * scale), 1) for side in picture.size))
@@ -290,7 +290,7 @@ def _decode(picture: Any, media: Media, limits: KindLimits) -> None:  # noqa: AN
 
 
 def _supported_mode(picture: Any, media: Media) -> Any:  # noqa: ANN401 - as above
-    """The same in the nearest of our modes. Pillow's own conversion would make every bright pixel of 16 bits white."""
+    """The picture in a mode of _MODES. Pillow would convert every bright 16-bit grey to white."""
     mode = picture.mode
     if mode in _MODES:
         return picture
@@ -305,7 +305,7 @@ def _supported_mode(picture: Any, media: Media) -> Any:  # noqa: ANN401 - as abo
 
 
 def _upper_bytes(picture: Any) -> Any:  # noqa: ANN401 - as above
-    """The upper byte of each grey of 16 bits."""
+    """A 16-bit greyscale picture reduced to 8 bits: the upper byte of each pixel."""
     from PIL import Image
 
     upper = 0 if picture.mode == "I;16B" else 1

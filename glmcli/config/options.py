@@ -1,6 +1,6 @@
 """What a user set, by flag or request file: one field for each long flag.
 
-Pictures, videos and files share one, for they are sent in the order in which they were named.
+Pictures, videos and files share one field, since they are sent in the order in which they were named.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ class MediaArgument(Record):
     """A picture, video or file as the user named it, before it is read.
 
     Attributes:
-        source: who names it, for messages: `--image`, or `request.yaml:3:10: images`.
-        kind: what it is; None: what `type` says.
+        source: where it was named, for messages: `--image`, or `request.yaml:3:10: images`.
+        kind: None if it follows from `type`, or from the bytes of the file.
         path: the file, or `-`; empty where `url` is given.
-        url: where the provider fetches it.
-        type: the media type of the file, where the user says it.
-        detail: how closely the model looks.
+        url: the address from which the provider fetches it.
+        type: the media type of the file, if the user gives it.
+        detail: as in the `detail` field of OpenAI's image_url.
     """
 
     source: str
@@ -34,7 +34,7 @@ class MediaArgument(Record):
 
 
 class Options(Record):
-    """All that `ask` and its kin take. None and empty mean: not set. Units: times in seconds, budgets in tokens."""
+    """All options of the commands that ask a model. None or empty: not set. Times in seconds, budgets in tokens."""
 
     prompt: str | None = None
     messages: tuple[Mapping[str, Any], ...] = ()

@@ -28,7 +28,7 @@ class Endpoint(Record):
     """A provider at its address, with its key and its proxy, for requests that ask no model.
 
     Attributes:
-        call: the first request; the others go the same way, with the same key.
+        call: the first request; later ones use its address and its key.
     """
 
     provider: Provider
@@ -41,9 +41,9 @@ class Plan(Record):
 
     Attributes:
         candidates: the provider that is asked first, then the fallbacks.
-        live: events are printed as they arrive, so nothing is retried after the first.
-        exact: leading newlines are kept even where they mean nothing.
-        runs_tools: a reply that ends in tool calls is a whole turn, not a failure.
+        live: events are printed as they arrive, so there is no retry after the first event.
+        exact: leading newlines are kept, even if the provider is known to add them.
+        runs_tools: a reply that ends in tool calls is complete, not a failure.
         started: the monotonic time at which the program began; the deadline counts from it.
     """
 

@@ -31,7 +31,7 @@ def new_messages(options: Options, stdin: Stdin, terminal: Terminal) -> tuple[Me
 
 
 def messages_of(options: Options, stdin: Stdin, terminal: Terminal, prompt: Callable[[], str]) -> tuple[Message, ...]:
-    """The same where the text of the user message comes from elsewhere; `prompt` is called after all files are read.
+    """As `new_messages`, with the text of the user message from `prompt`, which is called after all files are read.
 
     Raises:
         UsageError: as `new_messages`.
@@ -91,7 +91,7 @@ def _user_text(options: Options, stdin: Stdin, terminal: Terminal) -> str:
 
 
 def _piped(options: Options, stdin: Stdin) -> str | None:
-    """What stdin holds, or None where it is not read."""
+    """The text of stdin, or None if it is not read."""
     if options.no_stdin:
         return None
     if stdin.has_input or options.prompt == _STDIN:
@@ -108,20 +108,18 @@ def attachments(paths: Iterable[str], stdin: Stdin) -> list[str]:
     Raises:
         UsageError: one cannot be read or is no text.
     """
-    return [_attachment(path, stdin) for path in paths]
-
-
-def _attachment(path: str, stdin: Stdin) -> str:
-    name = "stdin" if path == "-" else os.path.basename(path)  # noqa: PTH119 - a string is all that is needed
-    text = decode(read_file(path, "--attach", stdin), f"--attach {path}:" if path != "-" else "stdin")
-    return f"{name}:\n\n{text}"
+    texts = []
+    for path in paths:
+        name, place = ("stdin", "stdin") if path == "-" else (os.path.basename(path), f"--attach {path}:")  # noqa: PTH119
+        texts.append(f"{name}:\n\n{decode(read_file(path, '--attach', stdin), place)}")
+    return texts
 
 
 def refuse_data(messages: tuple[Message, ...]) -> None:
-    """Let no bytes of a file into a session: they would be sent again with every question that follows.
+    """Refuse files in a session: their bytes would be sent again with every later question.
 
     Raises:
-        UsageError: a message has some.
+        UsageError: a message contains a file.
     """
     if any(media.data for message in messages for media in message.media):
         raise UsageError(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Layer(Record):
-    """What one source says; `verbatim`: a model beside a provider is not split at its slash."""
+    """Provider and model as one source names them; `verbatim`: with a provider, the model is not split at its slash."""
 
     source: str
     provider: str | None
@@ -25,7 +25,7 @@ class Layer(Record):
 
 
 class Choice(Record):
-    """A provider, a model, and where each comes from."""
+    """A provider, a model, and why they were chosen, for --verbose."""
 
     provider: Provider
     model: str
@@ -33,9 +33,9 @@ class Choice(Record):
 
 
 def layers(app: App, flags: Mapping[str, Any], file: Mapping[str, Any] = EMPTY) -> tuple[Layer, ...]:
-    """What flags, request file, environment and configuration say of model and provider, the strongest first.
+    """Provider and model by flags, request file, environment and configuration, in order of precedence.
 
-    `flags` and `file` hold what each of the two sets, by the field of Options.
+    `flags` and `file` hold the options that each of them sets, by field of Options.
 
     Raises:
         UsageError: GLM_MODEL is not UTF-8, or the configuration is wrong.
@@ -51,7 +51,7 @@ def layers(app: App, flags: Mapping[str, Any], file: Mapping[str, Any] = EMPTY) 
 
 
 def _text(variable: str, environment: Mapping[str, str]) -> str | None:
-    """The variable's value, which is going to be sent."""
+    """The variable's value, which will be sent and so must be UTF-8."""
     value = environment.get(variable)
     if value and any("\ud800" <= character <= "\udfff" for character in value):
         raise UsageError(message=f"{variable} is not UTF-8")
@@ -81,13 +81,13 @@ def split(text: str, providers: Mapping[str, Provider]) -> tuple[Provider | None
 
 
 def choose(app: App, layers: Sequence[Layer], *, dry: bool, vision: bool = False) -> Choice:
-    """The first provider and its model. `dry`: nothing is sent, so no key is needed to choose.
+    """The first provider and its model. `dry`: nothing is sent, so a provider without a key may be chosen.
 
     With `vision` the default is a model that takes pictures, at a provider that has one.
 
     Raises:
         UsageError: a provider is unknown, or needs --model.
-        CredentialsError: nobody was named and no provider has a key.
+        CredentialsError: no provider was named, and none has a key.
     """
     providers = app.config.providers
     provider: Provider | None = None
@@ -102,7 +102,7 @@ def choose(app: App, layers: Sequence[Layer], *, dry: bool, vision: bool = False
                 fix="leave one of them out",
             )
         if model is None and rest and (provider is None or own in (None, provider)):
-            # A model of another provider than a stronger source names does not count.
+            # A model of a provider other than the one already chosen is ignored.
             provider = provider or own or named
             model = rest
             reasons.append(f"model from {layer.source}")

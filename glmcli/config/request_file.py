@@ -1,6 +1,6 @@
-"""A request file as options: the words of the flags, and paths that are relative to the file.
+"""A request file as options: fields are named like flags, paths are relative to the file.
 
-Rows of a batch write messages in the same form.
+Messages in rows of a batch have the same form.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _PATHS = ("session", "output")
 _PATH_LISTS = ("attach", "tools")
 _DESTINATIONS = ("reasoning", "meta")
 _STREAMS = ("stderr", "stdout", "none")
-# One byte more than a document may hold lets the parser say what is wrong.
+# One byte more than a document may have, so that the parser reports the error.
 _SIZE = SizeLimit((1 << 20) + 1, "1 MiB", "what is long goes beside it: attach: [FILE], or stdin")
 _MEDIA: Mapping[str, MediaKind] = {"images": "image", "videos": "video", "files": "file"}
-# The fields of the conversation; all others say how it is sent.
+# The fields that make up the conversation; the others are options.
 _CONVERSATION = ("system", "prompt", "messages", "attach", *_MEDIA)
 
 
@@ -47,7 +47,7 @@ class RequestTemplate:
     """A request file whose conversation is filled anew for each row of a batch.
 
     Attributes:
-        fields: the fields of Options that the file sets, with `x` for what each row fills in.
+        fields: the fields of Options that the file sets, with `x` in place of what rows fill in.
         open: the fields of the conversation that rows must fill in, and the names in them without a value.
         names: those that rows may fill in, and the names in them without a --var.
     """

@@ -1,4 +1,4 @@
-"""From options to a plan: who is asked, what, where and with which key. Every error of input is found here."""
+"""From options to a plan: providers, requests, addresses and keys. Every input error is found here."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from glmcli.providers.row import Provider
 
 _MAX_BODY = 100_000_000  # bytes
-# The fields that a request has as the options have them; `model`, `messages` and `tools` are read from files first.
+# Fields that a request copies from the options; `model`, `messages` and `tools` are resolved first.
 _COPIED = {*Request.__match_args__} & {*Options.__match_args__} - {"model", "messages", "tools"}
 
 
 class ProviderResolver:
-    """Finds who is asked, at which address and with which key, and makes the requests."""
+    """Chooses the providers, with address and key, and builds their requests."""
 
     def __init__(self, app: App, options: Options, layers: tuple[Layer, ...], *, dry: bool = False) -> None:
         """`layers` say model and provider, as `provider_choice.layers` returns them; `dry`: nothing is sent."""
@@ -50,7 +50,7 @@ class ProviderResolver:
 
         Raises:
             UsageError: a choice, a value or an address is wrong, or known to be refused.
-            CredentialsError: a key is missing or no key.
+            CredentialsError: a key is missing or malformed.
         """
         first = provider_choice.choose(self._app, self._layers, dry=self._dry, vision=vision)
         self._check_key_file()
@@ -73,13 +73,13 @@ class ProviderResolver:
             yield self._addressed(row or first), model
 
     def provider(self, what: str, *, may_be_embedded: bool) -> Provider:
-        """The provider that would be asked first, with its address, for `what`, which is not a question of a model.
+        """The provider that would be asked first, with its address, for `what`: a use of its API without a model.
 
         An embedded provider has an address only where it `may_be_embedded`.
 
         Raises:
             UsageError: a choice or an address is wrong.
-            CredentialsError: nobody was named, and no provider has a key.
+            CredentialsError: no provider was named, and none has a key.
         """
         any_model = provider_choice.Layer(what, None, "any")  # a row without a default model lists its own
         first = provider_choice.choose(self._app, (*self._layers, any_model), dry=False)
@@ -99,7 +99,7 @@ class ProviderResolver:
             )
 
     def _first(self, provider: Provider, *, may_be_embedded: bool = True) -> Provider:
-        """The row with its address. Only the first provider listens to --base-url and GLM_BASE_URL."""
+        """The row with its address; --base-url and GLM_BASE_URL apply to the first provider only."""
         sources = (("--base-url", self._options.base_url), ("GLM_BASE_URL", self._environment.get("GLM_BASE_URL")))
         for source, url in sources:
             if url and not (provider.embedded and source != "--base-url"):
@@ -107,7 +107,7 @@ class ProviderResolver:
         return self._addressed(provider) if may_be_embedded or not provider.embedded else provider
 
     def _addressed(self, provider: Provider) -> Provider:
-        """The row with the address that it has without a flag."""
+        """The row with its own address: of the sandbox, of its variable, or of the row."""
         if provider.embedded:
             return provider.replace(base_url=self._app.sandbox_url(provider, starts=not self._dry))
         variable = provider.base_url_variable
@@ -120,7 +120,7 @@ class ProviderResolver:
     def _request(
         self, provider: Provider, model: str, messages: tuple[Message, ...], tools: tuple[Function, ...]
     ) -> Request:
-        """The request as this provider gets it, which is not known to refuse it."""
+        """The request for this provider, checked against what it is known to refuse."""
         options = self._options
         fields = {name: getattr(options, name) for name in _COPIED}
         if options.effort is not None and options.think is None:
@@ -162,8 +162,8 @@ class ProviderResolver:
         """The call with its key and its proxy; `what` it is for, for --verbose.
 
         Raises:
-            UsageError: the key may not go there.
-            CredentialsError: the key is missing or no key.
+            UsageError: the key may not be sent there.
+            CredentialsError: the key is missing or malformed.
         """
         where = origin(call.url)
         key = self._key(provider, key_file)

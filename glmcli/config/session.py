@@ -4,7 +4,7 @@ Shape of a line: `{"role": "user", "content": "…"}`; the assistant's lines add
 `tool_calls` where it called tools (each with `id`, `name`, `arguments`); a line of the role `tool` is a result, and
 names its call in `tool_call_id`. A question about pictures, videos or files that have a URL holds them in `media`;
 where the user gave the order of words and pictures, `content` is a list of parts, as in a request file.
-The file belongs to its owner alone (mode 0600) and is locked while a question is under way.
+The file has mode 0600 and is locked while a question is asked.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Session:
         """Open or make the file, and lock it.
 
         Raises:
-            UsageError: it cannot be opened, is no regular file, or another glm is using it.
+            UsageError: it cannot be opened, is not a regular file, or is locked by another glm.
         """
         self._path = path
         if path == "-":
@@ -56,7 +56,7 @@ class Session:
         """The messages so far, in order; of several system messages the last one, first.
 
         Raises:
-            UsageError: a line is no message; the error names it.
+            UsageError: a line is not a valid message; the error names it.
         """
         try:
             with os.fdopen(os.dup(self._fd), "rb") as file:
@@ -157,7 +157,7 @@ def _part(part: str | Media) -> dict[str, Any]:
 
 
 def _content(value: dict[str, Any]) -> tuple[str, tuple[str | Media, ...]]:
-    """The text of a line, and its parts where it holds more than text; a wrong line raises whatever error it makes."""
+    """The text of a line, and its parts where it holds more than text; a malformed line raises an error."""
     content = value["content"]
     if not isinstance(content, list):
         return content, tuple(map(_media, value.get("media") or ()))
@@ -167,7 +167,7 @@ def _content(value: dict[str, Any]) -> tuple[str, tuple[str | Media, ...]]:
 
 
 def _media(part: dict[str, Any]) -> Media:
-    """An element of `media`; a wrong one raises whatever error it makes."""
+    """An element of `media`; a malformed one raises as in `_content`."""
     kind, url, detail = part["type"], part["url"], part.get("detail")
     if kind not in _KINDS or not (detail is None or isinstance(detail, str)):
         raise ValueError(kind)
@@ -181,7 +181,7 @@ def _call(value: Any) -> ToolCall:  # noqa: ANN401 - any JSON
     """A call of a line.
 
     Raises:
-        TypeError: it is none.
+        TypeError: it is not a call.
     """
     call = ToolCall(**value)
     if not all(isinstance(text, str) for text in call.fields().values()):

@@ -1,7 +1,7 @@
 """YAML and JSON text as validated values, or an error that names file, line and column.
 
-The only imports of yaml and of jsonschema stand in this folder, and both are loaded by the calls that need them: a
-command without a file pays for neither, and jsonschema is for files that are wrong, whose faults it finds.
+Only this folder imports yaml and jsonschema, and loads them when they are needed: yaml for a file that is not JSON,
+jsonschema to find the faults of a file that is not valid.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from glmcli.documents.document import Document, SourceText, decode
+from glmcli.documents.fast_validator import is_valid, load_schema
 from glmcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ __all__ = ["Document", "check", "faults", "fill", "load_schema", "parse", "parse
 
 
 def parse(text: bytes, name: str, first: int = 1) -> Document:
-    """What a file holds: JSON if it is JSON, else YAML 1.2 with the core schema.
+    """Parse a file: as JSON if it is JSON, else as YAML 1.2 with the core schema.
 
     `first` is the number of the first line, for one document of a file that holds several.
 
@@ -28,7 +29,7 @@ def parse(text: bytes, name: str, first: int = 1) -> Document:
     and nothing are null; `010` is ten, `0o10` and `0x8` are eight, `1e3` is a thousand; `NO`, `on`, `1:30`, dates, `=`
     and `<<` are strings. U+0085, U+2028 and U+2029 are ordinary characters and break no line.
 
-    Refused, beside what is not well-formed: duplicate and non-string keys, anchors, aliases, merge keys, tags, a second
+    Refused, if well-formed: duplicate and non-string keys, anchors, aliases, merge keys, tags, a second
     document, numbers that JSON cannot carry or 64 bits cannot hold, lone surrogates, control characters, nesting over
     64, more than 1 MiB, and any encoding but UTF-8 (a byte order mark is dropped).
 
@@ -60,10 +61,10 @@ def _document(source: SourceText) -> Document:
 
 
 def check(document: Document, schema: str) -> None:
-    """Return if the document satisfies our schema of that name ("request", "config", …).
+    """Require that the document satisfies our schema of that name ("request", "config", …).
 
     Raises:
-        UsageError: the first fault in the order of the file, and how many more there are.
+        UsageError: the first fault in the order of the file, and the number of the others.
     """
     found = faults(document, schema)
     if found:
@@ -72,8 +73,6 @@ def check(document: Document, schema: str) -> None:
 
 def faults(document: Document, schema: str) -> list[str]:
     """Every fault, each "file:line:col: text", in the order of the file."""
-    from glmcli.documents.fast_validator import is_valid
-
     if is_valid(document.value, load_schema(schema)):
         return []
     from glmcli.documents import validator
@@ -81,18 +80,11 @@ def faults(document: Document, schema: str) -> list[str]:
     return validator.faults(document, schema)
 
 
-def load_schema(name: str) -> dict[str, Any]:
-    """One of our schemas, as the wheel ships it."""
-    from glmcli.documents.fast_validator import load_schema as load
-
-    return load(name)
-
-
 def fill(document: Document, variables: Mapping[str, str]) -> Document:
     r"""The document with `{{NAME}}` replaced in every string value; keys stay, and so do the positions.
 
     A mapping `vars` at the top of the document gives defaults, which may stay unused and are not filled themselves.
-    What was put in is never expanded again; `\{{` stands for `{{`. Braces around anything but a name are plain text.
+    Values that were filled in are not expanded again; `\{{` means `{{`. Braces around anything else are plain text.
 
     Raises:
         UsageError: a name has no value, a variable is used nowhere or is not UTF-8, or the result is huge.
@@ -101,7 +93,7 @@ def fill(document: Document, variables: Mapping[str, str]) -> Document:
 
 
 def template_of(document: Document, keys: Collection[str], variables: Mapping[str, str]) -> Template:
-    """The document as a template: names in the parts `keys` may stay open, and are filled row by row.
+    """The document as a template: names in the parts `keys` may be without a value yet; rows fill them.
 
     Raises:
         UsageError: as `fill`, but for names that stay open.

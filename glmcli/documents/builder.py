@@ -1,4 +1,4 @@
-"""What the readers of JSON and YAML share: what an unquoted word means, and how a document is built step by step."""
+"""What the readers of JSON and YAML share: the value of a plain scalar, and the builder of a document."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _NUMBER = re.compile(
     r"|(?P<special>[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))"
 )
 _BASES = {"decimal": 10, "octal": 8, "hex": 16}
-_MAX_NUMBER = 64  # characters: no double needs more, and reading a million digits takes seconds
+_MAX_NUMBER = 64  # characters: no double needs more, and converting a million digits takes seconds
 _MAX_DEPTH = 64
 
 
 def plain_scalar(text: str) -> str | float | bool | None:
     """The value of an unquoted scalar by the core schema of YAML 1.2, of which the numbers of JSON are a part.
 
-    `010` is ten: leading zeros are decimal.
+    `010` is ten: leading zeros do not mean octal.
 
     Source: https://yaml.org/spec/1.2.2/#1032-tag-resolution.
 
@@ -60,7 +60,7 @@ def _number(found: re.Match[str]) -> float:
 
 
 class _OpenContainer:
-    """A mapping or list that is not closed yet; `key` is the one that waits for its value."""
+    """A mapping or list that is not closed yet; `key` is a key without its value yet."""
 
     __slots__ = ("key", "key_at", "node", "value")
 
@@ -87,7 +87,7 @@ class DocumentBuilder:
         return bool(self._stack) and isinstance(self._stack[-1].value, dict) and self._stack[-1].key is None
 
     def document(self) -> Document:
-        """What was built."""
+        """The document that was built."""
         return Document(self.source.name, self._value, self.source, self._root)
 
     def open(self, at: int, value: dict[str, Any] | list[Any]) -> None:

@@ -13,11 +13,11 @@ from glmcli.record import Record
 
 MAX_SIZE = 1 << 20  # bytes of a file, characters of a flag's value
 
-# What YAML 1.2 calls printable. JSON would allow a few more inside strings; nobody means them.
+# Characters that are not printable in YAML 1.2. JSON allows a few of them in strings; they are refused there, too.
 _UNPRINTABLE = "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 _BLANKS = str.maketrans("", "", "\t\n\r")
 _LINE_BREAK = r"\r\n|\r|\n"
-_SURROGATE = "[\ud800-\udfff]"  # compiled when it is needed: that is seldom, and costs two million instructions
+_SURROGATE = "[\ud800-\udfff]"  # compiled only when needed: that costs two million instructions
 
 Path = Sequence[str | int]
 
@@ -26,8 +26,8 @@ class SourceText(Record):
     """Decoded text without its byte order mark.
 
     Attributes:
-        numbered: false for a flag's value, which has no lines.
-        first: the number of its first line, for a document that stands inside a file.
+        numbered: false for the value of a flag, whose errors name no line.
+        first: the number of its first line, for one of several documents of a file.
     """
 
     name: str
@@ -68,10 +68,10 @@ class SourceText(Record):
         return UsageError(message=f"{self.place(index)}: {text}")
 
     def require_printable(self) -> None:
-        """Return if the text holds printable characters only.
+        """Require that all characters are printable.
 
         Raises:
-            UsageError: naming the first other one.
+            UsageError: one is not.
         """
         if self.text.translate(_BLANKS).isprintable():
             return  # nearly always; compiling the pattern costs 57 million instructions
@@ -85,7 +85,7 @@ class SourceText(Record):
 
 
 def has_surrogate(text: str) -> bool:
-    """Whether the text holds half a character (a lone surrogate), which no UTF-8 can carry."""
+    """Whether the text holds a lone surrogate, which cannot be encoded as UTF-8."""
     return not text.isascii() and re.search(_SURROGATE, text) is not None
 
 
@@ -134,7 +134,7 @@ class Document(Record):
         return node.key if key and node.key is not None else node.at
 
     def place(self, path: Path, *, key: bool = False) -> str:
-        """The same as "request.yaml:12:3"."""
+        """The place of that index, as "request.yaml:12:3"."""
         return self.source.place(self.index(path, key=key))
 
     def node(self, path: Path) -> Node:

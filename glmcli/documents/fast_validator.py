@@ -1,8 +1,8 @@
-"""Whether a value satisfies a schema of ours: yes or no, without the price of importing jsonschema.
+"""Whether a value satisfies a schema of ours: yes or no, without importing jsonschema.
 
-Most files are right, and need no more. What is wrong with the others `validator` says, which asks jsonschema. Only the
-keywords that our schemas use are known here, and any other is a KeyError: tests hold that there is none, and that both
-always agree.
+Most files are valid, and need no more. For the others `validator` finds the faults with jsonschema. Only the keywords
+that our schemas use are known here, and any other is a KeyError: tests check that there is none, and that the two
+validators agree.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ def load_schema(name: str) -> dict[str, Any]:
 
 
 def is_valid(value: object, root: Schema) -> bool:
-    """Whether a value of JSON or YAML satisfies this schema as `validator` means it.
+    """Whether a value satisfies this schema.
 
     Raises:
-        KeyError: the schema uses a keyword, a type or a reference that is not known here.
+        KeyError: the schema uses an unknown keyword, type or reference.
     """
 
     def allows(schema: Schema | bool, here: object) -> bool:
@@ -46,7 +46,7 @@ def is_valid(value: object, root: Schema) -> bool:
 
 
 def _holds(allows: Allows, root: Schema, schema: Schema, word: str, value: object) -> bool:
-    """Whether the value satisfies this one keyword of the schema. Most say nothing of values of another type."""
+    """Whether the value satisfies one keyword of the schema. Most keywords apply to one type only."""
     rule = schema[word]
     if word == "$ref":
         return allows(root["$defs"][rule.removeprefix(_REFERENCE)], value)
@@ -58,7 +58,7 @@ def _holds(allows: Allows, root: Schema, schema: Schema, word: str, value: objec
 
 
 def is_integer(value: object) -> bool:
-    """Whether a value is an integer as everywhere in this program: 1.0 is none, and true is no number."""
+    """Whether a value is an integer; neither 1.0 nor true is one."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
@@ -71,7 +71,7 @@ def _is_of(types: str | list[str], value: object) -> bool:
 
 
 def _is_same(one: Any, other: Any) -> bool:  # noqa: ANN401 - any JSON
-    """Whether both are the same in JSON: 1.0 is 1, but true is not."""
+    """Whether both are equal in JSON: 1.0 equals 1, but true does not."""
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     if isinstance(one, list) and isinstance(other, list):
@@ -103,7 +103,7 @@ _TYPES: dict[str, Callable[[object], bool]] = {
     "array": lambda value: isinstance(value, list),
     "object": lambda value: isinstance(value, dict),
 }
-# Keywords that the value alone decides.
+# Keywords that contain no schemas: the type of value that they apply to, and the test.
 _TESTS: dict[str, tuple[str, Callable[[Any, Any], bool]]] = {
     "type": (_ANY, _is_of),
     "const": (_ANY, _is_same),
@@ -119,7 +119,7 @@ _TESTS: dict[str, tuple[str, Callable[[Any, Any], bool]]] = {
     "minProperties": ("object", lambda least, fields: len(fields) >= least),
     "required": ("object", lambda names, fields: all(name in fields for name in names)),
 }
-# Keywords that other schemas decide.
+# Keywords that contain schemas.
 _PARTS: dict[str, tuple[str, Callable[[Allows, Any, Any, Schema], bool]]] = {
     "allOf": (_ANY, lambda allows, parts, value, _: all(allows(part, value) for part in parts)),
     "anyOf": (_ANY, lambda allows, parts, value, _: any(allows(part, value) for part in parts)),

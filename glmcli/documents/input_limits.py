@@ -1,4 +1,4 @@
-"""Limits on what hostile input may cost: processor time, and regular expressions that take exponential time."""
+"""Limits on what hostile input may cost: CPU time, and regular expressions that take exponential time."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
-_REPEAT = 0.05  # seconds between signals, for a first one that foreign code has swallowed
-_limits: list[float] = []  # when each limit that is active ends, in time of this process, the innermost last
+_REPEAT = 0.05  # seconds between signals, in case a library catches the exception of the first one
+_limits: list[float] = []  # ends of the active limits, in CPU time of this process, the innermost last
 
 _MAX_SEARCH = 0.1  # seconds of processor time for trying a pattern
 _PROBE_LENGTH = 40  # characters: an exponential pattern needs years for them
@@ -34,11 +34,11 @@ def _raise_too_slow(_number: int, _frame: FrameType | None) -> NoReturn:
 
 @contextmanager
 def cpu_limit(seconds: float) -> Iterator[None]:
-    """Run the body, for at most so many seconds of this program's own time, however busy the machine is.
+    """Run the body for at most so many seconds of CPU time.
 
-    A limit inside another one ends no later than that one; where the inner body swallows the error of the outer limit,
-    the outer limit raises it again. Works in the main thread only. Regular expressions look for signals too, so that
-    even a single search ends.
+    A limit inside another one ends no later than the outer one; if the inner body catches the exception of the outer
+    limit, the outer limit raises it again. Works in the main thread only. The `re` module checks for signals too, so
+    that even a single search is interrupted.
 
     Raises:
         TooSlowError: the body took longer.
@@ -54,7 +54,7 @@ def cpu_limit(seconds: float) -> Iterator[None]:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
         _limits.pop()
         signal.signal(signal.SIGVTALRM, before)
-        if _limits:  # the limit around this one continues with what is left of it
+        if _limits:  # continue the outer limit
             _start_timer()
     _require_time(end)
 
@@ -70,7 +70,7 @@ def _require_time(end: float) -> None:
 
 @contextmanager
 def without_warnings() -> Iterator[None]:
-    """Run the body silently: Python warns, on stderr, of patterns that a later version may read otherwise."""
+    """Run the body without warnings, which Python prints on stderr about some regular expressions."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
@@ -78,19 +78,19 @@ def without_warnings() -> Iterator[None]:
 
 @lru_cache
 def compiled(pattern: str) -> re.Pattern[str]:
-    r"""The regular expression of a schema, with `$` as ECMA 262 means it: the end, not a place before a last newline.
+    r"""The regular expression of a schema, with `$` as in ECMA 262: it does not match before a final newline.
 
     Raises:
-        re.error: it is none.
+        re.error: it is malformed.
     """
     with without_warnings():
         return re.compile(_PIECE.sub(lambda piece: r"\Z" if piece[0] == "$" else piece[0], pattern))
 
 
 def pattern_problem(pattern: str) -> str:
-    """What is wrong with a regular expression, nothing if it can be used.
+    """What is wrong with a regular expression; empty if it can be used.
 
-    Found by trying it on texts on which patterns of exponential time do not end.
+    It is tried on texts on which patterns of exponential time do not end.
     """
     try:
         regex = compiled(pattern)
@@ -105,7 +105,7 @@ def pattern_problem(pattern: str) -> str:
 
 
 def _probes(pattern: str) -> Iterator[str]:
-    """One letter, or two in turn, again and again, with an end that hardly a pattern allows."""
+    """Texts of one repeated letter, or of two in turn, with an end that few patterns match."""
     letters = dict.fromkeys([*(c for c in pattern if c.isalnum()), *"a0A _-.,/:@", *pattern])
     chosen = list(letters)[:_PROBE_LETTERS]
     for letter in chosen:

@@ -1,6 +1,6 @@
 """JSON text to a document.
 
-JSON is YAML 1.2, but not for PyYAML: it fails at tabs and at escaped surrogate pairs. So what is JSON is read as JSON.
+JSON is valid YAML 1.2, but PyYAML fails at tabs and at escaped surrogate pairs: so JSON has a reader of its own.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def read(source: SourceText) -> Document | None:
     """The document; None if the text is not JSON.
 
     Raises:
-        UsageError: it is JSON, but holds what we refuse: see `documents.parse`.
+        UsageError: it is JSON, but contains something that `documents.parse` refuses.
     """
     reader = _JsonReader(source)
     try:

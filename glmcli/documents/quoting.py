@@ -1,4 +1,4 @@
-"""Foreign text inside our messages: on one line, cut, and without anything that a terminal would obey."""
+"""Text of others inside messages: on one line, cut, and without control characters."""
 
 from __future__ import annotations
 
@@ -58,25 +58,25 @@ def described(value: object, *, secret: bool) -> str:
             kind = "a string"
         case _:
             kind = "a number"
-    # Who writes a key where the name of its variable belongs shall not find it in a log.
+    # A user may have written a key in place of the name of its variable: it must not be logged.
     return kind if secret else f"{kind} ({value_text(value)})"
 
 
 def wrong_type(where: str, value: object, types: Collection[str], *, secret: bool = False) -> str:
-    """That a value is of none of these types, which are given in words, as `a string`."""
+    """The message that a value has none of these types, given in words such as `a string`."""
     hint = "; quote it" if "a string" in types and isinstance(value, bool | int | float) else ""
     return f"{where} must be {listed(types, 'or')}, not {described(value, secret=secret)}{hint}"
 
 
 def wrong_choice(where: str, value: object, choices: Sequence[object]) -> str:
-    """That a value is none of the choices."""
+    """The message that a value is none of the choices."""
     named = choice_names(choices)
     wanted = f"one of {', '.join(named)}" if len(named) > 1 else value_text(choices[0])
     return f"{where} must be {wanted}, not {value_text(value)}"
 
 
 def choice_names(choices: Iterable[object]) -> tuple[str, ...]:
-    """How messages name these values, each once."""
+    """These values as messages name them, without duplicates."""
     return tuple(dict.fromkeys(choice if isinstance(choice, str) else value_text(choice) for choice in choices))
 
 

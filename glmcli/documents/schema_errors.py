@@ -1,4 +1,4 @@
-"""What is wrong with a document, in the words of the person who wrote it: jsonschema's errors as faults."""
+"""What is wrong with a document: errors of jsonschema as faults, in words for the author of the document."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ _TYPES = {
 _NO_KEY = "a configuration file may not hold a key; use key_env, key_file or key_command"
 _NO_ADDRESS = "a request file may not hold an address or a key; use --base-url / --key-file or the configuration file"
 _NO_APPROVAL = "a request file may not approve the calls of tools; use --approve or --yes"
-# Schema -> keys that are refused with a reason of their own, compared without case, dashes and underscores.
+# Schema -> keys that are refused with a special reason; keys are compared without case, dashes and underscores.
 _FORBIDDEN = {
     "request": {
         **dict.fromkeys(("baseurl", "apibase", "keyfile", "keyenv", "keycommand", "apikey", "key"), _NO_ADDRESS),
@@ -103,7 +103,7 @@ def _unknown_keys(error: ValidationError, schema: str) -> Iterator[Fault]:
 
 
 def _required(error: ValidationError) -> Fault:
-    """All missing keys at once; jsonschema gives one error for each, and equal faults count once."""
+    """All missing keys in one fault. jsonschema reports an error for each; the equal faults are merged later."""
     missing = [quoted(key) for key in _missing(error)]
     return Fault(_path(error), f"{_within(_path(error))}needs {listed(missing, 'and')}")
 
@@ -128,7 +128,7 @@ def _choice(error: ValidationError, choices: list[object]) -> Fault:
 
 
 def _pattern(error: ValidationError) -> Fault:
-    """A schema with a pattern has a title that says it in words; that of a key stands under `propertyNames`."""
+    """The title of a schema describes its pattern in words; a pattern under `propertyNames` is about a key."""
     path, key = _path(error), str(error.instance)
     wanted = _rules(error).get("title") or f"text that matches {error.validator_value}"
     if "propertyNames" in list(error.absolute_schema_path)[-2:]:
@@ -160,7 +160,7 @@ def _rule(error: ValidationError) -> str:
 
 
 def _alternatives(error: ValidationError, schema: str) -> Iterator[Fault]:
-    """The faults of the one alternative that was meant, if its type or a constant in it tells which."""
+    """The faults of the alternative that was meant, if the type of the value or a constant in it identifies it."""
     path = _path(error)
     branches: dict[object, list[ValidationError]] = {}
     for part in error.context or []:
@@ -185,12 +185,12 @@ def _alternatives(error: ValidationError, schema: str) -> Iterator[Fault]:
 
 
 def _is_constant(part: ValidationError) -> bool:
-    """The value, or a key of it, is not the constant that marks this alternative."""
+    """Whether the error is that the value, or a key of it, is not the constant that identifies the alternative."""
     return part.validator in {"const", "enum"} and len(part.relative_path) <= 1
 
 
 def _is_here(part: ValidationError, keyword: str) -> bool:
-    """The error is about the value itself: the path of an alternative's error begins at the value."""
+    """Whether this keyword failed for the value itself: paths in alternatives are relative to the value."""
     return part.validator == keyword and not part.relative_path
 
 

@@ -1,4 +1,4 @@
-"""The schemas inside a JSON Schema: where they stand, what refers to what, and what validating by them costs. Pure."""
+"""The subschemas of a JSON Schema: their paths, their references, and what validating by them costs. Pure."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ _MAPPINGS = ("$defs", "definitions", "dependencies", "dependentSchemas", "patter
 # Schemas in these are applied to the same value as the schema around them ("in-place applicators"); those in the others
 # to a part of it, and values are finite.
 _IN_PLACE = frozenset({"allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas", "dependencies"})
-SHELVES = ("$defs", "definitions")  # what stands there is applied to nothing until something refers to it
+SHELVES = ("$defs", "definitions")  # schemas there are applied only where something refers to them
 _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 _ANCHORS = ("$anchor", "$dynamicAnchor")
-# What says of an object's other keys, or of all keys of some form, what they may be.
+# Keywords that allow keys beyond `properties`, or of some form.
 _OPEN = ("additionalProperties", "unevaluatedProperties", "patternProperties")
 _PARTS = ("properties", "items", "prefixItems")
 
@@ -45,7 +45,7 @@ _MAX_STEPS = 10_000  # schemas that are applied to one value
 class Draft(NamedTuple):
     """What a draft of JSON Schema knows: its keywords, and the one that names a schema.
 
-    `ref_alone` says that what stands beside a `$ref` is not looked at.
+    With `ref_alone`, keywords beside a `$ref` are ignored.
     """
 
     words: frozenset[str]
@@ -54,7 +54,7 @@ class Draft(NamedTuple):
 
 
 def below(schema: object, draft: Draft) -> Iterator[tuple[Path, Any]]:
-    """What stands directly under a schema where a schema should stand, with its path."""
+    """The direct subschemas of a schema, valid or not, with their relative paths."""
     if not isinstance(schema, Mapping):
         return
     for word in _ONE:
@@ -70,7 +70,7 @@ def below(schema: object, draft: Draft) -> Iterator[tuple[Path, Any]]:
 
 
 def _everything(schema: object, draft: Draft) -> Iterator[tuple[Path, Any]]:
-    """Every schema with its path, the outermost first, without recursion of our own."""
+    """Every schema with its path, the outermost first, found without recursion."""
     waiting: list[tuple[Path, Any]] = [((), schema)]
     while waiting:
         path, here = waiting.pop()
@@ -84,14 +84,14 @@ def walk(schema: object, draft: Draft) -> Iterator[tuple[Path, Mapping[str, Any]
 
 
 class Subschemas:
-    """Every schema of a schema by its path, and what the references lead to.
+    """All subschemas by path, and the targets of references.
 
     Attributes:
-        repeated: the anchors that another schema has already.
+        repeated: the paths of anchors that occur before.
     """
 
     def __init__(self, root: Mapping[str, Any], draft: Draft) -> None:
-        """Find them all."""
+        """Collect them."""
         self._root = root
         self.draft = draft
         self.at: dict[Path, Any] = dict(_everything(root, draft))
@@ -109,7 +109,7 @@ class Subschemas:
         self._by_anchor[name] = path[:-1]
 
     def _target(self, word: str, reference: object) -> Path | None:
-        """Where a reference leads, or None if that is no schema of this schema."""
+        """The path of the target of a reference; None if it is not inside this schema."""
         if not isinstance(reference, str) or not reference.startswith("#"):
             return None
         if reference == "#" or word == "$recursiveRef":
@@ -120,7 +120,7 @@ class Subschemas:
         return self._by_pointer.get(tuple(step.replace("~1", "/").replace("~0", "~") for step in steps))
 
     def references(self, here: object) -> Iterator[tuple[str, Path | None]]:
-        """The references of one schema, each with where it leads."""
+        """The references of one schema, each with the path of its target."""
         for word in _REFERENCES if isinstance(here, Mapping) else ():
             if word in self.draft.words and isinstance(here, Mapping) and word in here:
                 yield word, self._target(word, here[word])
@@ -132,7 +132,7 @@ class Subschemas:
         yield from (target for _, target in self.references(here) if target is not None)
 
     def closed(self) -> dict[str, Any]:
-        """The schema with its plain objects closed: keys that they do not name are refused, unless they say otherwise.
+        """The schema with its plain objects closed: unknown keys are refused, unless the schema allows them.
 
         Plain are the root and what is reached from it through `properties`, `items` and `prefixItems`, as long as no
         schema on the way is composed (`$ref`, `allOf`, `anyOf`, `not`, `if` …) and no composed schema refers to it.
@@ -165,7 +165,7 @@ class Subschemas:
 
     @cached_property
     def _plain(self) -> set[Path]:
-        """The schemas that are reached from the root through plain ones only; composed ones end the way."""
+        """The schemas reached from the root through plain schemas; a composed one is included, not those below it."""
         found: set[Path] = set()
         waiting: list[Path] = [()]
         while waiting:
@@ -178,7 +178,7 @@ class Subschemas:
 
     @cached_property
     def _shared(self) -> set[Path]:
-        """What references lead to, except those that are all of a plain schema: `items: {$ref: "#"}` in a tree."""
+        """The targets of references, except of those that are all of a plain schema: `items: {$ref: "#"}` in a tree."""
         places = ((path, target) for path, here in self.at.items() for _, target in self.references(here))
         return {target for path, target in places if target is not None and not self._is_alias(path)}
 
@@ -188,7 +188,7 @@ class Subschemas:
 
 
 def faults(root: Mapping[str, Any], draft: Draft) -> Iterator[Fault]:
-    """References that lead out of the schema or nowhere, and schemas whose validation would not end or cost a lot."""
+    """References without a target in the schema, and schemas whose validation would not end or cost too much."""
     found = Subschemas(root, draft)
     for path in found.repeated:
         yield Fault(path, "another schema has this anchor already", key=True)
@@ -220,7 +220,7 @@ def _dangling(reference: object) -> str:
 
 
 class _CycleError(Exception):
-    """A schema is part of itself."""
+    """A schema applies itself to the same value."""
 
 
 class _Costs:

@@ -1,4 +1,4 @@
-r"""`{{NAME}}` in the strings of a document; what it means, `glmcli.documents.fill` says."""
+r"""Fills `{{NAME}}` in the strings of a document: see `glmcli.documents.fill`."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _PLACEHOLDER = re.compile(r"\\\{\{|\{\{[ \t\r\n]*+([A-Za-z_][A-Za-z0-9_]*+)[ \t\
 
 
 class Template:
-    """A document of which some parts are filled again and again, each time with other values.
+    """A document of which some parts are filled repeatedly, with other values each time.
 
     Attributes:
-        sample: the filled document, with `x` for each value that is still open, so that it can be validated.
-        open: the parts that have names without a value yet, and those names.
-        names: the parts that a filling may change, and the names by which: those that are open or have a default.
+        sample: the filled document, with `x` for each missing value, so that it can be validated.
+        open: the names without a value yet, by part.
+        names: the names that a row may fill in (open, or with a default), by part.
     """
 
     def __init__(self, document: Document, keys: Collection[str], variables: Mapping[str, str]) -> None:
-        """`keys` are those of the top whose names may stay open; `variables` hold for all fillings, whatever they say.
+        """`keys`: the top-level parts whose names may be open; `variables` override the values of every `fill`.
 
         Raises:
             UsageError: a name has no value in another part, or a variable is used nowhere or is not UTF-8.
@@ -69,7 +69,7 @@ class Template:
         return filled
 
     def fill(self, keys: Iterable[str], variables: Mapping[str, str]) -> Document:
-        """The document with nothing but these parts, filled with these values, which count before defaults.
+        """A document of these parts only, filled with these values, which override defaults.
 
         Raises:
             UsageError: a name has no value, or the result is huge.
@@ -79,17 +79,17 @@ class Template:
 
 
 def _defaults(value: object) -> dict[str, str]:
-    """The strings of `vars`; whatever else stands there is for the schema to refuse."""
+    """The strings of `vars`; the schema refuses other values."""
     given = value.get("vars") if isinstance(value, dict) else None
     return {name: text for name, text in given.items() if isinstance(text, str)} if isinstance(given, dict) else {}
 
 
 class _Filler:
-    """Fills strings, and remembers by which names.
+    """Fills strings, and records the names that occur.
 
     Attributes:
         used: the names that had a value.
-        open: the names that had none, where that is allowed, else None.
+        open: the names that had none; None if that is an error.
     """
 
     def __init__(self, document: Document, variables: Mapping[str, str]) -> None:
@@ -100,7 +100,7 @@ class _Filler:
         self.open: set[str] | None = None
 
     def walk(self, value: object, node: Node) -> object:
-        """The value with its strings filled; as deep as `parse` lets a document be."""
+        """The value with its strings filled; `parse` limits the depth of the recursion."""
         below = node.below
         match value:
             case str():
@@ -112,7 +112,7 @@ class _Filler:
         return value
 
     def _value(self, name: str | None, node: Node) -> str:
-        """What stands in the place of a name, or of an escape, which has none."""
+        """The text that replaces a placeholder, or an escape, which has no name."""
         if name is None:
             return "{{"
         if name not in self._variables:
@@ -127,7 +127,7 @@ class _Filler:
         return self._variables[name]
 
     def _missing(self, name: str, node: Node) -> UsageError:
-        """Points into the string where the text of the file shows the placeholder as it is, else at the string."""
+        """An error at the placeholder if the text of the file contains it literally, else at its string."""
         source = self._document.source
         places = _PLACEHOLDER.finditer(source.text, node.at, node.end)
         at = next((found.start() for found in places if found[1] == name), node.at)

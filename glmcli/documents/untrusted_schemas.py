@@ -1,4 +1,4 @@
-"""JSON Schemas that others wrote: what is wrong with them, and what they say of a value.
+"""JSON Schemas from untrusted sources: their faults, and validation by them.
 
 A tool's `parameters` come from a file or from an MCP server, and the values from a model. Neither may make us fetch
 anything, run for ever, or crash.
@@ -43,15 +43,15 @@ def faults(schema: Mapping[str, Any]) -> list[Fault]:
 
 
 def _guarded(act: Callable[[], _Result], slow: _Result, broken: _Result) -> _Result:
-    """The result of validating with what others wrote, whatever the libraries raise for it."""
+    """The result of `act`, or `slow` or `broken` if it takes too long or raises."""
     try:
         with without_warnings(), cpu_limit(_MAX_TIME):
             return act()
     except TooSlowError:
         return slow
-    except GlmError:  # ours: the deadline, which a signal tells
+    except GlmError:  # the deadline, raised by a signal
         raise
-    except Exception:  # noqa: BLE001 - they promise nothing for hostile schemas, which shall not end the program
+    except Exception:  # noqa: BLE001 - hostile schemas may raise anything, and must not end the program
         return broken
 
 
@@ -96,7 +96,7 @@ def _draft_class(schema: Mapping[str, Any]) -> type[Validator] | None:
 
 @cache
 def _draft(kind: type[Validator]) -> Draft:
-    """What the walk through a schema has to know of its draft."""
+    """The keywords of a draft, also those that jsonschema does not list."""
     words = {*kind.VALIDATORS, *SHELVES}
     words |= {"then", "else"} if "if" in words else set()
     words |= {"contentSchema", "$anchor"} if "unevaluatedItems" in words else set()
@@ -109,7 +109,7 @@ def _metaschema_faults(schema: Mapping[str, Any], kind: type[Validator], draft: 
     yield from _form_faults((), schema, kind)
     if not draft.ref_alone:
         return
-    # The older drafts know nothing of `$defs`, and many write it all the same.
+    # The older drafts do not define `$defs`, but it is often used with them.
     for path, here in subschemas.walk(schema, draft):
         shelf = here.get("$defs", {})
         for name, part in shelf.items() if isinstance(shelf, Mapping) else ():
@@ -117,7 +117,7 @@ def _metaschema_faults(schema: Mapping[str, Any], kind: type[Validator], draft: 
 
 
 def _form_faults(path: Path, schema: Any, kind: type[Validator]) -> Iterator[Fault]:  # noqa: ANN401 - any JSON
-    # All that a metaschema refers to is part of jsonschema; what the schema itself refers to is not looked at here.
+    # All references of a metaschema are part of jsonschema; those of the schema itself are not followed here.
     for error in _metaschema(kind).iter_errors(schema):
         yield from (fault.replace(path=(*path, *fault.path)) for fault in explain(error, "parameters"))
 
@@ -146,7 +146,7 @@ class UntrustedSchema:
         self._validator = _guarded(lambda: validator(Subschemas(schema, _draft(kind)).closed(), kind), None, None)
 
     def faults(self, value: Any) -> list[str]:  # noqa: ANN401 - any JSON
-        """How the value breaks the schema, the first few faults, in words; nothing if it satisfies it."""
+        """The first few faults of the value, in words; empty if it satisfies the schema."""
         found = self._validator
         if found is None:
             return [_CANNOT_VALIDATE]

@@ -1,4 +1,4 @@
-"""Our schemas by jsonschema: every fault of a document. `fast_validator` says the same as yes or no."""
+"""All faults of a document by a schema of ours, found with jsonschema; `fast_validator` only says yes or no."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # More than a person reads; beyond it, looking for similar words would take minutes in a hostile file.
 _MAX_SUGGESTIONS = 100
-_MAX_ERRORS = 1000  # of one document, that are looked at
+_MAX_ERRORS = 1000  # of one document, the others are ignored
 
 
 def faults(document: Document, schema: str) -> list[str]:
@@ -36,7 +36,7 @@ def faults(document: Document, schema: str) -> list[str]:
 
 def validator(schema: Mapping[str, Any], draft: type[Validator] = Draft202012Validator) -> Validator:
     """Jsonschema's validator of this draft, with the keywords below and without access to the net and the disk."""
-    # A registry of nothing: without it jsonschema fetches any `$ref`.
+    # An empty registry: without it jsonschema fetches any `$ref`.
     made: Validator = _with_our_keywords(draft)(schema, registry=Registry())
     return made
 

@@ -1,7 +1,7 @@
-"""PyYAML as a parser of YAML 1.2: text to events, and its complaints as errors of ours.
+"""PyYAML as a parser of YAML 1.2: text to events, and its errors as ours.
 
-Only its parser is used, never its resolver or constructor: those speak YAML 1.1, and expand merge keys and aliases
-before anyone can look. libyaml does the parsing where PyYAML was built with it.
+Only its parser is used, never its resolver or constructor: those follow YAML 1.1, and expand merge keys and aliases,
+which must be refused. Where PyYAML was built with libyaml, libyaml parses.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ _END_OF_LINE = "\0\r\n"
 _ESCAPED_CHARACTER = re.compile(r"\\u([0-9a-fA-F]{4})|\\U([0-9a-fA-F]{8})")
 # Line breaks and a byte order mark of YAML 1.1; ordinary characters in YAML 1.2.
 _YAML_1_1_BREAKS = "\x85\u2028\u2029\ufeff"
-# Where stand-ins for them are taken from. The first range is for private use; no megabyte of text holds all of both.
+# Characters that may stand in for them, private-use ones first; no megabyte of text contains all of these.
 _CANDIDATES = (range(0xE000, 0xF900), range(0x10000, 0x110000))
 
 LONE_SURROGATE = r"a \u escape of half a character; write the character itself"
 SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
-# The character that the parser's complaint points at -> what to do about it.
+# The character at which the parser reports an error -> what to do about it.
 _HINTS = {
     "\t": "a tab cannot indent, use spaces",
     ":": "quote a value that holds ': '",
@@ -52,14 +52,14 @@ class YamlParser(Protocol):
         """The next event, if there is one."""
 
     def dispose(self) -> None:
-        """Let go of the text."""
+        """Free the text."""
 
 
 class PlainParser(Reader, Scanner, Parser):
     """PyYAML's own parser, for a PyYAML without libyaml: reads tabs, and refuses, as `yaml.cyaml.CParser` does."""
 
     def __init__(self, text: str) -> None:
-        """Begin with the text as it is: its bytes were decoded, and its odd line breaks replaced, before."""
+        """Parse decoded text in which `stand_ins` were replaced."""
         Reader.__init__(self, text)
         Scanner.__init__(self)
         Parser.__init__(self)
@@ -86,7 +86,7 @@ class PlainParser(Reader, Scanner, Parser):
                 self.allow_simple_key = True
 
     def scan_plain_spaces(self, indent: int, start_mark: object) -> list[str] | None:
-        """What stands between two words of a plain scalar; tabs are white space too."""
+        """The white space, tabs included, between two words of a plain scalar."""
         length = 0
         while self.peek(length) in " \t":
             length += 1
@@ -100,7 +100,7 @@ class PlainParser(Reader, Scanner, Parser):
 
 
 try:
-    # The least of the classes around libyaml's parser; what it adds to the parser is never called.
+    # The smallest of the classes around libyaml's parser; only the methods of the parser are called.
     from yaml.cyaml import CBaseLoader
 
     QuickParser: Callable[[str], YamlParser] = CBaseLoader
@@ -123,7 +123,7 @@ def events(source: SourceText, stand_ins: dict[str, str], parser: Callable[[str]
         finally:
             reading.dispose()
     except MarkedYAMLError as error:
-        raise _complaint(source, error) from error
+        raise _syntax_error(source, error) from error
     except YAMLError as error:
         raise source.error(0, f"not valid YAML: {' '.join(str(error).split())}") from error
 
@@ -143,8 +143,8 @@ def stand_ins(text: str) -> dict[str, str]:
     return dict(zip(breaks, free, strict=False))
 
 
-def _complaint(source: SourceText, error: MarkedYAMLError) -> UsageError:
-    """The parser's complaint as one line, with what to do about it."""
+def _syntax_error(source: SourceText, error: MarkedYAMLError) -> UsageError:
+    """The parser's error on one line, with what to do about it."""
     marks = [mark.index for mark in (error.problem_mark, error.context_mark) if mark is not None]
     at = marks[0] if marks else 0
     escape = max(at - 2, 0)  # the parser points behind the `\u`
@@ -152,7 +152,7 @@ def _complaint(source: SourceText, error: MarkedYAMLError) -> UsageError:
         return source.error(escape, LONE_SURROGATE)
     characters = [source.text[index] for index in marks if index < len(source.text)]
     if error.context_mark is not None:
-        # Inside something that was never closed or separated a colon is no culprit.
+        # Inside an unclosed collection the colon is not the cause.
         characters = [c for c in characters if c != ":"]
     hint = next((f" ({_HINTS[c]})" for c in characters if c in _HINTS), "")
     problem = visible(error.problem or "unknown problem", 200)

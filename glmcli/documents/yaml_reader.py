@@ -1,4 +1,4 @@
-"""YAML text to a document: what of YAML 1.2 a data file may hold, and what is refused."""
+"""YAML text to a document; what a data file does not need (anchors, tags, merge keys …) is refused."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def read(source: SourceText, parser: Callable[[str], YamlParser] = QuickParser) 
     """The document.
 
     Raises:
-        UsageError: it is not YAML, or holds what we refuse: see `documents.parse`.
+        UsageError: it is not YAML, or contains something that `documents.parse` refuses.
     """
     replaced = stand_ins(source.text)
     reader = _YamlReader(source, {ord(stand_in): original for original, stand_in in replaced.items()})
@@ -55,10 +55,10 @@ class _YamlReader:
         self.documents = 0
 
     def take(self, event: Event) -> None:
-        """Add what the event says.
+        """Add the value or key of the event.
 
         Raises:
-            UsageError: about the event's beginning.
+            UsageError: it is refused.
         """
         if isinstance(event, NodeEvent):
             self._refuse_properties(event)

@@ -1,1 +1,1 @@
-"""How a reply is printed: one module a form."""
+"""How a reply is printed: one module for each output format."""

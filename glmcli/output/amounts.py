@@ -40,7 +40,7 @@ def money(amount: float, currency: str) -> str:
 
 
 def _decimals(amount: float) -> int:
-    """Enough for two digits that are not 0."""
+    """The decimals needed to show two significant digits."""
     from math import floor, log10
 
     return 1 - floor(log10(amount))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from glmcli.errors import GlmError
 
-_NEW_FILE = 0o666  # the umask takes from it
+_NEW_FILE = 0o666  # before the umask
 _WORDS = ("stderr", "stdout", "none", "-")
 
 
@@ -28,7 +28,7 @@ class Destination(Protocol):
         ...
 
     def check_reader(self) -> None:
-        """Raise ReaderGoneError if nobody reads it any more."""
+        """Raise ReaderGoneError if it is a pipe without a reader."""
         ...
 
     def commit(self) -> None:
@@ -59,17 +59,17 @@ class StreamDestination:
         self.check_reader = stream.check_reader
 
     def commit(self) -> None:
-        """Nothing: what is written is written."""
+        """Do nothing: the text is written already."""
 
     def abandon(self) -> None:
-        """Nothing: what is written is written."""
+        """Do nothing: the text cannot be taken back."""
 
 
 class AtomicFile:
     """A file that is written under a temporary name and renamed; symbolic links are followed, the mode is kept."""
 
     def __init__(self, path: str, terminal: Terminal) -> None:
-        """Create the temporary file now, so that a full or read-only directory is found before anything is paid for.
+        """Create the temporary file, so that a full or read-only directory is found before a request is paid for.
 
         Raises:
             OutputError: it cannot be created.
@@ -87,7 +87,7 @@ class AtomicFile:
         self.write = self._stream.write
 
     def check_reader(self) -> None:
-        """Nothing: a file needs no reader."""
+        """Do nothing: a file needs no reader."""
 
     def commit(self) -> None:
         """Rename the file into its place.
@@ -120,7 +120,7 @@ def require_distinct_files(files: Mapping[str, str | tuple[int, int] | None]) ->
     `files` maps a flag to its file, those that are read first; of inputs, as `input_file` returns them.
 
     Raises:
-        UsageError: two flags do.
+        UsageError: two flags name the same file.
     """
     owners: dict[object, str] = {}
     for flag, name in files.items():
@@ -171,7 +171,7 @@ def abandoned_on_error(out: Destination) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        with suppress(OutputError, ReaderGoneError):  # that exception counts, not a terminal that is gone
+        with suppress(OutputError, ReaderGoneError):  # the exception of the block is the one to report
             out.abandon()
         raise
 
@@ -221,7 +221,7 @@ def open_dest(flag: str, destination: str, terminal: Terminal) -> Stream | None:
             stream = _inherited(fd, destination, terminal)
         case _:
             stream = _open(destination, terminal, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    if stream is not terminal.stderr:  # a stderr that cannot be written never hides the exit code
+    if stream is not terminal.stderr:  # a stderr that cannot be written must not change the exit code
         stream.check()
     return stream
 
@@ -236,7 +236,7 @@ def _descriptor(flag: str, destination: str, terminal: Terminal) -> Stream:
 
 
 def _fd_of(path: str) -> int | None:
-    """The descriptor that a path names: to open such a path again would truncate the file or write at its beginning."""
+    """The descriptor that a path names. Opening the path instead would truncate the file or write at its beginning."""
     named = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
     folder, _, number = path.rpartition("/")
     if folder in ("/dev/fd", "/proc/self/fd") and number.isdecimal():
@@ -255,7 +255,7 @@ def _inherited(fd: int, name: str, terminal: Terminal) -> Stream:
     if fd == terminal.stderr.fd:
         return terminal.stderr
     try:
-        is_ours = not os.get_inheritable(fd)  # what survived the start of this process is inheritable
+        is_ours = not os.get_inheritable(fd)  # descriptors of the parent process are inheritable
     except (OSError, OverflowError):
         is_ours = True
     if is_ours:

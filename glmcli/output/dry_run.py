@@ -24,11 +24,7 @@ def as_json(candidate: Candidate) -> str:
     if call.key:
         headers["Authorization"] = f"Bearer ${call.key.variable}"
     shown = {"method": call.method, "url": call.url, "headers": headers, "body": call.body}
-    return json.dumps(shown, ensure_ascii=False, indent=2, default=_shown) + "\n"
-
-
-def _shown(media: Media) -> str:
-    return media.shown()
+    return json.dumps(shown, ensure_ascii=False, indent=2, default=lambda media: media.shown()) + "\n"
 
 
 def as_curl(candidate: Candidate) -> str:

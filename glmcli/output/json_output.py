@@ -15,7 +15,6 @@ from glmcli.output.writer import Writer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from glmcli.chat.events import Usage
     from glmcli.chat.messages import ToolCall, ToolResult
     from glmcli.chat.outcome import NextAttempt, Outcome
     from glmcli.console.terminal import Stream, Terminal
@@ -44,7 +43,7 @@ def reply_object(outcome: Outcome, *, keep_partial: bool = False) -> dict[str, A
         "partial": reply.answer or None if error and keep_partial else None,
         "tool_calls": [call.fields() for call in reply.tool_calls],
         "finish_reason": reply.finish_reason,
-        "usage": usage_object(reply.usage),
+        "usage": reply.usage.fields() if reply.usage else None,
         "cost": outcome.cost.fields() if outcome.cost else None,
         "attempts": outcome.attempts,
         "timing": {name: _rounded(seconds) for name, seconds in (outcome.timing or no_timing()).items()},
@@ -54,11 +53,6 @@ def reply_object(outcome: Outcome, *, keep_partial: bool = False) -> dict[str, A
 
 def _rounded(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds, _DECIMALS)
-
-
-def usage_object(usage: Usage | None) -> dict[str, Any] | None:
-    """The token counts, or None if the provider reported none."""
-    return usage.fields() if usage else None
 
 
 def error_object(error: GlmError) -> dict[str, Any]:
@@ -138,8 +132,8 @@ class JsonLines(Writer):
     def end(self, outcome: Outcome) -> None:
         """Write usage, error, end."""
         reply = outcome.reply
-        if usage := usage_object(reply.usage):
-            self._write({"type": "usage", **usage})
+        if reply.usage:
+            self._write({"type": "usage", **reply.usage.fields()})
         if outcome.error:
             self._write({"type": "error", "error": error_object(outcome.error)})
         self._write({"type": "end", "finish_reason": reply.finish_reason, "complete": outcome.error is None})

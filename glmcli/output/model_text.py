@@ -129,7 +129,7 @@ def _sources(sources: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
 
 
 _COLUMNS = ("model", "context", "output", "takes", "thinks", "price of input, output")  # the most important first
-_WRAPPED = ("takes", "thinks")  # lists of words; ids and numbers could not be read or copied over two lines
+_WRAPPED = ("takes", "thinks")  # lists of words; ids and numbers must not be broken over two lines
 _RIGHT_ALIGNED = ("context", "output")
 _COLUMN_GAP = 2  # spaces between two columns
 

@@ -1,4 +1,4 @@
-"""Lines on stderr for a person beside the answer: retries and damage, calls of tools, and --usage."""
+"""Lines on stderr for a person: retries, invalid bytes, calls of tools, and --usage."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class ToolTrace(Writer):
         self._text.clear()
 
     def event(self, event: Event) -> None:
-        """Buffer text: only what follows shows whether it is the answer."""
+        """Buffer text: it is the answer unless a tool call follows."""
         if isinstance(event, Answer) and not self._live:
             self._text.append(event.text)
 

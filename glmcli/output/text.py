@@ -93,7 +93,7 @@ class ReasoningText(Writer):
             self._end_line()
 
     def tool_call(self, call: ToolCall) -> None:  # noqa: ARG002 - the names of the interface
-        """The turn is over: a retry of the next one does not void its reasoning."""
+        """The turn is complete: a retry of the next one does not void its reasoning."""
         if self._attempt:
             self._turns += ["".join(self._attempt).strip("\n"), "\n"]
             self._attempt.clear()
@@ -114,7 +114,7 @@ class ReasoningText(Writer):
         self._end_line()
 
     def _write(self, text: str) -> None:
-        # Some providers begin with newlines that mean nothing: they would only leave a gap.
+        # Drop leading newlines, which some providers send.
         text = text if self._has_text else text.lstrip("\n")
         if not text:
             return

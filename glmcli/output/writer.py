@@ -47,11 +47,11 @@ class WriterGroup(Writer):
     """Several writers as one, called in order.
 
     Attributes:
-        ended: the classes whose `end` was called, for the case that one of them fails.
+        ended: the classes whose `end` was called, so that an error of one is not reported twice.
     """
 
     def __init__(self, writers: Iterable[Writer]) -> None:
-        """Order matters where two of them share a stream."""
+        """Combine these writers, which are called in this order."""
         self._writers = tuple(writers)
         self.wants_deltas = any(writer.wants_deltas for writer in self._writers)
         self.ended: set[type[Writer]] = set()
@@ -93,5 +93,5 @@ class WriterGroup(Writer):
             try:
                 writer.end(outcome)
             except MemoryError:
-                self.ended.discard(type(writer))  # it has written nothing: a stream makes no copy of its text
+                self.ended.discard(type(writer))  # it has written nothing
                 raise

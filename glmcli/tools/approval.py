@@ -1,4 +1,4 @@
-"""Who allows a call: the command line, the tool's file, or a person at the terminal. Nobody else, never by default."""
+"""Approval of calls: by the command line, by the tool's file, or by a person at the terminal; never by default."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ _MAX_ANSWER = 1024  # bytes of an answer
 
 
 class Approvals:
-    """What --yes and --approve allow in one conversation, and what a person allowed in it by "always"."""
+    """The approvals of one conversation: by --yes and --approve, and by a person who answered "always"."""
 
     def __init__(self, terminal: Terminal, *, everything: bool, named: Iterable[str]) -> None:
-        """`everything` is --yes, `named` the tools of --approve; neither reaches a tool that says deny."""
+        """`everything` is --yes, `named` the tools of --approve; neither overrides approve: deny."""
         self._terminal = terminal
         self._everything = everything
         self._named = set(named)
 
     def require(self, calls: Iterable[CheckedCall]) -> None:
-        """Return if all of these calls may run; a person is asked about each that needs it.
+        """Approve these calls, asking at the terminal about each that needs it.
 
         Raises:
-            ToolError: one may not.
+            ToolError: one is not approved.
         """
         pairs = [(each, each.tool) for each in calls if each.tool]
         for _, tool in pairs:
@@ -50,10 +50,10 @@ class Approvals:
 
     @staticmethod
     def refuse_denied(tool: Tool) -> None:
-        """Return unless the tool's file says that it never runs.
+        """Refuse a tool whose file says `approve: deny`.
 
         Raises:
-            ToolError: it does.
+            ToolError: it says so.
         """
         if tool.approve == "deny":
             raise ToolError(
@@ -81,7 +81,7 @@ class Approvals:
             raise ToolError(message=f"{tool.name} was not allowed to run")
 
     def _open(self) -> int | None:
-        """The controlling terminal, if stderr is a terminal too: a person is there to be asked."""
+        """The controlling terminal; None without one, or if stderr is not a terminal."""
         if not self._terminal.stderr.is_terminal:
             return None
         try:
@@ -95,7 +95,7 @@ class Approvals:
         screen.write(f"glm: the model wants to run {tool.name} ({tool.place}):\n")
         screen.write("".join(f"  {line}\n" for line in _shown(checked, tool, _width(fd))))
         with suppress(OSError, termios.error):
-            # What was typed before the question was shown is no answer to it, however slow the line.
+            # Discard what was typed before the question was shown, even on a slow line.
             termios.tcdrain(fd)
             termios.tcflush(fd, termios.TCIFLUSH)
         screen.write("run it? [y]es, [a]lways in this conversation, [N]o: ")
@@ -103,7 +103,7 @@ class Approvals:
 
 
 def _line(fd: int) -> str:
-    """What was typed, up to the end of the line; nothing if the line does not end, or the terminal is gone."""
+    """The line that was typed; empty if it does not end, or the terminal is closed."""
     data = b""
     while not data.endswith(b"\n"):
         try:
@@ -117,7 +117,7 @@ def _line(fd: int) -> str:
 
 
 def _width(fd: int) -> int:
-    """How many columns a line of what is shown may have, after two blanks."""
+    """The maximum width of the lines that show a call, without their indentation."""
     try:
         columns = os.get_terminal_size(fd).columns
     except OSError:
@@ -126,7 +126,7 @@ def _width(fd: int) -> int:
 
 
 def _shown(checked: CheckedCall, tool: Tool, width: int) -> list[str]:
-    """What would be run, as JSON in lines of one width, so that no argument can look like a line of ours."""
+    """What would be run, as JSON folded at `width`, so that no argument can imitate a line of the program."""
     shown = tool.runner.shown(checked.arguments) if tool.runner else {}
     lines = [line for name, value in shown.items() for line in _folded(f"{name}: {_readable(value)}", width)]
     if len(lines) > _MAX_LINES:
@@ -135,13 +135,13 @@ def _shown(checked: CheckedCall, tool: Tool, width: int) -> list[str]:
 
 
 def _readable(value: object) -> str:
-    """JSON whose every character can be seen where it stands: none that moves the cursor or turns the line around."""
+    """JSON without characters that move the cursor or change the direction of text."""
     text = json.dumps(value, ensure_ascii=False)
     return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
 
 
 def _folded(text: str, max_width: int) -> Iterator[str]:
-    """The text in lines of at most so many columns."""
+    """The text in lines of at most `max_width` columns."""
     line, width = "", 0
     for character in text:
         wide = 2 if unicodedata.east_asian_width(character) in "WF" else 1

@@ -23,7 +23,7 @@ def read(text: str) -> dict[str, Any]:
     """The object; nothing at all means no arguments.
 
     Raises:
-        BadArgumentsError: it is no JSON, or no object, or holds what JSON does not allow or no program could take.
+        BadArgumentsError: it is not a JSON object, or is too large, too deep, or not valid Unicode.
     """
     if len(text) > _MAX_SIZE:
         raise BadArgumentsError(f"the arguments are longer than {_MAX_SIZE >> 10} KiB")
@@ -45,14 +45,14 @@ def read(text: str) -> dict[str, Any]:
 
 
 def normalized(arguments: dict[str, Any]) -> str:
-    """The same text for equal arguments, however they were written."""
+    """The arguments as canonical JSON: equal arguments give equal text."""
     return json.dumps(arguments, sort_keys=True, ensure_ascii=False)
 
 
 def redacted(value: Any, redact: Callable[[str], str]) -> Any:  # noqa: ANN401 - any JSON
-    """The value with every string in it, names in objects too, as `redact` leaves it.
+    """The value with `redact` applied to every string in it, names in objects too.
 
-    Only now that nothing is encoded as JSON can every key be seen.
+    Done after decoding: JSON escapes could hide a key.
     """
     match value:
         case str():
@@ -66,7 +66,7 @@ def redacted(value: Any, redact: Callable[[str], str]) -> Any:  # noqa: ANN401 -
 
 
 def _is_deep(value: Any) -> bool:  # noqa: ANN401 - any JSON
-    """Without recursion of our own, and before anything that recurses."""
+    """Whether it is nested too deep, found without recursion."""
     level = [value]
     for _ in range(_MAX_DEPTH):
         inner = [list(each.values()) if isinstance(each, dict) else each for each in level]

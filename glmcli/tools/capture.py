@@ -1,4 +1,4 @@
-"""The output of a program or a server: limited in size, without keys and without escape sequences of terminals."""
+"""Captures output of a program or server: limited in size, without keys and terminal escape sequences."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_MARGIN = 4096  # bytes; the longest form of a key that is looked for is shorter
+_MARGIN = 4096  # bytes; longer than any encoded key that the redactor finds
 
 # Escape sequences of terminals (ECMA-48): CSI; the strings OSC, DCS, SOS, PM and APC, up to their end or that of the
 # line; and single ones.
@@ -22,7 +22,7 @@ _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class OutputCapture:
-    """Keeps the first and the last bytes of a stream; what lies between is counted and dropped.
+    """Keeps the first and the last bytes of a stream; those between are counted and dropped.
 
     Attributes:
         size: bytes that were read.

@@ -7,7 +7,7 @@ exec), it belongs to the program below which it was seen while its parent lived;
 a tool's process becomes the parent of its own orphans while it lives. On other systems only the session's first process
 group is known.
 
-A program is reaped after all that it started was killed: from then on its pid may be given to somebody else.
+A program is reaped after all that it started was killed: from then on its pid may be reused.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ class _ProcessInfo(NamedTuple):
     start: int  # time of its start; the pid alone may be given to another process later
 
 
-_children: dict[int, ChildProcess] = {}  # by pid; those that were started and are not reaped
-_states: dict[str, bool] = {}  # `adopts`: orphans become our children; `shared`: some may be no program's of ours
+_children: dict[int, ChildProcess] = {}  # by pid; those not reaped yet
+_states: dict[str, bool] = {}  # `adopts`: orphans become our children; `shared`: some may not come from our programs
 _next_scan = [0.0]
 
 
 class ChildProcess:
-    """A program in a session of its own, without our terminal.
+    """A program in a session of its own, without a controlling terminal.
 
     Attributes:
-        pid: its number, which is also that of its process group and its session.
-        is_server: it lives on when a tool beside it ends.
+        pid: its process id, also the id of its process group and of its session.
+        is_server: it keeps running when a call ends.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class ChildProcess:
         """
         adopt_orphans()
         self.is_server = is_server
-        self._seen: set[tuple[int, int]] = set()  # pid and start of what was seen below it
+        self._seen: set[tuple[int, int]] = set()  # pid and start time of its descendants
         self._process = subprocess.Popen(  # noqa: S603 - what a tool file names, and never a shell
             argv,
             stdin=subprocess.PIPE if has_stdin else subprocess.DEVNULL,
@@ -76,7 +76,7 @@ class ChildProcess:
 
     @property
     def pipes(self) -> tuple[IO[bytes] | None, IO[bytes], IO[bytes]]:
-        """Its stdin, None if that is empty, stdout and stderr."""
+        """Its stdin (None: /dev/null), stdout and stderr."""
         stdin, stdout, stderr = self._process.stdin, self._process.stdout, self._process.stderr
         if stdout is None or stderr is None:
             raise OSError("no pipes")
@@ -89,7 +89,7 @@ class ChildProcess:
                 pipe.close()
 
     def exit_code(self) -> int | None:
-        """As `Popen.returncode` says it, None while it runs. It is not reaped: nobody else gets its number."""
+        """The exit code as in `Popen.returncode`, None while it runs. It is not reaped, so its pid is not reused."""
         if self._process.returncode is not None or not hasattr(os, "waitid"):
             return self._process.poll()
         found = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
@@ -103,7 +103,7 @@ class ChildProcess:
             _send(os.killpg, self.pid, signal.SIGTERM)
 
     def kill(self) -> None:
-        """Kill all that it started, and itself. It is still to be reaped."""
+        """Kill all that it started, and itself, without reaping it."""
         for _ in range(_MAX_SWEEPS):
             victims = self._descendants()
             _send(os.killpg, self.pid, signal.SIGKILL)
@@ -116,14 +116,14 @@ class ChildProcess:
                 break
 
     def reap(self) -> None:
-        """Kill all that it started, and itself; then its number is free, and a second call does nothing."""
+        """Kill all that it started, and itself, and free its pid; a second call does nothing."""
         if self.pid in _children:
             self.kill()
             del _children[self.pid]
         self._process.wait()
 
     def _descendants(self) -> set[int]:
-        """All processes of it but itself; orphans too, as far as they are its own."""
+        """The pids of all that it started, orphans too, as far as they are known to be its own."""
         processes = _processes()
         found = self._known(processes)
         if self._owns_orphans():
@@ -136,18 +136,18 @@ class ChildProcess:
         return {self.pid} | {pid for pid, start in self._seen if pid in processes and processes[pid].start == start}
 
     def _owns_orphans(self) -> bool:
-        """Whether nobody else can have left any: a server's may be those of another one, for servers end together."""
+        """Whether all orphans come from this program (or, as servers end together, from another server)."""
         others = [each for each in _running() if each is not self]
         return not _states.get("shared") and all(self.is_server and each.is_server for each in others)
 
     def remember(self, processes: Mapping[int, _ProcessInfo]) -> None:
-        """Remember what runs below it."""
+        """Record its present descendants."""
         below = _with_children(self._known(processes), processes)
         self._seen.update((pid, processes[pid].start) for pid in below if pid in processes)
 
 
 def adopt_orphans() -> None:
-    """Become the parent of orphans below us, once."""
+    """Become the parent of orphaned descendants; only the first call has an effect."""
     if _states:
         return
     _states["adopts"] = os.path.isdir(_PROC)  # noqa: PTH112 - a string is all that is needed
@@ -168,7 +168,7 @@ def _prctl() -> Callable[..., int]:
 
 
 def _adopting() -> Callable[[], object] | None:
-    """What a tool's process does before its program runs: adopt its own orphans, if they could be taken for others'."""
+    """What the process of a tool does before exec: adopt its own orphans, if they could be mistaken for others."""
     if not _states.get("adopts") or not _is_shared():
         return None
     return partial(_prctl(), _PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
@@ -179,14 +179,14 @@ def _is_shared() -> bool:
 
 
 def _running() -> list[ChildProcess]:
-    return list(_children.values())  # a copy: another thread starts servers
+    return list(_children.values())  # a copy, since another thread starts servers
 
 
 def remember_descendants() -> None:
-    """Remember what runs below each program, where that is needed to know whose orphans they will be."""
+    """Record the descendants of each program, where orphans could come from several programs."""
     if not _is_shared() or time.monotonic() < _next_scan[0]:
         return
-    began = time.thread_time()  # processor time: on a busy machine a scan takes longer, but must not be rarer
+    began = time.thread_time()  # CPU time: a busy machine must not make scans rarer
     processes = _processes()
     for each in _running():
         each.remember(processes)
@@ -194,7 +194,7 @@ def remember_descendants() -> None:
 
 
 def _kill_all() -> None:
-    """Kill all programs, without any grace."""
+    """Kill all programs at once."""
     known = _running()
     for each in known:
         _send(os.killpg, each.pid, signal.SIGKILL)
@@ -208,7 +208,7 @@ def _send(send: Callable[[int, int], None], pid: int, number: signal.Signals) ->
 
 
 def _with_children(found: set[int], processes: Mapping[int, _ProcessInfo]) -> set[int]:
-    """These processes, what they started, and all of the sessions that they began."""
+    """These processes, their descendants, and all processes in sessions of theirs."""
     while True:
         more = {pid for pid, each in processes.items() if each.parent in found or each.session in found}
         if more <= found:
@@ -217,13 +217,13 @@ def _with_children(found: set[int], processes: Mapping[int, _ProcessInfo]) -> se
 
 
 def _processes() -> dict[int, _ProcessInfo]:
-    """Every living process by its pid, and our dead children; nothing where there is no /proc."""
+    """All processes by pid, of zombies only our children; empty without /proc."""
     found = {}
     names = os.listdir(_PROC) if os.path.isdir(_PROC) else ()  # noqa: PTH112, PTH208 - as above
     for name in names:
         if name.isdecimal():
             with suppress(OSError, ValueError, IndexError), open(f"{_PROC}/{name}/stat", "rb") as file:  # noqa: PTH123
-                # The name of the program stands in parentheses, and may hold some itself.
+                # The name of the program is in parentheses, and may contain some.
                 fields = file.read().rpartition(b")")[2].split()
                 if fields[0] != b"Z" or int(fields[1]) == os.getpid():
                     found[int(name)] = _ProcessInfo(int(fields[1]), int(fields[3]), int(fields[19]))

@@ -19,12 +19,17 @@ from glmcli.tools.tool import CallResult
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-INHERITED = ("PATH", "HOME", "LANG", "TMPDIR")  # what a program sees of our environment, beside what its file names
+INHERITED = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "TMPDIR",
+)  # variables that every program gets, in addition to those that its file names
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_-]*)\}")
 _MAX_OUTPUT = 256 * 1024  # bytes of stdout that the model may see
 _MAX_ERRORS = 8 * 1024  # bytes of stderr that it sees after a failure
 _CHUNK = 1 << 16
-_MAX_CHUNKS = 16  # at a time: others wait, and the clock runs
+_MAX_CHUNKS = 16  # in a row, so that other calls and the time limit get their turn
 _GRACE = 2.0  # seconds between SIGTERM and SIGKILL
 _DRAIN = 1.0  # seconds in which output may still come after the program has ended
 
@@ -36,12 +41,12 @@ def placeholder(item: str) -> str | None:
 
 
 def mentioned(item: str) -> list[str]:
-    """The arguments that an item names without being a placeholder, as in `--city={city}`."""
+    """The arguments that an item contains without being a placeholder, as in `--city={city}`."""
     return [] if placeholder(item) else _PLACEHOLDER.findall(item)
 
 
 def find_program(name: str, folder: str, environment: Mapping[str, str]) -> tuple[str, str | None]:
-    """The path of a program, and why it cannot be run, or None. One with a slash is relative to the folder."""
+    """The path of a program, and why it cannot be run, or None. A name with a slash is relative to the folder."""
     if "/" not in name:
         found = shutil.which(name, path=environment.get("PATH", os.defpath))
         return found or name, None if found else f"there is no program {name!r} on the PATH"
@@ -55,8 +60,8 @@ class ProgramTool(Record):
     """A program and how it takes its arguments.
 
     Attributes:
-        words: argv, the program found, with placeholders for arguments.
-        environment: all that it sees.
+        words: argv with the path of the program, and with placeholders for arguments.
+        environment: all of its environment variables.
         timeout: seconds.
         redact: masks keys in what it prints.
         leading_dash: arguments may begin with `-`.
@@ -74,7 +79,7 @@ class ProgramTool(Record):
         return any(placeholder(word) for word in self.words[1:])
 
     def refusal(self, arguments: Mapping[str, Any]) -> str | None:
-        """Why these arguments cannot stand in argv, or None."""
+        """Why these arguments cannot be passed in argv, or None."""
         for name, text in self._filled(arguments):
             if name and "\0" in text:
                 return f"{name} holds a NUL"
@@ -83,7 +88,7 @@ class ProgramTool(Record):
         return None
 
     def _filled(self, arguments: Mapping[str, Any]) -> Iterator[tuple[str | None, str]]:
-        """The words after the program, each with the argument that it is; those that are absent or null are dropped."""
+        """The words after the program, each with the name of its argument; absent and null arguments are dropped."""
         for word in self.words[1:]:
             name = placeholder(word)
             if name is None:
@@ -96,7 +101,7 @@ class ProgramTool(Record):
         return [self.words[0], *(text for _, text in self._filled(arguments))]
 
     def shown(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Its argv, and its stdin where the arguments arrive there."""
+        """The argv of the call, and its stdin if arguments are passed there."""
         stdin = {} if self._has_placeholders else {"stdin": dict(arguments)}
         return {"argv": self.argv(arguments), **stdin}
 
@@ -177,7 +182,7 @@ class ProgramCall:
             self._input = self._input[os.write(self._stdin, self._input[:_CHUNK]) :] if self._input else self._input
         except BlockingIOError:
             return
-        except OSError:  # it does not want its arguments, which is its own affair
+        except OSError:  # it closed its stdin, which a program may do
             self._input = self._input[:0]
         if not self._input:
             stdin.close()

@@ -1,4 +1,4 @@
-"""What a tool is, whoever runs it."""
+"""What a tool is: the interface of programs and of tools of MCP servers."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class CallResult(Record):
 
     @classmethod
     def failure(cls, how: str) -> Self:
-        """A call that failed, and nothing more to say of it than how."""
+        """A failed call without output; `how` is all that is known."""
         return cls(f"The tool failed: {how}.", failed=True, how=how)
 
 
 class RunningCall(Protocol):
-    """A call under way. Nothing in it blocks: whoever waits for several advances each in turn."""
+    """A running call. No method blocks: a loop that waits for several calls advances each in turn."""
 
     result: CallResult | None
 
@@ -39,11 +39,11 @@ class RunningCall(Protocol):
         ...
 
     def advance(self) -> None:
-        """Do what can be done now; set `result` when it is over."""
+        """Do what can be done without blocking; set `result` when the call has ended."""
         ...
 
     def cancel(self) -> None:
-        """End it at once, and leave nothing behind."""
+        """End it at once, with all that it started."""
         ...
 
 
@@ -55,7 +55,7 @@ class Runner(Protocol):
         ...
 
     def shown(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """What a call would do, as JSON, for --plan and for whoever approves it."""
+        """What a call would do, as JSON, for --plan and for approval."""
         ...
 
     def start(self, arguments: Mapping[str, Any]) -> RunningCall:
@@ -64,10 +64,10 @@ class Runner(Protocol):
 
 
 class Tool(Record):
-    """A tool of a file.
+    """A tool that is declared in a file or offered by an MCP server.
 
     Attributes:
-        runner: None if nobody runs it: then its calls can only be planned.
+        runner: None if the file only declares it, so that its calls can be planned but not run.
         trusted: its file was named on the command line, so that its own `approve: auto` counts.
         parallel: calls may run at the same time.
         place: where it is declared: "tools.yaml:3:5".

@@ -27,10 +27,10 @@ class McpServer(Record):
 
     Attributes:
         command: argv of a server that we start; empty for one at `url`.
-        environment: what the server's program sees.
+        environment: the variables of the server's program.
         token: bearer token of a server at `url`; `token_env` is the variable that should hold it.
         timeout: seconds that a call may take.
-        own: what differs for single tools: `approve`, `timeout`, `parallel`.
+        overrides: `approve`, `timeout` and `parallel` of single tools, by name.
         place: where it is declared.
     """
 
@@ -44,19 +44,19 @@ class McpServer(Record):
     timeout: float = TIMEOUT
     approve: Approval = "ask"
     parallel: bool = False
-    own: Mapping[str, Mapping[str, Any]] = EMPTY
+    overrides: Mapping[str, Mapping[str, Any]] = EMPTY
     trusted: bool = False
     _hidden = ("environment", "token")
 
 
 class ToolFile(Record):
-    """A tool file as it stands, valid or not.
+    """A parsed tool file, not validated yet.
 
     Attributes:
-        folder: what its programs are relative to.
-        environment: ours, in which its programs are found.
-        keys: the variables that hold keys: no program that a model calls may see what opens a provider's door.
-        redact: masks what they hold.
+        folder: the directory to which paths of its programs are relative.
+        environment: our environment, whose PATH finds its programs.
+        keys: the variables that hold keys of providers, which no tool may get.
+        redact: masks their values.
     """
 
     document: Document
@@ -94,7 +94,7 @@ class ToolFile(Record):
     def _program(self, value: Mapping[str, Any]) -> ProgramTool:
         return ProgramTool(
             words=self._argv(value["run"]),
-            environment=self._visible(value),
+            environment=self._program_environment(value),
             timeout=value.get("timeout", TIMEOUT),
             redact=self.redact,
             leading_dash=value.get("leading_dash", False),
@@ -107,22 +107,22 @@ class ToolFile(Record):
                 name=str(path[-1]),
                 place=self.document.place(path, key=True),
                 command=self._argv(value["command"]) if "command" in value else (),
-                environment=self._visible(value),
+                environment=self._program_environment(value),
                 url=value.get("url", ""),
                 token=self.environment.get(value.get("token_env", "")),
                 token_env=value.get("token_env", ""),
                 timeout=value.get("timeout", TIMEOUT),
                 approve=value.get("approve", "ask"),
                 parallel=value.get("parallel", False),
-                own=value.get("tools", EMPTY),
+                overrides=value.get("tools", EMPTY),
                 trusted=trusted,
             )
 
     def _argv(self, words: list[str]) -> tuple[str, ...]:
         return (find_program(words[0], self.folder, self.environment)[0], *words[1:])
 
-    def _visible(self, value: Mapping[str, Any]) -> dict[str, str]:
-        """What a program sees of our environment."""
+    def _program_environment(self, value: Mapping[str, Any]) -> dict[str, str]:
+        """The variables that a program gets."""
         names = (*INHERITED, *value.get("env", ()))
         return {name: self.environment[name] for name in names if name in self.environment}
 
@@ -134,13 +134,13 @@ def read(
     more_keys: frozenset[str],
     redact: Callable[[str], str],
 ) -> ToolFile:
-    """The file as it stands; `more_keys` are variables of the user's own rows, `redact` masks what they hold.
+    """Parse a tool file; `more_keys` are key variables of the user's own rows, `redact` masks their values.
 
     Raises:
         UsageError: it cannot be read, or is neither YAML nor JSON.
     """
     document = documents.parse(_bytes(path, stdin), "<stdin>" if path == "-" else path)
-    # A program with a slash is never looked up on the PATH, not even where the file stands in the working directory.
+    # A program with a slash is never looked up on the PATH, not even if the file is in the working directory.
     folder = "." if path == "-" else os.path.dirname(path) or "."  # noqa: PTH120 - a string is all that is needed
     return ToolFile(document, folder, environment, frozenset(VARIABLES) | more_keys, redact)
 
@@ -150,6 +150,6 @@ def _bytes(path: str, stdin: Stdin) -> bytes:
         return stdin.read("the tools")
     try:
         with open(path, "rb") as file:  # noqa: PTH123 - pathlib costs a million instructions here for nothing
-            return file.read(MAX_SIZE + 1)  # the byte that is too many lets the parser say so
+            return file.read(MAX_SIZE + 1)  # one byte more than allowed, so that the parser reports the error
     except OSError as error:
         raise UsageError(message=f"{path}: cannot be read: {error.strerror}") from error

@@ -1,4 +1,4 @@
-"""What is wrong with a tool file: its form, and what its schema cannot say."""
+"""What is wrong with a tool file: by its schema, and by rules that the schema cannot express."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _MAX_ENTRIES = 1000  # tools of a file, and servers
 
 
 def require_valid(file: ToolFile) -> None:
-    """Return if nothing is wrong.
+    """Refuse a file with faults.
 
     Raises:
-        UsageError: the first fault, and how many more there are.
+        UsageError: the first fault, and the number of the others.
     """
     found = faults(file)
     if found:
@@ -34,7 +34,7 @@ def require_valid(file: ToolFile) -> None:
 
 
 def faults(file: ToolFile) -> list[str]:
-    """All that is wrong, each "file:line:col: text", in the order of the file."""
+    """All faults, each "file:line:col: text", in the order of the file."""
     try:
         with cpu_limit(_MAX_TIME):
             return _too_many(file) or documents.faults(file.document, "tools") or _beyond_the_schema(file)
@@ -43,7 +43,7 @@ def faults(file: ToolFile) -> list[str]:
 
 
 def _too_many(file: ToolFile) -> list[str]:
-    """Looked at before anything that takes time for each."""
+    """A fault if there are too many tools or servers: checked first, since each of them takes time."""
     value = file.document.value
     holders: dict[str, Any] = value if isinstance(value, dict) else {"tools": value}
     for word, what in (("tools", "tools"), ("mcp", "servers")):
@@ -101,7 +101,7 @@ def _program_faults(file: ToolFile, path: tuple[str | int, ...], name: str) -> I
 def _placeholder_faults(path: Path, tool: Mapping[str, Any]) -> Iterator[Fault]:
     known = tool.get("parameters", NO_PARAMETERS).get("properties", {})
     if not isinstance(known, dict):
-        return  # its own fault was found before
+        return  # reported by the schema
     for number, item in list(enumerate(tool["run"]))[1:]:
         name, where = placeholder(item), (*path, number)
         if name and name not in known:

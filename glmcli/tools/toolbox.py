@@ -26,10 +26,10 @@ class CheckedCall(Record):
     """A call that was validated.
 
     Attributes:
-        tool: None where there is none of that name.
-        arguments: the object; empty where it could not be read.
+        tool: None if no tool has that name.
+        arguments: the parsed object; empty if it cannot be parsed.
         objection: why it will not be run, in words for the model; None if it may be.
-        identity: equal for calls that ask for the same.
+        identity: equal for calls of one tool with equal arguments.
     """
 
     call: ToolCall
@@ -43,7 +43,7 @@ class Toolbox:
     """Tools by name."""
 
     def __init__(self, tools: Iterable[Tool], redact: Callable[[str], str]) -> None:
-        """Take the tools of all files and servers; `redact` masks keys in what a model says.
+        """Take the tools of all files and servers; `redact` masks keys in the arguments of a model.
 
         Raises:
             UsageError: two have the same name.
@@ -72,7 +72,7 @@ class Toolbox:
         return tuple(tool.function for tool in self._tools.values())
 
     def check(self, call: ToolCall) -> CheckedCall:
-        """A call with what speaks against it. Names are compared exactly: a near miss is no match."""
+        """Validate a call. Names must match exactly."""
         tool = self._tools.get(call.name)
         if tool is None:
             unknown = f"There is no tool of that name. The tools are: {', '.join(self._tools)}."
@@ -87,7 +87,7 @@ class Toolbox:
         return CheckedCall(call, tool, value, objection, (call.name, arguments.normalized(value)))
 
     def planned(self, call: ToolCall) -> dict[str, Any]:
-        """What --plan says of a call: what would be run, or why it would not."""
+        """What --plan prints for a call: what would be run, or why it would not be."""
         checked = self.check(call)
         tool = checked.tool
         runs = tool.runner.shown(checked.arguments) if tool and tool.runner and checked.objection is None else {}
@@ -111,13 +111,13 @@ def _refusal(call: ToolCall, why: str) -> str:
 
 
 def run_calls(calls: Sequence[CheckedCall], tick: Callable[[], None]) -> Iterator[CallResult]:
-    """The result of each call, in their order; `tick` may raise to end them all. Each has a tool that runs it."""
+    """The result of each call, in order; `tick` may raise to end them all. Each must have a tool with a runner."""
     for group in _groups(calls):
         running: list[RunningCall] = []
         try:
-            # One at a time: what has been started is cancelled even if the next cannot be.
+            # One at a time: if one cannot be started, those before it are cancelled.
             for runner, given in ((each.tool.runner, each.arguments) for each in group if each.tool):
-                with signals.deferred():  # a process that was started and is not in the list would be left behind
+                with signals.deferred():  # a started process must be in the list before a signal can raise
                     running += [runner.start(given)] if runner else []
             _wait(running, tick)
         finally:
@@ -127,7 +127,7 @@ def run_calls(calls: Sequence[CheckedCall], tick: Callable[[], None]) -> Iterato
 
 
 def _groups(calls: Iterable[CheckedCall]) -> Iterator[list[CheckedCall]]:
-    """Neighbours whose tools are all parallel, at most `_MAX_PARALLEL`; every other call alone."""
+    """Groups of consecutive calls of parallel tools, at most `_MAX_PARALLEL`; every other call alone."""
     group: list[CheckedCall] = []
     for each in calls:
         parallel = each.tool and each.tool.parallel and group and group[-1].tool and group[-1].tool.parallel

@@ -1,4 +1,4 @@
-"""`glm models`: the catalogue, and what a provider's own list has beside it."""
+"""`glm models`: the catalogue, and how a provider's own list differs from it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ _TIME = ("retries", "retry_max_time", "connect_timeout", "first_timeout", "idle_
 _OF_REMOTE = ("base_url", "key_file", *_TIME)
 _SHARED = (*_OF_REMOTE, "plain", "quiet", "verbose")
 _FLAGS = (
-    Flag("provider", "-P --provider", "text", _MODELS, "Only this provider; NAME is then verbatim.", "NAME"),
+    Flag(
+        "provider", "-P --provider", "text", _MODELS, "Only this provider; the model is then its id, verbatim.", "NAME"
+    ),
     Flag("json", "--json", "switch", _MODELS, "Print every fact as JSON."),
     Flag("remote", "--remote", "switch", _MODELS, "Ask the provider for its own list, and compare."),
     *(flag for flag in FLAGS if flag.field in _SHARED),
@@ -35,8 +37,8 @@ def _models(app: App, given: dict[str, Any]) -> None:
     """List the models that are known, one a line as PROVIDER/MODEL; on a terminal, as a table.
 
     With a name, print what is known of that model at every provider that has it. With --remote, ask the provider that
-    a question would go to (-P names another), and print what its list has and the catalogue has not, or the other way
-    round: a hint, for such lists are incomplete.
+    a question would go to (-P names another) for its list, and print how it differs from the catalogue: a hint only,
+    for such lists are incomplete.
     """
     options = Options(**{field: given[field] for field in ("provider", "json", *_SHARED) if field in given})
     app.apply(options)
@@ -59,7 +61,7 @@ def _print_json(app: App, values: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _show(app: App, options: Options, model: str | None) -> None:
-    """Print the models that are known, or the cards of one."""
+    """Print the known models, or what is known of one at each provider."""
     from glmcli.commands.models.cards import cards_of
 
     rows = _rows(app, options.provider)
@@ -85,7 +87,7 @@ def _show(app: App, options: Options, model: str | None) -> None:
 
 
 def _rows(app: App, name: str | None) -> tuple[Provider, ...]:
-    """The providers that are asked for; the sandbox, which has no models, only by name."""
+    """The provider of that name; without a name all but the sandbox, which has no models."""
     if name is None:
         return tuple(row for row in app.config.providers.values() if not row.embedded)
     from glmcli.config.provider_choice import known
@@ -117,7 +119,7 @@ def _unknown(model: str, rows: Sequence[Provider]) -> UsageError:
 
     known = [name for row in rows for name in names(row.catalogue)]
     where = f" at {rows[0].name}" if len(rows) == 1 else ""
-    # With -P the name is verbatim; who writes the provider before it all the same is told the name without.
+    # With -P the name is verbatim: suggest the part after the slash to a user who wrote the provider before it, too.
     guess = did_you_mean(model, known) or did_you_mean(model.rpartition("/")[2], known)
     return UsageError(
         message=f"no model {model!r}{where} in the catalogue{guess}", fix="glm models lists all; others may work too"

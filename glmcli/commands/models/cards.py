@@ -1,4 +1,4 @@
-"""All that is known of a model at a provider, with every key in its place: unknown is None. Pure."""
+"""The card of a model: all that is known of it at a provider, as the JSON of `glm models`; unknown is None. Pure."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ _NAME = argument("name", "The tool.", "NAME")
 def _call(app: App, given: dict[str, Any]) -> None:
     """Run one tool and print the result that a model would get. The command itself is the approval.
 
-    Arguments that the tool's schema refuses are 2; a tool that fails is 10, and its result is printed all the same.
+    Exits with 2 if the tool's schema refuses the arguments, and with 10 if the tool fails: its result is printed, too.
     """
     from glmcli.chat.messages import ToolCall
     from glmcli.commands.tools.tool_files import ToolFiles

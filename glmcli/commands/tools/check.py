@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 _CHECK = "Check"
 _MAX_SHOWN = 100  # faults of one file
-_FLAGS = (Flag("provider", "-P --provider", "text", _CHECK, "Also by the rules of this provider.", "NAME"),)
+_FLAGS = (Flag("provider", "-P --provider", "text", _CHECK, "Check by the rules of this provider too.", "NAME"),)
 _FILES = argument("files", "Tool files, YAML or JSON.", "FILE...", repeatable=True)
 
 
 def _check(app: App, given: dict[str, Any]) -> None:
     """Validate tool files: their form, their JSON Schemas, the programs they name.
 
-    Prints one line a fault, "file:line:col: …", and ends with 2 if there is any. Starts and sends nothing. What only
-    some providers refuse is a remark on stderr; with -P it is a fault.
+    Prints a line for each fault, "file:line:col: …", and exits with 2 if there is one. Starts and sends nothing. What
+    only some providers refuse is a remark on stderr; with -P it is a fault.
     """
     from glmcli.commands.tools.tool_files import read
     from glmcli.config.provider_choice import known
@@ -56,7 +56,7 @@ def _check(app: App, given: dict[str, Any]) -> None:
 
 
 def _refused(source: ToolFile, rows: tuple[Provider, ...]) -> Iterator[str]:
-    """What these providers do not take of a file without faults."""
+    """What these providers refuse in a file without faults."""
     definitions = list(source.definitions())
     for path, value in definitions:
         who = [row.name for row in rows if value["name"] in row.api.forbidden_tools]

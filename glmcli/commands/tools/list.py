@@ -24,7 +24,7 @@ _FILE = argument("file", "A tool file, YAML or JSON.", "FILE")
 
 
 def _list(app: App, given: dict[str, Any]) -> None:
-    """Print one line a tool: its name, a tab, how it is approved, a tab, and what it does. Starts nothing by itself."""
+    """Print a line for each tool: its name, a tab, its approval, a tab, and what it does. Starts nothing by itself."""
     from glmcli.commands.tools.tool_files import ToolFiles
 
     signals.install_handlers()

@@ -29,10 +29,10 @@ def read(path: str, app: App) -> ToolFile:
 
 
 class ToolFiles:
-    """Valid tool files, whose servers are not started yet."""
+    """The tools and MCP servers of valid tool files; servers are started by `open`."""
 
     def __init__(self, options: Options, app: App, *, trusted: bool, connect: bool) -> None:
-        """`trusted`: the files were named on the command line; `connect`: their servers will be asked.
+        """`trusted`: the files were named on the command line; `connect`: `open` starts their servers.
 
         Raises:
             UsageError: there is no file, or something in one is wrong.
@@ -66,15 +66,15 @@ class ToolFiles:
 
             tools += connect(servers, stack, self._app.terminal)
         toolbox = Toolbox(tools, self._app.terminal.redactor.text)
-        self._check_names(toolbox, whole=self._connect or not servers)
+        self._check_names(toolbox, complete=self._connect or not servers)
         return toolbox
 
-    def _check_names(self, toolbox: Toolbox, *, whole: bool) -> None:
-        """Return if every tool that a flag names is there, as far as `whole` says that all are known."""
+    def _check_names(self, toolbox: Toolbox, *, complete: bool) -> None:
+        """Refuse names of tools in flags that do not exist; not unless the tools are `complete`."""
         choice = self._options.tool_choice
         named = [("--approve", name) for name in self._options.approve]
         named += [("--tool-choice", choice)] if choice and choice not in ("auto", "none", "required") else []
         for flag, name in named:
-            if whole and name not in toolbox.names:
+            if complete and name not in toolbox.names:
                 known = f"the tools are: {', '.join(toolbox.names)}"
                 raise UsageError(message=f"{flag} {name}: there is no tool of that name", fix=known)

@@ -57,7 +57,7 @@ class CodeBlock:
         return self._highlighter.base if self._has_background else _NO_STYLE
 
     def begin(self) -> list[str]:
-        """The rows before the first line; of the fence, the words that are not the name of a language."""
+        """The rows before the first line, with the info string of the fence unless it is a language."""
         info = [] if self._hides_info else [" " * self._indent + row for row in self._chopped(self._info)]
         return [*info, *self.end()]
 
@@ -123,7 +123,7 @@ class CodeBlock:
 
 
 _THEME = "monokai"
-# What spans lines in many languages. A lexer recognises it only with its end, which is appended to the line.
+# Delimiters of tokens that span lines. A lexer recognises such a token only if its end is appended to the line.
 _SPANNING = (("/*", "*/"), ("<!--", "-->"), ('"""', '"""'), ("'''", "'''"), ("`", "`"))
 # States of the HTML lexer that contain another language, and where that ends.
 _EMBEDDED = {"script-content": "</script>", "style-content": "</style>"}

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 # What rendering may drop: the numbers of a list, which are counted anew, and the language of fenced code.
 _DROPPED = re.compile(r"^[ \t>]*(?:\d+[.)](?=\s)|(?:`{3,}|~{3,})[\w+#.-]*)", re.MULTILINE)
-# Blocks where text added at the end looks as it was written, unless it is markup.
+# Kinds of blocks to which text without markup can be appended without rendering.
 _RUNNING_TEXT = {"inline", "paragraph", "bullet_list", "ordered_list", "list_item"}
 
 
@@ -120,8 +120,8 @@ class UnfinishedBlock:
 
     def reset(self) -> None:
         """Start another block, or the same on a terminal of another size."""
-        self._begin = 0  # where the text that is shown begins
-        self._length = 0  # of the text that `_rows` show
+        self._begin = 0  # index of the first character that is shown
+        self._length = 0  # of the text up to the last character that is shown
         self._trailing = ""  # spaces at its end, which the rows do not have
         self._rows: list[str] = []
         self._ends_in_text = False
@@ -138,7 +138,7 @@ class UnfinishedBlock:
         elif self._may_render():
             rows = self._rendered(block, width, height)
         else:
-            # No time to find out whether it is markup; a later rendering will show it.
+            # No CPU time to render; if it is markup, a later rendering shows it.
             is_one_line = self._rows and self._ends_in_text and "\n" not in added
             rows = self._appended(added, width) if is_one_line else None
         if rows is not None:
@@ -178,7 +178,7 @@ class UnfinishedBlock:
         return rows[-keep:]
 
     def _appended(self, added: str, width: int) -> list[str] | None:
-        """The rows with some words more; None if only rendering can tell where the words go."""
+        """The rows with the added words; None if only rendering can place them."""
         rows = list(self._rows)
         bullet = _BULLET.match(plain_text(rows[-1]))
         margin = " " * len(bullet[0]) if bullet else ""

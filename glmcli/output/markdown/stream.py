@@ -26,8 +26,8 @@ _INTERVAL = 0.03  # seconds between two repaints
 _MAX_RATIO = 1.8  # characters repainted for each character of the answer
 _FREE_CHARACTERS = 4000  # may be repainted beyond that ratio: two screens
 _MIN_WIDTH = 8  # cells; on a narrower terminal only complete blocks are printed
-# Terminals that rewrap their rows when they become narrower; others cut them off. To take one that cuts for one that
-# rewraps erases a part of the answer, the other way round leaves a row too many: so only those that are known count.
+# Variables of terminals that rewrap rows when they become narrower; others cut them off. Treating one that cuts as one
+# that rewraps erases a part of the answer, the opposite only leaves an extra row: so these are the known ones only.
 _REWRAPPING_TERMINALS = (
     "ALACRITTY_WINDOW_ID",
     "GHOSTTY_RESOURCES_DIR",
@@ -56,7 +56,7 @@ class MarkdownStream:
         self._splitter = BlockSplitter()
         self._code: CodeBlock | None = None
         self._has_output = False  # something is printed, so that a blank line belongs before the next block
-        self._is_separated = False  # the unfinished block has its blank line
+        self._is_separated = False  # the blank line before the unfinished block is printed
         self._received = self._repainted = 0  # characters
         self._next_repaint = 0.0
         self._size = self._console.size
@@ -80,11 +80,11 @@ class MarkdownStream:
         self._write(self._region.paint([]))
 
     def commit(self) -> None:
-        """Print what is left."""
+        """Print the rest."""
         self._write("".join([self._print(piece) for piece in self._splitter.end()]))
 
     def abandon(self) -> None:
-        """Print what has arrived, so that the cursor stands at the beginning of a line."""
+        """Print what has arrived, so that the cursor is at the beginning of a line."""
         self.commit()
 
     def _write(self, text: str) -> None:

@@ -1,6 +1,6 @@
 """MCP servers as a source of tools: what they offer becomes tools like those of a file, or is left out with a note.
 
-The package `mcp` and all that it brings is imported only where a file names a server that is to be started or reached.
+The package `mcp` and its dependencies are imported only if a server is to be started or reached.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ _TIMEOUT = 10.0  # seconds until a server has listed its tools
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")  # what providers take, and our own files
 _MAX_DESCRIPTION = 16 * 1024  # bytes
 _MAX_CHECK = 2.0  # seconds of processor time for checking the tools of a server
-_MIN_CHECK = 1.0  # seconds for them after a late answer
+_MIN_CHECK = 1.0  # seconds for that, even if the server answered late
 
 
 def connect(servers: Sequence[McpServer], stack: ExitStack, terminal: Terminal) -> list[Tool]:
     """The tools of all these servers, which are started or reached now and end with the stack.
 
     Raises:
-        UsageError: the package `mcp` is missing, or the token of a server.
+        UsageError: the package `mcp` or the token of a server is missing.
         ToolError: a server cannot be used.
     """
     for server in servers:
@@ -47,7 +47,7 @@ def connect(servers: Sequence[McpServer], stack: ExitStack, terminal: Terminal) 
             raise UsageError(message=f"{server.place}: {what}")
     client = _client(servers[0], terminal)
     stack.callback(client.close)
-    sessions = [client.begin(server) for server in servers]  # at the same time: most of it is their own start
+    sessions = [client.begin(server) for server in servers]  # they start in parallel
     due = time.monotonic() + _TIMEOUT
     return [tool for session in sessions for tool in _tools(session, session.offered(due, _TIMEOUT), due, terminal)]
 
@@ -65,7 +65,7 @@ def _client(first: McpServer, terminal: Terminal) -> McpClient:
 
 
 def _tools(session: ServerSession, offered: Sequence[OfferedTool], due: float, terminal: Terminal) -> Iterator[Tool]:
-    """What can be offered to a model; each that cannot is named in a line on stderr."""
+    """The tools that can be offered to a model; a line on stderr names each that cannot."""
     server, seen = session.server, set[str]()
     for each in _in_time(offered, due, f"tools of the MCP server {server.name}", terminal):
         tool, problem = _checked(each, seen, terminal.redactor)
@@ -74,7 +74,7 @@ def _tools(session: ServerSession, offered: Sequence[OfferedTool], due: float, t
             terminal.note(f"left out: the tool {quoted(tool.name)} of the MCP server {server.name}: {problem}")
         else:
             yield _tool(session, tool)
-    for name in sorted(server.own.keys() - {each.name for each in offered}):
+    for name in sorted(server.overrides.keys() - {each.name for each in offered}):
         terminal.note(f"{server.place}: the MCP server {server.name} has no tool {quoted(name)}")
 
 
@@ -89,7 +89,7 @@ def _in_time(offered: Sequence[OfferedTool], due: float, what: str, terminal: Te
 
 
 def _checked(offered: OfferedTool, seen: Container[str], redactor: Redactor) -> tuple[OfferedTool, str]:
-    """A tool without the keys that its server may have put into it, and why it cannot be offered, or nothing."""
+    """The tool with keys masked, and why it cannot be offered; empty if it can."""
     try:
         name, description, schema = redacted([offered.name, offered.description, offered.schema], redactor.text)
     except RecursionError:
@@ -101,7 +101,7 @@ def _checked(offered: OfferedTool, seen: Container[str], redactor: Redactor) -> 
 
 
 def _problem(offered: OfferedTool) -> str:
-    """Why a tool cannot be offered to a model; nothing if it can."""
+    """Why a tool cannot be offered to a model; empty if it can."""
     from glmcli.documents import untrusted_schemas
 
     if not _NAME.fullmatch(offered.name):
@@ -113,13 +113,13 @@ def _problem(offered: OfferedTool) -> str:
 
 def _tool(session: ServerSession, offered: OfferedTool) -> Tool:
     server = session.server
-    own: Any = server.own.get(offered.name, EMPTY)
+    overrides: Any = server.overrides.get(offered.name, EMPTY)
     description = shortened(offered.description, _MAX_DESCRIPTION, session.redactor)
     return Tool(
         function=Function(offered.name, description, offered.schema),
-        runner=RemoteTool(session, offered.name, own.get("timeout", server.timeout)),
-        approve=own.get("approve", server.approve),
+        runner=RemoteTool(session, offered.name, overrides.get("timeout", server.timeout)),
+        approve=overrides.get("approve", server.approve),
         trusted=server.trusted,
-        parallel=own.get("parallel", server.parallel),
+        parallel=overrides.get("parallel", server.parallel),
         place=f"{server.place} (server {server.name})",
     )

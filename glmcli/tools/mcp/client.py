@@ -1,7 +1,7 @@
 """All sessions with MCP servers, and their end.
 
-They live in one event loop, in a daemon thread of its own: the main thread polls futures, keeps every time limit,
-and obeys every signal at once, whatever a server does. It costs half a second to import this: only `mcp.connect` does.
+The sessions run in one event loop in a daemon thread. The main thread polls futures, so that it keeps time limits and
+obeys signals at once, whatever a server does. Importing this takes half a second: only `mcp.connect` does.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class McpClient:
 
     def __init__(self, terminal: Terminal) -> None:
         """Start the thread."""
-        # Whatever the libraries log or warn of must not reach stderr, where only we speak.
+        # Keep logs and warnings of the libraries off stderr.
         logging.getLogger().addHandler(logging.NullHandler())
         logging.captureWarnings(capture=True)
         self._terminal = terminal
@@ -69,7 +69,7 @@ class McpClient:
         return session
 
     def _start_program(self, server: McpServer) -> Transport:
-        """The server's program. Only the main thread is interrupted, so it cannot start without our knowing of it."""
+        """Start the server's program, in the thread of the loop, which no signal interrupts before it is registered."""
         with self._lock:
             if self._closed:
                 raise ToolError(message="the conversation is over")
@@ -82,7 +82,7 @@ class McpClient:
         with self._lock:
             self._closed = True
         try:
-            remember_descendants()  # while servers live, what they started is known
+            remember_descendants()  # while their parents live
             for session in self._sessions:
                 self._loop.call_soon_threadsafe(session.close)
             self._wait(_GRACE)

@@ -1,4 +1,4 @@
-"""An MCP server at an address, over streamable HTTP: with our proxies and certificates, and limits on its answers.
+"""An MCP server at a URL, over streamable HTTP: with our proxies and certificates, and limits on its answers.
 
 The SDK follows a redirect only to the same scheme, host and port, so the token reaches nobody else.
 """
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
     from glmcli.tools.tool_file import McpServer
 
 _MAX_MESSAGE = 2 * 1024 * 1024  # bytes of a message
-_CONNECT_TIMEOUT = 10.0  # seconds; how long an answer takes is the call's affair
+_CONNECT_TIMEOUT = 10.0  # seconds; calls have time limits of their own
 _FIRST_ERROR_STATUS = 400
 
 
 class HttpTransport:
-    """The connection to a server at an address."""
+    """The connection to a server at a URL."""
 
     def __init__(self, server: McpServer, terminal: Terminal) -> None:
         """Read the proxy and the certificates from the environment; nothing is sent yet.
 
         Raises:
             UsageError: the proxy or the certificates of the environment cannot be used.
-            ToolError: the token cannot stand in a header.
+            ToolError: the token cannot be sent in a header.
         """
         self._url = server.url
         self._headers = {"Accept-Encoding": "identity"}
@@ -54,11 +54,11 @@ class HttpTransport:
         self._transport: _BoundedTransport | None = None
 
     def stderr(self) -> str:
-        """Nothing: it is on its own machine."""
+        """Empty: a remote server has none."""
         return ""
 
     def refusal(self) -> str:
-        """The HTTP status of an error, in words that follow the server's name; nothing if there was none."""
+        """The HTTP status of an error, in words that follow the server's name; empty if there was none."""
         status = self._transport.status if self._transport else 0
         return f"answered HTTP {status}" if status >= _FIRST_ERROR_STATUS else ""
 
@@ -92,15 +92,15 @@ class HttpTransport:
 
 
 class _BoundedTransport(httpx2.AsyncHTTPTransport):
-    """Remembers the last status, and lets nobody fill our memory."""
+    """Keeps the last status, and limits the size of bodies."""
 
     status = 0
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         response = await super().handle_async_request(request)
-        if request.method == "POST":  # others may be refused: they are optional
+        if request.method == "POST":  # other methods are optional, and may be refused
             self.status = response.status_code
-        response.headers.pop("Content-Encoding", None)  # none was asked for, so nothing is unpacked
+        response.headers.pop("Content-Encoding", None)  # identity was requested, so nothing is decompressed
         is_stream = response.headers.get("Content-Type", "").lower().startswith("text/event-stream")
         if not is_stream and isinstance(response.stream, httpx2.AsyncByteStream):
             response.stream = _BoundedBody(response.stream)

@@ -1,4 +1,4 @@
-"""A tool of an MCP server: its calls, and what their results are for a model."""
+"""A tool of an MCP server: its calls, and their results as text for a model."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class RemoteTool(Record):
     timeout: float
 
     def refusal(self, _arguments: Mapping[str, Any]) -> str | None:
-        """Nothing: whatever satisfies its schema can be sent."""
+        """None: all arguments that satisfy the schema can be sent."""
         return None
 
     def shown(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Who is asked for what."""
+        """The server, the tool and the arguments."""
         return {"server": self.session.server.name, "tool": self.name, "arguments": dict(arguments)}
 
     def start(self, arguments: Mapping[str, Any]) -> RemoteCall:
@@ -44,7 +44,7 @@ class RemoteTool(Record):
 
 
 class RemoteCall:
-    """A call that a server works at; the event loop of the client waits for its answer."""
+    """A call that was sent to a server; the event loop of the client waits for its answer."""
 
     def __init__(self, session: ServerSession, future: Future[CallToolResult], timeout: float) -> None:
         """Watch a call that was sent."""
@@ -55,7 +55,7 @@ class RemoteCall:
         self._due = time.monotonic() + timeout
 
     def waits_on(self) -> Mapping[int, int]:
-        """No descriptor: the thread of the client has them."""
+        """No descriptors: the thread of the client waits on them."""
         return {}
 
     def advance(self) -> None:
@@ -69,7 +69,7 @@ class RemoteCall:
             self.result = CallResult.failure(f"stopped after {self._timeout:g} s")
 
     def cancel(self) -> None:
-        """Wait no longer; the session tells the server."""
+        """Stop waiting; the session notifies the server."""
         if not self.result:
             self._future.cancel()
 
@@ -95,14 +95,14 @@ def _call_result(result: CallToolResult, redactor: Redactor) -> CallResult:
 
 
 def shortened(text: str, limit: int, redactor: Redactor) -> str:
-    """The beginning and the end of a text, without keys (a cut could hide them) and escape sequences of terminals."""
+    """The beginning and the end of a text, without escape sequences, and with keys masked before it is cut."""
     capture = OutputCapture(limit)
     capture.add(redactor.text(strip_controls(text.encode(errors="replace"))).encode(errors="replace"))
     return capture.text()
 
 
 def _texts(content: Iterable[ContentBlock]) -> list[str]:
-    """The text of each part, or a note in the place of what is none."""
+    """The text of each part, or a note in place of a part that is not text."""
     texts = []
     for part in content:
         match part.type:
@@ -118,7 +118,7 @@ def _texts(content: Iterable[ContentBlock]) -> list[str]:
 
 
 def _resource(part: EmbeddedResource) -> str:
-    """The text of a resource, or a note in the place of another one."""
+    """The text of a resource, or a note in place of a binary one."""
     text = getattr(part.resource, "text", None)
     if text is not None:
         return str(text)
@@ -131,5 +131,5 @@ def _note(kind: str, mime_type: str, base64: str) -> str:
 
 
 def _word(text: str) -> str:
-    """A server's word inside a note of ours, which it cannot close."""
+    """A server's word inside a note of ours, without the bracket that would close the note."""
     return " ".join(strip_controls(text.encode(errors="replace")).replace("]", " ").split())[:_MAX_WORDS]

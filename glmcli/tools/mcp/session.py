@@ -39,7 +39,7 @@ _Inner = TypeVar("_Inner", bound="ReadStream[SessionMessage | Exception] | Write
 
 
 class OfferedTool(Record):
-    """A tool as its server describes it: nothing in it can be trusted."""
+    """A tool as its server describes it; not trusted."""
 
     name: str
     description: str
@@ -47,14 +47,14 @@ class OfferedTool(Record):
 
 
 class Transport(Protocol):
-    """What a session runs over: the pipes of a program, or HTTP. All words it gives follow the server's name."""
+    """What a session runs over: the pipes of a program, or HTTP. Its texts follow the name of the server."""
 
     def streams(self) -> AbstractAsyncContextManager[TransportStreams, bool | None]:
         """What a session reads from and writes to."""
         ...
 
     def refusal(self) -> str:
-        """That the server refused below MCP, and how; nothing if it did not."""
+        """How the server refused at the level of HTTP; empty if it did not."""
         ...
 
     def ending(self) -> str:
@@ -88,7 +88,7 @@ class ServerSession:
         self.done = asyncio.run_coroutine_threadsafe(self._live(connect), loop)
 
     async def _live(self, connect: Callable[[], Transport]) -> None:
-        # A session begins and ends in one task, or its library's scopes break.
+        # One task must begin and end the session: the library's cancel scopes require it.
         self._transport = connect()
         us = types.Implementation(name="glm", version=__version__)
         async with (
@@ -109,7 +109,7 @@ class ServerSession:
             self.done.cancel()
 
     def offered(self, due: float, timeout: float) -> list[OfferedTool]:
-        """Its tools; waits until `due`, which is `timeout` seconds after the beginning.
+        """Its tools; waits until `due`, which is `timeout` seconds after the start.
 
         Raises:
             ToolError: it cannot be used.
@@ -146,7 +146,7 @@ class ServerSession:
 
 
 async def _initialize(session: ClientSession) -> None:
-    """Agree on a version: every server knows `initialize`, but those of 2026 may have left it behind."""
+    """Agree on a version: most servers know `initialize`, but those of 2026 may know only `discover`."""
     try:
         await session.initialize()
     except MCPError as error:
@@ -177,7 +177,7 @@ def _start_problem(error: BaseException | None) -> str:
 
 
 def _cause(error: BaseException) -> BaseException:
-    """What broke a connection, of all that the tasks that served it raised."""
+    """The error that broke a connection, of all that its tasks raised."""
     while isinstance(error, BaseExceptionGroup):
         error = min(error.exceptions, key=lambda each: isinstance(each, MCPError))
     return error
@@ -201,7 +201,7 @@ def _problem(error: BaseException, transport: Transport, redactor: Redactor) -> 
 
 
 def _words(text: str, redactor: Redactor) -> str:
-    """Redacted before it is cut: no redactor knows the first half of a key."""
+    """The text on one line, redacted before it is cut: a redactor does not find half a key."""
     return redactor.text(" ".join(strip_controls(text.encode(errors="replace")).split()))[:_MAX_WORDS]
 
 
@@ -213,7 +213,7 @@ def _first(error: Any) -> str:  # noqa: ANN401 - pydantic's error or Python's ow
     return f"{'.'.join(str(step) for step in first['loc'])}: {first['msg']}"
 
 
-# A limit on the requests of a server that wait for our answer: each takes memory until the answer has left.
+# A limit on the requests of a server that wait for our answer: each takes memory until the answer is sent.
 
 
 class _RequestLimit:
@@ -224,7 +224,7 @@ class _RequestLimit:
         self._pending = 0
 
     def received(self, item: SessionMessage | Exception) -> bool:
-        """Whether the limit is kept, with what was received now."""
+        """Count what was received; return whether the limit is still kept."""
         if isinstance(getattr(item, "message", None), types.JSONRPCRequest):
             self._pending += 1
         if self._pending > _MAX_PENDING:
@@ -232,7 +232,7 @@ class _RequestLimit:
         return not self.problem
 
     def sent(self, item: SessionMessage) -> None:
-        """An answer, or something else, was sent."""
+        """Count what was sent, if it is an answer."""
         if isinstance(item.message, types.JSONRPCResponse | types.JSONRPCError):
             self._pending -= 1
 

@@ -1,7 +1,7 @@
 """An MCP server that is a program, spoken to over its stdin and stdout.
 
-The SDK's own transport for this adds variables of ours to the server's environment and hides its pid; so the pipes are
-tied to the session's streams here.
+The SDK's own transport adds variables to the server's environment and hides its pid; so this module connects the pipes
+to the streams of the session.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     Incoming = MemoryObjectSendStream[SessionMessage | Exception]
     Outgoing = MemoryObjectReceiveStream[SessionMessage]
 
-_MAX_MESSAGE = 2 * 1024 * 1024  # bytes: what is made of it may take fifty times as much
+_MAX_MESSAGE = 2 * 1024 * 1024  # bytes; parsed, a message may take fifty times as much
 _TAIL = 4096  # bytes of stderr
 _MAX_SHOWN = 500  # characters of it that are shown
 _CHUNK = 1 << 16
@@ -59,7 +59,7 @@ class StdioTransport:
         return self._redactor.text(" ".join(strip_controls(self._tail).split()))[-_MAX_SHOWN:]
 
     def refusal(self) -> str:
-        """Nothing: a pipe refuses nobody."""
+        """Empty: a pipe does not refuse."""
         return ""
 
     def ending(self) -> str:
@@ -84,7 +84,7 @@ class StdioTransport:
             try:
                 yield read, write
             finally:
-                # Its stdout stays open: a program that says farewell must not fail for it.
+                # Its stdout stays open, so that a program that writes at its end does not fail.
                 stdin.close()
                 group.cancel_scope.cancel()
 
@@ -107,7 +107,7 @@ class StdioTransport:
             await self._wait_for_exit()
 
     async def _message(self, output: asyncio.StreamReader) -> SessionMessage | None:
-        """The next message; None if none will come. A line that is no message ends it: it may have been an answer."""
+        """The next message; None at the end, and after an invalid line, which may have been an answer."""
         line = b""
         try:
             while not line.strip():
@@ -130,7 +130,7 @@ class StdioTransport:
                 await stdin.drain()
         except OSError:
             await self._wait_for_exit()
-            await incoming.aclose()  # or who waits for an answer would wait for ever
+            await incoming.aclose()  # so that nothing waits for an answer
 
     async def _wait_for_exit(self) -> None:
         """Wait a moment for the program's exit and the end of its stderr, so that both can be shown."""
