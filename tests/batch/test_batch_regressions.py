@@ -326,7 +326,7 @@ def test_a_cost_of_senseless_counts_does_not_keep_a_run_from_resuming(batch, glm
     cost = {"amount": 4_200_000_000.0, "currency": "USD", "as_of": "2026-09-21"}
     batch.output.write_text(lines([first | {"cost": cost}, second]))
     assert batch.run().code == 0
-    assert batch.fleet.asked == []
+    assert batch.server.prompts == []
     assert glm("batch", "merge", "out.jsonl", "-O", "merged.jsonl").code == 0
 
 
