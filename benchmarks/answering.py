@@ -1,4 +1,4 @@
-"""A server that answers after 50 ms and knows when it was asked. It says 350 bytes of JSON, or the same as a stream."""
+"""A server that answers after 50 ms, with 350 bytes of JSON or the same as a stream, and records when it did."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PIECES = 8  # events of text in a stream
 
 
 class Seen(NamedTuple):
-    """What was asked since the last look: requests, and seconds from the first of them to the last reply."""
+    """The requests since the last call, and the seconds from the first of them to the last reply."""
 
     requests: int
     seconds: float
@@ -40,7 +40,7 @@ _STREAMED = _CHUNKED + b"%x\r\n%s\r\n0\r\n\r\n" % (len(_stream()), _stream())
 
 
 class Answering:
-    """When it was asked first, and answered last."""
+    """Without requests yet."""
 
     def __init__(self) -> None:
         self._requests, self._first, self._last = 0, 0.0, 0.0

@@ -1,4 +1,4 @@
-"""The least that asks for every row of a file with another library, and writes one line of JSON a row.
+"""Minimal scripts that ask for every row of a file with another library, and write a JSON line for each.
 
 python benchmarks/batch_peers.py LIBRARY URL INPUT OUTPUT IN-FLIGHT
 
@@ -80,7 +80,7 @@ async def aiohttp(url: str, most: int) -> AsyncIterator[Ask]:
 
 @asynccontextmanager
 async def raw(url: str, most: int) -> AsyncIterator[Ask]:
-    """Streams of asyncio, and HTTP by hand: it believes all that it is told."""
+    """Streams of asyncio with HTTP by hand, without checking responses."""
     del most
     parts = urlsplit(url)
     idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
@@ -104,7 +104,7 @@ LIBRARIES = {each.__name__: each for each in (raw, aiohttp, httpx, openai)}
 
 
 async def run(library: Library, url: str, rows: str, out: str, most: str) -> None:
-    """So many workers take one row after the other."""
+    """Run `most` workers, each of which asks for one row after the other."""
     with open(rows, encoding="utf-8") as lines, open(out, "w", encoding="utf-8") as written:  # noqa: ASYNC230, PTH123
         async with library(url, int(most)) as ask:
 

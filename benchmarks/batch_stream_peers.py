@@ -1,4 +1,4 @@
-"""The least that asks for every row of a file, streamed, with another library, and writes one line of JSON a row.
+"""Minimal scripts that ask for every row of a file, streamed, with another library, and write a JSON line for each.
 
 python benchmarks/batch_stream_peers.py LIBRARY URL INPUT OUTPUT IN-FLIGHT
 

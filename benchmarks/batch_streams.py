@@ -53,7 +53,7 @@ class Load(NamedTuple):
 
     rows: int
     deltas: int
-    interval: float = 0.0  # none at all: as fast as they are taken
+    interval: float = 0.0  # 0: as fast as the client reads
 
     @property
     def seconds(self) -> float:

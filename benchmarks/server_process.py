@@ -1,4 +1,4 @@
-"""A server in a process of its own, on a CPU of its own, so that it takes none from those that are measured."""
+"""A server in a process of its own, on a CPU of its own, so that it does not slow down what is measured."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SeenT_co = TypeVar("SeenT_co", covariant=True)
 
 
 class Service(Protocol[SeenT_co]):
-    """What a server does with a request, and what it tells of them."""
+    """How a server answers a request, and what it reports of all requests."""
 
     def answer(self, transport: asyncio.Transport, body: bytes) -> None:
         """Write the reply, now or later."""
@@ -25,7 +25,7 @@ class Service(Protocol[SeenT_co]):
 
 
 class _Client(asyncio.Protocol):
-    """Parses no more than it must: whoever asks has to be slower."""
+    """Parses as little as possible, so that the server is faster than every client."""
 
     def __init__(self, service: Service[Any]) -> None:
         self._service = service

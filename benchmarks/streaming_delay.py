@@ -29,7 +29,7 @@ _DELTAS, _INTERVAL, _ROUNDS = 1000, 0.005, 2
 
 
 def main(glm: str, peers: Path | None, home: Path, cpus: tuple[int, int]) -> int:
-    """The exit code, which is 0: delays are told, not judged."""
+    """The exit code, which is 0: delays are reported, without a limit."""
     delays: dict[str, list[float]] = {}
     with ServerProcess(cpus[0], partial(Streams, "marked", _DELTAS, _INTERVAL)) as server:
         for number in range(_ROUNDS):

@@ -1,4 +1,4 @@
-"""The least that prints a streamed answer with other libraries, and programs that do the same."""
+"""Minimal scripts that print a streamed answer with other libraries, and other programs that do the same."""
 
 from __future__ import annotations
 

@@ -146,7 +146,7 @@ def _patterns(tree: Sequence[Place]) -> dict[str, str]:
 
 
 def _action(value: Value) -> str:
-    """What is done where this value stands; empty for free text."""
+    """The commands that complete this value; empty for free text."""
     lines = [f'_glm_add -W "{" ".join(value.words)}"'] if value.words else []
     if value.models != "none":
         lines.append('_glm_models "$(_glm_provider)"' if value.models == "verbatim after -P" else "_glm_models")
@@ -156,7 +156,7 @@ def _action(value: Value) -> str:
 
 
 def _places(tree: Sequence[Place]) -> Iterator[str]:
-    """What is offered where no value of a flag is wanted."""
+    """The completions of words that are not the value of a flag."""
     yield "  case $place in"
     for place in tree:
         flags = " ".join(name for flag in place.flags for name in flag.names)

@@ -17,7 +17,7 @@ Models = Literal["none", "verbatim after -P", "always split"]
 
 
 class Value(NamedTuple):
-    """What may stand after a flag or as an argument; nothing of it all for free text.
+    """What may follow a flag or be an argument; the defaults mean free text.
 
     Attributes:
         shown: the name of the value in the help.
@@ -47,7 +47,7 @@ class Flag(NamedTuple):
 
     @property
     def is_last(self) -> bool:
-        """Nothing makes sense beside it."""
+        """Whether nothing else may be given with it."""
         return bool({"--help", "--version"} & set(self.names))
 
 
@@ -89,7 +89,7 @@ def _line(text: str | None) -> str:
 
 
 def _flag(option: Any) -> Flag:  # noqa: ANN401 - click's own types are private
-    # Short names first; Typer hands those of --help on in any order.
+    # Short names first: Typer gives those of --help in any order.
     names = tuple(sorted((*option.opts, *option.secondary_opts), key=lambda name: name.startswith("--")))
     value = None if option.is_flag or option.count else _value(option.name, option.metavar or "TEXT")
     return Flag(names, _line(option.help), value, option.multiple)
