@@ -40,7 +40,7 @@ _STREAMED = _CHUNKED + b"%x\r\n%s\r\n0\r\n\r\n" % (len(_stream()), _stream())
 
 
 class Answering:
-    """Without requests yet."""
+    """Answers each request after `LATENCY`, and records when the first was received and the last answered."""
 
     def __init__(self) -> None:
         self._requests, self._first, self._last = 0, 0.0, 0.0
