@@ -293,7 +293,7 @@ NO_LEDGERS = {
         ledger(line(1, finished_at="0001-01-01T00:00:00+23:59")),
         "its 'finished_at' is not between 1971 and 9998",
     ),
-    "NaN": (ledger(line(1, cost=dollars(float("nan")))), "its 'amount' is not a number from 0 to 1,000,000,000"),
+    "NaN": (ledger(line(1, cost=dollars(float("nan")))), "its 'amount' is not a number from 0 to 1,000,000,000,000"),
     "money": (
         ledger(line(1, cost=dollars(1) | {"currency": "<b>"})),
         "its 'cost' has no currency such as CNY, or no day such as 2026-01-31",

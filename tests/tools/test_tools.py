@@ -444,7 +444,7 @@ def _control_by_stderr() -> None:
     fcntl.ioctl(2, termios.TIOCSCTTY, 0)
 
 
-@pytest.mark.parametrize("more", [{"apart": "stderr"}, {"preexec_fn": None}])
+@pytest.mark.parametrize("more", [{"piped_stream": "stderr"}, {"preexec_fn": None}])
 def test_who_is_not_there_is_not_asked(home, cwd, more) -> None:
     """No question if stderr is no terminal, and none if the terminal is not the one that controls us."""
     with Asked(home, cwd, [call_stream(mark(1))], **more) as asked:
