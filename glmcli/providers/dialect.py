@@ -87,11 +87,11 @@ def listed_models(items: Any, key: str) -> tuple[Listed, ...]:  # noqa: ANN401 -
     """The models of a list whose items hold their id under `key`; items without an id are left out.
 
     Raises:
-        ProtocolError: it is no list.
+        ProtocolError: it is not a list.
     """
     # Go writes an empty list as null.
     if not isinstance(items, list | None):
-        raise ProtocolError(message="this is no list of models", why=compact_json(items))
+        raise ProtocolError(message="this is not a list of models", why=compact_json(items))
     models: list[Listed] = []
     for item in map(as_object, items or []):
         model, status = item.get(key), item.get("status")

@@ -305,6 +305,12 @@ def test_a_list_without_end(glm) -> None:
     assert (done.code, error_of(done.err)) == (13, "zai: the list of models is larger than 16 MiB")
 
 
+def test_what_is_no_list(glm) -> None:
+    with Server(reply(200, {"data": {"id": "glm-5"}})) as server:
+        done = glm(*ASK, server.url, *ONCE, env=KEY)
+    assert (done.code, done.out, error_of(done.err)) == (13, b"", "zai: this is not a list of models")
+
+
 def test_proxies_and_certificates_are_those_of_a_question(glm, authority) -> None:
     context = authority.issue("list", "DNS:api.z.ai")
     env = KEY | {"SSL_CERT_FILE": str(authority.file)}
