@@ -58,6 +58,22 @@ def on_terminal(home: Path, cwd: Path, *arguments: str, piped_stream: str = "", 
     return code, seen.replace(b"\r\n", b"\n"), piped
 
 
+def read_rest(master: int) -> bytes:
+    """What is still to be read from a terminal that no process has open any more.
+
+    One read may return less than was written, even after its writer has ended.
+    """
+    seen = b""
+    while True:
+        try:
+            data = os.read(master, 1 << 16)
+        except OSError:  # EIO on Linux: the end
+            data = b""
+        if not data:
+            return seen
+        seen += data
+
+
 class Console:
     """The program on a terminal of its own, to which `piped_stream`, if any, is not connected."""
 
