@@ -41,9 +41,19 @@ class Usage(Record):
 
 
 class Finish(Record):
-    """The model stopped, for this reason, in the provider's own word."""
+    """The model stopped, for this reason, in the provider's own word.
+
+    Attributes:
+        reason: the provider's word.
+        beside_text: it came in a frame with text or a tool call, as some gateways stamp one on every frame.
+    """
 
     reason: str
+    beside_text: bool = False
+
+
+class Resumed(Record):
+    """More of the reply follows a finish, which is void: the model had not stopped."""
 
 
 class RequestId(Record):
@@ -52,15 +62,23 @@ class RequestId(Record):
     value: str
 
 
-class Damaged(Record):
-    """Bytes of the reply were not UTF-8; they are U+FFFD now."""
+class Remark(Record):
+    """Something about the reply that a person should know, and that does not make it less complete."""
+
+    text: str
 
 
 class Done(Record):
-    """The provider said that nothing follows."""
+    """The provider said that nothing follows.
+
+    Attributes:
+        is_finish: this may stand for a finish reason; not where a frame before it could not be read.
+    """
+
+    is_finish: bool = True
 
 
-Event = Reasoning | Answer | ToolCallPart | Usage | Finish | RequestId | Damaged | Done
+Event = Reasoning | Answer | ToolCallPart | Usage | Finish | Resumed | RequestId | Remark | Done
 
 
 def coalesce(events: list[Event]) -> list[Event]:

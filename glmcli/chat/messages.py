@@ -132,3 +132,8 @@ class Request(Record):
     server_tools: tuple[Mapping[str, Any], ...] = ()
     extra: Mapping[str, Any] = EMPTY
     stream: bool = True
+
+    @property
+    def wants_several(self) -> bool:
+        """Whether more than one answer is asked for (`n`), of which the first is read."""
+        return self.extra.get("n") not in (None, 1)

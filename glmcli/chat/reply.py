@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Literal
 
-from glmcli.chat.events import Answer, Done, Event, Finish, Reasoning, RequestId, ToolCallPart, Usage
+from glmcli.chat.events import Answer, Done, Event, Finish, Reasoning, RequestId, Resumed, ToolCallPart, Usage
 from glmcli.chat.messages import ToolCall
 from glmcli.errors import BusyError, FilteredError, GlmError, IncompleteError, ProtocolError, Retry, ToolError
 from glmcli.record import Record
@@ -19,7 +20,9 @@ _MAX_NAMES = 5  # tool calls that a message names
 
 Ending = Literal["complete", "tools", "length", "context", "filter", "server"]
 
-# The provider's word -> what it means. BigModel: docs.bigmodel.cn chat completion reference (2025-12) and z.ai OpenAPI
+# The provider's word, in lower case -> what it means. Gateways write STOP and MAX_TOKENS too:
+# github.com/QwenLM/qwen-code/pull/9884 (2026-08-24).
+# BigModel: docs.bigmodel.cn chat completion reference (2025-12) and z.ai OpenAPI
 # (2026-09); `insufficient_system_resource`: github.com/promptfoo/promptfoo/pull/9905; `abort`: SGLang 0.5.23 source.
 ENDINGS: Mapping[str, Ending] = {
     "stop": "complete",
@@ -38,12 +41,17 @@ ENDINGS: Mapping[str, Ending] = {
 }
 
 
+def ending_of(reason: str) -> Ending | None:
+    """What a finish reason means, or None where nobody knows; upper and lower case do not count."""
+    return ENDINGS.get(reason.lower())
+
+
 class Reply(Record):
     """A reply, or as much of it as was received.
 
     Attributes:
         finish_reason: the provider's own word; None: the model did not say that it stopped.
-        done: the provider said that nothing follows (`[DONE]`).
+        done: the provider said that nothing follows (`[DONE]`), and that may stand for a finish reason.
     """
 
     reasoning: str = ""
@@ -83,9 +91,11 @@ class _OpenCall:
         self.arguments: list[str] = []
         self._name_size = 0
 
-    def whole(self) -> ToolCall:
-        """The call as far as it was received."""
-        return ToolCall(self.id, "".join(self.name), "".join(self.arguments))
+    def whole(self, *, is_finished: bool) -> ToolCall:
+        """The call as far as it was received; of a finished reply, no arguments at all are an empty object."""
+        arguments = _once("".join(self.arguments))
+        name = "".join(self.name)
+        return ToolCall(self.id, name, arguments or ("{}" if is_finished and name else ""))
 
     def add_name(self, piece: str) -> None:
         # The last fragment may repeat the whole name (github.com/agentscope-ai/agentscope-java/issues/1223).
@@ -94,8 +104,30 @@ class _OpenCall:
             self._name_size += len(piece)
 
 
+def _once(arguments: str) -> str:
+    """The arguments without their repetition: a last frame may repeat the whole call, as it may repeat the name.
+
+    No model means two equal halves, each a whole JSON object.
+    """
+    half, odd = divmod(len(arguments), 2)
+    if odd or not arguments.startswith("{") or arguments[:half] != arguments[half:]:
+        return arguments
+    try:
+        json.loads(arguments[:half])
+    except (ValueError, RecursionError):
+        return arguments
+    return arguments[:half]
+
+
 class Fold:
-    """Collects events into a Reply."""
+    """Collects events into a Reply.
+
+    Attributes:
+        done: the provider said that nothing follows.
+        finishes: how many finish reasons came, without repetitions; all but the last were void.
+        finish_is_early: the finish reason may have been sent before the model stopped, as some gateways do: before any
+            answer, beside text, or after another one that was void.
+    """
 
     def __init__(self) -> None:
         """Start with an empty reply."""
@@ -107,7 +139,8 @@ class Fold:
         self._usage: Usage | None = None
         self._finish: str | None = None
         self._request_id: str | None = None
-        self.done = False
+        self.finishes = 0
+        self.done = self.finish_is_early = False
 
     @property
     def finished(self) -> bool:
@@ -131,17 +164,33 @@ class Fold:
                 self._grow(event.id + event.name + event.arguments)
                 self._join(event)
             case Usage():
-                self._usage = event
-            case Finish(reason):
-                # A success after a failure does not replace it.
-                if self._finish is None or ENDINGS.get(self._finish) in {"complete", "tools"}:
-                    self._finish = reason
+                self._add_usage(event)
+            case Finish():
+                self._add_finish(event)
+            case Resumed():
+                self._finish = None
+                self.finish_is_early = True
             case RequestId(value):
                 self._request_id = value
-            case Done():
-                self.done = True
+            case Done(is_finish):
+                self.done = is_finish
             case _:
-                pass  # the writers report damaged bytes; the reply holds the text with U+FFFD
+                pass  # a remark, which the writers print
+
+    def _add_usage(self, usage: Usage) -> None:
+        counts = [count for count in usage.fields().values() if count is not None]
+        is_zero = bool(counts) and not any(counts)
+        # Gateways add a usage of zeros (github.com/QuantumNous/new-api/issues/4370). No request has no input.
+        if not is_zero or (self._usage is None and usage.input_tokens != 0):
+            self._usage = usage
+
+    def _add_finish(self, finish: Finish) -> None:
+        if self._finish is None:
+            self.finishes += 1
+            self.finish_is_early |= finish.beside_text or not (self._answer or self._calls)
+        # A success after a failure does not replace it.
+        if self._finish is None or ending_of(self._finish) in {"complete", "tools"}:
+            self._finish = finish.reason
 
     def _grow(self, text: str) -> None:
         self._size += size_of(text)
@@ -163,13 +212,16 @@ class Fold:
             return self._calls[-1] if self._calls else None
         return self._at_index.get(part.index)
 
+    def _whole_calls(self) -> list[ToolCall]:
+        return [call.whole(is_finished=self.finished or self.done) for call in self._calls]
+
     def reply(self) -> Reply:
         """The reply as far as it was received."""
         return Reply(
             reasoning="".join(self._reasoning),
             answer="".join(self._answer),
             # A fragment without name and arguments is noise from a gateway, not a call.
-            tool_calls=tuple(call for call in map(_OpenCall.whole, self._calls) if call.name or call.arguments),
+            tool_calls=tuple(call for call in self._whole_calls() if call.name or call.arguments),
             usage=self._usage,
             finish_reason=self._finish,
             request_id=self._request_id,
@@ -184,7 +236,7 @@ def verdict(reply: Reply, *, allow_empty: bool = False, runs_tools: bool = False
     """
     if reply.finish_reason is None and not (reply.done and reply.answer):
         return _unfinished(reply)
-    ending = ENDINGS.get(reply.finish_reason or "stop")
+    ending = ending_of(reply.finish_reason or "stop")
     if ending in {"complete", "tools"}:
         return None if runs_tools and reply.tool_calls else _check_content(reply, allow_empty=allow_empty)
     return _bad_ending(reply.finish_reason or "", ending)
@@ -208,7 +260,7 @@ def _check_content(reply: Reply, *, allow_empty: bool) -> GlmError | None:
             fix="--json contains the calls",
             request_id=reply.request_id,
         )
-    if ENDINGS.get(reply.finish_reason or "stop") == "tools":
+    if ending_of(reply.finish_reason or "stop") == "tools":
         return ProtocolError(message="the model finished with tool calls, but sent none", request_id=reply.request_id)
     if not reply.answer.strip() and not allow_empty:
         return IncompleteError(

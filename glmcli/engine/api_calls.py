@@ -172,7 +172,7 @@ class _DownloadReader:
         self._sink(chunk)
         return ReadStatus.DATA
 
-    def end(self) -> None:
+    def end(self, failure: GlmError | None = None) -> None:
         """Do nothing: no byte was held back."""
 
 

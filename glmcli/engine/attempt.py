@@ -6,12 +6,13 @@ import time
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from glmcli.chat.events import Answer, Event, Reasoning, ToolCallPart, coalesce
+from glmcli.chat.events import Answer, Event, Reasoning, Remark, ToolCallPart, coalesce
 from glmcli.chat.reply import Fold, Reply, verdict
 from glmcli.console.redaction import Redactor, StreamRedactor
 from glmcli.engine.response import ReadStatus, Response, displayed
 from glmcli.errors import GlmError, OutputError
 from glmcli.providers.reader import ReplyReader
+from glmcli.providers.text_remarks import think_tag_remarks
 from glmcli.record import Record
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Attempt:
         """Without a `writer` nothing is printed before the end."""
         provider = candidate.provider
         self._provider = provider
+        self._several = candidate.request.wants_several
         self._plan = plan
         self._redactor = redactor
         self._strips_newlines = not plan.exact and provider.api.sends_leading_newlines
@@ -69,7 +71,7 @@ class Attempt:
 
     def head(self, head: ResponseHead) -> None:
         """Begin to read a success."""
-        self._reader = ReplyReader(self._provider, head.headers.get("content-type", ""))
+        self._reader = ReplyReader(self._provider, head.headers.get("content-type", ""), several=self._several)
 
     def data(self, chunk: bytes) -> ReadStatus:
         """Decode the bytes of one read."""
@@ -79,15 +81,21 @@ class Attempt:
         if self._output is None and len(self._buffered) < _MAX_BUFFERED and reader.can_defer(chunk):
             self._buffered.append(chunk)
             return ReadStatus.DATA
-        frames = reader.frames
+        frames, finishes = reader.frames, self._fold.finishes
         if self._buffered:
             chunk = self._take_buffered() + chunk
         self._take(reader.feed(chunk))
         if reader.done:
             return ReadStatus.DONE
-        if reader.frames == frames:
-            return ReadStatus.KEEP_ALIVE
-        return ReadStatus.FINISHED if self._fold.finished else ReadStatus.DATA
+        return ReadStatus.KEEP_ALIVE if reader.frames == frames else self._status(finishes)
+
+    def _status(self, finishes: int) -> ReadStatus:
+        """What the data of a read means for its time limit; before it, there were so many finishes."""
+        if not self._fold.finished:
+            return ReadStatus.DATA
+        if self._fold.finishes == finishes:
+            return ReadStatus.AFTER_FINISH
+        return ReadStatus.FINISHED_EARLY if self._fold.finish_is_early else ReadStatus.FINISHED
 
     def _take_buffered(self) -> bytes:
         """The reads that were kept back: decoding many at once costs a tenth of decoding each."""
@@ -95,11 +103,15 @@ class Attempt:
         self._buffered.clear()
         return buffered
 
-    def end(self) -> None:
-        """Decode and print the rest: the body is over."""
+    def end(self, failure: GlmError | None = None) -> None:
+        """Decode and print the rest: the body is over. A failure after the finish is only a remark."""
         if self._reader:
             self._take(chain(self._reader.feed(self._take_buffered()), self._reader.close()))
         self._flush()
+        if self._output:
+            self._output.print([*think_tag_remarks(self._fold.reply().answer, self._provider.api)])
+            if failure:
+                self._output.print([Remark(f"{self._provider.name}: after the finish: {failure.message}")])
 
     def _take(self, events: Iterable[Event]) -> None:
         """Print the events and add them to the reply, also those before an error."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from glmcli.errors import GlmError, OutputError, ProtocolError
 from glmcli.http.call import SUCCESS, RequestSent, ResponseEnd, ResponseHead
-from glmcli.http.timeouts import Limits, ResponseTimer
+from glmcli.http.timeouts import EARLY_LINGER, LINGER, Limits, ResponseTimer
 from glmcli.providers.refusals import MAX_BODY, error_of_response, mask_media
 
 if TYPE_CHECKING:
@@ -25,8 +25,10 @@ class ReadStatus(Enum):
     """What the bytes of one read were."""
 
     KEEP_ALIVE = "keep-alive"  # comments too: they do not restart the idle time
-    DATA = "data"
-    FINISHED = "finished"  # the reply is finished: little time is left, and no failure of the connection counts
+    DATA = "data"  # data of a reply that is not finished, or not any more
+    FINISHED = "finished"  # the reply has finished: little time is left, and no failure of the connection counts
+    FINISHED_EARLY = "finished early"  # the same, but text may follow: more time is left
+    AFTER_FINISH = "after finish"  # data that does not take the finish back
     DONE = "done"  # nothing more is read
 
 
@@ -41,8 +43,11 @@ class BodyReader(Protocol):
         """Take the bytes of one read."""
         ...
 
-    def end(self) -> None:
-        """Finish: the body is over, or nothing that matters can follow."""
+    def end(self, failure: GlmError | None = None) -> None:
+        """Finish: the body is over, or nothing that matters can follow.
+
+        `failure`: how the connection broke after a finish.
+        """
         ...
 
 
@@ -83,7 +88,7 @@ class Response:
                     self._reader.head(event)
                 case ResponseHead():
                     self._refusal = event, bytearray()
-                    self._timer.linger()
+                    self._timer.linger(LINGER)
                 case ResponseEnd():
                     self._end()
                 case _:
@@ -93,22 +98,27 @@ class Response:
             self.error = error
 
     def timed_out(self) -> None:
-        """Handle that the time limit has passed."""
-        self.handle(self._timer.error())
+        """Handle that the time limit has passed; nothing was lost if it is the wait after a finish or a refusal."""
+        self.handle(ResponseEnd() if self._refusal or self._is_finished else self._timer.error())
 
     def _data(self, chunk: bytes) -> None:
         if self._refusal:
             self._add_to_refusal(self._refusal[1], chunk)
             return
-        status = self._reader.data(chunk)
-        if status is ReadStatus.DATA:
-            self._timer.data_received()
-        elif status is ReadStatus.FINISHED:
-            self._is_finished = True
-            self._timer.has_data = True
-            self._timer.linger()
-        elif status is ReadStatus.DONE:
-            self._end()
+        match self._reader.data(chunk):
+            case ReadStatus.DATA:
+                self._is_finished = False
+                self._timer.data_received()
+            case ReadStatus.FINISHED | ReadStatus.FINISHED_EARLY as status:
+                self._is_finished = True
+                self._timer.has_data = True
+                self._timer.linger(LINGER if status is ReadStatus.FINISHED else EARLY_LINGER)
+            case ReadStatus.AFTER_FINISH:
+                self._timer.linger_on()
+            case ReadStatus.DONE:
+                self._end()
+            case ReadStatus.KEEP_ALIVE:
+                pass
 
     def _add_to_refusal(self, body: bytearray, chunk: bytes) -> None:
         body += chunk
@@ -117,18 +127,18 @@ class Response:
             self.remark = f"(only the first {MAX_BODY >> 20} MiB of the body was read)"
             self._end()
 
-    def _end(self) -> None:
+    def _end(self, failure: GlmError | None = None) -> None:
         self.is_done = True
         if self._refusal:
             head, body = self._refusal
             self.error = error_of_response(head.status, head.headers, bytes(body), self._provider, time.time())
         else:
-            self._reader.end()
+            self._reader.end(failure)
 
     def _fail(self, error: GlmError) -> None:
         """The connection failed: that matters only if the reply was not finished and the request not refused."""
         if self._refusal or self._is_finished:
-            self._end()
+            self._end(error)
             return
         self.is_done = True
         self.error = error

@@ -8,7 +8,12 @@ from glmcli.errors import NetworkError, Retry
 from glmcli.record import Record
 
 TICK = 0.2  # seconds between two checks, while we wait, whether our output is still being read
-LINGER = 5.0  # seconds to wait for usage or an error after a finish, and for the body of a refusal
+# Seconds without data after which a finished reply is complete, and a refusal without the rest of its body is read.
+LINGER = 5.0
+# The same where the finish may be early: gateways send `stop` on the first or on every frame, and the text follows
+# later (github.com/open-webui/open-webui/issues/23921, 2026-04-21; …/16377, 2025-08-08).
+EARLY_LINGER = 15.0
+_MAX_LINGERS = 3  # how often data that says nothing new can renew the wait, in multiples of it
 
 
 class Limits(Record):
@@ -34,7 +39,7 @@ class ResponseTimer:
         """Start the time to connect; everything must be over by `deadline`, on the monotonic clock."""
         self._limits = limits
         self._deadline = deadline
-        self._is_lingering = False
+        self._linger = self._linger_end = 0.0
         self.is_sent = self.has_data = False
         self._start(limits.connect, f"cannot connect within {limits.connect:g} s")
 
@@ -54,15 +59,18 @@ class ResponseTimer:
     def data_received(self) -> None:
         """Restart the idle time; not for comments and keep-alives, which are no data."""
         self.has_data = True
-        if not self._is_lingering:
-            # Called for every read, so the message is written only when it is needed.
-            self._since, self._seconds, self._message = time.monotonic(), self._limits.idle, ""
+        # Called for every read, so the message is written only when it is needed.
+        self._since, self._seconds, self._message = time.monotonic(), self._limits.idle, ""
 
-    def linger(self) -> None:
-        """The reply has finished: wait only a little for what may follow, however much that is."""
-        if not self._is_lingering:
-            self._is_lingering = True
-            self._start(min(self._limits.idle, LINGER), "")
+    def linger(self, seconds: float) -> None:
+        """The reply has finished, or was refused: wait so many seconds for what may follow."""
+        self._linger = min(self._limits.idle, seconds)
+        self._linger_end = time.monotonic() + _MAX_LINGERS * self._linger
+        self._start(self._linger, "")
+
+    def linger_on(self) -> None:
+        """Data came that does not take the finish back: restart the wait, but not for ever."""
+        self._start(min(self._linger, self._linger_end - time.monotonic()), "")
 
     def error(self) -> NetworkError:
         """The error for the limit that has passed."""

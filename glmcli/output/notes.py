@@ -1,10 +1,10 @@
-"""Lines on stderr for a person: retries, invalid bytes, calls of tools, and --usage."""
+"""Lines on stderr for a person: retries, remarks on the reply, calls of tools, and --usage."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from glmcli.chat.events import Answer, Damaged, Event, Usage
+from glmcli.chat.events import Answer, Event, Remark, Usage
 from glmcli.chat.outcome import no_timing
 from glmcli.output.writer import Writer
 
@@ -17,18 +17,18 @@ _MAX_ARGUMENTS = 200  # characters of a call's arguments that are shown
 
 
 class AttemptNotes(Writer):
-    """Retries, damaged bytes, and with --verbose the timing of the answer."""
+    """Retries, remarks on the reply, and with --verbose the timing of the answer."""
 
     def __init__(self, terminal: Terminal) -> None:
         """Print through this terminal."""
         self._terminal = terminal
-        self._warned = False
+        self._printed: set[Remark] = set()
 
     def event(self, event: Event) -> None:
-        """Warn once about bytes that are not UTF-8."""
-        if isinstance(event, Damaged) and not self._warned:
-            self._warned = True
-            self._terminal.note("the reply holds bytes that are not UTF-8; U+FFFD stands in their place")
+        """Print each remark once."""
+        if isinstance(event, Remark) and event not in self._printed:
+            self._printed.add(event)
+            self._terminal.note(event.text)
 
     def retry(self, following: NextAttempt) -> None:
         """Print a line for each retry."""

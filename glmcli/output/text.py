@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from glmcli.chat.events import Answer, Damaged, Event, Reasoning, ToolCallPart
+from glmcli.chat.events import Answer, Event, Reasoning, Remark, ToolCallPart
 from glmcli.errors import OutputError, ReaderGoneError
 from glmcli.output.destination import commit_or_abandon
 from glmcli.output.writer import Writer
@@ -89,7 +89,7 @@ class ReasoningText(Writer):
                 self._attempt.append(event.text)
             else:
                 self._write(event.text)
-        elif isinstance(event, Answer | Damaged | ToolCallPart):
+        elif isinstance(event, Answer | Remark | ToolCallPart):
             self._end_line()
 
     def tool_call(self, call: ToolCall) -> None:  # noqa: ARG002 - the names of the interface

@@ -20,6 +20,7 @@ from glmcli.errors import (
     FilteredError,
     IncompleteError,
     NetworkError,
+    ProtocolError,
     QuotaError,
     Retry,
     UsageError,
@@ -204,6 +205,9 @@ BY_TYPE: dict[str, ErrorMeaning] = {
     "rate_limit_error": _RATE,
     "overloaded_error": _OVERLOAD,
 }
+
+# The meaning of what stands in place of an answer, and says nothing that is known.
+NOT_AN_ANSWER = ErrorMeaning(ProtocolError, "not an API answer", fix="check the base URL")
 
 UNKNOWN_REFUSAL = _MALFORMED
 UNKNOWN_FAILURE = _SERVER_FINAL

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 from glmcli.chat.events import Answer, Event, Finish, Reasoning, RequestId, Usage
 from glmcli.http.call import HttpCall
 from glmcli.providers import request_fields as fields
-from glmcli.providers.decoder import ReplyDecoder, as_text, finish_reason, tool_calls
+from glmcli.providers.decoder import ReplyDecoder
 from glmcli.providers.dialect import ModelsPage, get_headers, headers, listed_models
-from glmcli.providers.json_values import JsonObject, as_int, as_list, as_object
+from glmcli.providers.json_values import JsonObject, as_int, as_object, as_objects
+from glmcli.providers.reply_fields import Choices, content_events, finish_reason, text_of, tool_calls
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from glmcli.chat.messages import Request
     from glmcli.providers.row import Provider
@@ -72,31 +73,47 @@ def models_page(value: Any) -> ModelsPage:  # noqa: ANN401 - any JSON may come
     return ModelsPage(models, total if isinstance(total, int) else len(models))
 
 
-def decoder(provider: Provider) -> ReplyDecoder:
-    """A new decoder, for one reply."""
-    return ReplyDecoder(provider, _events)
+def decoder(provider: Provider, *, several: bool = False) -> ReplyDecoder:
+    """A new decoder, for one reply; `several`: more than one answer was asked for, and the first counts."""
+    return ReplyDecoder(provider, lambda: _FrameReader(several=several))
 
 
-def _events(chunk: JsonObject) -> Iterator[Event]:
-    if isinstance(chunk.get("request_id"), str):
-        yield RequestId(chunk["request_id"])
-    output = as_object(chunk.get("output"))
-    choices = as_list(output.get("choices"))
-    for choice in map(as_object, choices):
-        if choice.get("index") in (0, None):
+class _FrameReader:
+    """Reads the frames of a stream, or a whole reply."""
+
+    def __init__(self, *, several: bool) -> None:
+        self._choices = Choices(several=several)
+
+    def has_choice(self, chunk: JsonObject) -> bool:
+        output = as_object(chunk.get("output"))
+        return any(output.get(name) is not None for name in ("text", "finish_reason")) or bool(
+            as_objects(output.get("choices"))
+        )
+
+    def errors(self, chunk: JsonObject) -> Iterator[object]:  # noqa: ARG002 - errors stand at the top only
+        return iter(())
+
+    def passed(self, kind: type[Answer | Reasoning], texts: Sequence[str]) -> None:
+        """Nothing to note: no frame repeats the whole message."""
+
+    def events(self, chunk: JsonObject) -> Iterator[Event]:
+        if isinstance(chunk.get("request_id"), str):
+            yield RequestId(chunk["request_id"])
+        output = as_object(chunk.get("output"))
+        choices = as_objects(output.get("choices"))
+        for choice in self._choices.ours(choices):
             yield from _message(as_object(choice.get("message")), choice.get("finish_reason"))
-    if not choices:
-        # With the result_format "text", which is never requested here, the same fields are in `output` itself.
-        yield from _message({"content": output.get("text")}, output.get("finish_reason"))
-    if usage := _usage(as_object(chunk.get("usage"))):
-        yield usage
+        if not choices:
+            # With the result_format "text", which is never requested here, the same fields are in `output` itself.
+            yield from _message({"content": output.get("text")}, output.get("finish_reason"))
+        if usage := _usage(as_object(chunk.get("usage"))):
+            yield usage
 
 
 def _message(message: JsonObject, reason: object) -> Iterator[Event]:
-    if reasoning := as_text(message.get("reasoning_content")):
+    if reasoning := text_of(message.get("reasoning_content"), "reasoning_content"):
         yield Reasoning(reasoning)
-    if answer := as_text(message.get("content")):
-        yield Answer(answer)
+    yield from content_events(message.get("content"))
     yield from tool_calls(message.get("tool_calls"))
     if word := finish_reason(reason):
         yield Finish(word)

@@ -2,48 +2,85 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from glmcli.chat.events import Damaged, Done, Event, RequestId, ToolCallPart
+from glmcli.chat.events import Answer, Done, Event, Finish, Reasoning, Remark, RequestId, ToolCallPart
 from glmcli.errors import GlmError, ProtocolError
 from glmcli.http.bodies import compact_json
-from glmcli.providers.json_values import JsonObject, as_int, as_list, as_object, decode, decode_all
-from glmcli.providers.refusals import ErrorPayload, find_error, find_error_in_text, html_page, is_html, refusal
+from glmcli.providers.codes import NOT_AN_ANSWER
+from glmcli.providers.json_values import JsonObject, decode, decode_all, is_empty
+from glmcli.providers.refusals import (
+    ErrorPayload,
+    find_complaint,
+    find_error,
+    find_error_in_text,
+    html_page,
+    is_html,
+    one_line,
+    refusal,
+)
+from glmcli.providers.sse import ERROR_FIELD, is_done
 from glmcli.providers.text_filter import TextFilter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from glmcli.providers.row import Provider
     from glmcli.providers.sse import Frame
 
-_DONE = "[DONE]"
 _OK = 200
 _CLIENT_ERROR = 400
+_MAX_EXCERPT = 200  # characters of what cannot be read that a remark shows
+DAMAGED = Remark("the reply holds bytes that are not UTF-8; U+FFFD stands in their place")
+
+# Fields that conforming frames without a choice have; they say nothing about what the frame is for.
+_ENVELOPE = (
+    *("id", "object", "created", "model", "choices", "usage", "request_id", "system_fingerprint", "service_tier"),
+    *("provider", "prompt_filter_results", "timings"),
+)
+_OBJECTS = ("chat.completion", "chat.completion.chunk")
+# Gateways send their keep-alives as data: github.com/mnfst/llm-gateway/issues/2053 (2026-05-28).
+_PINGS = ("ping", "keep-alive", "keepalive", "heartbeat")
+_KEEP_ALIVES = frozenset(("", "{}", '""', "null", "[ping]", *_PINGS))
+
+
+class ChunkReader(Protocol):
+    """The part of a decoder that a dialect provides, for one reply."""
+
+    def events(self, chunk: JsonObject) -> Iterator[Event]:
+        """The events of one JSON object.
+
+        Raises:
+            ProtocolError: a field that holds text cannot be read.
+        """
+        ...
+
+    def errors(self, chunk: JsonObject) -> Iterator[object]:
+        """The `error` fields that an object holds deeper inside, which count like one at the top."""
+        ...
+
+    def has_choice(self, chunk: JsonObject) -> bool:
+        """Whether the object is a part of a reply."""
+        ...
+
+    def passed(self, kind: type[Answer | Reasoning], texts: Sequence[str]) -> None:
+        """Take note of text that was read without this reader."""
+        ...
 
 
 class ReplyDecoder:
     """Decodes one reply to events. An error that the reply contains is raised as the GlmError that it means."""
 
-    def __init__(
-        self,
-        provider: Provider,
-        events: Callable[[JsonObject], Iterator[Event]],
-        errors: Callable[[JsonObject], Iterator[object]] = lambda _: iter(()),
-    ) -> None:
-        """Prepare for one reply.
-
-        Args:
-            provider: whose reply it is.
-            events: the events of one JSON object, in the dialect.
-            errors: the `error` fields that an object holds deeper inside, which count like one at the top.
-        """
+    def __init__(self, provider: Provider, new_reader: Callable[[], ChunkReader]) -> None:
+        """Prepare for one reply of this provider."""
         self._provider = provider
-        self._events = events
-        self._errors = errors
+        self._new_reader = new_reader
+        self._reader = new_reader()
         self._filter = TextFilter(provider.api)
         self._request_id: RequestId | None = None
         self._count = 0
+        self._had_choice = self._had_junk = False
+        self._unread: JsonObject | None = None  # the first object that said something, and was no part of a reply
 
     def frame(self, frame: Frame) -> Iterator[Event]:
         """The events of one frame.
@@ -53,58 +90,96 @@ class ReplyDecoder:
         """
         self._count += 1
         if frame.damaged:
-            yield Damaged()
-        if frame.data.strip() == _DONE:
-            yield Done()
+            yield DAMAGED
+        if is_done(frame.data):
+            # What could not be read may have been the end of the answer, or an error.
+            yield Done(is_finish=not self._had_junk)
+        elif is_keep_alive(frame):
+            return
         elif frame.event == "error":
             raise refusal(_error_frame(frame.data), self._provider, frame.status)
+        elif frame.event == ERROR_FIELD:
+            raise refusal(_error_frame(frame.data), self._provider, frame.status, unknown=NOT_AN_ANSWER)
         else:
             yield from self._values(frame)
 
     def _values(self, frame: Frame) -> Iterator[Event]:
-        try:
-            for value in decode_all(frame.data):
-                yield from self._value(value, frame.status)
-        except ProtocolError as error:
-            if error.message == "broken JSON":
+        values = decode_all(_without_comments(frame.data))
+        while True:
+            try:
+                value = next(values)
+            except StopIteration:
+                return
+            except ProtocolError as error:
                 error.message = f"{self._provider.name}: malformed event {self._count} at byte {frame.offset}"
-            raise
+                yield from self._junk(error)
+                return
+            yield from self._value(value, frame)
 
-    def _value(self, value: object, status: int | None) -> Iterator[Event]:
+    def _value(self, value: object, frame: Frame | None) -> Iterator[Event]:
+        status = frame.status if frame else None
         if error := find_error(value, is_error=status is not None and status >= _CLIENT_ERROR):
             raise refusal(error, self._provider, status)
-        if value is None:
+        if value is None or (frame and value in ("", {})):
             return
         if not isinstance(value, dict):
-            raise ProtocolError(message="broken JSON", why=compact_json(value), sent=True)
-        for inner in self._errors(value):
+            what = f"malformed event {self._count} at byte {frame.offset}" if frame else "the reply is not JSON"
+            why = compact_json(value)
+            yield from self._junk(ProtocolError(f"{self._provider.name}: {what}", why=why, sent=True))
+            return
+        for inner in self._reader.errors(value):
             if inner and (error := find_error({"error": inner})):
                 raise refusal(error, self._provider, status)
-        for event in self._events(value):
-            if not isinstance(event, RequestId):
-                yield from self._filter.push(event)
-            elif event != self._request_id:  # most providers repeat it in each frame
-                self._request_id = event
-                yield event
+        yield from self._object(value, status, in_frame=frame is not None)
+
+    def _object(self, value: JsonObject, status: int | None, *, in_frame: bool) -> Iterator[Event]:
+        if self._reader.has_choice(value):
+            self._had_choice = True
+        elif complaint := find_complaint(value):
+            yield from self._junk(refusal(complaint, self._provider, status, unknown=NOT_AN_ANSWER))
+        elif self._unread is None and _says_something(value):
+            self._unread = value
+        events = list(self._reader.events(value))
+        beside_text = in_frame and any(isinstance(event, Answer | Reasoning | ToolCallPart) for event in events)
+        for event in events:
+            match event:
+                case Finish(reason):
+                    yield from self._filter.push(Finish(reason, beside_text))
+                case RequestId():
+                    if event != self._request_id:  # most providers repeat it in each frame
+                        self._request_id = event
+                        yield event
+                case _:
+                    yield from self._filter.push(event)
+
+    def _junk(self, error: GlmError) -> Iterator[Event]:
+        """Raise what is wrong with a frame; after a finish it is only a remark, the first of its kind."""
+        if not self._filter.is_finished:
+            raise error
+        if not self._had_junk:
+            self._had_junk = True
+            words = one_line(error.why or error.message)[:_MAX_EXCERPT]
+            yield Remark(f"{self._provider.name}: after the finish came what is no part of the reply: {words}")
 
     @property
     def passes_text(self) -> bool:
         """Whether text passes unchanged, wherever it is cut, with nothing held back."""
         return self._filter.passes_text
 
-    def skip(self, count: int) -> None:
-        """Count frames that were read without this decoder, see `glmcli.providers.reader`."""
-        self._count += count
+    def passed(self, kind: type[Answer | Reasoning], texts: Sequence[str]) -> None:
+        """Count frames whose texts were read without this decoder, see `glmcli.providers.reader`."""
+        self._count += len(texts)
+        self._reader.passed(kind, texts)
 
-    def frame_alone(self, frame: Frame) -> list[Event]:
+    def frame_alone(self, frame: Frame) -> list[Event] | None:
         """The events of a frame as if it were the first of the reply, without the request id that is known already.
 
-        A frame that is an error gives one `Damaged`, which is equal to no piece of text.
+        None: the frame is an error.
         """
         try:
-            events = list(ReplyDecoder(self._provider, self._events, self._errors).frame(frame))
+            events = list(ReplyDecoder(self._provider, self._new_reader).frame(frame))
         except GlmError:
-            return [Damaged()]
+            return None
         return [event for event in events if event != self._request_id]
 
     def whole(self, body: str) -> Iterator[Event]:
@@ -114,7 +189,7 @@ class ReplyDecoder:
             GlmError: the body holds an error, or is no JSON.
         """
         try:
-            yield from self._value(decode(body), None)
+            value = decode(body)
         except ProtocolError as error:
             if is_html("", body):
                 raise html_page(body, self._provider, _OK) from error
@@ -122,10 +197,43 @@ class ReplyDecoder:
                 raise refusal(payload, self._provider) from error
             error.message = f"{self._provider.name}: the reply is not JSON"
             raise
+        yield from self._value(value, None)
 
     def close(self) -> Iterator[Event]:
-        """What was held back until the end; called once, when the reply is over."""
+        """What was held back until the end; called once, when the reply is over.
+
+        Raises:
+            ProtocolError: nothing that came was a part of a reply, and something was said.
+        """
         yield from self._filter.close()
+        if not self._had_choice and self._unread is not None:
+            payload = find_error(self._unread, is_error=True)
+            message = f"{self._provider.name}: the reply is not a chat completion"
+            why = payload.message if payload else compact_json(self._unread)
+            raise ProtocolError(message, why=why, fix="check the base URL and the key", sent=True)
+
+
+def is_keep_alive(frame: Frame) -> bool:
+    """Whether a frame carries nothing: it only says that the connection lives."""
+    if frame.event in ("error", ERROR_FIELD):
+        return False
+    return frame.event.lower() in _PINGS or _without_comments(frame.data).strip().lower() in _KEEP_ALIVES
+
+
+def _without_comments(data: str) -> str:
+    """The data without lines at its start that a gateway passed on as data although they are comments."""
+    while data.startswith(":"):
+        data = data.partition("\n")[2]
+    return data
+
+
+def _says_something(value: JsonObject) -> bool:
+    """Whether an object that is no part of a reply holds more than empty values and what frames have anyway."""
+    if value.get("type") in _PINGS:
+        return False
+    if value.get("object") and value["object"] not in _OBJECTS:
+        return True
+    return any(name not in _ENVELOPE and not is_empty(inner) for name, inner in value.items())
 
 
 def _error_frame(data: str) -> ErrorPayload:
@@ -134,45 +242,3 @@ def _error_frame(data: str) -> ErrorPayload:
         return find_error(decode(data), is_error=True) or ErrorPayload(message=data)
     except ProtocolError:
         return ErrorPayload(message=data)
-
-
-# Fields that have the same form in every dialect
-
-
-def as_text(content: object) -> str:
-    """The text of a `content` field: a string, or the text parts of a list, or nothing."""
-    if isinstance(content, str):
-        return content
-    return "".join(part["text"] for part in as_list(content) if isinstance(as_object(part).get("text"), str))
-
-
-def finish_reason(value: object) -> str | None:
-    """A finish reason; DashScope writes the text "null" for none (recorded bodies, 2024 to 2026).
-
-    A value that is no text is an unknown reason, not a missing one: the model did stop.
-    """
-    if value in (None, "", "null"):
-        return None
-    text = value if isinstance(value, str) else compact_json(value)
-    # JSON can hold half of a surrogate pair, which cannot be written to a file.
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def tool_calls(value: object) -> Iterator[ToolCallPart]:
-    """The fragments of a `tool_calls` field. Arguments may be text, an object (Z.ai OpenAPI) or null.
-
-    Calls of other types (`mcp`, `web_search`, `retrieval`) are left out: the provider has run these tools itself.
-    Source: docs.bigmodel.cn chat completion reference (2025-12).
-    """
-    for call in map(as_object, as_list(value)):
-        if call.get("type") not in (None, "", "function"):
-            continue
-        function = as_object(call.get("function"))
-        arguments = function.get("arguments")
-        text = compact_json(arguments) if isinstance(arguments, dict | list) else arguments
-        yield ToolCallPart(
-            index=as_int(call.get("index")),
-            id=call["id"] if isinstance(call.get("id"), str) else "",
-            name=function["name"] if isinstance(function.get("name"), str) else "",
-            arguments=text if isinstance(text, str) else "",
-        )

@@ -44,8 +44,8 @@ class Dialect(Protocol):
         """The HTTP request for this provider."""
         ...
 
-    def decoder(self, provider: Provider) -> ReplyDecoder:
-        """A new decoder, for one reply."""
+    def decoder(self, provider: Provider, *, several: bool = False) -> ReplyDecoder:
+        """A new decoder, for one reply; `several`: more than one answer was asked for, and the first counts."""
         ...
 
     def reserved(self, provider: Provider) -> frozenset[str]:

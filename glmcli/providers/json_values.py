@@ -27,7 +27,8 @@ def _finite(digits: str) -> float:
 
 # No provider nests half as deep; values near the interpreter's own limit can be parsed, but not be serialized again.
 _MAX_DEPTH = 256
-_DECODER = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite)
+# Not strict: raw control characters inside strings are read, for some gateways do not escape them.
+_DECODER = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite, strict=False)
 
 
 def decode(text: str) -> Any:  # noqa: ANN401 - any JSON may come
@@ -84,6 +85,11 @@ def _children(value: object) -> Iterable[object]:
     return value if isinstance(value, list) else ()
 
 
+def is_empty(value: object) -> bool:
+    """Whether a value says nothing: null, empty text, 0, false, or lists and objects of nothing else."""
+    return all(map(is_empty, _children(value))) if isinstance(value, dict | list) else not value
+
+
 def _skip_blanks(text: str, start: int) -> int:
     while start < len(text) and text[start] in " \t\r\n":
         start += 1
@@ -98,6 +104,11 @@ def as_object(value: object) -> JsonObject:
 def as_list(value: object) -> list[Any]:
     """The value if it is a list, else an empty list."""
     return value if isinstance(value, list) else []
+
+
+def as_objects(value: object) -> list[JsonObject]:
+    """The objects in the value if it is a list, else an empty list."""
+    return [item for item in as_list(value) if isinstance(item, dict)]
 
 
 def as_int(value: object) -> int | None:

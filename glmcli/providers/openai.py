@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from glmcli.chat.events import Answer, Event, Finish, Reasoning, RequestId, Usage
+from glmcli.chat.events import Answer, Event, Finish, Reasoning, RequestId, ToolCallPart, Usage
+from glmcli.chat.reply import Fold
+from glmcli.errors import ProtocolError
 from glmcli.http.call import HttpCall
 from glmcli.providers import request_fields as fields
-from glmcli.providers.decoder import ReplyDecoder, as_text, finish_reason, tool_calls
+from glmcli.providers.decoder import ReplyDecoder
 from glmcli.providers.dialect import ModelsPage, get_headers, headers, listed_models
-from glmcli.providers.json_values import JsonObject, as_int, as_list, as_object
+from glmcli.providers.json_values import JsonObject, as_int, as_object, as_objects
+from glmcli.providers.reply_fields import Choices, content_events, finish_reason, text_of, tool_calls
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from glmcli.chat.messages import Request
     from glmcli.providers.row import Provider
@@ -53,40 +56,88 @@ def models_page(value: Any) -> ModelsPage:  # noqa: ANN401 - any JSON may come
     return ModelsPage(models, len(models))
 
 
-def decoder(provider: Provider) -> ReplyDecoder:
-    """A new decoder, for one reply."""
-    return ReplyDecoder(provider, _events, _errors)
+def decoder(provider: Provider, *, several: bool = False) -> ReplyDecoder:
+    """A new decoder, for one reply; `several`: more than one answer was asked for, and the first counts."""
+    return ReplyDecoder(provider, lambda: _ChunkReader(several=several))
 
 
-def _errors(chunk: JsonObject) -> Iterator[object]:
-    """What gateways put into a choice when their upstream failed: github.com/genkit-ai/genkit/pull/6259 (2026-09)."""
-    for choice in map(as_object, as_list(chunk.get("choices"))):
-        for place in (choice, as_object(choice.get("delta")), as_object(choice.get("message"))):
-            yield place.get("error")
+class _ChunkReader:
+    """Reads the chunks of a stream, or a whole reply: `delta` and `message` have the same fields.
+
+    In a stream, a `message` after or beside text in `delta` is the whole message so far, and adds what is missing.
+    Source: github.com/microsoft/foundry-local/issues/263 (2025-09-26).
+    """
+
+    def __init__(self, *, several: bool) -> None:
+        self._choices = Choices(several=several)
+        # What came in `delta`.
+        self._text: dict[type[Answer | Reasoning], list[str]] = {Reasoning: [], Answer: []}
+        self._calls = Fold()
+        self._had_delta = False
+
+    def has_choice(self, chunk: JsonObject) -> bool:
+        return bool(as_objects(chunk.get("choices")))
+
+    def errors(self, chunk: JsonObject) -> Iterator[object]:
+        # What gateways put into a choice when their upstream failed: github.com/genkit-ai/genkit/pull/6259 (2026-09).
+        for choice in as_objects(chunk.get("choices")):
+            for place in (choice, as_object(choice.get("delta")), as_object(choice.get("message"))):
+                yield place.get("error")
+
+    def passed(self, kind: type[Answer | Reasoning], texts: Sequence[str]) -> None:
+        # Joined: a delta holds a few characters, and each text would cost the memory of an object.
+        self._text[kind].append("".join(texts))
+
+    def events(self, chunk: JsonObject) -> Iterator[Event]:
+        request_id = chunk.get("request_id") or chunk.get("id")
+        if isinstance(request_id, str) and request_id:
+            yield RequestId(request_id)
+        for choice in self._choices.ours(as_objects(chunk.get("choices"))):
+            yield from self._choice(choice)
+        if usage := _usage(as_object(chunk.get("usage"))):
+            yield usage
+
+    def _choice(self, choice: JsonObject) -> Iterator[Event]:
+        for event in _message(as_object(choice.get("delta"))):
+            self._had_delta = True
+            if isinstance(event, ToolCallPart):
+                self._calls.add(event)
+            elif isinstance(event, Answer | Reasoning):
+                self._text[type(event)].append(event.text)
+            yield event
+        message = list(_message(as_object(choice.get("message"))))
+        yield from self._missing(message) if self._had_delta else message
+        if reason := finish_reason(choice.get("finish_reason")):
+            yield Finish(reason)
+
+    def _missing(self, message: list[Event]) -> Iterator[Event]:
+        """What of the whole message did not come in `delta`.
+
+        Raises:
+            ProtocolError: the message says something else than the text so far.
+        """
+        for event in message:
+            if isinstance(event, Answer | Reasoning):
+                so_far = "".join(self._text[type(event)])
+                if event.text.startswith(so_far):
+                    if rest := event.text.removeprefix(so_far):
+                        self._text[type(event)].append(rest)
+                        yield type(event)(rest)
+                elif event.text.strip() not in so_far:
+                    raise ProtocolError("the whole message differs from its deltas", why=event.text, sent=True)
+        parts = [event for event in message if isinstance(event, ToolCallPart)]
+        calls = [(call.name, call.arguments) for call in self._calls.reply().tool_calls]
+        for position, part in enumerate(parts):
+            if (part.name, part.arguments) not in calls[position : position + 1]:
+                yield part.replace(index=position if part.index is None else part.index)
 
 
-def _events(chunk: JsonObject) -> Iterator[Event]:
-    """The events of a chunk of a stream, or of a whole reply: `delta` and `message` have the same fields."""
-    request_id = chunk.get("request_id") or chunk.get("id")
-    if isinstance(request_id, str) and request_id:
-        yield RequestId(request_id)
-    for choice in map(as_object, as_list(chunk.get("choices"))):
-        if choice.get("index") in (0, None):
-            yield from _choice(choice)
-    if usage := _usage(as_object(chunk.get("usage"))):
-        yield usage
-
-
-def _choice(choice: JsonObject) -> Iterator[Event]:
-    message = as_object(choice.get("delta")) or as_object(choice.get("message"))
-    reasoning = next((text for name in _REASONING if (text := as_text(message.get(name)))), "")
+def _message(message: JsonObject) -> Iterator[Event]:
+    reasoning = next((text for name in _REASONING if (text := text_of(message.get(name), name))), "")
     if reasoning:
         yield Reasoning(reasoning)
-    if answer := as_text(message.get("content")):
-        yield Answer(answer)
+    yield from content_events(message.get("content"))
     yield from tool_calls(message.get("tool_calls"))
-    if reason := finish_reason(choice.get("finish_reason")):
-        yield Finish(reason)
 
 
 def _usage(usage: JsonObject) -> Usage | None:

@@ -13,11 +13,13 @@ import json
 import re
 from typing import TYPE_CHECKING, Literal
 
-from glmcli.chat.events import Answer, Damaged, Done, Event, Reasoning, RequestId
+from glmcli.chat.events import Answer, Done, Event, Reasoning, RequestId
 from glmcli.errors import ProtocolError
+from glmcli.providers.decoder import DAMAGED, is_keep_alive
 from glmcli.providers.refusals import html_page, one_line
 from glmcli.providers.sse import MAX_EVENT, Frame, SseParser
 from glmcli.providers.table import dialect_of
+from glmcli.providers.text_remarks import CumulativeText
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 _OK = 200
 _BLANK = b" \t\r\n"
 _BOM = b"\xef\xbb\xbf"
+_WHOLE = (b"{", b"[", b"<")  # how a whole reply begins, or a page in its place
+_FIELDS = (b"data:", b"event:", b"id:", b"retry:", b"error:", b":")  # how a stream begins
 _MAX_BLANKS = 16 * 1024  # bytes; a body that begins with more of them is read as a stream, which skips them
 _EXCERPT = 512  # bytes that are kept of a body that turns out to be no API response
 _FRAME_END = re.compile(rb"\n\r?\n[\r\n]*")
@@ -85,11 +89,11 @@ def _unescaped(strings: Sequence[bytes]) -> list[str]:
 
 
 def template_of(
-    frame: bytes, events: Sequence[Event], decode: Callable[[bytes], Sequence[Event]]
+    frame: bytes, events: Sequence[Event], decode: Callable[[bytes], Sequence[Event] | None]
 ) -> FrameTemplate | None:
     """The template of a frame that was decoded to these events, or None where there is none.
 
-    `decode` decodes another frame as if it were the first of the reply.
+    `decode` decodes another frame as if it were the first of the reply; None: it is an error.
     """
     if len(events) != 1 or not isinstance(events[0], Answer | Reasoning):
         return None
@@ -112,22 +116,26 @@ class ReplyReader:
         done: nothing can follow.
     """
 
-    def __init__(self, provider: Provider, content_type: str) -> None:
-        """Choose between stream and whole by the content type; where it leaves that open, the first byte decides."""
+    def __init__(self, provider: Provider, content_type: str, *, several: bool = False) -> None:
+        """Read a page of HTML as one; else the first bytes decide between a stream and a whole reply.
+
+        `several`: more than one answer was asked for, and the first counts.
+        """
         dialect = dialect_of(provider)
         self._provider = provider
-        self._decoder = dialect.decoder(provider)
+        self._decoder = dialect.decoder(provider, several=several)
         self._line_framed = dialect.line_framed
         self._parser = SseParser(line_framed=dialect.line_framed)
         self._template: FrameTemplate | None = None
         self._uses = 0  # frames that this template has read
         self._pause = 0  # frames that are decoded before another template is looked for
         self._interval = 1
+        self._cumulative = CumulativeText() if provider.api.text_frames == "deltas" else None
         self._in_fast_path = False  # the last frame was read by the template, and is complete
         self._content_type = content_type.lower()
         kind = self._content_type.partition(";")[0].strip()
-        is_whole = kind.endswith(("/json", "+json")) or "html" in kind
-        self._form: Literal["unknown", "stream", "whole"] = "whole" if is_whole else "unknown"
+        self._says_json = kind.endswith(("/json", "+json"))
+        self._form: Literal["unknown", "stream", "whole"] = "whole" if "html" in kind else "unknown"
         self._bytes = bytearray()
         self.frames = 0
         self.fast_frames = 0
@@ -157,9 +165,14 @@ class ReplyReader:
         self._bytes += chunk
         text = bytes(self._bytes).removeprefix(_BOM).lstrip(_BLANK)
         blank = len(self._bytes) - len(text)
-        if blank <= _MAX_BLANKS and (not text or _BOM.startswith(bytes(self._bytes))):
+        is_open = not text or _BOM.startswith(bytes(self._bytes))
+        if self._says_json:
+            is_open = is_open or any(field.startswith(text) and field != text for field in _FIELDS)
+        if blank <= _MAX_BLANKS and is_open:
             return b""
-        self._form = "whole" if blank <= _MAX_BLANKS and text[:1] in (b"{", b"[", b"<") else "stream"
+        # Gateways send a stream as application/json, or with no type at all.
+        is_whole = text.startswith(_WHOLE) or (self._says_json and not text.startswith(_FIELDS))
+        self._form = "whole" if is_whole and blank <= _MAX_BLANKS else "stream"
         chunk = bytes(self._bytes)
         self._bytes.clear()
         return chunk
@@ -173,7 +186,8 @@ class ReplyReader:
             if at_start and self._template:
                 texts, end = self._template.read(chunk, at)
                 yield from map(self._template.kind, texts)
-                self._count_fast(len(texts), end - at)
+                if texts:
+                    self._count_fast(self._template.kind, texts, end - at)
                 at = end
                 self._in_fast_path = True
                 if at == len(chunk):
@@ -188,12 +202,14 @@ class ReplyReader:
         """Whether these bytes are one frame of text, which may be fed later together with what follows."""
         return self._in_fast_path and self._template is not None and self._template.fits(chunk)
 
-    def _count_fast(self, count: int, size: int) -> None:
-        self.frames += count
-        self.fast_frames += count
-        self._uses += count
+    def _count_fast(self, kind: type[Answer | Reasoning], texts: list[str], size: int) -> None:
+        self.frames += len(texts)
+        self.fast_frames += len(texts)
+        self._uses += len(texts)
         self._parser.skip(size)
-        self._decoder.skip(count)
+        self._decoder.passed(kind, texts)
+        if self._cumulative and kind is Answer:
+            self._cumulative.push(texts)
 
     def _decode(self, data: bytes, *, is_whole: bool) -> Iterator[Event]:
         """The events of a frame or of a piece of one; a whole frame may become the next template."""
@@ -217,15 +233,18 @@ class ReplyReader:
         self._pause, self._uses = self._interval - 1, 0
         return True
 
-    def _decode_alone(self, data: bytes) -> list[Event]:
+    def _decode_alone(self, data: bytes) -> list[Event] | None:
         frames = list(SseParser(line_framed=self._line_framed).feed(data))
-        return self._decoder.frame_alone(frames[0]) if len(frames) == 1 else []
+        return self._decoder.frame_alone(frames[0]) if len(frames) == 1 else None
 
     def _frames(self, frames: Iterable[Frame]) -> Iterator[Event]:
         for frame in frames:
-            self.frames += 1
+            if not is_keep_alive(frame):
+                self.frames += 1
             for event in self._decoder.frame(frame):
                 yield event
+                if self._cumulative and isinstance(event, Answer):
+                    self._cumulative.push([event.text])
                 if isinstance(event, Done):
                     self.done = True
                     return
@@ -236,7 +255,7 @@ class ReplyReader:
         Raises:
             GlmError: the reply holds an error, or is no API response.
         """
-        if self._form == "whole":
+        if self._form == "whole" or (self._form == "unknown" and self._says_json):
             yield from self._whole()
         elif self._form == "stream" and not self.done:
             yield from self._frames(self._parser.close())
@@ -247,6 +266,8 @@ class ReplyReader:
                     fix="check the base URL",
                 )
         yield from self._decoder.close()
+        if self._cumulative:
+            yield from self._cumulative.remarks()
 
     def salvage(self) -> Iterator[Event]:
         """What was held back of a reply that broke off."""
@@ -258,6 +279,6 @@ class ReplyReader:
         if "html" in self._content_type:
             raise html_page(text, self._provider, _OK)
         if "\ufffd" in text and text.encode() != body:
-            yield Damaged()
+            yield DAMAGED
         yield from self._decoder.whole(text)
         self.done = True

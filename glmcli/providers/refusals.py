@@ -22,6 +22,10 @@ _REDIRECT, _CLIENT_ERROR, _SERVER_ERROR, _MAX_STATUS = 300, 400, 500, 599
 
 # A native frame wrapped as text in the message of another error: QwenLM/qwen-code, rateLimit.test.ts (2026).
 _WRAPPED = re.compile(r":HTTP_STATUS/(?P<status>\d{3}).*?data:\s*(?P<data>\{.*\})", re.DOTALL)
+# What an object without a choice must say to be an error: words but these, codes.
+_SUCCESS = ("", "ok", "success", "succeeded")
+_WORDS = ("message", "msg", "error_msg", "errmsg", "error_message", "errorMessage")
+_CODES = ("errors", "error_code", "errorCode", "errcode")
 _RESET_TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
 
 
@@ -103,18 +107,39 @@ def _text(value: Any) -> str:  # noqa: ANN401 - any JSON may come
     return compact_json(value)
 
 
+def find_complaint(value: Mapping[str, Any]) -> ErrorPayload | None:
+    """The error in an object that only its words tell from others, such as `{"message": "Unauthorized"}`, or None.
+
+    It counts where the object is no part of a reply, and the reply has not finished.
+    """
+    base = value.get("base_resp")
+    response = value.get("Response")
+    is_one = (
+        value.get("type") == "error"
+        or value.get("success") is False
+        or any(isinstance(value.get(name), str) and value[name].strip().lower() not in _SUCCESS for name in _WORDS)
+        or any(value.get(name) for name in _CODES)
+        or (isinstance(base, dict) and bool(base.get("status_code")))
+        or (isinstance(response, dict) and bool(response.get("Error")))
+    )
+    return find_error(value, is_error=True) if is_one else None
+
+
 # From a payload to an exception
 
 
-def refusal(payload: ErrorPayload, provider: Provider, status: int | None = None) -> GlmError:
+def refusal(
+    payload: ErrorPayload, provider: Provider, status: int | None = None, unknown: ErrorMeaning = UNKNOWN_FAILURE
+) -> GlmError:
     """The exception that this error means.
 
     `status` is that of the response, or the one in a comment of the stream; None: the error came inside a 200.
+    `unknown` is what it means if neither code nor status nor type are known.
     """
     code = payload.code
     code_status = int(code) if code.isdecimal() and len(code) == len("500") else None
     status = payload.status or status or (code_status if code_status in range(_CLIENT_ERROR, _MAX_STATUS + 1) else None)
-    meaning = _meaning(payload, provider, status)
+    meaning = _meaning(payload, provider, status) or unknown
     resets = _RESET_TIME.search(payload.message) if meaning.error is QuotaError else None
     what = f"{meaning.what} until {resets[0]} (the provider's clock, UTC+8)" if resets else meaning.what
     details = ", ".join(part for part in (f"HTTP {status}" if status else "", f"code {code}" if code else "") if part)
@@ -130,7 +155,7 @@ def refusal(payload: ErrorPayload, provider: Provider, status: int | None = None
     )
 
 
-def _meaning(payload: ErrorPayload, provider: Provider, status: int | None) -> ErrorMeaning:
+def _meaning(payload: ErrorPayload, provider: Provider, status: int | None) -> ErrorMeaning | None:
     codes = provider.codes
     for name in (payload.code, payload.type):
         for pattern, meaning in codes.by_text.get(name, ()):
@@ -140,7 +165,7 @@ def _meaning(payload: ErrorPayload, provider: Provider, status: int | None) -> E
         _by_code(payload.code, codes.by_code)
         or codes.by_type.get(payload.type)
         or _by_status(status)
-        or BY_TYPE.get(payload.type, UNKNOWN_FAILURE)
+        or BY_TYPE.get(payload.type)
     )
 
 

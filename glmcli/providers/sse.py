@@ -1,13 +1,15 @@
 """A parser for server-sent events: bytes to frames. Pure; the same frames however the bytes are cut.
 
 The rules are those of the WHATWG "server-sent events" section (https://html.spec.whatwg.org/multipage/server-sent-events.html,
-read 2026-11), with four additions that providers need:
+read 2026-11), with five additions that providers need:
 
 - a comment `:HTTP_STATUS/429` is kept: DashScope-native puts the status of a streamed error there, under HTTP 200
   (github.com/cnblogs/dashscope-sdk, recorded bodies of 2024-02 to 2026-06);
 - with `line_framed`, a `data:` line that is complete JSON is a frame at once: the same captures have frames without a
   blank line between them;
 - a line that begins with `{` is a frame of its own: BigModel ends a broken stream with a bare JSON error;
+- a field `error` is an error at once: llama.cpp sends `error: {…}` and then `data: [DONE]`
+  (github.com/ggml-org/llama.cpp, before 2025-09);
 - at the end of the bytes, complete data (JSON or `[DONE]`) is a frame even without its blank line.
 """
 
@@ -28,6 +30,7 @@ _LINE_END = re.compile(rb"\r\n|\r|\n")
 _STATUS = re.compile(r":\s*HTTP_STATUS/(\d{3})")
 _MAX_TRIES = 16  # attempts to parse one payload of several lines, so that a hostile one takes linear time
 _BARE_JSON = "{"
+ERROR_FIELD = "error:"  # the name of the event that a field `error` becomes
 
 
 class Frame(NamedTuple):
@@ -175,6 +178,10 @@ class SseParser:
             self._data.append(value)
             if self._line_framed and self._is_complete():
                 yield from self._dispatch()
+        elif name.strip().lower() == "error" and value.strip() not in ("", "null", "{}"):
+            yield from self._dispatch()
+            yield Frame(value, ERROR_FIELD, damaged=self._damaged, offset=self._line_start)
+            self._damaged = False
         elif name == "event":
             yield from self._end_previous()
             self._event = value
@@ -201,11 +208,16 @@ class SseParser:
             yield frame
 
 
+def is_done(data: str) -> bool:
+    """Whether this says that nothing follows; gateways write it in small letters or in quotes too."""
+    return data.strip().strip('"').upper() == "[DONE]"
+
+
 def _is_complete_data(text: str) -> bool:
-    if text.strip() == "[DONE]":
+    if is_done(text):
         return True
     try:
-        json.loads(text)
+        json.loads(text, strict=False)
     except (ValueError, RecursionError):
         return False
     return True

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Literal
 
-from glmcli.chat.events import Answer, Event, Reasoning
+from glmcli.chat.events import Answer, Event, Finish, Reasoning, Resumed, ToolCallPart
 from glmcli.chat.reply import check_size, size_of
 from glmcli.console.string_search import overlap
 from glmcli.errors import ProtocolError
@@ -25,10 +25,15 @@ _MAX_BLANKS = 4096  # characters; more blanks than this before an opening tag ar
 
 
 class TextFilter:
-    """Filters the events of one reply as the provider's row says."""
+    """Filters the events of one reply as the provider's row says.
+
+    Attributes:
+        is_finished: a finish reason came, and nothing new after it.
+    """
 
     def __init__(self, api: Api) -> None:
         """Prepare for one reply of this API."""
+        self.is_finished = False
         cumulative = api.text_frames == "cumulative"
         self._reasoning = TextJoiner(cumulative=cumulative)
         self._answer = TextJoiner(cumulative=cumulative)
@@ -39,7 +44,7 @@ class TextFilter:
     def passes_text(self) -> bool:
         """Whether text passes unchanged, wherever it is cut, with nothing held back."""
         has_no_tags = self._boxes is None and (self._tags is None or self._tags.are_past)
-        return has_no_tags and self._reasoning.passes_text and self._answer.passes_text
+        return not self.is_finished and has_no_tags and self._reasoning.passes_text and self._answer.passes_text
 
     def push(self, event: Event) -> Iterator[Event]:
         """The events that this one becomes; text may be held back."""
@@ -47,13 +52,29 @@ class TextFilter:
             case Reasoning(text):
                 yield from self._split(self._answer.flush())
                 if text := self._reasoning.push(text):
+                    yield from self._resume()
                     yield Reasoning(text)
             case Answer(text):
                 if rest := self._reasoning.flush():
                     yield Reasoning(rest)
-                yield from self._split(self._answer.push(text))
+                if text := self._answer.push(text):
+                    yield from self._resume()
+                    yield from self._split(text)
+            case ToolCallPart():
+                if event.name or event.arguments:
+                    yield from self._resume()
+                yield event
+            case Finish():
+                self.is_finished = True
+                yield event
             case _:
                 yield event
+
+    def _resume(self) -> Iterator[Event]:
+        """Something new came: a finish before it is void."""
+        if self.is_finished:
+            self.is_finished = False
+            yield Resumed()
 
     def close(self) -> Iterator[Event]:
         """What was held back."""

@@ -27,7 +27,7 @@ from glmcli.http import event_loop
 from glmcli.http.bulk import ConnectionPool
 from glmcli.http.call import HttpCall, RequestSent, ResponseEnd, ResponseHead
 from glmcli.http.proxies import choose_proxy
-from glmcli.http.timeouts import Limits, ResponseTimer
+from glmcli.http.timeouts import LINGER, Limits, ResponseTimer
 from glmcli.http.tls import Tls
 
 HEADERS = (("Content-Type", "application/json"), ("User-Agent", "glm/x"))
@@ -92,8 +92,11 @@ class Ear:
                 self.error = None if self._finished else error
 
     def _finish(self) -> None:
-        self._finished = True
-        self._timer.linger()
+        if self._finished:
+            self._timer.linger_on()
+        else:
+            self._finished = True
+            self._timer.linger(LINGER)
 
     def _hear(self, chunk: bytes) -> None:
         self.body += chunk

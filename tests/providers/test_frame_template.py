@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scripted_server import Pause, Server, Stall, head
 from scripted_server import chunk as piece
 
-from glmcli.chat.events import Answer, Damaged, Done, Reasoning
+from glmcli.chat.events import Answer, Done, Reasoning
 from glmcli.errors import GlmError
 from glmcli.providers.reader import FrameTemplate, ReplyReader, template_of
 from glmcli.providers.sse import SseParser
@@ -211,10 +211,10 @@ def test_a_template_knows_its_own_frames_only() -> None:
 
 
 def test_a_refusal_makes_no_template() -> None:
-    assert template_of(b'data: {"c":"a"}\n\n', [Answer("a")], lambda _: [Damaged()]) is None
+    assert template_of(b'data: {"c":"a"}\n\n', [Answer("a")], lambda _: None) is None
     decoder = dialect_of(PLAIN).decoder(PLAIN)
     frames = list(SseParser().feed(b'data: {"error":{"code":"1301","message":"m"}}\n\n'))
-    assert [decoder.frame_alone(frame) for frame in frames] == [[Damaged()]]
+    assert [decoder.frame_alone(frame) for frame in frames] == [None]
 
 
 FRAME = 'data: {"id":"r","choices":[{"index":0,"delta":{"content":"%s"}}]}\n\n'

@@ -219,7 +219,7 @@ EVENTS = {
         ),
         (call(0, "", "", '杭州市"}'), usage(250, 21, None, 0, 271)),
         (call(1, "call_7c1e5b09d24a4f3686f0b5", "get_current_weather", '{"location":'), usage(250, 33, None, 0, 283)),
-        (call(1, "", "", ' "上海市"}'), Finish("tool_calls"), usage(250, 37, None, 0, 287)),
+        (call(1, "", "", ' "上海市"}'), Finish("tool_calls", beside_text=True), usage(250, 37, None, 0, 287)),
     ),
     "dashscope-error-frame": [("UsageError", "InvalidParameter", 2)],
     "dashscope-throttle-frame": [("BusyError", "Throttling.AllocationQuota", 5)],

@@ -1,0 +1,144 @@
+"""The fields of a reply that have the same form in every dialect: choices, text, finish reasons, tool calls. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from glmcli.chat.events import Answer, Reasoning, ToolCallPart, coalesce
+from glmcli.errors import ProtocolError
+from glmcli.http.bodies import compact_json
+from glmcli.providers.json_values import JsonObject, as_int, as_list, as_object
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from glmcli.chat.events import Event
+
+
+class Choices:
+    """Picks the choices of a reply that belong to the answer.
+
+    Where one answer was asked for, a lone choice is that answer whatever its index: gateways number the choice from 1,
+    count it up with each frame, or write it as text. Source: github.com/microsoft/foundry-local/issues/263
+    (2025-09-26), github.com/huggingface/text-generation-inference/pull/1648 (2024-03-15).
+    """
+
+    def __init__(self, *, several: bool) -> None:
+        """`several`: more than one answer was asked for, and the first is ours."""
+        self._several = several
+
+    def ours(self, choices: list[JsonObject]) -> list[JsonObject]:
+        """The choices of one frame that belong to the answer."""
+        self._several = self._several or len(choices) > 1
+        if not self._several:
+            return choices
+        return [choice for choice in choices if index_of(choice) in (0, None)]
+
+
+def index_of(item: JsonObject) -> int | None:
+    """The `index` of a choice or a tool call, which some gateways write as text; None where there is none."""
+    index = item.get("index")
+    if isinstance(index, str) and index.strip().isdecimal():
+        return int(index)
+    if isinstance(index, float) and index.is_integer():
+        return int(index)
+    return as_int(index)
+
+
+def content_events(content: object) -> list[Event]:
+    """The events of a `content` field: text, or a list of parts, of which thinking is reasoning.
+
+    Source of the parts: github.com/agentjido/req_llm/issues/742 (2026-06-02). Parts that hold other things than text,
+    such as pictures and references, are left out.
+
+    Raises:
+        ProtocolError: it holds something else where text belongs.
+    """
+    if isinstance(content, str):
+        return [Answer(content)] if content else []
+    if not content and content is not False and content != 0:
+        return []
+    if not isinstance(content, list):
+        raise _no_text("content", content)
+    return coalesce([event for part in content for event in _part(part)])
+
+
+def _part(part: object) -> Iterator[Event]:
+    if isinstance(part, str):
+        yield from content_events(part)
+        return
+    if not isinstance(part, dict | None):
+        raise _no_text("content", part)
+    fields = as_object(part)
+    kind = fields.get("type")
+    if kind in ("thinking", "reasoning"):
+        if text := text_of(fields.get(kind) or fields.get("text"), kind):
+            yield Reasoning(text)
+    elif text := text_of(fields.get("text"), "text"):
+        yield Answer(text)
+
+
+def text_of(value: object, name: str) -> str:
+    """The text of a field: a string, or the text parts of a list; empty where there is none.
+
+    Raises:
+        ProtocolError: it holds something else.
+    """
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return "".join(text_of(part.get("text") if isinstance(part, dict) else part, name) for part in value)
+    if value is None or value == {}:
+        return ""
+    raise _no_text(name, value)
+
+
+def _no_text(name: str, value: object) -> ProtocolError:
+    return ProtocolError(f"the {name} of the reply is not text", why=compact_json(value), sent=True)
+
+
+def finish_reason(value: object) -> str | None:
+    """A finish reason; DashScope writes the text "null" for none (recorded bodies, 2024 to 2026).
+
+    A value that is no text is an unknown reason, not a missing one: the model did stop.
+    """
+    if value in (None, "", "null"):
+        return None
+    text = value if isinstance(value, str) else compact_json(value)
+    # JSON can hold half of a surrogate pair, which cannot be written to a file.
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def tool_calls(value: object) -> Iterator[ToolCallPart]:
+    """The fragments of a `tool_calls` field. Arguments may be text, an object (Z.ai OpenAPI) or null.
+
+    Calls of other types (`mcp`, `web_search`, `retrieval`) are left out: the provider has run these tools itself.
+    Source: docs.bigmodel.cn chat completion reference (2025-12).
+
+    Raises:
+        ProtocolError: the field is no list, or a name or an id is not text.
+    """
+    if value and not isinstance(value, list):
+        raise ProtocolError("the tool calls of the reply are not a list", why=compact_json(value), sent=True)
+    for call in map(as_object, as_list(value)):
+        if call.get("type") not in (None, "", "function"):
+            continue
+        function = as_object(call.get("function"))
+        identity = call.get("id")
+        yield ToolCallPart(
+            index=index_of(call),
+            id=str(identity) if as_int(identity) is not None else text_of(identity, "tool call id"),
+            name=text_of(function.get("name"), "tool name"),
+            arguments=_arguments(function.get("arguments")),
+        )
+
+
+def _arguments(value: object) -> str:
+    """The arguments, or a piece of them, as text.
+
+    An empty object in the first fragment says nothing yet; the text follows: github.com/ogx-ai/ogx/pull/5462
+    (2026-04-07).
+    """
+    if isinstance(value, str):
+        return value
+    return "" if value is None or value == {} else compact_json(value)
