@@ -37,7 +37,6 @@ class Model(Record):
         json_without_thinking: it takes these two only while it does not think.
         tools: the model calls functions.
         tool_stream: the provider lists it among the models whose tool calls can come in pieces.
-        box_tags: answers may hold `<|begin_of_box|>` and `<|end_of_box|>`, and begin with think tags.
         delisted: the provider no longer serves it, or will stop on the day `since`.
         reported: this is known from users, not from a page of the provider.
         since: that day, as YYYY-MM-DD; None: no source names it.
@@ -58,7 +57,6 @@ class Model(Record):
     json_without_thinking: bool | None = None
     tools: bool | None = None
     tool_stream: bool | None = None
-    box_tags: bool = False
     delisted: bool = False
     reported: bool = False
     since: str | None = None
@@ -88,7 +86,6 @@ def find(catalogue: str, model: str) -> Model | None:
         json_without_thinking=json_.get("only_without_thinking"),
         tools=known.get("tools"),
         tool_stream=known.get("tool_stream"),
-        box_tags=known.get("vision", EMPTY).get("box_tags") is True,
         batch=known.get("batch"),
         **known.get("status", EMPTY),
     )
@@ -130,6 +127,22 @@ def media(form: str) -> Mapping[str, Any]:
     return takes
 
 
+@cache
+def boxed(model: str) -> Mapping[str, Any] | None:
+    """The form of the answers of a model that marks them as boxes, wherever it is served; None: it does not.
+
+    Servers and gateways name a model in their own way: `zai-org/GLM-4.6V-FP8`, `z-ai/glm-4.6v:free`,
+    `hf.co/unsloth/GLM-4.6V-Flash-GGUF:Q4_K_M`, `zai-org_GLM-4.6V-Q4_K_M.gguf`. So its family is looked up by the last
+    part of its id, without case, and whatever follows the name of the family is no part of that name.
+    """
+    last = f"_{model.rstrip('/').rpartition('/')[2].lower()}"
+    for family, form in _section("box_tags").items():
+        _, name, rest = last.partition(f"_{family}")
+        if name and not rest[:1].isalnum():
+            return cast("Mapping[str, Any]", form)
+    return None
+
+
 def source(name: str) -> dict[str, str]:
     """The source of a fact by its name in the file: an address and a day."""
     return dict(_part("sources", name))
@@ -146,9 +159,18 @@ def _part(section: str, name: str) -> Mapping[str, Any]:
 
     This relies on an indentation of two spaces, and on the section of the providers standing last; a test checks both.
     """
-    text, begins = _text(), f'\n    "{name}": '
-    at = text.find(begins, text.find(f'\n  "{section}": '))
-    value: Mapping[str, Any] = json.JSONDecoder().raw_decode(text, at + len(begins))[0] if at >= 0 else EMPTY
+    return _value(f'\n    "{name}": ', _text().find(f'\n  "{section}": '))
+
+
+@cache
+def _section(name: str) -> Mapping[str, Any]:
+    return _value(f'\n  "{name}": ')
+
+
+def _value(begins: str, start: int = 0) -> Mapping[str, Any]:
+    """The JSON value after this text, or nothing."""
+    at = _text().find(begins, start)
+    value: Mapping[str, Any] = json.JSONDecoder().raw_decode(_text(), at + len(begins))[0] if at >= 0 else EMPTY
     return value
 
 

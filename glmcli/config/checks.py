@@ -44,7 +44,6 @@ def _flag(name: str, provider: Provider) -> str:
     """The flag that sets this field of the request body."""
     flags = {
         "reasoning_effort": "--effort",
-        "thinking_budget": "--think-budget",
         "messages": "the prompt, --system, or messages in a request file",
         "tools": "server_tools in a request file, or glm tools run --tools",
         "tool_choice": "--tool-choice of glm tools run",
@@ -57,7 +56,8 @@ def _flag(name: str, provider: Provider) -> str:
     switch = provider.api.thinking
     if switch and name not in flags and (name in switch.on or name in switch.off):
         return "--think or --no-think"
-    return flags.get(name, f"--{name.replace('_', '-')}")
+    ours = {theirs: own for own, theirs in provider.api.field_names.items()}
+    return flags.get(name, f"--{ours.get(name, name).replace('_', '-')}")
 
 
 def objections(request: Request, provider: Provider) -> Iterator[Objection]:
@@ -83,8 +83,9 @@ def _thinking(request: Request, provider: Provider, model: Model | None) -> Iter
     if model and request.think is False and not model.stops_thinking:
         least = f"--effort {model.efforts[0]}" if model.efforts else "leave out --no-think"
         yield Objection(f"{name} always thinks, it cannot be switched off", least)
-    if request.think_budget is not None and not provider.api.thinking_budget:
-        yield Objection(f"{provider.name} has no thinking budget", "use --effort or --max-tokens")
+    if request.think_budget is not None and "think_budget" not in provider.api.field_names:
+        fix = "use --effort or --max-tokens" if provider.api.thinking else "set the field of your server with --option"
+        yield Objection(f"{provider.name} has no thinking budget", fix)
     if model and model.max_reasoning and (request.think_budget or 0) > model.max_reasoning:
         yield Objection(
             f"--think-budget {request.think_budget} is more than {name} thinks", f"at most {model.max_reasoning}"
@@ -135,6 +136,9 @@ def remarks(request: Request, provider: Provider, today: str) -> Iterator[str]:
         yield f"{name}: thinking without a stream is refused for some models, and ends after 300 s; add --no-think"
     if provider.api.few_stops and len(request.stop) > 1:
         yield f"{provider.name} documents one stop string; its handling of {len(request.stop)} is not known"
+    for parameter in provider.api.doubtful:
+        if parameter in _values(request):
+            yield f"{provider.name} does not document {parameter}; it may have no effect"
     yield from abilities.remarks(request, provider, model)
     if _has_media(request):
         from glmcli.providers import media_rules

@@ -89,5 +89,5 @@ def _row(name: str, row: Mapping[str, Any], document: Document, folder: Path) ->
         key_file=str(folder / Path(key_file).expanduser()) if key_file else None,
         key_command=tuple(row.get("key_command", ())),
         allow_http=row.get("allow_http", False),
-        api=like.api.replace(**{name: row[name] for name in ("think_tags", "text_frames") if name in row}),
+        api=like.api.replace(**{name: row[name] for name in ("think_tags", "text_frames", "box_tags") if name in row}),
     )

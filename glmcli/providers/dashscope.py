@@ -44,7 +44,9 @@ def encode(request: Request, provider: Provider) -> HttpCall:
 
 def _parameters(request: Request, provider: Provider) -> dict[str, Any]:
     parameters: dict[str, Any] = {**request.extra, "result_format": "message"}
-    parameters |= fields.thinking(request, provider) | fields.sampling(request) | fields.tools(request, provider)
+    parameters |= (
+        fields.thinking(request, provider) | fields.sampling(request, provider) | fields.tools(request, provider)
+    )
     if request.stream:
         # By default every frame repeats all text so far, which is refused with thinking.
         parameters["incremental_output"] = True

@@ -37,7 +37,7 @@ def encode(request: Request, provider: Provider) -> HttpCall:
 
 def _body(request: Request, provider: Provider) -> dict[str, Any]:
     body: dict[str, Any] = {"model": request.model, "messages": fields.messages(request, provider), **request.extra}
-    body |= fields.thinking(request, provider) | fields.sampling(request) | fields.tools(request, provider)
+    body |= fields.thinking(request, provider) | fields.sampling(request, provider) | fields.tools(request, provider)
     if request.stream:
         body["stream"] = True
         if provider.api.usage_on_request:

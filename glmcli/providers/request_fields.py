@@ -101,9 +101,11 @@ def has_data(request: Request) -> bool:
     return any(media.data for message in request.messages for media in message.media)
 
 
-def sampling(request: Request) -> dict[str, Any]:
-    """The sampling fields that the user set."""
-    fields = {name: getattr(request, name) for name in SAMPLING if getattr(request, name) is not None}
+def sampling(request: Request, provider: Provider) -> dict[str, Any]:
+    """The sampling fields that the user set, by the provider's names."""
+    names = provider.api.field_names
+    given = {name: getattr(request, name) for name in SAMPLING}
+    fields = {names.get(name, name): value for name, value in given.items() if value is not None}
     if request.stop:
         fields["stop"] = list(request.stop)
     return fields
@@ -115,7 +117,7 @@ def thinking(request: Request, provider: Provider) -> dict[str, Any]:
     if request.effort is not None:
         fields["reasoning_effort"] = request.effort
     if request.think_budget is not None:
-        fields["thinking_budget"] = request.think_budget
+        fields[provider.api.field_names.get("think_budget", "thinking_budget")] = request.think_budget
     return fields
 
 
@@ -137,15 +139,13 @@ def _switch(request: Request, provider: Provider) -> dict[str, Any]:
 def reserved(provider: Provider) -> frozenset[str]:
     """The body fields that are set by flags of their own at this provider, so that --option may not name them."""
     api = provider.api
-    names = set(_OWN)
+    names = {*_OWN, *api.field_names.values()}
     if api.usage_on_request:
         names.add("stream_options")
     if api.thinking:
         names.add("reasoning_effort")
         if not api.thinking.is_shared:
             names |= api.thinking.on.keys() | api.thinking.off.keys()
-    if api.thinking_budget:
-        names.add("thinking_budget")
     if api.tool_stream:
         names.add("tool_stream")
     return frozenset(names)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from glmcli.catalogue import find
+from glmcli.catalogue import boxed, find
 from glmcli.record import EMPTY, Record
 
 if TYPE_CHECKING:
@@ -30,15 +30,21 @@ class ThinkingSwitch(Record):
 
 
 class Range(Record):
-    """The values that a parameter takes; None is unbounded, `open_low` and `open_high` exclude the bound itself."""
+    """The values that a parameter takes.
+
+    None is unbounded, `open_low` and `open_high` exclude the bound itself; `off` is a value beside the range.
+    """
 
     low: float | None = None
     high: float | None = None
     open_low: bool = False
     open_high: bool = False
+    off: float | None = None
 
     def holds(self, value: float) -> bool:
         """Whether the provider takes this value."""
+        if value == self.off:
+            return True
         above = self.low is None or (value > self.low if self.open_low else value >= self.low)
         below = self.high is None or (value < self.high if self.open_high else value <= self.high)
         return above and below
@@ -47,7 +53,8 @@ class Range(Record):
         """The interval in mathematical notation; a missing bound is left out."""
         low = "" if self.low is None else f"{self.low:g}"
         high = "" if self.high is None else f"{self.high:g}"
-        return f"{'(' if self.open_low or not low else '['}{low}, {high}{')' if self.open_high or not high else ']'}"
+        begins, ends = "(" if self.open_low or not low else "[", ")" if self.open_high or not high else "]"
+        return f"{begins}{low}, {high}{ends}" + ("" if self.off is None else f" or {self.off:g}")
 
 
 class ErrorMeaning(Record):
@@ -123,16 +130,19 @@ class Api(Record):
         max_tools: how many functions the provider takes; None: no known limit.
         forbidden_tools: names that a function may not have.
         caps_thinking: `max_tokens` counts thinking too.
-        thinking_budget: the provider takes `thinking_budget`.
-        parameters: known ranges; a parameter that maps to None is not accepted.
+        field_names: the names of body fields that differ from those of a Request; without `think_budget` among them,
+            the provider has no thinking budget.
+        parameters: known ranges; a parameter that maps to None is not accepted, or dropped silently.
         max_stops: how many stop strings the provider takes; None: no known limit.
         few_stops: the sources disagree on whether more than one stop string is taken.
+        doubtful: the parameters of which the sources disagree on whether they are taken.
         json_without_thinking: structured output is refused while the model thinks; the catalogue's facts come first.
         json_must_be_named: structured output is refused unless the conversation contains the word JSON.
         json_schema: `response_format` takes a schema, or may take one; the catalogue's facts come first.
         limits: what the provider counts when it limits the rate of requests.
         media: how it takes pictures, videos and files: a name under `media` in the catalogue.
-        box_tags: answers may contain `<|begin_of_box|>` and `<|end_of_box|>`; set by `Provider.serving`.
+        box_tags: answers may contain `<|begin_of_box|>` and `<|end_of_box|>`; None: the model decides, see
+            `Provider.serving`.
     """
 
     thinking: ThinkingSwitch | None
@@ -151,16 +161,17 @@ class Api(Record):
     max_tools: int | None = None
     forbidden_tools: tuple[str, ...] = ()
     caps_thinking: bool = True
-    thinking_budget: bool = False
+    field_names: Mapping[str, str] = EMPTY
     parameters: Mapping[str, Range | None] = EMPTY
     max_stops: int | None = None
     few_stops: bool = False
+    doubtful: tuple[str, ...] = ()
     json_without_thinking: bool = False
     json_must_be_named: bool = False
     json_schema: bool = True
     limits: Literal["in_flight", "per_minute"] | None = None
     media: Literal["openai", "zhipu", "tokenhub", "ollama"] | None = "openai"
-    box_tags: bool = False
+    box_tags: bool | None = None
 
     @property
     def sends_leading_newlines(self) -> bool:
@@ -212,8 +223,15 @@ class Provider(Record):
         return bool(self.key_variables or self.key_file or self.key_command)
 
     def serving(self, model: str) -> Provider:
-        """The row, adapted to the form of this model's answers, as the catalogue has it."""
-        known = find(self.catalogue, model)
-        if known is None or not known.box_tags:
+        """The row, adapted to the form of this model's answers, as the catalogue has it.
+
+        The marks around an answer come from the model, wherever it is served. Whether think tags come through depends
+        on the server: a provider whose own catalogue has the model sends them, of others the row says it.
+        """
+        form = boxed(model)
+        if form is None:
             return self
-        return self.replace(api=self.api.replace(box_tags=True, think_tags="open"))
+        api = self.api if self.api.box_tags is not None else self.api.replace(box_tags=True)
+        if form.get("think_tags") and find(self.catalogue, model):
+            api = api.replace(think_tags="open")
+        return self.replace(api=api)

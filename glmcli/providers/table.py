@@ -47,6 +47,8 @@ _ZHIPU = Api(
         "top_k": None,
         "repetition_penalty": None,
     },
+    # Not in those pages, but a parameter of the provider's own SDK: zai-sdk 0.2.3 on PyPI (2026).
+    doubtful=("seed",),
     # "only one stop word" (OpenAPI 2025-12) against "up to four" (a reading of 2026-09).
     few_stops=True,
     limits="in_flight",
@@ -75,7 +77,7 @@ _MODELSTUDIO = Api(
     forces_thinking=False,
     forbidden_tools=("search",),
     caps_thinking=False,
-    thinking_budget=True,
+    field_names={"think_budget": "thinking_budget"},
     json_without_thinking=True,
     json_must_be_named=True,
     parameters=_MODELSTUDIO_PARAMETERS | {"seed": Range(0, 2**31 - 1)},
@@ -96,7 +98,8 @@ _TOKENHUB = Api(
     tool_stream=True,
     tool_choices=("auto", "none", "required"),  # the object form is not documented for chat
     json_schema=False,
-    parameters={"temperature": Range(0, 2), "top_p": Range(0, 1)},
+    # Its parameters are listed there, and these two are not among them.
+    parameters={"temperature": Range(0, 2), "top_p": Range(0, 1), "top_k": None, "repetition_penalty": None},
     max_stops=4,
     limits="per_minute",
     media="tokenhub",
@@ -105,12 +108,43 @@ _TOKENHUB = Api(
 # vLLM 0.32, SGLang 0.5.23, llama.cpp and Ollama: their sources and local runs of 2026-11-21.
 # The templates of GLM read `reasoning_content` of the turns since the last question:
 # github.com/vllm-project/vllm/issues/33616.
-_LLAMACPP = Api(thinking=_TEMPLATE_THINKING, reasoning_back="tool_turn", think_tags="open")
+_SERVER = Api(thinking=_TEMPLATE_THINKING, reasoning_back="tool_turn", think_tags="open")
+_LLAMACPP = _SERVER.replace(
+    # Fields that it does not know are ignored, `repetition_penalty` too, and a `top_p` outside its range is moved into
+    # it: github.com/ggml-org/llama.cpp, tools/server/server-schema.cpp (2026). The budget since the spring of 2026
+    # (pull/20297 of 2026-03, pull/23116 of 2026-05-15); older builds ignore it.
+    field_names={"think_budget": "thinking_budget_tokens", "repetition_penalty": "repeat_penalty"},
+    parameters={"top_p": Range(0, 1)},
+)
 _EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
-_VLLM = _LLAMACPP.replace(effort_words=_EFFORTS)
-_SGLANG = _LLAMACPP.replace(effort_words=(*_EFFORTS, "ultra"))
+_SAMPLING = {
+    "top_p": Range(0, 1, open_low=True),
+    "presence_penalty": Range(-2, 2),
+    "frequency_penalty": Range(-2, 2),
+    "seed": Range(-(2**63), 2**63 - 1),
+}
+_VLLM = _SERVER.replace(
+    effort_words=_EFFORTS,
+    # Since 0.19.0 (github.com/vllm-project/vllm/pull/20859), where a reasoning parser runs; older ones ignore it.
+    field_names={"think_budget": "thinking_token_budget"},
+    # vllm/sampling_params.py (2026); the upper limit of the temperature since 0.24.0: pull/44965 (2026-06-09).
+    parameters=_SAMPLING
+    | {"temperature": Range(0, 2), "top_k": Range(-1), "repetition_penalty": Range(0, open_low=True)},
+)
+_SGLANG = _SERVER.replace(
+    effort_words=(*_EFFORTS, "ultra"),
+    # SGLang 0.5.23 on PyPI, sampling_params.py. Its chat API has no field for a budget of thinking, and `custom_params`
+    # only work where the server was started for it: docs.sglang.io/docs/advanced_features/thinking_budget (2026).
+    parameters=_SAMPLING
+    | {"temperature": Range(0), "top_k": Range(1, off=-1), "repetition_penalty": Range(0, 2, open_low=True)},
+)
 _OLLAMA = Api(
     thinking=_EFFORT_NONE,
+    # Its route knows the fields of ChatCompletionRequest in openai/openai.go, and drops all others silently, such as
+    # these: github.com/ollama/ollama/issues/11325 (2025-07).
+    parameters=dict.fromkeys(
+        ("top_k", "repetition_penalty", "repeat_penalty", "min_p", "num_ctx", "chat_template_kwargs")
+    ),
     tool_choices=("auto",),  # any other is dropped silently (github.com/ollama/ollama, openai/openai.go)
     effort_words=("none", "minimal", "low", "medium", "high", "xhigh", "ultra", "max"),
     think_tags="open",

@@ -137,6 +137,43 @@ def test_openai_lines(glm, server, cwd) -> None:
     assert [entry["model"] for entry in entries(cwd / "out.jsonl")] == ["glm-5", "glm-4.7", "glm-5"]
 
 
+@pytest.mark.parametrize(
+    ("row", "body", "sent"),
+    [
+        ("llamacpp", {"repeat_penalty": 1.1, "thinking_budget_tokens": 9}, None),
+        ("llamacpp", {"repetition_penalty": 1.1}, {"repeat_penalty": 1.1}),
+        ("vllm", {"thinking_token_budget": 9}, None),
+        ("vllm", {"thinking_budget": 9}, {"thinking_token_budget": 9}),
+        ("openai", {"repeat_penalty": 1.1}, None),  # not known there, so it is passed on
+    ],
+)
+def test_bodies_by_the_names_of_the_row(glm, server, cwd, row, body, sent) -> None:  # noqa: PLR0917 - a table
+    (cwd / "in.jsonl").write_text(lines([openai("a", messages=[user("hi")], **body)]))
+    given = ("-P", row, "-m", "glm", "--base-url", server.url, "--no-stream")
+    done = glm("batch", "run", "in.jsonl", "-O", "out.jsonl", *given, env={"OPENAI_API_KEY": CANARY})
+    assert done.code == 0, done.err
+    assert server.bodies == [{"model": "glm", "messages": [user("hi")], **(sent or body)}]
+
+
+@pytest.mark.parametrize(
+    ("row", "body", "said"),
+    [
+        ("ollama", {"top_k": 5}, "glm at ollama does not take top_k"),
+        ("vllm", {"top_p": 0}, "--top-p 0 is out of the range (0, 1] of vllm"),
+        ("sglang", {"top_k": 0}, "--top-k 0 is out of the range [1, ) or -1 of sglang"),
+        ("sglang", {"thinking_budget": 9}, "sglang has no thinking budget"),
+    ],
+)
+def test_bodies_with_what_the_row_drops_or_refuses(glm, server, cwd, row, body, said) -> None:  # noqa: PLR0917 - a table
+    (cwd / "in.jsonl").write_text(lines([openai("a", messages=[user("hi")], **body)]))
+    given = ("-O", "out.jsonl", "-P", row, "-m", "glm", "--base-url", server.url)
+    done = glm("batch", "run", "in.jsonl", *given)
+    assert done.code == 15
+    assert said in done.err
+    assert server.bodies == []
+    assert glm("batch", "run", "in.jsonl", *given, "--force", "--no-stream", "--retry-failed").code == 0
+
+
 HI = {"role": "user", "content": "hi"}
 CALL = {"id": "c", "function": {"name": "f", "arguments": "{}"}}
 BAD_BODIES = [

@@ -259,6 +259,20 @@ def test_a_server_of_ones_own_is_asked_in_the_form_of_openai(job, places) -> Non
     assert statuses(own.output) == {"x": "ok"}
 
 
+def test_lines_by_the_names_of_the_row(job) -> None:
+    with served(job, uploaded(), looked(), looked(), asked=("-m", "llamacpp/glm")) as (server, own):
+        body = {"messages": [{"role": "user", "content": "hi"}], "repeat_penalty": 1.2}
+        own.write([{"custom_id": "x", "method": "POST", "url": "/v1/chat/completions", "body": body}])
+        assert own.submit("--think-budget", "9").code == 0
+    (line,) = server.requests[0].body.split(b"\r\n\r\n")[-1].split(b"\r\n--")[0].splitlines()
+    assert json.loads(line)["body"] == {
+        "model": "glm",
+        "messages": [{"role": "user", "content": "hi"}],
+        "repeat_penalty": 1.2,
+        "thinking_budget_tokens": 9,
+    }
+
+
 def test_the_free_model_of_model_studio_and_its_limits(job, glm, places) -> None:
     place = ("--base-url", places["modelstudio"])
     empty = glm("batch", "list", "-P", "modelstudio", *place, env=KEYS)

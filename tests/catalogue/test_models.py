@@ -454,12 +454,8 @@ FILES = {
     "zai/glm-4.5v": _,
     "tokenhub/glm-5v-turbo": (True, False, _, _),
 }
-# Mixing, order, detail, megabytes of the request, box tags.
-ALL, PICTURES, BOXED = (
-    ("file_alone", "media_first", [], _, _),
-    (_, "media_first", [], _, _),
-    (_, "media_first", [], _, True),
-)
+# Mixing, order, detail, megabytes of the request, box tags: these come from all of GLM's vision models.
+ALL, PICTURES = ("file_alone", "media_first", [], _, True), (_, "media_first", [], _, True)
 REST = {
     "bigmodel/glm-5.3-flash": ALL,
     "bigmodel/glm-5.3-flashx": PICTURES,
@@ -467,19 +463,19 @@ REST = {
     "bigmodel/glm-4.6v": ALL,
     "bigmodel/glm-4.6v-flashx": ALL,
     "bigmodel/glm-4.6v-flash": ALL,
-    "bigmodel/glm-4.5v": BOXED,
-    "bigmodel/glm-4.1v-thinking-flashx": BOXED,
-    "bigmodel/glm-4.1v-thinking-flash": ("file_alone", "media_first", [], _, True),
+    "bigmodel/glm-4.5v": PICTURES,
+    "bigmodel/glm-4.1v-thinking-flashx": PICTURES,
+    "bigmodel/glm-4.1v-thinking-flash": ALL,
     "bigmodel/glm-4v-flash": PICTURES,
-    "bigmodel/glm-4v-plus-0111": ("one_kind", "video_first", [], _, _),
+    "bigmodel/glm-4v-plus-0111": ("one_kind", "video_first", [], _, True),
     "zai/glm-5.3-flash": ALL,
     "zai/glm-5.3-flashx": PICTURES,
     "zai/glm-5v-turbo": ALL,
     "zai/glm-4.6v": ALL,
     "zai/glm-4.6v-flashx": ALL,
     "zai/glm-4.6v-flash": ALL,
-    "zai/glm-4.5v": BOXED,
-    "tokenhub/glm-5v-turbo": ("one_kind", "text_first", ["auto", "low", "high"], 100, _),
+    "zai/glm-4.5v": PICTURES,
+    "tokenhub/glm-5v-turbo": ("one_kind", "text_first", ["auto", "low", "high"], 100, True),
 }
 
 
@@ -565,6 +561,7 @@ GROUPS = {
 
 def test_every_group_of_facts_has_its_source(whole) -> None:
     used = {form[key] for form in whole["media"].values() for key in ("source", "detail_source") if key in form}
+    used |= {family["source"] for family in whole["box_tags"].values()}
     used |= {provider["batch"]["source"] for provider in whole["providers"].values() if "batch" in provider}
     alike = ("thinking", "structured_output", "cache", "defaults", "prices", "vision", "batch", "status")
     groups = {*alike, *GROUPS}
@@ -584,7 +581,7 @@ def test_every_form_of_media_is_that_of_a_row(whole) -> None:
 
 
 def test_reading_one_provider_reads_what_the_whole_file_says(whole) -> None:
-    assert list(whole) == ["$schema", "sources", "media", "providers"]
+    assert list(whole) == ["$schema", "sources", "box_tags", "media", "providers"]
     assert list(whole["providers"]) == ["bigmodel", "zai", "modelstudio", "tokenhub"]
     for who, provider in whole["providers"].items():
         assert {name: catalogue.facts(who, name) for name in catalogue.names(who)} == provider["models"]
@@ -594,6 +591,46 @@ def test_reading_one_provider_reads_what_the_whole_file_says(whole) -> None:
     }
     assert {name: catalogue.source(name) for name in whole["sources"]} == whole["sources"]
     assert (catalogue.names(""), catalogue.names("nobody"), catalogue.find("nobody", "glm-5")) == ((), (), None)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "glm-4.6v",
+        "zai-org/GLM-4.6V",
+        "zai-org/GLM-4.5V-FP8",
+        "QuantTrio/GLM-4.6V-AWQ",
+        "z-ai/glm-4.6v:free",
+        "glm-4.6v-flash:latest",
+        "hf.co/unsloth/GLM-4.6V-Flash-GGUF:Q4_K_M",
+        "/models/zai-org_GLM-4.6V-Flash-Q4_K_M.gguf",
+        "/models/GLM-4.6V/",
+        "Pro/THUDM/GLM-4.1V-9B-Thinking",
+        "glm-4.1v-thinking-flashx",
+        "ZHIPU/GLM-5V-Turbo",
+        "glm-5.3-flashx",
+    ],
+)
+def test_the_family_of_a_vision_model(model) -> None:
+    assert catalogue.boxed(model) is not None
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "glm-4.6",
+        "zai-org/GLM-4.6",
+        "glm-4.6vx",
+        "glm-4.5-air",
+        "glm-5.3",
+        "Qwen/Qwen3-VL-8B",
+        "glm-4.6v/other",
+        "myglm-4.6v",
+        "",
+    ],
+)
+def test_models_of_no_such_family(model) -> None:
+    assert catalogue.boxed(model) is None
 
 
 # Printing
@@ -750,8 +787,7 @@ def test_cards_of_more_complicated_models(glm) -> None:
     )
     assert "  video             url: yes; data: no\n" in text
     assert (
-        "mixing: one_kind; order: text_first; detail: auto, low, high; max body megabytes: 100; box tags: unknown"
-        in text
+        "mixing: one_kind; order: text_first; detail: auto, low, high; max body megabytes: 100; box tags: yes" in text
     )
     assert "  delisted          2026-10-10\n" in glm("models", "modelstudio/glm-4.6").text
     gone = "  delisted          no day is named; the provider names glm-4.6 instead\n"

@@ -259,6 +259,7 @@ providers:
     key_file: ~/.office
     key_command: [pass, show, office]
     think_tags: none
+    box_tags: false
     allow_http: true
   0-a_b: {like: zai}
 """

@@ -10,6 +10,7 @@ import provider_rows
 import pytest
 from program import GLM, environment
 from provider_rows import HOSTED, KEY_VARIABLES, ROWS
+from scripted_server import Server, delta, stream
 
 from glmcli.config.keys import GENERAL
 from glmcli.console.redaction import VARIABLES
@@ -203,3 +204,56 @@ def test_recorded_ends(apart, name, command) -> None:
     assert got == code
     assert answer == (printed if command == "stream" else "")
     assert said.startswith(f"{thinking}glm: error: {row}: ")
+
+
+STOP = delta(content="", finish_reason="stop")
+BOXED = "<|begin_of_box|>42<|end_of_box|>"
+
+
+@pytest.mark.parametrize(
+    ("model", "text", "printed"),
+    [
+        ("vllm/zai-org/GLM-4.6V", BOXED, "42\n"),
+        ("vllm/zai-org/GLM-4.6V", f"<think>{BOXED}</think>{BOXED}", "42\n"),
+        ("sglang/zai-org/GLM-4.5V-FP8", BOXED, "42\n"),
+        ("ollama/hf.co/unsloth/GLM-4.6V-Flash-GGUF:Q4_K_M", BOXED, "42\n"),
+        ("llamacpp/THUDM/GLM-4.1V-9B-Thinking", BOXED, "42\n"),
+        ("modelstudio/glm-4.5v", f"\n{BOXED}", "\n42\n"),
+        ("dashscope/glm-4.5v", BOXED, "42\n"),
+        ("tokenhub/glm-5.3-flash", BOXED, "42\n"),
+        ("openai/z-ai/glm-4.6v:free", BOXED, "42\n"),
+        # The row says nothing of think tags, and the name of a model says nothing of the server.
+        ("openai/zai-org/GLM-4.5V", f"<think>\n</think>{BOXED}", "<think>\n</think>42\n"),
+        # Other models may speak of the marks.
+        ("vllm/zai-org/GLM-4.6", BOXED, BOXED + "\n"),
+        ("openai/qwen/qwen3-vl-8b", BOXED, BOXED + "\n"),
+        ("zai/glm-5.2", BOXED, BOXED + "\n"),
+    ],
+)
+def test_boxes_come_from_the_model_wherever_it_is_served(glm, keys, model, text, printed) -> None:
+    if model.startswith("dashscope/"):
+        choice = {"message": {"content": text}, "finish_reason": "stop"}
+        script = stream({"output": {"choices": [choice]}}, done=False)
+    else:
+        script = stream(*(delta(content=text[at : at + 5]) for at in range(0, len(text), 5)), STOP)
+    with Server(script) as server:
+        done = glm("ask", "-m", model, "--base-url", server.url, "-q", "hi", env=keys)
+    assert (done.code, done.text) == (0, printed), done.err
+
+
+@pytest.mark.parametrize(
+    ("row", "model", "printed"),
+    [
+        ("{like: vllm, box_tags: true}", "served-model", "42\n"),
+        ("{like: vllm, box_tags: false}", "zai-org/GLM-4.6V", BOXED + "\n"),
+        ("{like: vllm}", "zai-org/GLM-4.6V", "42\n"),
+        ("{like: zai, box_tags: false}", "glm-4.5v", BOXED + "\n"),
+    ],
+)
+def test_a_row_may_say_whether_answers_hold_boxes(glm, keys, cwd, row, model, printed) -> None:  # noqa: PLR0917 - a table
+    (cwd / "config.yaml").write_text(f"providers: {{mine: {row}}}")
+    with Server(stream(delta(content=BOXED), STOP)) as server:
+        done = glm(
+            "ask", "-P", "mine", "-m", model, "--base-url", server.url, "hi", env=keys | {"GLM_CONFIG": "config.yaml"}
+        )
+    assert (done.code, done.text) == (0, printed), done.err

@@ -281,12 +281,25 @@ def test_effort_with_no_think_contradicts_itself(glm, keys, row) -> None:
     refused(glm, keys, row, "--effort", "max", "--no-think", "--force", model=model)
 
 
+BUDGETS = {
+    "modelstudio": "thinking_budget",
+    "dashscope": "thinking_budget",
+    "vllm": "thinking_token_budget",
+    "llamacpp": "thinking_budget_tokens",
+}
+
+
 @pytest.mark.parametrize("row", ROWS)
 def test_think_budget(glm, keys, row) -> None:
-    if row in ("modelstudio", "dashscope"):
-        assert sent(glm, keys, row, "--think-budget", "100") == body(row, {"thinking_budget": 100})
-    else:
-        assert "has no thinking budget" in refused(glm, keys, row, "--think-budget", "100")
+    flags = ("--think-budget", "100")
+    if row in BUDGETS:
+        assert sent(glm, keys, row, *flags) == body(row, {BUDGETS[row]: 100})
+        return
+    fix = "set the field of your server with --option" if row == "openai" else "use --effort or --max-tokens"
+    assert refused(glm, keys, row, *flags) == (
+        f"glm: error: {row} has no thinking budget\n  fix: {fix} (--force sends it anyway)\n"
+    )
+    assert sent(glm, keys, row, *flags, "--force") == body(row, {"thinking_budget": 100})
 
 
 @pytest.mark.parametrize("row", ["bigmodel", "zai"])
@@ -328,13 +341,38 @@ def test_sampling(glm, keys, row) -> None:
     assert sent(glm, keys, row, *SAMPLING) == body(row, SAMPLED)
 
 
+PENALTIES = {"llamacpp": "repeat_penalty"}
+
+
 @pytest.mark.parametrize("row", ROWS)
 def test_top_k_and_repetition_penalty(glm, keys, row) -> None:
     flags = ("--top-k", "5", "--repetition-penalty", "1.1")
-    if row in ("bigmodel", "zai"):
-        assert "does not take top_k" in refused(glm, keys, row, *flags)
-    else:
-        assert sent(glm, keys, row, *flags) == body(row, {"top_k": 5, "repetition_penalty": 1.1})
+    fields = {"top_k": 5, PENALTIES.get(row, "repetition_penalty"): 1.1}
+    if row in ("bigmodel", "zai", "tokenhub", "ollama"):
+        assert refused(glm, keys, row, *flags[:2]) == (
+            f"glm: error: glm-5 at {row} does not take top_k\n  fix: leave out --top-k (--force sends it anyway)\n"
+        )
+        assert f"glm-5 at {row} does not take repetition_penalty\n" in refused(glm, keys, row, *flags[2:])
+        flags += ("--force",)
+    assert sent(glm, keys, row, *flags) == body(row, fields)
+
+
+def test_names_of_a_row_hold_in_every_form_of_a_request(glm, keys, cwd) -> None:
+    """A request file and a row of one's own that is like it; what is shown is what is sent."""
+    (cwd / "config.yaml").write_text("providers: {mine: {like: llamacpp}}")
+    (cwd / "request.yaml").write_text("repetition_penalty: 1.1\nthink_budget: 9\n")
+    env, flags = keys | {"GLM_CONFIG": "config.yaml"}, ("-f", "request.yaml")
+    expected = body("llamacpp", {"repeat_penalty": 1.1, "thinking_budget_tokens": 9})
+    assert sent(glm, env, "mine", *flags) == expected
+    shown = glm("ask", "-P", "mine", "-m", "glm-5", *flags, "-n", "Who are you", env=env)
+    assert json.loads(shown.out)["body"] == expected
+
+
+def test_a_parameter_that_is_documented_by_halves(glm, keys) -> None:
+    for row in ("bigmodel", "zai", "tokenhub"):
+        done, server = ask(glm, keys, row, "--seed", "7")
+        assert server.requests[0].json["seed"] == 7
+        assert ("does not document seed; it may have no effect" in done.err) == (row != "tokenhub")
 
 
 @pytest.mark.sampled(3)
@@ -350,6 +388,16 @@ def test_top_k_and_repetition_penalty(glm, keys, row) -> None:
         ("modelstudio", ("-o", "presence_penalty=3")),
         ("modelstudio", ("-o", "enable_search=true")),
         ("tokenhub", ("--temperature", "2.01")),
+        ("vllm", ("--top-p", "0")),
+        ("vllm", ("--temperature", "2.01")),
+        ("vllm", ("--repetition-penalty", "0")),
+        ("vllm", ("--seed", "9223372036854775808")),
+        ("sglang", ("--top-p", "0")),
+        ("sglang", ("--top-k", "0")),
+        ("sglang", ("--repetition-penalty", "2.01")),
+        ("llamacpp", ("--top-p", "1.01")),
+        ("ollama", ("-o", "repeat_penalty=1.1")),
+        ("ollama", ("-o", "min_p=0.1")),
         ("tokenhub", tuple(word for stop in "abcde" for word in ("--stop", stop))),
         ("zai", ("--max-tokens", "131073")),
         ("modelstudio", ("-o", "response_format={type: json_object}")),
@@ -371,6 +419,14 @@ def test_values_that_are_known_to_be_refused(glm, keys, row, flags) -> None:
         ("tokenhub", ("--temperature", "2"), {"temperature": 2.0}),
         ("modelstudio", ("--temperature", "1.99"), {"temperature": 1.99}),
         ("dashscope", ("--seed", "2147483648"), {"seed": 2147483648}),
+        ("vllm", ("--top-p", "1", "--top-k", "0"), {"top_p": 1.0, "top_k": 0}),
+        (
+            "sglang",
+            ("--temperature", "2.5", "--repetition-penalty", "2"),
+            {"temperature": 2.5, "repetition_penalty": 2.0},
+        ),
+        ("sglang", ("--top-k", "1"), {"top_k": 1}),
+        ("llamacpp", ("--top-p", "0", "--top-k", "0"), {"top_p": 0.0, "top_k": 0}),
         ("zai", ("--stop", "a", "--stop", "b"), {"stop": ["a", "b"]}),
     ],
 )
@@ -416,6 +472,21 @@ RESERVED = {
 def test_option_may_not_name_what_has_a_flag(glm, keys, row, option) -> None:
     said = refused(glm, keys, row, "-o", option, "--force")
     assert f"--option {option.partition('=')[0]}: this field has a flag of its own" in said
+
+
+@pytest.mark.parametrize(
+    ("row", "option", "flag"),
+    [
+        ("llamacpp", "repeat_penalty=1.1", "--repetition-penalty"),
+        ("llamacpp", "repetition_penalty=1.1", "--repetition-penalty"),
+        ("llamacpp", "thinking_budget_tokens=5", "--think-budget"),
+        ("vllm", "thinking_token_budget=5", "--think-budget"),
+        ("modelstudio", "thinking_budget=5", "--think-budget"),
+    ],
+)
+def test_option_of_a_name_of_the_row(glm, keys, row, option, flag) -> None:
+    said = refused(glm, keys, row, "-o", option)
+    assert said == f"glm: error: --option {option.partition('=')[0]}: this field has a flag of its own\n  fix: {flag}\n"
 
 
 def test_openai_takes_the_thinking_field_of_its_server(glm, keys) -> None:

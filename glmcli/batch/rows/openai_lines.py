@@ -22,18 +22,24 @@ if TYPE_CHECKING:
     from glmcli.chat.messages import MediaKind, Request, Role
 
 _WORDS: Mapping[type, str] = {str: "a string", int: "an integer", float: "a number", bool: "true or false"}
-# A field of the body -> ours, and what it holds; an integer is a number too.
-_FIELDS: Mapping[str, tuple[str, type]] = {
-    "model": ("model", str),
-    "temperature": ("temperature", float),
-    "top_p": ("top_p", float),
-    "top_k": ("top_k", int),
-    "repetition_penalty": ("repetition_penalty", float),
-    "max_tokens": ("max_tokens", int),
-    "seed": ("seed", int),
-    "reasoning_effort": ("effort", str),
-    "thinking_budget": ("think_budget", int),
-    "enable_thinking": ("think", bool),
+# What our fields hold; an integer is a number too.
+_KINDS: Mapping[str, type] = {
+    "model": str,
+    "temperature": float,
+    "top_p": float,
+    "top_k": int,
+    "repetition_penalty": float,
+    "max_tokens": int,
+    "seed": int,
+    "effort": str,
+    "think_budget": int,
+    "think": bool,
+}
+# A field of the body -> ours.
+_FIELDS = {name: name for name in _KINDS if name not in ("effort", "think_budget", "think")} | {
+    "reasoning_effort": "effort",
+    "thinking_budget": "think_budget",
+    "enable_thinking": "think",
 }
 _ROLES = ("system", "user", "assistant", "tool")
 _MEDIA_PARTS: Mapping[str, MediaKind] = {"image_url": "image", "video_url": "video", "file_url": "file"}
@@ -41,8 +47,12 @@ _MESSAGE_FIELDS = ("role", "content", "reasoning_content", "tool_calls", "tool_c
 _IGNORED = ("stream", "stream_options")  # a row does not decide whether its answer is streamed
 
 
-def request_of_body(body: Mapping[str, Any], base: Request, flags: Mapping[str, Any]) -> Request:
+def request_of_body(
+    body: Mapping[str, Any], base: Request, flags: Mapping[str, Any], names: Mapping[str, str]
+) -> Request:
     """The request of this body. Fields that it does not set are taken from `base`; flags override it.
+
+    `names` has the provider's own names of our fields.
 
     Raises:
         UsageError: the body is not one of a chat completion.
@@ -52,18 +62,18 @@ def request_of_body(body: Mapping[str, Any], base: Request, flags: Mapping[str, 
     for name, value in body.items():
         if value is None or name in ("messages", *_IGNORED):
             continue
-        known = _request_fields(name, value)
+        known = _request_fields(name, value, names)
         if known is None:
             extra[name] = value
         fields |= {key: item for key, item in (known or {}).items() if not (key in flags and getattr(base, key, None))}
     return base.replace(**{**fields, "extra": {**extra, **base.extra}})
 
 
-def _request_fields(name: str, value: Any) -> dict[str, Any] | None:  # noqa: ANN401 - any JSON
+def _request_fields(name: str, value: Any, names: Mapping[str, str]) -> dict[str, Any] | None:  # noqa: ANN401 - any JSON
     """The fields of a Request that a field of the body sets; None for one that is passed on."""
-    if name in _FIELDS:
-        own, kind = _FIELDS[name]
-        return {own: _checked(f"body.{name}", value, kind)}
+    ours = next((ours for ours, theirs in names.items() if theirs == name), None) or _FIELDS.get(name)
+    if ours:
+        return {ours: _checked(f"body.{name}", value, _KINDS[ours])}
     match name, value:
         case "stop", str() | list():
             texts = value if isinstance(value, list) else [value]

@@ -139,7 +139,7 @@ class RequestBuilder:
         """
         assert self._base is not None  # noqa: S101 - the order of calls, not the user's doing
         if row.body is not None:
-            request = request_of_body(row.body, self._base, self._flags)
+            request = request_of_body(row.body, self._base, self._flags, self._provider.api.field_names)
         else:
             request = self._base.replace(messages=self.messages(row))
         if self._options.resize and any(message.parts for message in request.messages):

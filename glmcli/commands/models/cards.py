@@ -61,7 +61,7 @@ def card_of(provider: Provider, model: str) -> Card:
     shown |= {key: {**group, **known.get(key, {})} for key, group in _GROUPS.items()}
     prices = pricing.price_list(provider, model)
     shown["prices"] = {**prices, "tiers": [{**_TIER, **tier} for tier in prices["tiers"]]} if prices else None
-    shown["vision"] = _vision(known["vision"]) if "vision" in known else None
+    shown["vision"] = _vision(known["vision"], model) if "vision" in known else None
     shown["notes"] = list(known.get("notes", ()))
     groups: Mapping[str, str] = known.get("sources", {})
     named = {group: name for group, name in groups.items() if group != "prices" or prices}
@@ -69,9 +69,9 @@ def card_of(provider: Provider, model: str) -> Card:
     return shown
 
 
-def _vision(known: Mapping[str, Any]) -> Card:
+def _vision(known: Mapping[str, Any], model: str) -> Card:
     media = {kind: {**_MEDIUM, **known[kind]} for kind in ("image", "video", "file") if kind in known}
-    return {**_VISION, **known, **media}
+    return {**_VISION, **known, **media, "box_tags": True if catalogue.boxed(model) else None}
 
 
 def cards_of(provider: Provider) -> list[Card]:
