@@ -180,8 +180,8 @@ class Fold:
     def _add_usage(self, usage: Usage) -> None:
         counts = [count for count in usage.fields().values() if count is not None]
         is_zero = bool(counts) and not any(counts)
-        # Gateways add a usage of zeros (github.com/QuantumNous/new-api/issues/4370). No request has no input.
-        if not is_zero or (self._usage is None and usage.input_tokens != 0):
+        # Gateways add a last usage of zeros: github.com/QuantumNous/new-api/issues/4370.
+        if self._usage is None or not is_zero:
             self._usage = usage
 
     def _add_finish(self, finish: Finish) -> None:

@@ -77,10 +77,10 @@ def models_page(value: Any) -> ModelsPage:  # noqa: ANN401 - any JSON may come
 
 def decoder(provider: Provider, *, several: bool = False) -> ReplyDecoder:
     """A new decoder, for one reply; `several`: more than one answer was asked for, and the first counts."""
-    return ReplyDecoder(provider, lambda: _FrameReader(several=several))
+    return ReplyDecoder(provider, lambda: _Frames(several=several))
 
 
-class _FrameReader:
+class _Frames:
     """Reads the frames of a stream, or a whole reply."""
 
     def __init__(self, *, several: bool) -> None:

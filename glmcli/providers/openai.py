@@ -58,10 +58,10 @@ def models_page(value: Any) -> ModelsPage:  # noqa: ANN401 - any JSON may come
 
 def decoder(provider: Provider, *, several: bool = False) -> ReplyDecoder:
     """A new decoder, for one reply; `several`: more than one answer was asked for, and the first counts."""
-    return ReplyDecoder(provider, lambda: _ChunkReader(several=several))
+    return ReplyDecoder(provider, lambda: _Chunks(several=several))
 
 
-class _ChunkReader:
+class _Chunks:
     """Reads the chunks of a stream, or a whole reply: `delta` and `message` have the same fields.
 
     In a stream, a `message` after or beside text in `delta` is the whole message so far, and adds what is missing.

@@ -38,7 +38,9 @@ class TextFilter:
         self._reasoning = TextJoiner(cumulative=cumulative)
         self._answer = TextJoiner(cumulative=cumulative)
         self._tags = None if api.think_tags == "none" else ThinkTags(api.think_tags)
-        self._boxes = BoxTags() if api.box_tags else None
+        self._boxes: dict[type[Answer | Reasoning], BoxTags] | None = None
+        if api.box_tags:
+            self._boxes = {Answer: BoxTags(), Reasoning: BoxTags()}
 
     @property
     def passes_text(self) -> bool:
@@ -53,10 +55,9 @@ class TextFilter:
                 yield from self._split(self._answer.flush())
                 if text := self._reasoning.push(text):
                     yield from self._resume()
-                    yield Reasoning(text)
+                    yield from self._unboxed([Reasoning(text)])
             case Answer(text):
-                if rest := self._reasoning.flush():
-                    yield Reasoning(rest)
+                yield from self._rest_of_reasoning()
                 if text := self._answer.push(text):
                     yield from self._resume()
                     yield from self._split(text)
@@ -78,24 +79,29 @@ class TextFilter:
 
     def close(self) -> Iterator[Event]:
         """What was held back."""
-        if text := self._reasoning.flush():
-            yield Reasoning(text)
+        yield from self._rest_of_reasoning()
         yield from self._split(self._answer.flush())
         if self._tags:
             yield from self._unboxed(self._tags.flush())
-        if self._boxes and (text := self._boxes.flush()):
+        if self._boxes and (text := self._boxes[Answer].flush()):
             yield Answer(text)
+
+    def _rest_of_reasoning(self) -> Iterator[Event]:
+        if text := self._reasoning.flush():
+            yield from self._unboxed([Reasoning(text)])
+        if self._boxes and (text := self._boxes[Reasoning].flush()):
+            yield Reasoning(text)
 
     def _split(self, text: str) -> Iterator[Event]:
         if text:
             yield from self._unboxed(self._tags.push(text) if self._tags else [Answer(text)])
 
     def _unboxed(self, events: Iterable[Event]) -> Iterator[Event]:
-        """The events without the marks of boxes in the answer."""
+        """The events without the marks of boxes."""
         for event in events:
-            if self._boxes and isinstance(event, Answer):
-                if text := self._boxes.push(event.text):
-                    yield Answer(text)
+            if self._boxes and isinstance(event, Answer | Reasoning):
+                if text := self._boxes[type(event)].push(event.text):
+                    yield type(event)(text)
             else:
                 yield event
 
@@ -217,9 +223,10 @@ class ThinkTags:
 
 
 class BoxTags:
-    """Removes the marks that GLM-4.5V and GLM-4.1V put around their final answer.
+    """Removes the marks that GLM's vision models put around their final answer, and sometimes into their thinking.
 
-    Source: the chat completion OpenAPI of docs.z.ai (2026-09).
+    Source: the chat completion OpenAPI of docs.z.ai (2026-09); github.com/raullenchai/Rapid-MLX/pull/374 (2026-05-13);
+    for thinking: github.com/zai-org/GLM-V/issues/206 (2025-10-22).
     """
 
     def __init__(self) -> None:

@@ -221,7 +221,7 @@ def test_tool_calls_are_told(glm) -> None:
     script = stream(*(delta(tool_calls=[call]) for call in CALLS), delta(content="", finish_reason="tool_calls"))
     calls = [
         {"id": "c1", "name": "weather", "arguments": '{"city": "Köln"}'},
-        {"id": "c2", "name": "time", "arguments": ""},
+        {"id": "c2", "name": "time", "arguments": "{}"},
     ]
     with Server(script) as server:
         done = glm("ask", *ZAI, server.url, "--json", "hi", env=KEY)

@@ -72,7 +72,7 @@ CASES = {
         "Hello\n",
         "",
     ),
-    "reasons keep their case": (stream(HELLO, delta(finish_reason="STOP")), 13, "Hello\n", "unknown finish_reason"),
+    "a reason in capitals": (stream(HELLO, delta(finish_reason="STOP")), 0, "Hello\n", ""),
     "a number as the reason": (stream(HELLO, delta(finish_reason=1)), 13, "Hello\n", "unknown finish_reason: 1"),
     "zero as the reason": (stream(HELLO, delta(finish_reason=0)), 13, "Hello\n", "unknown finish_reason: 0"),
     "false as the reason": (stream(HELLO, delta(finish_reason=False)), 13, "Hello\n", "unknown finish_reason: false"),
@@ -209,9 +209,20 @@ CASES = {
         "Hello\n",
         "",
     ),
-    "content a number": (stream(delta(content=5), HELLO, STOP), 0, "Hello\n", ""),
-    "a second choice": (
-        stream({"choices": [{"index": 1, "delta": {"content": "No"}}]}, HELLO, STOP),
+    "content a number": (stream(HELLO, delta(content=5), STOP), 13, "Hello\n", "the content of the reply is not text"),
+    "a lone choice is ours": (
+        stream({"choices": [{"index": 1, "delta": {"content": "Oh. "}}]}, HELLO, STOP),
+        0,
+        "Oh. Hello\n",
+        "",
+    ),
+    "a choice beside ours": (
+        stream(
+            {"choices": [{"index": 1, "delta": {"content": "No"}}, {"index": 0, "delta": {"content": "Hel"}}]},
+            {"choices": [{"index": 1, "delta": {"content": "No"}}]},
+            delta(content="lo"),
+            STOP,
+        ),
         0,
         "Hello\n",
         "",

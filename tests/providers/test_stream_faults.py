@@ -447,13 +447,13 @@ def test_S22_no_choices(ends, as_json, hole) -> None:
     ends(stream(HELLO, hole | error("1301"), STOP), 8, "Hello\n", "code 1301")
 
 
-TEXTS = [{"type": "text", "text": "Hel"}, {"type": "image_url"}, None, {"text": 5}, {"text": "lo"}]
+TEXTS = [{"type": "text", "text": "Hel"}, {"type": "image_url"}, None, {"text": None}, {"text": "l"}, "o"]
 
 
 @pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     "choice",
-    [{"delta": None}, {"delta": {"content": None}}, {}, {"delta": []}, {"delta": {"content": 5}}, {"delta": "Hello"}],
+    [{"delta": None}, {"delta": {"content": None}}, {}, {"delta": []}, {"delta": {"content": {}}}, {"delta": "Hello"}],
 )
 def test_S23_no_text_in_the_delta(ends, choice) -> None:
     ends(stream({"choices": [{"index": 0} | choice]}, HELLO, STOP), 0, "Hello\n")
@@ -612,7 +612,7 @@ def test_S30_an_error_body_with_200(ends, content_type, code, exit_code) -> None
 
 def test_S30_a_body_without_an_error_or_an_answer(ends) -> None:
     ends(reply(200, {}), 7, "", ENDED)
-    ends(reply(200, {"code": 200, "msg": "ok"}), 7, "", ENDED)
+    ends(reply(200, {"code": 200, "msg": "ok"}), 13, "", "zai: the reply is not a chat completion", "  why: ")
 
 
 def test_S30_the_cap_of_an_error_body(ends) -> None:
@@ -697,7 +697,6 @@ HARD = {
     "a number": "42",
     "a list": "[]",
     "a text": '"Hello"',
-    "a control character": '{"id":"\x00"}',
     "single quotes": "{'choices':[]}",
 }
 
@@ -706,6 +705,12 @@ HARD = {
 @pytest.mark.parametrize("name", HARD)
 def test_S37_json_that_is_hard_to_read(ends, name) -> None:
     ends(raw(event(HELLO), f"data: {HARD[name]}\n\n", event(STOP)), 13, "Hello\n", "zai: malformed event 2 at byte 81")
+
+
+def test_S37_raw_control_characters_are_read(ends) -> None:
+    ends(raw('data: {"choices":[{"delta":{"content":"a\tb\x01c"}}]}\n\n', event(STOP)), 0, "a\tb\x01c\n")
+    whole = '{"choices":[{"message":{"content":"a\nb\tc"},"finish_reason":"stop"}]}'
+    ends(reply(200, whole), 0, "a\nb\tc\n")
 
 
 @pytest.mark.parametrize("name", ["deep", "huge integer", "NaN", "too large"])
@@ -784,7 +789,8 @@ FINISHES = {
     "model_context_window_exceeded": (7, "zai: the model's context window is full"),
     "length": (7, "zai: the answer was cut at the token limit"),
     "end_turn": (13, "zai: unknown finish_reason: end_turn"),
-    "Stop": (13, "zai: unknown finish_reason: Stop"),
+    "Length": (7, "zai: the answer was cut at the token limit (finish_reason: Length)"),
+    "MAX_TOKENS": (7, "token limit (finish_reason: MAX_TOKENS)"),
     "过": (13, "zai: unknown finish_reason: 过"),
 }
 
