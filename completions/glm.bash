@@ -90,7 +90,7 @@ _glm() {
     *:--base-url|*:--var|*:--think-budget|*:--temperature|*:--top-p|*:--top-k|*:--repetition-penalty|*:--max-tokens|*:--seed|*:--stop|*:-o|*:--option|/batch/sample:-n|*:--retries|*:--retry-max-time|*:--connect-timeout|*:--first-timeout|*:--idle-timeout|*:--deadline|*:--video|*:--file|*:--max-steps|*:--approve|*:--args|*:-j|*:--jobs|*:--rpm|*:--tpm|*:--max-failures|*:--max-cost|*:--address|*:--count|*:--input-url|*:--poll|*:--port|*:--latency|*:--pace)
       return
       ;;
-    *:--key-file|*:-f|*:--request|*:-a|*:--attach|*:--session|*:-O|*:--output|*:--image|*:--at|*:--tools|*:--files0|*:--csv|*:--input|*:--lines|*:--html)
+    *:--key-file|*:-f|*:--request|*:-a|*:--attach|*:--session|*:-O|*:--output|*:--image|*:--at|*:--tools|*:--files0|*:--csv|*:--input|*:--lines|*:--html|*:--reply)
       _glm_files
       return
       ;;
@@ -136,7 +136,7 @@ _glm() {
       return
       ;;
     *:--fault)
-      _glm_add -W "cut reset hang stall drip error html garbage length sensitive empty nodone redirect"
+      _glm_add -W "cut reset hang stall drip error html garbage length sensitive empty nodone redirect list"
       return
       ;;
   esac
@@ -269,7 +269,7 @@ _glm() {
       ;;
     /sandbox)
       if [[ $cur == -* && ! $only_arguments ]]; then
-        _glm_add -W "--port --fault --latency --pace -h --help"
+        _glm_add -W "--port --reply --fault --latency --pace -h --help"
       fi
       ;;
   esac

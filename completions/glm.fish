@@ -125,7 +125,8 @@ function __glm_word_fault
         sensitive 'the content filter cuts the answer' \
         empty 'the reply finishes without any answer' \
         nodone 'no [DONE] at the end' \
-        redirect 'a redirect to another path'
+        redirect 'a redirect to another path' \
+        list 'print every fault, and start nothing'
 end
 
 complete -c glm -f
@@ -262,7 +263,8 @@ complete -c glm -n '__glm_at /models' -s P -l provider -x -a '(__glm_word_provid
 complete -c glm -n '__glm_at /models' -l json -d 'Print every fact as JSON.'
 complete -c glm -n '__glm_at /models' -l remote -d 'Ask the provider for its own list, and compare.'
 complete -c glm -n '__glm_at /sandbox' -l port -x -d 'The port on 127.0.0.1; 0, the default, takes a free one.'
-complete -c glm -n '__glm_at /sandbox' -l fault -x -a '(__glm_word_fault)' -d 'Fail on demand (repeatable): a status such as 429, a provider\'s code such as 1302, or one of cut reset hang stall drip error html garbage length sensitive empty nodone redirect; SHARE of the requests.'
+complete -c glm -n '__glm_at /sandbox' -l reply -r -F -d 'Answer this (repeatable): a text, or a YAML or JSON file of replies (@FILE, -, or the name of a file that exists or ends in .yaml or .json). Requests get them in turn, and the last one again and again.'
+complete -c glm -n '__glm_at /sandbox' -l fault -x -a '(__glm_word_fault)' -d 'Fail on demand (repeatable): a status such as 429, a provider\'s code such as 1302, or one of cut reset hang stall drip error html garbage length sensitive empty nodone redirect; SHARE of the requests. `--fault list` prints all of them and starts nothing.'
 complete -c glm -n '__glm_at /sandbox' -l latency -x -d 'Wait before the first byte.'
 complete -c glm -n '__glm_at /sandbox' -l pace -x -d 'Wait between the pieces of a stream.'
 complete -c glm -n '__glm_at /tools/check /tools/list /batch/run /batch/sample /batch/submit /batch/status /batch/fetch /batch/cancel /batch/report' -F

@@ -107,7 +107,8 @@ def _value(name: str, shown: str) -> Value:
         case "effort":
             return Value(shown, words=dict.fromkeys(_efforts(), ""))
         case "fault":
-            return Value(shown, words={name: kind.description for name, kind in KINDS.items()})
+            words = {name: kind.description for name, kind in KINDS.items()}
+            return Value(shown, words={**words, "list": "print every fault, and start nothing"})
     return _by_metavar(shown)
 
 

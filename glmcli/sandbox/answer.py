@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from glmcli.sandbox.chat_request import media_of, object_or_empty, text_of
@@ -29,11 +29,12 @@ TokenLimit = tuple[str, Literal["all", "answer", "reasoning"]]
 
 @dataclass(frozen=True)
 class SandboxToolCall:
-    """One tool call; `arguments` is JSON text."""
+    """One tool call; `arguments` is JSON text, which is streamed in pieces of this size (see `pieces`)."""
 
     id: str
     name: str
     arguments: str
+    piece_size: int = 0
 
     def whole(self, index: int) -> Json:
         """The complete call in the order of Model Studio, DashScope and most servers."""
@@ -46,24 +47,40 @@ class SandboxToolCall:
 
 @dataclass(frozen=True)
 class SandboxAnswer:
-    """A whole reply before it is encoded for a provider. `prompt_tokens` counts the words of all messages."""
+    """A whole reply before it is encoded for a provider.
+
+    Attributes:
+        prompt_tokens: the words of all messages.
+        counted: tokens by name that were given, in the place of words that are counted.
+        piece_size: characters of a piece of a stream, see `pieces`.
+        is_scripted: the text was given, and is sent without anything of ours around it.
+    """
 
     reasoning: str
     text: str
     calls: tuple[SandboxToolCall, ...]
     finish: str
     prompt_tokens: int
+    counted: Mapping[str, int] = field(default_factory=dict)
+    piece_size: int = 0
+    is_scripted: bool = False
 
     @property
     def reasoning_tokens(self) -> int:
         """Words of reasoning."""
-        return len(self.reasoning.split())
+        return self.counted.get("reasoning_tokens", len(self.reasoning.split()))
+
+    @property
+    def cached_tokens(self) -> int:
+        """Tokens of the prompt that a cache had: none of ours."""
+        return self.counted.get("cached_tokens", 0)
 
     @property
     def output_tokens(self) -> int:
         """Words of reasoning, answer, and names and arguments of calls."""
         called = (f"{call.name} {call.arguments}" for call in self.calls)
-        return self.reasoning_tokens + len(self.text.split()) + sum(len(each.split()) for each in called)
+        words = self.reasoning_tokens + len(self.text.split()) + sum(len(each.split()) for each in called)
+        return self.counted.get("output_tokens", words)
 
     @property
     def whole_calls(self) -> list[Json]:
@@ -71,8 +88,8 @@ class SandboxAnswer:
         return [call.whole(index) for index, call in enumerate(self.calls)]
 
 
-def answer(request: ChatRequest, limits: Iterable[TokenLimit], *, parallel_calls: bool) -> SandboxAnswer:
-    """The reply to a request that no rule refuses.
+def own_answer(request: ChatRequest, limits: Iterable[TokenLimit], *, parallel_calls: bool) -> SandboxAnswer:
+    """The sandbox's own reply to a request that no rule refuses.
 
     `parallel_calls`: whether several tools are called where the request does not say `parallel_tool_calls`.
     """
@@ -83,13 +100,18 @@ def answer(request: ChatRequest, limits: Iterable[TokenLimit], *, parallel_calls
         text="" if calls else _text(request),
         calls=calls,
         finish="tool_calls" if calls else "stop",
-        prompt_tokens=sum(len(text_of(message.get("content")).split()) for message in request.messages),
+        prompt_tokens=prompt_tokens(request),
     )
-    for field, counted in limits:
-        limit = request.fields.get(field)
+    for name, counted in limits:
+        limit = request.fields.get(name)
         if isinstance(limit, int):
             whole = _limited(whole, limit, counted)
     return whole
+
+
+def prompt_tokens(request: ChatRequest) -> int:
+    """The words of all messages."""
+    return sum(len(text_of(message.get("content")).split()) for message in request.messages)
 
 
 def _limited(whole: SandboxAnswer, limit: int, counted: str) -> SandboxAnswer:
@@ -103,8 +125,10 @@ def _limited(whole: SandboxAnswer, limit: int, counted: str) -> SandboxAnswer:
     return replace(whole, reasoning=reasoning, text=first_words(whole.text, rest), finish="length")
 
 
-def pieces(text: str) -> list[str]:
-    """The deltas of a text: short, uneven, across words; a long text comes in about 500 of them at most."""
+def pieces(text: str, size: int = 0) -> list[str]:
+    """The deltas of a text, of so many characters; 0: short, uneven, across words, and about 500 of them at most."""
+    if size:
+        return [text[start : start + size] for start in range(0, len(text), size)]
     found: list[str] = []
     start, scale = 0, 1 + len(text) // 2000
     while start < len(text):

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from glmcli.sandbox.chat_request import object_or_empty
 from glmcli.sandbox.faults import KINDS, damaged_answer
-from glmcli.sandbox.http_messages import json_bytes
+from glmcli.sandbox.http_messages import json_bytes, json_object
 from glmcli.sandbox.providers.row import SandboxError
-from glmcli.sandbox.providers.table import injected_error
+from glmcli.sandbox.replies import OWN_ANSWER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from glmcli.sandbox.chat_request import RequestIds
+    from glmcli.sandbox.chat_request import ChatRequest, RequestIds
     from glmcli.sandbox.faults import FaultPlan
     from glmcli.sandbox.http_messages import Json
     from glmcli.sandbox.providers.row import SandboxBatchApi, SandboxProvider
+    from glmcli.sandbox.replies import ReplyScript, ScriptedReply
 
 _UNFINISHED_FAULTS = frozenset(("hang", "stall"))  # the line is never finished, and the batch expires
 _TEST_ANSWER = {"choices": [{"finish_reason": "stop", "index": 0, "message": {"content": "This is a test result."}}]}
@@ -67,17 +68,22 @@ def models_in(data: bytes) -> set[str]:
 
 
 def run_lines(
-    provider: SandboxProvider, api: SandboxBatchApi, data: bytes, faults: FaultPlan, ids: Iterator[RequestIds]
+    provider: SandboxProvider, data: bytes, faults: FaultPlan, replies: ReplyScript, ids: Iterator[RequestIds]
 ) -> BatchOutput:
     """Run all lines, each with the next ids; the answers come in another order than the requests."""
     output = BatchOutput()
     for request in _requests(data):
-        fault, line_ids = faults.next(), next(ids)
+        line_ids = next(ids)
         head = {"id": line_ids.uuid, "custom_id": request.get("custom_id")}
+        chat = provider.read(object_or_empty(request.get("body")), {"accept-language": "en"}, line_ids)
+        fault = faults.next()
+        is_answered = fault is None or (fault in KINDS and KINDS[fault].answer is not None)
+        reply = replies.next() if is_answered and provider.refusal(chat) is None else OWN_ANSWER
+        fault = fault or reply.fault
         if fault in _UNFINISHED_FAULTS:
             output.unfinished += 1
             continue
-        match _result(provider, api, request.get("body", {}), fault, line_ids):
+        match _result(provider, chat, fault, reply, faults):
             case SandboxError() as error:
                 output.errors.append(_failed_line(error, head, line_ids, number=len(output.errors)))
             case (body, status):
@@ -90,40 +96,30 @@ def run_lines(
 
 
 def _result(
-    provider: SandboxProvider, api: SandboxBatchApi, body: dict[str, Any], fault: str | None, ids: RequestIds
+    provider: SandboxProvider, chat: ChatRequest, fault: str | None, reply: ScriptedReply, faults: FaultPlan
 ) -> tuple[Json, int] | SandboxError | None:
     """The body and the status of an answer or a refusal, the error of a line that failed, or None for a lost line."""
-    chat = provider.read(body, {"accept-language": "en"}, ids)
-    if fault is not None and fault not in KINDS:
-        error = injected_error(provider, fault, chinese=False)
+    if (error := faults.error(provider, fault, chinese=False)) is not None:
         is_refusal = error.status < HTTPStatus.INTERNAL_SERVER_ERROR
-        return (provider.error_body(error, ids), error.status) if is_refusal else error
+        return (provider.error_body(error, chat.ids), error.status) if is_refusal else error
     if fault == "error":
-        return provider.error_body(injected_error(provider, "500", chinese=False), ids), 200
+        return provider.error_body(provider.error("500", 500, chat.chinese), chat.ids), 200
     if fault is not None and KINDS[fault].answer is None:
         return None
-    if chat.model == api.test_model:
+    if provider.batch_api and chat.model == provider.batch_api.test_model:
         return dict(_TEST_ANSWER), 200
     if (refusal := provider.refusal(chat)) is not None:
-        return provider.error_body(refusal, ids), refusal.status
-    answer = damaged_answer(fault, provider.answer(chat), provider.filtered or "content_filter")
+        return provider.error_body(refusal, chat.ids), refusal.status
+    answer = damaged_answer(fault, provider.answer(chat, reply), provider.filtered or "content_filter")
     return provider.whole(chat, answer), 200
 
 
 def _requests(data: bytes) -> list[dict[str, Any]]:
-    found = []
-    for line in data.split(b"\n"):
-        try:
-            value = json.loads(line) if line.strip() else None
-        except ValueError:
-            value = {}
-        if isinstance(value, dict):
-            found.append(value)
-    return found
+    return [json_object(line) or {} for line in data.split(b"\n") if line.strip()]
 
 
 def _model(request: dict[str, Any]) -> str:
-    return str(request.get("body", {}).get("model"))
+    return str(object_or_empty(request.get("body")).get("model"))
 
 
 def _failed_line(error: SandboxError, head: Json, ids: RequestIds, *, number: int) -> bytes:

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import itertools
-import json
-import re
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs
+from typing import TYPE_CHECKING, TypeVar
 
 from glmcli.sandbox.batch_lines import BatchOutput, input_errors, models_in, run_lines
 from glmcli.sandbox.chat_request import CREATED, RequestIds
-from glmcli.sandbox.http_messages import Json, ServerRequest, ServerResponse, json_response
+from glmcli.sandbox.files import StoredFile, ends_of, file_page, page_of, read_form
+from glmcli.sandbox.http_messages import Json, ServerRequest, ServerResponse, json_object, json_response
 from glmcli.sandbox.providers.row import SandboxBatchApi, SandboxError, SandboxProvider
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from glmcli.sandbox.faults import FaultPlan
+    from glmcli.sandbox.replies import ReplyScript
 
 _PAGE_SIZE = 20
 _STATES = ("validating", "in_progress", "finalizing", "completed")
-_BOUNDARY = re.compile(r'boundary="?([^";]+)"?')
-_FIELD_NAME = re.compile(rb'[; ]name="([^"]*)"')
-_FILE_NAME = re.compile(rb'filename="([^"]*)"')
+_T = TypeVar("_T")
 
 
 @dataclass
@@ -69,31 +68,68 @@ class _Batch:
 class Batches:
     """The files and batches of all providers; safe between threads."""
 
-    def __init__(self, faults: FaultPlan) -> None:
-        """`faults` hit the lines of batches as they hit requests."""
-        self._faults = faults
+    def __init__(self, faults: FaultPlan, replies: ReplyScript) -> None:
+        """`faults` hit the lines of batches as they hit requests, and `replies` answer them."""
+        self._faults, self._replies = faults, replies
         self._lock = threading.Lock()
         self._serials = itertools.count(1)
-        self._files: dict[tuple[str, str], bytes] = {}
+        self._files: dict[tuple[str, str], StoredFile] = {}
         self._batches: dict[tuple[str, str], _Batch] = {}
 
-    def respond(
-        self, provider: SandboxProvider, api: SandboxBatchApi, request: ServerRequest, ids: RequestIds
-    ) -> ServerResponse | None:
+    def respond(self, provider: SandboxProvider, request: ServerRequest, ids: RequestIds) -> ServerResponse | None:
         """The response to a request under /files or /batches, whose target begins there; None if no method fits."""
+        api = provider.batch_api
+        if api is None:
+            return None
+        kind, *rest = request.path.strip("/").split("/")
         with self._lock:
-            match request.method, request.path.strip("/").split("/"):
-                case "POST", ["files"]:
-                    return self._upload(provider, api, request, ids)
-                case "POST", ["batches"]:
-                    return self._create(provider, api, request, ids)
-                case "GET", ["batches"]:
-                    return json_response(self._page(provider, api, request.query))
-                case "GET", ["files", file_id, "content"] if (provider.name, file_id) in self._files:
-                    return ServerResponse(200, "application/octet-stream", (self._files[provider.name, file_id],))
-                case method, ["batches", batch_id, *action] if batch := self._batches.get((provider.name, batch_id)):
-                    return self._batch_response(provider, batch, (method, *action))
-        return _error_response(provider, SandboxError(404, "404", f"No such thing: {request.path}"), ids)
+            if kind == "files":
+                return self._on_files(provider, api, request, ids, *rest)
+            return self._on_batches(provider, api, request, ids, *rest)
+
+    def _on_files(
+        self, provider: SandboxProvider, api: SandboxBatchApi, request: ServerRequest, ids: RequestIds, *rest: str
+    ) -> ServerResponse | None:
+        match request.method, *rest:
+            case ("POST",):
+                return self._upload(provider, api, request, ids)
+            case ("GET",):
+                return json_response(file_page(self._own(provider, self._files), api, request.query))
+            case method, file_id, *action if file := self._files.get((provider.name, file_id)):
+                return self._file_response(provider, file, (method, *action))
+        missing = SandboxError(404, "404", f"No such File object: {'/'.join(rest)}", param="id")
+        return _error_response(provider, missing, ids) if rest else None
+
+    def _on_batches(
+        self, provider: SandboxProvider, api: SandboxBatchApi, request: ServerRequest, ids: RequestIds, *rest: str
+    ) -> ServerResponse | None:
+        match request.method, *rest:
+            case ("POST",):
+                return self._create(provider, api, request, ids)
+            case ("GET",):
+                return json_response(self._page(provider, api, request.query))
+            case method, batch_id, *action if batch := self._batches.get((provider.name, batch_id)):
+                return self._batch_response(provider, batch, (method, *action))
+        missing = SandboxError(404, "404", f"No such thing: {request.path}")
+        return _error_response(provider, missing, ids) if rest else None
+
+    @staticmethod
+    def _own(provider: SandboxProvider, held: Mapping[tuple[str, str], _T]) -> list[_T]:
+        """What belongs to this provider, the newest first."""
+        return [each for (owner, _), each in held.items() if owner == provider.name][::-1]
+
+    def _file_response(
+        self, provider: SandboxProvider, file: StoredFile, action: tuple[str, ...]
+    ) -> ServerResponse | None:
+        match action:
+            case ("GET",):
+                return json_response(file.as_json())
+            case ("GET", "content"):
+                return ServerResponse(200, "application/octet-stream", (file.data,))
+            case ("DELETE",):
+                del self._files[provider.name, file.id]
+                return json_response({"id": file.id, "object": "file", "deleted": True})
+        return None
 
     def _batch_response(
         self, provider: SandboxProvider, batch: _Batch, action: tuple[str, ...]
@@ -113,29 +149,31 @@ class Batches:
         self, provider: SandboxProvider, api: SandboxBatchApi, request: ServerRequest, ids: RequestIds
     ) -> ServerResponse:
         fields = read_form(request.headers.get("content-type", ""), request.body)
-        file = fields.get("file")
-        if file is None or fields.get("purpose", ("", b""))[1] != b"batch":
+        file, purpose = fields.get("file"), fields.get("purpose", ("", b""))[1].decode(errors="replace")
+        if file is None or not purpose:
             return _error_response(provider, SandboxError(400, "1210", "file and purpose are needed"), ids)
         name, data = file
-        file_id = self._new_id(api.file_prefix)
-        self._files[provider.name, file_id] = data
-        head = {"id": file_id, "object": "file", "bytes": len(data), "created_at": CREATED, "purpose": "batch"}
-        return json_response({**head, **api.file_fields(name)})
+        stored = StoredFile(self._new_id(api.file_prefix), purpose, data, api.file_fields(name))
+        self._files[provider.name, stored.id] = stored
+        return json_response(stored.as_json())
 
     def _create(
         self, provider: SandboxProvider, api: SandboxBatchApi, request: ServerRequest, ids: RequestIds
     ) -> ServerResponse:
-        body: Any = json.loads(request.body)
+        body = json_object(request.body)
+        if body is None:
+            malformed = provider.malformed(provider.wants_chinese(request.headers))
+            return _error_response(provider, malformed, ids)
         file_id, endpoint = str(body.get("input_file_id")), str(body.get("endpoint"))
-        data = self._files.get((provider.name, file_id))
-        if data is None:
+        file = self._files.get((provider.name, file_id))
+        if file is None:
             return _error_response(provider, SandboxError(400, "1210", f"The file {file_id} does not exist."), ids)
-        for model in sorted(models_in(data)):
+        for model in sorted(models_in(file.data)):
             if api.refuses_glm and model.lower().startswith(("glm", "zhipu/")):
                 words = f"The provided model {model} is not supported by the Batch API."
                 return _error_response(provider, SandboxError(404, "model_not_found", words), ids)
         fields = {key: body.get(key) for key in ("completion_window", "metadata")}
-        batch = _Batch(self._new_id(api.batch_prefix), api, endpoint, file_id, data, fields)
+        batch = _Batch(self._new_id(api.batch_prefix), api, endpoint, file_id, file.data, fields)
         self._batches[provider.name, batch.id] = batch
         return json_response(batch.as_json())
 
@@ -151,7 +189,7 @@ class Batches:
             return
         if batch.output is None:
             new_ids = (RequestIds(serial) for serial in self._serials)
-            batch.output = run_lines(provider, batch.api, batch.data, self._faults, new_ids)
+            batch.output = run_lines(provider, batch.data, self._faults, self._replies, new_ids)
         if batch.state == "cancelling":
             batch.output.answers = batch.output.answers[: len(batch.output.answers) // 2]
             batch.state = "cancelled"
@@ -166,35 +204,22 @@ class Batches:
         for kind, lines in (("output_file_id", output.answers), ("error_file_id", output.errors)):
             # A cancelled batch has a file of errors all the same: help.aliyun.com (2025).
             if lines or (batch.state == "cancelled" and kind == "error_file_id" and batch.api.null_lists):
+                data = b"".join(line + b"\n" for line in lines)
                 file_id = self._new_id(batch.api.output_prefix)
-                self._files[provider.name, file_id] = b"".join(line + b"\n" for line in lines)
+                fields = batch.api.file_fields(f"{file_id}.jsonl")
+                self._files[provider.name, file_id] = StoredFile(file_id, "batch_output", data, fields)
                 batch.files[kind] = file_id
 
     def _page(self, provider: SandboxProvider, api: SandboxBatchApi, query: str) -> Json:
         """One page of the batches, the newest first."""
-        parameters = parse_qs(query)
-        size = min(int(parameters.get("limit", [str(_PAGE_SIZE)])[0]), 100)
-        own = [batch for (owner, _), batch in self._batches.items() if owner == provider.name][::-1]
-        if after := parameters.get("after", [""])[0]:
-            own = own[next((place for place, batch in enumerate(own, 1) if batch.id == after), len(own)) :]
-        page = [batch.as_json() for batch in own[:size]]
-        data = None if api.null_lists and not page else page
-        ends = {"first_id": page[0]["id"], "last_id": page[-1]["id"]} if page else {"first_id": None, "last_id": None}
-        return {"object": "list", "data": data, **ends, "has_more": len(own) > size}
-
-
-def read_form(content_type: str, body: bytes) -> dict[str, tuple[str, bytes]]:
-    """The fields of a multipart form (RFC 7578) by name: the name of its file, or an empty text, and its bytes."""
-    boundary = _BOUNDARY.search(content_type)
-    if not content_type.startswith("multipart/form-data") or boundary is None:
-        return {}
-    fields = {}
-    for part in (b"\r\n" + body).split(b"\r\n--" + boundary[1].encode("latin-1"))[1:-1]:
-        head, _, data = part.partition(b"\r\n\r\n")
-        if name := _FIELD_NAME.search(head):
-            file = _FILE_NAME.search(head)
-            fields[name[1].decode()] = (file[1].decode() if file else "", data)
-    return fields
+        own, has_more = page_of(self._own(provider, self._batches), query, _PAGE_SIZE)
+        page = [batch.as_json() for batch in own]
+        return {
+            "object": "list",
+            "data": None if api.null_lists and not page else page,
+            **ends_of(page),
+            "has_more": has_more,
+        }
 
 
 def _error_response(provider: SandboxProvider, error: SandboxError, ids: RequestIds) -> ServerResponse:

@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING
 from glmcli.errors import UsageError
 from glmcli.sandbox.answer import SandboxAnswer, first_words
 from glmcli.sandbox.http_messages import DONE, Ending, ServerResponse
-from glmcli.sandbox.providers.table import status_of
+from glmcli.sandbox.providers.table import injected_error, status_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    from glmcli.sandbox.providers.row import SandboxError, SandboxProvider
+    from glmcli.sandbox.providers.table import MoreCodes
 
 _ROUNDING = 1e-9  # shares add up as decimals: without it, ten times 0.1 would stay below 1
 
@@ -37,13 +40,14 @@ class InjectedFault:
 class FaultPlan:
     """Which fault hits each request; depends on nothing but the number of the request."""
 
-    def __init__(self, specs: Sequence[str]) -> None:
-        """Parse the specs.
+    def __init__(self, specs: Sequence[str], codes: MoreCodes = {}) -> None:  # noqa: B006 - never changed
+        """Parse the specs; `codes` are known beside those of the table of providers.
 
         Raises:
             UsageError: one of them is wrong.
         """
-        self._faults = tuple(parse(spec) for spec in specs)
+        self._faults = tuple(parse(spec, codes) for spec in specs)
+        self._codes = codes
         self._numbers = itertools.count(1)
 
     def next(self) -> str | None:
@@ -51,18 +55,23 @@ class FaultPlan:
         number = next(self._numbers)
         return next((fault.kind for fault in self._faults if fault.hits(number)), None)
 
+    def error(self, provider: SandboxProvider, kind: str | None, *, chinese: bool) -> SandboxError | None:
+        """The provider's error for a kind of fault that is a code or a status; None for the others."""
+        return None if kind is None or kind in KINDS else injected_error(provider, kind, self._codes, chinese=chinese)
 
-def parse(spec: str) -> InjectedFault:
+
+def parse(spec: str, codes: MoreCodes = {}) -> InjectedFault:  # noqa: B006 - as above
     """The fault of a spec.
 
     Raises:
         UsageError: the kind is unknown (the message names the known ones) or the share is not in 0..1.
     """
     kind, _, share = spec.partition(":")
-    if kind not in KINDS and status_of(kind) is None:
+    if kind not in KINDS and status_of(kind, codes) is None:
         raise UsageError(
             message=f"unknown fault '{kind}'",
-            fix=f"known are an HTTP status 400-599, a provider's error code such as 1302, and {', '.join(KINDS)}",
+            fix=f"known are an HTTP status 400-599, a provider's error code such as 1302, and {', '.join(KINDS)}; "
+            "`glm sandbox --fault list` prints every code",
         )
     try:
         part = float(share or "1")

@@ -29,6 +29,13 @@ class ServerRequest:
     target: str
     headers: Mapping[str, str]
     body: bytes
+    version: str = "HTTP/1.1"
+
+    @property
+    def closes(self) -> bool:
+        """Whether the connection ends after the response."""
+        wishes = {word.strip().lower() for word in self.headers.get("connection", "").split(",")}
+        return "close" in wishes or (self.version == "HTTP/1.0" and "keep-alive" not in wishes)
 
     @property
     def path(self) -> str:
@@ -62,6 +69,8 @@ class ServerResponse:
         ending: CLOSE closes the connection after the frames, RESET with a TCP reset; STALL sends nothing after them,
             HANG not even the status line.
         drip: the head is sent byte by byte.
+        latency: seconds before the first byte, beside those of all responses.
+        pace: seconds between frames; None for those of all responses.
     """
 
     status: int
@@ -72,6 +81,8 @@ class ServerResponse:
     length: int | None = None
     ending: Ending = Ending.COMPLETE
     drip: bool = False
+    latency: float = 0.0
+    pace: float | None = None
 
     @property
     def head(self) -> bytes:
@@ -84,6 +95,19 @@ class ServerResponse:
         status_line = f"HTTP/1.1 {self.status} {_REASONS.get(self.status, '')}"
         lines = [status_line, *(f"{key}: {value}" for key, value in headers), "", ""]
         return "\r\n".join(lines).encode("latin-1", "replace")
+
+
+def json_object(body: bytes) -> Json | None:
+    """The JSON object that a body is; None if it is something else, also for what only Python takes for JSON: NaN."""
+    try:
+        value = json.loads(body.decode(), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(name)
 
 
 def reason_phrase(status: int) -> str:

@@ -2,52 +2,81 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from glmcli.sandbox.faults import KINDS, FaultPlan, damaged_answer, damaged_response, first_half, response_instead
-from glmcli.sandbox.http_messages import ServerRequest, ServerResponse, json_bytes, json_response, stream_response
-from glmcli.sandbox.providers.table import PROVIDERS, injected_error
+from glmcli.sandbox.chat_request import ChatRequest, RequestIds
+from glmcli.sandbox.credentials import has_bad_key
+from glmcli.sandbox.faults import FaultPlan, damaged_answer, damaged_response, first_half, response_instead
+from glmcli.sandbox.http_messages import (
+    ServerRequest,
+    ServerResponse,
+    json_bytes,
+    json_object,
+    json_response,
+    stream_response,
+)
+from glmcli.sandbox.providers.row import SandboxError, SandboxProvider
+from glmcli.sandbox.providers.table import PROVIDERS
 from glmcli.sandbox.recordings import recorded_response
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from glmcli.sandbox.answer import SandboxAnswer
+    from glmcli.sandbox.async_tasks import AsyncTasks
     from glmcli.sandbox.batches import Batches
-    from glmcli.sandbox.chat_request import ChatRequest, RequestIds
-    from glmcli.sandbox.providers.row import SandboxError, SandboxProvider
+    from glmcli.sandbox.replies import ReplyScript, ScriptedReply
 
 
-def respond(request: ServerRequest, ids: RequestIds, faults: FaultPlan, batches: Batches) -> ServerResponse:
+@dataclass(frozen=True)
+class SandboxState:
+    """What one request leaves for the next ones."""
+
+    faults: FaultPlan
+    replies: ReplyScript
+    batches: Batches
+    tasks: AsyncTasks
+
+
+Handler = Callable[[SandboxProvider, ServerRequest, RequestIds, SandboxState], ServerResponse]
+
+
+def respond(request: ServerRequest, ids: RequestIds, state: SandboxState) -> ServerResponse:
     """The response to any request."""
     provider = next((row for row in PROVIDERS.values() if request.path.startswith(f"{row.prefix}/")), None)
     if provider is None:
         return ServerResponse(404, "text/plain; charset=utf-8", (b"The glm sandbox has no provider at this path.\n",))
     request = replace(request, target=request.target.removeprefix(provider.prefix))
-    path = request.path
-    batch_api = provider.batch_api if path.startswith(("/files", "/batches")) else None
-    method = request.method if batch_api else {provider.chat_path: "POST", "/models": "GET"}.get(path)
-    if method is None:
-        return provider.not_found(path)
-    if method != request.method:
-        return provider.method_not_allowed or provider.not_found(path)
-    if _has_bad_key(provider, request.headers):
+    handlers = _handlers(provider, request.path)
+    if not handlers:
+        return provider.not_found(request.path)
+    handler = handlers.get(request.method) or handlers.get("any")
+    if handler is None:
+        return provider.method_not_allowed or provider.not_found(request.path)
+    if has_bad_key(provider, request.headers):
         response = _bad_key_response(provider, ids)
-    elif batch_api:
-        response = batches.respond(provider, batch_api, request, ids) or provider.not_found(path)
-    elif method == "GET":
-        response = json_response(provider.models(ids), content_type=provider.json_type)
     else:
-        response = _chat_response(provider, request, ids, faults.next())
+        try:
+            response = handler(provider, request, ids, state)
+        except RecursionError:  # nested so deeply that it could be read but not written
+            response = _error_response(provider, provider.malformed(provider.wants_chinese(request.headers)), ids)
     return replace(response, headers=(*provider.headers(ids), *response.headers))
 
 
-def _has_bad_key(provider: SandboxProvider, headers: Mapping[str, str]) -> bool:
-    """The key `bad-key` is bad everywhere; hosted providers need one."""
-    scheme, _, key = headers.get("authorization", "").partition(" ")
-    return key == "bad-key" or (provider.needs_key and (scheme.lower() != "bearer" or not key.strip()))
+def _handlers(provider: SandboxProvider, path: str) -> Mapping[str, Handler]:
+    """Who answers at a path, by method; nobody at one that the provider does not have."""
+    if path == provider.chat_path:
+        return {"POST": _chat_response}
+    if path == "/models":
+        return {
+            "GET": lambda provider, _, ids, __: json_response(provider.models(ids), content_type=provider.json_type)
+        }
+    if provider.batch_api and path.split("/")[1] in {"files", "batches"}:
+        return {"any": _batches_response}
+    if provider.runs_tasks and path == "/async/chat/completions":
+        return {"POST": _task_response}
+    if provider.runs_tasks and path.startswith("/async-result/"):
+        return {"GET": lambda provider, request, ids, state: state.tasks.result(provider, request, ids)}
+    return {}
 
 
 def _bad_key_response(provider: SandboxProvider, ids: RequestIds) -> ServerResponse:
@@ -57,82 +86,109 @@ def _bad_key_response(provider: SandboxProvider, ids: RequestIds) -> ServerRespo
     return ServerResponse(error.status, content_type, (json_bytes(provider.error_body(error, ids)),))
 
 
+def _batches_response(
+    provider: SandboxProvider, request: ServerRequest, ids: RequestIds, state: SandboxState
+) -> ServerResponse:
+    return state.batches.respond(provider, request, ids) or provider.not_found(request.path)
+
+
 def _chat_response(
-    provider: SandboxProvider, request: ServerRequest, ids: RequestIds, fault: str | None
+    provider: SandboxProvider, request: ServerRequest, ids: RequestIds, state: SandboxState
 ) -> ServerResponse:
     """The response to a request for an answer."""
-    streamed = provider.wants_native_stream(request.headers)
-    chinese = provider.wants_chinese(request.headers)
-    if (other := response_instead(fault, provider.prefix)) is not None:
-        return other
-    if fault is not None and fault not in KINDS:
-        error = injected_error(provider, fault, chinese=chinese)
-        return _error_response(provider, error, ids, status=error.status, streamed=streamed)
-    body = _json_object(request.body)
-    if body is None:
-        return _error_response(provider, provider.malformed(chinese), ids, streamed=streamed)
-    chat = provider.read(body, request.headers, ids)
+    fault = state.faults.next()
+    chat = _read_chat(provider, request, ids, fault, state.faults)
+    if isinstance(chat, ServerResponse):
+        return chat
+    reply = state.replies.next()
+    fault = fault or reply.fault
+    response = _failure(provider, fault, chat, state.faults) or _answer_response(provider, chat, fault, reply, state)
+    return replace(response, latency=reply.latency, pace=reply.pace)
+
+
+def _task_response(
+    provider: SandboxProvider, request: ServerRequest, ids: RequestIds, state: SandboxState
+) -> ServerResponse:
+    """The response to a request for an answer that is fetched later; its faults are those of an answer at once."""
+    fault = state.faults.next()
+    chat = _read_chat(provider, request, ids, fault, state.faults)
+    if isinstance(chat, ServerResponse):
+        return chat
+    reply = state.replies.next()
+    fault = fault or reply.fault
+    if (failure := _failure(provider, fault, chat, state.faults)) is not None:
+        return replace(failure, latency=reply.latency)
+    answer = damaged_answer(fault, provider.answer(chat, reply), provider.filtered or "")
+    result = None if fault == "error" else provider.whole(chat, answer)
+    return replace(damaged_response(fault, state.tasks.add(provider, chat, result)), latency=reply.latency)
+
+
+def _read_chat(
+    provider: SandboxProvider, request: ServerRequest, ids: RequestIds, fault: str | None, faults: FaultPlan
+) -> ChatRequest | ServerResponse:
+    """The request for an answer, or the response to one that gets none of ours."""
+    chat = provider.read(body := json_object(request.body) or {}, request.headers, ids)
+    if (failure := _failure(provider, fault, chat, faults)) is not None:
+        return failure
+    if not body and json_object(request.body) is None:
+        return _refusal(provider, provider.malformed(chat.chinese), chat)
     if (recorded := recorded_response(provider, chat.model)) is not None:
         return damaged_response(fault, recorded)
-    if (refusal := provider.refusal(chat)) is not None:
-        return _error_response(provider, refusal, ids, streamed=streamed)
-    return _answer_response(provider, chat, fault)
+    refusal = provider.refusal(chat)
+    return chat if refusal is None else _refusal(provider, refusal, chat)
 
 
-def _json_object(body: bytes) -> dict[str, Any] | None:
-    """The JSON object of a body; None if it is something else."""
-    try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
+def _failure(
+    provider: SandboxProvider, fault: str | None, chat: ChatRequest, faults: FaultPlan
+) -> ServerResponse | None:
+    """The response of a fault that leaves nothing of the answer; None for the others."""
+    if (other := response_instead(fault, provider.prefix)) is not None:
+        return other
+    error = faults.error(provider, fault, chinese=chat.chinese)
+    return None if error is None else _refusal(provider, error, chat, status=error.status)
 
 
-def _error_response(
-    provider: SandboxProvider,
-    error: SandboxError,
-    ids: RequestIds,
-    *,
-    status: int | None = None,
-    streamed: bool = False,
+def _refusal(
+    provider: SandboxProvider, error: SandboxError, chat: ChatRequest, status: int | None = None
 ) -> ServerResponse:
     """An error. DashScope writes it as a frame if a stream was asked for, its parameter errors even under status 200.
 
     Source: github.com/cnblogs/dashscope-sdk@7afccbd, parameter-error-sse (200); dashscope 2.0.2 on PyPI,
     `_sse_error_body` (an error status with an event stream as its body).
     """
-    body = provider.error_body(error, ids)
-    if not streamed or provider.native_error is None:
-        return json_response(body, error.status if status is None else status, provider.json_type)
-    frames = (provider.native_error(error.status, body),)
+    if not chat.stream or provider.native_error is None:
+        return _error_response(provider, error, chat.ids, status)
+    frames = (provider.native_error(error.status, provider.error_body(error, chat.ids)),)
     return replace(stream_response(frames, provider.stream_type), status=200 if status is None else status)
 
 
-def _answer_response(provider: SandboxProvider, chat: ChatRequest, fault: str | None) -> ServerResponse:
+def _error_response(
+    provider: SandboxProvider, error: SandboxError, ids: RequestIds, status: int | None = None
+) -> ServerResponse:
+    body = provider.error_body(error, ids)
+    return json_response(body, error.status if status is None else status, provider.json_type)
+
+
+def _answer_response(
+    provider: SandboxProvider, chat: ChatRequest, fault: str | None, reply: ScriptedReply, state: SandboxState
+) -> ServerResponse:
     """The answer, with the faults that damage it or break it off."""
+    answer = provider.answer(chat, reply)
     if fault == "sensitive" and provider.moderation:
-        return _moderated_response(provider, provider.moderation, chat)
-    answer = damaged_answer(fault, provider.answer(chat), provider.filtered or "")
-    response = _encoded(provider, chat, answer)
+        if not chat.stream or provider.moderated_stream is None:
+            return _refusal(provider, provider.moderation, chat)
+        response = stream_response(provider.stream(chat, answer), provider.stream_type)
+        sent = first_half(response)
+        return replace(response, frames=(*sent, *provider.moderated_stream(chat, len(sent))))
+    answer = damaged_answer(fault, answer, provider.filtered or "")
+    if chat.stream:
+        response = stream_response(provider.stream(chat, answer), provider.stream_type)
+    else:
+        response = json_response(provider.whole(chat, answer), content_type=provider.json_type)
     if fault != "error":
         return damaged_response(fault, response)
-    if not chat.stream:
-        error = injected_error(provider, "500", chinese=chat.chinese)
-        return _error_response(provider, error, chat.ids, status=200)
+    error = state.faults.error(provider, "500", chinese=chat.chinese)
+    if error is not None and not chat.stream:
+        return _refusal(provider, error, chat, status=200)
     sent = first_half(response)
     return replace(response, frames=(*sent, *provider.broken_stream(chat, len(sent))))
-
-
-def _encoded(provider: SandboxProvider, chat: ChatRequest, answer: SandboxAnswer) -> ServerResponse:
-    if chat.stream:
-        return stream_response(provider.stream(chat, answer), provider.stream_type)
-    return json_response(provider.whole(chat, answer), content_type=provider.json_type)
-
-
-def _moderated_response(provider: SandboxProvider, error: SandboxError, chat: ChatRequest) -> ServerResponse:
-    """The response of a provider whose content filter is an error: before the answer, or in the middle of a stream."""
-    if not chat.stream or provider.moderated_stream is None:
-        return _error_response(provider, error, chat.ids)
-    response = _encoded(provider, chat, provider.answer(chat))
-    sent = first_half(response)
-    return replace(response, frames=(*sent, *provider.moderated_stream(chat, len(sent))))

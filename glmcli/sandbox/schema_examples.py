@@ -24,17 +24,33 @@ _FORMATS = {
     "uuid": "00000000-0000-4000-8000-000000000000",
 }
 _WORD = "sandbox"
-_MAX_DEPTH = 32  # a schema that refers to itself is not followed further
+# A schema that refers to itself, or wants much, is not followed further than this.
+_MAX_DEPTH = 32
+_MAX_VALUES = 10_000
+_MAX_ITEMS = 1000
+_MAX_TEXT = 10_000
+_LARGEST, _FINEST = 1e15, 1e-9  # of the numbers that are reckoned with
 
 
-def example(schema: object, root: Mapping[str, Any] | None = None, depth: int = 0) -> Any:  # noqa: ANN401 - any JSON value
+class _Root:
+    """The whole schema, to which its references point, and how many values may still be made."""
+
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        self.schema = schema
+        self.left = _MAX_VALUES
+
+
+def example(schema: object, root: _Root | None = None, depth: int = 0) -> Any:  # noqa: ANN401 - any JSON value
     """A value that the schema accepts: `const`, first `enum`, `default`, first example, else the least of its type.
 
     Of an object's properties only the required ones are filled.
     """
     if not isinstance(schema, dict) or depth > _MAX_DEPTH:
         return {}
-    root = schema if root is None else root
+    root = _Root(schema) if root is None else root
+    root.left -= 1
+    if root.left < 0:
+        return {}
     found, value = _given(schema)
     if found:
         return value
@@ -56,11 +72,11 @@ def _given(schema: Mapping[str, Any]) -> tuple[bool, Any]:
     return False, None
 
 
-def _resolved(schema: dict[str, Any], root: Mapping[str, Any]) -> dict[str, Any]:
+def _resolved(schema: dict[str, Any], root: _Root) -> dict[str, Any]:
     """The schema behind a local `$ref`, with the first of `anyOf` or `oneOf`, with all of `allOf`; else itself."""
     reference = schema.get("$ref")
     if isinstance(reference, str) and reference.startswith("#"):
-        here: Any = root
+        here: Any = root.schema
         for step in reference.split("/")[1:]:
             here = here.get(step, {}) if isinstance(here, dict) else {}
         return here if isinstance(here, dict) else {}
@@ -73,7 +89,7 @@ def _resolved(schema: dict[str, Any], root: Mapping[str, Any]) -> dict[str, Any]
     return schema
 
 
-def _merged(schema: dict[str, Any], others: list[dict[str, Any]], root: Mapping[str, Any]) -> dict[str, Any]:
+def _merged(schema: dict[str, Any], others: list[dict[str, Any]], root: _Root) -> dict[str, Any]:
     """One schema for all of them: properties and required names add up, of other keywords the last one wins."""
     for other in others:
         more = _resolved(other, root) if "$ref" in other else other
@@ -91,9 +107,11 @@ def _list(value: object) -> list[Any]:
 
 
 def _bound(schema: Mapping[str, Any], keyword: str) -> float | None:
-    """The number that a keyword sets, or None."""
+    """The number that a keyword sets, or None, also for one that is too large to reckon with."""
     value = schema.get(keyword)
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return value if -_LARGEST < value < _LARGEST else None
 
 
 def _type_of(schema: Mapping[str, Any]) -> str:
@@ -108,17 +126,18 @@ def _type_of(schema: Mapping[str, Any]) -> str:
     return "object" if "properties" in schema or "required" in schema else "string"
 
 
-def _text(schema: Mapping[str, Any], _root: Mapping[str, Any], _depth: int) -> str:
+def _text(schema: Mapping[str, Any], _root: _Root, _depth: int) -> str:
     text = _FORMATS.get(str(schema.get("format")), _WORD)
-    least, most = schema.get("minLength"), schema.get("maxLength")
-    if isinstance(least, int) and len(text) < least:
-        text = (text * (least // len(text) + 1))[:least]
-    return text[:most] if isinstance(most, int) else text
+    least, most = int(_bound(schema, "minLength") or 0), _bound(schema, "maxLength")
+    if len(text) < least:
+        text = (text * (min(least, _MAX_TEXT) // len(text) + 1))[:least]
+    return text if most is None else text[: int(max(most, 0))]
 
 
 def _number(schema: Mapping[str, Any], *, whole: bool) -> float:
     """The least multiple that is allowed: `minimum`, or just above `exclusiveMinimum`; else 0 or the greatest below."""
-    step = _bound(schema, "multipleOf") or (1 if whole else 0.5)
+    given = _bound(schema, "multipleOf")
+    step = given if given is not None and given > _FINEST else (1 if whole else 0.5)
     least, above = _bound(schema, "minimum"), _bound(schema, "exclusiveMinimum")
     most, below = _bound(schema, "maximum"), _bound(schema, "exclusiveMaximum")
     if least is None and above is not None:
@@ -130,18 +149,18 @@ def _number(schema: Mapping[str, Any], *, whole: bool) -> float:
     return int(value) if whole else value
 
 
-def _array(schema: Mapping[str, Any], root: Mapping[str, Any], depth: int) -> list[Any]:
-    size = int(_bound(schema, "minItems") or 1)
+def _array(schema: Mapping[str, Any], root: _Root, depth: int) -> list[Any]:
+    size = min(int(_bound(schema, "minItems") or 1), _MAX_ITEMS)
     return [example(schema.get("items", {"type": "string"}), root, depth + 1) for _ in range(size)]
 
 
-def _object(schema: Mapping[str, Any], root: Mapping[str, Any], depth: int) -> dict[str, Any]:
+def _object(schema: Mapping[str, Any], root: _Root, depth: int) -> dict[str, Any]:
     known = object_or_empty(schema.get("properties"))
     names = [name for name in _list(schema.get("required")) if isinstance(name, str)]
     return {name: example(known.get(name, {"type": "string"}), root, depth + 1) for name in names}
 
 
-_BY_TYPE: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, Any], int], Any]] = {
+_BY_TYPE: Mapping[str, Callable[[Mapping[str, Any], _Root, int], Any]] = {
     "string": _text,
     "integer": lambda schema, _root, _depth: _number(schema, whole=True),
     "number": lambda schema, _root, _depth: _number(schema, whole=False),

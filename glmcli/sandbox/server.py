@@ -8,22 +8,31 @@ import socket
 import struct
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING, BinaryIO, Self
+from dataclasses import replace
+from typing import TYPE_CHECKING, Self
 
 from glmcli.errors import UsageError
+from glmcli.sandbox.async_tasks import AsyncTasks
 from glmcli.sandbox.batches import Batches
 from glmcli.sandbox.chat_request import RequestIds
 from glmcli.sandbox.faults import FaultPlan
-from glmcli.sandbox.http_messages import Ending, ServerRequest, ServerResponse
+from glmcli.sandbox.http_messages import Ending, ServerResponse
+from glmcli.sandbox.http_reader import MalformedRequestError, read_request
 from glmcli.sandbox.providers.table import PREFIXES
-from glmcli.sandbox.router import respond
+from glmcli.sandbox.replies import ReplyScript
+from glmcli.sandbox.router import SandboxState, respond
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
+    from io import BufferedReader
     from types import TracebackType
+
+    from glmcli.sandbox.providers.table import MoreCodes
+    from glmcli.sandbox.replies import ScriptedReply
 
 _BACKLOG = 1024
 _DRIP_SECONDS = 0.05  # between two bytes of a head
+_DRAIN_SECONDS, _MAX_DRAINED = 1.0, 1024  # how long, and how many reads, after a request that is refused
 # SO_LINGER with zero seconds: closing sends RST instead of FIN.
 _ABORT = struct.pack("ii", 1, 0)
 
@@ -31,23 +40,27 @@ _ABORT = struct.pack("ii", 1, 0)
 class Sandbox:
     """The embedded providers on loopback, served by daemon threads while the `with` block lasts.
 
-    **Units**: `latency` is seconds before the first byte of each response, `pace` seconds between frames.
+    **Units**: `latency` is seconds before the first byte of each response, `pace` seconds between frames. `replies` are
+    given in turn, and the last one again; `codes` are faults beside those of the table of providers.
 
     Raises:
         UsageError: a fault that does not exist, or an address on which we cannot listen. It is no network error: only
             another address helps.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - they are the flags of a command
         self,
         host: str = "127.0.0.1",
         port: int = 0,
         faults: Sequence[str] = (),
+        *,
+        replies: Sequence[ScriptedReply] = (),
         latency: float = 0.0,
         pace: float = 0.0,
+        codes: MoreCodes = {},  # noqa: B006 - never changed
     ) -> None:
-        self._faults = FaultPlan(faults)
-        self._batches = Batches(self._faults)
+        plan, script = FaultPlan(faults, codes), ReplyScript(replies)
+        self._state = SandboxState(plan, script, Batches(plan, script), AsyncTasks())
         self._latency, self._pace = latency, pace
         self._serials = itertools.count(1)
         self._closed = threading.Event()
@@ -97,27 +110,41 @@ class Sandbox:
         try:
             with suppress(OSError, ValueError), connection, connection.makefile("rb") as source:
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                while not self._closed.is_set() and (request := _receive(connection, source)):
-                    response = respond(request, RequestIds(next(self._serials)), self._faults, self._batches)
-                    if not self._send(connection, response) or _wants_close(request):
-                        return
+                while not self._closed.is_set() and self._exchange(connection, source):
+                    pass
         finally:
             self._open.discard(connection)
 
-    def _send(self, connection: socket.socket, response: ServerResponse) -> bool:
+    def _exchange(self, connection: socket.socket, source: BufferedReader) -> bool:
+        """Answer one request; False when the connection ends with it."""
+        try:
+            request = read_request(source, connection.sendall)
+        except MalformedRequestError as error:
+            connection.sendall(error.response.head + b"".join(error.response.frames))
+            _drain(connection)
+            return False
+        if request is None:
+            return False
+        response = respond(request, RequestIds(next(self._serials)), self._state)
+        if request.version == "HTTP/1.0":  # it knows no chunks
+            response = replace(response, chunked=False)
+        return self._send(connection, response, with_body=request.method != "HEAD") and not request.closes
+
+    def _send(self, connection: socket.socket, response: ServerResponse, *, with_body: bool) -> bool:
         """Send a response; False when the connection ends with it."""
-        self._pause(self._latency)
+        self._pause(self._latency + response.latency)
+        pace = self._pace if response.pace is None else response.pace
         if response.ending is not Ending.HANG:
             size = 1 if response.drip else len(response.head)
             for at in range(0, len(response.head), size):
                 connection.sendall(response.head[at : at + size])
                 self._pause(_DRIP_SECONDS if response.drip else 0)
-            for number, frame in enumerate(response.frames):
-                self._pause(self._pace if number else 0)
+            for number, frame in enumerate(response.frames if with_body else ()):
+                self._pause(pace if number else 0)
                 connection.sendall(b"%x\r\n%b\r\n" % (len(frame), frame) if response.chunked else frame)
         match response.ending:
             case Ending.COMPLETE:
-                connection.sendall(b"0\r\n\r\n" if response.chunked else b"")
+                connection.sendall(b"0\r\n\r\n" if response.chunked and with_body else b"")
                 return True
             case Ending.CLOSE:
                 pass
@@ -154,31 +181,10 @@ def _disconnect(connection: socket.socket) -> None:
     connection.close()
 
 
-def _receive(connection: socket.socket, source: BinaryIO) -> ServerRequest | None:
-    """The next request of a connection; None at its end."""
-    line = source.readline(65536).decode("latin-1").split()
-    if len(line) != 3:  # noqa: PLR2004 - method, target, version
-        return None
-    headers: dict[str, str] = {}
-    while raw := source.readline(65536).strip():
-        name, _, value = raw.decode("latin-1").partition(":")
-        headers[name.strip().lower()] = value.strip()
-    if headers.get("expect", "").lower() == "100-continue":
-        connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
-    return ServerRequest(line[0], line[1], headers, _body(source, headers))
-
-
-def _body(source: BinaryIO, headers: Mapping[str, str]) -> bytes:
-    if headers.get("transfer-encoding", "").lower() != "chunked":
-        return source.read(int(headers.get("content-length", "0")))
-    chunks = []
-    while size := int(source.readline(65536).partition(b";")[0], 16):
-        chunks.append(source.read(size))
-        source.readline(65536)
-    while source.readline(65536).strip():  # trailers
-        pass
-    return b"".join(chunks)
-
-
-def _wants_close(request: ServerRequest) -> bool:
-    return request.headers.get("connection", "").lower() == "close"
+def _drain(connection: socket.socket) -> None:
+    """End our side, and read what the client still sends: to close before would reset what it has not read yet."""
+    connection.shutdown(socket.SHUT_WR)
+    connection.settimeout(_DRAIN_SECONDS)
+    for _ in range(_MAX_DRAINED):
+        if not connection.recv(65536):
+            return

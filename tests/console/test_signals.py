@@ -97,7 +97,8 @@ def test_in_the_sandbox(home, cwd) -> None:
     with running(home, cwd, "sandbox") as process:
         read_until(process.stdout, b"sglang\t")
         end(process, signal.SIGINT)
-        assert process.stderr.read() == b""
+        said = b"glm: this is the sandbox: it imitates providers on this machine, and no model answers\n"
+        assert process.stderr.read() == said
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.08, 0.1, 0.13])

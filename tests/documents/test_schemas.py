@@ -18,7 +18,7 @@ from glmcli.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-NAMES = ["request", "config", "reply", "event", "models", "batch-report", "batch-reply", "batch-sample"]
+NAMES = ["request", "config", "reply", "replies", "event", "models", "batch-report", "batch-reply", "batch-sample"]
 
 
 def faults(schema: str, text: str) -> list[str]:

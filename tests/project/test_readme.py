@@ -55,7 +55,8 @@ def test_a_console_shows_what_happens(block, tmp_path) -> None:
 
 @pytest.mark.parametrize("text", FILES, ids=lambda text: text.partition("\n")[0][:60])
 def test_a_file_that_is_shown_is_valid(text) -> None:
-    schema = "tools" if "tools.schema" in text else "config" if "providers:" in text else "request"
+    named = re.search(r"schemas/([\w-]+)\.schema", text)
+    schema = named[1] if named else "config" if "providers:" in text else "request"
     documents.check(documents.parse(text.encode(), "README.md"), schema)
 
 

@@ -28,7 +28,7 @@ from glmcli.sandbox.http_messages import DONE, json_bytes, sse_event
 from glmcli.sandbox.providers import alibaba_errors
 from glmcli.sandbox.providers.alibaba_errors import alibaba_error, error_of
 from glmcli.sandbox.providers.openai import token_counts
-from glmcli.sandbox.providers.row import SandboxBatchApi, SandboxError, SandboxProvider, model_list
+from glmcli.sandbox.providers.row import SandboxBatchApi, SandboxProvider, model_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -47,7 +47,7 @@ def _stream(request: ChatRequest, answer: SandboxAnswer) -> list[bytes]:
 
 def _whole(request: ChatRequest, answer: SandboxAnswer) -> Json:
     message: Json = {"role": "assistant"}
-    if request.thinks:
+    if _thinks(request, answer):
         message["reasoning_content"] = answer.reasoning
     message["content"] = answer.text
     if answer.calls:
@@ -63,12 +63,17 @@ def _whole(request: ChatRequest, answer: SandboxAnswer) -> Json:
     }
 
 
+def _thinks(request: ChatRequest, answer: SandboxAnswer) -> bool:
+    """Whether reasoning has a place in the reply; one that was scripted has it anyway."""
+    return request.thinks or bool(answer.reasoning)
+
+
 def _usage(answer: SandboxAnswer) -> Json:
     """The counts; output includes reasoning."""
     return {
         **token_counts(answer),
         "completion_tokens_details": {"reasoning_tokens": answer.reasoning_tokens},
-        "prompt_tokens_details": {"cached_tokens": 0},
+        "prompt_tokens_details": {"cached_tokens": answer.cached_tokens},
     }
 
 
@@ -83,7 +88,7 @@ def _call_fragments(request: ChatRequest, answer: SandboxAnswer) -> Iterator[Jso
             yield opening
             continue
         yield {**opening, "function": call.function("")}
-        for piece in pieces(call.arguments):
+        for piece in pieces(call.arguments, call.piece_size):
             yield {"index": index, "id": "", "type": "function", "function": {"arguments": piece}}
 
 
@@ -100,7 +105,7 @@ def _chunk(request: ChatRequest, choices: list[Json], counts: Json | None = None
 
 
 def _choices(request: ChatRequest, answer: SandboxAnswer) -> Iterator[Json]:
-    thinks = request.thinks
+    thinks = _thinks(request, answer)
     opening = {"content": None, "role": "assistant", "reasoning_content": ""}
     yield {
         "delta": opening if thinks else {"content": "", "role": "assistant"},
@@ -108,11 +113,11 @@ def _choices(request: ChatRequest, answer: SandboxAnswer) -> Iterator[Json]:
         "logprobs": None,
         "finish_reason": None,
     }
-    for piece in pieces(answer.reasoning):
+    for piece in pieces(answer.reasoning, answer.piece_size):
         delta: Json = {"content": None, "reasoning_content": piece}
         yield {"finish_reason": None, "logprobs": None, "delta": delta, "index": 0}
     silent = {"reasoning_content": None} if thinks else {}
-    for piece in pieces(answer.text):
+    for piece in pieces(answer.text, answer.piece_size):
         yield {"delta": {"content": piece, **silent}, "finish_reason": None, "index": 0, "logprobs": None}
     yield from _call_choices(request, answer)
     last = {} if answer.calls else {"content": "", **silent}
@@ -149,16 +154,19 @@ def _native_stream(request: ChatRequest, answer: SandboxAnswer) -> list[bytes]:
         reasoning, text = reasoning + step.reasoning, text + step.text
         shown = step if request.fields.get("incremental_output") is True else _cumulative(answer, step, reasoning, text)
         finish = answer.finish if number == len(steps) else "null"
-        spent = answer.output_tokens if number == len(steps) else len(reasoning.split()) + len(text.split())
-        counts = _native_usage(answer, spent, len(reasoning.split()))
-        value = {"output": _native_output(request, shown, finish), "usage": counts, "request_id": request.ids.uuid}
+        thought = len(reasoning.split())
+        counts = _native_usage(answer, thought + len(text.split()), thought)
+        if number == len(steps):
+            counts = _native_usage(answer, answer.output_tokens, answer.reasoning_tokens)
+        output = _native_output(request, shown, finish, thinks=_thinks(request, answer))
+        value = {"output": output, "usage": counts, "request_id": request.ids.uuid}
         frames.append(_frame(number, "result", 200, value))
     return frames
 
 
 def _native_whole(request: ChatRequest, answer: SandboxAnswer) -> Json:
     message: Json = {"content": answer.text}
-    if request.thinks:
+    if _thinks(request, answer):
         message["reasoning_content"] = answer.reasoning
     if answer.calls:
         message["tool_calls"] = answer.whole_calls
@@ -173,9 +181,9 @@ def _native_whole(request: ChatRequest, answer: SandboxAnswer) -> Json:
 def _steps(request: ChatRequest, answer: SandboxAnswer) -> Iterator[_FrameContent]:
     """A call's last fragment carries the finish; text ends in an empty frame. An empty frame comes first."""
     yield _FrameContent()
-    for piece in pieces(answer.reasoning):
+    for piece in pieces(answer.reasoning, answer.piece_size):
         yield _FrameContent(reasoning=piece)
-    for piece in pieces(answer.text):
+    for piece in pieces(answer.text, answer.piece_size):
         yield _FrameContent(text=piece)
     for fragment in _call_fragments(request, answer):
         yield _FrameContent(call=fragment)
@@ -189,11 +197,11 @@ def _cumulative(answer: SandboxAnswer, step: _FrameContent, reasoning: str, text
     return _FrameContent(reasoning, text, call)
 
 
-def _native_output(request: ChatRequest, step: _FrameContent, finish: str) -> Json:
+def _native_output(request: ChatRequest, step: _FrameContent, finish: str, *, thinks: bool) -> Json:
     if request.fields.get("result_format") != "message":
         return {"finish_reason": finish, "text": step.text}
     message: Json = {"content": step.text}
-    if request.thinks:
+    if thinks:
         message["reasoning_content"] = step.reasoning
     if step.call is not None:
         message["tool_calls"] = [step.call]
@@ -208,7 +216,7 @@ def _native_usage(answer: SandboxAnswer, spent: int, thought: int) -> Json:
         "output_tokens": spent,
         "input_tokens": answer.prompt_tokens,
         "output_tokens_details": {"reasoning_tokens": thought},
-        "prompt_tokens_details": {"cached_tokens": 0},
+        "prompt_tokens_details": {"cached_tokens": answer.cached_tokens},
     }
 
 
@@ -270,16 +278,13 @@ _TOKEN_LIMITS: tuple[TokenLimit, ...] = (
     ("max_tokens", "answer"),
     ("max_completion_tokens", "all"),
 )
-_BAD_KEY = (
-    "Incorrect API key provided. For details, see: https://help.aliyun.com/zh/model-studio/error-code#apikey-error"
-)
 
 MODELSTUDIO = SandboxProvider(
     name="modelstudio",
     prefix="/modelstudio/compatible-mode/v1",
     stream=_stream,
     whole=_whole,
-    bad_key=SandboxError(401, "invalid_api_key", _BAD_KEY),
+    bad_key=alibaba_error("InvalidApiKey", native=False),
     error_body=alibaba_errors.compatible_body,
     codes=alibaba_errors.CODES,
     error=lambda code, status, _: error_of(code, status, native=False),
@@ -316,7 +321,7 @@ DASHSCOPE = replace(
     prefix="/dashscope/api/v1",
     stream=_native_stream,
     whole=_native_whole,
-    bad_key=SandboxError(401, "InvalidApiKey", "Invalid API-key provided."),
+    bad_key=alibaba_error("InvalidApiKey", native=True),
     error_body=alibaba_errors.native_body,
     error=lambda code, status, _: error_of(code, status, native=True),
     broken_stream=_broken_native_stream,

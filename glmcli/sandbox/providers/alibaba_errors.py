@@ -7,10 +7,11 @@ of the messages; ranges from docs.qwencloud.com/api-reference/chat (2026).
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from glmcli.sandbox.providers import rules
+from glmcli.sandbox.providers import rules, zhipu_errors
 from glmcli.sandbox.providers.row import SandboxError
 
 if TYPE_CHECKING:
@@ -25,46 +26,95 @@ _QUOTA_EXCEEDED = (
     "https://help.aliyun.com/zh/model-studio/error-code#token-limit"
 )
 
+_ROLE = "Role must be user or assistant and Content length must be greater than 0"
+_BAD_KEY = (
+    "Incorrect API key provided. For details, see: https://help.aliyun.com/zh/model-studio/error-code#apikey-error"
+)
+
 # DashScope's name: (status, name on the compatible address, words). Words that no page quotes are ours, after what the
 # page says that the code means. Of the rows with one status the first answers for that status.
 _ERRORS: Mapping[str, tuple[int, str, str]] = {
     "InvalidParameter": (400, "invalid_parameter_error", "The request is invalid."),
+    "InternalError.Algo.InvalidParameter": (400, "InternalError.Algo.InvalidParameter", "The request is invalid."),
+    "InvalidURL": (400, "InvalidURL", "Invalid URL provided in your request."),
+    "BadRequest": (400, "BadRequest", "The request is invalid."),
+    "invalid_request_error": (400, "invalid_request_error", "The request is invalid."),
+    "invalid_value": (400, "invalid_value", "The value of a parameter is invalid."),
+    "ServiceUnavailableError": (400, "ServiceUnavailableError", _ROLE),
     "Arrearage": (400, "Arrearage", "Access denied, please make sure your account is in good standing."),
     "DataInspectionFailed": (400, "data_inspection_failed", "Output data may contain inappropriate content."),
+    "InvalidParameter.DataInspection": (
+        400,
+        "InvalidParameter.DataInspection",
+        "Unable to download the media resource during the data inspection process.",
+    ),
+    "CustomRoleBlocked": (
+        400,
+        "CustomRoleBlocked",
+        "Input or output data may contain inappropriate content with custom rule.",
+    ),
+    "IPInfringementSuspect": (
+        400,
+        "IPInfringementSuspect",
+        "Input data is suspected of being involved in IP infringement.",
+    ),
+    "FaqRuleBlocked": (400, "FaqRuleBlocked", "Input or output data is blocked by faq rule."),
+    "InvalidApiKey": (401, "invalid_api_key", "Invalid API-key provided."),
+    "NOT AUTHORIZED": (401, "NOT AUTHORIZED", "You are not authorized to access this workspace."),
     "AccessDenied": (403, "access_denied", "Access denied."),
+    "Model.AccessDenied": (403, "Model.AccessDenied", "Model access denied."),
+    "App.AccessDenied": (403, "App.AccessDenied", "App access denied."),
+    "Workspace.AccessDenied": (403, "Workspace.AccessDenied", "Workspace access denied."),
     "AllocationQuota.FreeTierOnly": (
         403,
         "AllocationQuota.FreeTierOnly",
         "The free tier of the model has been exhausted.",
     ),
     "ModelNotFound": (404, "model_not_found", "Model not exist."),
+    "model_not_supported": (404, "model_not_supported", "Unsupported model for OpenAI compatibility mode."),
     "Throttling.RateQuota": (429, "limit_requests", "You exceeded your current requests list limit."),
+    "LimitRequests": (429, "LimitRequests", "You exceeded your current requests list limit."),
+    "Throttling": (429, "Throttling", "Requests throttling triggered."),
     "Throttling.BurstRate": (429, "limit_burst_rate", "Request rate increased too quickly."),
     "Throttling.AllocationQuota": (429, "insufficient_quota", _QUOTA_EXCEEDED),
+    "CommodityNotPurchased": (429, "CommodityNotPurchased", "Commodity has not purchased yet."),
+    "PrepaidBillOverdue": (429, "PrepaidBillOverdue", "The prepaid bill is overdue."),
+    "PostpaidBillOverdue": (429, "PostpaidBillOverdue", "The postpaid bill is overdue."),
     "InternalError": (500, "internal_error", "An internal error has occured, please try again later."),
+    "SystemError": (500, "SystemError", "An system error has occured, please try again later."),
+    "ModelServiceFailed": (500, "ModelServiceFailed", "Failed to request model service."),
     "RequestTimeOut": (500, "RequestTimeOut", "Request timed out, please try again later."),
+    "ResponseTimeout": (500, "ResponseTimeout", "Response timeout!"),
     "ModelServingError": (
         503,
         "ModelServingError",
         "Too many requests. Your requests are being throttled due to system capacity limits.",
     ),
+    "ModelUnavailable": (503, "ModelUnavailable", "Model is unavailable, please try again later."),
+    "ServiceUnavailable": (503, "ServiceUnavailable", "The service is unavailable, please try again later."),
     "GatewayTimeout": (504, "GatewayTimeout", "Gateway timeout."),
 }
 # The type of all others is their name on the compatible address.
-_INVALID_REQUESTS = ("InvalidParameter", "ModelNotFound")
+_INVALID_REQUESTS = ("InvalidParameter", "InvalidApiKey", "ModelNotFound", "model_not_supported")
 _NATIVE_NAMES = {name: native for native, (_, name, _) in _ERRORS.items()}
-CODES = {code: _ERRORS[_NATIVE_NAMES.get(code, code)][0] for code in (*_ERRORS, *_NATIVE_NAMES)}
+# Models that Zhipu serves itself (ZHIPU/*) answer with its codes: help.aliyun.com/zh/model-studio/glm-zhipu.
+CODES = dict(zhipu_errors.STATUSES)
+CODES |= {code: _ERRORS[_NATIVE_NAMES.get(code, code)][0] for code in (*_ERRORS, *_NATIVE_NAMES)}
 
 
 def alibaba_error(code: str, *, native: bool, message: str = "") -> SandboxError:
     """The error with this native name, under the name that the address uses; `message` replaces the usual words."""
     status, name, words = _ERRORS[code]
+    if code == "InvalidApiKey" and not native:
+        words = _BAD_KEY
     kind = "invalid_request_error" if code in _INVALID_REQUESTS else name
     return SandboxError(status, code if native else name, message or words, kind)
 
 
 def error_of(code: str, status: int, *, native: bool) -> SandboxError:
-    """The error with this code of either address, else the first with this status."""
+    """The error with this code of either address or of Zhipu, else the first with this status."""
+    if code in zhipu_errors.STATUSES:
+        return replace(zhipu_errors.zhipu_error(code, chinese=False), type=code)
     code = _NATIVE_NAMES.get(code, code)
     if code not in _ERRORS:
         code = next((name for name, row in _ERRORS.items() if row[0] == status), "")
@@ -95,9 +145,6 @@ def malformed(*, native: bool) -> SandboxError:
     """The error for a body that is no JSON object."""
     words = "Required body invalid, please check the request body format."
     return alibaba_error("InvalidParameter", native=native, message=words)
-
-
-_ROLE = "Role must be user or assistant and Content length must be greater than 0"
 
 
 def _bad(message: str) -> Callable[[ChatRequest], SandboxError]:

@@ -18,7 +18,7 @@ from glmcli.sandbox.http_messages import ServerResponse, json_response, reason_p
 from glmcli.sandbox.providers import rules
 from glmcli.sandbox.providers.openai import TOKEN_LIMITS, ChunkFormat, message
 from glmcli.sandbox.providers.row import SandboxError, SandboxProvider, model_list
-from glmcli.sandbox.providers.vllm import template_thinking_on
+from glmcli.sandbox.providers.vllm import TOO_LONG, template_thinking_on
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +44,7 @@ def _llama_chunk(request: ChatRequest, delta: Json, finish: str | None) -> Json:
 
 def _llama_call_deltas(index: int, call: SandboxToolCall) -> Iterator[Json]:
     yield {"tool_calls": [{**call.whole(index), "function": call.function(call.arguments[:1])}]}
-    for piece in pieces(call.arguments[1:]):
+    for piece in pieces(call.arguments[1:], call.piece_size):
         yield {"tool_calls": [{"index": index, "function": {"arguments": piece}}]}
 
 
@@ -53,7 +53,7 @@ def _llama_usage(answer: SandboxAnswer) -> Json:
         "completion_tokens": answer.output_tokens,
         "prompt_tokens": answer.prompt_tokens,
         "total_tokens": answer.prompt_tokens + answer.output_tokens,
-        "prompt_tokens_details": {"cached_tokens": 0},
+        "prompt_tokens_details": {"cached_tokens": answer.cached_tokens},
     }
 
 
@@ -95,7 +95,10 @@ def _llama_error_body(error: SandboxError, _ids: RequestIds) -> Json:
     return {"error": {"code": error.status, "message": error.message, "type": error.type}}
 
 
-def _llama_error(_code: str, status: int, _chinese: bool) -> SandboxError:
+def _llama_error(code: str, status: int, _chinese: bool) -> SandboxError:
+    if code in TOO_LONG:
+        words = "request (12005 tokens) exceeds the available context size (2048 tokens), try increasing it"
+        return SandboxError(status, "", words, "exceed_context_size_error")
     return SandboxError(status, "", reason_phrase(status), _LLAMA_TYPES.get(status, "server_error"))
 
 
@@ -143,6 +146,7 @@ LLAMACPP = SandboxProvider(
     whole=_LLAMA_FORMAT.whole,
     bad_key=SandboxError(401, "401", "Invalid API Key", "authentication_error"),
     error_body=_llama_error_body,
+    codes=TOO_LONG,
     error=_llama_error,
     broken_stream=_llama_broken_stream,
     models=_llama_models,

@@ -21,7 +21,7 @@ from glmcli.sandbox.providers import rules
 from glmcli.sandbox.providers.row import SandboxBatchApi, SandboxError, SandboxProvider, model_list
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from glmcli.sandbox.chat_request import RequestIds
     from glmcli.sandbox.providers.row import Rule
@@ -35,7 +35,7 @@ def head(request: ChatRequest, kind: str) -> Json:
 def call_deltas(index: int, call: SandboxToolCall) -> Iterator[Json]:
     """Id, type and name first with empty arguments, then fragments that carry the index only."""
     yield {"tool_calls": [{**call.whole(index), "function": call.function("")}]}
-    for piece in pieces(call.arguments):
+    for piece in pieces(call.arguments, call.piece_size):
         yield {"tool_calls": [{"index": index, "function": {"arguments": piece}}]}
 
 
@@ -119,9 +119,9 @@ class ChunkFormat:
 
     def _deltas(self, answer: SandboxAnswer) -> Iterator[Json]:
         yield self.first_delta
-        for piece in pieces(answer.reasoning):
+        for piece in pieces(answer.reasoning, answer.piece_size):
             yield self.reasoning_delta(piece)
-        for piece in pieces(answer.text):
+        for piece in pieces(answer.text, answer.piece_size):
             yield self.answer_delta(piece)
         for index, call in enumerate(answer.calls):
             yield from self.call_deltas(index, call)
@@ -135,7 +135,7 @@ def _usage(answer: SandboxAnswer) -> Json:
     details = {"audio_tokens": 0, "accepted_prediction_tokens": 0, "rejected_prediction_tokens": 0}
     return {
         **token_counts(answer),
-        "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
+        "prompt_tokens_details": {"cached_tokens": answer.cached_tokens, "audio_tokens": 0},
         "completion_tokens_details": {"reasoning_tokens": answer.reasoning_tokens, **details},
     }
 
@@ -149,7 +149,7 @@ def _chunk(request: ChatRequest, delta: Json, finish: str | None) -> Json:
 def _whole(request: ChatRequest, answer: SandboxAnswer) -> Json:
     content = {**message(answer), "refusal": None, "annotations": []}
     if answer.calls:
-        content["content"] = None
+        content["content"] = answer.text or None
     choice = {"index": 0, "message": content, "logprobs": None, "finish_reason": answer.finish}
     ends = {"service_tier": "default", "system_fingerprint": None}
     return {**head(request, "chat.completion"), "choices": [choice], "usage": _usage(answer), **ends}
@@ -163,13 +163,34 @@ _FORMAT = ChunkFormat(
 )
 
 
+# Code: (status, type, words); OpenAI's own errors.
+_ERRORS: Mapping[str, tuple[int, str, str]] = {
+    "model_not_found": (404, "invalid_request_error", "The model does not exist or you do not have access to it."),
+    "insufficient_quota": (
+        429,
+        "insufficient_quota",
+        "You exceeded your current quota, please check your plan and billing details.",
+    ),
+    "rate_limit_exceeded": (429, "requests", "Rate limit reached for requests."),
+    "content_filter": (400, "invalid_request_error", "The prompt was refused by the content management policy."),
+    "context_length_exceeded": (
+        400,
+        "invalid_request_error",
+        "This model's maximum context length is 202752 tokens. However, your messages resulted in 202753 tokens.",
+    ),
+}
+
+
 def _error_body(error: SandboxError, _ids: RequestIds) -> Json:
     return {"error": {"message": error.message, "type": error.type, "param": error.param, "code": error.code}}
 
 
-def _error(_code: str, status: int, _chinese: bool) -> SandboxError:
-    if status == HTTPStatus.TOO_MANY_REQUESTS:
-        return SandboxError(status, "rate_limit_exceeded", "Rate limit reached for requests.", "requests")
+def _error(code: str, status: int, _chinese: bool) -> SandboxError:
+    if status == HTTPStatus.TOO_MANY_REQUESTS and code not in _ERRORS:
+        code = "rate_limit_exceeded"
+    if code in _ERRORS:
+        _, kind, words = _ERRORS[code]
+        return SandboxError(status, code, words, kind)
     kind = "server_error" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "invalid_request_error"
     return SandboxError(status, kind, reason_phrase(status), kind)
 
@@ -193,6 +214,7 @@ OPENAI = SandboxProvider(
     whole=_FORMAT.whole,
     bad_key=SandboxError(401, "invalid_api_key", "Incorrect API key provided: bad-key."),
     error_body=_error_body,
+    codes={code: row[0] for code, row in _ERRORS.items()},
     error=_error,
     # The error is a text, as transformers serve 5.19 writes it.
     broken_stream=lambda _request, _sent: (b'data: {"error": "CUDA out of memory"}\n\n',),
@@ -203,5 +225,5 @@ OPENAI = SandboxProvider(
     token_limits=TOKEN_LIMITS,
     needs_key=True,
     stream_type="text/event-stream; charset=utf-8",
-    batch_api=SandboxBatchApi(),
+    batch_api=SandboxBatchApi(lists_ends=True),
 )

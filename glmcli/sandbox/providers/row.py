@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from glmcli.sandbox.answer import SandboxAnswer, TokenLimit, answer
 from glmcli.sandbox.chat_request import CREATED, ChatRequest, RequestIds, object_or_empty
 from glmcli.sandbox.http_messages import Header, Json, ServerResponse
+
+if TYPE_CHECKING:
+    from glmcli.sandbox.answer import SandboxAnswer, TokenLimit
+    from glmcli.sandbox.replies import ScriptedReply
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,7 @@ class SandboxBatchApi:
         absent_id: the value of a file id where there is no file.
         ticks: units of its clock in a second.
         null_lists: an empty list is null.
+        lists_ends: a page of files names the first and the last one.
         null_counts: counts are null at first.
         refuses_glm: batches serve no GLM model.
         test_model: a free model for trials, with an endpoint of its own.
@@ -51,6 +55,7 @@ class SandboxBatchApi:
     absent_id: str | None = None
     ticks: int = 1
     null_lists: bool = False
+    lists_ends: bool = False
     null_counts: bool = False
     refuses_glm: bool = False
     max_lines: int = 50_000
@@ -85,6 +90,8 @@ class SandboxProvider:
         moderated_stream: how it ends a stream for moderation; None if it refuses the request.
         native_error: an error as a frame, where a stream was requested. Only DashScope has this; its requests have
             another form too.
+        takes_tokens: a token that was signed with the key is taken for it, also without `Bearer`.
+        runs_tasks: it has answers that are fetched later.
         replays: other providers of the same dialect whose recordings it replays.
     """
 
@@ -115,18 +122,23 @@ class SandboxProvider:
     moderated_stream: StreamTail | None = None
     native_error: Callable[[int, Json], bytes] | None = None
     chinese_by_default: bool = False
+    takes_tokens: bool = False
+    runs_tasks: bool = False
     batch_api: SandboxBatchApi | None = None
     replays: tuple[str, ...] = ()
 
     def read(self, body: Mapping[str, Any], headers: Mapping[str, str], ids: RequestIds) -> ChatRequest:
         """The request in a JSON body; values of a wrong type count as absent, for the rules to find.
 
-        Source of the native form, where a header and not a field asks for a stream: dashscope 2.0.2 on PyPI,
-        `api_entities/http_request.py`.
+        Source of the native form, where a header and not a field asks for a stream, and `input` may hold a
+        `prompt` in place of messages: dashscope 2.0.2 on PyPI, `api_entities/http_request.py`, `aigc/generation.py`.
         """
         native = self.native_error is not None
         fields = object_or_empty(body.get("parameters")) if native else body
-        messages = (object_or_empty(body.get("input")) if native else body).get("messages")
+        outer = object_or_empty(body.get("input")) if native else body
+        messages = outer.get("messages")
+        if native and messages is None and isinstance(prompt := outer.get("prompt"), str):
+            messages = [{"role": "user", "content": prompt}]
         return ChatRequest(
             provider=self.name,
             model=model if isinstance(model := body.get("model"), str) else "",
@@ -151,9 +163,9 @@ class SandboxProvider:
         """Why it would not answer this request; None if it would."""
         return next((error(request) for is_broken, error in self.rules if is_broken(request)), None)
 
-    def answer(self, request: ChatRequest) -> SandboxAnswer:
+    def answer(self, request: ChatRequest, reply: ScriptedReply) -> SandboxAnswer:
         """The answer to a request that it does not refuse."""
-        return answer(request, self.token_limits, parallel_calls=self.parallel_calls)
+        return reply.answer(request, self.token_limits, parallel_calls=self.parallel_calls)
 
 
 def model_list(names: Mapping[str, Json], owner: str) -> Json:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from glmcli.sandbox.http_messages import reason_phrase
 from glmcli.sandbox.providers.alibaba import DASHSCOPE, MODELSTUDIO
 from glmcli.sandbox.providers.local import LLAMACPP, OLLAMA
 from glmcli.sandbox.providers.openai import OPENAI
+from glmcli.sandbox.providers.row import SandboxError
 from glmcli.sandbox.providers.tokenhub import TOKENHUB
 from glmcli.sandbox.providers.vllm import SGLANG, VLLM
 from glmcli.sandbox.providers.zhipu import BIGMODEL, SANDBOX, ZAI
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from glmcli.sandbox.providers.row import SandboxError, SandboxProvider
+    from glmcli.sandbox.providers.row import SandboxProvider
 
 _ROWS = (BIGMODEL, ZAI, MODELSTUDIO, DASHSCOPE, TOKENHUB, VLLM, SGLANG, OLLAMA, LLAMACPP, OPENAI, SANDBOX)
 
@@ -22,22 +23,28 @@ PROVIDERS: Mapping[str, SandboxProvider] = {row.name: row for row in _ROWS}
 PREFIXES: Mapping[str, str] = {row.name: row.prefix for row in _ROWS}
 
 
-def status_of(code: str) -> int | None:
+# Further codes by provider, with the status of each: those that are known to whoever starts the sandbox.
+MoreCodes = Mapping[str, Mapping[str, int]]
+
+
+def status_of(code: str, more: MoreCodes) -> int | None:
     """The HTTP status of a provider's error code, whichever provider it is of; of a status, that status."""
-    statuses = (row.codes[code] for row in _ROWS if code in row.codes)
-    is_status = code.isdecimal() and 400 <= int(code) <= 599  # noqa: PLR2004 - the statuses of errors
+    statuses = (codes[code] for codes in (*(row.codes for row in _ROWS), *more.values()) if code in codes)
+    is_status = code.isdecimal() and code.isascii() and 400 <= int(code) <= 599  # noqa: PLR2004 - of errors
     return next(statuses, int(code) if is_status else None)
 
 
-def injected_error(provider: SandboxProvider, code: str, *, chinese: bool) -> SandboxError:
+def injected_error(provider: SandboxProvider, code: str, more: MoreCodes, *, chinese: bool) -> SandboxError:
     """The error for a code of any provider, or a status: another provider's code is answered by its status.
 
     Raises:
         ValueError: there is no such code.
     """
-    status = status_of(code)
+    status = status_of(code, more)
     if status is None:
         raise ValueError(code)
-    if code not in provider.codes and status == provider.bad_key.status:
-        return provider.bad_key
-    return provider.error(code, status, chinese)
+    if code in provider.codes:
+        return provider.error(code, provider.codes[code], chinese)
+    if code in more.get(provider.name, ()) and status_of(code, {}) is None:
+        return SandboxError(more[provider.name][code], code, reason_phrase(status), code)
+    return provider.bad_key if status == provider.bad_key.status else provider.error(code, status, chinese)

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 def _usage(answer: SandboxAnswer) -> Json:
     return {
         **token_counts(answer),
-        "prompt_tokens_details": {"cached_tokens": 0},
+        "prompt_tokens_details": {"cached_tokens": answer.cached_tokens},
         "completion_tokens_details": {"reasoning_tokens": None},
-        "prompt_cache_hit_tokens": 0,
+        "prompt_cache_hit_tokens": answer.cached_tokens,
     }
 
 
@@ -45,11 +45,16 @@ _FORMAT = ChunkFormat(
 
 # Code: (status, type, words). Words that no page quotes are ours.
 # Source: https://cloud.tencent.com/document/product/1823/131595 (2026).
+_BAD_KEY = (
+    "The API Key does not exist or signature verification failed. Please check whether the API Key is correct. "
+    "See: https://console.cloud.tencent.com/tokenhub/apikey"
+)
 _ERRORS: Mapping[str, tuple[int, str, str]] = {
     "400001": (400, "invalid_request_error", "Request parameter is invalid."),
     "400002": (400, "invalid_request_error", "Request body is invalid."),
     "400004": (400, "invalid_request_error", "model or service id does not exist"),
     "400005": (400, "invalid_request_error", "The model does not support this protocol."),
+    "401002": (401, "gateway_error", _BAD_KEY),
     "401006": (400, "invalid_request_error", "The API Key is not bound to this model."),
     "401007": (402, "permission_error", "The service is not activated."),
     "401008": (402, "permission_error", "endpoint is inactive: FREE_QUOTA_EXHAUSTED"),
@@ -59,6 +64,8 @@ _ERRORS: Mapping[str, tuple[int, str, str]] = {
     "403005": (403, "permission_error", "The source IP is not in the allow-list."),
     "429001": (429, "rate_limit_error", "rate limit exceeded on dimension: rpm"),
     "451001": (451, "content_filter_error", "The request was rejected by the safety filter."),
+    # As met inside a 200 on its image route, in a proxy's test of 2026.
+    "content_filter": (451, "invalid_request_error", "input moderation rejected"),
     "502001": (502, "upstream_error", "The upstream model service failed."),
 }
 _CODE_OF_STATUS = {400: "400001", 402: "401008", 403: "403001", 429: "429001", 451: "451001", 502: "502001"}
@@ -152,17 +159,13 @@ _MODELS = {
     "glm-4.6": "offline",
     "hunyuan-image": "pre-offline",
 }
-_BAD_KEY = (
-    "The API Key does not exist or signature verification failed. Please check whether the API Key is correct. "
-    "See: https://console.cloud.tencent.com/tokenhub/apikey"
-)
 
 TOKENHUB = SandboxProvider(
     name="tokenhub",
     prefix="/tokenhub/v1",
     stream=_FORMAT.stream,
     whole=_FORMAT.whole,
-    bad_key=SandboxError(401, "401002", _BAD_KEY, "gateway_error"),
+    bad_key=_error("401002"),
     error_body=_error_body,
     codes={code: row[0] for code, row in _ERRORS.items()},
     error=_error_of,

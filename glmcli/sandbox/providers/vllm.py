@@ -60,7 +60,7 @@ def _vllm_chunk(request: ChatRequest, delta: Json, finish: str | None) -> Json:
 def _vllm_call_deltas(index: int, call: SandboxToolCall) -> Iterator[Json]:
     name = call.id.replace("call_", "chatcmpl-tool-")
     yield {"tool_calls": [{"id": name, "type": "function", "index": index, "function": {"name": call.name}}]}
-    for piece in pieces(call.arguments):
+    for piece in pieces(call.arguments, call.piece_size):
         yield {"tool_calls": [{"index": index, "function": {"arguments": piece}}]}
 
 
@@ -69,7 +69,7 @@ def _vllm_usage(answer: SandboxAnswer) -> Json:
         "prompt_tokens": answer.prompt_tokens,
         "total_tokens": answer.prompt_tokens + answer.output_tokens,
         "completion_tokens": answer.output_tokens,
-        "prompt_tokens_details": {"cached_tokens": 0, "created_cache_tokens": 0},
+        "prompt_tokens_details": {"cached_tokens": answer.cached_tokens, "created_cache_tokens": 0},
         "completion_tokens_details": {"reasoning_tokens": answer.reasoning_tokens},
     }
 
@@ -131,8 +131,18 @@ def _vllm_error_body(error: SandboxError, _ids: RequestIds) -> Json:
     return {"error": {"message": error.message, "type": error.type, "param": error.param, "code": error.status}}
 
 
-def _vllm_error(_code: str, status: int, _chinese: bool) -> SandboxError:
+# What other servers of this form call a prompt that is too long, and the status with which all refuse it.
+TOO_LONG = {"context_length_exceeded": 400, "exceed_context_size_error": 400}
+_TOO_LONG = (  # as recorded, with the window of the model that is served here
+    "This model's maximum context length is 202752 tokens. However, your prompt contains at least 202753 input tokens, "
+    "for a total of at least 202754 tokens."
+)
+
+
+def _vllm_error(code: str, status: int, _chinese: bool) -> SandboxError:
     """The type is named after the status."""
+    if code in TOO_LONG:
+        return SandboxError(status, "", _TOO_LONG, "BadRequestError", "input_tokens")
     words = reason_phrase(status)
     return SandboxError(status, "", words, words.title().replace(" ", "") + "Error")
 
@@ -180,6 +190,7 @@ VLLM = SandboxProvider(
     whole=_VLLM_FORMAT.whole,
     bad_key=SandboxError(401, "401", "Unauthorized"),
     error_body=_vllm_error_body,
+    codes=TOO_LONG,
     error=_vllm_error,
     broken_stream=_vllm_broken_stream,
     models=lambda _: model_list(_MODELS, "vllm"),
@@ -223,7 +234,7 @@ def _sglang_chunk(request: ChatRequest, delta: Json, finish: str | None) -> Json
 def _sglang_call_deltas(index: int, call: SandboxToolCall) -> Iterator[Json]:
     opening = {"id": call.id, "index": index, "type": "function", "function": call.function("")}
     yield _full_delta(tool_calls=[opening])
-    for piece in pieces(call.arguments):
+    for piece in pieces(call.arguments, call.piece_size):
         more = {"name": None, "arguments": piece}
         yield _full_delta(tool_calls=[{"id": None, "index": index, "type": "function", "function": more}])
 
@@ -271,7 +282,11 @@ def _sglang_error_body(error: SandboxError, _ids: RequestIds) -> Json:
     return {"object": "error", **fields}
 
 
-def _sglang_error(_code: str, status: int, _chinese: bool) -> SandboxError:
+def _sglang_error(code: str, status: int, _chinese: bool) -> SandboxError:
+    """The words for a prompt that is too long: `srt/managers/tokenizer_manager.py` of sglang 0.5.23 on PyPI."""
+    if code in TOO_LONG:
+        words = "The input (202753 tokens) is longer than the model's context length (202752 tokens)."
+        return SandboxError(status, "", words, "BadRequest")
     words = reason_phrase(status)
     return SandboxError(status, "", words, words.title().replace(" ", ""))
 
