@@ -51,6 +51,7 @@ class GlmError(Exception):
         sent: the request may have reached the provider, and may be billed.
         broken: the reply had begun and was cut off.
         model_missing: the provider does not know the model, so another may serve it.
+        concerns_all: a setting of this machine is wrong, so every other request would fail likewise.
     """
 
     exit_code: ClassVar[int] = 70
@@ -70,6 +71,7 @@ class GlmError(Exception):
         sent: bool = False,
         broken: bool = False,
         model_missing: bool = False,
+        concerns_all: bool = False,
     ) -> None:
         """`retry_after` is set by whoever reads the headers of the response."""
         super().__init__(message)
@@ -84,6 +86,7 @@ class GlmError(Exception):
         self.sent = sent
         self.broken = broken
         self.model_missing = model_missing
+        self.concerns_all = concerns_all
 
     def __str__(self) -> str:
         """The message alone; whoever prints the error prints the other fields."""

@@ -20,14 +20,13 @@ from glmcli.batch.run.budget import Budget
 from glmcli.batch.run.progress import ProgressDisplay, ProgressMeter
 from glmcli.batch.run.scheduler import Scheduler
 from glmcli.batch.run.state import RunSetup
-from glmcli.batch.setup import BatchOptions, open_ledger, pending_rows, row_writer
+from glmcli.batch.setup import BatchOptions, open_ledger, pending_rows, require_prices, row_writer
 from glmcli.config import resolve
 from glmcli.console import signals
-from glmcli.errors import BudgetError, GlmError, Interrupted
+from glmcli.errors import GlmError, Interrupted
 from glmcli.http import event_loop
 from glmcli.output.amounts import plural
 from glmcli.output.destination import open_output
-from glmcli.providers.pricing import price_list
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,12 +89,7 @@ class Execution:
         ceiling = self.plan.batch.max_cost
         if ceiling is None:
             return Budget(None, 0.0)
-        for each in self.plan.candidates:
-            if price_list(each.provider, each.model) is None:
-                raise BudgetError(
-                    f"--max-cost: the price of {each.provider.name}/{each.model} is not known here",
-                    fix="leave out --max-cost, or use a model whose price glm models NAME shows",
-                )
+        require_prices(self.plan)
         return Budget(ceiling, sum(record.amount for record in self.ledger.records()) if self.ledger else 0.0)
 
     def run(self, rows: RowInput, writer: LedgerWriter, *, total: int | None, engine: Engine | None = None) -> Shutdown:

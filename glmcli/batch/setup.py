@@ -19,9 +19,10 @@ from glmcli.chat.messages import Message
 from glmcli.config.options import Options, merged
 from glmcli.config.provider_choice import layers
 from glmcli.config.resolve import ProviderResolver
-from glmcli.errors import OutputError, UsageError
+from glmcli.errors import BudgetError, OutputError, UsageError
 from glmcli.output.amounts import plural
 from glmcli.output.destination import input_file, require_distinct_files
+from glmcli.providers.pricing import price_list
 from glmcli.record import Record
 
 if TYPE_CHECKING:
@@ -180,7 +181,12 @@ def open_ledger(app: App, plan: BatchPlan, index: Index, stack: ExitStack) -> Le
     path = _ledger_path(plan)
     if path is None:
         return None
-    refuse_shared_files(plan, {"--output" if plan.options.output else "--text": path, "--csv": plan.batch.csv})
+    if text := plan.batch.text:
+        try:
+            os.makedirs(text, exist_ok=True)  # noqa: PTH103 - as below
+        except (OSError, ValueError) as error:
+            what = getattr(error, "strerror", error)
+            raise OutputError(message=f"--text: cannot make the folder {text}: {what}") from error
     ledger = stack.enter_context(Ledger(path))
     lines = load_ledger(ledger, index)
     with suppress(OSError):  # left by a crash while the output was compacted
@@ -193,19 +199,15 @@ def open_ledger(app: App, plan: BatchPlan, index: Index, stack: ExitStack) -> Le
 
 
 def _ledger_path(plan: BatchPlan) -> str | None:
-    """The path of the output; the folders of --csv and --text are checked too, before anything is paid for."""
+    """The path of the output, which no other flag names; the folder of --csv is checked before anything is paid for."""
     batch, path = plan.batch, plan.options.output
     if batch.csv and not os.path.isdir(os.path.dirname(os.path.abspath(batch.csv))):  # noqa: PTH100, PTH112, PTH120 - strings
         raise OutputError(message=f"cannot write {batch.csv}: there is no such folder", fix="make it first")
-    if batch.text:
-        try:
-            os.makedirs(batch.text, exist_ok=True)  # noqa: PTH103 - as above
-        except (OSError, ValueError) as error:
-            what = getattr(error, "strerror", error)
-            raise OutputError(message=f"--text: cannot make the folder {batch.text}: {what}") from error
-    if path not in (None, "-"):
-        return path
-    return os.path.join(batch.text, _LEDGER) if batch.text else None  # noqa: PTH118 - as above
+    if path in (None, "-"):
+        path = os.path.join(batch.text, _LEDGER) if batch.text else None  # noqa: PTH118 - as above
+    if path:
+        refuse_shared_files(plan, {"--output" if plan.options.output else "--text": path, "--csv": batch.csv})
+    return path
 
 
 def refuse_shared_files(plan: BatchPlan, written: Mapping[str, str | None]) -> None:
@@ -267,15 +269,34 @@ class ValidRows:
             self._terminal.note(f"{self.invalid} rows cannot be sent")
 
 
+def require_prices(plan: BatchPlan) -> None:
+    """Check that all prices are known, where there is a ceiling on the cost.
+
+    Raises:
+        BudgetError: one is not.
+    """
+    for each in plan.candidates if plan.batch.max_cost is not None else ():
+        if price_list(each.provider, each.model) is None:
+            raise BudgetError(
+                f"--max-cost: the price of {each.provider.name}/{each.model} is not known here",
+                fix="leave out --max-cost, or use a model whose price glm models NAME shows",
+            )
+
+
 def first_request(app: App, plan: BatchPlan) -> str:
     """The request of the first row that can be sent, as JSON.
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is none, or files or rows of the plan cannot be used.
+        GlmError: what else a run would refuse before it sends.
     """
+    from glmcli.batch.jobs.job_file import refuse_submitted_rows
     from glmcli.output.dry_run import as_json
     from glmcli.providers.table import dialect_of
 
+    require_prices(plan)
+    if path := _ledger_path(plan):
+        refuse_submitted_rows(path)
     first = plan.candidates[0]
     for item in ValidRows(pending_rows(app, plan, Index()), app.terminal):
         call = dialect_of(first.provider).encode(item.request, first.provider)

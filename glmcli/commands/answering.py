@@ -235,7 +235,9 @@ class _Question:
     def _show(self, candidate: Candidate) -> None:
         from glmcli.output.dry_run import as_curl, as_json
 
-        self._terminal.stdout.write(as_curl(candidate) if self._options.curl else as_json(candidate))
+        shown = as_curl(candidate) if self._options.curl else as_json(candidate)
+        open_output(self._options.output, self._terminal).abandon()  # refused as in a run if it cannot be written
+        self._terminal.stdout.write(shown)
 
     def _destination(self) -> Destination:
         """Where the answer goes; a stream that a person watches is rendered."""

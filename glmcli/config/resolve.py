@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 from glmcli.chat.messages import Function, Message, Request
 from glmcli.config import checks, provider_choice
-from glmcli.config.keys import has_key, key_name, refuse_plain_http
+from glmcli.config.keys import bound
 from glmcli.config.options import Options
 from glmcli.config.plan import Candidate, Endpoint, Plan
-from glmcli.console.redaction import Key
 from glmcli.errors import UsageError
 from glmcli.http.proxies import choose_proxy
 from glmcli.http.timeouts import Limits
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
     from glmcli.config.app import App
     from glmcli.config.provider_choice import Layer
+    from glmcli.console.redaction import Key
     from glmcli.http.call import HttpCall
     from glmcli.providers.row import Provider
 
@@ -167,12 +167,11 @@ class ProviderResolver:
         """
         where = origin(call.url)
         key = self._key(provider, key_file)
-        if key and not self._dry:
-            refuse_plain_http(provider, where)
         proxy = choose_proxy(where.scheme, where.host, where.port, self._environment)
         redactor = self._terminal.redactor
         redactor.add(key.value if key else "")
         redactor.add(((proxy and proxy.password) or b"").decode(errors="surrogateescape"))
+        key = key and bound(key, provider, where, proxy)
         by = f" through the proxy {proxy}" if proxy else ""
         holder = ", with a key" if key else ", without a key"
         self._terminal.detail(f"{provider.name}/{what}: {call.url}{by}{holder}")
@@ -181,9 +180,8 @@ class ProviderResolver:
     def _key(self, provider: Provider, key_file: str | None) -> Key | None:
         if not self._dry:
             return self._app.keys.find(provider, key_file)
-        if key_file or provider.needs_key or has_key(provider, self._environment):
-            return Key("", key_name(provider, self._environment))
-        return None
+        # Where no request is printed either, it is lines that somebody else will send.
+        return self._app.keys.shown(provider, key_file) if self._options.is_dry else None
 
 
 def make_plan(

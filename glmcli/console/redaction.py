@@ -16,7 +16,7 @@ from glmcli.console.string_search import StringSearch
 from glmcli.record import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Mapping
 
     from glmcli.console.string_search import Span
 
@@ -35,14 +35,21 @@ VARIABLES = (
 )
 _MIN_KEY = 8  # characters; a shorter "key" would blank out ordinary words
 _EXCERPT = 40  # characters of a foreign word that messages show; see glmcli.documents
+_MIN_EXCERPT = 5  # characters; four tell a person which key it was
 _LEGAL = re.compile(r"[\x21-\x7e]+")
+_ELISION = r"(\*{2,}|\.{3,}|…)"
 
 
 class Key(Record):
-    """A key, and the variable that a printed command names in its place; the repr shows the variable only."""
+    """A key, and the variable that a printed command names in its place; the repr shows the variable only.
+
+    Attributes:
+        loopback_only: it is sent in the clear, so only to a peer that is this machine.
+    """
 
     value: str
     variable: str
+    loopback_only: bool = False
     _hidden = ("value",)
 
 
@@ -70,12 +77,19 @@ def _base64_forms(key: bytes) -> set[str]:
     return forms
 
 
+def _without_end(text: str, key: str) -> str:
+    """The text with a mask for the beginning of the key that it ends with, if that is no word of a few characters."""
+    shown = next((size for size in range(len(key), _MIN_EXCERPT - 1, -1) if text.endswith(key[:size])), 0)
+    return text[: len(text) - shown] + MASK if shown else text
+
+
 class Redactor:
     """Replaces every known key of at least eight characters by `***`."""
 
     def __init__(self) -> None:
         """Start without keys: they are added as they are read."""
         self._keys: set[str] = set()
+        self._names = set(VARIABLES)
         self._forms = StringSearch()
         self._encoded = EncodedSearch()
         self._shortest = sys.maxsize
@@ -83,10 +97,11 @@ class Redactor:
     def add(self, key: str) -> None:
         """Redact this key from now on, in all its forms, and the beginnings of it that our own code makes.
 
-        The parser of flags cuts at the first `=`, and messages show only the beginning of a foreign word.
+        The parser of flags cuts at the first `=`, and messages show only the beginning of a foreign word. The name of a
+        variable is none: whoever sets one to `NAME=KEY` is told which.
         """
         for piece in (key, key.partition("=")[0], key[:_EXCERPT]):
-            if len(piece) >= _MIN_KEY and piece not in self._keys:
+            if len(piece) >= _MIN_KEY and piece not in self._keys and piece.strip() not in self._names:
                 self._add(piece)
 
     def _add(self, key: str) -> None:
@@ -97,8 +112,9 @@ class Redactor:
         self._encoded.add(form for form in forms if form == key or not form.isalnum())
         self._shortest = min(map(len, self._keys))
 
-    def add_variables(self, names: Iterable[str], environment: Mapping[str, str]) -> None:
+    def add_variables(self, names: Collection[str], environment: Mapping[str, str]) -> None:
         """Redact the values of these variables."""
+        self._names.update(names)
         for name in names:
             self.add(environment.get(name, "").strip())
 
@@ -106,9 +122,25 @@ class Redactor:
         """The text without keys."""
         pieces, end_before = [], 0
         for begin, end in self._spans(text):
-            pieces += [text[end_before:begin], MASK]
+            pieces += [self._without_excerpts(text[end_before:begin]), MASK]
             end_before = end
-        return "".join([*pieces, text[end_before:]]) if pieces else text
+        rest = self._without_excerpts(text[end_before:])
+        return "".join([*pieces, rest]) if pieces else rest
+
+    def _without_excerpts(self, text: str) -> str:
+        """The text without what servers show of a key: its beginning and its end, with dots or stars between.
+
+        OpenAI's "Incorrect API key provided: sk-proj-****wxyz", LiteLLM's "Received API Key = sk-...wxyz" (2026).
+        """
+        if "**" not in text and "..." not in text and "…" not in text:
+            return text
+        for key in self._keys:
+            if key[:_MIN_EXCERPT] in text or key[-_MIN_EXCERPT:] in text:
+                pieces = re.split(_ELISION, text)  # every second one is an elision
+                pieces[:-1:2] = [_without_end(piece, key) for piece in pieces[:-1:2]]
+                pieces[2::2] = [_without_end(piece[::-1], key[::-1])[::-1] for piece in pieces[2::2]]
+                text = "".join(pieces)
+        return text
 
     def _spans(self, text: str) -> list[Span]:
         """Begin and end of the keys, in order; overlapping ones are merged."""

@@ -20,7 +20,17 @@ import aiohttp
 from yarl import URL
 
 from glmcli.errors import GlmError
-from glmcli.http.call import SUCCESS, RequestSent, ResponseEnd, ResponseHead, content_decoder, headers, is_large, pieces
+from glmcli.http.call import (
+    SUCCESS,
+    RequestSent,
+    ResponseEnd,
+    ResponseHead,
+    content_decoder,
+    headers,
+    is_large,
+    peer_error,
+    pieces,
+)
 from glmcli.http.event_loop import NameResolver, StallClock, in_daemon_thread
 from glmcli.http.exceptions import RequestState, from_aiohttp
 from glmcli.http.proxies import SOCKS, authorization
@@ -155,6 +165,9 @@ class _Connector(aiohttp.TCPConnector):
         if exchange.receiver.is_done:  # it timed out a moment ago
             connection.close()
             raise TimeoutError
+        if error := peer_error(exchange.call, connection.transport.get_extra_info("socket")):
+            connection.close()
+            raise error
         number = self.carried.get(connection.protocol, 0) + 1
         self.carried[connection.protocol] = number
         exchange.connected(connection.protocol, number, self.carried)
@@ -172,12 +185,13 @@ class _PooledExchange:
     """One request and its response, on a connection of the pool.
 
     Attributes:
+        call: the request.
         connecting: the time limit of a connection that is being established; `abort` lets it expire at once.
     """
 
     def __init__(self, call: HttpCall, receiver: Receiver, proxy: Proxy | None) -> None:
         self.receiver = receiver
-        self._call = call
+        self.call = call
         self._proxy = proxy
         self._protocol: Any = None
         self._transport: asyncio.Transport | None = None
@@ -244,7 +258,7 @@ class _PooledExchange:
         return has_ended and self._number > 1 and is_quick and self._response is None and not self._upload_error
 
     async def _request(self, session: aiohttp.ClientSession) -> aiohttp.ClientResponse:
-        call, url, proxy = self._call, urlsplit(self._call.url), self._proxy
+        call, url, proxy = self.call, urlsplit(self.call.url), self._proxy
         content = call.content()
         self._is_uploading = is_large(content)
         pairs = headers(call, url, len(content))
@@ -261,7 +275,7 @@ class _PooledExchange:
         proxy_headers = authorization(proxy)
         if scheme == "http":  # aiohttp sends the headers for a proxy to tunnels only
             pairs += proxy_headers.items()
-        proxy_headers |= {name: value for name, value in self._call.headers if name == "User-Agent"}
+        proxy_headers |= {name: value for name, value in self.call.headers if name == "User-Agent"}
         return {"proxy": str(proxy), "proxy_headers": proxy_headers}
 
     def _head(self, response: aiohttp.ClientResponse) -> ResponseHead:
@@ -280,7 +294,7 @@ class _PooledExchange:
 
     def _state(self) -> RequestState:
         has_response = self._response is not None
-        return RequestState(urlsplit(self._call.url).netloc, self._proxy, self._protocol is not None, has_response)
+        return RequestState(urlsplit(self.call.url).netloc, self._proxy, self._protocol is not None, has_response)
 
     async def _pieces(self, content: bytes | Content) -> AsyncIterator[bytes]:
         """A large body, each piece of it reported, until the request is refused."""

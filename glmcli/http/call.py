@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import zlib
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
-from glmcli.errors import GlmError, ProtocolError
+from glmcli.errors import GlmError, ProtocolError, UsageError
 from glmcli.http.bodies import JsonBody, compact_json
+from glmcli.http.proxies import is_loopback_address
 from glmcli.record import Record
 
 if TYPE_CHECKING:
@@ -122,6 +124,25 @@ def headers(call: HttpCall, url: SplitResult, length: int) -> list[tuple[str, st
         if _LINE_BREAKS.search(value):
             raise GlmError(message=f"the header {name} would contain a line break")
     return pairs
+
+
+class _Connected(Protocol):
+    def getpeername(self) -> Any: ...  # noqa: ANN401 - as of a socket
+
+
+def peer_error(call: HttpCall, connection: _Connected | None) -> UsageError | None:
+    """Why the key may not be sent to the peer of this connection; None also where the peer is gone: it gets nothing."""
+    if connection is None or not (call.key and call.key.loopback_only):
+        return None
+    with suppress(OSError):
+        address = str(connection.getpeername()[0])
+        if not is_loopback_address(address):
+            return UsageError(
+                message=f"refusing to send a key over plain http:// to {address}, which is not this machine",
+                fix="name this machine by 127.0.0.1 or [::1]: localhost is another one here",
+                concerns_all=True,
+            )
+    return None
 
 
 def pieces(content: bytes | Content) -> Iterator[bytes]:

@@ -23,7 +23,16 @@ from urllib.parse import urlsplit
 import httpx
 
 from glmcli.errors import GlmError
-from glmcli.http.call import RequestSent, ResponseEnd, ResponseHead, content_decoder, headers, is_large, pieces
+from glmcli.http.call import (
+    RequestSent,
+    ResponseEnd,
+    ResponseHead,
+    content_decoder,
+    headers,
+    is_large,
+    peer_error,
+    pieces,
+)
 from glmcli.http.exceptions import RequestState, from_httpx
 from glmcli.http.proxies import SOCKS, authorization
 from glmcli.http.timeouts import TICK
@@ -187,6 +196,8 @@ class Exchange:
         event = name.partition(".")[2]
         if event in ("connect_tcp.complete", "start_tls.complete"):
             self._socket = info["return_value"].get_extra_info("socket")
+            if error := peer_error(self._call, self._socket):
+                raise error
         # The CONNECT of a tunnel passes here too; only our own request counts as sent.
         elif event == "send_request_headers.started" and info["request"].method == self._call.method.encode():
             self._state = self._state.replace(is_sent=True)

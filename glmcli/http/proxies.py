@@ -7,7 +7,7 @@ github.com/encode/httpx/issues/3574), do not support CIDR or `*.x`, and send loo
 from __future__ import annotations
 
 from base64 import b64encode
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes, urlsplit
 
@@ -34,6 +34,11 @@ class Proxy(Record):
     password: bytes | None = None
     _hidden = ("password",)
 
+    @property
+    def is_local(self) -> bool:
+        """Whether it is on this machine."""
+        return self.host == "localhost" or is_loopback_address(self.host)
+
     def __str__(self) -> str:
         """The proxy as a URL without credentials."""
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -47,14 +52,19 @@ def authorization(proxy: Proxy) -> dict[str, str]:
     return {"Proxy-Authorization": "Basic " + b64encode(proxy.user + b":" + (proxy.password or b"")).decode()}
 
 
-def is_loopback(host: str) -> bool:
-    """Whether the host is this machine; requests to it never take a proxy."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
+def is_loopback_address(host: str) -> bool:
+    """Whether this is a literal address of loopback, be it of IPv4 or of IPv6 (`::1`, `::ffff:127.0.0.1`)."""
     try:
-        return ip_address(host).is_loopback
+        address = ip_address(host)
     except ValueError:
         return False
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None  # Python looks at it from 3.13 only
+    return (mapped or address).is_loopback
+
+
+def is_loopback(host: str) -> bool:
+    """Whether the host is this machine; requests to it never take a proxy."""
+    return host == "localhost" or host.endswith(".localhost") or is_loopback_address(host)
 
 
 def ascii_name(host: str) -> str | None:

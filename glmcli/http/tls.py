@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +13,9 @@ from glmcli.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+_HASHED = r"[0-9a-f]{8}\.\d+"
 
 
 class Tls:
@@ -30,7 +35,11 @@ class Tls:
 
     def _load(self) -> None:
         try:
-            self._context = ssl.create_default_context(cafile=self._file, capath=self._directory)
+            context = ssl.create_default_context(cafile=self._file, capath=self._directory)
+            if context.cert_store_stats()["x509"] or _has_hashed(self._directory):
+                self._context = context
+            else:
+                self._error = OSError("it holds no certificate under the name of its hash (openssl rehash)")
         except OSError as error:  # ssl.SSLError is one
             self._error = error
 
@@ -45,8 +54,10 @@ class Tls:
             return self._context
         if self._error and self._error.filename:  # the only file that Python names is that of the session keys
             what = f"SSLKEYLOGFILE names {self._error.filename}, which cannot be written: {self._error.strerror}"
-            raise UsageError(message=what, fix="correct or unset SSLKEYLOGFILE")
-        raise UsageError(message=f"cannot read certificates from {self._file or self._directory}: {self._error}")
+            raise UsageError(message=what, fix="correct or unset SSLKEYLOGFILE", concerns_all=True)
+        variable, place = ("SSL_CERT_FILE", self._file) if self._file else ("SSL_CERT_DIR", self._directory)
+        what = f"cannot read certificates from {place}: {self._error}"
+        raise UsageError(message=what, fix=f"correct or unset {variable}", concerns_all=True)
 
 
 def _certificates(environment: Mapping[str, str]) -> tuple[str | None, str | None]:
@@ -60,6 +71,13 @@ def _certificates(environment: Mapping[str, str]) -> tuple[str | None, str | Non
     import certifi
 
     return certifi.where(), None
+
+
+def _has_hashed(directory: str | None) -> bool:
+    """Whether it has names by which OpenSSL finds certificates: docs.openssl.org, "openssl-rehash" (2026)."""
+    with suppress(OSError):  # it may not be read
+        return directory is not None and any(re.fullmatch(_HASHED, path.name) for path in Path(directory).iterdir())
+    return False
 
 
 def _wrong(path: Path, *, is_directory: bool) -> str | None:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from glmcli.errors import UsageError
-from glmcli.http.proxies import ascii_name, is_loopback
+from glmcli.http.proxies import ascii_name, is_loopback_address
 
 _PORTS = {"http": 80, "https": 443}
-_ENDPOINTS = ("/chat/completions", "/generation")
+# An address of one endpoint, which is pasted for the base URL: of OpenAI's, Anthropic's, or DashScope's own API.
+_WITH_ENDPOINT = (
+    r"(?is)(?P<base>[a-z]+://[^/]+.*?)"
+    r"(?P<endpoint>(?:/+(?:chat|completions|models|responses|messages|(?:services/+aigc/+[^/]+/+)?generation))+)"
+    r"/*(?:[?#].*)?"
+)
 
 
 class Origin(NamedTuple):
@@ -21,15 +27,28 @@ class Origin(NamedTuple):
 
     @property
     def is_secure(self) -> bool:
-        """Whether nobody on the way can read what is sent, so that a key may be: TLS, or this machine."""
-        return self.scheme == "https" or is_loopback(self.host)
+        """Whether nobody on the way can read what is sent, so that a key may be: TLS, or certainly this machine."""
+        return self.scheme == "https" or self.host == "localhost" or is_loopback_address(self.host)
 
 
 def normal_base_url(url: str, source: str) -> str:
+    """The URL of an API without a slash at its end; `source` is the flag, variable or place that it comes from.
+
+    Raises:
+        UsageError: as `normal_url`; or it contains the endpoint, and the fix says what is left without.
+    """
+    found = re.fullmatch(_WITH_ENDPOINT, url.strip())
+    if found is None:
+        return normal_url(url, source)
+    fix = f"leave the endpoint out, which glm adds: {normal_url(found['base'], source)}"
+    raise UsageError(message=f"{source}: a base URL ends before {found['endpoint']}", fix=fix)
+
+
+def normal_url(url: str, source: str) -> str:
     """The URL without a slash at its end; `source` is the flag, variable or place that it comes from.
 
     Raises:
-        UsageError: it is not an http or https URL, or contains a user, a query or the endpoint itself.
+        UsageError: it is not an http or https URL, or contains a user or a query.
     """
     try:
         parts = urlsplit(url.strip())
@@ -50,12 +69,9 @@ def normal_base_url(url: str, source: str) -> str:
         fault = "the path of a base URL is ASCII; write other characters as %XX"
     elif (netloc := _ascii(parts.hostname, parts.port)) is None:
         fault = f"{parts.hostname!r} is not a host name"
-    path = parts.path.rstrip("/")
-    if endpoint := next((end for end in _ENDPOINTS if path.endswith(end)), None):
-        fault = f"a base URL ends before {endpoint}"
     if fault:
         raise UsageError(message=f"{source}: {fault}", fix="https://HOST/PATH, to which glm adds the endpoint")
-    return f"{parts.scheme}://{netloc}{path}"
+    return f"{parts.scheme}://{netloc}{parts.path.rstrip('/')}"
 
 
 def is_url(place: str) -> bool:

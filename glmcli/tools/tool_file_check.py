@@ -8,7 +8,7 @@ from glmcli import documents
 from glmcli.documents.input_limits import TooSlowError, cpu_limit
 from glmcli.documents.schema_errors import Fault, as_line, in_order
 from glmcli.errors import UsageError
-from glmcli.http.urls import normal_base_url, origin
+from glmcli.http.urls import normal_url, origin
 from glmcli.tools.program import find_program, mentioned, placeholder
 from glmcli.tools.tool_file import NO_PARAMETERS, ToolFile
 
@@ -130,7 +130,7 @@ def _url_server_faults(file: ToolFile, path: Path, server: Mapping[str, Any]) ->
     if server.get("token_env") in file.keys:
         yield Fault((*path, "token_env"), _key_text(server["token_env"]))
     try:
-        where = origin(normal_base_url(server["url"], "url"))
+        where = origin(normal_url(server["url"], "url"))
     except UsageError as error:
         yield Fault((*path, "url"), error.message)
         return

@@ -29,6 +29,7 @@ from batch_runs import KEY, Batch, by_id, entries, error, flags, lines, rows, st
 from counting_server import RATE, CountingServer, Response, answer_with, prompt_of, refuse_with
 from processes import running, shell, wait_for
 from program import GLM, environment
+from proxies import Relay, tls
 
 # Rows that cannot be tested here, and why.
 UNTESTABLE: dict[str, str] = {}
@@ -502,6 +503,38 @@ def test_B23_a_key_that_is_refused(batch) -> None:
     assert done.code == 3
     assert len(batch.server.prompts) <= 8
     assert entries(batch.output) == []
+
+
+CERTIFICATES = {
+    "an empty file": ("SSL_CERT_FILE", "empty", "cannot read certificates from empty: "),
+    "a file of something else": ("SSL_CERT_FILE", "in.jsonl", "cannot read certificates from in.jsonl: "),
+    "a broken file": ("SSL_CERT_FILE", "broken", "cannot read certificates from broken: "),
+    "no file": ("SSL_CERT_FILE", "none", "SSL_CERT_FILE names none, which does not exist"),
+    "an empty folder": ("SSL_CERT_DIR", "folder", "cannot read certificates from folder: it holds no certificate"),
+    "no folder": ("SSL_CERT_DIR", "none", "SSL_CERT_DIR names none, which does not exist"),
+    "a log that cannot be written": ("SSLKEYLOGFILE", "none/log", "SSLKEYLOGFILE names none/log, which cannot be"),
+}
+
+
+@pytest.mark.parametrize("name", CERTIFICATES)
+@pytest.mark.parametrize("engine", [(), ("--engine", "local")])
+def test_B23_certificates_that_cannot_be_read(glm, cwd, server, authority, name, engine) -> None:  # noqa: PLR0917
+    """No row is written as failed: the same command goes on when the setting is right."""
+    variable, value, said = CERTIFICATES[name]
+    (cwd / "in.jsonl").write_text(lines(rows(40)))
+    (cwd / "empty").write_text("")
+    (cwd / "broken").write_text("-----BEGIN CERTIFICATE-----\nbm9uZQ==\n-----END CERTIFICATE-----\n")
+    (cwd / "folder").mkdir()
+    with Relay(tls(authority.issue("here", "DNS:localhost")), server.port) as front:
+        url = f"https://localhost:{front.port}/v1"
+        given = ("batch", "run", "in.jsonl", "-O", "out.jsonl", "-m", "zai/glm-5", "--base-url", url, "--no-stream")
+        done = glm(*given, *engine, env=KEY | {variable: value})
+        assert (done.code, entries(cwd / "out.jsonl"), server.prompts) == (2, [], [])
+        assert said in error(done)
+        assert f"  fix: correct or unset {variable}" in done.err
+        if engine == () and name == "an empty file":
+            assert glm(*given, env=KEY | {"SSL_CERT_FILE": str(authority.file)}).code == 0
+            assert len(by_id(cwd / "out.jsonl")) == 40
 
 
 def test_B24_a_poisonous_row(batch) -> None:

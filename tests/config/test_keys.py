@@ -6,7 +6,13 @@ from __future__ import annotations
 import base64
 import json
 import os
+import shlex
+import shutil
+import socket
+import subprocess
+import threading
 import urllib.parse
+from contextlib import suppress
 
 import pytest
 from processes import error_of, shell
@@ -50,11 +56,101 @@ def test_what_is_no_key(home, cwd, key, message, debug) -> None:
     assert ("Traceback" in err) == (debug == "1")
 
 
-def test_white_space_around_a_key_is_dropped(glm) -> None:
+QUOTES = "is in quotes", "leave out the quotes"
+LINE = "is a whole line NAME=VALUE", "leave out all but the value"
+HEADER = "begins with words of its header", "leave out those words: glm adds Bearer itself"
+BEGINS = "begins with white space", "leave out the white space"
+ENDS = "ends with white space", "leave out the white space"
+ALONE = "a key has neither white space nor quotation marks, only what ASCII prints"
+COPIED = {
+    '"abcdefgh"': QUOTES,
+    "'abcdefgh'": QUOTES,
+    "`abcdefgh`": QUOTES,
+    '"abcdefgh': QUOTES,
+    "abcdefgh'": QUOTES,
+    "ZAI_API_KEY=abcdefgh": LINE,
+    "ZAI_API_KEY = abcdefgh": LINE,
+    'OPENAI_API_KEY="abcdefgh"': LINE,
+    "export ZAI_API_KEY=abcdefgh": LINE,
+    '$env:ZAI_API_KEY = "abcdefgh"': LINE,
+    "set X=abcdefgh": LINE,
+    "api_key=abcdefgh": LINE,
+    "zai: abcdefgh": LINE,
+    "Bearer abcdefgh": HEADER,
+    "bearer:abcdefgh": HEADER,
+    "Authorization: Bearer abcdefgh": HEADER,
+    "x-api-key:abcdefgh": HEADER,
+    " abcdefgh": BEGINS,
+    "\nabcdefgh": BEGINS,
+    "\u3000abcdefgh": BEGINS,
+    "abcdefgh ": ENDS,
+    "abcdefgh\t\n": ENDS,
+    "abcdefgh\u00a0": ENDS,
+    "“abcdefgh”": ("has an invalid character at position 1", ALONE),
+    "abcd efgh": ("has an invalid character at position 5", ALONE),
+}
+
+
+@pytest.mark.parametrize("key", COPIED)
+def test_what_was_copied_along_with_a_key(glm, key) -> None:
+    wrong, fix = COPIED[key]
     with Server(answer("Hi")) as server:
-        done = glm("ask", *ZAI, server.url, "hi", env={"ZAI_API_KEY": f" {CANARY}\r\n"})
-    assert done.code == 0
-    assert server.requests[0].header("Authorization") == f"Bearer {CANARY}"
+        done = glm("ask", *ZAI, server.url, "-v", "hi", env={"ZAI_API_KEY": key})
+    assert (done.code, done.out, server.requests) == (3, b"", [])
+    assert done.err.endswith(f"glm: error: the key in ZAI_API_KEY {wrong}\n  fix: {fix}\n")
+    assert "abcd" not in done.err
+
+
+def test_where_a_malformed_key_comes_from_is_named(glm, home, cwd) -> None:
+    place = home / "key"
+    place.write_text("'abcdefgh'\n")
+    place.chmod(0o600)
+    (cwd / "in.jsonl").write_text('{"prompt": "hi"}\n')
+    rows = {"commanded": {"key_command": ["cat", str(place)]}, "filed": {"key_file": str(place)}}
+    with Server(answer("Hi")) as server:
+        rows = {name: {"like": "zai", "base_url": server.url, **row} for name, row in rows.items()}
+        (home / "c.yaml").write_text(json.dumps({"providers": rows}))
+        said = {
+            where: glm(*command, env={"GLM_CONFIG": str(home / "c.yaml"), **env}, stdin=place.read_bytes())
+            for where, command, env in (
+                (str(place), ("ask", *ZAI, server.url, "--key-file", str(place), "hi"), {}),
+                ("stdin", ("ask", *ZAI, server.url, "--key-file", "-", "hi"), {}),
+                (f"{place} ", ("ask", "-P", "filed", "--no-stdin", "hi"), {}),
+                ("cat", ("ask", "-P", "commanded", "--no-stdin", "hi"), {}),
+                (
+                    "ZAI_API_KEY",
+                    ("batch", "run", "in.jsonl", "-O", "o", *ZAI, server.url),
+                    {"ZAI_API_KEY": "'abcdefgh'"},
+                ),
+            )
+        }
+    assert {where: (done.code, error_of(done.err)) for where, done in said.items()} == {
+        where: (3, f"the key {'from' if where == 'cat' else 'in'} {where.strip()} is in quotes") for where in said
+    }
+    assert (server.requests, (cwd / "o").exists()) == ([], False)
+
+
+@pytest.mark.parametrize(
+    "key", ["YWJjZGVmZ2hpamtsbW5vcA==", "QUJDREVGR0g=", "bearer-abcdefgh", "sk-abc.def_ghi", 'ab"cd=ef']
+)
+def test_a_key_may_look_like_that(glm, key) -> None:
+    with Server(answer("Hi")) as server:
+        assert glm("ask", *ZAI, server.url, "hi", env={"ZAI_API_KEY": key}).code == 0
+    assert server.requests[0].header("Authorization") == f"Bearer {key}"
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\n\n"])
+def test_the_line_end_of_a_key_is_no_part_of_it(glm, home, cwd, end) -> None:
+    place = home / "key"
+    place.write_text(CANARY + end, newline="")
+    place.chmod(0o600)
+    with Server(answer("Hi")) as server:
+        assert glm("ask", *ZAI, server.url, "hi", env={"ZAI_API_KEY": CANARY + end}).code == 0
+        assert glm("ask", *ZAI, server.url, "--key-file", str(place), "hi").code == 0
+        # The shell takes the newlines away, and leaves the carriage return.
+        line = f'export ZAI_API_KEY="$(cat {place})"; "$GLM" ask {" ".join(ZAI)} {server.url} hi'
+        assert shell(line, home, cwd).returncode == 0
+    assert [request.header("Authorization") for request in server.requests] == [f"Bearer {CANARY}"] * 3
 
 
 # Key files
@@ -157,10 +253,77 @@ def test_no_key_goes_over_plain_http(glm, host, force) -> None:
     assert error_of(done.err) == f"refusing to send a key over plain http:// to {host.strip('[]')}"
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.0.0.2", "a.localhost"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LOCALHOST", "127.0.0.2", "[::1]", "[::ffff:127.0.0.1]"])
 def test_loopback_is_no_network(glm, host) -> None:
-    done = glm("ask", *ZAI, f"http://{host}:1/v1", "--retries", "0", "hi", env=KEY)
-    assert done.code == 6  # nobody listens there, but it was tried
+    with Server(answer("Hi")) as proxy:
+        env = KEY | {"http_proxy": proxy.url.removesuffix("/v1")}
+        done = glm("ask", *ZAI, f"http://{host}:1/v1", "--retries", "0", "hi", env=env)
+    assert (done.code, proxy.requests) == (6, [])  # nobody listens there, but it was tried
+
+
+# Names and numbers that lead to this machine today, but are neither an address of loopback nor localhost.
+@pytest.mark.parametrize(
+    "host", ["a.localhost", "localhost.", "0.0.0.0", "127.1", "2130706433", "0x7f.0.0.1", "[::]", "[::ffff:10.0.0.1]"]
+)
+@pytest.mark.parametrize("flag", ["--force", "-n", "--curl"])
+def test_what_only_leads_to_loopback_gets_no_key(glm, host, flag) -> None:
+    done = glm("ask", *ZAI, f"http://{host}:1/v1", "--retries", "0", flag, "hi", env=KEY)
+    assert (done.code, done.out) == (2, b"")
+    assert error_of(done.err) == f"refusing to send a key over plain http:// to {host.strip('[]')}"
+
+
+def own_address() -> str | None:
+    """An address of this machine that is not one of loopback; no packet is sent to find it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, suppress(OSError):
+        probe.connect(("192.0.2.1", 9))
+        return str(probe.getsockname()[0])
+    return None
+
+
+@pytest.mark.parametrize("command", ["ask -R hi", "batch run in.jsonl -O out.jsonl"])
+def test_localhost_that_is_another_machine_gets_no_key(home, cwd, command) -> None:
+    """A namespace of its own has another /etc/hosts, in which localhost is no address of loopback."""
+    address = own_address()
+    namespace = ["unshare", "--user", "--map-root-user", "--mount"]
+    if not (address and shutil.which("unshare") and subprocess.run([*namespace, "true"], check=False).returncode == 0):
+        pytest.skip("no namespaces, or no network")
+    (cwd / "hosts").write_text(f"{address} localhost\n")
+    (cwd / "in.jsonl").write_text('{"prompt": "hi"}\n{"prompt": "ho"}\n')
+    received = []
+
+    def listen(listener: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                with connection:
+                    received.append(connection.recv(1 << 16))
+
+    with socket.create_server((address, 0)) as listener:
+        threading.Thread(target=listen, args=(listener,), daemon=True).start()
+        glm = f'"$GLM" {command} --retries 0 {" ".join(ZAI)} http://localhost:{listener.getsockname()[1]}/v1'
+        inside = f"mount --bind hosts /etc/hosts && {glm}"
+        done = shell(f"{shlex.join(namespace)} sh -c {shlex.quote(inside)}", home, cwd, **KEY)
+        listener.shutdown(socket.SHUT_RDWR)
+    assert done.returncode == 2
+    assert (
+        f"zai: refusing to send a key over plain http:// to {address}, which is not this machine"
+        in done.stderr.decode()
+    )
+    assert b"".join(received) == b""
+    assert not (cwd / "out.jsonl").exists() or (cwd / "out.jsonl").read_bytes() == b""
+
+
+@pytest.mark.parametrize("scheme", ["http", "https", "socks5"])
+@pytest.mark.parametrize("flag", ["--force", "-n"])
+def test_a_proxy_elsewhere_gets_no_key(glm, home, scheme, flag) -> None:
+    row = {"like": "zai", "base_url": "http://gate.invalid/v1", "key_env": ["ZAI_API_KEY"], "allow_http": True}
+    (home / "c.yaml").write_text(json.dumps({"providers": {"mine": row}}))
+    proxy = {"http_proxy": f"{scheme}://proxy.invalid:3128", "GLM_CONFIG": str(home / "c.yaml")}
+    done = glm("ask", "-P", "mine", "--retries", "0", flag, "hi", env=KEY | proxy)
+    assert (done.code, done.out) == (2, b"")
+    why = f"refusing to send a key over plain http:// through the proxy {scheme}://proxy.invalid:3128"
+    assert error_of(done.err) == why
+    assert "  fix: use https://, or name gate.invalid in NO_PROXY\n" in done.err
 
 
 def test_a_row_may_allow_plain_http(glm, home) -> None:

@@ -201,6 +201,22 @@ def test_a_key_is_found_wherever_it_stands(length) -> None:
             assert redactor.text("." * before + key + "." * after) == "." * before + "***" + "." * after
 
 
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("Incorrect API key provided: sk-abcT1***********V4t.", "Incorrect API key provided: **************V4t."),
+        ("Received API Key = sk-abc...XzPbV4t, Key Hash", "Received API Key = ***...***, Key Hash"),
+        ("sk-ab…", "***…"),
+        ("sk-a…bV4t", "sk-a…bV4t"),
+        ("sk-abcT1Bq is a beginning", "sk-abcT1Bq is a beginning"),
+        (f"{REAL}...{REAL[:6]}", "***...sk-abc"),
+    ],
+)
+def test_what_a_server_shows_of_a_key(said, shown) -> None:
+    """Four characters tell a person which key it was."""
+    assert known([REAL]).text(said) == shown
+
+
 @pytest.mark.parametrize("count", [1, 5])
 @pytest.mark.parametrize("size", [1000, 1023, 1024, 1025, 5000])
 def test_keys_are_found_in_long_texts(count, size) -> None:

@@ -856,9 +856,69 @@ def test_N37_loopback_of_the_other_family(put) -> None:
         ("https://gate.invalid:port/v1", "--base-url: not a URL"),
         ("https://gate.invalid/v1?key=x", "--base-url: a base URL has no query and no fragment"),
         ("gate.invalid/v1", "--base-url: a base URL begins with https:// or http:// and a host"),
+        ("gate.invalid/v1/chat/completions", "--base-url: a base URL begins with https:// or http:// and a host"),
+        ("https://me:hunter2@gate.invalid/v1/chat", "--base-url: a base URL may not contain a user or a password"),
+        ("https://gate.invalid/v 1/chat", "--base-url: a base URL has no blanks and no control characters"),
     ],
 )
 def test_N37_a_base_url_that_is_none(put, command, url, said) -> None:
     done = put(command, url)
     assert (done.code, done.out, error_of(done.err)) == (2, b"", said)
     assert "hunter2" not in done.err
+
+
+NATIVE = "/services/aigc/text-generation/generation"
+WITH_ENDPOINT = {
+    "/v1/chat/completions": ("/chat/completions", "/v1"),
+    "/v1/chat/completions/": ("/chat/completions", "/v1"),
+    "/v1/chat/completions?api-version=1": ("/chat/completions", "/v1"),
+    "/v1/chat/completions/#top": ("/chat/completions", "/v1"),
+    "/V1/Chat/Completions": ("/Chat/Completions", "/V1"),
+    "/v1/chat": ("/chat", "/v1"),
+    "/v1/completions": ("/completions", "/v1"),
+    "/v1/models//": ("/models", "/v1"),
+    "/v1/responses": ("/responses", "/v1"),
+    "/v1/messages?beta=true": ("/messages", "/v1"),
+    "/api/paas/v4/chat/completions/chat/completions": ("/chat/completions/chat/completions", "/api/paas/v4"),
+    f"/api/v1{NATIVE}": (NATIVE, "/api/v1"),
+    "/models": ("/models", ""),
+}
+
+
+@pytest.mark.parametrize("path", WITH_ENDPOINT)
+def test_N37_a_base_url_with_the_endpoint(put, path) -> None:
+    endpoint, left = WITH_ENDPOINT[path]
+    with Server(answer()) as server:
+        origin = server.url.removesuffix("/v1")
+        done = put("ask", f"  {origin}{path} ")
+    assert (done.code, done.out, server.requests) == (2, b"", [])
+    assert error_of(done.err) == f"--base-url: a base URL ends before {endpoint}"
+    assert done.err.endswith(f"  fix: leave the endpoint out, which glm adds: {origin}{left}\n")
+
+
+@pytest.mark.parametrize("source", ["GLM_BASE_URL", "OPENAI_BASE_URL", "c.yaml:1:19"])
+def test_N37_wherever_the_address_comes_from(glm, cwd, source) -> None:
+    row = "{like: openai, base_url: 'https://gate.invalid/v1/responses', key_env: []}"
+    (cwd / "c.yaml").write_text(f"providers: {{mine: {row}}}\n")
+    (cwd / "in.jsonl").write_text('{"prompt": "hi"}\n')
+    env = (
+        {source: "https://gate.invalid/v1/responses"}
+        if source.isupper() or "URL" in source
+        else {"GLM_CONFIG": "c.yaml"}
+    )
+    env |= {"OPENAI_API_KEY": CANARY}
+    provider = "mine" if "GLM_CONFIG" in env else "openai"
+    for command in (("ask", "hi"), ("ask", "-n", "hi"), ("batch", "run", "in.jsonl", "-O", "out.jsonl")):
+        done = glm(*command, "-P", provider, "-m", "x", env=env)
+        assert (done.code, done.out) == (2, b"")
+        assert error_of(done.err).endswith(": a base URL ends before /responses")
+        assert error_of(done.err).startswith(source.partition(":")[0])
+        assert "  fix: leave the endpoint out, which glm adds: https://gate.invalid/v1\n" in done.err
+    assert not (cwd / "out.jsonl").exists()
+
+
+@pytest.mark.parametrize("path", ["/chat/v1", "/models/v1/", "/messages.v1", "/v1/mychat"])
+def test_N37_a_base_url_may_look_like_that(put, path) -> None:
+    with Server(answer()) as server:
+        assert put("ask", server.url.removesuffix("/v1") + path).code == 0
+    assert [request.path for request in server.requests] == [f"{path.rstrip('/')}/chat/completions"]

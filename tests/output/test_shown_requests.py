@@ -6,7 +6,7 @@ import json
 import shutil
 
 import pytest
-from processes import read_until, running, shell
+from processes import error_of, read_until, running, shell
 from program import CANARY
 from scripted_server import Server, answer
 
@@ -136,5 +136,68 @@ def test_a_wrong_request_is_not_shown(glm) -> None:
     for flag in ("-n", "--curl"):
         done = glm("ask", "-P", "zai", "--temperature", "9", flag, "hi")
         assert (done.code, done.out) == (2, b"")
+        missing = glm("ask", "-P", "zai", flag, "-O", "none/of/that", "hi")
+        assert (missing.code, missing.out) == (14, b"")
     both = glm("ask", "-P", "zai", "-n", "--curl", "hi")
     assert (both.code, both.out) == (2, b"")
+
+
+REFUSED = {
+    "a key in quotes": ((), {"ZAI_API_KEY": f'"{CANARY}"'}),
+    "a key with a blank": ((), {"ZAI_API_KEY": f" {CANARY}"}),
+    "a file with a line": (("--key-file", "key"), {}),
+    "a key over plain HTTP": (("--base-url", "http://gate.invalid/v1"), {"ZAI_API_KEY": CANARY}),
+    "an address with the endpoint": (("--base-url", "https://gate.invalid/v1/chat"), {"ZAI_API_KEY": CANARY}),
+    "a proxy that is none": ((), {"ZAI_API_KEY": CANARY, "https_proxy": "quic://127.0.0.1:1"}),
+    "an objection": (("--temperature", "9"), {"ZAI_API_KEY": CANARY}),
+    "a fallback without an address": (("--fallback", "openai/x"), {"ZAI_API_KEY": CANARY}),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_a_run_would_refuse_is_refused_alike(glm, cwd, name) -> None:
+    flags, env = REFUSED[name]
+    (cwd / "key").write_text("ZAI_API_KEY=abcdefgh\n")
+    (cwd / "key").chmod(0o600)
+    (cwd / "in.jsonl").write_text('{"prompt": "hi"}\n')
+    ask, batch = ("ask", "-P", "zai", *flags, "hi"), ("batch", "run", "in.jsonl", "-P", "zai", *flags)
+    run = glm(*ask, env=env)
+    assert run.code in (2, 3)
+    for shown in (glm(*ask, "-n", env=env), glm(*ask, "--curl", env=env), glm(*batch, "-n", env=env)):
+        assert (shown.code, shown.out, shown.err) == (run.code, b"", run.err)
+
+
+@pytest.mark.parametrize("flags", [(), ("--key-file", "none"), ("--key-file", "-"), ("--key-file", "empty")])
+def test_a_key_that_is_missing_is_no_fault(glm, cwd, flags) -> None:
+    (cwd / "empty").write_text("\n")
+    done = glm("ask", "-P", "zai", *flags, "-n", "hi")
+    assert (done.code, done.err.replace("glm: the key file empty can be read by others (chmod 600 empty)\n", "")) == (
+        0,
+        "",
+    )
+    assert json.loads(done.out)["headers"]["Authorization"] == "Bearer $ZAI_API_KEY"
+
+
+def test_no_command_is_run_for_a_key_that_is_only_shown(glm, home, cwd) -> None:
+    row = "{like: zai, base_url: 'https://gate.invalid/v1', key_command: [touch, ran]}"
+    (home / "c.yaml").write_text(f"providers: {{mine: {row}}}\n")
+    done = glm("ask", "-P", "mine", "-n", "hi", env={"GLM_CONFIG": str(home / "c.yaml")})
+    assert (done.code, done.err, (cwd / "ran").exists()) == (0, "", False)
+    assert "Authorization" in json.loads(done.out)["headers"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "said"),
+    [
+        (("-O", "in.jsonl"), 2, "INPUT and --output name the same file: in.jsonl"),
+        (("-O", "out.jsonl", "--csv", "none/t.csv"), 14, "cannot write none/t.csv: there is no such folder"),
+        (("-m", "vllm/x", "--max-cost", "1"), 12, "--max-cost: the price of vllm/x is not known here"),
+    ],
+)
+def test_what_a_batch_would_refuse_is_refused_alike(glm, cwd, flags, code, said) -> None:
+    (cwd / "in.jsonl").write_text('{"prompt": "hi"}\n')
+    for dry in ((), ("-n",)):
+        done = glm("batch", "run", "in.jsonl", "-P", "zai", *flags, *dry, env={"ZAI_API_KEY": CANARY})
+        if "-m" in flags:
+            done = glm("batch", "run", "in.jsonl", *flags, *dry)
+        assert (done.code, done.out, error_of(done.err)) == (code, b"", said)

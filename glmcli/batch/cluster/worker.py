@@ -20,7 +20,7 @@ from glmcli.batch.rows.row import QueueItem, Row
 from glmcli.batch.run.budget import Budget
 from glmcli.batch.run.scheduler import Scheduler
 from glmcli.batch.run.state import RunSetup
-from glmcli.config.keys import KeyRing, key_name, refuse_plain_http
+from glmcli.config.keys import KeyRing, bound, key_name
 from glmcli.config.plan import Candidate, Plan
 from glmcli.console.redaction import VARIABLES, Redactor
 from glmcli.console.stdin import Stdin
@@ -185,12 +185,11 @@ def _candidate(chunk: Chunk, redactor: Redactor) -> Candidate:
     call = dialect_of(chunk.provider).encode(chunk.rows[0].request, chunk.provider)
     no_stdin = Stdin(is_closed=True, deadline=0.0, say=_nothing)
     key, where = KeyRing(os.environ, no_stdin, _nothing).find(chunk.provider), origin(call.url)
-    if key:
-        redactor.add(key.value)
-        refuse_plain_http(chunk.provider, where)
+    redactor.add(key.value if key else "")
     proxy = choose_proxy(where.scheme, where.host, where.port, os.environ)
     if proxy and proxy.password:
         redactor.add(proxy.password.decode(errors="surrogateescape"))
+    key = key and bound(key, chunk.provider, where, proxy)
     return Candidate(chunk.provider, chunk.model, call.replace(key=key), chunk.rows[0].request, proxy)
 
 

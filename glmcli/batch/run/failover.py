@@ -212,8 +212,8 @@ class Failover:
         return _WRITE
 
     def _concerns_all_rows(self, item: QueueItem, error: GlmError) -> bool:
-        """Whether all other rows would be refused for the same reason: key, balance, model, address."""
-        if isinstance(error, QuotaError):
+        """Whether all other rows would be refused for the same reason: key, balance, model, address, certificates."""
+        if error.concerns_all or isinstance(error, QuotaError):
             return True
         is_own_model = item.candidate == 0 and item.request.model != self._candidates[0].model
         nothing_there = error.http_status == _NOT_FOUND and error.provider_code is None
