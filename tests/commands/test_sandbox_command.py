@@ -17,7 +17,7 @@ from glmcli.providers.table import PROVIDERS
 from glmcli.sandbox import PREFIXES, Sandbox
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from program import Completed
@@ -272,9 +272,9 @@ def test_every_fault_is_listed_and_nothing_starts(glm) -> None:
     assert known >= {code for row in PROVIDERS.values() for code in (*row.codes.by_code, *row.codes.by_type)}
 
 
-def wire(provider: str, kind: str) -> tuple[int, dict[str, Any]]:
+def wire(provider: str, kind: str, codes: Mapping[str, Mapping[str, int]] | None = None) -> tuple[int, dict[str, Any]]:
     """The status and the error of a fault at a provider."""
-    with Sandbox(faults=(kind,), codes=mapped_codes()) as box:
+    with Sandbox(faults=(kind,), codes=codes or mapped_codes()) as box:
         made = http.client.HTTPConnection("127.0.0.1", box.port, timeout=30)
         path = "/services/aigc/text-generation/generation" if provider == "dashscope" else "/chat/completions"
         made.request("POST", PREFIXES[provider] + path, b'{"model":"glm-5"}', {"Authorization": "Bearer k"})
@@ -294,6 +294,18 @@ def test_every_code_that_we_map_comes_as_its_provider_sends_it(provider) -> None
         assert error["message"], code
         same = {code.lower().replace(".", "_"), error["code"].lower().replace(".", "_")}
         assert len(same) == 1 or provider in {"modelstudio", "dashscope"}, code
+
+
+def test_a_code_that_the_sandbox_does_not_know_comes_where_it_is_mapped() -> None:
+    codes = {"openai": {"brand_new": 402, "1113": 429}, "zai": {"9999": 403}, "vllm": {"brand_new": 402}}
+    new = {"message": "Payment Required", "type": "brand_new", "param": None, "code": "brand_new"}
+    assert wire("openai", "brand_new", codes) == (402, new)
+    assert wire("vllm", "brand_new", codes) == (402, new | {"code": 402})
+    assert wire("zai", "brand_new", codes) == (402, {"code": "402", "message": "HTTP 402"})
+    assert wire("zai", "9999", codes) == (403, {"code": "9999", "message": "Forbidden"})
+    code, words = "1113", "Insufficient balance or no resource package. Please recharge."
+    passed_on = {"message": words, "type": "invalid_request_error", "param": None, "code": code}
+    assert wire("openai", "1113", codes) == (429, passed_on)
 
 
 @pytest.mark.parametrize("provider", PREFIXES)

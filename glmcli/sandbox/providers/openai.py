@@ -224,6 +224,7 @@ OPENAI = SandboxProvider(
     thinking_on=lambda _: False,  # a server of which nothing is known
     token_limits=TOKEN_LIMITS,
     needs_key=True,
+    relays=True,
     stream_type="text/event-stream; charset=utf-8",
     batch_api=SandboxBatchApi(lists_ends=True),
 )

@@ -91,6 +91,7 @@ class SandboxProvider:
         native_error: an error as a frame, where a stream was requested. Only DashScope has this; its requests have
             another form too.
         takes_tokens: a token that was signed with the key is taken for it, also without `Bearer`.
+        relays: it may be a gateway to others, and passes their errors on.
         runs_tasks: it has answers that are fetched later.
         replays: other providers of the same dialect whose recordings it replays.
     """
@@ -124,6 +125,7 @@ class SandboxProvider:
     chinese_by_default: bool = False
     takes_tokens: bool = False
     runs_tasks: bool = False
+    relays: bool = False
     batch_api: SandboxBatchApi | None = None
     replays: tuple[str, ...] = ()
 

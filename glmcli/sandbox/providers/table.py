@@ -30,12 +30,17 @@ MoreCodes = Mapping[str, Mapping[str, int]]
 def status_of(code: str, more: MoreCodes) -> int | None:
     """The HTTP status of a provider's error code, whichever provider it is of; of a status, that status."""
     statuses = (codes[code] for codes in (*(row.codes for row in _ROWS), *more.values()) if code in codes)
-    is_status = code.isdecimal() and code.isascii() and 400 <= int(code) <= 599  # noqa: PLR2004 - of errors
-    return next(statuses, int(code) if is_status else None)
+    return next(statuses, int(code) if _is_status(code) else None)
+
+
+def _is_status(code: str) -> bool:
+    return code.isdecimal() and code.isascii() and 400 <= int(code) <= 599  # noqa: PLR2004 - the statuses of errors
 
 
 def injected_error(provider: SandboxProvider, code: str, more: MoreCodes, *, chinese: bool) -> SandboxError:
     """The error for a code of any provider, or a status: another provider's code is answered by its status.
+
+    A gateway passes the codes of others on, as far as they are known to come from it.
 
     Raises:
         ValueError: there is no such code.
@@ -45,6 +50,7 @@ def injected_error(provider: SandboxProvider, code: str, more: MoreCodes, *, chi
         raise ValueError(code)
     if code in provider.codes:
         return provider.error(code, provider.codes[code], chinese)
-    if code in more.get(provider.name, ()) and status_of(code, {}) is None:
-        return SandboxError(more[provider.name][code], code, reason_phrase(status), code)
+    owner = next((row for row in _ROWS if code in row.codes), None)
+    if code in more.get(provider.name, ()) and not _is_status(code) and (owner is None or provider.relays):
+        return owner.error(code, status, chinese) if owner else SandboxError(status, code, reason_phrase(status), code)
     return provider.bad_key if status == provider.bad_key.status else provider.error(code, status, chinese)
