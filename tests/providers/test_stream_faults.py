@@ -34,39 +34,6 @@ USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
 ENDED = "zai: the stream ended before the model finished"
 
 
-@pytest.fixture(params=["ask", "stream"])
-def ends(request, glm, keys):
-    """Plays a script to `ask` and to `stream`; on a failure `ask` prints nothing, and `stream` what came."""
-
-    def run(script, code, printed, *said, row="zai", flags=("--retries", "0")):
-        with Server(script) as server:
-            done = glm(request.param, "-P", row, "-m", "glm-5", "--base-url", server.url, *flags, "hi", env=keys)
-        assert done.code == code, done.err
-        assert done.text == (printed if request.param == "stream" or code == 0 else "")
-        for words in said:
-            assert words in done.err
-        assert ("glm: error: " in done.err) == (code != 0)
-        assert len(server.requests) == 1
-        return done
-
-    return run
-
-
-@pytest.fixture
-def as_json(glm, keys):
-    """Plays a script to `ask --json`; the object that it prints."""
-
-    def run(script, code, *flags, row="zai"):
-        with Server(script) as server:
-            arguments = ("-P", row, "-m", "glm-5", "--base-url", server.url, "--retries", "0", "--json", *flags)
-            done = glm("ask", *arguments, "hi", env=keys)
-        value = json.loads(done.out)
-        assert (done.code, value["error"]["exit_code"] if value["error"] else 0) == (code, code)
-        return value
-
-    return run
-
-
 # Framing
 
 CUT = (
