@@ -16,7 +16,14 @@ from glmcli.config.provider_choice import layers
 from glmcli.config.session import Session
 from glmcli.console import signals
 from glmcli.errors import GlmError, NetworkError, ReaderGoneError, UsageError, no_memory
-from glmcli.output.destination import Destination, abandoned_on_error, dest_file, open_output, require_distinct_files
+from glmcli.output.destination import (
+    Destination,
+    abandoned_on_error,
+    check_destinations,
+    dest_file,
+    open_output,
+    require_distinct_files,
+)
 from glmcli.output.writer import Writer
 from glmcli.record import Record
 
@@ -235,8 +242,9 @@ class _Question:
     def _show(self, candidate: Candidate) -> None:
         from glmcli.output.dry_run import as_curl, as_json
 
-        shown = as_curl(candidate) if self._options.curl else as_json(candidate)
-        open_output(self._options.output, self._terminal).abandon()  # refused as in a run if it cannot be written
+        options = self._options
+        shown = as_curl(candidate) if options.curl else as_json(candidate)
+        check_destinations(options.output, {"--reasoning": options.reasoning, "--meta": options.meta}, self._terminal)
         self._terminal.stdout.write(shown)
 
     def _destination(self) -> Destination:

@@ -226,6 +226,25 @@ def open_dest(flag: str, destination: str, terminal: Terminal) -> Stream | None:
     return stream
 
 
+def check_destinations(output: str | None, others: Mapping[str, str | None], terminal: Terminal) -> None:
+    """Check --output, and the DEST of each other flag, where nothing will be written: no file is made or emptied.
+
+    Raises:
+        UsageError: as `open_dest`.
+        OutputError: as `open_output` and `open_dest`.
+    """
+    if output is None or not Path(output).is_fifo():  # opening one would wait for its reader
+        open_output(output, terminal).abandon()
+    for flag, destination in others.items():
+        path = dest_file(destination)
+        if destination and (path is None or _fd_of(path) is not None):
+            open_dest(flag, destination, terminal)
+        elif path and not Path(path).exists():
+            AtomicFile(path, terminal).abandon()
+        elif path and not Path(path).is_fifo():
+            _open(path, terminal, os.O_WRONLY)
+
+
 def _descriptor(flag: str, destination: str, terminal: Terminal) -> Stream:
     number = destination.removeprefix("fd:")
     try:

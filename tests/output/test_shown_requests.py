@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 
 import pytest
@@ -136,8 +137,6 @@ def test_a_wrong_request_is_not_shown(glm) -> None:
     for flag in ("-n", "--curl"):
         done = glm("ask", "-P", "zai", "--temperature", "9", flag, "hi")
         assert (done.code, done.out) == (2, b"")
-        missing = glm("ask", "-P", "zai", flag, "-O", "none/of/that", "hi")
-        assert (missing.code, missing.out) == (14, b"")
     both = glm("ask", "-P", "zai", "-n", "--curl", "hi")
     assert (both.code, both.out) == (2, b"")
 
@@ -165,6 +164,21 @@ def test_what_a_run_would_refuse_is_refused_alike(glm, cwd, name) -> None:
     assert run.code in (2, 3)
     for shown in (glm(*ask, "-n", env=env), glm(*ask, "--curl", env=env), glm(*batch, "-n", env=env)):
         assert (shown.code, shown.out, shown.err) == (run.code, b"", run.err)
+
+
+@pytest.mark.parametrize("flag", ["-O", "--reasoning", "--meta"])
+def test_where_nothing_can_be_written_is_refused_alike(glm, cwd, flag) -> None:
+    (cwd / "kept").write_text("old")
+    os.mkfifo(cwd / "fifo")  # nobody reads it, and nobody waits for that
+    for place in ("none/of/that", ".", *(() if flag == "-O" else ("fd:77",))):
+        run, shown = (
+            glm("ask", "-P", "zai", flag, place, *dry, "hi", env={"ZAI_API_KEY": CANARY}) for dry in ((), ("-n",))
+        )
+        assert run.code in (2, 14)
+        assert (shown.code, shown.out, shown.err) == (run.code, b"", run.err)
+    for place in ("kept", "fifo", "new", "/dev/null", "/dev/stderr"):
+        assert glm("ask", "-P", "zai", flag, place, "-n", "hi").code == 0
+    assert (sorted(path.name for path in cwd.iterdir()), (cwd / "kept").read_text()) == (["fifo", "kept"], "old")
 
 
 @pytest.mark.parametrize("flags", [(), ("--key-file", "none"), ("--key-file", "-"), ("--key-file", "empty")])
