@@ -125,7 +125,7 @@ class Fold:
     Attributes:
         done: the provider said that nothing follows.
         finishes: how many finish reasons came, without repetitions; all but the last were void.
-        finish_is_early: the finish reason may have been sent before the model stopped, as some gateways do: before any
+        finish_is_early: an early finish: it may have been sent before the model stopped, as some gateways do: before any
             answer, beside text, or after another one that was void.
     """
 

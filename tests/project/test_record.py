@@ -80,6 +80,6 @@ def test_defaults_and_no_fields() -> None:
 def test_it_never_changes_and_hides_what_is_secret() -> None:
     with pytest.raises(AttributeError, match=r"Point\.x cannot be set"):
         Point(1, 2).x = 3
-    assert repr(Key("abcdefgh", "ZAI_API_KEY")) == "Key(variable='ZAI_API_KEY')"
+    assert repr(Key("abcdefgh", "ZAI_API_KEY")) == "Key(variable='ZAI_API_KEY', loopback_only=False)"
     assert Point(1, 2) != Point(1, 3)
     assert Flag() != Nothing()
