@@ -125,8 +125,8 @@ class Fold:
     Attributes:
         done: the provider said that nothing follows.
         finishes: how many finish reasons came, without repetitions; all but the last were void.
-        finish_is_early: an early finish: it may have been sent before the model stopped, as some gateways do: before any
-            answer, beside text, or after another one that was void.
+        finish_is_early: an early finish, which gateways send before the model has stopped: before any answer, beside
+            text, or after another one that was void.
     """
 
     def __init__(self) -> None:

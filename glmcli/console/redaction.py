@@ -122,16 +122,16 @@ class Redactor:
         """The text without keys."""
         pieces, end_before = [], 0
         for begin, end in self._spans(text):
-            pieces += [self._without_excerpts(text[end_before:begin]), MASK]
+            pieces += [text[end_before:begin], MASK]
             end_before = end
-        rest = self._without_excerpts(text[end_before:])
-        return "".join([*pieces, rest]) if pieces else rest
+        return "".join([*pieces, text[end_before:]]) if pieces else text
 
-    def _without_excerpts(self, text: str) -> str:
-        """The text without what servers show of a key: its beginning and its end, with dots or stars between.
+    def error(self, text: str) -> str:
+        """The text of an error without keys, and without what servers show of one: its ends, dots or stars between.
 
         OpenAI's "Incorrect API key provided: sk-proj-****wxyz", LiteLLM's "Received API Key = sk-...wxyz" (2026).
         """
+        text = self.text(text)
         if "**" not in text and "..." not in text and "…" not in text:
             return text
         for key in self._keys:

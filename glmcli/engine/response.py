@@ -160,4 +160,4 @@ def displayed(error: GlmError, provider: Provider, redactor: Redactor, remark: s
 
 def _clean(text: str, redactor: Redactor) -> str:
     """Foreign text without keys, and without the base64 of pictures that were sent."""
-    return mask_media(redactor.text(text))
+    return mask_media(redactor.error(text))
