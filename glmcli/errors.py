@@ -51,7 +51,7 @@ class GlmError(Exception):
         sent: the request may have reached the provider, and may be billed.
         broken: the reply had begun and was cut off.
         model_missing: the provider does not know the model, so another may serve it.
-        concerns_all: a setting of this machine is wrong, so every other request would fail likewise.
+        concerns_all: a setting of this machine or the address is wrong, so every other request would fail likewise.
     """
 
     exit_code: ClassVar[int] = 70

@@ -147,7 +147,7 @@ class ApiClient:
         """Pass the body of a successful response to `sink`, piece by piece."""
         call = call.replace(key=self._endpoint.call.key)
         reader = _DownloadReader(self.provider, sink)
-        response = Response(self.provider, reader, self._plan.limits, self._plan.deadline)
+        response = Response(self.provider, reader, self._plan.limits, self._plan.deadline, call.url)
         send(call, self._endpoint.proxy, self._tls, response, self._tick)
         if response.error:
             raise response.error

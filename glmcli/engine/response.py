@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 from glmcli.errors import GlmError, OutputError, ProtocolError
 from glmcli.http.call import SUCCESS, RequestSent, ResponseEnd, ResponseHead
 from glmcli.http.timeouts import EARLY_LINGER, LINGER, Limits, ResponseTimer
-from glmcli.providers.refusals import MAX_BODY, error_of_response, mask_media
+from glmcli.providers.media_echo import mask_media
+from glmcli.providers.refusals import MAX_BODY, error_of_response
 
 if TYPE_CHECKING:
     from glmcli.console.redaction import Redactor
@@ -60,9 +61,10 @@ class Response:
         remark: what a person should know about the error.
     """
 
-    def __init__(self, provider: Provider, reader: BodyReader, limits: Limits, deadline: float) -> None:
-        """`deadline` is on the monotonic clock."""
+    def __init__(self, provider: Provider, reader: BodyReader, limits: Limits, deadline: float, url: str = "") -> None:
+        """`deadline` is on the monotonic clock; `url` is what was asked, if it was no question."""
         self._provider = provider
+        self._url = url
         self._reader = reader
         self._timer = ResponseTimer(limits, deadline)
         self._refusal: tuple[ResponseHead, bytearray] | None = None
@@ -131,7 +133,9 @@ class Response:
         self.is_done = True
         if self._refusal:
             head, body = self._refusal
-            self.error = error_of_response(head.status, head.headers, bytes(body), self._provider, time.time())
+            self.error = error_of_response(
+                head.status, head.headers, bytes(body), self._provider, time.time(), url=self._url
+            )
         else:
             self._reader.end(failure)
 

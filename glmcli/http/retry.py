@@ -9,7 +9,7 @@ from glmcli.errors import BusyError, GlmError, IncompleteError, NetworkError, Pr
 from glmcli.http.timeouts import TICK
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from glmcli.http.timeouts import Limits
 
@@ -21,7 +21,7 @@ def retry_after(value: str | None, now: float) -> float | None:
     """Seconds that a Retry-After header asks to wait, or None if it has no usable value.
 
     Takes seconds (whole or not) and an HTTP date; a date in the past is 0. NaN, infinite and negative numbers are not
-    usable. `now` is in seconds since the epoch.
+    usable. `now`, in seconds since the epoch, is when the response was sent, see `sent_at`.
     Source: RFC 9110 section 10.2.3.
     """
     if not value:
@@ -29,15 +29,28 @@ def retry_after(value: str | None, now: float) -> float | None:
     try:
         seconds = float(value)
     except ValueError:
-        return _seconds_until(value, now)
+        until = _seconds_since_epoch(value)
+        return None if until is None else max(until - now, 0.0)
     return seconds if 0 <= seconds < float("inf") else None
 
 
-def _seconds_until(date: str, now: float) -> float | None:
+def sent_at(headers: Mapping[str, str], now: float) -> float:
+    """When a response was sent, by the server's own clock, which its dates are counted from; `now` if it has no Date.
+
+    `headers` have lower-case names. Source: RFC 9110 section 6.6.1.
+    """
+    sent = _seconds_since_epoch(headers.get("date", ""))
+    return now if sent is None else sent
+
+
+def _seconds_since_epoch(date: str) -> float | None:
+    from datetime import UTC
     from email.utils import parsedate_to_datetime
 
     try:
-        return max(parsedate_to_datetime(date).timestamp() - now, 0.0)
+        moment = parsedate_to_datetime(date)
+        # "-0000" is UTC of an unknown place, which Python gives without a zone.
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
 

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 # In 6 of 20 recorded streams there is no blank line between the frames.
 line_framed = True
 
-_PATH = "/services/aigc/text-generation/generation"
 _PAGE = 100  # models; the server may return fewer
 
 
@@ -39,7 +38,7 @@ def encode(request: Request, provider: Provider) -> HttpCall:
         "input": {"messages": fields.messages(request, provider)},
         "parameters": _parameters(request, provider),
     }
-    return HttpCall(provider.base_url + _PATH, tuple(pairs), body)
+    return HttpCall(provider.chat_url, tuple(pairs), body)
 
 
 def _parameters(request: Request, provider: Provider) -> dict[str, Any]:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from glmcli.errors import GlmError, Retry
 
+_CHAT_PATHS = {"openai": "/chat/completions", "dashscope": "/services/aigc/text-generation/generation"}
+
 
 class ThinkingSwitch(Record):
     """The fields of a request body that turn thinking on and off.
@@ -216,6 +218,11 @@ class Provider(Record):
     key_command: tuple[str, ...] = ()
     batch: BatchApi | None = None
     no_batch: str | None = None
+
+    @property
+    def chat_url(self) -> str:
+        """Where questions are sent."""
+        return self.base_url + _CHAT_PATHS[self.dialect]
 
     @property
     def needs_key(self) -> bool:

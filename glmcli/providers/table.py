@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
-from glmcli.providers.codes import BIGMODEL, MODELSTUDIO, OPENAI, TOKENHUB
+from glmcli.providers.codes import BIGMODEL, GATEWAY, MODELSTUDIO, OPENAI, TOKENHUB
 from glmcli.providers.row import Api, BatchApi, Provider, Range, ThinkingSwitch
 
 if TYPE_CHECKING:
@@ -250,7 +250,7 @@ _ROWS = (
         key_variables=("OPENAI_API_KEY",),
         catalogue="",
         api=_OPENAI,
-        codes=OPENAI,
+        codes=GATEWAY,
         batch=_OPENAI_BATCH,
     ),
     # The embedded server behaves like BigModel; its address is set when it is started.

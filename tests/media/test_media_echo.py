@@ -12,7 +12,7 @@ from processes import error_of
 from program import CANARY
 from scripted_server import Server, reply, stream
 
-from glmcli.providers.refusals import mask_media
+from glmcli.providers.media_echo import mask_media
 
 DATA = base64.b64encode(samples.JPEG).decode()
 URL = f"data:image/jpeg;base64,{DATA}"
