@@ -41,6 +41,7 @@ _ENVELOPE = (
 _OBJECTS = ("chat.completion", "chat.completion.chunk")
 # Gateways send their keep-alives as data: github.com/mnfst/llm-gateway/issues/2053 (2026-05-28).
 _PINGS = ("ping", "keep-alive", "keepalive", "heartbeat")
+_MAX_KEEP_ALIVE = 32  # characters
 _KEEP_ALIVES = frozenset(("", "{}", '""', "null", "[ping]", *_PINGS))
 
 
@@ -139,18 +140,17 @@ class ReplyDecoder:
             yield from self._junk(refusal(complaint, self._provider, status, unknown=NOT_AN_ANSWER))
         elif self._unread is None and _says_something(value):
             self._unread = value
-        events = list(self._reader.events(value))
-        beside_text = in_frame and any(isinstance(event, Answer | Reasoning | ToolCallPart) for event in events)
-        for event in events:
-            match event:
-                case Finish(reason):
-                    yield from self._filter.push(Finish(reason, beside_text))
-                case RequestId():
-                    if event != self._request_id:  # most providers repeat it in each frame
-                        self._request_id = event
-                        yield event
-                case _:
-                    yield from self._filter.push(event)
+        beside_text = False
+        for event in self._reader.events(value):
+            if isinstance(event, RequestId):
+                if event != self._request_id:  # most providers repeat it in each frame
+                    self._request_id = event
+                    yield event
+            elif isinstance(event, Finish):
+                yield from self._filter.push(Finish(event.reason, beside_text))
+            else:
+                beside_text = beside_text or (in_frame and isinstance(event, Answer | Reasoning | ToolCallPart))
+                yield from self._filter.push(event)
 
     def _junk(self, error: GlmError) -> Iterator[Event]:
         """Raise what is wrong with a frame; after a finish it is only a remark, the first of its kind."""
@@ -217,7 +217,10 @@ def is_keep_alive(frame: Frame) -> bool:
     """Whether a frame carries nothing: it only says that the connection lives."""
     if frame.event in ("error", ERROR_FIELD):
         return False
-    return frame.event.lower() in _PINGS or _without_comments(frame.data).strip().lower() in _KEEP_ALIVES
+    if frame.event and frame.event.lower() in _PINGS:
+        return True
+    data = _without_comments(frame.data)
+    return len(data) < _MAX_KEEP_ALIVE and data.strip().lower() in _KEEP_ALIVES
 
 
 def _without_comments(data: str) -> str:

@@ -100,13 +100,14 @@ class _Chunks:
     def _choice(self, choice: JsonObject) -> Iterator[Event]:
         for event in _message(as_object(choice.get("delta"))):
             self._had_delta = True
-            if isinstance(event, ToolCallPart):
-                self._calls.add(event)
-            elif isinstance(event, Answer | Reasoning):
+            if isinstance(event, Answer | Reasoning):
                 self._text[type(event)].append(event.text)
+            elif isinstance(event, ToolCallPart):
+                self._calls.add(event)
             yield event
-        message = list(_message(as_object(choice.get("message"))))
-        yield from self._missing(message) if self._had_delta else message
+        if message := as_object(choice.get("message")):
+            events = list(_message(message))
+            yield from self._missing(events) if self._had_delta else events
         if reason := finish_reason(choice.get("finish_reason")):
             yield Finish(reason)
 
@@ -133,11 +134,13 @@ class _Chunks:
 
 
 def _message(message: JsonObject) -> Iterator[Event]:
-    reasoning = next((text for name in _REASONING if (text := text_of(message.get(name), name))), "")
-    if reasoning:
-        yield Reasoning(reasoning)
+    for name in _REASONING:
+        if name in message and (text := text_of(message[name], name)):
+            yield Reasoning(text)
+            break
     yield from content_events(message.get("content"))
-    yield from tool_calls(message.get("tool_calls"))
+    if calls := message.get("tool_calls"):
+        yield from tool_calls(calls)
 
 
 def _usage(usage: JsonObject) -> Usage | None:

@@ -30,6 +30,7 @@ _LINE_END = re.compile(rb"\r\n|\r|\n")
 _STATUS = re.compile(r":\s*HTTP_STATUS/(\d{3})")
 _MAX_TRIES = 16  # attempts to parse one payload of several lines, so that a hostile one takes linear time
 _BARE_JSON = "{"
+_MAX_DONE = 32  # characters; looking at more would cost each frame of text
 ERROR_FIELD = "error:"  # the name of the event that a field `error` becomes
 
 
@@ -210,7 +211,7 @@ class SseParser:
 
 def is_done(data: str) -> bool:
     """Whether this says that nothing follows; gateways write it in small letters or in quotes too."""
-    return data.strip().strip('"').upper() == "[DONE]"
+    return len(data) < _MAX_DONE and data.strip().strip('"').upper() == "[DONE]"
 
 
 def _is_complete_data(text: str) -> bool:
