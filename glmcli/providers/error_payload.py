@@ -178,7 +178,9 @@ def _read(value: object) -> ErrorPayload:
     for name in _CONTAINERS:
         part = value.get(name)
         if isinstance(part, dict | list) and _says_something(part) and (name != "message" or "error" in part):
-            return _filled(_read(part), own)
+            inner = _filled(_read(part), own)
+            # MiniMax's numbers mean other things than Zhipu's.
+            return inner.replace(message=f"{inner.message} ({inner.code})", code="") if name == "base_resp" else inner
     raw = as_object(value.get("metadata")).get("raw")
     if _says_something(raw):
         return _wrapped(_read(_json_or_text(raw)), own)

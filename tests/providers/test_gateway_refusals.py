@@ -289,7 +289,7 @@ def test_a_wrong_path_ends_a_batch(glm, keys, cwd, status, body) -> None:
         ({"error_code": 336003, "error_msg": "no", "id": "as-1"}, "no", "336003", ""),
         ({"Response": {"Error": {"Code": "C", "Message": "no"}, "RequestId": "r"}}, "no", "C", "r"),
         ({"status": "434", "msg": "no", "body": None}, "no", "", ""),
-        ({"base_resp": {"status_code": 1004, "status_msg": "no"}}, "no", "1004", ""),
+        ({"base_resp": {"status_code": 1004, "status_msg": "no"}}, "no (1004)", "", ""),
         ({"error": "invalid_token", "error_description": "no"}, "no", "", ""),
         ({"error": "Not Found", "message": "no", "path": "/v4"}, "Not Found: no", "", ""),
         ({"error": 404, "message": "no"}, "no", "404", ""),
