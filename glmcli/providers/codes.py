@@ -47,7 +47,7 @@ NO_CASH = NO_MONEY.replace()
 FIVE_HOURS = ErrorMeaning(QuotaError, "the five-hour quota is used up")
 WEEK_OR_MONTH = ErrorMeaning(QuotaError, "the weekly or monthly quota is used up")
 PER_DAY = ErrorMeaning(QuotaError, "the daily quota is used up")
-_NO_PLAN = ErrorMeaning(QuotaError, "the plan or resource package does not cover this")
+NO_PLAN = ErrorMeaning(QuotaError, "the plan or resource package does not cover this")
 USED_UP = ErrorMeaning(QuotaError, "the quota is used up")
 RATE = ErrorMeaning(BusyError, "rate limited", Retry.RATE)
 PER_MINUTE = ErrorMeaning(BusyError, "the one-minute token limit is reached", Retry.MINUTE)
@@ -88,7 +88,7 @@ BIGMODEL = ErrorCodes(
             "1304": ErrorMeaning(QuotaError, "the daily call limit is reached"),
             "1305, 1312": OVERLOAD,
             "1308": FIVE_HOURS,
-            "1309, 1311, 1314, 1315": _NO_PLAN,
+            "1309, 1311, 1314, 1315": NO_PLAN,
             "1310": WEEK_OR_MONTH,
             "1313": ErrorMeaning(QuotaError, "the account is throttled under the fair-use rule"),
             "1316, 1317, 1318, 1319, 1320, 1321": USED_UP,
@@ -146,7 +146,7 @@ TOKENHUB = ErrorCodes(
                 "the key was refused",
                 fix="check the key and its site: keys of the international and the China site differ",
             ),
-            "401007, 401008, 403004": _NO_PLAN,
+            "401007, 401008, 403004": NO_PLAN,
             "403001, 403002, 403005": _NO_RIGHT,
             "429001": RATE,
             "451001, content_filter": FILTERED,
@@ -200,7 +200,7 @@ ANYWHERE: dict[str, ErrorMeaning] = _by_code(
         "30001": NO_MONEY,
         "context_length_exceeded, contextwindowexceedederror, tokens_too_long, characters_too_long": TOO_LONG,
         "invalidendpointormodel.notfound, modelnotopen, unsupportedmodel, deploymentnotfound": NO_MODEL,
-        "invalid_model, 20012": NO_MODEL,
+        "invalid_model, model_not_found, model_not_available, 20012": NO_MODEL,
         "rpm_rate_limit_exceeded, tpm_rate_limit_exceeded": RATE,
         "inputtextsensitivecontentdetected, outputtextsensitivecontentdetected": FILTERED,
     }

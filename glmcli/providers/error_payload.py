@@ -63,6 +63,7 @@ _PREFIX = re.compile(
       | (?:HTTP\ |Error\ |Status\ )?[45]\d\d\b[ ,:;.-]*
       | [\w.@-]*(?:/[\w.@:-]+)+:(?=\s)
       | [\w .-]{1,60};(?=\s)
+      | (?:Not\ Found|Gone|Bad\ Request|Payment\ Required|Forbidden|Unauthorized|Too\ Many\ Requests):(?=\s)
       | (?=[^:：\n"'`“‘{}]{0,120}?(?:error|exception|fail|upstream|status|provider|request|model|cause|completion))
         [^:：\n"'`“‘{}]{1,120}?(?::(?=\s)|：|!:|\ [-–—](?=\s))
     )\s{0,8}""",

@@ -17,6 +17,7 @@ from glmcli.providers.codes import (
     NO_CASH,
     NO_MODEL,
     NO_MONEY,
+    NO_PLAN,
     PER_DAY,
     RATE,
     SERVER,
@@ -68,10 +69,15 @@ _CONTEXT = (
     r"input length and `max_tokens` exceed context limit",
     # Google: google-gemini/gemini-cli/issues/12098 (2025-10-27).
     r"The input token count (?:\(\d+\) )?exceeds the maximum number of tokens allowed",
-    # Bedrock, Groq, LM Studio, MiniMax, Kimi: earendil-works/pi, overflow.ts (2026).
+    # TGI, which served GLM-4: opea-project/GenAIInfra/issues/487 (2024-10-18), GenAIExamples/pull/340 (2024-06-28).
+    r"`inputs` tokens \+ `max_new_tokens` must be <= \d",
+    r"`inputs` must have less than \d+ tokens",
+    # LM Studio: lmstudio-ai/lmstudio-bug-tracker/issues/546 (2025-03-24), Gitlawb/openclaude/issues/353 (2026-04-04).
+    r"Trying to keep the first \d+ tokens when context the overflows",
+    r"The number of tokens to keep from the initial prompt is greater than the context length",
+    # Bedrock, Groq, MiniMax, Kimi: earendil-works/pi, overflow.ts (2026).
     r"Input is too long for requested model",
     r"Please reduce the length of the messages or completion",
-    r"The number of tokens to keep from the initial prompt is greater than the context length",
     r"invalid params, context window exceeds limit",
     r"Your request exceeded model token limit: \d",
     # LiteLLM names it before the words of whichever server said it: BerriAI/litellm, docs of its exceptions (2026).
@@ -133,6 +139,12 @@ _MODEL = (
     # OpenRouter: OpenRouterTeam/openrouter-examples/issues/74 (2026-05-06), Alishahryar1/free-claude-code/issues/166.
     r"\S+ is not a valid model ID",
     r"No endpoints found for \S",
+    # Bedrock: iOfficeAI/AionCore/pull/377 (2026-06-01). Fireworks: warpdotdev/warp/issues/15107 (2026-08-13).
+    r"The provided model identifier is invalid",
+    r"Model not found\b",
+    # NVIDIA: Alishahryar1/free-claude-code/issues/956 (2026-07-02), decolua/9router/issues/2617 (2026-07-14).
+    r"Function '[\w-]+': Not found for account",
+    r"The model \S+ has reached its end of life",
     # OpenAI, vLLM, Ollama, Ark, SiliconFlow, DeepSeek.
     r"The (?:model|model or endpoint|model or service ID) \S+ does not exist",
     r"model ['\"`]?\S+?['\"`]? (?:was )?not found\b",
@@ -167,6 +179,8 @@ _SENTENCES: tuple[tuple[Iterable[str], ErrorMeaning], ...] = (
     ((r"Weekly/Monthly Limit Exhausted", r"已达到每[周月]的?使用上限"), WEEK_OR_MONTH),
     (_MONEY, NO_MONEY),
     (_QUOTA, USED_UP),
+    # Ollama's cloud: ollama/ollama/issues/15990 (2026-05-06).
+    ((r"this model requires a subscription",), NO_PLAN),
     # OpenRouter: Gitlawb/openclaude/issues/936 (2026-04-28), /1549. OpenAI and Groq: platform.openai.com, rate limits.
     # Baidu: binary-husky/gpt_academic/issues/1735 (2024).
     (

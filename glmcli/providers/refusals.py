@@ -104,13 +104,13 @@ def _meaning(levels: tuple[ErrorPayload, ...], provider: Provider, status: int |
 
 
 def _of_code(payload: ErrorPayload, provider: Provider) -> ErrorMeaning | None:
-    codes, names = provider.codes, (payload.code, payload.type)
-    for name in names:
+    codes = provider.codes
+    for name in (payload.code, payload.type):
         for pattern, meaning in codes.by_text.get(name, ()):
             if pattern.search(payload.message):
                 return meaning
     own = _by_code(payload.code, codes.by_code) or codes.by_type.get(payload.type)
-    return own or next((ANYWHERE[name.lower()] for name in names if name.lower() in ANYWHERE), None)
+    return own or _by_code(payload.code.lower(), ANYWHERE) or _by_code(payload.type.lower(), ANYWHERE)
 
 
 def _by_code(code: str, table: Mapping[str, ErrorMeaning]) -> ErrorMeaning | None:

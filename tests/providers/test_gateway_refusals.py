@@ -66,6 +66,9 @@ CONTEXT = [
         502,
         "proxy failed. Provider: GLM; model: glm-4.5; upstream_status: HTTP 400; cause: Prompt exceeds max length",
     ),
+    ("openai", 400, "Error: API Error: 400 Bad Request: [zai] glm/glm-5: Prompt exceeds max length"),
+    ("openai", 422, "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 2048. Given: 1887 `inputs`"),
+    ("openai", 400, "Trying to keep the first 10136 tokens when context the overflows. However, the model is loaded"),
     ("zai", 400, "Prompt exceeds max length"),
     ("modelstudio", 400, "<400> InternalError.Algo.InvalidParameter: Range of input length should be [1, 202752]"),
 ]
@@ -115,6 +118,7 @@ MONEY = [
         ),
     ),
     ("ollama", 429, {"error": "you (anna) have reached your session usage limit, please wait or upgrade to continue"}),
+    ("ollama", 403, {"error": "this model requires a subscription, upgrade for access: https://ollama.com/upgrade"}),
     ("vllm", 429, said("You exceeded your current quota", None, "insufficient_quota")),
 ]
 MONEY[16][2]["error"]["metadata"] = {"raw": json.dumps(said(ZAI_BROKE, "1113")), "provider_name": "Z.AI"}
@@ -139,6 +143,15 @@ MISSING = [
     ("openai", 400, said("[1211][模型不存在，请检查模型代码。][2026071]", "1211", "invalid_request_error")),
     ("openai", 400, said("Request failed: [1214][modelCode: does not exist][2026071]")),
     ("ollama", 404, {"error": "model 'glm-9' not found"}),
+    ("openai", 400, {"message": "The provided model identifier is invalid."}),
+    (
+        "openai",
+        404,
+        {"message": "Model not found, inaccessible, and/or not deployed", "code": "NOT_FOUND", "type": "error"},
+    ),
+    ("openai", 404, {"status": 404, "title": "Not Found", "detail": "Function '1-2': Not found for account 'A'"}),
+    ("openai", 410, {"title": "Gone", "status": 410, "detail": "The model 'z-ai/glm4.7' has reached its end of life"}),
+    ("openai", 404, said("Model 'x' not found", None, "model_not_found")),
     ("zai", 400, said("modelCode: does not exist", "1214")),
     ("zai", 400, said("Unknown Model, please check the model code.", "1214")),
 ]
@@ -179,6 +192,7 @@ OTHERS = [
         YES,
     ),
     ("openai", 429, said("Resource has been exhausted (e.g. check quota).", 429, "RESOURCE_EXHAUSTED"), 5, "429", YES),
+    ("openai", 400, said("m", "InputTextSensitiveContentDetected.Violence"), 8, ..., NO),
 ]
 # Words of the user, quoted by a server, mean nothing.
 QUOTED = [
@@ -357,6 +371,7 @@ def test_a_byte_order_mark_before_an_error(glm, keys) -> None:
         "error: " + "{" * 5000,
         "error: {'a': 1}}}}}}}}",
         "error: [{'a'",
+        "Error: " * 9 + "Prompt exceeds max length",
         ":HTTP_STATUS/400 " * 9000,
         " " * 90_000 + "x",
         "a/" + ":" * 90_000,
