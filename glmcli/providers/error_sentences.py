@@ -104,7 +104,7 @@ _MONEY = (
 _QUOTA = (
     # LiteLLM: BerriAI/litellm/issues/14144 (2025-09-01), /36729 (2026-08-13); docs.litellm.ai, end-user budgets.
     r"Budget has been exceeded!",
-    r"ExceededBudget: ",
+    r"(?:Authentication Error, )?Exceeded\w*Budget: ",
     r"No deployments available - crossed budget",
     r"LiteLLM \w+: \S+,? exceeded budget for model=",
     # one-api and new-api: popjane/free_chatgpt_api/issues/78 (2025-02-28), songquanpeng/one-api/issues/1846

@@ -27,6 +27,12 @@ def said(message, code=None, kind=None, **beside):
     return {"error": {"message": message, "type": kind, "param": None, "code": code}} | beside
 
 
+def upstream(raw):
+    """OpenRouter's error around that of an upstream."""
+    metadata = {"raw": raw, "provider_name": "Z.AI"}
+    return {"error": {"message": "Provider returned error", "code": 429, "metadata": metadata}, "user_id": "u"}
+
+
 LITELLM = "litellm.RateLimitError: RateLimitError: OpenAIException - "
 ZAI_BROKE = "Insufficient balance or no resource package. Please recharge."
 GROUP = "\nReceived Model Group=glm-5\nAvailable Model Group Fallbacks=None"
@@ -87,6 +93,7 @@ MONEY = [
         said("litellm.BadRequestError: OpenAIException - Budget has been exceeded! Current cost: 1", "400"),
     ),
     ("openai", 400, said("ExceededBudget: End User=x over budget. Spend=0.0008, Budget=0.0001", "400", "budget_error")),
+    ("openai", 400, said("Authentication Error, ExceededTokenBudget: Current spend for token: 7.2e-05", "400", "auth")),
     ("openai", 429, said("LiteLLM User: engineer-1, exceeded budget for model=glm-5", "429", "None")),
     ("openai", 429, said(ZAI_BROKE, None, "AI_APICallError")),
     ("openai", 429, said("429 余额不足或无可用资源包,请充值。")),
@@ -97,7 +104,7 @@ MONEY = [
     ("openai", 429, said("Weekly/Monthly Limit Exhausted. Your limit will reset at 2026-04-23 18:33:48")),
     ("openai", 429, said("Rate limit exceeded: free-models-per-day. Add 10 credits to unlock 1000 free models", 429)),
     ("openai", 429, said("Rate limit exceeded: free-models-per-day-high-balance.", "429", "rate_limit_error")),
-    ("openai", 429, said("Provider returned error", 429, metadata=None) | {"user_id": "u"}),
+    ("openai", 429, upstream(json.dumps(said(ZAI_BROKE, "1113")))),
     ("openai", 403, said("Key limit exceeded (total limit). Manage it using https://openrouter.ai/settings/keys", 403)),
     ("openai", 402, said("Insufficient credits. Add more using https://openrouter.ai/settings/credits", 402)),
     ("openai", 401, {"message": "Insufficient balance. Manage your billing here: https://x", "type": "CreditsError"}),
@@ -121,7 +128,6 @@ MONEY = [
     ("ollama", 403, {"error": "this model requires a subscription, upgrade for access: https://ollama.com/upgrade"}),
     ("vllm", 429, said("You exceeded your current quota", None, "insufficient_quota")),
 ]
-MONEY[16][2]["error"]["metadata"] = {"raw": json.dumps(said(ZAI_BROKE, "1113")), "provider_name": "Z.AI"}
 MISSING = [
     (
         "openai",
@@ -206,6 +212,13 @@ QUOTED = [
     ("zai", 400, said("The content This model's maximum context length is 5 tokens is illegal", "1210")),
     ("openai", 400, said('invalid message {"error":{"code":"1113","message":"x"}} in the request', "400")),
     ("openai", 400, said('{"error":{"code":"1113","message":"x"}} is no message', "400")),
+    # Too much output asked for is no full context.
+    (
+        "openai",
+        400,
+        said("The parameter `max_tokens` specified in the request are not valid: above 32768", "InvalidParameter"),
+    ),
+    ("vllm", 400, said("max_tokens=65536 cannot be greater than max_model_len=2048.", 400, "BadRequestError")),
     ("openai", 400, said('Invalid request body: {"role":"user","content":"1113"}', "400")),
 ]
 
