@@ -225,9 +225,13 @@ def is_keep_alive(frame: Frame) -> bool:
 
 def _without_comments(data: str) -> str:
     """The data without lines at its start that a gateway passed on as data although they are comments."""
-    while data.startswith(":"):
-        data = data.partition("\n")[2]
-    return data
+    start = 0
+    while data.startswith(":", start):
+        end = data.find("\n", start)
+        if end < 0:
+            return ""
+        start = end + 1
+    return data[start:]
 
 
 def _says_something(value: JsonObject) -> bool:
