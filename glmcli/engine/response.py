@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Protocol
 from glmcli.errors import GlmError, OutputError, ProtocolError
 from glmcli.http.call import SUCCESS, RequestSent, ResponseEnd, ResponseHead
 from glmcli.http.timeouts import EARLY_LINGER, LINGER, Limits, ResponseTimer
-from glmcli.providers.media_echo import mask_media
 from glmcli.providers.refusals import MAX_BODY, error_of_response
 
 if TYPE_CHECKING:
@@ -164,4 +163,6 @@ def displayed(error: GlmError, provider: Provider, redactor: Redactor, remark: s
 
 def _clean(text: str, redactor: Redactor) -> str:
     """Foreign text without keys, and without the base64 of pictures that were sent."""
+    from glmcli.providers.media_echo import mask_media
+
     return mask_media(redactor.error(text))

@@ -57,8 +57,7 @@ _SUFFIX = re.compile(r"(?:\s*\(request id: ?([\w-]+)\))+\s*$", re.IGNORECASE)
 _NAME = re.compile(r"[A-Za-z_.]+")
 # What stands before the words of an upstream: a tag, a status, a path or model id, and a clause that names a failure.
 # None of them contains a quote, behind which words are those of somebody else, such as of the user's own prompt.
-_PREFIX = re.compile(
-    r"""\s{0,8}(?:
+_PREFIX = r"""\s{0,8}(?:
         [<\[(]\ ?[\w ./-]{1,60}[>\])]:?
       | (?:HTTP\ |Error\ |Status\ )?[45]\d\d\b[ ,:;.-]*
       | [\w.@-]*(?:/[\w.@:-]+)+:(?=\s)
@@ -66,9 +65,7 @@ _PREFIX = re.compile(
       | (?:Not\ Found|Gone|Bad\ Request|Payment\ Required|Forbidden|Unauthorized|Too\ Many\ Requests):(?=\s)
       | (?=[^:：\n"'`“‘{}]{0,120}?(?:error|exception|fail|upstream|status|provider|request|model|cause|completion))
         [^:：\n"'`“‘{}]{1,120}?(?::(?=\s)|：|!:|\ [-–—](?=\s))
-    )\s{0,8}""",
-    re.IGNORECASE | re.VERBOSE,
-)
+    )\s{0,8}"""
 
 
 class ErrorPayload(Record):
@@ -135,10 +132,10 @@ def _decoded(text: str) -> Iterator[Any]:
 
 def sentence_starts(message: str) -> Iterator[int]:
     """Where the words of a message may begin: at its start, and behind each thing that a gateway put before them."""
-    at = 0
+    at, pattern = 0, re.compile(_PREFIX, re.IGNORECASE | re.VERBOSE)
     for _ in range(_MAX_LEVELS):
         yield at
-        prefix = _PREFIX.match(message, at)
+        prefix = pattern.match(message, at)
         if prefix is None or prefix.end() == at:
             return
         at = prefix.end()

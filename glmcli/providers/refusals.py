@@ -19,7 +19,6 @@ from glmcli.providers.codes import (
     UNKNOWN_SERVER_ERROR,
 )
 from glmcli.providers.error_payload import CLOUDFLARE, ErrorPayload, find_complaint, find_error, find_error_in_text
-from glmcli.providers.error_sentences import refined
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -96,6 +95,8 @@ def _what(meaning: ErrorMeaning, payload: ErrorPayload, url: str) -> str:
 
 def _meaning(levels: tuple[ErrorPayload, ...], provider: Provider, status: int | None) -> ErrorMeaning | None:
     """The innermost error that is known decides; then the status, which a gateway may have made up."""
+    from glmcli.providers.error_sentences import refined  # its patterns take longer to compile than an answer to read
+
     for level in levels:
         if meaning := refined(_of_code(level, provider), level.message):
             return meaning

@@ -264,7 +264,7 @@ def test_every_fault_is_listed_and_nothing_starts(glm) -> None:
     assert (done.code, done.err) == (0, "")
     assert ["cut", "the reply ends cleanly before its finish"] in lines
     assert ["529", "HTTP 529", "all"] in lines
-    assert ["1302", "HTTP 429", "bigmodel zai modelstudio dashscope sandbox"] in lines
+    assert ["1302", "HTTP 429", "bigmodel zai modelstudio dashscope openai sandbox"] in lines
     assert ["Arrearage", "HTTP 400", "modelstudio dashscope"] in lines
     assert ["401002", "HTTP 401", "tokenhub"] in lines
     known = {line[0] for line in lines}
