@@ -10,6 +10,7 @@ from glmcli.errors import UsageError
 from glmcli.http.proxies import ascii_name, is_loopback_address
 
 _PORTS = {"http": 80, "https": 443}
+_ANTHROPIC = "/anthropic"
 # An address of one endpoint, which is pasted for the base URL: of OpenAI's, Anthropic's, or DashScope's own API.
 _WITH_ENDPOINT = (
     r"(?is)(?P<base>[a-z]+://[^/]+.*?)"
@@ -40,7 +41,12 @@ def normal_base_url(url: str, source: str) -> str:
     found = re.fullmatch(_WITH_ENDPOINT, url.strip())
     if found is None:
         return normal_url(url, source)
-    fix = f"leave the endpoint out, which glm adds: {normal_url(found['base'], source)}"
+    base = normal_url(found["base"], source)
+    fix = f"leave the endpoint out, which glm adds: {base}"
+    if _ANTHROPIC in base:
+        # Zhipu's Anthropic address is /api/anthropic, and that of this grammar /api/paas/v4: docs.z.ai/devpack (2026).
+        right = base.partition(_ANTHROPIC)[0] + "/paas/v4"
+        fix = f"glm speaks OpenAI's grammar, not Anthropic's; at Zhipu and Z.ai that is {right}"
     raise UsageError(message=f"{source}: a base URL ends before {found['endpoint']}", fix=fix)
 
 

@@ -8,6 +8,7 @@ Where the less usual shapes were seen:
     `timestamp`, `status`, `error`, `path`: Spring, github.com/dyad-sh/dyad/issues/1285 (2025-09-15).
     `title`, `detail`, `status`: RFC 9457; `detail` as a list: FastAPI; `html-message`:
         github.com/Portkey-AI/gateway/issues/1286 (2025-08-14).
+    `error.value`: Vercel's gateway, github.com/vercel/ai/issues/18303 (2026-07-31).
     `metadata.raw`: OpenRouter, github.com/open-webui/computer/issues/293 (2026-09-20).
     a list around it all: Google, github.com/google-gemini/gemini-cli/issues/12098 (2025-10-27).
     an error as text in the message of another, as JSON or as Python prints it: LiteLLM,
@@ -38,13 +39,13 @@ _MAX_LITERAL, _MAX_BRACKETS, _MAX_ENDS = 16 * 1024, 64, 4
 
 CLOUDFLARE = "cloudflare"  # the type of what Cloudflare says in place of a server
 _SUCCESS = frozenset({"0", "200", "success", "succeeded", "ok", "none", "null"})
-_CONTAINERS = ("error", "Error", "errors", "Response", "base_resp", "detail", "message")
+_CONTAINERS = ("error", "Error", "errors", "Response", "base_resp", "detail", "message", "value")
 _MESSAGES = (
     *("message", "msg", "Message", "error_msg", "error_message", "errorMessage"),
     *("errmsg", "status_msg", "errors", "error_description", "html-message"),
 )
 _CODES = ("code", "Code", "error_code", "errorCode", "errcode", "status_code")
-_TYPES = ("type", "Type", "__type", "error_type")
+_TYPES = ("type", "Type", "__type", "error_type", "reason")
 _REQUEST_IDS = ("request_id", "RequestId", "requestId")
 _STATUSES = ("status", "statusCode")
 

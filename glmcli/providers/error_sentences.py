@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from glmcli.errors import BusyError, Retry
 from glmcli.providers.codes import (
+    BAD_KEY,
     FIVE_HOURS,
     MALFORMED,
     NO_ADDRESS,
@@ -126,7 +127,7 @@ _QUOTA = (
 )
 _MODEL = (
     # Zhipu: duolahypercho/codex-router/issues/244 (2026-08-15), cline/cline/issues/6099 (2025-09-09); api-code (2026).
-    r"modelCode: does not exist",
+    r"modelCode: (?:\S{1,100} )?does not exist",
     r"Unknown Model, please check the model code",
     r"模型不存在",
     r"The model parameter is illegal",
@@ -196,6 +197,8 @@ _SENTENCES: tuple[tuple[Iterable[str], ErrorMeaning], ...] = (
     # vanna-ai/vanna-flask/issues/11 (2024-06-13).
     ((r"Request too large for [^\n]{1,200} on tokens per min",), _TOO_MUCH_AT_ONCE),
     (_MODEL, NO_MODEL),
+    # Google, under 400: ai.google.dev/gemini-api/docs/troubleshooting (2026).
+    ((r"API key not valid\.",), BAD_KEY),
     (_MISTAKE, MALFORMED),
     # Z.ai's wrong path, under 404, 500 and 200: chatboxai/chatbox/issues/3052 (2025-12-28).
     ((r"404 NOT_FOUND\b",), NO_ADDRESS),

@@ -117,7 +117,7 @@ class ReplyReader:
     """
 
     def __init__(self, provider: Provider, content_type: str, *, several: bool = False) -> None:
-        """Read a page of HTML as one; else the first bytes decide between a stream and a whole reply.
+        """Whatever the content type says, the first bytes decide between a stream and a whole reply.
 
         `several`: more than one answer was asked for, and the first counts.
         """
@@ -134,8 +134,9 @@ class ReplyReader:
         self._in_fast_path = False  # the last frame was read by the template, and is complete
         self._content_type = content_type.lower()
         kind = self._content_type.partition(";")[0].strip()
-        self._says_json = kind.endswith(("/json", "+json"))
-        self._form: Literal["unknown", "stream", "whole"] = "whole" if "html" in kind else "unknown"
+        # What PHP does not name is text/html.
+        self._says_whole = kind.endswith(("/json", "+json")) or "html" in kind
+        self._form: Literal["unknown", "stream", "whole"] = "unknown"
         self._bytes = bytearray()
         self.frames = 0
         self.fast_frames = 0
@@ -166,12 +167,12 @@ class ReplyReader:
         text = bytes(self._bytes).removeprefix(_BOM).lstrip(_BLANK)
         blank = len(self._bytes) - len(text)
         is_open = not text or _BOM.startswith(bytes(self._bytes))
-        if self._says_json:
+        if self._says_whole:
             is_open = is_open or any(field.startswith(text) and field != text for field in _FIELDS)
         if blank <= _MAX_BLANKS and is_open:
             return b""
         # Gateways send a stream as application/json, or with no type at all.
-        is_whole = text.startswith(_WHOLE) or (self._says_json and not text.startswith(_FIELDS))
+        is_whole = text.startswith(_WHOLE) or (self._says_whole and not text.startswith(_FIELDS))
         self._form = "whole" if is_whole and blank <= _MAX_BLANKS else "stream"
         chunk = bytes(self._bytes)
         self._bytes.clear()
@@ -255,7 +256,7 @@ class ReplyReader:
         Raises:
             GlmError: the reply holds an error, or is no API response.
         """
-        if self._form == "whole" or (self._form == "unknown" and self._says_json):
+        if self._form == "whole" or (self._form == "unknown" and self._says_whole):
             yield from self._whole()
         elif self._form == "stream" and not self.done:
             yield from self._frames(self._parser.close())
@@ -276,7 +277,7 @@ class ReplyReader:
     def _whole(self) -> Iterator[Event]:
         body = bytes(self._bytes).removeprefix(_BOM)
         text = body.decode(errors="replace")
-        if "html" in self._content_type:
+        if "html" in self._content_type and not text.lstrip().startswith("{"):
             raise html_page(text, self._provider, _OK)
         if "\ufffd" in text and text.encode() != body:
             yield DAMAGED

@@ -897,6 +897,12 @@ def test_N37_a_base_url_with_the_endpoint(put, path) -> None:
     assert done.err.endswith(f"  fix: leave the endpoint out, which glm adds: {origin}{left}\n")
 
 
+def test_N37_an_address_of_anthropic_s_grammar(put) -> None:
+    done = put("ask", "https://api.z.ai/api/anthropic/v1/messages")
+    assert (done.code, error_of(done.err)) == (2, "--base-url: a base URL ends before /messages")
+    assert done.err.endswith("; at Zhipu and Z.ai that is https://api.z.ai/api/paas/v4\n")
+
+
 @pytest.mark.parametrize("source", ["GLM_BASE_URL", "OPENAI_BASE_URL", "c.yaml:1:19"])
 def test_N37_wherever_the_address_comes_from(glm, cwd, source) -> None:
     row = "{like: openai, base_url: 'https://gate.invalid/v1/responses', key_env: []}"

@@ -127,6 +127,7 @@ MONEY = [
     ("ollama", 429, {"error": "you (anna) have reached your session usage limit, please wait or upgrade to continue"}),
     ("ollama", 403, {"error": "this model requires a subscription, upgrade for access: https://ollama.com/upgrade"}),
     ("vllm", 429, said("You exceeded your current quota", None, "insufficient_quota")),
+    ("openai", 403, {"code": 403, "reason": "NOT_ENOUGH_BALANCE", "message": "not enough balance"}),
 ]
 MISSING = [
     (
@@ -159,6 +160,7 @@ MISSING = [
     ("openai", 410, {"title": "Gone", "status": 410, "detail": "The model 'z-ai/glm4.7' has reached its end of life"}),
     ("openai", 404, said("Model 'x' not found", None, "model_not_found")),
     ("zai", 400, said("modelCode: does not exist", "1214")),
+    ("zai", 400, said("modelCode: glm-x does not exist", "1214")),
     ("zai", 400, said("Unknown Model, please check the model code.", "1214")),
 ]
 MISTAKES = [
@@ -173,6 +175,15 @@ MISTAKES = [
     ("openai", "tools param requires --jinja flag"),
 ]
 OTHERS = [
+    ("openai", 400, [said("API key not valid. Please pass a valid API key.", 400, "INVALID_ARGUMENT")], 3, "400", NO),
+    (
+        "openai",
+        400,
+        {"error": {"type": "error", "value": {"error_message": "Input is too long for requested model."}}},
+        7,
+        ...,
+        NO,
+    ),
     ("openai", 403, said("Provider returned error", 403, kind=None), 3, "403", NO),
     ("openai", 413, said(TOO_LARGE, "rate_limit_exceeded", "tokens"), 5, "rate_limit_exceeded", NO),
     ("openai", 404, said("No endpoints found that support tool use. To learn more", 404), 2, "404", NO),

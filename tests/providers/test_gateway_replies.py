@@ -343,7 +343,10 @@ def test_a_connection_that_breaks_after_a_finish_is_a_remark(ends) -> None:
 
 
 @pytest.mark.sampled(2)
-@pytest.mark.parametrize("content_type", ["application/json", "application/json; charset=utf-8", "", "text/plain"])
+@pytest.mark.parametrize(
+    "content_type",
+    ["application/json", "text/html; charset=UTF-8", "", "application/json; charset=utf-8", "text/plain"],
+)
 def test_a_stream_of_another_type(ends, content_type) -> None:
     body = b"".join([*PLAIN, event("[DONE]")])
     for start in (b"", b"\xef\xbb\xbf", b"\r\n", b": hi\n\n", b"event: message\n", b"id: 7\n"):
@@ -352,6 +355,12 @@ def test_a_stream_of_another_type(ends, content_type) -> None:
         parts = [chunk(body[at : at + size]) for at in range(0, 12, size)]
         script = [head(content_type=content_type), *parts, chunk(body[12:]), b"0\r\n\r\n"]
         ends(script, 0, "Hello\n")
+
+
+def test_a_reply_in_one_piece_of_the_type_html(ends) -> None:
+    ends(reply(200, message("Hello", finish_reason="stop"), content_type="text/html"), 0, "Hello\n")
+    ends(reply(200, error("1113"), content_type="text/html"), 4, "", "the balance is used up")
+    ends(reply(200, "Login", content_type="text/html"), 13, "", "got HTML, not an API response")
 
 
 @pytest.mark.parametrize("body", ["", "d", "date", "It works!"])
