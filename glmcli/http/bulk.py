@@ -16,7 +16,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
-import aiohttp
+from glmcli.http.tls import no_key_log
+
+try:
+    import aiohttp
+except OSError as error:  # it prepares TLS as it is imported, and opens the log of session keys
+    raise no_key_log(error) from error
 from yarl import URL
 
 from glmcli.errors import GlmError

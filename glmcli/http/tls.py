@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import ssl
 import threading
@@ -53,18 +54,23 @@ class Tls:
         if self._context is not None:
             return self._context
         if self._error and self._error.filename:  # the only file that Python names is that of the session keys
-            what = f"SSLKEYLOGFILE names {self._error.filename}, which cannot be written: {self._error.strerror}"
-            raise UsageError(message=what, fix="correct or unset SSLKEYLOGFILE", concerns_all=True)
+            raise no_key_log(self._error)
         variable, place = ("SSL_CERT_FILE", self._file) if self._file else ("SSL_CERT_DIR", self._directory)
         what = f"cannot read certificates from {place}: {self._error}"
         raise UsageError(message=what, fix=f"correct or unset {variable}", concerns_all=True)
+
+
+def no_key_log(error: OSError) -> UsageError:
+    """The exception for a file of session keys that cannot be written."""
+    what = f"SSLKEYLOGFILE names {error.filename}, which cannot be written: {error.strerror}"
+    return UsageError(message=what, fix="correct or unset SSLKEYLOGFILE", concerns_all=True)
 
 
 def _certificates(environment: Mapping[str, str]) -> tuple[str | None, str | None]:
     """The file and the directory with the certificates of authorities; one of them may be None."""
     file, directory = environment.get("SSL_CERT_FILE"), environment.get("SSL_CERT_DIR")
     for variable, path, is_directory in (("SSL_CERT_FILE", file, False), ("SSL_CERT_DIR", directory, True)):
-        if path and (wrong := _wrong(Path(path), is_directory=is_directory)):
+        if path and (wrong := _wrong(path, is_directory=is_directory)):
             raise UsageError(message=f"{variable} names {path}, which {wrong}", fix=f"correct or unset {variable}")
     if file or directory:
         return file or None, directory or None
@@ -73,16 +79,24 @@ def _certificates(environment: Mapping[str, str]) -> tuple[str | None, str | Non
     return certifi.where(), None
 
 
-def _has_hashed(directory: str | None) -> bool:
-    """Whether it has names by which OpenSSL finds certificates: docs.openssl.org, "openssl-rehash" (2026)."""
-    with suppress(OSError):  # it may not be read
-        return directory is not None and any(re.fullmatch(_HASHED, path.name) for path in Path(directory).iterdir())
+def _directories(value: str | None) -> list[Path]:
+    """The directories of SSL_CERT_DIR, which may name several: docs.openssl.org, openssl-env(7) (2026)."""
+    return [Path(place) for place in value.split(os.pathsep)] if value else []
+
+
+def _has_hashed(value: str | None) -> bool:
+    """Whether one has names by which OpenSSL finds certificates: docs.openssl.org, "openssl-rehash" (2026)."""
+    for directory in _directories(value):
+        with suppress(OSError):  # it may not be there, or may not be read
+            if any(re.fullmatch(_HASHED, path.name) for path in directory.iterdir()):
+                return True
     return False
 
 
-def _wrong(path: Path, *, is_directory: bool) -> str | None:
-    if not path.exists():
+def _wrong(value: str, *, is_directory: bool) -> str | None:
+    paths = _directories(value) if is_directory else [Path(value)]
+    if not any(path.exists() for path in paths):
         return "does not exist"
-    if path.is_dir() is not is_directory:
+    if not any(path.is_dir() is is_directory for path in paths):
         return "is not a directory" if is_directory else "is a directory"
     return None

@@ -295,8 +295,9 @@ def test_a_folder_of_authorities(glm, authority, tmp_path) -> None:
     shutil.copy(authority.file, folder)
     subprocess.run(["openssl", "rehash", "."], cwd=folder, check=True, capture_output=True, timeout=60)
     with Server(answer("Hi")) as server, Relay(tls(authority.issue("folder", HERE)), server.port) as front:
-        done = glm("ask", *zai(f"https://localhost:{front.port}"), env=KEY | {"SSL_CERT_DIR": str(folder)})
-    assert (done.code, done.out) == (0, b"Hi\n")
+        for folders in (f"{folder}", f"/none:{folder}"):
+            done = glm("ask", *zai(f"https://localhost:{front.port}"), env=KEY | {"SSL_CERT_DIR": folders})
+            assert (done.code, done.out) == (0, b"Hi\n")
 
 
 def distrusted(glm, context: ssl.SSLContext, **env: str) -> str:
@@ -354,6 +355,15 @@ def test_a_log_of_session_keys_that_cannot_be_written(glm) -> None:
     assert (done.code, done.out, front.connections) == (2, b"", 0)
     wrong = "SSLKEYLOGFILE names /none/of/that, which cannot be written: No such file or directory"
     assert error_of(done.err) == f"zai: {wrong}"
+
+
+def test_a_log_of_session_keys_as_a_batch_is_loaded(glm, cwd) -> None:
+    """The installed script, which imports aiohttp itself: it opens the log as it is imported."""
+    (cwd / "in.jsonl").write_text('{"id": "r", "prompt": "hi"}\n')
+    flags = ("-O", "out.jsonl", "-m", "zai/glm-5", "--base-url", "https://gate.invalid/v1")
+    done = glm("batch", "run", "in.jsonl", *flags, env=KEY | {"SSLKEYLOGFILE": "/none/of/that"}, close_fds=True)
+    assert (done.code, done.out, (cwd / "out.jsonl").exists()) == (2, b"", False)
+    assert error_of(done.err).startswith("SSLKEYLOGFILE names /none/of/that, which cannot be written: ")
 
 
 def test_a_file_without_certificates(glm, cwd) -> None:
