@@ -11,8 +11,9 @@ from glmcli.http.call import SUCCESS
 from glmcli.http.client import send
 from glmcli.http.retry import retry_delay, sleep
 from glmcli.http.timeouts import deadline_error
+from glmcli.providers.error_payload import find_error
 from glmcli.providers.json_values import decode
-from glmcli.providers.refusals import find_error, html_page, is_html, refusal
+from glmcli.providers.refusals import html_page, is_html, refusal
 from glmcli.providers.table import dialect_of
 
 if TYPE_CHECKING:

@@ -8,17 +8,9 @@ from glmcli.chat.events import Answer, Done, Event, Finish, Reasoning, Remark, R
 from glmcli.errors import GlmError, ProtocolError
 from glmcli.http.bodies import compact_json
 from glmcli.providers.codes import NOT_AN_ANSWER
+from glmcli.providers.error_payload import ErrorPayload, find_complaint, find_error, find_error_in_text
 from glmcli.providers.json_values import JsonObject, decode, decode_all, is_empty
-from glmcli.providers.refusals import (
-    ErrorPayload,
-    find_complaint,
-    find_error,
-    find_error_in_text,
-    html_page,
-    is_html,
-    one_line,
-    refusal,
-)
+from glmcli.providers.refusals import html_page, is_html, one_line, refusal
 from glmcli.providers.sse import ERROR_FIELD, is_done
 from glmcli.providers.text_filter import TextFilter
 

@@ -31,8 +31,7 @@ _REASONING = ("reasoning_content", "reasoning")
 def encode(request: Request, provider: Provider) -> HttpCall:
     """The HTTP request for this provider."""
     pairs = headers(provider, stream=request.stream)
-    url, body = f"{provider.base_url}/chat/completions", _body(request, provider)
-    return HttpCall(url, tuple(pairs), body, has_data=fields.has_data(request))
+    return HttpCall(provider.chat_url, tuple(pairs), _body(request, provider), has_data=fields.has_data(request))
 
 
 def _body(request: Request, provider: Provider) -> dict[str, Any]:

@@ -18,25 +18,12 @@ from glmcli.providers.codes import (
     UNKNOWN_REFUSAL,
     UNKNOWN_SERVER_ERROR,
 )
-from glmcli.providers.error_payload import CLOUDFLARE, ErrorPayload, find_complaint, find_error, find_error_in_text
+from glmcli.providers.error_payload import CLOUDFLARE, ErrorPayload, find_error_in_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from glmcli.providers.row import ErrorMeaning, Provider
-
-__all__ = [
-    "MAX_BODY",
-    "ErrorPayload",
-    "error_of_response",
-    "find_complaint",
-    "find_error",
-    "find_error_in_text",
-    "html_page",
-    "is_html",
-    "one_line",
-    "refusal",
-]
 
 MAX_BODY = 1024 * 1024  # bytes of an error body that are read
 _REDIRECT, _CLIENT_ERROR, _SERVER_ERROR, _MAX_STATUS = 300, 400, 500, 599

@@ -17,9 +17,10 @@ from glmcli.chat.reply import Fold, Reply, verdict
 from glmcli.engine.response import displayed
 from glmcli.errors import GlmError, OutputError, ProtocolError
 from glmcli.http.bodies import compact_json
+from glmcli.providers.error_payload import ErrorPayload
 from glmcli.providers.json_values import as_object
 from glmcli.providers.pricing import batch_cost
-from glmcli.providers.refusals import ErrorPayload, error_of_response, refusal
+from glmcli.providers.refusals import error_of_response, refusal
 from glmcli.providers.table import dialect_of
 from glmcli.record import Record
 
