@@ -401,6 +401,7 @@ def redirected(home, cwd, server):
     return run
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("count", [3, 5000])
 def test_a_file_on_stdin_is_read_from_where_it_stands(redirected, cwd, count) -> None:
     (cwd / "in").write_text("a header\n" + lines(rows(count)))

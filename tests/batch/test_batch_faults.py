@@ -413,6 +413,7 @@ def memory_of(pid) -> int:
     return 0
 
 
+@pytest.mark.slow
 @tells_memory
 def test_B18_memory_does_not_grow_with_rows(batch, home, cwd) -> None:
     few = peak_of_a_resume(batch, home, cwd, 201)
@@ -442,6 +443,7 @@ def test_B19_a_gateway_that_allows_two_in_flight(glm, cwd) -> None:
         assert all(entry["status"] == "ok" for entry in entries(batch.output))
 
 
+@pytest.mark.slow
 def test_B20_a_rate_and_a_concurrency_are_told_apart(glm, cwd) -> None:
     """1302 takes slots; 1303 lowers the rate, and no slot is lost for it."""
     seen: list[float] = []
@@ -656,6 +658,7 @@ def test_B31_progress_off_a_terminal(batch) -> None:
     assert "\r" not in done.err
 
 
+@pytest.mark.slow
 def test_B32_descriptors_and_connections(batch, home, cwd) -> None:
     count = 3000
     batch.write(rows(count))

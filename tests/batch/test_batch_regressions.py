@@ -367,6 +367,7 @@ def test_a_failed_row_is_told_although_the_input_grows(batch, home, cwd) -> None
     assert statuses(batch.output) == {"b": "invalid", "r0": "ok", "r1": "ok", "r2": "ok", "late": "ok"}
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", ["in.jsonl", "-"])
 def test_an_input_that_is_changed_during_the_run(batch, home, cwd, name) -> None:
     """What was sent is answered, nothing is sent that is half of each, and the same command goes on."""

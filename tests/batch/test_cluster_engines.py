@@ -256,7 +256,8 @@ def test_an_overload_is_waited_out(batch, server, engine) -> None:
     assert len(server.prompts) == 1
 
 
-@pytest.mark.parametrize("engine", ["local", pytest.param("dask", marks=pytest.mark.slow)], indirect=True)
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["local", "dask"], indirect=True)
 def test_ctrl_c_loses_no_answer_to_a_row_that_takes_long(batch, home, cwd, engine) -> None:
     """What a chunk has answered comes back in time, though another row of it is cut; Ray's tasks cannot be told."""
     batch.write(rows(100))

@@ -523,7 +523,7 @@ def test_what_looked_like_the_beginning_of_a_key_is_not_lost_unless_it_is_most_o
     assert (done.text, done.err) == ("a ***\n", f"{CANARY[:5]}\n")
 
 
-@pytest.mark.sampled(4)
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("form", ["--json", "--jsonl", "-q"])
 @pytest.mark.parametrize("debug", ["0", "1"])
 def test_an_echo_in_an_error(home, cwd, form, debug) -> None:

@@ -290,6 +290,7 @@ def test_P11_stdin_is_closed(home, cwd) -> None:
     assert len(server.requests) == 1
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("where", ["2>/dev/full", "2>&-", "2> >(exec true)"])
 def test_P12_stderr_never_masks_the_code(home, cwd, where) -> None:
     scripts = {

@@ -227,6 +227,7 @@ def test_keys_are_found_in_long_texts(count, size) -> None:
     assert known(keys).text(text) == ("***" + "." * size) * count
 
 
+@pytest.mark.slow
 @given(cases(), CUTS)
 @law(LAW, max_examples=40)
 def test_a_stream_shows_what_the_plain_search_would(case, cuts) -> None:

@@ -229,6 +229,7 @@ def written() -> list[Any]:
     return list({json.dumps(value): value for value in found if isinstance(value, dict | list)}.values())
 
 
+@pytest.mark.slow
 def test_the_repository_has_many_documents() -> None:
     accepted = {name: sum(is_valid(value, load(name)) for value in written()) for name in NAMES}
     assert len(written()) > 2000

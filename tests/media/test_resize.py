@@ -147,6 +147,7 @@ sys.exit(done.returncode)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "size", "most"), [("a.jpg", 12_000, 400_000_000), ("a.png", 9_900, 900_000_000)])
 def test_memory(home, cwd, name, size, most) -> None:
     Image.new("RGB", (size, size), (200, 30, 30)).save(cwd / name)
