@@ -21,13 +21,24 @@ class Answer(Record):
     text: str
 
 
+class Refusal(Record):
+    """A piece of the model's words why it does not answer, where they stand apart from the answer."""
+
+    text: str
+
+
 class ToolCallPart(Record):
-    """A fragment of a tool call; empty strings and None where the fragment has no such field."""
+    """A fragment of a tool call; empty strings and None where the fragment has no such field.
+
+    Attributes:
+        starts: it is known to be the first of its call.
+    """
 
     index: int | None
     id: str
     name: str
     arguments: str
+    starts: bool = False
 
 
 class Usage(Record):
@@ -78,7 +89,7 @@ class Done(Record):
     is_finish: bool = True
 
 
-Event = Reasoning | Answer | ToolCallPart | Usage | Finish | Resumed | RequestId | Remark | Done
+Event = Reasoning | Answer | Refusal | ToolCallPart | Usage | Finish | Resumed | RequestId | Remark | Done
 
 
 def coalesce(events: list[Event]) -> list[Event]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Literal
 
-from glmcli.chat.events import Answer, Done, Event, Finish, Reasoning, RequestId, Resumed, ToolCallPart, Usage
+from glmcli.chat.events import Answer, Done, Event, Finish, Reasoning, Refusal, RequestId, Resumed, ToolCallPart, Usage
 from glmcli.chat.messages import ToolCall
 from glmcli.errors import BusyError, FilteredError, GlmError, IncompleteError, ProtocolError, Retry, ToolError
 from glmcli.record import Record
@@ -23,15 +23,21 @@ Ending = Literal["complete", "tools", "length", "context", "filter", "server"]
 # The provider's word, in lower case -> what it means. Gateways write STOP and MAX_TOKENS too:
 # github.com/QwenLM/qwen-code/pull/9884 (2026-08-24).
 # BigModel: docs.bigmodel.cn chat completion reference (2025-12) and z.ai OpenAPI
-# (2026-09); `insufficient_system_resource`: github.com/promptfoo/promptfoo/pull/9905; `abort`: SGLang 0.5.23 source.
+# (2026-09); `insufficient_system_resource`: github.com/promptfoo/promptfoo/pull/9905; `abort`: SGLang 0.5.23 source;
+# `eos_token`: github.com/huggingface/text-generation-inference/pull/2344 (2024-07-31); `end`:
+# github.com/earendil-works/pi/issues/2107 (2026-03-13); `model_length`: Mistral,
+# github.com/open-telemetry/semantic-conventions-genai/pull/363 (2026-07-31).
 ENDINGS: Mapping[str, Ending] = {
     "stop": "complete",
     "eos": "complete",
+    "eos_token": "complete",
+    "end": "complete",
     "stop_sequence": "complete",
     "tool_calls": "tools",
     "function_call": "tools",
     "length": "length",
     "max_tokens": "length",
+    "model_length": "length",
     "model_context_window_exceeded": "context",
     "sensitive": "filter",
     "content_filter": "filter",
@@ -50,12 +56,14 @@ class Reply(Record):
     """A reply, or as much of it as was received.
 
     Attributes:
+        refusal: why the model did not answer, in its own words, where these stand apart from the answer.
         finish_reason: the provider's own word; None: the model did not say that it stopped.
         done: the provider said that nothing follows (`[DONE]`), and that may stand for a finish reason.
     """
 
     reasoning: str = ""
     answer: str = ""
+    refusal: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
     usage: Usage | None = None
     finish_reason: str | None = None
@@ -94,6 +102,9 @@ class _OpenCall:
     def whole(self, *, is_finished: bool) -> ToolCall:
         """The call as far as it was received; of a finished reply, no arguments at all are an empty object."""
         arguments = _once("".join(self.arguments))
+        # Bedrock begins with an empty object: github.com/openai/openai-agents-js/pull/712 (2025-12-01).
+        if arguments.startswith("{}{"):
+            arguments = arguments.removeprefix("{}")
         name = "".join(self.name)
         return ToolCall(self.id, name, arguments or ("{}" if is_finished and name else ""))
 
@@ -133,6 +144,7 @@ class Fold:
         """Start with an empty reply."""
         self._reasoning: list[str] = []
         self._answer: list[str] = []
+        self._refusal: list[str] = []
         self._calls: list[_OpenCall] = []
         self._at_index: dict[int, _OpenCall] = {}
         self._size = 0
@@ -160,6 +172,9 @@ class Fold:
             case Answer(text):
                 self._grow(text)
                 self._answer.append(text)
+            case Refusal(text):
+                self._grow(text)
+                self._refusal.append(text)
             case ToolCallPart():
                 self._grow(event.id + event.name + event.arguments)
                 self._join(event)
@@ -198,7 +213,7 @@ class Fold:
 
     def _join(self, part: ToolCallPart) -> None:
         call = self._open_call(part)
-        if call is None or (part.id and call.id and part.id != call.id):
+        if call is None or part.starts or (part.id and call.id and part.id != call.id):
             call = _OpenCall(part.id)
             self._calls.append(call)
             if part.index is not None:
@@ -220,6 +235,7 @@ class Fold:
         return Reply(
             reasoning="".join(self._reasoning),
             answer="".join(self._answer),
+            refusal="".join(self._refusal),
             # A fragment without name and arguments is noise from a gateway, not a call.
             tool_calls=tuple(call for call in self._whole_calls() if call.name or call.arguments),
             usage=self._usage,
@@ -234,10 +250,12 @@ def verdict(reply: Reply, *, allow_empty: bool = False, runs_tools: bool = False
 
     `runs_tools`: the caller runs tools, so that a reply with tool calls is complete too.
     """
-    if reply.finish_reason is None and not (reply.done and reply.answer):
+    if reply.finish_reason is None and not (reply.done and (reply.answer or reply.refusal)):
         return _unfinished(reply)
     ending = ending_of(reply.finish_reason or "stop")
     if ending in {"complete", "tools"}:
+        if error := _check_form(reply):
+            return error
         return None if runs_tools and reply.tool_calls else _check_content(reply, allow_empty=allow_empty)
     return _bad_ending(reply.finish_reason or "", ending)
 
@@ -247,6 +265,17 @@ def _unfinished(reply: Reply) -> GlmError:
     if reply.done:
         what = "the stream ended without an answer and without a finish reason"
     return IncompleteError(message=what, sent=True, broken=True, retry=Retry.NETWORK, request_id=reply.request_id)
+
+
+def _check_form(reply: Reply) -> GlmError | None:
+    if reply.refusal:
+        message = "the model refused to answer"
+        return FilteredError(message=message, why=reply.refusal, request_id=reply.request_id)
+    # Where the id changes inside a call, its arguments stand apart from its name, which must not run without them:
+    # github.com/poolsideai/pool/issues/9 (2026-05-08).
+    if not all(call.name for call in reply.tool_calls):
+        return ProtocolError(message="a tool call of the reply has no name", request_id=reply.request_id)
+    return None
 
 
 def _check_content(reply: Reply, *, allow_empty: bool) -> GlmError | None:

@@ -85,6 +85,10 @@ class _Frames:
     def __init__(self, *, several: bool) -> None:
         self._choices = Choices(several=several)
 
+    @property
+    def frames_stand_alone(self) -> bool:
+        return not self._choices.had_several
+
     def has_choice(self, chunk: JsonObject) -> bool:
         output = as_object(chunk.get("output"))
         return any(output.get(name) is not None for name in ("text", "finish_reason")) or bool(

@@ -40,6 +40,11 @@ _KEEP_ALIVES = frozenset(("", "{}", '""', "null", "[ping]", *_PINGS))
 class ChunkReader(Protocol):
     """The part of a decoder that a dialect provides, for one reply."""
 
+    @property
+    def frames_stand_alone(self) -> bool:
+        """Whether what the text of a frame means has depended on that frame only, so far."""
+        ...
+
     def events(self, chunk: JsonObject) -> Iterator[Event]:
         """The events of one JSON object.
 
@@ -84,7 +89,7 @@ class ReplyDecoder:
         self._count += 1
         if frame.damaged:
             yield DAMAGED
-        if is_done(frame.data):
+        if is_done(_payload(frame.data)):
             # What could not be read may have been the end of the answer, or an error.
             yield Done(is_finish=not self._had_junk)
         elif is_keep_alive(frame):
@@ -97,7 +102,7 @@ class ReplyDecoder:
             yield from self._values(frame)
 
     def _values(self, frame: Frame) -> Iterator[Event]:
-        values = decode_all(_without_comments(frame.data))
+        values = decode_all(_payload(frame.data))
         while True:
             try:
                 value = next(values)
@@ -158,6 +163,11 @@ class ReplyDecoder:
         """Whether text passes unchanged, wherever it is cut, with nothing held back."""
         return self._filter.passes_text
 
+    @property
+    def frames_stand_alone(self) -> bool:
+        """Whether a frame like one before it means the same, but for its text."""
+        return self._reader.frames_stand_alone
+
     def passed(self, kind: type[Answer | Reasoning], texts: Sequence[str]) -> None:
         """Count frames whose texts were read without this decoder, see `glmcli.providers.reader`."""
         self._count += len(texts)
@@ -211,18 +221,22 @@ def is_keep_alive(frame: Frame) -> bool:
         return False
     if frame.event and frame.event.lower() in _PINGS:
         return True
-    data = _without_comments(frame.data)
+    data = _payload(frame.data)
     return len(data) < _MAX_KEEP_ALIVE and data.strip().lower() in _KEEP_ALIVES
 
 
-def _without_comments(data: str) -> str:
-    """The data without lines at its start that a gateway passed on as data although they are comments."""
+def _payload(data: str) -> str:
+    """The data without what a gateway put before it: comments that it passed on as data, and a second `data:`.
+
+    Source of the latter: github.com/paiml/aprender/pull/2015 (2026-06-14). No JSON begins with either.
+    """
     start = 0
-    while data.startswith(":", start):
-        end = data.find("\n", start)
-        if end < 0:
-            return ""
-        start = end + 1
+    while data.startswith((":", "data:"), start):
+        if data[start] == ":":
+            start = data.find("\n", start) + 1 or len(data)
+        else:
+            start += len("data:")
+            start += data.startswith(" ", start)
     return data[start:]
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from glmcli.chat.events import Answer, Event, Finish, Reasoning, RequestId, ToolCallPart, Usage
+from glmcli.chat.events import Answer, Event, Finish, Reasoning, Refusal, RequestId, ToolCallPart, Usage
 from glmcli.chat.reply import Fold
 from glmcli.errors import ProtocolError
 from glmcli.http.call import HttpCall
 from glmcli.providers import request_fields as fields
 from glmcli.providers.decoder import ReplyDecoder
 from glmcli.providers.dialect import ModelsPage, get_headers, headers, listed_models
-from glmcli.providers.json_values import JsonObject, as_int, as_object, as_objects
-from glmcli.providers.reply_fields import Choices, content_events, finish_reason, text_of, tool_calls
+from glmcli.providers.json_values import JsonObject, as_int, as_list, as_object, as_objects
+from glmcli.providers.reply_fields import Choices, content_events, finish_reason, refusal, text_of, tool_calls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -64,15 +64,19 @@ class _Chunks:
     """Reads the chunks of a stream, or a whole reply: `delta` and `message` have the same fields.
 
     In a stream, a `message` after or beside text in `delta` is the whole message so far, and adds what is missing.
-    Source: github.com/microsoft/foundry-local/issues/263 (2025-09-26).
+    Source: github.com/microsoft/foundry-local/issues/263 (2025-09-26). Without any `delta`, it is a piece, unless it
+    repeats all text so far after a finish.
     """
 
     def __init__(self, *, several: bool) -> None:
         self._choices = Choices(several=several)
-        # What came in `delta`.
-        self._text: dict[type[Answer | Reasoning], list[str]] = {Reasoning: [], Answer: []}
+        self._text: dict[type[Answer | Reasoning | Refusal], list[str]] = {Reasoning: [], Answer: [], Refusal: []}
         self._calls = Fold()
-        self._had_delta = False
+        self._had_delta = self._had_message = self._had_finish = False
+
+    @property
+    def frames_stand_alone(self) -> bool:
+        return not (self._had_message or self._choices.had_several)
 
     def has_choice(self, chunk: JsonObject) -> bool:
         return bool(as_objects(chunk.get("choices")))
@@ -91,33 +95,47 @@ class _Chunks:
         request_id = chunk.get("request_id") or chunk.get("id")
         if isinstance(request_id, str) and request_id:
             yield RequestId(request_id)
-        for choice in self._choices.ours(as_objects(chunk.get("choices"))):
+        choices = self._choices.ours(as_objects(chunk.get("choices")))
+        for choice in choices:
             yield from self._choice(choice)
-        if usage := _usage(as_object(chunk.get("usage"))):
-            yield usage
+        # Moonshot puts it into the choice: github.com/higress-group/higress/pull/1568 (2024-12-04).
+        for place in (chunk, *choices):
+            if usage := _usage(as_object(place.get("usage"))):
+                yield usage
+                break
 
     def _choice(self, choice: JsonObject) -> Iterator[Event]:
         for event in _message(as_object(choice.get("delta"))):
             self._had_delta = True
-            if isinstance(event, Answer | Reasoning):
-                self._text[type(event)].append(event.text)
-            elif isinstance(event, ToolCallPart):
-                self._calls.add(event)
-            yield event
+            yield self._noted(event)
         if message := as_object(choice.get("message")):
+            self._had_message = True
             events = list(_message(message))
-            yield from self._missing(events) if self._had_delta else events
+            is_whole = self._had_delta or (self._had_finish and self._repeats(events))
+            yield from self._missing(events) if is_whole else map(self._noted, events)
         if reason := finish_reason(choice.get("finish_reason")):
+            self._had_finish = True
             yield Finish(reason)
 
+    def _noted(self, event: Event) -> Event:
+        if isinstance(event, Answer | Reasoning | Refusal):
+            self._text[type(event)].append(event.text)
+        elif isinstance(event, ToolCallPart):
+            self._calls.add(event)
+        return event
+
+    def _repeats(self, message: list[Event]) -> bool:
+        texts = [event for event in message if isinstance(event, Answer | Reasoning)]
+        return bool(texts) and all(event.text == "".join(self._text[type(event)]) for event in texts)
+
     def _missing(self, message: list[Event]) -> Iterator[Event]:
-        """What of the whole message did not come in `delta`.
+        """What of the whole message did not come before.
 
         Raises:
             ProtocolError: the message says something else than the text so far.
         """
         for event in message:
-            if isinstance(event, Answer | Reasoning):
+            if isinstance(event, Answer | Reasoning | Refusal):
                 so_far = "".join(self._text[type(event)])
                 if event.text.startswith(so_far):
                     if rest := event.text.removeprefix(so_far):
@@ -137,9 +155,19 @@ def _message(message: JsonObject) -> Iterator[Event]:
         if name in message and (text := text_of(message[name], name)):
             yield Reasoning(text)
             break
+    else:
+        # OpenRouter's list: github.com/aixplain/aiXplain/pull/1012 (2026-07-28).
+        details = as_list(message.get("reasoning_details"))
+        if details and (text := text_of(details, "reasoning_details")):
+            yield Reasoning(text)
     yield from content_events(message.get("content"))
+    if "refusal" in message:
+        yield from refusal(message)
     if calls := message.get("tool_calls"):
         yield from tool_calls(calls)
+    elif call := message.get("function_call"):
+        # The older form of a call: github.com/can1357/oh-my-pi/pull/1692 (2026-06-02).
+        yield from tool_calls([{"function": call}])
 
 
 def _usage(usage: JsonObject) -> Usage | None:

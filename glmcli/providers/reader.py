@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import chain
 from typing import TYPE_CHECKING, Literal
 
 from glmcli.chat.events import Answer, Done, Event, Reasoning, RequestId
 from glmcli.errors import ProtocolError
 from glmcli.providers.decoder import DAMAGED, is_keep_alive
+from glmcli.providers.json_values import decode
 from glmcli.providers.refusals import html_page, one_line
 from glmcli.providers.sse import MAX_EVENT, Frame, SseParser
 from glmcli.providers.table import dialect_of
@@ -221,7 +223,9 @@ class ReplyReader:
             yield event
             if isinstance(event, RequestId):
                 self._template = None  # its frames contain another id
-        if is_whole and self.frames == count + 1 and self._parser.is_between_frames and self._wants_template():
+        if not self._decoder.frames_stand_alone:
+            self._template = None
+        elif is_whole and self.frames == count + 1 and self._parser.is_between_frames and self._wants_template():
             events = [event for event in events if not isinstance(event, RequestId)]
             self._template = template_of(data, events, self._decode_alone)
 
@@ -277,9 +281,27 @@ class ReplyReader:
     def _whole(self) -> Iterator[Event]:
         body = bytes(self._bytes).removeprefix(_BOM)
         text = body.decode(errors="replace")
-        if "html" in self._content_type and not text.lstrip().startswith("{"):
+        if "html" in self._content_type and not text.lstrip().startswith(("{", "[")):
             raise html_page(text, self._provider, _OK)
-        if "\ufffd" in text and text.encode() != body:
-            yield DAMAGED
-        yield from self._decoder.whole(text)
+        if _is_several_lines(text):
+            yield from self._frames(chain(self._parser.feed(body), self._parser.close()))
+        else:
+            if "\ufffd" in text and text.encode() != body:
+                yield DAMAGED
+            yield from self._decoder.whole(text)
         self.done = True
+
+
+def _is_several_lines(text: str) -> bool:
+    """Whether JSON fills the first line and more follows: frames without `data:`, or `[DONE]` after a whole reply.
+
+    Source: github.com/hackclub/ai/issues/17 (2025-07-05), github.com/decolua/9router/issues/3492 (2026-08-23).
+    """
+    first, _, rest = text.strip().partition("\n")
+    if not rest:
+        return False
+    try:
+        decode(first)
+    except ProtocolError:
+        return False
+    return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from glmcli.chat.events import Answer, Reasoning, ToolCallPart, coalesce
+from glmcli.chat.events import Answer, Reasoning, Refusal, ToolCallPart, coalesce
 from glmcli.errors import ProtocolError
 from glmcli.http.bodies import compact_json
 from glmcli.providers.json_values import JsonObject, as_int, as_list, as_object
@@ -26,13 +26,20 @@ class Choices:
     def __init__(self, *, several: bool) -> None:
         """`several`: more than one answer was asked for, and the first is ours."""
         self._several = several
+        self.had_several = False  # one frame had several choices
 
     def ours(self, choices: list[JsonObject]) -> list[JsonObject]:
         """The choices of one frame that belong to the answer."""
-        self._several = self._several or len(choices) > 1
+        if len(choices) > 1:
+            self._several = self.had_several = True
         if not self._several:
             return choices
-        return [choice for choice in choices if index_of(choice) in (0, None)]
+        # Where no index tells them apart, the first is ours.
+        return [
+            choice
+            for at, choice in enumerate(choices)
+            if index_of(choice) == 0 or (index_of(choice) is None and not at)
+        ]
 
 
 def index_of(item: JsonObject) -> int | None:
@@ -48,7 +55,8 @@ def index_of(item: JsonObject) -> int | None:
 def content_events(content: object) -> list[Event]:
     """The events of a `content` field: text, or a list of parts, of which thinking is reasoning.
 
-    Source of the parts: github.com/agentjido/req_llm/issues/742 (2026-06-02). Parts that hold other things than text,
+    Sources of the parts: github.com/agentjido/req_llm/issues/742 (2026-06-02),
+    github.com/databricks/appkit/pull/559 (2026-09-01). Parts that hold other things than text,
     such as pictures and references, are left out.
 
     Raises:
@@ -72,10 +80,21 @@ def _part(part: object) -> Iterator[Event]:
     fields = as_object(part)
     kind = fields.get("type")
     if kind in ("thinking", "reasoning"):
-        if text := text_of(fields.get(kind) or fields.get("text"), kind):
+        if text := text_of(fields.get(kind) or fields.get("text") or fields.get("summary"), kind):
             yield Reasoning(text)
+    elif kind == "refusal":
+        yield from refusal(fields)
     elif text := text_of(fields.get("text"), "text"):
         yield Answer(text)
+
+
+def refusal(fields: JsonObject) -> Iterator[Refusal]:
+    """The model's words why it does not answer, in the `refusal` of a message or of a part of its content.
+
+    Source: github.com/langchain4j/langchain4j/pull/6376 (2026-09-11).
+    """
+    if fields.get("refusal") and (text := text_of(fields["refusal"], "refusal")):
+        yield Refusal(text)
 
 
 def text_of(value: object, name: str) -> str:
@@ -120,17 +139,24 @@ def tool_calls(value: object) -> Iterator[ToolCallPart]:
     """
     if value and not isinstance(value, list):
         raise ProtocolError("the tool calls of the reply are not a list", why=compact_json(value), sent=True)
-    for call in map(as_object, as_list(value)):
-        if call.get("type") not in (None, "", "function"):
-            continue
-        function = as_object(call.get("function"))
-        identity = call.get("id")
-        yield ToolCallPart(
-            index=index_of(call),
-            id=str(identity) if as_int(identity) is not None else text_of(identity, "tool call id"),
-            name=text_of(function.get("name"), "tool name"),
-            arguments=_arguments(function.get("arguments")),
-        )
+    calls = [call for call in map(as_object, as_list(value)) if call.get("type") in (None, "", "function")]
+    parts = [_tool_call(call) for call in calls]
+    # Named calls of one list are as many calls, though neither index nor id tells them apart:
+    # github.com/router-for-me/CLIProxyAPI/issues/5058 (2026-08-18).
+    are_separate = sum(part.index is None and part.name != "" for part in parts) > 1
+    for part in parts:
+        yield part.replace(starts=True) if are_separate and part.index is None and part.name else part
+
+
+def _tool_call(call: JsonObject) -> ToolCallPart:
+    function = as_object(call.get("function"))
+    identity = call.get("id")
+    return ToolCallPart(
+        index=index_of(call),
+        id=str(identity) if as_int(identity) is not None else text_of(identity, "tool call id"),
+        name=text_of(function.get("name"), "tool name"),
+        arguments=_arguments(function.get("arguments")),
+    )
 
 
 def _arguments(value: object) -> str:

@@ -49,7 +49,7 @@ def long_way(provider, data: bytes) -> list:
             for frame in frames:
                 for event in decoder.frame(frame):
                     events.append(event)
-                    if event == Done():
+                    if isinstance(event, Done):
                         return [*joined(events), *decoder.close()]
         events.extend(decoder.close())
     except GlmError as error:
@@ -123,12 +123,29 @@ def chunk(delta, more) -> dict:
     return {"id": "r1", "choices": [{"index": 0, "delta": delta, **more}]}
 
 
-VALUES = st.builds(
-    chunk,
-    DELTAS,
-    st.sampled_from([{}, {}, {}, {"finish_reason": None}, {"finish_reason": "stop"}, {"error": None}]),
-) | st.sampled_from(
-    [{"error": {"code": "1302", "message": "m"}}, {"choices": []}, {"usage": {"prompt_tokens": 1}}, {"id": "r2"}]
+def message(text, more) -> dict:
+    return {"choices": [{"message": {"content": text}, **more}]}
+
+
+def choices(texts, start) -> dict:
+    return {"choices": [{"index": at, "delta": {"content": text}} for at, text in enumerate(texts, start)]}
+
+
+FINISHED = st.sampled_from([{}, {}, {"finish_reason": "stop"}])
+# Frames whose text means something else by what was before them.
+DEPENDENT = st.builds(message, st.sampled_from(["a", "ab", "abc", "abcd"]), FINISHED) | st.builds(
+    choices, st.lists(TEXTS, min_size=1, max_size=2), st.integers(0, 1)
+)
+VALUES = (
+    st.builds(
+        chunk,
+        DELTAS,
+        st.sampled_from([{}, {}, {}, {"finish_reason": None}, {"finish_reason": "stop"}, {"error": None}]),
+    )
+    | st.sampled_from(
+        [{"error": {"code": "1302", "message": "m"}}, {"choices": []}, {"usage": {"prompt_tokens": 1}}, {"id": "r2"}]
+    )
+    | DEPENDENT
 )
 SPELLED = st.builds(
     lambda value, is_ascii, spaced: json.dumps(
