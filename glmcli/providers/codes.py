@@ -7,7 +7,7 @@ Sources:
         help.aliyun.com/en/model-studio/rate-limit (2026-09-28); `insufficient_quota` as a one-minute throttle:
         github.com/can1357/oh-my-pi/issues/8496.
     TokenHub: cloud.tencent.com/document/product/1823/131595 (2026).
-    Status 529: github.com/zai-org/GLM-5/issues/87.
+    Status 498: Groq, console.groq.com/docs/flex-processing (2026); 529: github.com/zai-org/GLM-5/issues/87.
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ from glmcli.providers.row import ErrorCodes, ErrorMeaning
 
 BAD_KEY = ErrorMeaning(CredentialsError, "the key was refused")
 _NO_RIGHT = ErrorMeaning(CredentialsError, "the key has no permission for this")
+REGION = ErrorMeaning(
+    CredentialsError, "the provider does not serve this region", fix="send it from a region that it serves"
+)
 _ACCOUNT = ErrorMeaning(CredentialsError, "the account cannot be used")
 MALFORMED = ErrorMeaning(UsageError, "the request was refused as malformed")
 NO_MODEL = ErrorMeaning(UsageError, "the model does not exist here", model_missing=True)
@@ -164,7 +167,8 @@ OPENAI = ErrorCodes(
         "rate_limit_exceeded": RATE,
         "content_filter": FILTERED,
     },
-    {},
+    # llama.cpp says so of a path (tools/server/server-http.cpp, 2026), in the type that others have for a model.
+    {"not_found_error": ((re.compile("^File Not Found$"), NO_ADDRESS),)},
     {
         "NotFoundError": NO_MODEL,
         "not_found_error": NO_MODEL,
@@ -187,8 +191,14 @@ GATEWAY = OPENAI.replace(
 #         TiaraBasori/OpenCode2API/issues/5 (2026-07-17); insufficient_funds: Vercel's gateway; not_enough_balance:
 #         Novita; exceeded_current_quota_error: Kimi; billing_…: OpenAI; usage_limit_reached: 1jehuang/jcode/issues/227
 #         (2026-05-18).
-#     AccountOverdueError, ModelNotOpen and the like: Volcengine Ark, volcengine.com/docs/82379/1299023 (2025-11-07).
-#     20012, 30001: SiliconFlow, docs.siliconflow.cn/faqs/error-code (2024-12-19).
+#     AccountOverdueError, AccountQuotaExceeded, ModelNotOpen and the like: Volcengine Ark, volcengine.com/docs/82379/1299023 (2025-11-07).
+#     20012, 30001: SiliconFlow, docs.siliconflow.cn/faqs/error-code (2024-12-19); 30011: FoundationAgents/OpenManus/
+#         issues/438 (2025-03-11).
+#     model_max_prompt_tokens_exceeded, tokens_limit_reached: GitHub, microsoft/copilot-intellij-feedback/issues/94
+#         (2025-04-14), eslint/tsc-meetings/pull/593 (2025-07-03).
+#     model_decommissioned, organization_restricted: Groq, atiilla/sqlmap-ai/issues/3 (2025-08-21),
+#         kerlig.com/help/groq/troubleshooting (2025).
+#     content_filter as a type: Kimi, MoonshotAI/kimi-cli/issues/1002 (2026-02-06).
 #     …_rate_limit_exceeded, tokens_too_long, invalid_model and the like: Baidu Qianfan, PaddlePaddle/ERNIE/issues/1031
 #         (2025-07-16), ai.baidu.com/ai-doc/AppBuilder/4m8sgh88y (2025-06-27).
 ANYWHERE: dict[str, ErrorMeaning] = _by_code(
@@ -197,12 +207,17 @@ ANYWHERE: dict[str, ErrorMeaning] = _by_code(
         "exceeded_current_quota_error, usage_limit_reached, billing_hard_limit_reached": USED_UP,
         "insufficient_balance, not_enough_balance, insufficient_credits, insufficient_funds, credit_limit": NO_MONEY,
         "creditserror, billing_not_active, billing_insufficient_balance, accountoverdueerror, arrearage": NO_MONEY,
-        "30001": NO_MONEY,
+        "30001, 30011": NO_MONEY,
+        "accountquotaexceeded, setlimitexceeded": USED_UP,
+        "model_max_prompt_tokens_exceeded, tokens_limit_reached": TOO_LONG,
         "context_length_exceeded, contextwindowexceedederror, tokens_too_long, characters_too_long": TOO_LONG,
         "invalidendpointormodel.notfound, modelnotopen, unsupportedmodel, deploymentnotfound": NO_MODEL,
-        "invalid_model, model_not_found, model_not_available, 20012": NO_MODEL,
+        "invalid_model, model_not_found, model_not_available, model_decommissioned, 20012": NO_MODEL,
+        "unsupported_country_region_territory": REGION,
+        "organization_restricted": _ACCOUNT,
         "rpm_rate_limit_exceeded, tpm_rate_limit_exceeded": RATE,
         "inputtextsensitivecontentdetected, outputtextsensitivecontentdetected": FILTERED,
+        "content_filter, datainspectionfailed, data_inspection_failed": FILTERED,
     }
 )
 
@@ -219,6 +234,7 @@ BY_STATUS: dict[int, ErrorMeaning] = {
     429: RATE,
     434: _NO_RIGHT,
     451: FILTERED,
+    498: OVERLOAD,
     500: SERVER,
     501: _SERVER_FINAL,
     502: SERVER,

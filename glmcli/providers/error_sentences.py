@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from glmcli.errors import BusyError, Retry
 from glmcli.providers.codes import (
     BAD_KEY,
+    FILTERED,
     FIVE_HOURS,
     MALFORMED,
     NO_ADDRESS,
@@ -21,6 +22,7 @@ from glmcli.providers.codes import (
     NO_PLAN,
     PER_DAY,
     RATE,
+    REGION,
     SERVER,
     TOO_LONG,
     USED_UP,
@@ -53,13 +55,16 @@ _CONTEXT = (
     r"Requested token count exceeds the model's maximum context length",
     r"Input length \(\d+ tokens\) exceeds the maximum allowed length",
     # vLLM before 0.9, as Xinference passes it on: langchain-ai/deepagents/issues/468 (2025-11-23).
+    # Prompts with pictures: vllm-project/vllm/issues/12165 (2025-01-17).
     r"(?:\[address=\S+, pid=\d+\] )?The decoder prompt \(length \d+\) is longer than the maximum model length",
+    r"The prompt \(total length \d+\) is too long to fit into the model",
     # llama.cpp: run of 2026-11-21; older builds: PR 13291 of ggml-org/llama.cpp.
     r"(?:the )?request (?:\(\d+ tokens\) )?exceeds the available context size",
     # Model Studio and DashScope: anomalyco/opencode/pull/45834 (2026-08-28).
     r"Range of input length should be \[",
     # Zhipu 1261, without its code: zeroclaw-labs/zeroclaw/issues/4124 (2026-03-21); 1210: Open-AutoGLM/issues/195.
-    r"Prompt exceeds max length",
+    # mlx-serve: ddalcu/mlx-serve/issues/66 (2026-07-09).
+    r"Prompt exceeds max(?:imum context)? length",
     r"Prompt 超长",
     r"tokens in request more than max tokens allowed",
     # SiliconFlow: leookun/cursor-byok/issues/129 (2026-06-09). Fireworks: fw-ai/cookbook/issues/134 (2025-08-06).
@@ -70,6 +75,14 @@ _CONTEXT = (
     r"input length and `max_tokens` exceed context limit",
     # Google: google-gemini/gemini-cli/issues/12098 (2025-10-27).
     r"The input token count (?:\(\d+\) )?exceeds the maximum number of tokens allowed",
+    # GitHub's two: microsoft/copilot-intellij-feedback/issues/94 (2025-04-14), cline/cline/issues/995 (2024-12-22).
+    r"prompt token count of \d+ exceeds the limit of \d",
+    r"Request body too large for \S+ model\. Max size: \d+ tokens",
+    # Kiro: jwadow/kiro-gateway/issues/63 (2026-02-02). Mistral: docs.mistral.ai/resources/known-limitations
+    # (2026). Cohere: docs.cohere.com, errors (2026).
+    r"Input is too long\.",
+    r"Prompt contains \d+ tokens(?: and \d+ draft tokens)?, too large for model with \d+ maximum context length",
+    r"too many tokens: size limit exceeded by \d",
     # TGI, which served GLM-4: opea-project/GenAIInfra/issues/487 (2024-10-18), GenAIExamples/pull/340 (2024-06-28).
     r"`inputs` tokens \+ `max_new_tokens` must be <= \d",
     r"`inputs` must have less than \d+ tokens",
@@ -99,6 +112,11 @@ _MONEY = (
     r"Access denied, please make sure your account is in good standing",
     # Anthropic's form: portkey.ai/error-library/insufficient-balance-error-10489.
     r"Your credit balance is too low to access",
+    # SiliconFlow 30011: FoundationAgents/OpenManus/issues/438 (2025-03-11). xAI under 403: continuedev/continue/
+    # issues/12670 (2026-06-16), NousResearch/hermes-agent/issues/26847 (2026-07-15).
+    r"The selected model requires paid balance",
+    r"Your newly created team doesn't have any credits or licenses yet",
+    r"Your team \S+ has either used all available credits or reached its monthly spending limit",
     # Fireworks: pollinations/pollinations/issues/12136 (2026-07-01).
     r"Account \S+ is suspended, possibly due to reaching the monthly spending limit",
 )
@@ -121,9 +139,53 @@ _QUOTA = (
     r"Key limit exceeded",
     # Ollama's cloud: continuedev/continue/issues/11444 (2026-03-15), /9233; NousResearch/hermes-agent/pull/68832.
     r"you(?: \(\S+\) have|'ve) reached your (?:session|hourly|daily|weekly|monthly) usage limit",
+    # Azure under 403: goferito/node-bing-api/issues/34 (2017-02-05), Azure API Management's policy `quota`.
+    r"Out of call volume quota",
     # Kimi: NanmiCoder/cc-haha/issues/1208 (2026-08-08). MiniMax: MiniMax-AI/MiniMax-M2.7/issues/36 (2026-05-15).
     r"You've reached your usage limit for this billing cycle",
     r"usage limit exceeded, \S+ usage limit reached",
+)
+_DAY = (
+    # OpenRouter: Gitlawb/openclaude/issues/936 (2026-04-28), /1549. OpenAI and Groq: platform.openai.com, rate limits.
+    # Baidu: binary-husky/gpt_academic/issues/1735 (2024).
+    r"Rate limit exceeded: free-models-per-day",
+    r"Rate limit reached for [^\n]{1,200} per day \([TR]PD\)",
+    r"Open api (?:daily|total) request limit reached",
+    # Cerebras, which says the same of a minute: anomalyco/opencode/issues/7463 (2026-01-09).
+    r"(?:Tokens|Requests) per day limit exceeded",
+    # Cloudflare Workers AI 4006: diegosouzapw/OmniRoute/issues/6980 (2026-07-12), get-engram/engram/issues/34.
+    r"(?:4006: )?you have used up your daily free allocation of ",
+    # Bedrock: Ivy-Interactive/Ivy-Tendril/issues/1756 (2026-07-24). Anthropic: SakanaAI/AI-Scientist/issues/115
+    # (2024-09-08). Google: google-gemini/gemini-cli/issues/2336 (2025-06-28), /15576 (2026-01-16).
+    r"Too many tokens per day\b",
+    r"Number of request tokens has exceeded your daily rate limit",
+    r"Quota exceeded for quota metric '[^'\n]{1,200}' and limit '[^'\n]{1,200} per day\b",
+    r"You have exhausted your daily quota on this model",
+    # ModelScope, whose "Request limit exceeded." passes: modelscope.cn/docs/model-service/API-Inference (2026).
+    r"You have exceeded today's quota for model ",
+    # gpt4free under 500: xtekky/gpt4free/issues/3456 (2026-06-02).
+    r"Token limit \([\d,]+ per day\) exceeded",
+)
+_FILTER = (
+    # DeepSeek: 666ghj/BettaFish/issues/108 (2025-11-04). Kimi: MoonshotAI/kimi-code/issues/242 (2026-05-30).
+    r"Content Exists Risk\b",
+    r"The request was rejected because it was considered high risk",
+    # Anthropic: anthropics/claude-code/issues/58367 (2026-05-12). Azure, alone and behind LiteLLM:
+    # openai/openai-dotnet/issues/55 (2024-06-14), BerriAI/litellm/pull/16231 (2025-11-04).
+    r"Output blocked by content filtering policy",
+    r"The response was filtered due to the prompt triggering ",
+    r"(?:litellm\.)?ContentPolicyViolationError\b",
+    # Model Studio behind a gateway: docs.qwencloud.com/api-reference/preparation/error-messages (2026-09-28).
+    r"(?:Input|Output) (?:text )?data may contain inappropriate content",
+    # OpenRouter under 403: openrouter.ai/docs/api/reference/errors-and-debugging (2026).
+    r"\S+ requires moderation on [\w .-]{1,60}\. Your input was flagged for ",
+)
+_REGION = (
+    # OpenAI under 403: songquanpeng/one-api/issues/1692 (2024-07-25). Google under 400: FoundationAgents/OpenManus/
+    # issues/803 (2025-03-18). OpenCode Zen: anomalyco/opencode/issues/50305 (2026-09-21).
+    r"Country, region, or territory not supported",
+    r"User location is not supported for the API use",
+    r"This model is not available in your (?:country|region)",
 )
 _MODEL = (
     # Zhipu: duolahypercho/codex-router/issues/244 (2026-08-15), cline/cline/issues/6099 (2025-09-09); api-code (2026).
@@ -146,6 +208,11 @@ _MODEL = (
     # NVIDIA: Alishahryar1/free-claude-code/issues/956 (2026-07-02), decolua/9router/issues/2617 (2026-07-14).
     r"Function '[\w-]+': Not found for account",
     r"The model \S+ has reached its end of life",
+    # Groq: atiilla/sqlmap-ai/issues/3 (2025-08-21). Kimi: langgenius/dify-official-plugins/issues/3578 (2026-08-04).
+    r"The model \S+ has been decommissioned",
+    r"Not found the model\b",
+    # Google: ai.google.dev/gemini-api/docs/troubleshooting (2026).
+    r"models/\S+ is not found for API version",
     # OpenAI, vLLM, Ollama, Ark, SiliconFlow, DeepSeek.
     r"The (?:model|model or endpoint|model or service ID) \S+ does not exist",
     r"model ['\"`]?\S+?['\"`]? (?:was )?not found\b",
@@ -182,23 +249,19 @@ _SENTENCES: tuple[tuple[Iterable[str], ErrorMeaning], ...] = (
     (_QUOTA, USED_UP),
     # Ollama's cloud: ollama/ollama/issues/15990 (2026-05-06).
     ((r"this model requires a subscription",), NO_PLAN),
-    # OpenRouter: Gitlawb/openclaude/issues/936 (2026-04-28), /1549. OpenAI and Groq: platform.openai.com, rate limits.
-    # Baidu: binary-husky/gpt_academic/issues/1735 (2024).
-    (
-        (
-            r"Rate limit exceeded: free-models-per-day",
-            r"Rate limit reached for [^\n]{1,200} per day \([TR]PD\)",
-            r"Open api (?:daily|total) request limit reached",
-        ),
-        PER_DAY,
-    ),
+    (_DAY, PER_DAY),
+    (_FILTER, FILTERED),
+    (_REGION, REGION),
     ((r"Open api qps request limit reached",), RATE),
     # Groq under 413, OpenAI under 429: HunorLaczko/ha-groq-cloud-api/issues/27 (2026-05-16),
     # vanna-ai/vanna-flask/issues/11 (2024-06-13).
     ((r"Request too large for [^\n]{1,200} on tokens per min",), _TOO_MUCH_AT_ONCE),
     (_MODEL, NO_MODEL),
-    # Google, under 400: ai.google.dev/gemini-api/docs/troubleshooting (2026).
-    ((r"API key not valid\.",), BAD_KEY),
+    # Google and xAI, under 400: ai.google.dev/gemini-api/docs/troubleshooting (2026), openai/codex/issues/1352
+    # (2025-06-19).
+    ((r"API key not valid\.", r"Incorrect API key provided\b"), BAD_KEY),
+    # NVIDIA under 400, for a while: decolua/9router/issues/2527 (2026-07-10).
+    ((r"Function id '[\w-]+': DEGRADED function cannot be invoked",), SERVER),
     (_MISTAKE, MALFORMED),
     # Z.ai's wrong path, under 404, 500 and 200: chatboxai/chatbox/issues/3052 (2025-12-28).
     ((r"404 NOT_FOUND\b",), NO_ADDRESS),

@@ -40,6 +40,10 @@ TOO_LARGE = (
     "Request too large for model glm-5 in organization org_x on tokens per minute (TPM): Limit 6000, Requested 9000"
 )
 
+ABROAD = "unsupported_country_region_territory"
+NEURONS = "you have used up your daily free allocation of 10,000 neurons, please upgrade"
+DEGRADED = "DEGRADED function cannot be invoked"
+
 # The row, the status, the body, the exit code, the provider's code, whether it is asked again.
 CONTEXT = [
     ("sglang", 400, "The input (61709 tokens) is longer than the model's context length (40960 tokens)."),
@@ -75,6 +79,17 @@ CONTEXT = [
     ("openai", 400, "Error: API Error: 400 Bad Request: [zai] glm/glm-5: Prompt exceeds max length"),
     ("openai", 422, "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 2048. Given: 1887 `inputs`"),
     ("openai", 400, "Trying to keep the first 10136 tokens when context the overflows. However, the model is loaded"),
+    ("openai", 400, "prompt token count of 138898 exceeds the limit of 64000"),
+    ("openai", 413, "Request body too large for gpt-4o model. Max size: 8000 tokens."),
+    ("openai", 400, "Input is too long."),
+    ("openai", 400, "Prompt exceeds maximum context length"),
+    (
+        "openai",
+        400,
+        "Prompt contains 6 tokens and 0 draft tokens, too large for model with 4 maximum context length",
+    ),
+    ("openai", 400, "too many tokens: size limit exceeded by 11326 tokens. Try using shorter or fewer inputs."),
+    ("vllm", 400, "The prompt (total length 25938) is too long to fit into the model (context length 4096). Make sure"),
     ("zai", 400, "Prompt exceeds max length"),
     ("modelstudio", 400, "<400> InternalError.Algo.InvalidParameter: Range of input length should be [1, 202752]"),
 ]
@@ -128,6 +143,79 @@ MONEY = [
     ("ollama", 403, {"error": "this model requires a subscription, upgrade for access: https://ollama.com/upgrade"}),
     ("vllm", 429, said("You exceeded your current quota", None, "insufficient_quota")),
     ("openai", 403, {"code": 403, "reason": "NOT_ENOUGH_BALANCE", "message": "not enough balance"}),
+    (
+        "openai",
+        403,
+        {"code": 30011, "message": "The selected model requires paid balance. Your paid balance is", "data": 0},
+    ),
+    (
+        "openai",
+        403,
+        {
+            "code": "The caller has no permission",
+            "error": "Your newly created team doesn't have any credits or licenses yet.",
+        },
+    ),
+    ("openai", 403, said("Your team x-1 has either used all available credits or reached its monthly spending limit.")),
+    (
+        "openai",
+        403,
+        {"statusCode": 403, "message": "Out of call volume quota. Quota will be replenished in 22.14:18:12."},
+    ),
+    (
+        "openai",
+        429,
+        {"message": "Tokens per day limit exceeded - too many tokens processed.", "code": "token_quota_exceeded"},
+    ),
+    ("openai", 429, {"errors": [{"message": f"AiError: {NEURONS}", "code": 4006}], "success": False, "result": {}}),
+    ("openai", 429, {"errors": [{"message": f"4006: {NEURONS}", "code": 3036}], "success": False, "result": {}}),
+    (
+        "openai",
+        429,
+        {"errors": {"message": "You have exceeded today's quota for model ZhipuAI/GLM-5, please try again"}},
+    ),
+    ("openai", 429, {"message": "Too many tokens per day, please wait before trying again."}),
+    (
+        "openai",
+        429,
+        said("Number of request tokens has exceeded your daily rate limit (https://x)", None, "rate_limit_error"),
+    ),
+    ("openai", 429, [said("Quota exceeded for quota metric 'Requests' and limit 'Requests per day per user' of", 429)]),
+    ("openai", 429, said("You have exhausted your daily quota on this model.")),
+    ("openai", 429, said("You have exceeded the 5-hour usage quota.", "AccountQuotaExceeded", "TooManyRequests")),
+    ("openai", 429, said("Your account has reached the set inference limit", "SetLimitExceeded", "TooManyRequests")),
+    ("openai", 500, said("Token limit (500,000 per day) exceeded. Used: 508,311 tokens.")),
+]
+FILTERS = [
+    ("openai", 400, said("Content Exists Risk", "invalid_request_error", "invalid_request_error")),
+    ("openai", 400, {"detail": "Content Exists Risk"}),
+    ("openai", 400, said("The request was rejected because it was considered high risk", 400, "content_filter")),
+    (
+        "openai",
+        400,
+        said("Output blocked by content filtering policy", None, "invalid_request_error") | {"type": "error"},
+    ),
+    ("openai", 400, said("m", "content_filter", status=400, innererror={"code": "ResponsibleAIPolicyViolation"})),
+    (
+        "openai",
+        400,
+        said("litellm.BadRequestError: litellm.ContentPolicyViolationError: AzureException - The response", "400"),
+    ),
+    (
+        "openai",
+        500,
+        said("Error code: 400 - {'error': {'message': 'The response was filtered', 'code': 'content_filter'}}"),
+    ),
+    ("openai", 400, said("<400> InternalError.Algo.DataInspectionFailed: m", "data_inspection_failed", "x")),
+    ("openai", 400, said("Input text data may contain inappropriate content.", None, "one_api_error")),
+    ("openai", 403, said('x/y requires moderation on Amazon Bedrock. Your input was flagged for "sexual".', 403)),
+]
+REGIONS = [
+    ("openai", 403, said("Country, region, or territory not supported", ABROAD, "request_forbidden")),
+    ("openai", 403, {"code": ABROAD, "message": "Country, region, or territory not supported", "param": None}),
+    ("openai", 403, upstream(json.dumps(said("Country, region, or territory not supported", ABROAD)))),
+    ("openai", 403, said(f"Upstream request failed: [{ABROAD}] Country, region, or territory not supported")),
+    ("openai", 400, [said("User location is not supported for the API use.", 400, "FAILED_PRECONDITION")]),
 ]
 MISSING = [
     (
@@ -159,6 +247,9 @@ MISSING = [
     ("openai", 404, {"status": 404, "title": "Not Found", "detail": "Function '1-2': Not found for account 'A'"}),
     ("openai", 410, {"title": "Gone", "status": 410, "detail": "The model 'z-ai/glm4.7' has reached its end of life"}),
     ("openai", 404, said("Model 'x' not found", None, "model_not_found")),
+    ("openai", 400, said("The model `x` has been decommissioned and is no longer supported.", "model_decommissioned")),
+    ("openai", 404, said("Not found the model kimi-k9 or Permission denied", None, "resource_not_found_error")),
+    ("openai", 404, [said("models/x is not found for API version v1main, or is not supported", 404, "NOT_FOUND")]),
     ("zai", 400, said("modelCode: does not exist", "1214")),
     ("zai", 400, said("modelCode: glm-x does not exist", "1214")),
     ("zai", 400, said("Unknown Model, please check the model code.", "1214")),
@@ -175,6 +266,23 @@ MISTAKES = [
     ("openai", "tools param requires --jinja flag"),
 ]
 OTHERS = [
+    ("openai", 400, {"code": "Client specified", "error": "Incorrect API key provided: xa***ab. You can"}, 3, ..., NO),
+    ("openai", 400, said("Organization has been restricted.", "organization_restricted"), 3, ..., NO),
+    ("openai", 400, {"status": 400, "title": "Bad Request", "detail": f"Function id '8-1': {DEGRADED}"}, 5, None, YES),
+    ("openai", 498, said("Flex tier capacity exceeded", "capacity_exceeded"), 5, "capacity_exceeded", YES),
+    # Limits of a minute are asked again, whatever else they say.
+    (
+        "openai",
+        429,
+        {"message": "Tokens per minute limit exceeded - too many", "code": "token_quota_exceeded"},
+        5,
+        ...,
+        YES,
+    ),
+    ("openai", 429, {"message": "Too many tokens, please wait before trying again."}, 5, None, YES),
+    ("openai", 429, {"errors": {"message": "Request limit exceeded.", "request_id": "r"}}, 5, None, YES),
+    ("openai", 429, [said("Quota exceeded for quota metric 'A' and limit 'A per minute' of", 429)], 5, "429", YES),
+    ("llamacpp", 404, said("File Not Found", 404, "not_found_error"), 2, "404", NO),
     ("openai", 400, [said("API key not valid. Please pass a valid API key.", 400, "INVALID_ARGUMENT")], 3, "400", NO),
     (
         "openai",
@@ -213,6 +321,13 @@ OTHERS = [
 ]
 # Words of the user, quoted by a server, mean nothing.
 QUOTED = [
+    (
+        "openai",
+        400,
+        said("Invalid value: 'Content Exists Risk'. Supported values are: 'text'", None, "invalid_request_error"),
+    ),
+    ("openai", 400, said('messages[0]: "Too many tokens per day" is not allowed here', "400")),
+    ("zai", 400, said("messages[1].content: User location is not supported for the API use", "1214")),
     ("openai", 400, said(f"Invalid value: '{ZAI_BROKE}'. Supported values are: 'text'", None, "invalid_request_error")),
     ("openai", 400, said('messages[0]: "Budget has been exceeded!" is not allowed here', "400")),
     (
@@ -238,6 +353,8 @@ def rows():
     """All of them as (row, status, body, exit code, provider's code or ..., asked again, model missing)."""
     yield from ((row, status, said(text, status), 7, ..., NO, NO) for row, status, text in CONTEXT)
     yield from ((row, status, body, 4, ..., NO, NO) for row, status, body in MONEY)
+    yield from ((row, status, body, 8, ..., NO, NO) for row, status, body in FILTERS)
+    yield from ((row, status, body, 3, ..., NO, NO) for row, status, body in REGIONS)
     yield from ((row, status, body, 2, ..., NO, YES) for row, status, body in MISSING)
     yield from ((row, 500, said(text, 500, "server_error"), 2, "500", NO, NO) for row, text in MISTAKES)
     yield from ((*case, NO) for case in OTHERS)
@@ -461,6 +578,14 @@ def test_the_address_of_each_protocol_and_question(glm, keys) -> None:
     assert (native.code, listed.code) == (2, 2)
     assert f"this address: {server.url}/services/aigc/text-generation/generation (HTTP 404)" in native.err
     assert f"this address: {server.url}/models (HTTP 404)" in listed.err
+
+
+def test_a_region_is_no_problem_of_the_key(glm, keys) -> None:
+    with Server(reply(403, said("Country, region, or territory not supported", ABROAD))) as server:
+        done = glm("ask", "-P", "openai", "-m", "glm-5", "--base-url", server.url, "hi", env=keys)
+    assert (done.code, len(server.requests)) == (3, 1)
+    assert f"glm: error: openai: the provider does not serve this region (HTTP 403, code {ABROAD})\n" in done.err
+    assert "  fix: send it from a region that it serves\n" in done.err
 
 
 @pytest.mark.parametrize("row", ["zai", "bigmodel", "openai"])
