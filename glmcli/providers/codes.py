@@ -191,7 +191,8 @@ GATEWAY = OPENAI.replace(
 #         TiaraBasori/OpenCode2API/issues/5 (2026-07-17); insufficient_funds: Vercel's gateway; not_enough_balance:
 #         Novita; exceeded_current_quota_error: Kimi; billing_…: OpenAI; usage_limit_reached: 1jehuang/jcode/issues/227
 #         (2026-05-18).
-#     AccountOverdueError, AccountQuotaExceeded, ModelNotOpen and the like: Volcengine Ark, volcengine.com/docs/82379/1299023 (2025-11-07).
+#     AccountOverdueError, AccountQuotaExceeded, ModelNotOpen and the like: Volcengine Ark,
+#         volcengine.com/docs/82379/1299023 (2025-11-07).
 #     20012, 30001: SiliconFlow, docs.siliconflow.cn/faqs/error-code (2024-12-19); 30011: FoundationAgents/OpenManus/
 #         issues/438 (2025-03-11).
 #     model_max_prompt_tokens_exceeded, tokens_limit_reached: GitHub, microsoft/copilot-intellij-feedback/issues/94
