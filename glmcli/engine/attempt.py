@@ -33,12 +33,14 @@ class AttemptResult(Record):
         error: why it is not a complete answer; None if it is one.
         first_event: when the first text or tool call arrived, on the monotonic clock; None if none did.
         first_answer: the same for text of the answer.
+        remarks: what a person should know about the reply; where there is a writer, it was told of them.
     """
 
     reply: Reply
     error: GlmError | None
     first_event: float | None
     first_answer: float | None
+    remarks: tuple[Remark, ...] = ()
 
 
 class Attempt:
@@ -60,6 +62,7 @@ class Attempt:
         self._reader: ReplyReader | None = None
         self._buffered: list[bytes] = []
         self._fold = Fold()
+        self._remarks: list[Remark] = []
         self._first_event: float | None = None
         self._first_answer: float | None = None
         self.response = Response(provider, self, plan.limits, plan.deadline)
@@ -108,10 +111,12 @@ class Attempt:
         if self._reader:
             self._take(chain(self._reader.feed(self._take_buffered()), self._reader.close()))
         self._flush()
-        if self._output:
-            self._output.print([*think_tag_remarks(self._fold.reply().answer, self._provider.api)])
-            if failure:
-                self._output.print([Remark(f"{self._provider.name}: after the finish: {failure.message}")])
+        self._remark(*think_tag_remarks(self._fold.reply().answer, self._provider.api))
+        if failure:
+            self._remark(Remark(f"{self._provider.name}: after the finish: {failure.message}"))
+
+    def _remark(self, *remarks: Remark) -> None:
+        self._add(self._output.print([*remarks]) if self._output else remarks)
 
     def _take(self, events: Iterable[Event]) -> None:
         """Print the events and add them to the reply, also those before an error."""
@@ -137,6 +142,8 @@ class Attempt:
                 self._first_event = self._first_event or now
                 if isinstance(event, Answer):
                     self._first_answer = self._first_answer or now
+            elif isinstance(event, Remark):
+                self._remarks.append(event)
             self._fold.add(event)
 
     def result(self) -> AttemptResult:
@@ -156,7 +163,7 @@ class Attempt:
         if error:
             error.request_id = error.request_id or reply.request_id
             displayed(error, self._provider, self._redactor, self.response.remark)
-        return AttemptResult(reply, error, self._first_event, self._first_answer)
+        return AttemptResult(reply, error, self._first_event, self._first_answer, tuple(self._remarks))
 
     def _salvage(self) -> None:
         """Decode and print what was held back when the reply broke off."""

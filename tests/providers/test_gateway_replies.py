@@ -568,6 +568,17 @@ def test_text_that_repeats_itself_is_remarked(ends) -> None:
     assert ends(stream(*usual, STOP), 0, "aababcabcde\n").err == ""
 
 
+def test_a_batch_remarks_on_replies_once(glm, keys, cwd) -> None:
+    so_far = ["Wh", "Whisper", "Whisper is", "Whisper is a", "Whisper is a model."]
+    (cwd / "in.jsonl").write_text("".join(f'{{"id": "r{number}", "prompt": "hi"}}\n' for number in range(3)))
+    with Server(stream(*[delta(content=each) for each in so_far], STOP)) as server:
+        flags = ("-P", "zai", "--base-url", server.url, "-O", "out.jsonl", "-j", "1")
+        done = glm("batch", "run", "in.jsonl", *flags, env=keys)
+    assert done.code == 0
+    assert done.err.count("text_frames: cumulative") == 1
+    assert "glm: r0: each frame repeats all text so far" in done.err
+
+
 def test_a_row_of_the_configuration_undoes_repeated_text(glm, keys, home) -> None:
     frames = [delta(content=each) for each in ("Wh", "Whisper", "Whisper is")]
     with Server(stream(*frames, STOP)) as server:

@@ -186,6 +186,7 @@ class Scheduler:
         attempt = Attempt(candidate, self._setup.plan, self._redactor)
         await self._pools[item.candidate].send(candidate.call, attempt.response)
         result = attempt.result()
+        self._state.remark(item, result.remarks)
         now = time.monotonic()
         error, failover = result.error, self._state.failover
         if error and _is_refused(error):

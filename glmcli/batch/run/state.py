@@ -11,14 +11,17 @@ from glmcli.batch.run.shutdown import Shutdown
 from glmcli.record import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from glmcli.batch.rows.row import QueueItem
     from glmcli.batch.run.budget import Budget
     from glmcli.batch.run.failover import RunChange
+    from glmcli.chat.events import Remark
     from glmcli.chat.outcome import Outcome
     from glmcli.config.plan import Plan
     from glmcli.errors import GlmError
+
+_MAX_REMARKS = 8  # lines of a run; what a provider sends may be in each of them
 
 
 class RowInput(Protocol):
@@ -134,6 +137,7 @@ class RunState:
         self.failover = Failover(setup.plan, time.monotonic())
         self.retries = RetryQueue()
         self.held: QueueItem | None = None
+        self._remarks: set[Remark] = set()
 
     def next_row(self, now: float) -> QueueItem | None:
         """The row to be sent next: one that was held, one that has waited for its retry, or one of the input."""
@@ -175,6 +179,13 @@ class RunState:
             self.shutdown.stop(change.stop)
         if change and change.notice:
             self._setup.note(change.notice)
+
+    def remark(self, item: QueueItem, remarks: Iterable[Remark]) -> None:
+        """Print what was remarked on a row's reply, each remark once in a run, and not more than a few."""
+        for remark in remarks:
+            if remark not in self._remarks and len(self._remarks) < _MAX_REMARKS:
+                self._remarks.add(remark)
+                self._setup.note(f"{item.id}: {remark.text}")
 
     def announce(self, *, is_busy: bool) -> None:
         """Print what a run that stops still waits for, if it is busy."""
