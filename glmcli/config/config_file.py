@@ -85,6 +85,7 @@ def _row(name: str, row: Mapping[str, Any], document: Document, folder: Path) ->
     return like.replace(
         name=name,
         base_url=normal_base_url(row["base_url"], place) if "base_url" in row else like.base_url,
+        base_url_variable=None if "base_url" in row else like.base_url_variable,
         key_variables=variables,
         key_file=str(folder / Path(key_file).expanduser()) if key_file else None,
         key_command=tuple(row.get("key_command", ())),

@@ -213,6 +213,18 @@ def test_an_address_is_for_the_first_provider_only(glm, keys) -> None:
         assert len(server.requests) == 1
 
 
+def test_a_row_with_an_address_keeps_it(glm, cwd) -> None:
+    """OPENAI_BASE_URL is the address of `openai`, not of the rows that speak like it: they have keys of their own."""
+    with Server(answer("Hi")) as server, Server(answer("Hi")) as other:
+        row = f"providers:\n  gate:\n    like: openai\n    base_url: {server.url}\n    key_env: [GATE_KEY]\n"
+        (cwd / "c.yaml").write_text(row)
+        env = {"GLM_CONFIG": "c.yaml", "GATE_KEY": CANARY, "OPENAI_BASE_URL": other.url, "ZAI_API_KEY": "some-key"}
+        dead = ("-m", "zai/glm-5", "--base-url", "http://127.0.0.1:1/v1", "--retries", "0")
+        assert glm("ask", "-m", "gate/glm-5", "hi", env=env).out == b"Hi\n"
+        assert glm("ask", *dead, "--fallback", "gate/glm-5", "hi", env=env).out == b"Hi\n"
+        assert (len(server.requests), other.requests) == (2, [])
+
+
 def test_a_key_file_is_for_the_first_provider_only(glm, cwd) -> None:
     (cwd / "key").write_text(CANARY)
     (cwd / "key").chmod(0o600)
