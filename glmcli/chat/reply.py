@@ -26,7 +26,8 @@ Ending = Literal["complete", "tools", "length", "context", "filter", "server"]
 # (2026-09); `insufficient_system_resource`: github.com/promptfoo/promptfoo/pull/9905; `abort`: SGLang 0.5.23 source;
 # `eos_token`: github.com/huggingface/text-generation-inference/pull/2344 (2024-07-31); `end`:
 # github.com/earendil-works/pi/issues/2107 (2026-03-13); `model_length`: Mistral,
-# github.com/open-telemetry/semantic-conventions-genai/pull/363 (2026-07-31).
+# github.com/open-telemetry/semantic-conventions-genai/pull/363 (2026-07-31); `tool_call`:
+# github.com/ml-explore/mlx-lm/pull/782 (2026-01-20).
 ENDINGS: Mapping[str, Ending] = {
     "stop": "complete",
     "eos": "complete",
@@ -34,6 +35,7 @@ ENDINGS: Mapping[str, Ending] = {
     "end": "complete",
     "stop_sequence": "complete",
     "tool_calls": "tools",
+    "tool_call": "tools",
     "function_call": "tools",
     "length": "length",
     "max_tokens": "length",

@@ -14,7 +14,14 @@ from glmcli.providers import request_fields as fields
 from glmcli.providers.decoder import ReplyDecoder
 from glmcli.providers.dialect import ModelsPage, get_headers, headers, listed_models
 from glmcli.providers.json_values import JsonObject, as_int, as_object, as_objects
-from glmcli.providers.reply_fields import Choices, content_events, finish_reason, text_of, tool_calls
+from glmcli.providers.reply_fields import (
+    Choices,
+    content_events,
+    finish_reason,
+    object_of,
+    text_of,
+    tool_calls,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -107,7 +114,7 @@ class _Frames:
         output = as_object(chunk.get("output"))
         choices = as_objects(output.get("choices"))
         for choice in self._choices.ours(choices):
-            yield from _message(as_object(choice.get("message")), choice.get("finish_reason"))
+            yield from _message(object_of(choice.get("message"), "message"), choice.get("finish_reason"))
         if not choices:
             # With the result_format "text", which is never requested here, the same fields are in `output` itself.
             yield from _message({"content": output.get("text")}, output.get("finish_reason"))

@@ -12,7 +12,15 @@ from glmcli.providers import request_fields as fields
 from glmcli.providers.decoder import ReplyDecoder
 from glmcli.providers.dialect import ModelsPage, get_headers, headers, listed_models
 from glmcli.providers.json_values import JsonObject, as_int, as_list, as_object, as_objects
-from glmcli.providers.reply_fields import Choices, content_events, finish_reason, refusal, text_of, tool_calls
+from glmcli.providers.reply_fields import (
+    Choices,
+    content_events,
+    finish_reason,
+    object_of,
+    refusal,
+    text_of,
+    tool_calls,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -105,10 +113,10 @@ class _Chunks:
                 break
 
     def _choice(self, choice: JsonObject) -> Iterator[Event]:
-        for event in _message(as_object(choice.get("delta"))):
+        for event in _message(object_of(choice.get("delta"), "delta")):
             self._had_delta = True
             yield self._noted(event)
-        if message := as_object(choice.get("message")):
+        if message := object_of(choice.get("message"), "message"):
             self._had_message = True
             events = list(_message(message))
             is_whole = self._had_delta or (self._had_finish and self._repeats(events))
@@ -180,8 +188,9 @@ def _usage(usage: JsonObject) -> Usage | None:
     details = as_object(usage.get("completion_tokens_details"))
     cached = as_object(usage.get("prompt_tokens_details")).get("cached_tokens")
     return Usage(
-        input_tokens=as_int(usage.get("prompt_tokens")),
-        output_tokens=as_int(usage.get("completion_tokens")),
+        # mlx-vlm uses the names of another API: github.com/earendil-works/pi/issues/2326 (2026-03-18).
+        input_tokens=as_int(usage.get("prompt_tokens", usage.get("input_tokens"))),
+        output_tokens=as_int(usage.get("completion_tokens", usage.get("output_tokens"))),
         reasoning_tokens=as_int(details.get("reasoning_tokens", usage.get("reasoning_tokens"))),
         cached_tokens=as_int(cached if cached is not None else usage.get("prompt_cache_hit_tokens")),
         total_tokens=as_int(usage.get("total_tokens")),

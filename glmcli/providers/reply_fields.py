@@ -52,6 +52,17 @@ def index_of(item: JsonObject) -> int | None:
     return as_int(index)
 
 
+def object_of(value: object, name: str) -> JsonObject:
+    """An object of the reply; empty where there is none.
+
+    Raises:
+        ProtocolError: it holds something else, which may be part of the answer.
+    """
+    if value and not isinstance(value, dict):
+        raise ProtocolError(f"the {name} of the reply is not an object", why=compact_json(value), sent=True)
+    return as_object(value)
+
+
 def content_events(content: object) -> list[Event]:
     """The events of a `content` field: text, or a list of parts, of which thinking is reasoning.
 
@@ -139,8 +150,8 @@ def tool_calls(value: object) -> Iterator[ToolCallPart]:
     """
     if value and not isinstance(value, list):
         raise ProtocolError("the tool calls of the reply are not a list", why=compact_json(value), sent=True)
-    calls = [call for call in map(as_object, as_list(value)) if call.get("type") in (None, "", "function")]
-    parts = [_tool_call(call) for call in calls]
+    calls = [object_of(call, "tool call") for call in as_list(value)]
+    parts = [_tool_call(call) for call in calls if call.get("type") in (None, "", "function")]
     # Named calls of one list are as many calls, though neither index nor id tells them apart:
     # github.com/router-for-me/CLIProxyAPI/issues/5058 (2026-08-18).
     are_separate = sum(part.index is None and part.name != "" for part in parts) > 1
@@ -149,7 +160,7 @@ def tool_calls(value: object) -> Iterator[ToolCallPart]:
 
 
 def _tool_call(call: JsonObject) -> ToolCallPart:
-    function = as_object(call.get("function"))
+    function = object_of(call.get("function"), "function of a tool call")
     identity = call.get("id")
     return ToolCallPart(
         index=index_of(call),

@@ -53,17 +53,17 @@ class TextFilter:
         match event:
             case Reasoning(text):
                 yield from self._split(self._answer.flush())
-                if text := self._reasoning.push(text):
-                    yield from self._resume()
+                text = self._reasoning.push(text)
+                yield from self._resume(self._reasoning, text)
+                if text:
                     yield from self._unboxed([Reasoning(text)])
             case Answer(text):
                 yield from self._rest_of_reasoning()
-                if text := self._answer.push(text):
-                    yield from self._resume()
-                    yield from self._split(text)
+                text = self._answer.push(text)
+                yield from self._resume(self._answer, text)
+                yield from self._split(text)
             case ToolCallPart():
-                if event.name or event.arguments:
-                    yield from self._resume()
+                yield from self._resume(self._answer, event.name or event.arguments)
                 yield event
             case Finish():
                 self.is_finished = True
@@ -71,9 +71,9 @@ class TextFilter:
             case _:
                 yield event
 
-    def _resume(self) -> Iterator[Event]:
-        """Something new came: a finish before it is void."""
-        if self.is_finished:
+    def _resume(self, joiner: TextJoiner, text: str) -> Iterator[Event]:
+        """Where something new came, if only half a character, a finish before it is void."""
+        if self.is_finished and (text or joiner.holds_half):
             self.is_finished = False
             yield Resumed()
 
@@ -117,6 +117,11 @@ class TextJoiner:
         """Start before the first character; `cumulative`: each frame repeats all text so far."""
         self._so_far = "" if cumulative else None
         self._held = ""
+
+    @property
+    def holds_half(self) -> bool:
+        """Whether half a character was held back."""
+        return bool(self._held)
 
     @property
     def passes_text(self) -> bool:

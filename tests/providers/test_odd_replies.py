@@ -39,6 +39,9 @@ OVERLOADED = [{"error": {"code": 503, "message": "The model is overloaded.", "st
 REFUSED = "the model refused to answer\n  why: I cannot help."
 ENCODED_TWICE = [b"data: " + event(value) for value in (HELLO, STOP, "[DONE]")]
 
+HALF = b'data: {"choices":[{"index":0,"delta":{"content":"\\ud83d"}}]}\n\n'
+NO_OBJECT = "of the reply is not an object"
+
 # name: (script, exit code, what `stream` prints, words on stderr)
 REPLIES = {
     "a stream as HTML": (reply(200, BODY, content_type="text/html; charset=utf-8"), 0, "Hello\n", ""),
@@ -98,6 +101,30 @@ REPLIES = {
         "",
     ),
     "messages that are pieces": (stream(*map(said, ("Hel", "lo")), choice(finish_reason="stop")), 0, "Hello\n", ""),
+    "half a character after the finish": (
+        raw(event(HELLO), event(STOP), HALF),
+        7,
+        "Hello\ufffd\n",
+        "the stream ended before the model finished",
+    ),
+    "a delta that is text": (stream(HELLO, choice(delta="lo"), STOP), 13, "Hello\n", f"the delta {NO_OBJECT}"),
+    "a delta in a list": (stream(choice(delta=[{"content": "Hel"}]), STOP), 13, "", f"the delta {NO_OBJECT}"),
+    "a message that is text": (reply(200, choice(message="Hello")), 13, "", f"the message {NO_OBJECT}"),
+    "a call that is text": (stream(HELLO, delta(tool_calls=["t"]), STOP), 13, "Hello\n", f"the tool call {NO_OBJECT}"),
+    "a function that is text": (
+        stream(HELLO, delta(tool_calls=[{"index": 0, "function": "t"}]), STOP),
+        13,
+        "Hello\n",
+        f"the function of a tool call {NO_OBJECT}",
+    ),
+    "empty values where objects belong": (
+        stream(
+            HELLO, choice(delta=None, message=""), {"choices": [None]}, {"choices": ""}, delta(tool_calls=[None]), STOP
+        ),
+        0,
+        "Hello\n",
+        "",
+    ),
     # Frames that are alike and that depend on what was before them.
     "messages so far, after thinking": (
         stream(delta(reasoning_content="hm"), *so_far("Hello you", 3, 5, 7, 9, 9), STOP),
@@ -146,8 +173,17 @@ def test_events_say_that_it_is_complete(glm, keys, name) -> None:
     assert "".join(event["text"] for event in events if event["type"] == "answer") == "Hello"
 
 
-def test_usage_inside_the_choice(as_json) -> None:
-    usage = as_json(stream(HELLO, choice(delta={}, finish_reason="stop", usage=USAGE)), 0)["usage"]
+@pytest.mark.parametrize(
+    "last",
+    [
+        choice(delta={}, finish_reason="stop", usage=USAGE),
+        STOP | {"usage": {"input_tokens": 13, "output_tokens": 17, "total_tokens": 30, "prompt_tps": 21.5}},
+        STOP | {"usage": USAGE | {"input_tokens": 0, "output_tokens": 0}},
+    ],
+    ids=["inside the choice", "by other names", "by both names"],
+)
+def test_usage(as_json, last) -> None:
+    usage = as_json(stream(HELLO, last), 0)["usage"]
     assert (usage["input_tokens"], usage["output_tokens"], usage["total_tokens"]) == (13, 17, 30)
 
 
@@ -196,6 +232,7 @@ CALLS = {
         calls([function("a", "{}"), function("weather", "")], [function(text='{"city":')], [function(text='"Rome"}')]),
         [("a", "{}"), ("weather", ROME)],
     ),
+    "with another finish": (calls([function("weather", ROME, 0)], finish="tool_call"), [("weather", ROME)]),
     "of the older form": (
         stream(
             delta(function_call={"name": "weather", "arguments": ""}),
