@@ -83,6 +83,16 @@ def _without_end(text: str, key: str) -> str:
     return text[: len(text) - shown] + MASK if shown else text
 
 
+def _without_beginnings(text: str, key: str) -> str:
+    """The text with a mask for each beginning of the key that is too long for an ordinary word."""
+    at = text.find(key[:_MIN_KEY])
+    while at >= 0:
+        shown = next(size for size in range(len(key), 0, -1) if text.startswith(key[:size], at))
+        text = text[:at] + MASK + text[at + shown :]
+        at = text.find(key[:_MIN_KEY], at + len(MASK))
+    return text
+
+
 class Redactor:
     """Replaces every known key of at least eight characters by `***`."""
 
@@ -129,9 +139,12 @@ class Redactor:
     def error(self, text: str) -> str:
         """The text of an error without keys, and without what servers show of one: its ends, dots or stars between.
 
-        OpenAI's "Incorrect API key provided: sk-proj-****wxyz", LiteLLM's "Received API Key = sk-...wxyz" (2026).
+        OpenAI's "Incorrect API key provided: sk-proj-****wxyz", LiteLLM's "Received API Key = sk-...wxyz" (2026). Ends of
+        eight characters go without dots and stars too.
         """
         text = self.text(text)
+        for key in self._keys:
+            text = _without_beginnings(_without_beginnings(text, key)[::-1], key[::-1])[::-1]
         if "**" not in text and "..." not in text and "…" not in text:
             return text
         for key in self._keys:

@@ -148,7 +148,7 @@ def error_of_response(  # noqa: PLR0913 - a response, who sent it, and when
 
 def _of_body(status: int, headers: Mapping[str, str], text: str, provider: Provider, url: str) -> GlmError:
     if _REDIRECT <= status < _CLIENT_ERROR:
-        target = headers.get("location", "another place")
+        target = headers.get("location") or "another place"
         return ProtocolError(
             message=f"{provider.name}: refusing the redirect to {target} (HTTP {status})",
             fix="set the base URL to where the API really is; a key and a prompt are never sent on",

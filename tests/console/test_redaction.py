@@ -208,7 +208,8 @@ def test_a_key_is_found_wherever_it_stands(length) -> None:
         ("Received API Key = sk-abc...XzPbV4t, Key Hash", "Received API Key = ***...***, Key Hash"),
         ("sk-ab…", "***…"),
         ("sk-a…bV4t", "sk-a…bV4t"),
-        ("sk-abcT1Bq is a beginning", "sk-abcT1Bq is a beginning"),
+        ("sk-abcT1Bq is a beginning, sk-abc too", "*** is a beginning, sk-abc too"),
+        (f"key={REAL[:20]}, …, {REAL[-9:]}.", "key=***, …, ***."),
         (f"{REAL}...{REAL[:6]}", "***...sk-abc"),
     ],
 )
