@@ -139,8 +139,8 @@ class Redactor:
     def error(self, text: str) -> str:
         """The text of an error without keys, and without what servers show of one: its ends, dots or stars between.
 
-        OpenAI's "Incorrect API key provided: sk-proj-****wxyz", LiteLLM's "Received API Key = sk-...wxyz" (2026). Ends of
-        eight characters go without dots and stars too.
+        OpenAI's "Incorrect API key provided: sk-proj-****wxyz", LiteLLM's "Received API Key = sk-...wxyz" (2026). Ends
+        of eight characters go without dots and stars too.
         """
         text = self.text(text)
         for key in self._keys:
