@@ -263,8 +263,9 @@ _SENTENCES: tuple[tuple[Iterable[str], ErrorMeaning], ...] = (
     # NVIDIA under 400, for a while: decolua/9router/issues/2527 (2026-07-10).
     ((r"Function id '[\w-]+': DEGRADED function cannot be invoked",), SERVER),
     (_MISTAKE, MALFORMED),
-    # Z.ai's wrong path, under 404, 500 and 200: chatboxai/chatbox/issues/3052 (2025-12-28).
-    ((r"404 NOT_FOUND\b",), NO_ADDRESS),
+    # Wrong paths. Z.ai's under 404, 500 and 200: chatboxai/chatbox/issues/3052 (2025-12-28); LM Studio's under 200:
+    # n4ze3m/dialoqbase/issues/146 (2023-11-12), lmstudio-ai/lmstudio-bug-tracker/issues/1680 (2026-03-22).
+    ((r"404 NOT_FOUND\b", r"Unexpected endpoint or method\b"), NO_ADDRESS),
     # Ollama before its cloud, under 400: ollama/ollama/issues/16082 (2026-05-10), ollama/ollama-js/issues/285.
     ((r"(?:Post \"https://ollama\.com\S*\": )?unexpected EOF$",), _LOST_UPSTREAM),
 )

@@ -550,6 +550,7 @@ def test_errors_around_errors_without_end() -> None:
         (404, said("404 NOT_FOUND", "500"), ""),
         (500, said("404 NOT_FOUND", "500"), ""),
         (500, {"code": 500, "msg": "404 NOT_FOUND", "success": False}, ""),
+        (200, {"error": "Unexpected endpoint or method. (POST /chat/completions)"}, ""),
         (404, {"detail": "Not Found"}, ""),
         (404, "404 page not found", ""),
         (404, "", ""),
