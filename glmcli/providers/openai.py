@@ -128,7 +128,7 @@ class _Chunks:
     def _noted(self, event: Event) -> Event:
         if isinstance(event, Answer | Reasoning | Refusal):
             self._text[type(event)].append(event.text)
-        elif isinstance(event, ToolCallPart):
+        else:
             self._calls.add(event)
         return event
 

@@ -149,11 +149,23 @@ REPLIES = {
 }
 
 
-@pytest.mark.sampled(2)
-@pytest.mark.parametrize("name", REPLIES)
-def test_reply(ends, name) -> None:
+def by_turns():
+    """Each reply with both commands, of which one is quick, by turns."""
+    for number, name in enumerate(REPLIES):
+        for at, command in enumerate(("ask", "stream")):
+            marks = pytest.mark.slow if (number + at) % 2 else ()
+            yield pytest.param(command, name, marks=marks, id=f"{name}-{command}")
+
+
+@pytest.mark.parametrize(("command", "name"), list(by_turns()))
+def test_reply(glm, keys, command, name) -> None:
     script, code, printed, words = REPLIES[name]
-    ends(script, code, printed, words)
+    with Server(script) as server:
+        done = glm(command, "-P", "zai", "-m", "glm-5", "--base-url", server.url, "--retries", "0", "hi", env=keys)
+    assert done.code == code, done.err
+    assert done.text == (printed if command == "stream" or code == 0 else "")
+    assert words in done.err
+    assert len(server.requests) == 1
 
 
 @pytest.mark.sampled(3)
