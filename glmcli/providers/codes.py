@@ -235,7 +235,6 @@ BY_STATUS: dict[int, ErrorMeaning] = {
     429: RATE,
     434: _NO_RIGHT,
     451: FILTERED,
-    498: OVERLOAD,
     500: SERVER,
     501: _SERVER_FINAL,
     502: SERVER,
@@ -243,6 +242,7 @@ BY_STATUS: dict[int, ErrorMeaning] = {
     504: SERVER,
     505: _SERVER_FINAL,
     529: OVERLOAD,
+    498: OVERLOAD,
 }
 
 # The meaning of OpenAI's values of `type` without a known code or status, as for an error inside a stream.
