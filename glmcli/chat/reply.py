@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 # a server that repeats one chunk for ever.
 MAX_TEXT = 64 * 1024 * 1024
 _MAX_NAMES = 5  # tool calls that a message names
+_MAX_TRIES = 16  # looks at whether a call is whole, so that a hostile one takes linear time
 
 Ending = Literal["complete", "tools", "length", "context", "filter", "server"]
 
@@ -100,6 +101,20 @@ class _OpenCall:
         self.name: list[str] = []
         self.arguments: list[str] = []
         self._name_size = 0
+        self._tries = 0
+
+    def is_followed_by(self, part: ToolCallPart) -> bool:
+        """Whether a fragment without an id begins another call, although its place is that of this one.
+
+        Gateways give each call the index 0 and no id: github.com/huggingface/smolagents/pull/1958 (2026-01-28).
+        """
+        has_end = bool(self.arguments) and self.arguments[-1].endswith("}")
+        if part.id or not part.name or not part.arguments or not has_end or self._tries >= _MAX_TRIES:
+            return False
+        self._tries += 1
+        name, arguments = "".join(self.name), "".join(self.arguments)
+        repeats = part.name == name and arguments in (part.arguments, "{}")
+        return not repeats and _is_object(arguments)
 
     def whole(self, *, is_finished: bool) -> ToolCall:
         """The call as far as it was received; of a finished reply, no arguments at all are an empty object."""
@@ -123,13 +138,16 @@ def _once(arguments: str) -> str:
     No model means two equal halves, each a whole JSON object.
     """
     half, odd = divmod(len(arguments), 2)
-    if odd or not arguments.startswith("{") or arguments[:half] != arguments[half:]:
-        return arguments
+    is_twice = not odd and arguments[:half] == arguments[half:] and _is_object(arguments[:half])
+    return arguments[:half] if is_twice else arguments
+
+
+def _is_object(text: str) -> bool:
+    """Whether a text is a whole JSON object."""
     try:
-        json.loads(arguments[:half])
+        return text.startswith("{") and isinstance(json.loads(text), dict)
     except (ValueError, RecursionError):
-        return arguments
-    return arguments[:half]
+        return False
 
 
 class Fold:
@@ -215,7 +233,8 @@ class Fold:
 
     def _join(self, part: ToolCallPart) -> None:
         call = self._open_call(part)
-        if call is None or part.starts or (part.id and call.id and part.id != call.id):
+        has_other_id = call is not None and part.id and call.id and part.id != call.id
+        if call is None or part.starts or has_other_id or call.is_followed_by(part):
             call = _OpenCall(part.id)
             self._calls.append(call)
             if part.index is not None:

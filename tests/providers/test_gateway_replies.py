@@ -469,6 +469,18 @@ CALLS = {
     ),
     "an empty call again": (arguments(function(0, "f", "{}", "a"), function(0, "f", "{}", "a")), [("a", "f", "{}")]),
     "halves that are equal by chance": (arguments(function(0, "f", "[1][1]", "a")), [("a", "f", "[1][1]")]),
+    "all at the index 0, without ids": (
+        arguments(function(0, "f", '{"x":1}'), function(0, "g", "{}"), function(0, "f", '{"x":2}')),
+        [("", "f", '{"x":1}'), ("", "g", "{}"), ("", "f", '{"x":2}')],
+    ),
+    "a name in each fragment": (
+        arguments(function(0, "f", '{"x":{"y":1}'), function(0, "f", ',"z":{}'), function(0, "f", "}")),
+        [("", "f", '{"x":{"y":1},"z":{}}')],
+    ),
+    "an empty object and the name again": (
+        arguments(function(0, "f", "{}"), function(0, "f", '{"x":'), function(0, "f", "1}")),
+        [("", "f", '{"x":1}')],
+    ),
     "a number": (arguments(function(0, "f", 5, "a")), [("a", "f", "5")]),
     "an id that is a number": (arguments(function(0, "f", "{}", 7)), [("7", "f", "{}")]),
     "all again in a message": (
