@@ -175,6 +175,8 @@ _FILTER = (
     r"Output blocked by content filtering policy",
     r"The response was filtered due to the prompt triggering ",
     r"(?:litellm\.)?ContentPolicyViolationError\b",
+    # LiteLLM's guardrails, in a stream: BerriAI/litellm/pull/39748 (2026-09-04).
+    r"Content blocked by guardrail\b",
     # Model Studio behind a gateway: docs.qwencloud.com/api-reference/preparation/error-messages (2026-09-28).
     r"(?:Input|Output) (?:text )?data may contain inappropriate content",
     # OpenRouter under 403: openrouter.ai/docs/api/reference/errors-and-debugging (2026).

@@ -187,6 +187,7 @@ MONEY = [
     ("openai", 500, said("Token limit (500,000 per day) exceeded. Used: 508,311 tokens.")),
 ]
 FILTERS = [
+    ("openai", 400, said("Content blocked by guardrail", "400", "None")),
     ("openai", 400, said("Content Exists Risk", "invalid_request_error", "invalid_request_error")),
     ("openai", 400, {"detail": "Content Exists Risk"}),
     ("openai", 400, said("The request was rejected because it was considered high risk", 400, "content_filter")),
