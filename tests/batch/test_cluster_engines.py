@@ -14,6 +14,7 @@ import subprocess
 import tempfile
 import time
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 from urllib.request import urlopen
@@ -687,11 +688,12 @@ def driven(engine, number: int, *, ceiling=None, fallback=None, question="questi
     plan = Plan(candidates, time.monotonic(), Limits(retries=3, retry_max_time=180, **limits))
     items = [QueueItem(each, Row(line=each), f"r{each}", "h", request, 10) for each in range(number)]
     out = Written()
-    writing = LedgerWriter(out, Index(), Redactor(), WriterOptions())
-    setup = RunSetup(Given(items), writing, plan, Budget(ceiling, 0.0), window=None, watch=lambda: None, note=say)
-    limiters = tuple(RateLimiter(AccountLimits(8), time.monotonic()) for _ in candidates)
-    driver = Driver(engine, setup, limiters, tpm=None)
-    asyncio.run(driver.run())
+    with closing(Index()) as index:
+        writing = LedgerWriter(out, index, Redactor(), WriterOptions())
+        setup = RunSetup(Given(items), writing, plan, Budget(ceiling, 0.0), window=None, watch=lambda: None, note=say)
+        limiters = tuple(RateLimiter(AccountLimits(8), time.monotonic()) for _ in candidates)
+        driver = Driver(engine, setup, limiters, tpm=None)
+        asyncio.run(driver.run())
     return out.rows, driver
 
 
@@ -810,14 +812,20 @@ def test_a_pace_counts_the_first_row_of_each_chunk() -> None:
     assert fitted(Share(2), 10) == Share(2)
 
 
-def test_a_run_stops_when_nobody_was_reached_for_a_minute() -> None:
+@pytest.fixture
+def index():
+    with closing(Index()) as opened:
+        yield opened
+
+
+def test_a_run_stops_when_nobody_was_reached_for_a_minute(index) -> None:
     """Chunks are shorter than that: what they say counts together."""
     said: list[str] = []
     limits = Limits(connect=10, first=300, idle=300, deadline=None, retries=3, retry_max_time=180)
     request = Request("glm-5", (Message("user", "question"),))
     call = dialect_of(PROVIDERS["zai"]).encode(request, PROVIDERS["zai"])
     plan = Plan((Candidate(PROVIDERS["zai"], "glm-5", call, request),), 0.0, limits)
-    writing = LedgerWriter(Written(), Index(), Redactor(), WriterOptions())
+    writing = LedgerWriter(Written(), index, Redactor(), WriterOptions())
     setup = RunSetup(Given([]), writing, plan, Budget(None, 0.0), window=None, watch=lambda: None, note=said.append)
     state = RunState(setup)
     handler = ResultHandler(OpenRows(), setup, state)

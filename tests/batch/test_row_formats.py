@@ -844,7 +844,7 @@ def test_what_cannot_be_read(tmp_path) -> None:
         (tmp_path, "is a directory"),
         (tmp_path / "none.csv", "No such file or directory"),
         ("", "No such file or directory"),
-        ("a\0b", "embedded null byte"),
+        ("a\0b", "embedded null"),
     ]:
         with pytest.raises(UsageError, match=message):
             opened(place)
