@@ -8,7 +8,7 @@ from glmcli.chat.events import Answer, Done, Event, Finish, Reasoning, Remark, R
 from glmcli.errors import GlmError, ProtocolError
 from glmcli.http.bodies import compact_json
 from glmcli.providers.codes import NOT_AN_ANSWER
-from glmcli.providers.error_payload import ErrorPayload, find_complaint, find_error, find_error_in_text
+from glmcli.providers.error_payload import ErrorPayload, find_complaint, find_error
 from glmcli.providers.json_values import JsonObject, decode, decode_all, is_empty
 from glmcli.providers.refusals import html_page, is_html, one_line, refusal
 from glmcli.providers.sse import ERROR_FIELD, is_done
@@ -195,8 +195,6 @@ class ReplyDecoder:
         except ProtocolError as error:
             if is_html("", body):
                 raise html_page(body, self._provider, _OK) from error
-            if payload := find_error_in_text(body):
-                raise refusal(payload, self._provider) from error
             error.message = f"{self._provider.name}: the reply is not JSON"
             raise
         yield from self._value(value, None)

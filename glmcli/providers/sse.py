@@ -181,8 +181,8 @@ class SseParser:
                 yield from self._dispatch()
         elif name.strip().lower() == "error" and value.strip() not in ("", "null", "{}"):
             yield from self._dispatch()
-            yield Frame(value, ERROR_FIELD, damaged=self._damaged, offset=self._line_start)
-            self._damaged = False
+            damaged, self._damaged = self._damaged, False
+            yield Frame(value, ERROR_FIELD, damaged=damaged, offset=self._line_start)
         elif name == "event":
             yield from self._end_previous()
             self._event = value

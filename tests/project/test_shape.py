@@ -107,7 +107,9 @@ def stands(name: str, document: Path) -> bool:
     """Whether there is such a file: beside the document, at the top, in glmcli/, or, by its name alone, anywhere."""
     if any((folder / name).exists() for folder in (document.parent, TOP, TOP / "glmcli")):
         return True
-    return any(str(path).endswith(f"/{name}") for path in TOP.glob(f"*/**/{Path(name).name}"))
+    found = (path.relative_to(TOP) for path in TOP.glob(f"*/**/{Path(name).name}"))
+    # An environment in the repository holds files of all names.
+    return any(f"/{path}".endswith(f"/{name}") for path in found if path.parts[0] not in (".venv", "build"))
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

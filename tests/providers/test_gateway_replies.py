@@ -249,6 +249,7 @@ NO_REPLIES = {
         "zai: ",
     ),
     "only usage": (stream({"id": "c", "model": "m", "choices": [], "usage": USAGE}), 7, "", "without an answer"),
+    "null": (reply(200, "null"), 7, "", CUT),
     "only pings": (raw('data: {"type": "ping"}\n\n'), 7, "", CUT),
 }
 
@@ -317,6 +318,10 @@ def test_a_keep_alive_as_data_carries_nothing(ends, keep_alive) -> None:
     frame = f"data: {keep_alive}\n\n".replace("data: data:", "data:")
     done = ends(raw(frame, PLAIN[0], frame, PLAIN[1], frame), 0, "Hello\n")
     assert done.err == ""
+
+
+def test_a_keep_alive_and_text_in_one_event(ends) -> None:
+    ends(raw(b"data: {}\n" + PLAIN[0], PLAIN[1]), 0, "Hello\n")
 
 
 def test_an_event_named_ping_carries_nothing(ends) -> None:
@@ -463,6 +468,12 @@ CALLS = {
         ),
         [("a", "f", '{"x":1}'), ("b", "g", '{"y":2}')],
     ),
+    "the index as a fraction": (
+        arguments(
+            function(0.0, "f", "{", "a"), function(1.0, "g", "{", "b"), function(0.0, text="}"), function(1.0, text="}")
+        ),
+        [("a", "f", "{}"), ("b", "g", "{}")],
+    ),
     "the whole call again": (
         arguments(function(0, "f", '{"x":', "a"), function(0, text='"1"}'), function(0, "f", '{"x":"1"}', "a")),
         [("a", "f", '{"x":"1"}')],
@@ -534,7 +545,12 @@ def test_no_tool_runs_before_the_turn_is_over(glm, keys, cwd) -> None:
 
 def test_thinking_in_parts_is_reasoning(as_json) -> None:
     parts = [{"type": "thinking", "thinking": [{"type": "text", "text": "Okay, "}]}, {"type": "text", "text": "Hel"}]
-    more = [{"type": "thinking", "thinking": "hm."}, {"type": "reference", "reference_ids": [1]}, {"text": "lo"}]
+    more = [
+        {"type": "thinking", "thinking": ""},
+        {"type": "thinking", "thinking": "hm."},
+        {"type": "reference", "reference_ids": [1]},
+        {"text": "lo"},
+    ]
     value = as_json(stream(delta(content=parts), delta(content=more), STOP), 0)
     assert (value["reasoning"], value["answer"]) == ("Okay, hm.", "Hello")
 

@@ -14,6 +14,7 @@ from scripted_server import Server, delta, stream
 
 from glmcli.config.keys import GENERAL
 from glmcli.console.redaction import VARIABLES
+from glmcli.providers.row import Range
 from glmcli.providers.table import PROVIDERS
 
 ECHO = 'This is the glm sandbox, not a model. You asked glm-5: "Who are you"\n'
@@ -27,6 +28,10 @@ def test_the_rows_that_tests_go_through_are_those_of_the_table() -> None:
     assert {row.name: row.key_variables for row in rows} == provider_rows.KEYS
     assert tuple(row.name for row in rows) == ROWS
     assert tuple(row.name for row in rows if row.hosted) == HOSTED
+
+
+def test_a_value_outside_its_range_may_switch_a_parameter_off() -> None:
+    assert [Range(1, 9, off=-1).holds(value) for value in (-1, 0, 1, 9, 10)] == [True, False, True, True, False]
 
 
 def test_the_variables_of_keys_are_those_of_the_rows() -> None:
