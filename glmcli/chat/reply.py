@@ -118,7 +118,7 @@ class _OpenCall:
 
     def whole(self, *, is_finished: bool) -> ToolCall:
         """The call as far as it was received; of a finished reply, no arguments at all are an empty object."""
-        arguments = _once("".join(self.arguments))
+        arguments = _once(self.arguments)
         # Bedrock begins with an empty object: github.com/openai/openai-agents-js/pull/712 (2025-12-01).
         if arguments.startswith("{}{"):
             arguments = arguments.removeprefix("{}")
@@ -132,14 +132,15 @@ class _OpenCall:
             self._name_size += len(piece)
 
 
-def _once(arguments: str) -> str:
-    """The arguments without their repetition: a last frame may repeat the whole call, as it may repeat the name.
+def _once(pieces: list[str]) -> str:
+    """The arguments of a call, without their repetition: a last fragment may repeat them all, as it may the name.
 
-    No model means two equal halves, each a whole JSON object.
+    What one fragment says twice is the model's own mistake, and stays.
     """
-    half, odd = divmod(len(arguments), 2)
-    is_twice = not odd and arguments[:half] == arguments[half:] and _is_object(arguments[:half])
-    return arguments[:half] if is_twice else arguments
+    arguments = "".join(pieces)
+    *first, last = [piece for piece in pieces if piece] or [""]
+    is_repeated = 2 * len(last) == len(arguments) and "".join(first) == last and _is_object(last)
+    return last if is_repeated else arguments
 
 
 def _is_object(text: str) -> bool:
@@ -294,7 +295,8 @@ def _check_form(reply: Reply) -> GlmError | None:
         return FilteredError(message=message, why=reply.refusal, request_id=reply.request_id)
     # Where the id changes inside a call, its arguments stand apart from its name, which must not run without them:
     # github.com/poolsideai/pool/issues/9 (2026-05-08).
-    if not all(call.name for call in reply.tool_calls):
+    named = [bool(call.name) for call in reply.tool_calls]
+    if any(named) and not all(named):
         return ProtocolError(message="a tool call of the reply has no name", request_id=reply.request_id)
     return None
 

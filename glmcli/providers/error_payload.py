@@ -187,6 +187,8 @@ def _read(value: object) -> ErrorPayload:
 
 
 def _read_list(items: Sequence[object]) -> ErrorPayload:
+    if not all(isinstance(item, dict | str) for item in items):
+        return ErrorPayload(message=compact_json(items))
     parts = [_read(item if isinstance(item, dict) else _text(item)) for item in items if _says_something(item)]
     words = "; ".join(part.message for part in parts if part.message)
     first = parts[0] if parts else ErrorPayload()

@@ -117,6 +117,7 @@ UNREADABLE = {
     "thinking": (stream(delta(reasoning_content=5), HELLO, STOP), 13, "", f"the reasoning_content {NO_TEXT}"),
     "after a finish": (stream(STOP, delta(content=42)), 13, "", f"the content {NO_TEXT}"),
     "in one piece": (reply(200, message({"a": 1}, finish_reason="stop")), 13, "", f"the content {NO_TEXT}"),
+    "a delta": (stream(HELLO, choice(delta="lo"), STOP), 13, "Hello\n", "the delta of the reply is not an object"),
     "the name of a tool": (
         stream(HELLO, delta(tool_calls=[{"index": 0, "function": {"name": 5}}]), STOP),
         13,
@@ -479,6 +480,7 @@ CALLS = {
         [("a", "f", '{"x":"1"}')],
     ),
     "an empty call again": (arguments(function(0, "f", "{}", "a"), function(0, "f", "{}", "a")), [("a", "f", "{}")]),
+    "twice in one fragment": (arguments(function(0, "f", '{"x":1}{"x":1}', "a")), [("a", "f", '{"x":1}{"x":1}')]),
     "halves that are equal by chance": (arguments(function(0, "f", "[1][1]", "a")), [("a", "f", "[1][1]")]),
     "all at the index 0, without ids": (
         arguments(function(0, "f", '{"x":1}'), function(0, "g", "{}"), function(0, "f", '{"x":2}')),
