@@ -67,7 +67,11 @@ class ChunkReader(Protocol):
 
 
 class ReplyDecoder:
-    """Decodes one reply to events. An error that the reply contains is raised as the GlmError that it means."""
+    """Decodes one reply to events. An error that the reply contains is raised as the GlmError that it means.
+
+    Attributes:
+        frames: frames of the stream so far that carried something, with or without text.
+    """
 
     def __init__(self, provider: Provider, new_reader: Callable[[], ChunkReader]) -> None:
         """Prepare for one reply of this provider."""
@@ -76,7 +80,7 @@ class ReplyDecoder:
         self._reader = new_reader()
         self._filter = TextFilter(provider.api)
         self._request_id: RequestId | None = None
-        self._count = 0
+        self.frames = self._count = 0  # without and with keep-alives
         self._had_choice = self._had_junk = False
         self._unread: JsonObject | None = None  # the first object that said something, and was no part of a reply
 
@@ -87,12 +91,14 @@ class ReplyDecoder:
             GlmError: the frame holds an error, or no JSON.
         """
         self._count += 1
+        carries_something = not is_keep_alive(frame)
+        self.frames += carries_something
         if frame.damaged:
             yield DAMAGED
         if is_done(_payload(frame.data)):
             # What could not be read may have been the end of the answer, or an error.
             yield Done(is_finish=not self._had_junk)
-        elif is_keep_alive(frame):
+        elif not carries_something:
             return
         elif frame.event == "error":
             raise refusal(_error_frame(frame.data), self._provider, frame.status)
@@ -171,6 +177,7 @@ class ReplyDecoder:
     def passed(self, kind: type[Answer | Reasoning], texts: Sequence[str]) -> None:
         """Count frames whose texts were read without this decoder, see `glmcli.providers.reader`."""
         self._count += len(texts)
+        self.frames += len(texts)
         self._reader.passed(kind, texts)
 
     def frame_alone(self, frame: Frame) -> list[Event] | None:

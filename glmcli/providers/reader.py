@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 from glmcli.chat.events import Answer, Done, Event, Reasoning, RequestId
 from glmcli.errors import ProtocolError
-from glmcli.providers.decoder import DAMAGED, is_keep_alive
+from glmcli.providers.decoder import DAMAGED
 from glmcli.providers.json_values import decode
 from glmcli.providers.refusals import html_page, one_line
 from glmcli.providers.sse import MAX_EVENT, Frame, SseParser
@@ -140,9 +140,13 @@ class ReplyReader:
         self._says_whole = kind.endswith(("/json", "+json")) or "html" in kind
         self._form: Literal["unknown", "stream", "whole"] = "unknown"
         self._bytes = bytearray()
-        self.frames = 0
         self.fast_frames = 0
         self.done = False
+
+    @property
+    def frames(self) -> int:
+        """Frames of the stream so far that carried something, with or without text."""
+        return self._decoder.frames
 
     def feed(self, chunk: bytes) -> Iterator[Event]:
         """The events that these bytes complete.
@@ -206,7 +210,6 @@ class ReplyReader:
         return self._in_fast_path and self._template is not None and self._template.fits(chunk)
 
     def _count_fast(self, kind: type[Answer | Reasoning], texts: list[str], size: int) -> None:
-        self.frames += len(texts)
         self.fast_frames += len(texts)
         self._uses += len(texts)
         self._parser.skip(size)
@@ -244,8 +247,6 @@ class ReplyReader:
 
     def _frames(self, frames: Iterable[Frame]) -> Iterator[Event]:
         for frame in frames:
-            if not is_keep_alive(frame):
-                self.frames += 1
             for event in self._decoder.frame(frame):
                 yield event
                 if self._cumulative and isinstance(event, Answer):
