@@ -111,7 +111,6 @@ class Attempt:
         if self._reader:
             self._take(chain(self._reader.feed(self._take_buffered()), self._reader.close()))
         self._flush()
-        self._remark(*think_tag_remarks(self._fold.reply().answer, self._provider.api))
         if failure:
             self._remark(Remark(f"{self._provider.name}: after the finish: {failure.message}"))
 
@@ -157,6 +156,7 @@ class Attempt:
             self._salvage()
         reply = self._reply()
         if error is None:
+            self._remark(*think_tag_remarks(reply.answer, self._provider.api))
             error = verdict(reply, allow_empty=self._plan.allow_empty, runs_tools=self._plan.runs_tools)
         elif self.had_events:
             error.sent = error.broken = True
