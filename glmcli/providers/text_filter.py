@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from glmcli.providers.row import Api
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_OPEN, _CLOSE = "<think>", "</think>"
+OPEN_TAG, CLOSE_TAG = "<think>", "</think>"
 _BOX, _BOXED = "<|begin_of_box|>", "<|end_of_box|>"
 _MAX_BLANKS = 4096  # characters; more blanks than this before an opening tag are an answer of blanks
 
@@ -189,18 +189,18 @@ class ThinkTags:
         start = text.lstrip()
         if len(text) - len(start) > _MAX_BLANKS:
             yield from self._answer(text)
-        elif start.startswith(_OPEN):
+        elif start.startswith(OPEN_TAG):
             self._state = self._thinking
-            yield from self._thinking(start.removeprefix(_OPEN))
-        elif _OPEN.startswith(start):
+            yield from self._thinking(start.removeprefix(OPEN_TAG))
+        elif OPEN_TAG.startswith(start):
             self._held = text
         else:
             yield from self._answer(text)
 
     def _thinking(self, text: str) -> Iterator[Event]:
-        thinking, tag, rest = text.partition(_CLOSE)
+        thinking, tag, rest = text.partition(CLOSE_TAG)
         if not tag:
-            keep = overlap(text, _CLOSE)
+            keep = overlap(text, CLOSE_TAG)
             thinking, self._held = text[: len(text) - keep], text[len(text) - keep :]
         if thinking:
             yield Reasoning(thinking)
@@ -209,15 +209,15 @@ class ThinkTags:
 
     def _until_close(self, text: str) -> Iterator[Event]:
         # Only the end of what is held is searched again, or long thinking would take quadratic time.
-        window = "".join(self._before[-len(_CLOSE) :])[-len(_CLOSE) :] + text
+        window = "".join(self._before[-len(CLOSE_TAG) :])[-len(CLOSE_TAG) :] + text
         self._before.append(text)
         self._size += size_of(text)
         check_size(self._size)
-        if _CLOSE not in window:
+        if CLOSE_TAG not in window:
             return
-        thinking, _, rest = "".join(self._before).partition(_CLOSE)
+        thinking, _, rest = "".join(self._before).partition(CLOSE_TAG)
         self._before.clear()
-        if thinking := thinking.lstrip().removeprefix(_OPEN):
+        if thinking := thinking.lstrip().removeprefix(OPEN_TAG):
             yield Reasoning(thinking)
         yield from self._answer(rest)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from glmcli.chat.events import Remark
+from glmcli.providers.text_filter import CLOSE_TAG, OPEN_TAG
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from glmcli.providers.row import Api
 
-_OPEN, _CLOSE = "<think>", "</think>"
 _MIN_REPEATS = 3  # frames in a row that repeat the one before; two may happen by chance ("a", "ab")
 
 
@@ -46,11 +46,11 @@ class CumulativeText:
 def think_tag_remarks(answer: str, api: Api) -> Iterable[Remark]:
     """The remark on an answer that holds thinking, if the row expects none or marks it differently."""
     form = None
-    before, tag, _ = answer.partition(_CLOSE)
-    if tag and before.lstrip().startswith(_OPEN):
+    before, tag, _ = answer.partition(CLOSE_TAG)
+    if tag and before.lstrip().startswith(OPEN_TAG):
         form = "open"
-    elif tag and _OPEN not in before:
+    elif tag and OPEN_TAG not in before:
         form = "bare"
     if form and form != api.think_tags:
-        what = f"the answer seems to hold thinking before a {_CLOSE} tag"
+        what = f"the answer seems to hold thinking before a {CLOSE_TAG} tag"
         yield Remark(f"{what}; if so, think_tags: {form} in the provider's row of the configuration tells them apart")
