@@ -51,11 +51,11 @@ _STATUSES = ("status", "statusCode")
 
 # A native frame wrapped as text in the message of another error: QwenLM/qwen-code, rateLimit.test.ts (2026).
 _FRAME_STATUS = ":HTTP_STATUS/"
-_WRAPPED = re.compile(rf"{_FRAME_STATUS}(?P<status>\d{{3}}).*?data:\s*(?P<data>\{{.*\}})", re.DOTALL)
-_OBJECT = re.compile(r"\[?\s{0,8}\{")
-_BRACKETED = re.compile(r"\[(\d{3,4})\]\[([^\]]*)\]\[(\w+)\]")
-_SUFFIX = re.compile(r"(?:\s*\(request id: ?([\w-]+)\))+\s*$", re.IGNORECASE)
-_NAME = re.compile(r"[A-Za-z_.]+")
+_WRAPPED = rf"(?s){_FRAME_STATUS}(?P<status>\d{{3}}).*?data:\s*(?P<data>\{{.*\}})"
+_OBJECT = r"\[?\s{0,8}\{"
+_BRACKETED = r"\[(\d{3,4})\]\[([^\]]*)\]\[(\w+)\]"
+_SUFFIX = r"(?i)(?:\s*\(request id: ?([\w-]+)\))+\s*$"
+_NAME = r"[A-Za-z_.]+"
 # What stands before the words of an upstream: a tag, a status, a path or model id, and a clause that names a failure.
 # None of them contains a quote, behind which words are those of somebody else, such as of the user's own prompt.
 _PREFIX = r"""\s{0,8}(?:
@@ -199,7 +199,7 @@ def _fields(value: JsonObject) -> ErrorPayload:
     status = next((value[name] for name in _STATUSES if as_int(value.get(name)) in _FAILURES), None)
     message, kind, code = _first(value, _MESSAGES), _type(value), _first(value, _CODES)
     error = value.get("error")
-    if isinstance(error, str) and message and _NAME.fullmatch(error):
+    if isinstance(error, str) and message and re.fullmatch(_NAME, error):
         kind = kind or error
     elif isinstance(error, str) and error:
         message = f"{error}: {message}" if message else error
@@ -264,13 +264,13 @@ def _text(value: object) -> str:
 def _unwrapped(payload: ErrorPayload, levels: int) -> ErrorPayload:
     """The innermost error, which may stand as text in the messages of the others."""
     start = payload.message.find(_FRAME_STATUS)
-    if levels and start >= 0 and (frame := _WRAPPED.match(payload.message, start)):
+    if levels and start >= 0 and (frame := re.match(_WRAPPED, payload.message[start:])):
         inner = next((find_error(value) for value in _decoded(frame["data"])), None)
         return _wrapped(inner, payload).replace(status=int(frame["status"])) if inner else payload
     if levels and (inner := _inner(payload.message)):
         return _unwrapped(_wrapped(inner, payload), levels - 1)
     tail = payload.message[-_MAX_SUFFIX:]
-    if found := _SUFFIX.search(tail):
+    if found := re.search(_SUFFIX, tail):
         words = payload.message.removesuffix(tail) + tail[: found.start()]
         return payload.replace(message=words, request_id=payload.request_id or found[1])
     return payload
@@ -279,9 +279,9 @@ def _unwrapped(payload: ErrorPayload, levels: int) -> ErrorPayload:
 def _inner(message: str) -> ErrorPayload | None:
     """The error that a message holds: the whole of it, or what follows the words of a gateway."""
     for start in sentence_starts(message):
-        if found := _BRACKETED.match(message, start):
+        if found := re.compile(_BRACKETED).match(message, start):
             return ErrorPayload(message=found[2], code=found[1], request_id=found[3])
-        if _OBJECT.match(message, start):
+        if re.compile(_OBJECT).match(message, start):
             value = _json_or_text(message[start:], is_whole=start == 0)
             payload = _read(value)
             if _is_error(value) or (start and value != message[start:] and (payload.message or payload.code)):
@@ -291,7 +291,7 @@ def _inner(message: str) -> ErrorPayload | None:
 
 def _json_or_text(value: object, *, is_whole: bool = False) -> object:
     """The value of a text that is JSON, or that Python printed; `is_whole`: nothing may follow it."""
-    if not isinstance(value, str) or not _OBJECT.match(value):
+    if not isinstance(value, str) or not re.match(_OBJECT, value):
         return value
     try:
         return decode(value) if is_whole else next(decode_all(value))
