@@ -17,7 +17,7 @@ from glmcli.chat.reply import Fold, Reply, verdict
 from glmcli.engine.response import displayed
 from glmcli.errors import GlmError, OutputError, ProtocolError
 from glmcli.http.bodies import compact_json
-from glmcli.providers.error_payload import ErrorPayload
+from glmcli.providers.error_payload import find_complaint, find_error
 from glmcli.providers.json_values import as_object
 from glmcli.providers.pricing import batch_cost
 from glmcli.providers.refusals import error_of_response, refusal
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from glmcli.batch.jobs.batch_client import BatchClient
     from glmcli.console.redaction import Redactor
+    from glmcli.providers.error_payload import ErrorPayload
     from glmcli.providers.row import Provider
 
 _MAX_LINE = 256 << 20  # bytes; an answer has at most 64 MiB, and JSON may escape it
@@ -144,16 +145,8 @@ def _reply(line: Mapping[str, Any], provider: Provider) -> tuple[Reply, GlmError
 
 def _fault(line: Mapping[str, Any]) -> ErrorPayload | None:
     """The error that the line reports beside the response."""
-    error = line.get("error")
-    if isinstance(error, str) and error:
-        return ErrorPayload(error)
-    fields = as_object(error)
-    code = fields.get("code") or fields.get("error_code") or line.get("error_code")
-    message = fields.get("message") or fields.get("error_message") or line.get("error_message")
-    kind = fields.get("type")
-    if not code and not message:
-        return None
-    return ErrorPayload(str(message or ""), str(code or ""), kind if isinstance(kind, str) else "")
+    reported = {name: line[name] for name in ("error", "error_code", "error_message") if name in line}
+    return find_error(reported) or find_complaint(reported)
 
 
 def _answer(body: dict[str, Any], provider: Provider) -> tuple[Reply, GlmError | None]:
