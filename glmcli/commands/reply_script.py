@@ -34,7 +34,7 @@ def read_replies(given: Iterable[str], codes: MoreCodes, app: App) -> tuple[Scri
             found.append(ScriptedReply(text=value))
             continue
         document = documents.parse(read_file(path, "--reply", app.stdin), "<stdin>" if path == "-" else path)
-        _require_valid(document)
+        documents.check(document, "replies", names_all=True)
         found += _replies(document, codes)
     return tuple(found)
 
@@ -47,13 +47,6 @@ def _path(value: str) -> str | None:
         return value
     # pathlib raises an error for a text that is too long for a name.
     return value if os.path.exists(value) and not os.path.isdir(value) else None  # noqa: PTH110, PTH112
-
-
-def _require_valid(document: Document) -> None:
-    first, *others = documents.faults(document, "replies") or [""]
-    if first:
-        more = f" (and {len(others)} more)" if others else ""
-        raise UsageError(message=first + more, why="; ".join(others) or None)
 
 
 def _replies(document: Document, codes: MoreCodes) -> Iterable[ScriptedReply]:

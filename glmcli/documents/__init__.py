@@ -60,15 +60,17 @@ def _document(source: SourceText) -> Document:
     return yaml_reader.read(source)
 
 
-def check(document: Document, schema: str) -> None:
+def check(document: Document, schema: str, *, names_all: bool = False) -> None:
     """Require that the document satisfies our schema of that name ("request", "config", …).
 
     Raises:
-        UsageError: the first fault in the order of the file, and the number of the others.
+        UsageError: the first fault in the order of the file, and the number of the others, which are in `why` with
+            `names_all`.
     """
-    found = faults(document, schema)
-    if found:
-        raise UsageError(message=found[0] + (f" (and {len(found) - 1} more)" if len(found) > 1 else ""))
+    first, *others = faults(document, schema) or [""]
+    if first:
+        more = f" (and {len(others)} more)" if others else ""
+        raise UsageError(message=first + more, why="; ".join(others) or None if names_all else None)
 
 
 def faults(document: Document, schema: str) -> list[str]:
