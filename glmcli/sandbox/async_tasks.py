@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from glmcli.sandbox.http_messages import Json, ServerRequest, ServerResponse, json_response
 
 if TYPE_CHECKING:
-    from glmcli.sandbox.chat_request import ChatRequest, RequestIds
+    from glmcli.sandbox.chat_request import ChatRequest
     from glmcli.sandbox.providers.row import SandboxProvider
 
 
@@ -37,12 +37,11 @@ class AsyncTasks:
             self._answers[provider.name, chat.ids.log] = [under_way, ended]
         return json_response(under_way, content_type=provider.json_type)
 
-    def result(self, provider: SandboxProvider, request: ServerRequest, ids: RequestIds) -> ServerResponse:
-        """The response to a question about a task; what BigModel says of one that does not exist is our guess."""
+    def result(self, provider: SandboxProvider, request: ServerRequest) -> ServerResponse | None:
+        """The response to a question about a task; None: there is no such task."""
         with self._lock:
             answers = self._answers.get((provider.name, request.path.rpartition("/")[2]))
-            if answers:
-                found = answers.pop(0) if len(answers) > 1 else answers[0]
-                return json_response(found, content_type=provider.json_type)
-        error = provider.error("1222", 400, provider.wants_chinese(request.headers))
-        return json_response(provider.error_body(error, ids), error.status, provider.json_type)
+            if not answers:
+                return None
+            found = answers.pop(0) if len(answers) > 1 else answers[0]
+        return json_response(found, content_type=provider.json_type)

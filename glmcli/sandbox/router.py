@@ -38,6 +38,7 @@ class SandboxState:
 
 
 Handler = Callable[[SandboxProvider, ServerRequest, RequestIds, SandboxState], ServerResponse]
+ChatHandler = Callable[[SandboxProvider, ChatRequest, str | None, "ScriptedReply", SandboxState], ServerResponse]
 
 
 def respond(request: ServerRequest, ids: RequestIds, state: SandboxState) -> ServerResponse:
@@ -75,7 +76,7 @@ def _handlers(provider: SandboxProvider, path: str) -> Mapping[str, Handler]:
     if provider.runs_tasks and path == "/async/chat/completions":
         return {"POST": _task_response}
     if provider.runs_tasks and path.startswith("/async-result/"):
-        return {"GET": lambda provider, request, ids, state: state.tasks.result(provider, request, ids)}
+        return {"GET": _result_response}
     return {}
 
 
@@ -92,35 +93,49 @@ def _batches_response(
     return state.batches.respond(provider, request, ids) or provider.not_found(request.path)
 
 
+def _result_response(
+    provider: SandboxProvider, request: ServerRequest, ids: RequestIds, state: SandboxState
+) -> ServerResponse:
+    """The response to a question about a task; what BigModel says of one that does not exist is our guess."""
+    error = provider.error("1222", 400, provider.wants_chinese(request.headers))
+    return state.tasks.result(provider, request) or _error_response(provider, error, ids)
+
+
 def _chat_response(
     provider: SandboxProvider, request: ServerRequest, ids: RequestIds, state: SandboxState
 ) -> ServerResponse:
     """The response to a request for an answer."""
-    fault = state.faults.next()
-    chat = _read_chat(provider, request, ids, fault, state.faults)
-    if isinstance(chat, ServerResponse):
-        return chat
-    reply = state.replies.next()
-    fault = fault or reply.fault
-    response = _failure(provider, fault, chat, state.faults) or _answer_response(provider, chat, fault, reply, state)
-    return replace(response, latency=reply.latency, pace=reply.pace)
+    return _scripted_response(provider, request, ids, state, _answer_response)
 
 
 def _task_response(
     provider: SandboxProvider, request: ServerRequest, ids: RequestIds, state: SandboxState
 ) -> ServerResponse:
     """The response to a request for an answer that is fetched later; its faults are those of an answer at once."""
+    return _scripted_response(provider, request, ids, state, _new_task_response)
+
+
+def _scripted_response(
+    provider: SandboxProvider, request: ServerRequest, ids: RequestIds, state: SandboxState, respond_to: ChatHandler
+) -> ServerResponse:
+    """The response to a request that takes the next fault and the next reply, unless something else answers it."""
     fault = state.faults.next()
     chat = _read_chat(provider, request, ids, fault, state.faults)
     if isinstance(chat, ServerResponse):
         return chat
     reply = state.replies.next()
     fault = fault or reply.fault
-    if (failure := _failure(provider, fault, chat, state.faults)) is not None:
-        return replace(failure, latency=reply.latency)
+    response = _failure(provider, fault, chat, state.faults) or respond_to(provider, chat, fault, reply, state)
+    return replace(response, latency=reply.latency, pace=reply.pace)
+
+
+def _new_task_response(
+    provider: SandboxProvider, chat: ChatRequest, fault: str | None, reply: ScriptedReply, state: SandboxState
+) -> ServerResponse:
+    """The name of a new task."""
     answer = damaged_answer(fault, provider.answer(chat, reply), provider.filtered or "")
     result = None if fault == "error" else provider.whole(chat, answer)
-    return replace(damaged_response(fault, state.tasks.add(provider, chat, result)), latency=reply.latency)
+    return damaged_response(fault, state.tasks.add(provider, chat, result))
 
 
 def _read_chat(
