@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,13 +18,12 @@ if TYPE_CHECKING:
 QUESTION = {"id": "r", "prompt": "hi"}
 
 
-@pytest.fixture(params=["ask", "stream"])
-def ends(
-    request: pytest.FixtureRequest, glm: Callable[..., Completed], keys: dict[str, str]
-) -> Callable[..., Completed]:
-    """Plays a script to `ask` and to `stream`; on a failure `ask` prints nothing, and `stream` what came."""
+@pytest.fixture
+def reads(glm: Callable[..., Completed], keys: dict[str, str]) -> Callable[..., Completed]:
+    """Plays a script to `ask` or `stream`; on a failure `ask` prints nothing, and `stream` what came."""
 
     def run(
+        command: str,
         script: Script,
         code: int,
         printed: str,
@@ -32,14 +32,34 @@ def ends(
         flags: tuple[str, ...] = ("--retries", "0"),
     ) -> Completed:
         with Server(script) as server:
-            done = glm(request.param, "-P", row, "-m", "glm-5", "--base-url", server.url, *flags, "hi", env=keys)
+            done = glm(command, "-P", row, "-m", "glm-5", "--base-url", server.url, *flags, "hi", env=keys)
         assert done.code == code, done.err
-        assert done.text == (printed if request.param == "stream" or code == 0 else "")
+        assert done.text == (printed if command == "stream" or code == 0 else "")
         for words in said:
             assert words in done.err
         assert ("glm: error: " in done.err) == (code != 0)
         assert len(server.requests) == 1
         return done
+
+    return run
+
+
+@pytest.fixture(params=["ask", "stream"])
+def ends(request: pytest.FixtureRequest, reads: Callable[..., Completed]) -> Callable[..., Completed]:
+    """Plays a script to `ask` and to `stream`."""
+    return partial(reads, request.param)
+
+
+@pytest.fixture
+def plays(reads: Callable[..., Completed], as_row: Callable[..., dict[str, Any]]) -> Callable[..., None]:
+    """Plays a script to a command, or to a batch, whose row must end as the command does."""
+
+    def run(command: str, script: Script, code: int, printed: str, said: str) -> None:
+        if command != "batch":
+            reads(command, script, code, printed, said)
+            return
+        entry = as_row(script, code, "--retries", "0")
+        assert entry["answer"] == (printed.removesuffix("\n") if code == 0 else None)
 
     return run
 

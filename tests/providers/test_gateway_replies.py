@@ -9,6 +9,7 @@ import pytest
 from broken_replies import HELLO, STOP, error, raw
 from scripted_server import Pause, Reset, Server, Stall, chunk, delta, event, head, reply, stream
 from tool_runs import FINAL, call_stream, whole_call
+from turns import COMMANDS, by_turns
 
 from glmcli.http.timeouts import Limits, ResponseTimer
 
@@ -275,34 +276,14 @@ SETS = {
     "error": ERRORS,
     "no reply": NO_REPLIES,
 }
+CASES = {f"{group}: {name}": case for group, cases in SETS.items() for name, case in cases.items()}
+# A batch stops for a quota, which ends no row.
+PLAYED = [each for each in by_turns(CASES, COMMANDS) if each.values != ("error: a field of a mapped code", "batch")]
 
 
-def by_turns(sets):
-    """Each case with both commands and in a batch; one of the three is quick, by turns.
-
-    A batch stops for a quota, which ends no row.
-    """
-    cases = [(group, name) for group, names in sets.items() for name in names]
-    for number, (group, name) in enumerate(cases):
-        code = sets[group][name][1]
-        for at, command in enumerate(("ask", "stream", "batch") if code != 4 else ("ask", "stream")):
-            marks = pytest.mark.slow if (number + at) % 3 else ()
-            yield pytest.param(command, sets[group][name], marks=marks, id=f"{group}: {name}-{command}")
-
-
-@pytest.mark.parametrize(("command", "case"), list(by_turns(SETS)))
-def test_reply(glm, keys, as_row, command, case) -> None:
-    script, code, printed, said = case
-    if command == "batch":
-        entry = as_row(script, code, "--retries", "0")
-        assert entry["answer"] == (printed.removesuffix("\n") if code == 0 else None)
-        return
-    with Server(script) as server:
-        done = glm(command, "-P", "zai", "-m", "glm-5", "--base-url", server.url, "--retries", "0", "hi", env=keys)
-    assert done.code == code, done.err
-    assert done.text == (printed if command == "stream" or code == 0 else "")
-    assert said in done.err
-    assert len(server.requests) == 1
+@pytest.mark.parametrize(("name", "command"), PLAYED)
+def test_reply(plays, name, command) -> None:
+    plays(command, *CASES[name])
 
 
 @pytest.mark.parametrize("command", ["ask", "stream"])

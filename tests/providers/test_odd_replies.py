@@ -8,6 +8,7 @@ import pytest
 from broken_replies import HELLO, STOP, raw
 from scripted_server import Server, chunk, delta, event, head, reply, stream
 from tool_runs import FINAL
+from turns import COMMANDS, by_turns
 
 USAGE = {"prompt_tokens": 13, "completion_tokens": 17, "total_tokens": 30}
 CALLED = "the model called tools that nobody runs: "
@@ -149,31 +150,9 @@ REPLIES = {
 }
 
 
-def by_turns():
-    """Each reply with both commands, of which one is quick, by turns."""
-    for number, name in enumerate(REPLIES):
-        for at, command in enumerate(("ask", "stream")):
-            marks = pytest.mark.slow if (number + at) % 2 else ()
-            yield pytest.param(command, name, marks=marks, id=f"{name}-{command}")
-
-
-@pytest.mark.parametrize(("command", "name"), list(by_turns()))
-def test_reply(glm, keys, command, name) -> None:
-    script, code, printed, words = REPLIES[name]
-    with Server(script) as server:
-        done = glm(command, "-P", "zai", "-m", "glm-5", "--base-url", server.url, "--retries", "0", "hi", env=keys)
-    assert done.code == code, done.err
-    assert done.text == (printed if command == "stream" or code == 0 else "")
-    assert words in done.err
-    assert len(server.requests) == 1
-
-
-@pytest.mark.sampled(3)
-@pytest.mark.parametrize("name", REPLIES)
-def test_row(as_row, name) -> None:
-    script, code, printed, _ = REPLIES[name]
-    entry = as_row(script, code, "--retries", "0")
-    assert entry["answer"] == (printed.removesuffix("\n") if code == 0 else None)
+@pytest.mark.parametrize(("name", "command"), list(by_turns(REPLIES, COMMANDS)))
+def test_reply(plays, name, command) -> None:
+    plays(command, *REPLIES[name])
 
 
 @pytest.mark.parametrize("name", ["lines of JSON", "a stream as HTML", "a whole reply and DONE", "data of data"])

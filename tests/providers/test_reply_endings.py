@@ -11,6 +11,7 @@ import pytest
 from broken_replies import HELLO, STOP, error, packed, raw
 from processes import error_of, shell
 from scripted_server import Reset, Server, Stall, delta, event, reply, stream
+from turns import by_turns
 
 USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
 
@@ -337,14 +338,7 @@ CASES = {
 }
 
 
-def by_turns():
-    """Each ending with both commands; one of them is quick, by turns."""
-    for number, name in enumerate(CASES):
-        for at, command in enumerate(("ask", "stream")):
-            yield pytest.param(name, command, marks=pytest.mark.slow if (number + at) % 2 else ())
-
-
-@pytest.mark.parametrize(("name", "command"), list(by_turns()))
+@pytest.mark.parametrize(("name", "command"), list(by_turns(CASES, ("ask", "stream"))))
 def test_ending(glm, keys, name, command) -> None:
     script, code, printed, said = CASES[name]
     with Server(script) as server:
