@@ -8,6 +8,8 @@ a tool's process becomes the parent of its own orphans while it lives. On other 
 group is known.
 
 A program is reaped after all that it started was killed: from then on its pid may be reused.
+
+On Linux no program can look into us, where keys are: before the first one is started we stop being "dumpable".
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 _PROC = "/proc"
-_PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
+_PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER = 4, 36  # linux/prctl.h
 _MAX_SWEEPS = 20  # a process may start another while we kill
 _MIN_PAUSE, _PAUSE_FACTOR = 0.02, 20  # between scans of /proc: seconds, and how many times as long as one takes
 
@@ -53,12 +55,12 @@ class ChildProcess:
     def __init__(
         self, argv: Sequence[str], environment: Mapping[str, str], *, has_stdin: bool = True, is_server: bool = False
     ) -> None:
-        """Start it; in the main thread, unless `adopt_orphans` was called there before.
+        """Start it; in the main thread, unless `prepare` was called there before.
 
         Raises:
             OSError: it cannot be started.
         """
-        adopt_orphans()
+        prepare()
         self.is_server = is_server
         self._seen: set[tuple[int, int]] = set()  # pid and start time of its descendants
         self._process = subprocess.Popen(  # noqa: S603 - what a tool file names, and never a shell
@@ -146,8 +148,16 @@ class ChildProcess:
         self._seen.update((pid, processes[pid].start) for pid in below if pid in processes)
 
 
-def adopt_orphans() -> None:
-    """Become the parent of orphaned descendants; only the first call has an effect."""
+def prepare() -> None:
+    """Become the parent of orphaned descendants, and unreadable to them; only the first call has an effect.
+
+    A process that is not dumpable gives its memory, its environment and its descriptors to nobody of the same user: not
+    through /proc, ptrace, process_vm_readv or pidfd_getfd, nor in a core dump. Our own /proc/self stays open to us, and
+    exec makes a program dumpable again, so what we start is as it ever was. Whoever has CAP_SYS_PTRACE (root, mostly)
+    may look all the same.
+
+    Source: https://man7.org/linux/man-pages/man2/PR_SET_DUMPABLE.2const.html, ptrace(2) on access modes (2026-11-30).
+    """
     if _states:
         return
     _states["adopts"] = os.path.isdir(_PROC)  # noqa: PTH112 - a string is all that is needed
@@ -155,6 +165,7 @@ def adopt_orphans() -> None:
     if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:  # inherited; the system would reap our children
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     if _states["adopts"]:
+        _prctl()(_PR_SET_DUMPABLE, 0, 0, 0, 0)
         _prctl()(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         mine = os.getpid()
         others = _with_children({mine}, {pid: each._replace(session=0) for pid, each in _processes().items()}) - {mine}

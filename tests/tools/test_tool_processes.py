@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import signal
@@ -20,6 +21,7 @@ from tool_runs import FINAL, KEY, ZAI, alive, assert_all_ended, call_stream, pid
 from glmcli.tools.child_process import ChildProcess
 
 PLAIN = Path(__file__).parents[1] / "programs" / "mcp_servers" / "plain.py"
+SPY = PLAIN.with_name("spy.py")
 LINUX = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="orphans are adopted on Linux only")
 
 
@@ -164,3 +166,46 @@ def test_a_second_signal_leaves_nothing_of_a_tool(home, cwd, gap) -> None:
             time.sleep(gap)
         assert process.wait(30) in {-signal.SIGHUP, -signal.SIGTERM}
     assert_all_ended(found)
+
+
+_PR_CAPBSET_DROP, _CAPABILITIES = 24, 41  # linux/prctl.h, linux/capability.h
+
+
+def without_capabilities() -> None:
+    """Give up what root may do beyond its user; it counts from exec on. Others have nothing to give up."""
+    for number in range(_CAPABILITIES):
+        ctypes.CDLL(None).prctl(_PR_CAPBSET_DROP, number, 0, 0, 0)
+
+
+UNSEEN = """environ: EACCES
+mem: EACCES
+maps: EACCES
+fd/0: EACCES
+process_vm_readv: EPERM
+pidfd_getfd: EPERM
+ptrace: EPERM
+own environ: read
+"""
+
+
+@LINUX
+@pytest.mark.parametrize("where", ["a program", "a server"])
+def test_no_tool_looks_into_its_parent(glm, cwd, tmp_path, where) -> None:
+    local = tool("good", sys.executable, str(SPY))
+    server = {"command": [sys.executable, str(PLAIN), str(tmp_path), "spies"]}
+    content = {"tools": [local]} if where == "a program" else {"mcp": {"mine": server}}
+    (cwd / "t.json").write_text(json.dumps(content))
+    flags = ("tools", "call", "good", "--tools", "t.json")
+    done = glm(*flags, env=KEY, preexec_fn=without_capabilities)
+    assert (done.code, done.err, done.text) == (0, "", UNSEEN)
+
+
+@LINUX
+def test_a_program_that_no_tool_can_read_writes_to_its_descriptors(glm, cwd) -> None:
+    """/dev/fd leads through /proc/self, which belongs to root once nobody may look into a process."""
+    (cwd / "t.json").write_text(json.dumps({"tools": [tool()]}))
+    program(cwd, "mark", "echo marked")
+    with Server(call_stream(("mark", "{}")), FINAL) as provider:
+        flags = ("tools", "run", *ZAI, provider.url, "--tools", "t.json", "--yes", "-q", "-O", "/dev/fd/1", "hi")
+        done = glm(*flags, env=KEY, preexec_fn=without_capabilities)
+    assert (done.code, done.text) == (0, "The end.\n"), done.err

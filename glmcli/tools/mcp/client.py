@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from glmcli.errors import ToolError
-from glmcli.tools.child_process import adopt_orphans, remember_descendants
+from glmcli.tools.child_process import prepare, remember_descendants
 from glmcli.tools.mcp.http import HttpTransport
 from glmcli.tools.mcp.session import ServerSession
 from glmcli.tools.mcp.stdio import StdioTransport
@@ -56,7 +56,7 @@ class McpClient:
         """
         connect: Callable[[], Transport]
         if server.command:
-            adopt_orphans()
+            prepare()
             connect = partial(self._start_program, server)
         else:
             transport = HttpTransport(server, self._terminal)

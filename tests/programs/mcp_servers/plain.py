@@ -13,6 +13,8 @@ import sys
 import time
 from pathlib import Path
 
+import spy
+
 TRACES, MODE = Path(sys.argv[1]), sys.argv[2]
 OPEN = {"type": "object", "properties": {"text": {"type": "string"}}}
 ESCAPES = "\x1b[31mred\x1b[0m \x1b]0;title\x07\x9b2Jdone\r"
@@ -75,6 +77,7 @@ RESULTS = {
     "malformed": {"content": "no list"},
     "environment": text(json.dumps(dict(os.environ))),
     "where": text(str(Path.cwd())),
+    "spies": text(spy.seen() if MODE == "spies" else ""),
 }
 
 
