@@ -227,6 +227,7 @@ complete -c glm -n '__glm_at /batch/run /batch/sample /batch/submit' -l files0 -
 complete -c glm -n '__glm_at /batch/run /batch/sample' -l ordered -d 'Write rows in the order of the input.'
 complete -c glm -n '__glm_at /batch/run /batch/sample' -l text -x -a '(__fish_complete_directories)' -d 'Also each answer as a file in this folder.'
 complete -c glm -n '__glm_at /batch/run /batch/sample' -l csv -r -F -d 'Also all rows as a CSV table, when the run ends.'
+complete -c glm -n '__glm_at /batch/run /batch/sample' -l csv-safe -d 'Write cells that begin as formulas do (= + - @) as text.'
 complete -c glm -n '__glm_at /batch/run /batch/sample' -s j -l jobs -x -d 'Maximum requests in flight (32).'
 complete -c glm -n '__glm_at /batch/run /batch/sample' -l rpm -x -d 'Maximum requests a minute.'
 complete -c glm -n '__glm_at /batch/run /batch/sample' -l tpm -x -d 'Maximum tokens a minute, in and out.'

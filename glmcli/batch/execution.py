@@ -235,4 +235,8 @@ def _export(app: App, batch: BatchOptions, ledger: Ledger) -> None:
     if batch.text:
         export.write_texts(ledger, batch.text)
     if batch.csv:
-        export.write_table(ledger, open_output(batch.csv, app.terminal))
+        formulas = export.write_table(ledger, open_output(batch.csv, app.terminal), safe=batch.csv_safe)
+        if formulas and not batch.csv_safe:
+            begin = "1 cell begins" if formulas == 1 else f"{formulas} cells begin"
+            runs = "as formulas do (= + - @), which a spreadsheet runs; --csv-safe writes them as text"
+            app.terminal.note(f"{batch.csv}: {begin} {runs}")

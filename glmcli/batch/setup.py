@@ -71,6 +71,7 @@ class BatchOptions(Record):
     files0: str | None = None
     text: str | None = None
     csv: str | None = None
+    csv_safe: bool = False
 
 
 def read_options(given: Mapping[str, Any]) -> BatchOptions:
@@ -87,6 +88,8 @@ def read_options(given: Mapping[str, Any]) -> BatchOptions:
         raise UsageError("the rows come from INPUT or from --files0", fix=fix)
     if options.redo_changed and options.keep_changed:
         raise UsageError("--redo-changed and --keep-changed contradict each other", fix="leave one of them out")
+    if options.csv_safe and not options.csv:
+        raise UsageError("--csv-safe is about the table of --csv, and there is none", fix="add --csv FILE")
     if options.address and not options.engine:
         raise UsageError("--address is where an engine's cluster is, and there is no engine", fix="--engine dask")
     return options

@@ -137,6 +137,27 @@ def test_openai_lines(glm, server, cwd) -> None:
     assert [entry["model"] for entry in entries(cwd / "out.jsonl")] == ["glm-5", "glm-4.7", "glm-5"]
 
 
+def test_batch_lines_of_other_providers(asks, server, cwd) -> None:
+    """The url says nothing that is used, so any of a chat will do, and none too."""
+    hi = {"messages": [user("hi")]}
+    values = [
+        {"custom_id": "azure", "method": "POST", "url": "/chat/completions", "body": hi},
+        {"custom_id": "test model", "method": "POST", "url": "/v1/chat/ds-test", "body": hi},
+        {"custom_id": "mistral", "body": hi},
+        {"custom_id": "anthropic", "params": hi},
+        {"custom_id": "vectors", "method": "POST", "url": "/v1/embeddings", "body": {"input": "hi"}},
+    ]
+    assert asks({"in.jsonl": lines(values)}).code == 15
+    assert [turns(body) for body in server.bodies] == [[("user", "hi")]] * 3
+    form = "Anthropic's batches say what is asked: here it is body, in the form of a chat completion"
+    url = "that of a chat completion, as /v1/chat/completions: nothing else is asked here"
+    found = by_id(cwd / "out.jsonl")
+    assert {name: entry["error"]["message"] for name, entry in found.items() if entry["status"] != "ok"} == {
+        "anthropic": f"in.jsonl:4: params is how {form}",
+        "vectors": f"in.jsonl:5: url must be {url}",
+    }
+
+
 @pytest.mark.parametrize(
     ("row", "body", "sent"),
     [
@@ -748,10 +769,37 @@ def test_a_table_of_all_rows(batch, cwd) -> None:
     assert "token limit" in second["error"]
 
 
+@pytest.mark.parametrize("safe", [False, True])
+def test_cells_of_a_table_that_a_spreadsheet_would_run(batch, cwd, safe) -> None:
+    """RFC 4180 wants quotes around a carriage return; a formula is text behind an apostrophe, a number is none."""
+    cells = ["=1+1", "@SUM(A1)", "\t=1", "\rx", "- item", "+49 170", "-5", "+1.5e3", "-0,5", "a=b", "one\rtwo", -5]
+    batch.write({"id": f"r{at}", "prompt": "Who?", "=cell": cell} for at, cell in enumerate(cells))
+    done = batch.run("--csv", "all.csv", "--ordered", *(["--csv-safe"] * safe))
+    assert done.code == 0
+    with (cwd / "all.csv").open(newline="") as file:
+        header, *found = csv.reader(file)
+    assert len(found) == len(cells)
+    mark = "'" if safe else ""
+    assert header[-1] == f"{mark}=cell"
+    assert [row[-1] for row in found] == [*(mark + cell for cell in cells[:6]), *map(str, cells[6:])]
+    text = (
+        "glm: all.csv: 7 cells begin as formulas do (= + - @), which a spreadsheet runs; --csv-safe writes them as text"
+    )
+    assert done.err.count(text) == (not safe)
+
+
+def test_a_bare_carriage_return_is_quoted(batch, cwd) -> None:
+    batch.write([{"id": "a\u00a0", "prompt": "x\ry", "n": "b\rc"}])
+    assert batch.run("--csv", "all.csv").code == 0
+    assert (cwd / "all.csv").read_bytes() == (b'id,line,status,answer,error,n\na\xc2\xa0,1,ok,"Re: x\ry",,"b\rc"\n')
+
+
 def test_a_table_needs_an_output(batch) -> None:
     batch.write(rows(1))
     done = batch.glm("batch", "run", "in.jsonl", *flags(batch.server), "--csv", "all.csv", env=KEY)
     assert (done.code, error(done)) == (2, "--csv is made of the output, and there is none")
+    done = batch.run("--csv-safe")
+    assert (done.code, error(done)) == (2, "--csv-safe is about the table of --csv, and there is none")
 
 
 @pytest.mark.parametrize(

@@ -209,6 +209,14 @@ def openai(**changes):
     return {"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": {"messages": []}} | changes
 
 
+CHATS = (
+    "/chat/completions",
+    "/v1/chat/ds-test",
+    "/api/paas/v4/chat/completions",
+    "https://x.example/openai/deployments/a/chat/completions?api-version=2024-10-21",
+)
+NO_CHAT = "url must be that of a chat completion, as /v1/chat/completions: nothing else is asked here"
+
 # A row -> the first fault that is found, or None.
 JUDGED = [
     ({}, None),
@@ -274,15 +282,23 @@ JUDGED = [
         "messages[0].content[0].url and path are two places of one picture: leave one of them out",
     ),
     (turns({"type": "video", "path": "p"}), "messages[0].content[0]: needs 'url'"),
-    ({"custom_id": "a"}, "needs 'method', 'url' and 'body'"),
+    ({"custom_id": "a"}, "needs 'body'"),
+    ({"custom_id": "a", "body": {"messages": []}}, None),
+    (
+        {"custom_id": "a", "params": {"messages": []}},
+        "params is how Anthropic's batches say what is asked: here it is body, in the form of a chat completion",
+    ),
+    (openai(params={}), None),
     ({key: value for key, value in openai().items() if key != "custom_id"}, "needs 'custom_id'"),
     (openai(url="/v4/chat/completions", id=None), None),
     (openai(custom_id=""), "custom_id must be 1 to 512 characters, none of them a control character"),
     (openai(method="GET"), 'method must be "POST", not "GET"'),
-    (
-        openai(url="/v1/embeddings"),
-        'url must be one of /v1/chat/completions, /v4/chat/completions, not "/v1/embeddings"',
+    *((openai(url=url), None) for url in CHATS),
+    *(
+        (openai(url=url), NO_CHAT)
+        for url in ("/v1/embeddings", "/v1/responses", "/v1/completions", "", "/chat/x", "chat")
     ),
+    (openai(url=None), "url must be a string, not null"),
     (openai(body=3), "body must be a mapping, not a number (3)"),
     (openai(body={}), "body: needs 'messages'"),
     (openai(body={"messages": "x"}), 'body.messages must be a list, not a string ("x")'),
@@ -350,7 +366,8 @@ ROWS = perhaps(
 ) | perhaps(
     custom_id=IDS,
     method=st.sampled_from(["POST", "GET"]),
-    url=st.sampled_from(["/v1/chat/completions", "/v4/chat/completions", "/v1/embeddings"]),
+    url=st.sampled_from([*CHATS, "/v1/embeddings", "/v1/chat/completions\n"]),
+    params=JSON_VALUES,
     body=perhaps(messages=st.lists(JSON_VALUES, max_size=1), model=st.just("glm-5")),
     id=IDS,
 )

@@ -241,7 +241,17 @@ def test_the_repository_has_many_documents() -> None:
 # Documents that nobody wrote
 
 WORDS = ("a", "x1", "_A", "é", "1", "", " ", "a\n", "a-b", "text", "type", "😀", "a" * 33, "a" * 65, "\x00", "x" * 513)
-PLACES = ("https://x.example", "http://x", "HTTP://x", "ftp://x", "https://x y", "0" * 32, "0" * 31)
+PLACES = (
+    "https://x.example",
+    "http://x",
+    "HTTP://x",
+    "ftp://x",
+    "https://x y",
+    "0" * 32,
+    "0" * 31,
+    "/v1/chat/completions",
+    "/chat",
+)
 TIMES = ("2026-01-31", "2026-01-31\n", "2026-1-31", "2026-01", "2026-13", "2026", "2026-01-31T10:00:00.000Z")
 STRINGS = (*WORDS, *PLACES, *TIMES)
 ODD = (None, True, False, 0, 1, -1, 1.0, 0.0, 0.5, 1e300, 2**63, 2**64 - 1, -(2**63), [], {}, [None], [[]], *STRINGS)

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 _LONGEST_NAME = 200  # bytes; file systems take 255
 _SHORT = 16
 _FIRST = ("id", "line", "status", "answer", "error")
+# What spreadsheets run as a formula when they open a table, and how it stays text: behind an apostrophe.
+# Source: owasp.org/www-community/attacks/CSV_Injection (2026). A number is none, whatever sign it has.
+_FORMULA = re.compile(r"(?![+-]?[0-9]+([.,][0-9]+)?([eE][+-]?[0-9]+)?\Z)[=+\-@\t\r]")
 
 
 def file_name(row_id: str) -> str:
@@ -57,27 +61,44 @@ def _write_text(folder: Path, name: str, answer: str) -> None:
     os.replace(beside, place)  # noqa: PTH105 - as everywhere
 
 
-def write_table(ledger: Ledger, out: Destination) -> None:
+def write_table(ledger: Ledger, out: Destination, *, safe: bool) -> int:
     """A CSV table: id, line, status, answer, the error's message, and the row's own columns.
+
+    Returns how many cells begin as a formula does; where it is `safe`, an apostrophe makes them text.
 
     Raises:
         OutputError: it cannot be written.
     """
     own = list(dict.fromkeys(name for row in ledger.records() for name in row.columns if name not in _FIRST))
+    table = _Table(out, safe=safe)
     with abandoned_on_error(out):
-        out.write(_csv_line([*_FIRST, *own]))
+        table.add([*_FIRST, *own])
         for row in ledger.records():
             answer = row.value.get("answer") or row.value.get("partial")
             fixed = [row.id, row.value.get("line"), row.status, answer, row.error.get("message")]
-            out.write(_csv_line([*fixed, *(_cell(row.columns.get(name)) for name in own)]))
+            table.add([*fixed, *(row.columns.get(name) for name in own)])
         out.commit()
+    return table.formulas
 
 
-def _cell(value: Any) -> Any:  # noqa: ANN401 - any JSON
-    return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+class _Table:
+    """Writes the lines of a table, and counts the cells that begin as a formula does."""
 
+    def __init__(self, out: Destination, *, safe: bool) -> None:
+        self._out = out
+        self._safe = safe
+        self.formulas = 0
 
-def _csv_line(values: list[Any]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(values)
-    return text.getvalue()
+    def add(self, values: list[Any]) -> None:
+        line = io.StringIO()
+        # Of a carriage return Python 3.11 knows only as a part of the line end that a field must be quoted for it.
+        csv.writer(line, lineterminator="\r\n").writerow(map(self._cell, values))
+        self._out.write(line.getvalue().removesuffix("\r\n") + "\n")
+
+    def _cell(self, value: Any) -> Any:  # noqa: ANN401 - any JSON
+        if not isinstance(value, str):
+            return value if value is None else json.dumps(value, ensure_ascii=False)
+        if not _FORMULA.match(value):
+            return value
+        self.formulas += 1
+        return f"'{value}" if self._safe else value

@@ -173,10 +173,17 @@ def _string_faults(path: str, value: object, *, may_be_empty: bool) -> Iterator[
 
 # The fields of a row
 
-URLS = ("/v1/chat/completions", "/v4/chat/completions")
+# What is asked goes to the provider's own address, so a url only says that the body is one of a chat: OpenAI's
+# (platform.openai.com/docs/guides/batch), Azure's (learn.microsoft.com/azure/ai-services/openai/how-to/batch), that of
+# Model Studio's test model (help.aliyun.com batch-interfaces-compatible-with-openai), a whole address, or none, as at
+# Mistral by its page docs.mistral.ai/capabilities/batch of 2026 (the others are of 2026 too).
+_CHAT_URL = re.compile(r"([^\s?#]*/)?chat/(completions|ds-test)/?(\?\S*)?")
+_NO_CHAT = "url must be that of a chat completion, as /v1/chat/completions: nothing else is asked here"
+# The form of Anthropic's Message Batches (docs.anthropic.com/en/api/creating-message-batches, 2026).
+_PARAMS = "params is how Anthropic's batches say what is asked: here it is body, in the form of a chat completion"
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _ID = re.compile(r"[^\x00-\x1f\x7f-\x9f]{1,512}")
-_OPENAI = ("custom_id", "method", "url", "body")
+_OPENAI = ("custom_id", "body")
 
 
 def is_openai(row: Mapping[str, Any]) -> bool:
@@ -201,15 +208,24 @@ def _plain_faults(row: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _openai_faults(row: Mapping[str, Any]) -> Iterator[str]:
+    if "params" in row and "body" not in row:
+        yield _PARAMS
     yield from missing("", _OPENAI, row)
     if "custom_id" in row and (why := id_fault("custom_id", row["custom_id"])):
         yield why
     if row.get("method", "POST") != "POST":
         yield choice("method", row["method"], ("POST",))
-    if row.get("url", URLS[0]) not in URLS:
-        yield choice("url", row["url"], URLS)
+    if "url" in row:
+        yield from _url_faults(row["url"])
     if "body" in row:
         yield from _body_faults(row["body"])
+
+
+def _url_faults(url: object) -> Iterator[str]:
+    if not isinstance(url, str):
+        yield refused("url", url, "a string")
+    elif not _CHAT_URL.fullmatch(url):
+        yield _NO_CHAT
 
 
 def _body_faults(body: object) -> Iterator[str]:

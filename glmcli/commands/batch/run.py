@@ -21,6 +21,7 @@ BATCH_FLAGS: tuple[Flag, ...] = (
     Flag("ordered", "--ordered", "switch", _ROWS, "Write rows in the order of the input."),
     Flag("text", "--text", "text", _ROWS, "Also each answer as a file in this folder.", "DIR"),
     Flag("csv", "--csv", "text", _ROWS, "Also all rows as a CSV table, when the run ends.", "FILE"),
+    Flag("csv_safe", "--csv-safe", "switch", _ROWS, "Write cells that begin as formulas do (= + - @) as text."),
     Flag("jobs", "-j --jobs", "integer", _PACE, "Maximum requests in flight (32).", "N", 1),
     Flag("rpm", "--rpm", "number", _PACE, "Maximum requests a minute.", "N", 0.001),
     Flag("tpm", "--tpm", "number", _PACE, "Maximum tokens a minute, in and out.", "N", 1),

@@ -26,7 +26,7 @@ _FLAGS = (
     Flag("json", "--json", "switch", _SAMPLE, "Print one JSON object, with the rows whole, also on failure."),
 )
 # Flags for the end of a run over all rows, and for many machines.
-_IGNORED = ("text", "csv", "ordered", "engine", "address")
+_IGNORED = ("text", "csv", "csv_safe", "ordered", "engine", "address")
 # `-n` is taken.
 _SHARED = tuple(flag.replace(names="--dry-run") if flag.field == "dry_run" else flag for flag in SHARED_FLAGS)
 
