@@ -154,6 +154,7 @@ def prepare(app: App, batch: BatchOptions, *, sends: bool = True) -> BatchPlan:
     )
     resolver = ProviderResolver(app, options, layers(app, flags, template.fields if template else {}), dry=not sends)
     candidates = resolver.candidates(_ANY_CONVERSATION)
+    requests.objection_to_model = resolver.objection_to_model
     requests.set_base(candidates[0].request, candidates[0].provider)
     return BatchPlan(batch, options, shard, source, requests, candidates)
 

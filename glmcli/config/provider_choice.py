@@ -9,9 +9,10 @@ from glmcli.errors import CredentialsError, UsageError
 from glmcli.record import EMPTY, Record
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from glmcli.config.app import App
+    from glmcli.providers.abilities import Objection
     from glmcli.providers.row import Provider
 
 
@@ -25,11 +26,16 @@ class Layer(Record):
 
 
 class Choice(Record):
-    """A provider, a model, and why they were chosen, for --verbose."""
+    """A provider, a model, and why they were chosen, for --verbose.
+
+    Attributes:
+        named: the user named the provider, by a prefix or by --provider.
+    """
 
     provider: Provider
     model: str
     why: str
+    named: bool
 
 
 def layers(app: App, flags: Mapping[str, Any], file: Mapping[str, Any] = EMPTY) -> tuple[Layer, ...]:
@@ -80,31 +86,34 @@ def split(text: str, providers: Mapping[str, Provider]) -> tuple[Provider | None
     return None, text
 
 
-def choose(app: App, layers: Sequence[Layer], *, dry: bool, vision: bool = False) -> Choice:
+def choose(
+    app: App, layers: Sequence[Layer], objected: Callable[[Objection], None], *, dry: bool, vision: bool = False
+) -> Choice:
     """The first provider and its model. `dry`: nothing is sent, so a provider without a key may be chosen.
 
-    With `vision` the default is a model that takes pictures, at a provider that has one.
+    With `vision` the default is a model that takes pictures, at a provider that has one. `objected` is told why a model
+    without a provider is none of the provider's that it would go to, and raises if it is not to be sent.
 
     Raises:
-        UsageError: a provider is unknown, or needs --model.
+        UsageError: a provider is unknown, or needs --model, or a model is empty.
         CredentialsError: no provider was named, and none has a key.
     """
     providers = app.config.providers
     provider: Provider | None = None
     model: str | None = None
+    is_named = any(layer.provider for layer in layers if layer.verbatim)
+    source = ""
     reasons: list[str] = []
     for layer in layers:
         named = known(layer.provider, layer.source, providers) if layer.provider and provider is None else None
-        own, rest = (None, layer.model) if layer.verbatim and layer.provider else split(layer.model or "", providers)
-        if named and own and own != named:
-            raise UsageError(
-                message=f"{layer.source}: the model {layer.model} does not belong to the provider {named.name}",
-                fix="leave one of them out",
-            )
-        if model is None and rest and (provider is None or own in (None, provider)):
+        own, rest = _model_of(layer, named, providers)
+        if model is None and rest is not None and (provider is None or own in (None, provider)):
             # A model of a provider other than the one already chosen is ignored.
+            if not rest:
+                raise without_model(layer.source, layer.model or "")
+            is_named = is_named or own is not None
             provider = provider or own or named
-            model = rest
+            model, source = rest, layer.source
             reasons.append(f"model from {layer.source}")
         if provider is None and named:
             provider = named
@@ -113,10 +122,47 @@ def choose(app: App, layers: Sequence[Layer], *, dry: bool, vision: bool = False
     if provider is None:
         provider, why = _default(providers, app.environment, dry=dry, vision=vision)
         reasons.append(why)
+    if model and not is_named:
+        _check_unprefixed(model, source, provider, providers, objected)
+    if provider is None:
+        raise _no_key(providers, app.environment, vision=vision)
     if not model:
         model = _default_model(provider, providers, vision=vision)
         reasons.append("the default model")
-    return Choice(provider, model, ", ".join(reasons))
+    return Choice(provider, model, ", ".join(reasons), is_named)
+
+
+def _check_unprefixed(
+    model: str,
+    source: str,
+    provider: Provider | None,
+    providers: Mapping[str, Provider],
+    objected: Callable[[Objection], None],
+) -> None:
+    from glmcli.config.model_names import objection_to
+
+    if objection := objection_to(model, source, provider, providers):
+        objected(objection)
+
+
+def _model_of(
+    layer: Layer, named: Provider | None, providers: Mapping[str, Provider]
+) -> tuple[Provider | None, str | None]:
+    """The provider before the slash of this layer's model, and the rest of it; None without a model."""
+    if not layer.model:
+        return None, None
+    own, rest = (None, layer.model) if layer.verbatim and layer.provider else split(layer.model, providers)
+    if named and own and own != named:
+        raise UsageError(
+            message=f"{layer.source}: the model {layer.model} does not belong to the provider {named.name}",
+            fix="leave one of them out",
+        )
+    return own, rest
+
+
+def without_model(source: str, text: str) -> UsageError:
+    """The error for `PROVIDER/`: its default model may not be the one that was left out."""
+    return UsageError(message=f"{source}: no model follows {text}", fix=f"write {text}MODEL")
 
 
 def _default_model(provider: Provider, providers: Mapping[str, Provider], *, vision: bool) -> str:
@@ -135,17 +181,24 @@ def _default_model(provider: Provider, providers: Mapping[str, Provider], *, vis
 
 def _default(
     providers: Mapping[str, Provider], environment: Mapping[str, str], *, dry: bool, vision: bool
-) -> tuple[Provider, str]:
-    hosted = [row for row in providers.values() if row.hosted and (row.vision_model or not vision)]
+) -> tuple[Provider | None, str]:
+    """The first hosted provider with a key, and why; None: there is none."""
+    hosted = _hosted(providers, vision=vision)
     for row in hosted:
         if has_key(row, environment):
             able = " and a model for pictures" if vision else ""
             return row, f"{row.name} is the first provider with a key{able}"
-    if dry:
-        return hosted[0], f"{hosted[0].name} is the first provider, none has a key"
-    variables = dict.fromkeys(name for row in hosted for name in row.key_variables)
+    return (hosted[0] if dry else None), f"{hosted[0].name} is the first provider, none has a key"
+
+
+def _hosted(providers: Mapping[str, Provider], *, vision: bool) -> list[Provider]:
+    return [row for row in providers.values() if row.hosted and (row.vision_model or not vision)]
+
+
+def _no_key(providers: Mapping[str, Provider], environment: Mapping[str, str], *, vision: bool) -> CredentialsError:
+    variables = dict.fromkeys(name for row in _hosted(providers, vision=vision) for name in row.key_variables)
     general = f" ({GENERAL} counts only with GLM_PROVIDER)" if environment.get(GENERAL) else ""
-    raise CredentialsError(
+    return CredentialsError(
         message=f"no provider{' with a model for pictures' if vision else ''} has a key{general}",
         fix=f"set one of {', '.join(variables)}; or try without a key: -{'P sandbox' if vision else 'm sandbox/glm-5'}",
     )

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from glmcli.config.provider_choice import Layer
     from glmcli.console.redaction import Key
     from glmcli.http.call import HttpCall
+    from glmcli.providers.abilities import Objection
     from glmcli.providers.row import Provider
 
 _MAX_BODY = 100_000_000  # bytes
@@ -42,6 +43,7 @@ class ProviderResolver:
         self._rows = app.config.providers
         self._terminal = app.terminal
         self._dry = dry or options.is_dry
+        self._unnamed: Provider | None = None
 
     def candidates(
         self, messages: tuple[Message, ...], tools: tuple[Function, ...] = (), *, vision: bool = False
@@ -52,7 +54,8 @@ class ProviderResolver:
             UsageError: a choice, a value or an address is wrong, or known to be refused.
             CredentialsError: a key is missing or malformed.
         """
-        first = provider_choice.choose(self._app, self._layers, dry=self._dry, vision=vision)
+        first = provider_choice.choose(self._app, self._layers, self._object, dry=self._dry, vision=vision)
+        self._unnamed = None if first.named else first.provider
         self._check_key_file()
         if self._app.config.source:
             self._terminal.detail(f"configuration: {self._app.config.source}")
@@ -69,8 +72,22 @@ class ProviderResolver:
         for text in self._options.fallback:
             row, model = provider_choice.split(text, self._rows)
             if not model:
-                raise UsageError(message=f"--fallback {text}: no model", fix="--fallback [PROVIDER/]MODEL")
+                raise provider_choice.without_model("--fallback", text)
+            if row is None and (objection := self._objection_to(model, "--fallback", first)):
+                self._object(objection)
             yield self._addressed(row or first), model
+
+    def objection_to_model(self, model: str, source: str) -> Objection | None:
+        """Why a row's own model is not sent to the first candidate, if that is only the default provider.
+
+        `source` says where the model was named.
+        """
+        return self._objection_to(model, source, self._unnamed) if self._unnamed else None
+
+    def _objection_to(self, model: str, source: str, provider: Provider) -> Objection | None:
+        from glmcli.config.model_names import objection_to
+
+        return objection_to(model, source, provider, self._rows)
 
     def provider(self, what: str, *, may_be_embedded: bool) -> Provider:
         """The provider that would be asked first, with its address, for `what`: a use of its API without a model.
@@ -82,7 +99,7 @@ class ProviderResolver:
             CredentialsError: no provider was named, and none has a key.
         """
         any_model = provider_choice.Layer(what, None, "any")  # a row without a default model lists its own
-        first = provider_choice.choose(self._app, (*self._layers, any_model), dry=False)
+        first = provider_choice.choose(self._app, (*self._layers, any_model), self._object, dry=False)
         self._check_key_file()
         self._terminal.detail(f"first choice: {first.provider.name}")
         return self._first(first.provider, may_be_embedded=may_be_embedded)
@@ -138,14 +155,18 @@ class ProviderResolver:
         for contradiction in checks.contradictions(request, provider):
             raise contradiction
         for objection in checks.objections(request, provider):
-            if not self._options.force:
-                raise UsageError(message=objection.message, fix=f"{objection.fix} (--force sends it anyway)")
-            self._terminal.note(f"{objection.message}: sent all the same")
+            self._object(objection)
         today = time.strftime("%Y-%m-%d", time.gmtime())  # as the catalogue writes days
         for remark in checks.remarks(request, provider, today):
             self._terminal.note(remark)
         for detail in checks.details(request, provider):
             self._terminal.detail(detail)
+
+    def _object(self, objection: Objection) -> None:
+        """Refuse what is objected to, unless --force sends it."""
+        if not self._options.force:
+            raise UsageError(message=objection.message, fix=f"{objection.fix} (--force sends it anyway)")
+        self._terminal.note(f"{objection.message}: sent all the same")
 
     def _candidate(self, provider: Provider, request: Request, key_file: str | None) -> Candidate:
         provider = provider.serving(request.model)

@@ -444,7 +444,7 @@ def test_what_only_begins_like_a_spelling_is_not_lost(glm) -> None:
 LONG = f"{CANARY}abcdefghijklmnopqrstuvwxyz"  # longer than what a message shows of a foreign word
 IN_ARGUMENTS = {
     "a key file": (("ask", "--key-file", LONG, "-P", "zai", "hi"), {}, 3),
-    "a model": (("ask", "-m", LONG, "-v", "-n", "hi"), {}, 0),
+    "a model": (("ask", "-m", LONG, "-v", "-n", "hi"), {}, 2),
     "a provider": (("ask", "-P", LONG, "hi"), {}, 2),
     "a prompt": (("ask", LONG, "-n"), {}, 0),
     "a prompt as curl": (("ask", LONG, "--curl"), {}, 0),
@@ -458,7 +458,7 @@ IN_ARGUMENTS = {
     "a command": ((LONG,), {}, 2),
     "a folder": (("ask", "-O", f"/none/{LONG}", "-P", "zai", "hi"), {}, 14),
     "GLM_PROVIDER": (("ask", "hi"), {"GLM_PROVIDER": LONG}, 2),
-    "GLM_MODEL": (("ask", "-v", "-n", "hi"), {"GLM_MODEL": LONG}, 0),
+    "GLM_MODEL": (("ask", "-v", "-n", "hi"), {"GLM_MODEL": LONG}, 2),
     "a field of a request file": (("ask", "-f", "request.yaml"), {}, 2),
     "a value of a request file": (("ask", "-f", "value.yaml"), {}, 2),
 }

@@ -102,9 +102,9 @@ KEYS = {"ZAI_API_KEY": CANARY, "TOKENHUB_API_KEY": CANARY}
         (("-P", "tokenhub"), {}, {"GLM_MODEL": "tokenhub/from-env"}, {}, "tokenhub", "from-env"),
         (("-m", "tokenhub/x"), {}, {"GLM_PROVIDER": "zai"}, {}, "tokenhub", "x"),
         # Only what names a provider is split off.
-        (("-m", "zai-org/GLM-5"), {}, {}, {}, "zai", "zai-org/GLM-5"),
         (("-m", "tokenhub/zai-org/GLM-5"), {}, {}, {}, "tokenhub", "zai-org/GLM-5"),
-        (("-m", "TokenHub/x"), {}, {}, {}, "zai", "TokenHub/x"),
+        (("-m", "tokenhub/TokenHub/x"), {}, {}, {}, "tokenhub", "TokenHub/x"),
+        (("-m", "glm-5:free"), {}, {}, {}, "zai", "glm-5:free"),
         (("-m", "GLM-5.2"), {}, {}, {}, "zai", "GLM-5.2"),
         # With -P, the whole of -m is the model.
         (("-P", "tokenhub", "-m", "zai/glm-5"), {}, {}, {}, "tokenhub", "zai/glm-5"),
@@ -115,6 +115,152 @@ KEYS = {"ZAI_API_KEY": CANARY, "TOKENHUB_API_KEY": CANARY}
 )
 def test_the_strongest_source_wins(chosen, flags, file, env, config, row, model) -> None:  # noqa: PLR0917
     assert chosen(*flags, env=KEYS | env, file=file, config=config)[:2] == (row, model)
+
+
+# A model that was meant for somebody else
+
+FULL_WIDTH = "\N{FULLWIDTH SOLIDUS}"
+
+
+@pytest.mark.parametrize(
+    ("model", "message", "fix"),
+    [
+        ("olama/qwen3", "names no provider that is known, and {} (did you mean 'ollama/qwen3'?)", "ollama/qwen3"),
+        ("deepseek/x", "names no provider that is known, and {}", None),
+        ("ZHIPU/GLM-5", "names no provider that is known, and {} (did you mean 'zai/glm-5'?)", "zai/glm-5"),
+        ("zai-org/GLM-4.7", "names no provider that is known, and {} (did you mean 'zai/glm-4.7'?)", "zai/glm-4.7"),
+        ("ZAI/glm-5", "names no provider that is known, and {} (did you mean 'zai/glm-5'?)", "zai/glm-5"),
+        (" zai/glm-5", "names no provider that is known, and {} (did you mean 'zai/glm-5'?)", "zai/glm-5"),
+        (f"zai{FULL_WIDTH}glm-5", "names no provider that is known, and {} (did you mean 'zai/glm-5'?)", "zai/glm-5"),
+        (
+            "ollama:qwen3:8b",
+            "names no provider that is known, and {} (did you mean 'ollama/qwen3:8b'?)",
+            "ollama/qwen3:8b",
+        ),
+        ("glm-5/", "names no provider that is known, and {} (did you mean 'zai/glm-5'?)", "zai/glm-5"),
+        ("/glm-5", "names no provider that is known, and {} (did you mean 'zai/glm-5'?)", "zai/glm-5"),
+        ("tokenhub", "is the name of a provider, not of a model, and {}", "tokenhub/glm-5"),
+        ("Ollama", "is the name of a provider, not of a model, and {}", "ollama/MODEL"),
+        ("mine", "is the name of a provider, not of a model, and {}", "mine/glm-5"),
+    ],
+)
+def test_a_model_that_names_nobody_goes_nowhere(glm, cwd, model, message, fix) -> None:
+    """The contract, section 1: a prompt never goes to a company that was not named."""
+    (cwd / "c.yaml").write_text("providers: {mine: {like: zai, base_url: 'https://mine.example', key_env: [MINE]}}")
+    with Server(answer("Hi")) as server:
+        env = {"ZAI_API_KEY": CANARY, "GLM_BASE_URL": server.url, "GLM_CONFIG": "c.yaml"}
+        done = glm("ask", "-m", model, "secret", env=env)
+        dry = glm("ask", "-m", model, "-n", "secret", env=env)
+        second = glm("ask", "-P", "zai", "--fallback", model, "secret", env=env)
+        forced = glm("ask", "-m", model, "--force", "secret", env=env)
+        named = glm("ask", "-P", "zai", "-m", model, "secret", env=env)
+        prefixed = glm("ask", "-m", f"zai/{model}", "secret", env=env)
+    said = f"{model!r} {message.format('zai would get the prompt')}"
+    write = fix or "PROVIDER/MODEL (a row of the configuration file adds a provider)"
+    hint = f"  fix: write {write}; or zai/{model} if zai has a model of that name (--force sends it anyway)\n"
+    for refused, source in ((done, "--model"), (dry, "--model"), (second, "--fallback")):
+        assert (refused.code, refused.out, error_of(refused.err)) == (2, b"", f"{source}: {said}")
+        assert hint in refused.err
+    assert [request.json["model"] for request in server.requests] == [model] * 3
+    assert (forced.code, named.code, prefixed.code) == (0, 0, 0)
+    assert f"glm: --model: {said}: sent all the same\n" in forced.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "file", "env", "config", "source"),
+    [
+        ((), {"model": "olama/x"}, {}, {}, "the request file"),
+        ((), {"model": "olama/x", "provider": "zai"}, {}, {}, "the request file"),
+        ((), {}, {"GLM_MODEL": "olama/x"}, {}, "GLM_PROVIDER and GLM_MODEL"),
+        ((), {}, {"GLM_MODEL": "olama/x", "GLM_PROVIDER": "zai"}, {}, "GLM_PROVIDER and GLM_MODEL"),
+        (("-m", "olama/x"), {}, {"GLM_PROVIDER": "zai"}, {}, "--model"),
+        ((), {}, {}, {"model": "olama/x"}, "c.json"),
+        (("-m", "zai/glm-5"), {"fallback": ["olama/x"]}, {}, {}, "--fallback"),
+    ],
+)
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("ask", "hi"),
+        ("stream", "hi"),
+        ("vision", "--image", "https://x.example/a.png", "hi"),
+        ("tools", "run", "--tools", "tools.json", "hi"),
+        ("batch", "run", "rows.txt"),
+        ("batch", "submit", "rows.txt", "-O", "out.jsonl"),
+        ("batch", "sample", "rows.txt"),
+    ],
+    ids=lambda command: "-".join(command[:2]),
+)
+@pytest.mark.sampled(5)
+def test_whatever_named_it_and_whoever_asks(glm, cwd, command, arguments, file, env, config, source) -> None:  # noqa: PLR0917
+    (cwd / "rows.txt").write_text("hi\n")
+    (cwd / "tools.json").write_text('{"tools": [{"name": "a", "description": "a", "run": ["true"]}]}')
+    (cwd / "f.json").write_text(json.dumps(file))
+    (cwd / "c.json").write_text(json.dumps(config))
+    given = {"ZAI_API_KEY": CANARY, "GLM_BASE_URL": "http://127.0.0.1:9", "GLM_CONFIG": "c.json"} | env
+    done = glm(*command, *(("-f", "f.json") if file else ()), *arguments, env=given)
+    said = f"{source}: 'olama/x' names no provider that is known, and zai would get the prompt"
+    assert (done.code, done.out, error_of(done.err)) == (2, b"", f"{said} (did you mean 'ollama/x'?)")
+    assert not (cwd / "out.jsonl").exists()
+
+
+def test_ids_with_slashes_where_they_are_known(chosen, glm) -> None:
+    aliyun = {"DASHSCOPE_API_KEY": CANARY}
+    assert chosen("-m", "ZHIPU/GLM-5", env=aliyun)[:2] == ("modelstudio", "ZHIPU/GLM-5")
+    new = glm("ask", "-m", "ZHIPU/GLM-9", "-n", "hi", env=aliyun)
+    assert (new.code, json.loads(new.out)["body"]["model"]) == (0, "ZHIPU/GLM-9")
+    done = glm("ask", "-m", "zhipu/GLM-5", "-n", "hi", env=aliyun)
+    assert (done.code, "did you mean 'modelstudio/ZHIPU/GLM-5'?" in done.err) == (2, True)
+    # Without a key nobody would get it, and it is no question of keys.
+    done = glm("ask", "-m", "olama/qwen3", "hi")
+    wrong = "--model: 'olama/qwen3' names no provider that is known (did you mean 'ollama/qwen3'?)"
+    assert (done.code, error_of(done.err)) == (2, wrong)
+    assert glm("ask", "-m", "ZHIPU/GLM-5", "hi").code == 3
+
+
+@pytest.mark.parametrize("row", ["vllm", "sglang", "ollama", "llamacpp", "openai", "sandbox", "mine"])
+def test_elsewhere_any_id_is_sent(glm, cwd, row) -> None:
+    """Their ids have slashes of their own."""
+    (cwd / "c.yaml").write_text("providers: {mine: {like: zai, base_url: 'https://mine.example', key_env: []}}")
+    for model in ("deepseek/x", "zai"):
+        env = {"GLM_PROVIDER": row, "GLM_CONFIG": "c.yaml", "OPENAI_BASE_URL": "https://gate.example/v1"}
+        done = glm("ask", "-m", model, "-n", "hi", env=env)
+        assert (done.code, json.loads(done.out)["body"]["model"]) == (0, model), done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "env", "source"),
+    [
+        (("-m", "zai/"), {}, "--model"),
+        (("-m", "sandbox/"), {}, "--model"),
+        (("--fallback", "zai/"), {}, "--fallback"),
+        ((), {"GLM_MODEL": "zai/"}, "GLM_PROVIDER and GLM_MODEL"),
+    ],
+)
+def test_a_provider_without_a_model(glm, arguments, env, source) -> None:
+    """The default of another provider would be asked."""
+    text = next(text for text in (*arguments, *env.values()) if text.endswith("/"))
+    done = glm("ask", *arguments, "--force", "hi", env=KEYS | env)
+    assert (done.code, error_of(done.err)) == (2, f"{source}: no model follows {text}")
+    assert f"  fix: write {text}MODEL\n" in done.err
+
+
+def test_a_model_in_the_body_of_a_line(glm, cwd) -> None:
+    body = {"model": "deepseek/x", "messages": [{"role": "user", "content": "hi"}]}
+    line = {"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": body}
+    (cwd / "lines.jsonl").write_text(json.dumps(line))
+    run = ("batch", "run", "lines.jsonl", "-O", "out.jsonl", "-q")
+    with Server(answer("Hi")) as server:
+        env = {"ZAI_API_KEY": CANARY, "GLM_BASE_URL": server.url}
+        assert glm(*run, env=env).code == 15
+        error = json.loads((cwd / "out.jsonl").read_text())["error"]
+        assert error["message"] == (
+            "lines.jsonl:1: body.model: 'deepseek/x' names no provider that is known, and zai would get the prompt"
+        )
+        assert error["fix"] == "name the provider with -P, which gets the model of a body as it is"
+        assert server.requests == []
+        assert glm(*run, "-P", "zai", env=env).code == 0
+    assert [request.json["model"] for request in server.requests] == ["deepseek/x"]
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,10 @@ from glmcli.chat.messages import Message, Request
 from glmcli.config import checks
 from glmcli.config import prompt as prompts
 from glmcli.errors import UsageError
+from glmcli.providers.abilities import Objection
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from glmcli.batch.rows.row import Row
     from glmcli.config.options import Options
@@ -32,6 +33,7 @@ class RequestBuilder:
 
     Attributes:
         placeholders: those that rows must fill in.
+        objection_to_model: why a model that a row names, at this place, is not sent to the provider.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class RequestBuilder:
         if not (self._is_complete or options.attach):
             self.placeholders = self.placeholders.replace(question=True)
         self._names = {name: names for name, names in (template.names if template else {}).items() if name not in flags}
+        self.objection_to_model: Callable[[str, str], Objection | None] = lambda _model, _place: None
         self._base: Request | None = None
         self._same = self._same_for_all()
 
@@ -164,9 +167,16 @@ class RequestBuilder:
             for contradiction in checks.contradictions(request, self._provider):
                 raise contradiction
         if (has_own_fields or request.messages[-1].role != "user") and not self._options.force:
-            for objection in checks.objections(request, self._provider):
+            for objection in self._objections(row, request):
                 raise UsageError(objection.message, fix=objection.fix)
         return request
+
+    def _objections(self, row: Row, request: Request) -> Iterator[Objection]:
+        if row.body and request.model == row.body.get("model"):
+            objection = self.objection_to_model(request.model, "body.model")
+            if objection:
+                yield Objection(objection.message, "name the provider with -P, which gets the model of a body as it is")
+        yield from checks.objections(request, self._provider)
 
 
 def digest(request: Request) -> str:

@@ -109,6 +109,9 @@ def _cards_of_model(app: App, name: str, rows: Iterable[Provider], *, verbatim: 
     asked = (row,) if row else tuple(rows)
     cards = [card_of(each, model) for each in asked if model in names(each.catalogue)]
     if not cards:
+        if name.rstrip("/") in app.config.providers:
+            provider = name.rstrip("/")
+            raise UsageError(message=f"{provider} is the name of a provider", fix=f"glm models -P {provider}")
         raise _unknown(model, asked)
     return cards
 
