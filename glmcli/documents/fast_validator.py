@@ -86,9 +86,12 @@ def _are_unique(wanted: bool, items: list[object]) -> bool:
 
 
 def _matches(pattern: str, text: str) -> bool:
-    from glmcli.documents.input_limits import compiled
+    import re
 
-    return compiled(pattern).search(text) is not None
+    # To ECMA-262 a `$` is the end, and not also the place before a last newline. Our patterns have nothing else that
+    # Python reads otherwise; `schema_patterns` is for those of others.
+    end = re.sub(r"\\.|\[[^\]]*\]|\$", lambda piece: r"\Z" if piece[0] == "$" else piece[0], pattern)
+    return re.search(end, text) is not None
 
 
 _ANNOTATIONS = {"$schema", "$id", "$defs", "title", "description", "writeOnly", "then", "else"}

@@ -1,14 +1,11 @@
-"""Limits on what hostile input may cost: CPU time, and regular expressions that take exponential time."""
+"""Limits on what hostile input may cost: CPU time, and warnings."""
 
 from __future__ import annotations
 
-import itertools
-import re
 import signal
 import time
 import warnings
 from contextlib import contextmanager
-from functools import lru_cache
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
@@ -17,11 +14,6 @@ if TYPE_CHECKING:
 
 _REPEAT = 0.05  # seconds between signals, in case a library catches the exception of the first one
 _limits: list[float] = []  # ends of the active limits, in CPU time of this process, the innermost last
-
-_MAX_SEARCH = 0.1  # seconds of processor time for trying a pattern
-_PROBE_LENGTH = 40  # characters: an exponential pattern needs years for them
-_PROBE_LETTERS = 24
-_PIECE = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\$", re.DOTALL)
 
 
 class TooSlowError(Exception):
@@ -74,40 +66,3 @@ def without_warnings() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
-
-
-@lru_cache
-def compiled(pattern: str) -> re.Pattern[str]:
-    r"""The regular expression of a schema, with `$` as in ECMA 262: it does not match before a final newline.
-
-    Raises:
-        re.error: it is malformed.
-    """
-    with without_warnings():
-        return re.compile(_PIECE.sub(lambda piece: r"\Z" if piece[0] == "$" else piece[0], pattern))
-
-
-def pattern_problem(pattern: str) -> str:
-    """What is wrong with a regular expression; empty if it can be used.
-
-    It is tried on texts on which patterns of exponential time do not end.
-    """
-    try:
-        regex = compiled(pattern)
-        with cpu_limit(_MAX_SEARCH):
-            for probe in _probes(pattern):
-                regex.search(probe)
-    except (re.error, RecursionError, OverflowError) as error:
-        return f"is no regular expression that Python knows: {error}"
-    except TooSlowError:
-        return "takes exponential time on some texts: write it without a repetition inside a repetition"
-    return ""
-
-
-def _probes(pattern: str) -> Iterator[str]:
-    """Texts of one repeated letter, or of two in turn, with an end that few patterns match."""
-    letters = dict.fromkeys([*(c for c in pattern if c.isalnum()), *"a0A _-.,/:@", *pattern])
-    chosen = list(letters)[:_PROBE_LETTERS]
-    for letter in chosen:
-        yield letter * _PROBE_LENGTH + "\x01"
-    yield from (f"{one}{two}" * (_PROBE_LENGTH // 2) + "\x01" for one, two in itertools.pairwise(chosen))

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from glmcli.console.suggestions import did_you_mean
-from glmcli.documents.input_limits import compiled
 from glmcli.documents.quoting import choice_names, listed, path_text, quoted, wrong_choice, wrong_type
+from glmcli.documents.schema_patterns import compiled
 from glmcli.record import Record
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def explain(error: ValidationError, schema: str) -> Iterator[Fault]:
 def _unknown_keys(error: ValidationError, schema: str) -> Iterator[Fault]:
     rules = _rules(error)
     known = tuple(rules.get("properties", {}))
-    patterns = [compiled(pattern) for pattern in rules.get("patternProperties", {})]
+    patterns = [regex for pattern in rules.get("patternProperties", {}) if (regex := compiled(pattern))]
     parent = _path(error)
     forbidden = _FORBIDDEN.get(schema, {})
     given: Any = error.instance

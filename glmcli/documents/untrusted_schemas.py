@@ -16,12 +16,14 @@ from jsonschema import Draft3Validator, Draft4Validator, Draft202012Validator
 from jsonschema.validators import validator_for
 
 from glmcli.documents import subschemas
-from glmcli.documents.input_limits import TooSlowError, cpu_limit, pattern_problem, without_warnings
+from glmcli.documents.input_limits import TooSlowError, cpu_limit, without_warnings
 from glmcli.documents.quoting import value_text
 from glmcli.documents.schema_errors import Fault, explain
+from glmcli.documents.schema_patterns import is_exponential, read
 from glmcli.documents.subschemas import SHELVES, Draft, Subschemas
 from glmcli.documents.validator import validator
 from glmcli.errors import GlmError
+from glmcli.record import Record
 
 if TYPE_CHECKING:
     from jsonschema.protocols import Validator
@@ -127,14 +129,40 @@ def _metaschema(kind: type[Validator]) -> Validator:
     return kind(kind.META_SCHEMA)
 
 
-def _pattern_faults(schema: Mapping[str, Any], draft: Draft) -> Iterator[Fault]:
+def _patterns(schema: Mapping[str, Any], draft: Draft) -> Iterator[tuple[Path, str]]:
+    """Every pattern with its path, which ends in the pattern itself under `patternProperties`."""
     for path, here in subschemas.walk(schema, draft):
-        own = [("pattern",)] if isinstance(here.get("pattern"), str) else []
-        named = [("patternProperties", name) for name in here.get("patternProperties", ())]
-        for step in (*own, *named):
-            text = str(here["pattern"] if len(step) == 1 else step[1])
-            if problem := pattern_problem(text):
-                yield Fault((*path, *step), f"the pattern {value_text(text)} {problem}", key=len(step) > 1)
+        if isinstance(here.get("pattern"), str):
+            yield (*path, "pattern"), here["pattern"]
+        for name in here.get("patternProperties", ()):
+            yield (*path, "patternProperties", name), str(name)
+
+
+def _pattern_faults(schema: Mapping[str, Any], draft: Draft) -> Iterator[Fault]:
+    for path, text in _patterns(schema, draft):
+        if is_exponential(text):
+            why = "takes exponential time on some texts: write it without a repetition inside a repetition"
+            yield Fault(path, f"the pattern {value_text(text)} {why}", key=path[-1] == text)
+
+
+class UnjudgedPattern(Record):
+    """A pattern of a schema that judges no text here, and why; `broken` if its brackets have no partners, or so."""
+
+    fault: Fault
+    broken: bool
+
+
+def unjudged(schema: Mapping[str, Any]) -> list[UnjudgedPattern]:
+    """The patterns of a schema without faults that nothing here can read; paths begin at the schema."""
+    return _guarded(lambda: list(_unjudged(schema)), [], [])
+
+
+def _unjudged(schema: Mapping[str, Any]) -> Iterator[UnjudgedPattern]:
+    for path, text in _patterns(schema, _draft(_draft_class(schema) or Draft202012Validator)):
+        found = read(text)
+        if found.problem:
+            words = f"the pattern {value_text(text)} has {found.problem}"
+            yield UnjudgedPattern(Fault(path, words, key=path[-1] == text), found.broken)
 
 
 class UntrustedSchema:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +14,8 @@ from jsonschema.validators import extend
 from referencing import Registry
 
 from glmcli.documents.fast_validator import is_integer, load_schema
-from glmcli.documents.input_limits import compiled
 from glmcli.documents.schema_errors import as_line, explain, in_order
+from glmcli.documents.schema_patterns import compiled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,16 +46,20 @@ def validator(schema: Mapping[str, Any], draft: type[Validator] = Draft202012Val
 @cache
 def _with_our_keywords(draft: type[Validator]) -> type[Validator]:
     integers = draft.TYPE_CHECKER.redefine("integer", lambda _checker, value: is_integer(value))
-    ours: type[Validator] = extend(draft, validators=_KEYWORDS, type_checker=integers)  # type: ignore[no-untyped-call]
+    later = {
+        word: _unevaluated(draft.VALIDATORS[word]) for word in ("unevaluatedProperties",) if word in draft.VALIDATORS
+    }
+    ours: type[Validator] = extend(draft, validators=_KEYWORDS | later, type_checker=integers)  # type: ignore[no-untyped-call]
     return ours
 
 
 # Keywords whose regular expressions mean what ECMA 262 says, and are searched one by one: jsonschema lets `$` match
 # before a last newline, and for `additionalProperties` it joins all patterns to one, so that they disturb each other.
+# A pattern that nothing here can read judges nothing.
 
 
 def _pattern(_validator: Validator, pattern: str, value: object, _schema: object) -> Iterator[ValidationError]:
-    if isinstance(value, str) and not compiled(pattern).search(value):
+    if isinstance(value, str) and (regex := compiled(pattern)) and not regex.search(value):
         yield ValidationError(f"does not match {pattern}")
 
 
@@ -65,7 +71,7 @@ def _pattern_properties(
 ) -> Iterator[ValidationError]:
     for pattern, rule in rules.items() if isinstance(value, Mapping) else ():
         for name, item in value.items():  # type: ignore[attr-defined]
-            if compiled(pattern).search(name):
+            if (regex := compiled(pattern)) and regex.search(name):
                 yield from validator.descend(item, rule, path=name, schema_path=pattern)
 
 
@@ -79,12 +85,25 @@ def _additional_properties(
         return
     patterns = [compiled(pattern) for pattern in schema.get("patternProperties", ())]
     named = schema.get("properties", ())
-    extra = [name for name in value if name not in named and not any(pattern.search(name) for pattern in patterns)]
+    # A pattern that nothing here can read might be that of any key.
+    extra = [
+        name for name in value if name not in named and not any(not each or each.search(name) for each in patterns)
+    ]
     if rule is False and extra:
         yield ValidationError("unknown keys")
     elif isinstance(rule, Mapping):
         for name in extra:
             yield from validator.descend(value[name], rule, path=name)
+
+
+def _unevaluated(keyword: Callable[..., Any]) -> Callable[..., Any]:
+    """Jsonschema's `unevaluatedProperties`, which searches by all patterns itself, as Python reads them."""
+
+    def judge(*given: object) -> Iterator[ValidationError]:
+        with suppress(re.error):
+            yield from keyword(*given)
+
+    return judge
 
 
 _KEYWORDS = {

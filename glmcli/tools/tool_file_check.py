@@ -62,7 +62,9 @@ def _faults(file: ToolFile) -> Iterator[Fault]:
         yield Fault((), "a tool file holds tools, mcp, or both")
     yield from _repeated_names(file)
     for path, tool in file.definitions():
-        yield from _parameter_faults((*path, "parameters"), tool.get("parameters", NO_PARAMETERS))
+        yield from _parameter_faults(
+            (*path, "parameters"), tool.get("parameters", NO_PARAMETERS), is_ours="run" in tool
+        )
         if "run" in tool:
             yield from _program_faults(file, (*path, "run", 0), tool["run"][0])
             yield from _placeholder_faults((*path, "run"), tool)
@@ -84,11 +86,27 @@ def _repeated_names(file: ToolFile) -> Iterator[Fault]:
         first.setdefault(name, where)
 
 
-def _parameter_faults(path: Path, schema: Mapping[str, Any]) -> Iterator[Fault]:
+def _parameter_faults(path: Path, schema: Mapping[str, Any], *, is_ours: bool) -> Iterator[Fault]:
+    """What is wrong with the schema of a tool. Of one that `is_ours` to run, no pattern may be broken."""
     from glmcli.documents import untrusted_schemas
 
-    for fault in untrusted_schemas.faults(schema):
+    found = untrusted_schemas.faults(schema)
+    if is_ours and not found:
+        found = [each.fault for each in untrusted_schemas.unjudged(schema) if each.broken]
+    for fault in found:
         yield fault.replace(path=(*path, *fault.path))
+
+
+def remarks(file: ToolFile) -> Iterator[str]:
+    """What the user should know about a file without faults: each tool whose arguments are not all judged."""
+    from glmcli.documents import untrusted_schemas
+
+    for path, tool in file.definitions():
+        found = untrusted_schemas.unjudged(tool.get("parameters", NO_PARAMETERS))
+        if found:
+            fault = found[0].fault.replace(path=(*path, "parameters", *found[0].fault.path))
+            more = f" (and {len(found) - 1} more patterns of this tool)" if len(found) > 1 else ""
+            yield f"{as_line(file.document, fault)}, so nothing here judges {tool['name']} by it{more}"
 
 
 def _program_faults(file: ToolFile, path: tuple[str | int, ...], name: str) -> Iterator[Fault]:

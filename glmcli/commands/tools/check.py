@@ -29,7 +29,7 @@ def _check(app: App, given: dict[str, Any]) -> None:
     """
     from glmcli.commands.tools.tool_files import read
     from glmcli.config.provider_choice import known
-    from glmcli.tools.tool_file_check import faults
+    from glmcli.tools.tool_file_check import faults, remarks
 
     name = given.get("provider")
     row = known(name, "--provider", app.config.providers) if name is not None else None
@@ -40,15 +40,16 @@ def _check(app: App, given: dict[str, Any]) -> None:
         try:
             source = read(path, app)
             lines = faults(source) or list(_refused(source, (row,) if row else ()))
-            remarks = [] if lines or row else list(_refused(source, tuple(app.config.providers.values())))
+            notes = [] if lines else list(remarks(source))
+            notes += [] if lines or row else _refused(source, tuple(app.config.providers.values()))
         except UsageError as error:
-            lines, remarks = [error.message], []
+            lines, notes = [error.message], []
         found += lines
         shown += lines[:_MAX_SHOWN]
         shown += [f"… and {len(lines) - _MAX_SHOWN} more"] if len(lines) > _MAX_SHOWN else []
         wrong += [path] if lines else []
-        for remark in remarks:
-            app.terminal.note(remark)
+        for note in notes:
+            app.terminal.note(note)
     app.terminal.stdout.write("".join(f"{line}\n" for line in shown))
     if found:
         faulty = f"{len(found)} fault{'s' * (len(found) > 1)} in {', '.join(wrong)}"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from glmcli.errors import UsageError
 from glmcli.tools import tool_file
-from glmcli.tools.tool_file_check import require_valid
+from glmcli.tools.tool_file_check import remarks, require_valid
 from glmcli.tools.toolbox import Toolbox
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ class ToolFiles:
         for path in options.tools:
             file = read(path, app)
             require_valid(file)
+            for remark in remarks(file):
+                app.terminal.note(remark)
             self._tools += file.tools(trusted=trusted)
             self._servers += file.servers(trusted=trusted)
 

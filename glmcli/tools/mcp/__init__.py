@@ -73,6 +73,8 @@ def _tools(session: ServerSession, offered: Sequence[OfferedTool], due: float, t
         if problem:
             terminal.note(f"left out: the tool {quoted(tool.name)} of the MCP server {server.name}: {problem}")
         else:
+            for words in _unjudged(tool):
+                terminal.note(f"the tool {quoted(tool.name)} of the MCP server {server.name}: {words}")
             yield _tool(session, tool)
     for name in sorted(server.overrides.keys() - {each.name for each in offered}):
         terminal.note(f"{server.place}: the MCP server {server.name} has no tool {quoted(name)}")
@@ -109,6 +111,16 @@ def _problem(offered: OfferedTool) -> str:
     found = untrusted_schemas.faults(offered.schema)
     where = f" at {path_text(found[0].path)}" if found and found[0].path else ""
     return f"its parameters{where}: {found[0].text}" if found else ""
+
+
+def _unjudged(offered: OfferedTool) -> Iterator[str]:
+    """In one line, the patterns of its parameters that nothing here can read."""
+    from glmcli.documents import untrusted_schemas
+
+    found = untrusted_schemas.unjudged(offered.schema)
+    if found:
+        fault, more = found[0].fault, f" (and {len(found) - 1} more patterns)" if len(found) > 1 else ""
+        yield f"its parameters at {path_text(fault.path)}: {fault.text}, so nothing here judges by it{more}"
 
 
 def _tool(session: ServerSession, offered: OfferedTool) -> Tool:
