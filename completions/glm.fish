@@ -224,6 +224,7 @@ complete -c glm -n '__glm_at /tools/list' -l json -d 'Print the whole definition
 complete -c glm -n '__glm_at /tools/call' -l args -x -d 'The arguments, one JSON object; `-` is stdin.'
 complete -c glm -n '__glm_at /batch/run /batch/sample /batch/submit' -l format -x -a '(__glm_word_format)' -d 'How rows are written (by the name).'
 complete -c glm -n '__glm_at /batch/run /batch/sample /batch/submit' -l files0 -r -F -d 'Each file is a row; read NUL-separated paths from here.'
+complete -c glm -n '__glm_at /batch/run /batch/sample' -l need-rows -d 'Exit 2 if there is no row (a note, and 0).'
 complete -c glm -n '__glm_at /batch/run /batch/sample' -l ordered -d 'Write rows in the order of the input.'
 complete -c glm -n '__glm_at /batch/run /batch/sample' -l text -x -a '(__fish_complete_directories)' -d 'Also each answer as a file in this folder.'
 complete -c glm -n '__glm_at /batch/run /batch/sample' -l csv -r -F -d 'Also all rows as a CSV table, when the run ends.'

@@ -23,7 +23,7 @@ from glmcli.batch.run.state import RunSetup
 from glmcli.batch.setup import BatchOptions, open_ledger, pending_rows, require_prices, row_writer
 from glmcli.config import resolve
 from glmcli.console import signals
-from glmcli.errors import GlmError, Interrupted
+from glmcli.errors import GlmError, Interrupted, UsageError
 from glmcli.http import event_loop
 from glmcli.output.amounts import plural
 from glmcli.output.destination import open_output
@@ -187,7 +187,7 @@ def run_batch(app: App, plan: BatchPlan, stack: ExitStack) -> None:
     writer = row_writer(app, plan, execution.index, execution.ledger or StdoutSink(app.terminal.stdout))
     rows = RowQueue(plan.source, pending, writer, total)
     end = execution.run(rows, writer, total=total, engine=engine)
-    _finish(execution, end, writer, (pending.read if total is None else total) - pending.elsewhere)
+    _finish(execution, end, writer, pending.read if total is None else total)
 
 
 def _start_engine(batch: BatchOptions, stack: ExitStack) -> Engine | None:
@@ -202,20 +202,24 @@ def _start_engine(batch: BatchOptions, stack: ExitStack) -> Engine | None:
     return engine
 
 
-def _finish(execution: Execution, end: Shutdown, writer: LedgerWriter, total: int) -> None:
-    """Compact the output, print the summary, and raise for rows without an answer."""
+def _finish(execution: Execution, end: Shutdown, writer: LedgerWriter, read: int) -> None:
+    """Compact the output, print the summary, and raise for rows without an answer; `read` rows are in the input."""
     app, plan, ledger = execution.app, execution.plan, execution.ledger
     ended = writer.counts + execution.pending.skipped
+    total = read - execution.pending.elsewhere
     pending = total - sum(ended.values())
     again = "the same command again resumes from here" if ledger else "-O FILE makes a run that can resume"
     if ledger:
         # Lines of rows that left the input are dropped, but not for a pipe: one that broke looks like one that ended.
-        if not pending and end.signal is None and plan.source.rereadable:
+        # So does a file that the step before has failed to write.
+        if read and not pending and end.signal is None and plan.source.rereadable:
             execution.index.drop_removed_failures()
             if plan.batch.redo_changed:
                 execution.index.drop_removed_answers()
         compact_output(ledger, execution.index, app.terminal, ordered=plan.batch.ordered)
         execution.index.close()  # the summary needs as much memory
+        if end.signal is None and not end.error:
+            ledger.keep()
         _export(app, plan.batch, ledger)
         print_summary(app, ledger)
     if end.signal is not None:
@@ -225,7 +229,21 @@ def _finish(execution: Execution, end: Shutdown, writer: LedgerWriter, total: in
     if end.error:
         end.error.fix = f"{end.error.fix}; {again}" if end.error.fix else again
         raise end.error
+    if not read:
+        _tell_no_rows(app, plan)
     raise_for_rows(ended, pending, total, again)
+
+
+def _tell_no_rows(app: App, plan: BatchPlan) -> None:
+    """Say that the input has no rows: what should have written it may have failed.
+
+    Raises:
+        UsageError: with --need-rows.
+    """
+    what = f"no rows in {plan.source.name}"
+    if plan.batch.need_rows:
+        raise UsageError(what, fix="see what writes it; without --need-rows an empty input ends with 0")
+    app.terminal.note(what)
 
 
 def _export(app: App, batch: BatchOptions, ledger: Ledger) -> None:

@@ -69,6 +69,7 @@ class BatchOptions(Record):
     address: str | None = None
     format: str | None = None
     files0: str | None = None
+    need_rows: bool = False
     text: str | None = None
     csv: str | None = None
     csv_safe: bool = False

@@ -386,6 +386,62 @@ def test_a_row_that_says_itself_what_others_lack(asks, server, cwd) -> None:
     assert sorted(server.prompts) == ["body", "own"]
 
 
+NO_ROWS = {
+    "nothing": ("in.jsonl", "", ()),
+    "blank lines": ("in.jsonl", "\n \n", ()),
+    "no text": ("in.txt", "\n", ()),
+    "a table of nothing": ("in.csv", "", ()),
+    "a header": ("in.csv", "id,prompt\n", ()),
+    "a header with tabs": ("in.tsv", "id\tprompt\r\n", ()),
+    "no document": ("in.yaml", "# nothing\n---\n...\n", ()),
+    "an empty pipe": ("-", "", ()),
+    "a header in a pipe": ("-", "prompt\n", ("--format", "csv")),
+    "a list of no files": ("-", "", ("--files0", "-")),
+    "a part of nothing": ("in.jsonl", "", ("--shard", "1/2")),
+}
+
+
+@pytest.mark.parametrize("form", NO_ROWS)
+def test_no_rows_are_said_and_the_output_is_made(asks, server, cwd, form) -> None:
+    """The next step of a script finds its file; what should have written the rows may have failed, which is said."""
+    name, text, more = NO_ROWS[form]
+    files, stdin = ({}, text.encode()) if name == "-" else ({name: text}, None)
+    shown = "<stdin>" if name == "-" else name
+    done = asks(files, *more, "--csv", "all.csv", stdin=stdin, name=name)
+    assert (done.code, done.out) == (0, b"")
+    assert done.err.splitlines()[-1] == f"glm: no rows in {shown}"
+    assert (cwd / "out.jsonl").read_bytes() == b""
+    assert (cwd / "all.csv").read_text() == "id,line,status,answer,error\n"
+    done = asks(files, *more, "--need-rows", stdin=stdin, name=name)
+    assert (done.code, error(done)) == (2, f"no rows in {shown}")
+    assert server.bodies == []
+
+
+def test_no_rows_without_an_output(glm) -> None:
+    done = glm("batch", "run", "-", "-m", "sandbox/glm-5", stdin=b"")
+    assert (done.code, done.out, done.err) == (0, b"", "glm: no rows in <stdin>\n")
+    done = glm("batch", "run", "-", "-m", "sandbox/glm-5", "-q", stdin=b"")
+    assert (done.code, done.out, done.err) == (0, b"", "")
+
+
+def test_an_output_outlives_an_input_without_rows(asks, cwd) -> None:
+    """A step before that failed leaves an empty file, and no row of an earlier run goes with it."""
+    values = [{"id": "a", "prompt": "x"}, {"id": "b", "prompt": 1}]
+    assert asks({"in.jsonl": lines(values)}, "--text", "texts").code == 15
+    before = (cwd / "out.jsonl").read_bytes()
+    done = asks({"in.jsonl": ""}, "--redo-changed", "--text", "texts")
+    assert (done.code, (cwd / "out.jsonl").read_bytes()) == (0, before)
+    assert "glm: no rows in in.jsonl\n" in done.err
+
+
+def test_rows_of_other_parts_are_rows(asks, cwd) -> None:
+    done = asks({"in.jsonl": lines([{"id": "a", "prompt": "x"}])}, "--shard", "1/2", "--need-rows")
+    other = asks({"in.jsonl": lines([{"id": "a", "prompt": "x"}])}, "--shard", "2/2", "--need-rows")
+    assert (done.code, other.code) == (0, 0)
+    assert "no rows" not in done.err + other.err
+    assert list(by_id(cwd / "out.jsonl")) == ["a"]
+
+
 def test_csv_with_a_record_that_is_too_short(asks, cwd) -> None:
     assert asks({"in.csv": "id,prompt\na,one\nb\nc,three\n"}).code == 15
     assert statuses(cwd / "out.jsonl") == {"a": "ok", "line-3": "invalid", "c": "ok"}

@@ -511,8 +511,6 @@ def test_tsv(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ("", "in is empty: it needs a header that names the columns"),
-        ("\n \n", "in is empty: it needs a header that names the columns"),
         ("\na\n", None),
         ('"a\n', "in:1: a quote is never closed (in the header)"),
         (b"a\xff\n", "in:1: not UTF-8: byte 0xff at offset 1 (in the header)"),
@@ -815,7 +813,7 @@ def test_the_form_that_is_said_counts(tmp_path) -> None:
         opened(tmp_path / "a.csv", "json")
 
 
-@pytest.mark.parametrize("name", ["a.jsonl", "a.txt", "a.yaml", "a"])
+@pytest.mark.parametrize("name", ["a.jsonl", "a.txt", "a.yaml", "a.csv", "a.tsv", "a"])
 def test_an_empty_file_has_no_rows(tmp_path, name) -> None:
     assert list(written(tmp_path, name, "").rows()) == []
     assert list(written(tmp_path, name, "\ufeff").rows()) == []

@@ -69,6 +69,10 @@ class Ledger:
             os.close(self._fd)
             self._fd = -1
 
+    def keep(self) -> None:
+        """Let the file stay even if nothing is written: no rows are an output too."""
+        self._is_new = False
+
     def lines(self) -> Iterator[tuple[int, bytes, bool]]:
         """As `split_lines`, from the beginning of the file."""
         return split_lines(read_chunks(self._fd))

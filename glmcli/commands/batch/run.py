@@ -18,6 +18,7 @@ _ROWS, _PACE, _RESUME, _MACHINES = "Rows", "Pace", "Resume", "Machines"
 BATCH_FLAGS: tuple[Flag, ...] = (
     Flag("format", "--format", "text", _ROWS, "How rows are written (by the name).", CHOICES),
     Flag("files0", "--files0", "text", _ROWS, "Each file is a row; read NUL-separated paths from here.", "FILE|-"),
+    Flag("need_rows", "--need-rows", "switch", _ROWS, "Exit 2 if there is no row (a note, and 0)."),
     Flag("ordered", "--ordered", "switch", _ROWS, "Write rows in the order of the input."),
     Flag("text", "--text", "text", _ROWS, "Also each answer as a file in this folder.", "DIR"),
     Flag("csv", "--csv", "text", _ROWS, "Also all rows as a CSV table, when the run ends.", "FILE"),

@@ -22,19 +22,19 @@ def rows(chunks: Iterable[bytes], context: InputContext, *, delimiter: str) -> I
     """A row for each record; every column is copied, and is a variable if its name can be one.
 
     Raises:
-        UsageError: there is no header, or none that can be used, or it lacks a column that the request file needs; or
+        UsageError: the header cannot be used, or it lacks a column that the request file needs; or
             a record is so long that a quote must be unclosed.
     """
     records = _Records(chunks, context, delimiter)
-    header = _header(records, context)
+    first = next(records, None)
+    if first is None:
+        return
+    header = _header(first, records, context)
     for fields in records:
         yield fields if isinstance(fields, MalformedRow) else _row(header, fields, records, context)
 
 
-def _header(records: _Records, context: InputContext) -> list[str]:
-    header = next(records, None)
-    if header is None:
-        raise UsageError(message=f"{context.name} is empty: it needs a header that names the columns")
+def _header(header: list[str] | MalformedRow, records: _Records, context: InputContext) -> list[str]:
     if isinstance(header, MalformedRow):
         raise UsageError(message=f"{header.why} (in the header)")
     if (name := repeated(header)) is not None:
