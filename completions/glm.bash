@@ -87,7 +87,7 @@ _glm() {
       _glm_add -W "bigmodel zai modelstudio dashscope tokenhub vllm sglang ollama llamacpp openai sandbox"
       return
       ;;
-    *:--base-url|*:--var|*:--think-budget|*:--temperature|*:--top-p|*:--top-k|*:--repetition-penalty|*:--max-tokens|*:--seed|*:--stop|*:-o|*:--option|/batch/sample:-n|*:--retries|*:--retry-max-time|*:--connect-timeout|*:--first-timeout|*:--idle-timeout|*:--deadline|*:--video|*:--file|*:--max-steps|*:--approve|*:--args|*:-j|*:--jobs|*:--rpm|*:--tpm|*:--max-failures|*:--max-cost|*:--address|*:--count|*:--input-url|*:--poll|*:--port|*:--latency|*:--pace)
+    *:--base-url|*:--var|*:--think-budget|*:--temperature|*:--top-p|*:--top-k|*:--repetition-penalty|*:--max-tokens|*:--seed|*:--stop|*:-o|*:--option|/batch/sample:-n|*:--retries|*:--retry-max-time|*:--connect-timeout|*:--first-timeout|*:--idle-timeout|*:--deadline|*:--video|*:--file|*:--max-steps|*:--approve|*:--args|*:--encoding|*:-j|*:--jobs|*:--rpm|*:--tpm|*:--max-failures|*:--max-cost|*:--address|*:--count|*:--input-url|*:--poll|*:--port|*:--latency|*:--pace)
       return
       ;;
     *:--key-file|*:-f|*:--request|*:-a|*:--attach|*:--session|*:-O|*:--output|*:--image|*:--at|*:--tools|*:--files0|*:--csv|*:--input|*:--lines|*:--html|*:--reply)
@@ -121,6 +121,10 @@ _glm() {
       ;;
     *:--format)
       _glm_add -W "jsonl text csv tsv yaml"
+      return
+      ;;
+    *:--delimiter)
+      _glm_add -W "tab"
       return
       ;;
     *:--text)
@@ -203,26 +207,26 @@ _glm() {
       ;;
     /batch/run)
       if [[ $cur == -* && ! $only_arguments ]]; then
-        _glm_add -W "--format --files0 --need-rows --ordered --text --csv --csv-safe -j --jobs --rpm --tpm --max-failures --max-cost --shard --retry-failed --no-retry-failed --redo-changed --engine --address --keep-changed -m --model -P --provider --base-url --key-file --fallback --force -f --request --var -s --system -a --attach --think --no-think --effort --think-budget --temperature --top-p --top-k --repetition-penalty --max-tokens --seed --stop -o --option --no-stream -O --output --keep-partial --allow-empty --exact --plain -n --dry-run -q --quiet -v --verbose --retries --retry-max-time --connect-timeout --first-timeout --idle-timeout --deadline -h --help"
+        _glm_add -W "--format --delimiter --encoding --files0 --need-rows --ordered --text --csv --csv-safe -j --jobs --rpm --tpm --max-failures --max-cost --shard --retry-failed --no-retry-failed --redo-changed --engine --address --keep-changed -m --model -P --provider --base-url --key-file --fallback --force -f --request --var -s --system -a --attach --think --no-think --effort --think-budget --temperature --top-p --top-k --repetition-penalty --max-tokens --seed --stop -o --option --no-stream -O --output --keep-partial --allow-empty --exact --plain -n --dry-run -q --quiet -v --verbose --retries --retry-max-time --connect-timeout --first-timeout --idle-timeout --deadline -h --help"
       else
         _glm_files
       fi
       ;;
     /batch/sample)
       if [[ $cur == -* && ! $only_arguments ]]; then
-        _glm_add -W "-n --count --json --format --files0 --need-rows --ordered --text --csv --csv-safe -j --jobs --rpm --tpm --max-failures --max-cost --shard --retry-failed --no-retry-failed --redo-changed --engine --address --keep-changed -m --model -P --provider --base-url --key-file --fallback --force -f --request --var -s --system -a --attach --think --no-think --effort --think-budget --temperature --top-p --top-k --repetition-penalty --max-tokens --seed --stop -o --option --no-stream -O --output --keep-partial --allow-empty --exact --plain --dry-run -q --quiet -v --verbose --retries --retry-max-time --connect-timeout --first-timeout --idle-timeout --deadline -h --help"
+        _glm_add -W "-n --count --json --format --delimiter --encoding --files0 --need-rows --ordered --text --csv --csv-safe -j --jobs --rpm --tpm --max-failures --max-cost --shard --retry-failed --no-retry-failed --redo-changed --engine --address --keep-changed -m --model -P --provider --base-url --key-file --fallback --force -f --request --var -s --system -a --attach --think --no-think --effort --think-budget --temperature --top-p --top-k --repetition-penalty --max-tokens --seed --stop -o --option --no-stream -O --output --keep-partial --allow-empty --exact --plain --dry-run -q --quiet -v --verbose --retries --retry-max-time --connect-timeout --first-timeout --idle-timeout --deadline -h --help"
       else
         _glm_files
       fi
       ;;
     /batch/merge)
       if [[ $cur == -* && ! $only_arguments ]]; then
-        _glm_add -W "-O --output --input --format --keep-changed -q --quiet -h --help"
+        _glm_add -W "-O --output --input --format --delimiter --encoding --keep-changed -q --quiet -h --help"
       fi
       ;;
     /batch/submit)
       if [[ $cur == -* && ! $only_arguments ]]; then
-        _glm_add -W "--format --files0 --redo-changed --keep-changed --again --lines --input-url -m --model -P --provider --base-url --key-file --force -f --request --var -s --system -a --attach --think --no-think --effort --think-budget --temperature --top-p --top-k --repetition-penalty --max-tokens --seed --stop -o --option -O --output -n --dry-run -q --quiet -v --verbose --retries --retry-max-time --connect-timeout --first-timeout --idle-timeout --deadline -h --help"
+        _glm_add -W "--format --delimiter --encoding --files0 --redo-changed --keep-changed --again --lines --input-url -m --model -P --provider --base-url --key-file --force -f --request --var -s --system -a --attach --think --no-think --effort --think-budget --temperature --top-p --top-k --repetition-penalty --max-tokens --seed --stop -o --option -O --output -n --dry-run -q --quiet -v --verbose --retries --retry-max-time --connect-timeout --first-timeout --idle-timeout --deadline -h --help"
       else
         _glm_files
       fi

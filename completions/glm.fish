@@ -103,6 +103,10 @@ function __glm_word_format
     printf '%s\n' jsonl text csv tsv yaml
 end
 
+function __glm_word_delimiter
+    printf '%s\n' tab
+end
+
 function __glm_word_shard
     printf '%s\n' auto
 end
@@ -223,6 +227,8 @@ complete -c glm -n '__glm_at /tools/list' -l connect -d 'Start or reach the MCP 
 complete -c glm -n '__glm_at /tools/list' -l json -d 'Print the whole definitions as JSON.'
 complete -c glm -n '__glm_at /tools/call' -l args -x -d 'The arguments, one JSON object; `-` is stdin.'
 complete -c glm -n '__glm_at /batch/run /batch/sample /batch/submit' -l format -x -a '(__glm_word_format)' -d 'How rows are written (by the name).'
+complete -c glm -n '__glm_at /batch/run /batch/sample /batch/merge /batch/submit' -l delimiter -x -a '(__glm_word_delimiter)' -d 'What separates columns (found by the header).'
+complete -c glm -n '__glm_at /batch/run /batch/sample /batch/merge /batch/submit' -l encoding -x -d 'How the text of rows is encoded (UTF-8).'
 complete -c glm -n '__glm_at /batch/run /batch/sample /batch/submit' -l files0 -r -F -d 'Each file is a row; read NUL-separated paths from here.'
 complete -c glm -n '__glm_at /batch/run /batch/sample' -l need-rows -d 'Exit 2 if there is no row (a note, and 0).'
 complete -c glm -n '__glm_at /batch/run /batch/sample' -l ordered -d 'Write rows in the order of the input.'

@@ -69,6 +69,8 @@ class BatchOptions(Record):
     address: str | None = None
     format: str | None = None
     files0: str | None = None
+    delimiter: str | None = None
+    encoding: str | None = None
     need_rows: bool = False
     text: str | None = None
     csv: str | None = None
@@ -151,7 +153,7 @@ def prepare(app: App, batch: BatchOptions, *, sends: bool = True) -> BatchPlan:
         batch.files0 or batch.input or "",
         "files" if batch.files0 else batch.format,
         app.stdin,
-        requests.context,
+        requests.context.replace(encoding=batch.encoding or "", delimiter=batch.delimiter, note=app.terminal.note),
     )
     resolver = ProviderResolver(app, options, layers(app, flags, template.fields if template else {}), dry=not sends)
     candidates = resolver.candidates(_ANY_CONVERSATION)

@@ -417,6 +417,74 @@ def test_no_rows_are_said_and_the_output_is_made(asks, server, cwd, form) -> Non
     assert server.bodies == []
 
 
+SENT = [[("user", "Was ist, bitte, ein Rohr?")], [("user", "你是谁")]]
+TWO = "1;Was ist, bitte, ein Rohr?\r\n2;你是谁\r\n"
+SEMICOLONS = "glm: in.csv: ; separates its columns (--delimiter says otherwise)\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "more", "said"),
+    [
+        (f"id;prompt\r\n{TWO}".encode(), (), SEMICOLONS),
+        (f"sep=;\r\nid;prompt\r\n{TWO}".encode(), (), ""),
+        (f"id;prompt\r\n{TWO}".encode(), ("--delimiter", ";"), ""),
+        (f"id;prompt\r\n{TWO}".replace(";", "~").encode(), ("--delimiter", "~"), ""),
+        (f"id;prompt\r\n{TWO}".encode("gb18030"), ("--encoding", "gb18030"), SEMICOLONS),
+        (f"id;prompt\r\n{TWO}".encode("utf-16"), ("--encoding", "utf-16"), SEMICOLONS),
+        (
+            f"id;prompt\r\n{TWO}".replace("\n", "").encode(),
+            (),
+            f"glm: in.csv: lines end with a carriage return alone\n{SEMICOLONS}",
+        ),
+    ],
+)
+@pytest.mark.parametrize("command", ["run", "sample", "submit"])
+def test_tables_as_spreadsheets_write_them(asks, glm, server, cwd, *, data, more, said, command) -> None:
+    if command == "run":
+        done = asks({"in.csv": data}, "-j", "1", *more)
+        assert (done.code, [turns(body) for body in server.bodies]) == (0, SENT)
+        assert list(by_id(cwd / "out.jsonl")) == ["1", "2"]
+        assert done.err.startswith(said)
+        assert ("in.csv:" in done.err) is bool(said)
+        return
+    (cwd / "in.csv").write_bytes(data)
+    given = ("-m", "sandbox/glm-4-flash", *more)
+    if command == "sample":
+        done = glm("batch", "sample", "in.csv", "--dry-run", *given)
+    else:
+        done = glm("batch", "submit", "in.csv", "--lines", "lines", *given)
+    text = done.text if command == "sample" else (cwd / "lines").read_text()
+    assert (done.code, "Was ist, bitte, ein Rohr?" in text) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("files", "more", "message", "fix"),
+    [
+        ({"in.jsonl": '{"prompt":"你是谁"}'.encode("gbk")}, (), "in.jsonl:1: not UTF-8 (byte 0xc4)", "--encoding NAME"),
+        ({"in.jsonl": '[{"prompt":"a"},{"prompt":"b"}]'}, (), "in.jsonl is one JSON list", "jq -c '.[]' FILE"),
+        ({"in.csv": "a;b,c\n1;2,3\n"}, (), "in.csv: , and ; in the header may each", "--delimiter ',' or --d"),
+        ({"in.csv": "id,prompt\n"}, ("--delimiter", "::"), "--delimiter ::: not one character", "as in ';'"),
+        ({"in.csv": "id,prompt\n"}, ("--encoding", "utf9"), "--encoding utf9: Python knows no such", "as in gb18030"),
+        ({"in.jsonl": "{}"}, ("--delimiter", ";"), "--delimiter separates the columns of a table", "--format csv"),
+    ],
+)
+def test_what_cannot_be_read_as_a_whole(asks, server, cwd, *, files, more, message, fix) -> None:
+    done = asks(files, *more)
+    assert (done.code, server.bodies) == (2, [])
+    assert error(done).startswith(message)
+    assert f"  fix: {fix}" in done.err
+    assert not (cwd / "out.jsonl").exists()
+
+
+def test_a_merge_reads_the_same_input(asks, glm, cwd) -> None:
+    data = f"id;prompt\n{TWO}3;x\n".encode("gb18030")
+    first = data.rpartition(b"3")[0]
+    asks({"in.csv": first}, "--encoding", "gb18030")
+    (cwd / "in.csv").write_bytes(data.replace(b";", b"~"))
+    done = glm("batch", "merge", "out.jsonl", "--input", "in.csv", "--encoding", "gb18030", "--delimiter", "~")
+    assert (done.code, "glm: in.csv: 1 row missing: 3\n" in done.err) == (11, True)
+
+
 def test_no_rows_without_an_output(glm) -> None:
     done = glm("batch", "run", "-", "-m", "sandbox/glm-5", stdin=b"")
     assert (done.code, done.out, done.err) == (0, b"", "glm: no rows in <stdin>\n")

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zlib import crc32
 
-from glmcli.batch.rows.formats import FORMATS
+from glmcli.batch.rows.encodings import MARK, as_utf8, codec_name, refuse_other, without_inner_marks
+from glmcli.batch.rows.formats import FORMATS, TABLES
+from glmcli.batch.rows.formats.table_layout import read_delimiter
 from glmcli.console.terminal import STDIN
 from glmcli.errors import InternalError, UsageError
 
@@ -22,14 +24,19 @@ if TYPE_CHECKING:
     from glmcli.console.stdin import Stdin
 
 _CHUNK = 1 << 16
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _TABLE = "save the table as CSV"
+# Byte order marks, and the family of encodings that each belongs to. Longer ones come first.
+# Source: www.unicode.org/faq/utf_bom.html (2026).
+_ENCODINGS: Mapping[bytes, str] = {
+    b"\xff\xfe\0\0": "utf-32",
+    b"\0\0\xfe\xff": "utf-32",
+    b"\xff\xfe": "utf-16",
+    b"\xfe\xff": "utf-16",
+    MARK: "utf-8",
+}
 # Magic numbers of files that hold no rows, though some of their lines may look like text: what the file
-# is, and what to do. Longer ones come first. Source: the magic numbers of file(1) 5.45.
+# is, and what to do. Source: the magic numbers of file(1) 5.45.
 _OTHER_FILES: Mapping[bytes, tuple[str, str]] = {
-    b"\xff\xfe\0\0": ("UTF-32", "convert it with iconv -f UTF-32 -t UTF-8"),
-    b"\xff\xfe": ("UTF-16", "convert it with iconv -f UTF-16 -t UTF-8"),
-    b"\xfe\xff": ("UTF-16", "convert it with iconv -f UTF-16 -t UTF-8"),
     b"\x1f\x8b": ("compressed", "gzip -dc FILE | glm batch run -"),
     b"\x28\xb5\x2f\xfd": ("compressed", "zstd -dc FILE | glm batch run -"),
     b"\xfd7zXZ\0": ("compressed", "xz -dc FILE | glm batch run -"),
@@ -40,26 +47,43 @@ _OTHER_FILES: Mapping[bytes, tuple[str, str]] = {
     b"SQLite format 3\0": ("an SQLite database", "sqlite3 -csv FILE 'SELECT …' writes a table"),
     b"%PDF-": ("a PDF", "write its questions as text, one a line"),
 }
+_UNMARKED = 4  # bytes that show UTF-16 without a mark
 _MOST_BLANKS = 1 << 20  # bytes that are read for the first that is not blank
 
 
-def _without_mark(chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
-    """The same bytes without a byte order mark at their beginning.
+def _without_mark(chunks: Iterable[bytes], name: str, encoding: str) -> Iterator[bytes]:
+    """The same bytes without a byte order mark of UTF-8 at their beginning.
 
     Raises:
-        UsageError: it is a file without rows: in another encoding, compressed, a spreadsheet.
+        UsageError: it is a file without rows: compressed, a spreadsheet; or in another encoding than this.
     """
     rest = iter(chunks)
     head = b""
     for chunk in rest:
         head += chunk
         # Waits for no more bytes than it needs: slow input is read as it arrives.
-        if not any(len(head) < len(magic) and magic.startswith(head) for magic in (_BYTE_ORDER_MARK, *_OTHER_FILES)):
+        needed = _UNMARKED if b"\0" in head[:2] else 2
+        if len(head) >= needed and not any(
+            len(head) < len(magic) and magic.startswith(head) for magic in (*_ENCODINGS, *_OTHER_FILES)
+        ):
             break
     for begin, (what, fix) in _OTHER_FILES.items():
         if head.startswith(begin):
             raise UsageError(message=f"{name} is {what}", fix=fix)
-    return chain([head.removeprefix(_BYTE_ORDER_MARK)], rest)
+    found = next((family for mark, family in _ENCODINGS.items() if head.startswith(mark)), None) or _unmarked(head)
+    if found and not (encoding or "utf-8").startswith(found) and (found, encoding) != ("utf-16-le", "utf-16"):
+        what = found.upper().removesuffix("-LE").removesuffix("-BE")
+        fix = f"--encoding {found} reads it; or iconv -f {what} -t UTF-8 FILE" if found != "utf-8" else "leave it out"
+        raise UsageError(message=f"{name} is {what}" + f", and --encoding says {encoding}" * bool(encoding), fix=fix)
+    return chain([head.removeprefix(MARK)], rest)
+
+
+def _unmarked(head: bytes) -> str | None:
+    """UTF-16, if two characters of ASCII in it are the beginning."""
+    low, high = head[:_UNMARKED:2], head[1:_UNMARKED:2]
+    if len(head) >= _UNMARKED and all(low) and not any(high):
+        return "utf-16-le"
+    return "utf-16-be" if len(head) >= _UNMARKED and all(high) and not any(low) else None
 
 
 def _is_json(chunks: Iterable[bytes]) -> tuple[bool, Iterator[bytes]]:
@@ -120,14 +144,20 @@ def _exactly(fd: int, size: int, at: int) -> bytes:
 def open_rows(place: str, format_name: str | None, stdin: Stdin, context: InputContext) -> RowSource:
     """The rows of a file, or of stdin for `-`, which is claimed at once; nothing is read yet.
 
-    Without `format_name` (see FORMATS) the name of the file decides, or else its first bytes. `context` is completed by
-    the name of the input and the folder of the file.
+    Without `format_name` (see FORMATS) the name of the file decides, or else its first bytes. `context` has the
+    encoding and the delimiter as they were typed, and is completed by the name of the input and the folder of the file.
 
     Raises:
-        UsageError: it cannot be read, or is a directory; another claims stdin; there is no such format.
+        UsageError: it cannot be read, or is a directory; another claims stdin; there is no such format or encoding; or
+            the delimiter cannot be one.
     """
     if format_name not in (None, *FORMATS):
         raise UsageError(message=f"{format_name!r} is not a format of rows: {', '.join(FORMATS)}")
+    if context.encoding:
+        context = context.replace(encoding=codec_name(context.encoding))
+    if context.delimiter:
+        context = context.replace(delimiter=read_delimiter(context.delimiter))
+        format_name = _table(format_name, place)
     if place == "-":
         owner = "--files0" if format_name == "files" else "INPUT"
         begin = stdin.file_offset(owner)
@@ -135,6 +165,20 @@ def open_rows(place: str, format_name: str | None, stdin: Stdin, context: InputC
         return RowSource(place, format_name, context.replace(name="<stdin>"), pipe, begin)
     context = context.replace(name=place, folder=Path(place).parent)
     return RowSource(place, format_name or _format_by_ending(place), context)
+
+
+def _table(format_name: str | None, place: str) -> str:
+    """The format of a table, which an input with a delimiter is.
+
+    Raises:
+        UsageError: it is said to be another one, or its name says so.
+    """
+    name = format_name or _format_by_ending(place) or "csv"
+    if name == "text" and format_name is None:
+        return "csv"
+    if name not in TABLES:
+        raise UsageError(f"--delimiter separates the columns of a table, and {place} is {name}", fix="--format csv")
+    return name
 
 
 def _format_by_ending(place: str) -> str | None:
@@ -167,7 +211,9 @@ class RowSource:
         self.name = context.name
         self._place = place
         self._format_name = format_name
-        self._context = context
+        self._context = context.replace(note=self._note)
+        self._say = context.note
+        self._said: set[str] = set()  # the rows may be read twice
         self._pipe = pipe
         self._begin = begin
         self._rereadable_file = RereadableFile(context.name)
@@ -187,13 +233,32 @@ class RowSource:
         if self._was_read and not self.rereadable:
             raise InternalError(f"{self.name} is read twice")
         self._was_read = True
-        chunks = _without_mark(self._file() if self._pipe is None else self._pipe, self.name)
+        chunks = self._text()
         name = self._format_name
         if name is None:
             is_json, chunks = _is_json(chunks)
             name = "jsonl" if is_json else "text"
         self.hint = FORMATS[name].hint
         yield from FORMATS[name].rows(chunks, self._context)
+
+    def _text(self) -> Iterator[bytes]:
+        """The bytes of the input: where it is text, in UTF-8 without marks."""
+        chunks = self._file() if self._pipe is None else self._pipe
+        if self._format_name and not FORMATS[self._format_name].is_text:
+            return chunks
+        encoding = self._context.encoding
+        chunks = _without_mark(chunks, self.name, encoding)
+        if encoding:
+            chunks = as_utf8(chunks, encoding, self.name)
+        return without_inner_marks(refuse_other(chunks, self.name, encoding), self._remark_mark)
+
+    def _remark_mark(self) -> None:
+        self._note(f"{self.name}: byte order marks at the beginning of lines are skipped; were files joined?")
+
+    def _note(self, text: str) -> None:
+        if self._say and text not in self._said:
+            self._said.add(text)
+            self._say(text)
 
     def _stat(self) -> os.stat_result:
         try:

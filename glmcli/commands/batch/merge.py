@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from glmcli.batch.rows.formats import CHOICES
+from glmcli.commands.batch.run import BATCH_FLAGS
 from glmcli.commands.flags import FLAGS, Flag, argument
 from glmcli.commands.tree import build_command
 from glmcli.errors import UsageError
@@ -29,6 +30,7 @@ _FLAGS = (
         "INPUT",
     ),
     Flag("format", "--format", "text", _MERGE, "How its rows are written (by the name).", CHOICES),
+    *(flag.replace(group=_MERGE) for flag in BATCH_FLAGS if flag.field in ("delimiter", "encoding")),
     Flag("keep_changed", "--keep-changed", "switch", _MERGE, "Of answers to different requests keep the first."),
     _QUIET,
 )
@@ -40,6 +42,8 @@ class _MergeOptions(Record):
     output: str | None = None
     input: str | None = None
     format: str | None = None
+    delimiter: str | None = None
+    encoding: str | None = None
     keep_changed: bool = False
     quiet: bool = False
 
@@ -70,7 +74,7 @@ def _merge(app: App, given: dict[str, Any]) -> None:
             app.terminal.note(f"{path}: line {part.torn}, the last, was cut while it was written, and is left out")
         if part.holder:
             app.terminal.note(f"{path}: process {part.holder} still writes it")
-    missing = _count_missing(app, options.input, options.format, merger) if options.input else 0
+    missing = _count_missing(app, options, merger) if options.input else 0
     _write(app, options.output, merger)
     ended = merger.counts
     app.terminal.note(f"{plural(ended.total(), 'row')} of {plural(len(paths), 'file')}")
@@ -79,13 +83,16 @@ def _merge(app: App, given: dict[str, Any]) -> None:
     raise_for_rows(ended, missing, ended.total() + missing, f"{again} asks them")
 
 
-def _count_missing(app: App, path: str, form: str | None, merger: Merger) -> int:
+def _count_missing(app: App, options: _MergeOptions, merger: Merger) -> int:
     """How many rows of the input have no line; prints the first of them."""
     from glmcli.batch.rows.formats.lines import InputContext
     from glmcli.batch.rows.source import open_rows
     from glmcli.output.amounts import plural
 
-    source = open_rows(path, form, app.stdin, InputContext(complete=True))
+    context = InputContext(
+        complete=True, encoding=options.encoding or "", delimiter=options.delimiter, note=app.terminal.note
+    )
+    source = open_rows(options.input or "", options.format, app.stdin, context)
     place, missing = source.name, merger.missing(source)
     if missing.named:
         more = ", …" if missing.named > len(missing.first) else ""

@@ -17,6 +17,8 @@ _ROWS, _PACE, _RESUME, _MACHINES = "Rows", "Pace", "Resume", "Machines"
 # The flags of `batch run` besides those of the commands that ask a model.
 BATCH_FLAGS: tuple[Flag, ...] = (
     Flag("format", "--format", "text", _ROWS, "How rows are written (by the name).", CHOICES),
+    Flag("delimiter", "--delimiter", "text", _ROWS, "What separates columns (found by the header).", "CHAR|tab"),
+    Flag("encoding", "--encoding", "text", _ROWS, "How the text of rows is encoded (UTF-8).", "NAME"),
     Flag("files0", "--files0", "text", _ROWS, "Each file is a row; read NUL-separated paths from here.", "FILE|-"),
     Flag("need_rows", "--need-rows", "switch", _ROWS, "Exit 2 if there is no row (a note, and 0)."),
     Flag("ordered", "--ordered", "switch", _ROWS, "Write rows in the order of the input."),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from glmcli.config.app import App
 
 _JOB = "Job"
-_OF_ROWS = frozenset(("format", "files0", "redo_changed", "keep_changed"))
+_OF_ROWS = frozenset(("format", "delimiter", "encoding", "files0", "redo_changed", "keep_changed"))
 # Flags that matter only when answers are fetched, or that a Batch API does not support.
 _ELSEWHERE = frozenset(("fallback", "no_stream", "keep_partial", "allow_empty", "exact", "plain"))
 _FLAGS: tuple[Flag, ...] = (

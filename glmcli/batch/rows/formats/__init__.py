@@ -32,12 +32,14 @@ class RowFormat(Record):
     Attributes:
         rows: the rows in these chunks of bytes, which begin without a byte order mark.
         endings: of the names of files that are in this format.
+        is_text: it is cut into lines of text; no list of paths, which may hold anything.
         hint: how a row gives the request file a value for the name `{}`; for formats that do not stop by themselves
             when no row can.
     """
 
     rows: Callable[[Iterator[bytes], InputContext], Iterator[Row | MalformedRow]]
     endings: tuple[str, ...] = ()
+    is_text: bool = True
     hint: str = ""
 
 
@@ -46,15 +48,16 @@ FORMATS: Mapping[str, RowFormat] = {
     "jsonl": RowFormat(
         json_lines.rows,
         (".jsonl", ".ndjson", ".json"),
-        'a row has its values in vars, as in {{"vars": {{"{}": "…"}}}}',
+        hint='a row has its values in vars, as in {{"vars": {{"{}": "…"}}}}',
     ),
     "text": RowFormat(lines.rows, (".txt",)),
-    "csv": RowFormat(partial(csv_tables.rows, delimiter=","), (".csv",)),
+    "csv": RowFormat(partial(csv_tables.rows, delimiter=None), (".csv",)),
     "tsv": RowFormat(partial(csv_tables.rows, delimiter="\t"), (".tsv",)),
     "yaml": RowFormat(
-        yaml_documents.rows, (".yaml", ".yml"), "a document has its values in vars, as in vars: {{{}: …}}"
+        yaml_documents.rows, (".yaml", ".yml"), hint="a document has its values in vars, as in vars: {{{}: …}}"
     ),
-    "files": RowFormat(path_list.rows),
+    "files": RowFormat(path_list.rows, is_text=False),
 }
+TABLES = ("csv", "tsv")
 # What the help of --format offers; lists of files have a flag of their own.
 CHOICES = "|".join(name for name in FORMATS if name != "files")

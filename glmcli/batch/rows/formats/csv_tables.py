@@ -6,6 +6,7 @@ import csv
 from typing import TYPE_CHECKING
 
 from glmcli.batch.rows.formats.lines import LIMIT, LongLine, encoding_fault, lines
+from glmcli.batch.rows.formats.table_layout import read_layout
 from glmcli.batch.rows.placeholders import columns
 from glmcli.batch.rows.row import MalformedRow, Row
 from glmcli.batch.rows.validation import NAME, id_fault, prompt_fault, repeated
@@ -18,20 +19,25 @@ if TYPE_CHECKING:
     from glmcli.batch.rows.formats.lines import InputContext
 
 
-def rows(chunks: Iterable[bytes], context: InputContext, *, delimiter: str) -> Iterator[Row | MalformedRow]:
+def rows(chunks: Iterable[bytes], context: InputContext, *, delimiter: str | None) -> Iterator[Row | MalformedRow]:
     """A row for each record; every column is copied, and is a variable if its name can be one.
 
+    Without a `delimiter` the header decides (see `read_layout`). A header that comes again is skipped with a remark.
+
     Raises:
-        UsageError: the header cannot be used, or it lacks a column that the request file needs; or
-            a record is so long that a quote must be unclosed.
+        UsageError: the header cannot be used, or lacks a column that the request file needs; a record is so long that a
+            quote must be unclosed.
     """
-    records = _Records(chunks, context, delimiter)
+    records = _Records(*read_layout(chunks, context, delimiter), context)
     first = next(records, None)
     if first is None:
         return
     header = _header(first, records, context)
     for fields in records:
-        yield fields if isinstance(fields, MalformedRow) else _row(header, fields, records, context)
+        if fields == header:  # of joined files; no row is called id and asks prompt
+            context.remark(f"{context.name}:{records.line}: the header again is no row")
+        else:
+            yield fields if isinstance(fields, MalformedRow) else _row(header, fields, records, context)
 
 
 def _header(header: list[str] | MalformedRow, records: _Records, context: InputContext) -> list[str]:
@@ -65,7 +71,7 @@ def _row(header: list[str], fields: list[str], records: _Records, context: Input
 class _Records:
     """The records that are not blank, with the lines of each."""
 
-    def __init__(self, chunks: Iterable[bytes], context: InputContext, delimiter: str) -> None:
+    def __init__(self, chunks: Iterable[bytes], delimiter: str, context: InputContext) -> None:
         self.line = 0
         self._context = context
         self._seen: list[bytes] = []
@@ -82,7 +88,7 @@ class _Records:
                 fields = next(self._reader)
             except csv.Error as error:
                 return self.malformed(_reason(error))
-            if why := encoding_fault(self._data()):
+            if why := encoding_fault(self._data(), self._context.encoding):
                 return self.malformed(why)
             if not self._data().isspace() and self._data():
                 return fields

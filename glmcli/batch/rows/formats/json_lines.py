@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import chain
 from math import isfinite
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from glmcli.batch.rows.formats.lines import InputContext, TextLine
     from glmcli.batch.rows.row import Row
 
+_ONE_TEXT = "jq -c '.[]' FILE makes lines of a list, and jq -c . FILE of objects"
 DEPTH = 64  # as in documents: no recursion limit is reached, here or when a row is written again
 
 
@@ -26,17 +28,46 @@ def rows(chunks: Iterable[bytes], context: InputContext) -> Iterator[Row | Malfo
     """A row for each line.
 
     Raises:
-        UsageError: the first line is a bracket alone: this is one JSON text over many lines.
+        UsageError: the first line shows that this is one JSON text: a list, or an object over many lines.
     """
+    begin, chunks = _first_byte(chunks)
     is_first = True
     for line in text_lines(chunks, context):
-        if is_first and isinstance(line, tuple) and line.text.strip() in {"[", "{"}:
-            raise UsageError(
-                message=f"{context.name} is one JSON text over many lines, not one object a line",
-                fix="jq -c '.[]' makes lines of a list, and jq -c . of objects",
-            )
+        if is_first:
+            _refuse_one_text(begin, line, context)
         is_first = False
         yield line if isinstance(line, MalformedRow) else _row(line, context)
+
+
+def _first_byte(chunks: Iterable[bytes]) -> tuple[bytes, Iterator[bytes]]:
+    """The first byte that is not blank, and the same bytes again."""
+    rest, seen, begin = iter(chunks), [], b""
+    for chunk in rest:
+        seen.append(chunk)
+        begin = chunk.lstrip()[:1]
+        if begin:
+            break
+    return begin, chain(seen, rest)
+
+
+def _refuse_one_text(begin: bytes, line: TextLine | MalformedRow, context: InputContext) -> None:
+    """Stop at one JSON text over many lines, or at a list of rows on one, however long that is."""
+    text = "" if isinstance(line, MalformedRow) else line.text.strip()
+    what, fix = f"{context.name} is one JSON text over many lines, not one object a line", _ONE_TEXT
+    if begin == b"[":
+        try:
+            value = json.loads(text) if text else [{}]
+        except (ValueError, RecursionError):
+            value = [{}]
+        else:
+            what = f"{context.name} is one JSON list, not one object a line"
+        if all(isinstance(item, str) for item in value):
+            fix = "jq -c '.[] | {prompt: .}' FILE makes a row of each text"
+        elif not any(isinstance(item, dict) for item in value):
+            return
+    elif text != "{":
+        return
+    raise UsageError(message=what, fix=fix)
 
 
 def _row(line: TextLine, context: InputContext) -> Row | MalformedRow:

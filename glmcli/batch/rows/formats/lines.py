@@ -14,7 +14,7 @@ from glmcli.batch.rows.row import MalformedRow, Row
 from glmcli.record import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from hashlib import _Hash as HASH
 
 LIMIT = 16 << 20  # bytes of a line
@@ -29,6 +29,9 @@ class InputContext(Record):
         prompted: they have a prompt, so a column of that name is only a variable.
         placeholders: those that rows must fill in.
         folder: what relative paths in rows are relative to.
+        encoding: the one that the input is in, as Python knows it; empty for UTF-8. Formats read UTF-8 in any case.
+        delimiter: the character between the columns of a table, where the user has said it.
+        note: prints a remark on the input.
     """
 
     name: str = ""
@@ -36,6 +39,14 @@ class InputContext(Record):
     prompted: bool = False
     placeholders: Placeholders = NO_PLACEHOLDERS
     folder: Path = Path()
+    encoding: str = ""
+    delimiter: str | None = None
+    note: Callable[[str], None] | None = None
+
+    def remark(self, text: str) -> None:
+        """Tell the user of something odd that was read all the same."""
+        if self.note:
+            self.note(text)
 
     def malformed(
         self, line: int, data: bytes, why: str, *, column: int | None = None, row_id: str | None = None
@@ -162,17 +173,19 @@ def text_lines(chunks: Iterable[bytes], context: InputContext) -> Iterator[TextL
 
 
 def _text_line(line: Line, context: InputContext) -> TextLine | MalformedRow:
-    if why := encoding_fault(line.data):
+    if why := encoding_fault(line.data, context.encoding):
         return context.malformed(line.number, line.data, why)
     return TextLine(line.number, line.data, line.data.decode())
 
 
-def encoding_fault(data: bytes) -> str:
-    """Why these bytes are not text in UTF-8; empty if they are."""
+def encoding_fault(data: bytes, encoding: str = "") -> str:
+    """Why these bytes are not text in UTF-8; empty if they are. They were decoded from `encoding`, if it is given."""
     if b"\0" in data:
-        return f"a NUL byte at offset {data.index(0)}; is this UTF-16? Save it as UTF-8"
+        return f"a NUL byte at offset {data.index(0)}; is this UTF-16? --encoding utf-16 reads it"
     try:
         data.decode()
     except UnicodeDecodeError as error:
-        return f"not UTF-8: byte 0x{data[error.start]:02x} at offset {error.start}"
+        if encoding:
+            return f"not {encoding} after {len(data[: error.start].decode())} characters"
+        return f"not UTF-8: byte 0x{data[error.start]:02x} at offset {error.start}; --encoding NAME reads another"
     return ""

@@ -43,7 +43,7 @@ def _row(line: Line, context: InputContext) -> Row | MalformedRow:
         path = decode(line.data, "the path")
         if why := id_fault("the path", path):
             return context.malformed(line.number, line.data, why)
-        text = _text(path)
+        text = _text(path, context.encoding)
     except UsageError as error:
         return context.malformed(line.number, line.data, error.message, row_id=path)
     if not text.strip():
@@ -51,7 +51,8 @@ def _row(line: Line, context: InputContext) -> Row | MalformedRow:
     return Row(line.number, id=path, text=text, vars={"path": path}, columns={"path": path})
 
 
-def _text(path: str) -> str:
+def _text(path: str, encoding: str) -> str:
+    """The text of the file, in this encoding; empty: UTF-8."""
     try:
         # Without O_NONBLOCK, opening a FIFO would wait until somebody writes to it.
         with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
@@ -62,4 +63,11 @@ def _text(path: str) -> str:
         raise UsageError(message=f"cannot read {path}: {error.strerror}") from error
     if len(data) > TEXT.size:
         raise UsageError(message=f"{path} is larger than {TEXT.size >> 20} MiB")
-    return decode(data, path)
+    if not encoding:
+        return decode(data, path)
+    try:
+        return data.decode(encoding).removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            message=f"{path} is not {encoding} (byte 0x{data[error.start]:02X} at {error.start})"
+        ) from error

@@ -6,7 +6,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from glmcli import documents
-from glmcli.batch.rows.formats.lines import Line, LongLine, lines
+from glmcli.batch.rows.formats.lines import Line, LongLine, encoding_fault, lines
 from glmcli.batch.rows.row import MalformedRow, Row
 from glmcli.batch.rows.validation import row_of
 from glmcli.documents.document import MAX_SIZE
@@ -76,6 +76,8 @@ class _DocumentLines:
                 f"{context.name}:{self._first}: larger than {MAX_SIZE >> 20} MiB ({self._size} bytes)"
             )
         data = b"".join(self._lines)
+        if context.encoding and (why := encoding_fault(data, context.encoding)):
+            return self._malformed(f"{context.name}:{self._first}: {why}")
         try:
             document = documents.parse(data, context.name, self._first)
         except UsageError as error:
