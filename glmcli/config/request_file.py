@@ -111,10 +111,29 @@ def _media_part(part: Mapping[str, Any], number: int, place: Callable[[int, str]
 
 
 def _read(path: str, stdin: Stdin) -> Document:
-    document = documents.parse(read_file(path, "--request", stdin, _SIZE), "<stdin>" if path == "-" else path)
+    data, name = read_file(path, "--request", stdin, _SIZE), "<stdin>" if path == "-" else path
+    try:
+        document = documents.parse(data, name)
+    except UsageError:
+        if data.removeprefix(b"\xef\xbb\xbf").startswith(b"---"):  # another program's, perhaps
+            from glmcli.config.foreign_files import refuse_front_matter
+
+            refuse_front_matter(data, name)
+        raise
     if not isinstance(document.value, Mapping):
         raise UsageError(message=f"{document.place([])}: a request file is a mapping, as in `prompt: …`")
+    if _is_foreign(document.value):
+        from glmcli.config.foreign_files import refuse
+
+        refuse(document)
     return document
+
+
+def _is_foreign(value: Mapping[str, Any]) -> bool:
+    """Whether a file has keys that none of ours has; tools are names of files in ours, and values in bodies."""
+    tools = value.get("tools")
+    has_tools = isinstance(tools, list) and any(isinstance(tool, Mapping) for tool in tools)
+    return has_tools or not value.keys() <= documents.load_schema("request")["properties"].keys()
 
 
 def _values(variables: Iterable[str]) -> dict[str, str]:

@@ -525,3 +525,117 @@ def test_from_stdin(glm) -> None:
 def test_stream_false_contradicts_stream(glm, write) -> None:
     done = glm("stream", "-f", write("prompt: hi\nmodel: vllm/x\nstream: false\n"))
     assert (done.code, error_of(done.err)) == (2, "stream needs a stream")
+
+
+# Files of other programs
+
+CHAT = "model: m\nmessages: [{role: user, content: 'Who is {{name}}?'}]\n"
+GITHUB = f"""\
+name: n
+{CHAT}modelParameters: {{temperature: 0.5, maxTokens: 9, seed: 1, logprobs: true}}
+testData: [{{name: x}}]
+evaluators: []
+responseFormat: text
+"""
+DOTPROMPT = """\
+---
+model: m
+config: {temperature: 0.5, version: 1}
+input: {schema: {name: string}, default: {name: x}}
+---
+
+{{role "system"}}
+Who is {{name}}?
+"""
+# The file, where and what it is, and the steps that make it one of ours.
+FOREIGN = {
+    "GitHub Models": (
+        GITHUB,
+        "4:1: a prompt file of GitHub Models",
+        "rename modelParameters.temperature → temperature, modelParameters.maxTokens → max_tokens",
+        "modelParameters.seed → seed, modelParameters.logprobs → options.logprobs, testData → rows for glm batch run",
+        "responseFormat → options.response_format; leave out name, evaluators",
+    ),
+    "llm": (
+        "prompt: 'Tell $name: $input'\ndefaults: {name: x}\nextract: true\noptions: {temperature: 1, logprobs: true}\n",
+        "2:1: a template of llm",
+        "rename defaults → vars, options.temperature → temperature; leave out extract; write {{NAME}} for $NAME",
+        "and nothing for $input: stdin stands behind the prompt",
+    ),
+    "promptfoo": (
+        "prompts: ['Who is {{name}}?']\nproviders: [openai:x]\ntests: []\nsharing: false\n",
+        "1:1: a configuration of promptfoo",
+        "rename prompts → prompt (one of them), providers → model, tests → rows for glm batch run; leave out sharing",
+    ),
+    "Semantic Kernel": (
+        "name: n\ntemplate: 'Who is {{$name}}?'\ntemplate_format: semantic-kernel\n",
+        "2:1: a prompt of Semantic Kernel",
+        "rename template → prompt; leave out name, template_format; write {{NAME}} for {{$NAME}}",
+    ),
+    "OpenAI": (
+        f"{CHAT}stream: true\nmax_completion_tokens: 9\nresponse_format: {{type: text}}\nstream_options: {{}}\nn: 1\n",
+        "4:1: a request body of OpenAI's API",
+        "rename max_completion_tokens → max_tokens, response_format → options.response_format",
+        "n → options.n; leave out stream_options",
+    ),
+    "tools of OpenAI": (
+        f"{CHAT}tools: [{{type: function, function: {{name: f}}}}]\n",
+        "3:1: a request body of OpenAI's API",
+        "rename tools → a file for glm tools run --tools",
+    ),
+    "Dotprompt": (
+        DOTPROMPT,
+        "1:1: a prompt file of Dotprompt",
+        "rename config.temperature → temperature, input.default → vars; leave out config.version",
+        "input.schema; put the text under prompt: |",
+        'what follows {{role "system"}} under system: |',
+        "and media under images",
+    ),
+    "Prompty": (
+        "---\r\nname: n\r\nauthors: [x]\r\nsample: {question: x}\r\n---\r\nsystem:\r\nBe brief.\r\n",
+        "1:1: a Prompty file",
+        "rename sample → vars; leave out name, authors; put the text under prompt: |",
+        "and what follows system: under system: |",
+    ),
+    "front matter": (
+        "\ufeff---\nname: reviewer\nmodel: m\n---\n# Review\nWhat: this, that\n- so\n",
+        "1:1: a text with front matter",
+        "leave out name; put the text under prompt: |",
+    ),
+    "front matter that is no YAML": (
+        "---\na: b: c\n---\n{{role 'user'}} Who?\n",
+        "1:1: a text with front matter",
+        "put the text under prompt: |",
+    ),
+}
+
+
+@pytest.mark.parametrize("whose", FOREIGN)
+def test_a_file_of_another_program(glm, write, whose) -> None:
+    """What is to be changed is said all at once, and nothing is sent."""
+    text, message, *fix = FOREIGN[whose]
+    done = glm("ask", "-f", write(text), "-m", "sandbox/glm-5")
+    assert (done.code, done.out) == (2, b"")
+    assert done.err == f"glm: error: request.yaml:{message}, not a request file of glm\n  fix: {', '.join(fix)}\n"
+
+
+def test_a_file_of_another_program_for_rows(glm, write, cwd) -> None:
+    (cwd / "rows.jsonl").write_text('{"vars": {"name": "x"}}\n')
+    done = glm("batch", "run", "rows.jsonl", "-f", write(GITHUB), "-m", "sandbox/glm-5")
+    what = "request.yaml:4:1: a prompt file of GitHub Models, not a request file of glm"
+    assert (done.code, error_of(done.err)) == (2, what)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("prompt: x\nresponse_format: {}\n", "request.yaml:2:1: unknown key 'response_format'"),
+        ("model: m\ntestdata: x\n", "request.yaml:2:1: unknown key 'testdata'"),
+        ("---\nprompt: x\n---\nprompt: y\n", None),
+        ("---\nprompt: x\n--- {\n", None),
+    ],
+)
+def test_a_file_of_ours_that_is_wrong_stays_ours(wrong, text, message) -> None:
+    said = wrong(text)
+    assert message is None or said == message
+    assert "not a request file" not in said
