@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 _LEDGER = "rows.jsonl"  # the ledger in the folder of --text, where no --output is given
 _SHOWN = 3  # invalid rows that are named
 _USELESS = ("tools", "session", "reasoning", "meta", "json", "jsonl")  # fields that a batch does not use
-# Provider, key and options are checked before any row is known, with a conversation that no rule objects to.
-_ANY_CONVERSATION = (Message("user", "JSON"),)
+# Provider, key and options are checked before any row is known, with a text that no rule objects to.
+_ANY_TEXT = "JSON"
 
 
 class BatchOptions(Record):
@@ -156,7 +156,7 @@ def prepare(app: App, batch: BatchOptions, *, sends: bool = True) -> BatchPlan:
         requests.context.replace(encoding=batch.encoding or "", delimiter=batch.delimiter, note=app.terminal.note),
     )
     resolver = ProviderResolver(app, options, layers(app, flags, template.fields if template else {}), dry=not sends)
-    candidates = resolver.candidates(_ANY_CONVERSATION)
+    candidates = resolver.candidates((Message("user", _ANY_TEXT, parts=requests.pictures),))
     requests.objection_to_model = resolver.objection_to_model
     requests.set_base(candidates[0].request, candidates[0].provider)
     return BatchPlan(batch, options, shard, source, requests, candidates)

@@ -155,9 +155,9 @@ FLAGS: tuple[Flag, ...] = (
     Flag("request", "-f --request", "text", _INPUT, "A request file, YAML or JSON; flags override it.", "FILE|-"),
     Flag("var", "--var", "list", _INPUT, "Fill {{NAME}} in the request file (repeatable).", "NAME=VALUE"),
     Flag("system", "-s --system", "text", _INPUT, "The system message.", "TEXT|@FILE"),
-    Flag("attach", "-a --attach", "list", _INPUT, "Add a text file to the message (repeatable).", "FILE|-"),
+    Flag("attach", "-a --attach", "list", _INPUT, "Add a text file or a picture (repeatable).", "FILE|-"),
     Flag("session", "--session", "text", _INPUT, "Keep the conversation in this JSONL file.", "FILE"),
-    Flag("no_stdin", "--no-stdin", "switch", _INPUT, "Do not read stdin."),
+    Flag("no_stdin", "--no-stdin", "switch", _INPUT, "Do not read stdin, as in a loop over its lines."),
     Flag("need_stdin", "--need-stdin", "switch", _INPUT, "Fail if stdin is empty."),
     Flag("think", "--think/--no-think", "choice", _THINK, "Switch thinking on or off."),
     Flag("effort", "--effort", "text", _THINK, "How hard to think: low, high, max (by model).", "WORD"),
@@ -245,7 +245,7 @@ VISION_FLAGS: tuple[Flag, ...] = (
         "PATH MIME",
     ),
     Flag("detail", "--detail", "text", _MEDIA, "Detail in which the model sees pictures (TokenHub).", "auto|low|high"),
-    Flag("resize", "--resize", "switch", _MEDIA, "Scale pictures down to what the model takes."),
+    Flag("resize", "--resize", "switch", _MEDIA, "Make pictures upright and what the model takes."),
     Flag("live", "--stream", "switch", _OUTPUT, "Print the answer as it arrives."),
 )
 

@@ -14,9 +14,10 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from glmcli.chat.messages import Media
-from glmcli.console.stdin import SizeLimit, Stdin, read_file
+from glmcli.console.stdin import STDIN_PATHS, SizeLimit, Stdin, read_file
 from glmcli.errors import UsageError
 from glmcli.http.urls import checked_media_url, is_url, printable_url
+from glmcli.media.exif import UPRIGHT
 from glmcli.media.sniffing import sniff
 from glmcli.providers.media_rules import KindLimits, rules_of
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from glmcli.chat.messages import MediaKind, Message, Request
     from glmcli.config.options import MediaArgument
     from glmcli.console.terminal import Terminal
+    from glmcli.media.formats import MediaInfo
     from glmcli.providers.row import Provider
 
 _DETAILS = ("auto", "low", "high")
@@ -35,7 +37,6 @@ _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9.+-]*/[a-z0-9][a-z0-9.+-]*")
 _KINDS: Mapping[str, MediaKind] = {"image": "image", "video": "video"}  # by main type; all others are files
 _SHOWN_BYTES = 8  # of a file of an unknown type
 _STDIN = "-"
-_STDIN_PATHS = ("/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
 
 
 class MediaFiles:
@@ -91,15 +92,8 @@ class MediaFiles:
             fault = f", cut off or damaged: {info.fault}" if info.fault else ""
             self._terminal.note(f"{name} is sent as {given}, and by its bytes it is {info.what}{fault}")
         media_type = given or info.type
-        return Media(
-            kind=argument.kind or _KINDS.get(media_type.partition("/")[0], "file"),
-            data=data,
-            type=media_type,
-            name=name,
-            path=argument.path if _can_be_read_again(argument.path) else None,
-            sha256=sha256(data).hexdigest(),
-            info=info,
-        )
+        kind = argument.kind or _KINDS.get(media_type.partition("/")[0], "file")
+        return of_bytes(data, info, argument.path).replace(kind=kind, type=media_type)
 
     def _bytes(self, argument: MediaArgument) -> bytes:
         limit = SizeLimit(self._remaining, f"{self._remaining} bytes ({self._remaining / 1e6:g} MB)", _TOO_LARGE)
@@ -110,9 +104,22 @@ class MediaFiles:
         return data
 
 
+def of_bytes(data: bytes, info: MediaInfo, path: str) -> Media:
+    """The picture of these bytes, which are what `info` says, from this path; `-` is stdin."""
+    return Media(
+        kind="image",
+        data=data,
+        type=info.type,
+        name="stdin" if path == _STDIN else path,
+        path=path if _can_be_read_again(path) else None,
+        sha256=sha256(data).hexdigest(),
+        info=info,
+    )
+
+
 def _normal(argument: MediaArgument) -> MediaArgument:
     """The argument with `-` for every name of stdin, so that stdin is not read a second time as text."""
-    return argument.replace(path=_STDIN) if argument.path in _STDIN_PATHS else argument
+    return argument.replace(path=_STDIN) if argument.path in STDIN_PATHS else argument
 
 
 def _unique(arguments: list[MediaArgument]) -> Iterator[MediaArgument]:
@@ -171,7 +178,7 @@ _DECODER_ERRORS = (OSError, ValueError, SyntaxError, LookupError, ArithmeticErro
 
 
 def resized(request: Request, provider: Provider, terminal: Terminal) -> Request:
-    """The request with each picture as large as the model takes it; what fits stays as it is.
+    """The request with each picture upright, and as large as the model takes it; what fits stays as it is.
 
     Raises:
         UsageError: Pillow is missing, or a picture cannot be read, is too large to decode, or has 32-bit pixels of
@@ -213,10 +220,12 @@ def _resized_media(media: Media, limits: KindLimits, terminal: Terminal) -> Medi
 
 
 def _fits(media: Media, limits: KindLimits) -> bool:
-    """Whether the file is sent unchanged; what is not a picture always is."""
+    """Whether the file is sent unchanged; what is not a picture always is, and what is stored turned never."""
     info = media.info
     if info is None or not info.type.startswith("image/") or info.type == "image/svg+xml" or info.fault:
         return True
+    if info.orientation != UPRIGHT:
+        return False
     fits_bytes = limits.max_bytes is None or len(media.data) <= limits.max_bytes
     fits_pixels = limits.holds(info.width or 0, info.height or 0)
     return fits_bytes and fits_pixels and (limits.types is None or media.type in limits.types)

@@ -6,12 +6,13 @@ import os
 from typing import TYPE_CHECKING
 
 from glmcli.chat.messages import Message
+from glmcli.config import attachments
 from glmcli.console.stdin import Stdin, decode, read_file
 from glmcli.console.terminal import STDIN, Terminal
 from glmcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from glmcli.chat.messages import Media
     from glmcli.config.options import Options
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     Parts = tuple[str | Media, ...]
 
 _STDIN = "-"
+_FROM_THE_MIDDLE = (
+    "stdin is a file of which {} bytes were read before, and the rest goes with the prompt: in a loop over its lines, "
+    "--no-stdin or </dev/null leaves them to the loop"
+)
 
 
 def new_messages(options: Options, stdin: Stdin, terminal: Terminal) -> tuple[Message, ...]:
@@ -27,11 +32,15 @@ def new_messages(options: Options, stdin: Stdin, terminal: Terminal) -> tuple[Me
     Raises:
         UsageError: the message is empty, or a file or stdin is no text.
     """
-    return messages_of(options, stdin, terminal, lambda: _user_text(options, stdin, terminal))
+    return messages_of(options, stdin, terminal, lambda: _user_content(options, stdin, terminal))
 
 
-def messages_of(options: Options, stdin: Stdin, terminal: Terminal, prompt: Callable[[], str]) -> tuple[Message, ...]:
-    """As `new_messages`, with the text of the user message from `prompt`, which is called after all files are read.
+def messages_of(
+    options: Options, stdin: Stdin, terminal: Terminal, prompt: Callable[[], tuple[str, tuple[Media, ...]]]
+) -> tuple[Message, ...]:
+    """As `new_messages`, with the user message from `prompt`, which is called after the files of other flags are read.
+
+    `prompt` returns its text, and the pictures among attachments and stdin.
 
     Raises:
         UsageError: as `new_messages`.
@@ -43,7 +52,10 @@ def messages_of(options: Options, stdin: Stdin, terminal: Terminal, prompt: Call
     )
     if any(message.role == "user" and not (message.text.strip() or message.media) for message in messages):
         raise UsageError(message="a user message is empty", fix="give it text, or leave it out")
-    text = prompt()
+    text, pictures = prompt()
+    if options.detail:
+        pictures = tuple(picture.replace(detail=options.detail) for picture in pictures)
+    media = (*media, *pictures)
     if text.strip():
         return (*messages, Message("user", text, parts=media))
     if media and messages and messages[-1].role == "user":
@@ -70,49 +82,43 @@ def _media(options: Options, stdin: Stdin, terminal: Terminal) -> tuple[tuple[Me
     return files.beside_prompt(options.media), read
 
 
-def _user_text(options: Options, stdin: Stdin, terminal: Terminal) -> str:
+def _user_content(options: Options, stdin: Stdin, terminal: Terminal) -> tuple[str, tuple[Media, ...]]:
+    """The text of the user message, and the pictures among attachments and stdin."""
     prompt = "" if options.prompt in (None, _STDIN) else options.prompt
-    parts = [prompt] if prompt else []
-    parts += attachments(options.attach, stdin)
+    attached = attachments.read(options.attach, stdin)
+    parts, pictures = [prompt, *attached.texts] if prompt else [*attached.texts], attached.pictures
+    begins_at = stdin.begins_at
     piped = _piped(options, stdin)
-    if piped is not None:
-        if piped:
+    if piped:
+        if begins_at and (prompt or options.messages or options.attach):
+            terminal.note(_FROM_THE_MIDDLE.format(begins_at))
+        if isinstance(piped, str):
             parts.append(piped)
-        elif options.need_stdin:
+        else:
+            pictures = (*pictures, piped)
+    elif piped is not None:
+        if options.need_stdin:
             raise UsageError(
                 message="stdin is empty", fix="check the command before the pipe; --need-stdin asked for it"
             )
-        elif prompt:
-            sent = "the prompt and its media are" if options.media else "the prompt is"
+        if prompt:
+            sent = "the prompt and its media are" if options.media or pictures else "the prompt is"
             terminal.note(f"stdin is empty; only {sent} sent")
     elif options.need_stdin and not stdin.was_read:
         raise UsageError(message="stdin is no pipe and no file", fix="pipe something in; --need-stdin asked for it")
-    return "\n\n".join(parts)
+    return "\n\n".join(parts), pictures
 
 
-def _piped(options: Options, stdin: Stdin) -> str | None:
-    """The text of stdin, or None if it is not read."""
+def _piped(options: Options, stdin: Stdin) -> str | Media | None:
+    """The text or picture on stdin, or None if it is not read."""
     if options.no_stdin:
         return None
     if stdin.has_input or options.prompt == _STDIN:
-        return decode(stdin.read("the prompt", may_be_ignored=True), "stdin")
+        return attachments.text_or_picture(stdin.read("the prompt", may_be_ignored=True), "stdin", _STDIN)
     needed = not (options.prompt or options.messages or options.attach)
     if needed and not stdin.is_claimed and os.isatty(STDIN):
         raise UsageError(message="no prompt", fix='give one, as in glm ask "Who are you", or pipe it in')
     return None
-
-
-def attachments(paths: Iterable[str], stdin: Stdin) -> list[str]:
-    """The text of these files, each under its name.
-
-    Raises:
-        UsageError: one cannot be read or is no text.
-    """
-    texts = []
-    for path in paths:
-        name, place = ("stdin", "stdin") if path == "-" else (os.path.basename(path), f"--attach {path}:")  # noqa: PTH119
-        texts.append(f"{name}:\n\n{decode(read_file(path, '--attach', stdin), place)}")
-    return texts
 
 
 def refuse_data(messages: tuple[Message, ...]) -> None:

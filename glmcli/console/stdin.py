@@ -7,7 +7,7 @@ import os
 import select
 import stat
 import time
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from typing import IO, TYPE_CHECKING
 
 from glmcli.console.terminal import STDIN
@@ -28,6 +28,7 @@ class SizeLimit(Record):
 
 # A window of a million tokens holds 4 to 8 MB of text; more than this is a mistake, found before it is sent.
 TEXT = SizeLimit(32 << 20, "32 MiB (33554432 bytes), more than any model reads", "send a part of it")
+STDIN_PATHS = ("/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")  # names of descriptor 0, which is read once
 _PIPE_FIX = "pipe something in, or name a file"
 _IGNORE_FIX = "--no-stdin ignores it"
 _EOF_HINT = "Ctrl-D ends it"
@@ -89,6 +90,14 @@ class Stdin:
     def was_read(self) -> bool:
         """Whether an argument has read it."""
         return self._owner is not None
+
+    @property
+    def begins_at(self) -> int:
+        """How many bytes of it were read before this program began, if it is a regular file; else 0."""
+        with suppress(OSError):
+            if stat.S_ISREG(os.fstat(STDIN).st_mode):
+                return os.lseek(STDIN, 0, os.SEEK_CUR)
+        return 0
 
     def reserve(self, owner: str) -> None:
         """Keep stdin for an argument that reads it later, or, where nothing is sent, never."""
@@ -192,12 +201,12 @@ def _unreadable(error: OSError, fix: str) -> UsageError:
 
 
 def read_file(path: str, name: str, stdin: Stdin, limit: SizeLimit = TEXT) -> bytes:
-    """The bytes of a file that a flag names; `-` is stdin.
+    """The bytes of a file that a flag names; `-` and the other names of stdin are stdin.
 
     Raises:
         UsageError: it cannot be read, or there is too much.
     """
-    if path == "-":
+    if path == "-" or path in STDIN_PATHS:
         return stdin.read(name, limit)
     try:
         data = _content(path, name, stdin, limit.size + 1)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from glmcli.media.exif import UPRIGHT, orientation
 from glmcli.record import Record
 
 
@@ -21,6 +22,7 @@ class MediaInfo(Record):
         height: the same.
         animated: there is more than one frame.
         fault: why the file is not whole, as the end of a sentence; empty where its structure shows no fault.
+        orientation: how the pixels are turned and mirrored, by the EXIF data of a JPEG, PNG or WebP; 1: they are not.
     """
 
     type: str = ""
@@ -29,6 +31,7 @@ class MediaInfo(Record):
     height: int | None = None
     animated: bool = False
     fault: str = ""
+    orientation: int = UPRIGHT
 
 
 def _integer(data: bytes, at: int, length: int, order: Literal["big", "little"]) -> int:
@@ -73,13 +76,23 @@ _BRANDS = {
     b"qt  ": ("video/quicktime", "a QuickTime video"),
     b"M4A ": ("audio/mp4", "an M4A recording"),
 }
+_GENERAL = (b"mif1", b"msf1")  # pictures of any codec, which a compatible brand names
 _INDEX_BOXES = {b"moov", b"meta", b"moof"}  # boxes that tell a reader where the frames are
 _BOX_HEADER, _LARGE_BOX_HEADER = 8, 16  # bytes
 
 
 def parse_iso_media(data: bytes) -> MediaInfo:
     """The brand, and whether all boxes are there with an index among them."""
-    return MediaInfo(*_BRANDS.get(data[8:12], ("video/mp4", "an MP4 video")), fault=_boxes_fault(data))
+    brand = data[8:12]
+    if brand in _GENERAL and (own := next((name for name in _compatible(data) if name in _BRANDS), None)):
+        brand = own
+    return MediaInfo(*_BRANDS.get(brand, ("video/mp4", "an MP4 video")), fault=_boxes_fault(data))
+
+
+def _compatible(data: bytes) -> list[bytes]:
+    """The compatible brands of the first box, without those that say nothing of the codec."""
+    end = min(_integer(data, 0, 4, "big"), len(data))
+    return [name for at in range(16, end, 4) if (name := data[at : at + 4]) not in _GENERAL]
 
 
 def _boxes_fault(data: bytes) -> str:
@@ -151,12 +164,14 @@ _JPEG_MARKER = 0xFF  # what every marker begins with, and what may fill the spac
 _JPEG_BARE = frozenset({0x01, *range(0xD0, 0xD8)})  # markers without a segment
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # markers of the segment with the size (SOF)
 _JPEG_SCAN = 0xDA
+_JPEG_APP1 = 0xE1  # the segment of EXIF data, among others
 _JPEG_FRAME = 9  # bytes of a frame's marker and segment up to the width
 
 
 def parse_jpeg(data: bytes) -> MediaInfo:
     """The size, and whether an end follows the first scan: thumbnails have ends too, but before it."""
     sizes: list[tuple[int, int]] = []
+    exif = b""
     at, fault = 2, "it ends before its first scan"
     while at + 4 <= len(data):
         marker = data[at + 1]
@@ -173,9 +188,12 @@ def parse_jpeg(data: bytes) -> MediaInfo:
         else:
             if marker in _JPEG_FRAMES and at + _JPEG_FRAME <= len(data):
                 sizes.append((_integer(data, at + 7, 2, "big"), _integer(data, at + 5, 2, "big")))
-            at += 2 + max(_integer(data, at + 2, 2, "big"), 2)
+            end = at + 2 + max(_integer(data, at + 2, 2, "big"), 2)
+            if marker == _JPEG_APP1 and not exif and data.startswith(b"Exif\0\0", at + 4):
+                exif = data[at + 4 : end]
+            at = end
     width, height = sizes[0] if sizes else (None, None)
-    return MediaInfo("image/jpeg", "a JPEG picture", width, height, fault=fault)
+    return MediaInfo("image/jpeg", "a JPEG picture", width, height, fault=fault, orientation=orientation(exif))
 
 
 def _jpeg_fault(sizes: list[tuple[int, int]]) -> str:
@@ -209,14 +227,17 @@ def parse_png(data: bytes) -> MediaInfo:
     width = height = None
     if data[12:16] == b"IHDR" and len(data) >= _PNG_SIZE + 8:
         width, height = _integer(data, _PNG_SIZE, 4, "big"), _integer(data, _PNG_SIZE + 4, 4, "big")
-    names, at = set[bytes](), 8
+    names, at, turned = set[bytes](), 8, UPRIGHT
     while at + _PNG_CHUNK <= len(data) and b"IEND" not in names:
         length = _PNG_CHUNK + _integer(data, at, 4, "big")
         if at + length > len(data):
             break
         names.add(data[at + 4 : at + 8])
+        if data.startswith(b"eXIf", at + 4):
+            turned = orientation(data[at + 8 : at + length])
         at += length
-    return MediaInfo("image/png", "a PNG picture", width, height, b"acTL" in names, _png_fault(names, width, height))
+    fault = _png_fault(names, width, height)
+    return MediaInfo("image/png", "a PNG picture", width, height, b"acTL" in names, fault, turned)
 
 
 def _png_fault(names: set[bytes], width: int | None, height: int | None) -> str:
@@ -229,7 +250,7 @@ def _png_fault(names: set[bytes], width: int | None, height: int | None) -> str:
 
 # WebP: the size of the RIFF container, and the first chunk. Source: RFC 9649, section 2.
 
-_WEBP_ANIMATION = 0x02  # among the flags of an extended file, at byte 20
+_WEBP_ANIMATION, _WEBP_EXIF = 0x02, 0x08  # among the flags of an extended file, at byte 20
 _WEBP_HEAD = 30  # bytes of the shortest file with a size, in any of the three forms
 
 
@@ -238,7 +259,19 @@ def parse_webp(data: bytes) -> MediaInfo:
     width, height = _webp_size(data)
     animated = data[12:16] == b"VP8X" and bool(_integer(data, 20, 1, "little") & _WEBP_ANIMATION)
     fault = _length_fault(data, _integer(data, 4, 4, "little") + 8)
-    return MediaInfo("image/webp", "an animated WebP" if animated else "a WebP picture", width, height, animated, fault)
+    what = "an animated WebP" if animated else "a WebP picture"
+    return MediaInfo("image/webp", what, width, height, animated, fault, orientation(_webp_exif(data)))
+
+
+def _webp_exif(data: bytes) -> bytes:
+    """The EXIF data of an extended file whose flags announce them, or nothing."""
+    at = 12 if data[12:16] == b"VP8X" and _integer(data, 20, 1, "little") & _WEBP_EXIF else len(data)
+    while at < len(data):
+        size = _integer(data, at + 4, 4, "little")
+        if data.startswith(b"EXIF", at):
+            return data[at + 8 : at + 8 + size]
+        at += 8 + size + size % 2
+    return b""
 
 
 def _webp_size(data: bytes) -> tuple[int, int] | tuple[None, None]:

@@ -25,6 +25,7 @@ _SIGNATURES: tuple[tuple[bytes, str, str], ...] = (
     (b"\xff\x0a", "image/jxl", "a JPEG XL picture"),
     (b"\0\0\0\x0cJXL ", "image/jxl", "a JPEG XL picture"),
     (b"\0\0\0\x0cjP  ", "image/jp2", "a JPEG 2000 picture"),
+    (b"\xff\x4f\xff\x51", "image/jp2", "a JPEG 2000 picture"),
     (b"\0\0\1\0", "image/x-icon", "an icon"),
     (b"%!PS", "application/postscript", "a PostScript document"),
     (b"PK\3\4", "application/zip", "a ZIP archive or an Office document"),
@@ -41,6 +42,11 @@ _MARKUP = (
     *((mark, *_WEB_PAGE) for mark in (b"<!doctype html", b"<html", b"<head", b"<body")),
     *((mark, *_DRAWING) for mark in (b"<!doctype svg", b"<svg")),
 )
+# What Git LFS leaves in the place of a file that was not fetched. Source: its docs/spec.md (2026-11): shorter than 1024
+# bytes, the key "version" first.
+LFS_POINTER = "text/x-git-lfs-pointer"  # ours: no media type is registered
+_LFS_HEAD = b"version https://git-lfs.github.com/spec/"
+_LFS_SIZE = 1024
 _MAX_MARK = max(len(mark) for mark, _, _ in _MARKUP)
 _PROLOGUE = ((b"<!--", b"-->"), (b"<?", b"?>"))  # comments and declarations
 _MAX_PROLOGUE = 1 << 16  # bytes; drawing programs write a licence there, which is shorter
@@ -73,6 +79,8 @@ def _text(data: bytes) -> MediaInfo:
     except UnicodeDecodeError as error:
         if len(head) - error.start > 3 or len(data) <= _TEXT_HEAD:  # noqa: PLR2004 - no character cut in two
             return MediaInfo()
+    if head.startswith(_LFS_HEAD) and b"\noid " in head and len(data) < _LFS_SIZE:
+        return MediaInfo(LFS_POINTER, "a Git LFS pointer")
     root = _root(data[:_MAX_PROLOGUE])
     for mark, kind, what in _MARKUP:
         if root.startswith(mark):

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from glmcli import catalogue
 from glmcli.errors import UsageError
+from glmcli.media.exif import UPRIGHT
+from glmcli.media.sniffing import LFS_POINTER
 from glmcli.providers.abilities import Objection, model_flags
 from glmcli.providers.table import PROVIDERS
 from glmcli.record import EMPTY, Record
@@ -117,21 +119,23 @@ def _types(formats: list[str]) -> tuple[str, ...]:
 
 _SINGULAR: dict[MediaKind, str] = {"image": "a picture", "video": "a video", "file": "a file"}
 _PLURAL: dict[MediaKind, str] = {"image": "pictures", "video": "videos", "file": "files"}
-_JPEG = "convert it: magick IN OUT.jpg, or sips -s format jpeg IN --out OUT.jpg"
+_HEIC = "convert it: magick IN OUT.jpg, or sips -s format jpeg IN --out OUT.jpg"
+_REWRITTEN = "glm vision --resize, which rewrites it; or convert it: magick IN OUT.png"
 _TEXT = "-a FILE adds the text of a file to the message"
 # What to do with a media type that is not taken.
 _FIXES = {
-    "image/heic": _JPEG,
-    "image/avif": _JPEG,
-    "image/webp": "convert it: magick IN OUT.png; or --resize, which rewrites it",
-    "image/gif": "convert it: magick 'IN[0]' OUT.png takes its first frame",
+    "image/heic": _HEIC,
+    # What Pillow reads by itself: JPEG 2000 and AVIF in the builds that most people have.
+    **dict.fromkeys(("image/bmp", "image/tiff", "image/x-icon", "image/avif", "image/jp2", "image/webp"), _REWRITTEN),
+    "image/gif": "glm vision --resize takes its first frame; so does magick 'IN[0]' OUT.png",
     "image/svg+xml": "draw it: rsvg-convert IN -o OUT.png",
     "application/pdf": "give its URL: --file URL; or draw its pages: pdftoppm -r 150 -png IN OUT",
     "text/plain": _TEXT,
+    LFS_POINTER: "fetch the file itself: git lfs pull",
     "text/html": "look at it: the download may be a page that asks you to log in",
 }
 _CONVERT = "convert it: magick IN OUT.png"
-_SMALLER = "--resize makes it smaller"
+_SMALLER = "glm vision --resize makes it smaller"
 
 
 def media_of(request: Request) -> list[Media]:
@@ -149,7 +153,7 @@ def contradictions(request: Request, provider: Provider) -> Iterator[UsageError]
         models = model_flags(_hosted_models(_kinds_of(request)))
         yield UsageError(
             message=f"how {provider.name} takes media is documented only in part, and not known here",
-            fix=f"a model of another provider: {models}; or your own request with curl",
+            fix=f"a model of another provider: {models}, or glm vision without -m; or your own request with curl",
         )
 
 
@@ -176,7 +180,8 @@ def _kinds(found: list[Media], rules: MediaRules, provider: Provider, who: str) 
         fix = f"it takes {' and '.join(_PLURAL[each] for each in rules.media)}"
         if rules.known:
             here = tuple(f"{provider.name}/{model}" for model in models_taking(provider.catalogue, {kind}))
-            fix = f"a model that takes {_SINGULAR[kind]}: {model_flags(here or _hosted_models({kind}))}"
+            models = model_flags(here or _hosted_models({kind}))
+            fix = f"glm vision without -m, or a model that takes {_SINGULAR[kind]}: {models}"
         what = f"takes no {_PLURAL[kind]}" if rules.media else f"reads {' and '.join(rules.reads)} only"
         yield Objection(f"{who} {what}", fix)
 
@@ -255,7 +260,13 @@ def _size(media: Media, limits: KindLimits, who: str) -> Iterator[Objection]:
 
 
 def remarks(request: Request, provider: Provider) -> Iterator[str]:
-    """Remarks on what cannot be checked."""
+    """Remarks on what cannot be checked, and on what the model may see otherwise than the user does."""
+    for media in media_of(request):
+        # Most servers take the pixels as they are stored: github.com/ollama/ollama/issues/18418 (2026-09-13),
+        # ggml-org/llama.cpp issue 20870 and pull 24196 (2026-06-05), sgl-project/sglang pull 33449 (2026-08-04).
+        if media.info and media.info.orientation != UPRIGHT:
+            turned = f"{media.name} is stored turned or mirrored (EXIF orientation {media.info.orientation})"
+            yield f"{turned}, which most servers ignore; glm vision --resize sends it upright"
     rules = rules_of(request.model, provider)
     if not rules.known:
         yield f"what {request.model} at {provider.name} takes beside text is not known: it is sent unchecked"

@@ -6,6 +6,7 @@ import fcntl
 import socket
 import struct
 import subprocess
+import sys
 import termios
 import time
 
@@ -91,6 +92,59 @@ def test_stdin_from_a_file(home, cwd, server) -> None:
     ):
         assert process.wait(30) == 0
     assert sent(server) == [("user", "Summarise\n\ntext\n")]
+
+
+READ_BEFORE = (
+    "glm: stdin is a file of which {} bytes were read before, and the rest goes with the prompt: in a loop over its "
+    "lines, --no-stdin or </dev/null leaves them to the loop\n"
+)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "ask",
+        "ask -q",
+        "stream",
+        "vision --image https://x.example/a.png -m glm-5v-turbo",
+        "tools run --tools tools.json",
+    ],
+)
+def test_a_loop_over_the_lines_of_a_file(home, cwd, server, command) -> None:
+    remark = "" if "-q" in command else READ_BEFORE.format(2)
+    (cwd / "list").write_text("a\nb\nc\n")
+    (cwd / "tools.json").write_text('{"tools": [{"name": "a", "description": "a", "run": ["true"]}]}')
+    asks = f'"$GLM" {command} {" ".join(ZAI)} {server.url} "Q $x"'
+    eaten = shell(f"while read x; do {asks}; done <list", home, cwd, **KEY)
+    assert (eaten.returncode, eaten.stdout, eaten.stderr.decode()) == (0, b"Hi\n", remark)
+    for kept in ("--no-stdin", "</dev/null"):
+        done = shell(f"while read x; do {asks} {kept}; done <list", home, cwd, **KEY)
+        assert (done.returncode, done.stdout, done.stderr) == (0, b"Hi\n" * 3, b"")
+    asked = [request.json["messages"][0]["content"] for request in server.requests]
+    texts = [each if isinstance(each, str) else each[-1]["text"] for each in asked]
+    assert texts == ["Q a\n\nb\nc\n", *(("Q a", "Q b", "Q c") * 2)]
+
+
+def test_a_file_that_is_read_from_its_middle_alone(home, cwd, server) -> None:
+    """Without a prompt nothing else was meant; and at its end there is nothing to read."""
+    (cwd / "list").write_text("a\nb\n")
+    ask = f'"$GLM" ask {" ".join(ZAI)} {server.url}'
+    done = shell(f"{{ read x; {ask}; {ask} hi; }} <list", home, cwd, **KEY)
+    assert (done.returncode, done.stderr) == (0, b"glm: stdin is empty; only the prompt is sent\n")
+    assert [request.json["messages"][0]["content"] for request in server.requests] == ["b\n", "hi"]
+
+
+@pytest.mark.parametrize("name", ["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"])
+def test_every_name_of_stdin_reads_it_once(home, cwd, server, name) -> None:
+    (cwd / "list").write_text("a\n")
+    if name == "/proc/self/fd/0" and sys.platform != "linux":
+        pytest.skip("there is no /proc")
+    ask = f'"$GLM" ask {" ".join(ZAI)} {server.url} hi -a {name}'
+    for given in (f"{ask} <list", f"cat list | {ask}"):
+        done = shell(given, home, cwd, **KEY)
+        assert (done.returncode, done.stderr) == (0, b"")
+    asked = [request.json["messages"][0]["content"] for request in server.requests]
+    assert asked == ["hi\n\nstdin:\n\na\n"] * 2
 
 
 def test_stdin_from_a_socket(home, cwd, server) -> None:

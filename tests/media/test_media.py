@@ -49,6 +49,66 @@ def test_a_whole_file_is_known(name) -> None:
     assert sniff(getattr(samples, name)) == WHOLE[name]
 
 
+def tiff(value: int, order: str = "<", kind: int = 3) -> bytes:
+    """EXIF data of two entries, the second of which is the orientation."""
+    head = struct.pack(order + "2sHIH", b"II" if order == "<" else b"MM", 42, 8, 2)
+    entry = struct.pack(order + "HHIHH", 0x0112, kind, 1, value, 0)
+    return head + struct.pack(order + "HHII", 0x0100, 4, 1, 9) + entry + bytes(4)
+
+
+def turned_jpeg(exif: bytes, mark: bytes = b"Exif\0\0") -> bytes:
+    segment = mark + exif
+    return samples.JPEG[:2] + b"\xff\xe1" + struct.pack(">H", len(segment) + 2) + segment + samples.JPEG[2:]
+
+
+def turned_webp(exif: bytes, flags: int = 8) -> bytes:
+    chunks = b"VP8X" + struct.pack("<IB3x", 10, flags) + b"\x0b\0\0\x07\0\0" + samples.WEBP[12:]
+    chunks += b"EXIF" + struct.pack("<I", len(exif)) + exif + bytes(len(exif) % 2)
+    return b"RIFF" + struct.pack("<I", len(chunks) + 4) + b"WEBP" + chunks
+
+
+@pytest.mark.parametrize(
+    ("data", "orientation"),
+    [
+        (turned_jpeg(tiff(6)), 6),
+        (turned_jpeg(tiff(8, ">")), 8),
+        (turned_jpeg(tiff(1)), 1),
+        (turned_jpeg(tiff(0)), 1),
+        (turned_jpeg(tiff(9)), 1),
+        (turned_jpeg(tiff(6)[:-8]), 1),  # cut before the value
+        (turned_jpeg(b"no TIFF"), 1),
+        (turned_jpeg(tiff(6), b"http://ns.adobe.com/xap/1.0/\0"), 1),
+        (samples.PNG[:33] + samples.chunk(b"eXIf", tiff(3)) + samples.PNG[33:], 3),
+        (samples.PNG[:33] + samples.chunk(b"eXIf", b"Exif\0\0" + tiff(3, ">")) + samples.PNG[33:], 3),
+        (turned_webp(tiff(5)), 5),
+        (turned_webp(b"Exif\0\0" + tiff(5)), 5),
+        (turned_webp(tiff(5), flags=0), 1),
+    ],
+)
+def test_how_a_picture_is_turned(data, orientation) -> None:
+    found = sniff(data)
+    assert (found.orientation, found.width, found.fault) == (orientation, 12, "")
+
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"4d7a" * 16 + b"\nsize 12345\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "kind", "what"),
+    [
+        (POINTER, "text/x-git-lfs-pointer", "a Git LFS pointer"),
+        (POINTER + b"x" * 1024, "text/plain", "a text"),
+        (POINTER.replace(b"oid", b"id"), "text/plain", "a text"),
+        # Pictures of any codec, by their compatible brands.
+        (samples.HEIC.replace(b"heic\0\0\0\0mif1heic", b"mif1\0\0\0\0mif1avif"), "image/avif", "an AVIF picture"),
+        (samples.HEIC.replace(b"heic\0\0\0\0mif1heic", b"mif1\0\0\0\0mif1heic"), "image/heic", "a HEIC picture"),
+        (b"\xff\x4f\xff\x51\0\x2f", "image/jp2", "a JPEG 2000 picture"),
+    ],
+)
+def test_what_else_is_known(data, kind, what) -> None:
+    assert (sniff(data).type, sniff(data).what) == (kind, what)
+
+
 @pytest.mark.parametrize("name", SAYS_ITS_END)
 def test_a_file_that_is_cut_anywhere_is_not_whole(name) -> None:
     data = getattr(samples, name)

@@ -44,6 +44,47 @@ def refused(glm):
     return run
 
 
+# Which way is up
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG"])
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_what_is_stored_turned_is_sent_upright(glm, sent, cwd, form, orientation) -> None:
+    """40x20 pixels fit at every provider; the upper left corner is red as they are stored."""
+    corner = {1: (0, 0), 3: (39, 19), 6: (19, 0), 8: (0, 39)}[orientation]
+    picture = Image.new("RGB", (40, 20), "white")
+    picture.paste((255, 0, 0), (0, 0, 8, 8))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    picture.save(cwd / "photo", form, exif=exif, quality=95)
+    upright, said = sent("photo")
+    assert said == ""
+    assert upright.size == ((40, 20) if orientation in (1, 3) else (20, 40))
+    assert upright.convert("RGB").getpixel(corner)[2] < 99
+    assert upright.getexif().get(0x0112, 1) == 1
+    as_it_is = glm("vision", "-P", "zai", "--image", "photo", "hi", "-n")
+    remark = (
+        f"glm: photo is stored turned or mirrored (EXIF orientation {orientation}), which most servers ignore; "
+        "glm vision --resize sends it upright\n"
+    )
+    assert (as_it_is.code, as_it_is.err) == (0, remark if orientation != 1 else "")
+
+
+@pytest.mark.parametrize("form", ["BMP", "TIFF", "ICO", "AVIF", "JPEG2000", "GIF"])
+def test_what_a_provider_does_not_take_is_rewritten(glm, sent, cwd, form) -> None:
+    try:
+        Image.new("RGB", (32, 32), (200, 30, 30)).save(cwd / "odd", form)
+    except (KeyError, OSError):
+        pytest.skip(f"this Pillow writes no {form}")
+    done = glm("vision", "-P", "zai", "--image", "odd", "hi", "-n")
+    assert (done.code, "  fix: glm vision --resize" in done.err) == (2, True)
+    picture, _ = sent("odd")
+    assert picture.format in ("JPEG", "PNG")
+    assert picture.size == (32, 32)
+    red, green, _ = picture.convert("RGB").getpixel((9, 9))
+    assert (abs(red - 200) < 9, abs(green - 30) < 9) == (True, True)
+
+
 # Pixels of 16 bits and more
 
 

@@ -221,28 +221,29 @@ ZAI = "-m zai/glm-5.3-flash, zai/glm-5.3-flashx or zai/glm-5v-turbo"
 OTHERS = "-m bigmodel/glm-5v-turbo, zai/glm-5v-turbo or tokenhub/glm-5v-turbo"
 FORCE = " (--force sends it anyway)"
 UPLOAD = "upload it somewhere, or use --image for a picture"
-SMALLER = "--resize makes it smaller"
+VISION = "glm vision without -m, or "
+SMALLER = "glm vision --resize makes it smaller"
 
 
 @pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("flags", "message", "fix"),
     [
-        ("-m zai/glm-5 --image png", "glm-5 at zai reads text only", f"a model that takes a picture: {ZAI}"),
+        ("-m zai/glm-5 --image png", "glm-5 at zai reads text only", f"{VISION}a model that takes a picture: {ZAI}"),
         (
             f"-m tokenhub/glm-5.2 --video {VIDEO}",
             "glm-5.2 at tokenhub reads text only",
-            "a model that takes a video: -m tokenhub/glm-5v-turbo",
+            f"{VISION}a model that takes a video: -m tokenhub/glm-5v-turbo",
         ),
         (
             f"-m zai/glm-4.5v --file {DOCUMENT}",
             "glm-4.5v at zai takes no files",
-            "a model that takes a file: -m zai/glm-5v-turbo, zai/glm-4.6v or zai/glm-4.6v-flashx",
+            f"{VISION}a model that takes a file: -m zai/glm-5v-turbo, zai/glm-4.6v or zai/glm-4.6v-flashx",
         ),
         (
             "-m modelstudio/glm-5 --image png",
             "glm-5 at modelstudio reads text only",
-            f"a model that takes a picture: {OTHERS}",
+            f"{VISION}a model that takes a picture: {OTHERS}",
         ),
         (
             f"-P tokenhub --image png --video {VIDEO}",
@@ -283,7 +284,8 @@ SMALLER = "--resize makes it smaller"
         (
             "-m bigmodel/glm-4-voice --image png",
             "glm-4-voice at bigmodel reads text and audio only",
-            "a model that takes a picture: -m bigmodel/glm-5.3-flash, bigmodel/glm-5.3-flashx or bigmodel/glm-5v-turbo",
+            (f"{VISION}a model that takes a picture: "
+            "-m bigmodel/glm-5.3-flash, bigmodel/glm-5.3-flashx or bigmodel/glm-5v-turbo"),
         ),
         (
             "-P zai --image pdf",
@@ -309,7 +311,7 @@ SMALLER = "--resize makes it smaller"
         (
             "-P bigmodel --image webp",
             "webp: glm-5v-turbo at bigmodel takes jpeg, png, and this is a WebP picture",
-            "convert it: magick IN OUT.png; or --resize, which rewrites it",
+            "glm vision --resize, which rewrites it; or convert it: magick IN OUT.png",
         ),
         (
             "-P tokenhub --image svg",
@@ -319,17 +321,17 @@ SMALLER = "--resize makes it smaller"
         (
             "-P tokenhub --image gif_animated",
             "gif_animated: glm-5v-turbo at tokenhub takes jpeg, png, webp, and this is an animated GIF",
-            "convert it: magick 'IN[0]' OUT.png takes its first frame",
+            "glm vision --resize takes its first frame; so does magick 'IN[0]' OUT.png",
         ),
         (
             "-m ollama/x --image gif",
             "gif: ollama takes jpeg, png, webp, and this is a GIF picture",
-            "convert it: magick 'IN[0]' OUT.png takes its first frame",
+            "glm vision --resize takes its first frame; so does magick 'IN[0]' OUT.png",
         ),
         (
             "-P bigmodel --image odd.jpg",
             "odd.jpg: glm-5v-turbo at bigmodel takes jpeg, png, and this is a GIF picture",
-            "convert it: magick 'IN[0]' OUT.png takes its first frame",
+            "glm vision --resize takes its first frame; so does magick 'IN[0]' OUT.png",
         ),
         (
             "-P zai --image odd.png",
@@ -355,7 +357,7 @@ def test_the_native_protocol_is_refused_whatever_is_wished(refused, model) -> No
     for force in ((), ("--force",)):
         assert refused("-P", "dashscope", "-m", model, "--image", "png", *force) == (
             "how dashscope takes media is documented only in part, and not known here",
-            f"a model of another provider: {OTHERS}; or your own request with curl",
+            f"a model of another provider: {OTHERS}, or glm vision without -m; or your own request with curl",
         )
 
 

@@ -10,7 +10,7 @@ from glmcli.batch.rows.formats.lines import InputContext
 from glmcli.batch.rows.openai_lines import request_of_body
 from glmcli.batch.rows.placeholders import Placeholders, own_parts
 from glmcli.chat.messages import Message, Request
-from glmcli.config import checks
+from glmcli.config import attachments, checks
 from glmcli.config import prompt as prompts
 from glmcli.errors import UsageError
 from glmcli.providers.abilities import Objection
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from glmcli.batch.rows.row import Row
+    from glmcli.chat.messages import Media
+    from glmcli.config.attachments import Attached
     from glmcli.config.options import Options
     from glmcli.config.request_file import RequestTemplate
     from glmcli.console.stdin import Stdin
@@ -59,6 +61,8 @@ class RequestBuilder:
         self._names = {name: names for name, names in (template.names if template else {}).items() if name not in flags}
         self.objection_to_model: Callable[[str, str], Objection | None] = lambda _model, _place: None
         self._base: Request | None = None
+        # None: rows may fill in which files they are.
+        self._attached = None if "attach" in self._names else attachments.read(options.attach, stdin)
         self._same = self._same_for_all()
 
     @property
@@ -89,13 +93,19 @@ class RequestBuilder:
     def _same_for_all(self) -> tuple[tuple[Message, ...], str] | None:
         """The messages before the user's, and the text after a prompt, if both are the same for all rows."""
         options = self._options
-        if self._names or options.messages or options.media:
+        if self._names or options.messages or options.media or self._attached is None or self._attached.pictures:
             return None
         system = prompts.system_message(options, self._stdin)
-        return (system,) if system else (), "".join(f"\n\n{text}" for text in self._attachments(options))
+        return (system,) if system else (), "".join(f"\n\n{text}" for text in self._attached.texts)
 
-    def _attachments(self, options: Options) -> list[str]:
-        return prompts.attachments(options.attach, self._stdin)
+    def _attachments(self, options: Options) -> Attached:
+        """The files of --attach, which are read again only where a row may name others."""
+        return attachments.read(options.attach, self._stdin) if self._attached is None else self._attached
+
+    @property
+    def pictures(self) -> tuple[Media, ...]:
+        """The pictures that are attached to all rows."""
+        return self._attached.pictures if self._attached else ()
 
     def messages(self, row: Row) -> tuple[Message, ...]:
         """The messages of this row.
@@ -111,13 +121,13 @@ class RequestBuilder:
                 return (*before, Message("user", text if prompt else text.removeprefix("\n\n")))
         options = self._filled(row)
         system = prompts.system_message(options, self._stdin)
-        new = prompts.messages_of(options, self._stdin, self._terminal, lambda: self._text(options, row))
+        new = prompts.messages_of(options, self._stdin, self._terminal, lambda: self._content(options, row))
         return prompts.conversation(system, (), new)
 
-    def _text(self, options: Options, row: Row) -> str:
-        """The user message."""
-        parts = [options.prompt, *self._attachments(options), row.text]
-        return "\n\n".join(part for part in parts if part)
+    def _content(self, options: Options, row: Row) -> tuple[str, tuple[Media, ...]]:
+        """The text of the user message, and the pictures that are attached."""
+        attached = self._attachments(options)
+        return "\n\n".join(part for part in (options.prompt, *attached.texts, row.text) if part), attached.pictures
 
     def _filled(self, row: Row) -> Options:
         """The options of this row: its values in the request file, and its parts in place of the file's."""
