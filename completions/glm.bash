@@ -207,14 +207,14 @@ _glm() {
       ;;
     /batch/run)
       if [[ $cur == -* && ! $only_arguments ]]; then
-        _glm_add -W "--format --delimiter --encoding --files0 --need-rows --ordered --text --csv --csv-safe -j --jobs --rpm --tpm --max-failures --max-cost --shard --retry-failed --no-retry-failed --redo-changed --engine --address --keep-changed -m --model -P --provider --base-url --key-file --fallback --force -f --request --var -s --system -a --attach --think --no-think --effort --think-budget --temperature --top-p --top-k --repetition-penalty --max-tokens --seed --stop -o --option --no-stream -O --output --keep-partial --allow-empty --exact --plain -n --dry-run -q --quiet -v --verbose --retries --retry-max-time --connect-timeout --first-timeout --idle-timeout --deadline -h --help"
+        _glm_add -W "--format --delimiter --encoding --files0 --need-rows --ordered --text --csv --csv-safe -j --jobs --rpm --tpm --max-failures --max-cost --shard --retry-failed --no-retry-failed --sync --redo-changed --engine --address --keep-changed -m --model -P --provider --base-url --key-file --fallback --force -f --request --var -s --system -a --attach --think --no-think --effort --think-budget --temperature --top-p --top-k --repetition-penalty --max-tokens --seed --stop -o --option --no-stream -O --output --keep-partial --allow-empty --exact --plain -n --dry-run -q --quiet -v --verbose --retries --retry-max-time --connect-timeout --first-timeout --idle-timeout --deadline -h --help"
       else
         _glm_files
       fi
       ;;
     /batch/sample)
       if [[ $cur == -* && ! $only_arguments ]]; then
-        _glm_add -W "-n --count --json --format --delimiter --encoding --files0 --need-rows --ordered --text --csv --csv-safe -j --jobs --rpm --tpm --max-failures --max-cost --shard --retry-failed --no-retry-failed --redo-changed --engine --address --keep-changed -m --model -P --provider --base-url --key-file --fallback --force -f --request --var -s --system -a --attach --think --no-think --effort --think-budget --temperature --top-p --top-k --repetition-penalty --max-tokens --seed --stop -o --option --no-stream -O --output --keep-partial --allow-empty --exact --plain --dry-run -q --quiet -v --verbose --retries --retry-max-time --connect-timeout --first-timeout --idle-timeout --deadline -h --help"
+        _glm_add -W "-n --count --json --format --delimiter --encoding --files0 --need-rows --ordered --text --csv --csv-safe -j --jobs --rpm --tpm --max-failures --max-cost --shard --retry-failed --no-retry-failed --sync --redo-changed --engine --address --keep-changed -m --model -P --provider --base-url --key-file --fallback --force -f --request --var -s --system -a --attach --think --no-think --effort --think-budget --temperature --top-p --top-k --repetition-penalty --max-tokens --seed --stop -o --option --no-stream -O --output --keep-partial --allow-empty --exact --plain --dry-run -q --quiet -v --verbose --retries --retry-max-time --connect-timeout --first-timeout --idle-timeout --deadline -h --help"
       else
         _glm_files
       fi

@@ -243,6 +243,7 @@ complete -c glm -n '__glm_at /batch/run /batch/sample' -l max-cost -x -d 'Stop b
 complete -c glm -n '__glm_at /batch/run /batch/sample' -l shard -x -a '(__glm_word_shard)' -d 'Only part I of N of the rows; --rpm is divided.'
 complete -c glm -n '__glm_at /batch/run /batch/sample' -l retry-failed -d 'Ask all failed rows again, or none (those that may succeed).'
 complete -c glm -n '__glm_at /batch/run /batch/sample' -l no-retry-failed -d 'Ask all failed rows again, or none (those that may succeed).'
+complete -c glm -n '__glm_at /batch/run /batch/sample' -l sync -d 'A row counts when it is on the disk: a power cut loses none.'
 complete -c glm -n '__glm_at /batch/run /batch/sample /batch/submit' -l redo-changed -d 'Ask finished rows anew whose request has changed.'
 complete -c glm -n '__glm_at /batch/run /batch/sample' -l engine -x -a '(__glm_word_engine)' -d 'Send rows to workers through this engine.'
 complete -c glm -n '__glm_at /batch/run /batch/sample' -l address -x -d 'Where the engine\'s cluster is.'

@@ -59,7 +59,8 @@ def _code(argv: Sequence[str], app: App) -> int:
     """The exit code. Every error ends here; a signal takes precedence over the error that it led to."""
     terminal = app.terminal
     try:
-        code = _run_command(_decoded(argv), app)
+        app.arguments = tuple(_decoded(argv))
+        code = _run_command(app)
     except GlmError as error:
         signals.raise_pending()
         terminal.error(error)
@@ -104,7 +105,7 @@ def _decoded(argv: Sequence[str]) -> list[str]:
     return decoded
 
 
-def _run_command(argv: list[str], app: App) -> int:
+def _run_command(app: App) -> int:
     import io
     from contextlib import redirect_stdout
 
@@ -113,7 +114,7 @@ def _run_command(argv: list[str], app: App) -> int:
     printed = io.StringIO()  # by Typer, which prints help and version: they are redacted and checked like all output
     try:
         with app, redirect_stdout(printed):
-            code = root()(argv, prog_name="glm", standalone_mode=False, obj=app)
+            code = root()(list(app.arguments), prog_name="glm", standalone_mode=False, obj=app)
     except CommandLineError as error:
         raise UsageError(message=error.format_message().rstrip("."), fix=_help_of(error)) from error
     app.terminal.stdout.write(printed.getvalue())

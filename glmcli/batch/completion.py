@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import IO, TYPE_CHECKING
 
 from glmcli.batch.ledger.record import RowState
-from glmcli.errors import FailedRowsError, PartialError, UsageError
+from glmcli.errors import FailedRowsError, OutputError, PartialError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from glmcli.console.terminal import Terminal
     from glmcli.output.destination import Destination
 
+IN_A_FOLDER = "-O FILE in a folder where files can be replaced; mount the folder, not the file"
+
 
 def compact_output(ledger: Ledger, index: Index, terminal: Terminal, *, ordered: bool = False) -> None:
     """Leave one line a row, in the order of the input if it is to be `ordered`.
 
     Raises:
-        OutputError: the lines do not reach the disk.
+        OutputError: the lines do not reach the disk, or not in that order; all are in the file.
     """
     ledger.sync()
     if ledger.count > len(index) or ordered:
@@ -33,7 +35,9 @@ def compact_output(ledger: Ledger, index: Index, terminal: Terminal, *, ordered:
             ledger.compact(index.offsets(ordered=ordered))
         except OSError as error:  # the file is longer than it need be, and holds the same
             if ordered:
-                terminal.note(f"{ledger.path} stays in the order in which rows ended: {error.strerror}")
+                why = f"{ledger.path} stays in the order in which rows ended: {error.strerror}"
+                raise OutputError(why, fix=IN_A_FOLDER) from error
+            terminal.note(f"{ledger.path} keeps lines that later ones took the place of: {error.strerror}")
 
 
 def print_summary(app: App, ledger: Ledger) -> None:
@@ -76,7 +80,7 @@ def recount(app: App, path: str, page: Destination | None = None) -> Summary:
         if page:
             from glmcli.batch.report.page import page_of
 
-            page.write(page_of(name, summary, timeline(aggregate)))
+            page.write(page_of(name, summary, timeline(aggregate), aggregate.answers))
             page.commit()
     return summary
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from glmcli.batch.ledger.file import Ledger, replacement_path
+from glmcli.batch.completion import IN_A_FOLDER
+from glmcli.batch.ledger.file import Ledger
 from glmcli.batch.ledger.index import Index, load_ledger
-from glmcli.batch.ledger.writer import LedgerWriter, StdoutSink, WriterOptions
+from glmcli.batch.ledger.writer import LedgerWriter, StdoutSink, WriterOptions, command_of
 from glmcli.batch.rows.pending import PendingRows, RowFilter
 from glmcli.batch.rows.requests import RequestBuilder
 from glmcli.batch.rows.row import QueueItem
@@ -19,6 +18,7 @@ from glmcli.chat.messages import Message
 from glmcli.config.options import Options, merged
 from glmcli.config.provider_choice import layers
 from glmcli.config.resolve import ProviderResolver
+from glmcli.console.files import obstacle
 from glmcli.errors import BudgetError, OutputError, UsageError
 from glmcli.output.amounts import plural
 from glmcli.output.destination import input_file, require_distinct_files
@@ -75,6 +75,7 @@ class BatchOptions(Record):
     text: str | None = None
     csv: str | None = None
     csv_safe: bool = False
+    sync: bool = False
 
 
 def read_options(given: Mapping[str, Any]) -> BatchOptions:
@@ -194,12 +195,14 @@ def open_ledger(app: App, plan: BatchPlan, index: Index, stack: ExitStack) -> Le
         except (OSError, ValueError) as error:
             what = getattr(error, "strerror", error)
             raise OutputError(message=f"--text: cannot make the folder {text}: {what}") from error
-    ledger = stack.enter_context(Ledger(path))
-    lines = load_ledger(ledger, index)
-    with suppress(OSError):  # left by a crash while the output was compacted
-        Path(replacement_path(path)).unlink()
-    if ledger.torn:
-        app.terminal.note(f"{path}: {ledger.torn} bytes of a torn line were moved to {path}.torn")
+    # In a folder that is named, the name of the ledger is ours.
+    named = plan.options.output not in (None, "-")
+    ledger = stack.enter_context(Ledger(path, syncs=plan.batch.sync, follows=named))
+    lines = load_ledger(ledger, index, app.terminal.note)
+    if plan.batch.ordered and (why := obstacle(path)):
+        raise OutputError(
+            f"--ordered puts a new file in place of {path}, and none can be put there: {why}", fix=IN_A_FOLDER
+        )
     if lines:
         app.terminal.note(f"{path}: resuming after {plural(len(index), 'row')}")
     return ledger
@@ -246,7 +249,8 @@ def row_writer(app: App, plan: BatchPlan, index: Index, sink: LineSink) -> Ledge
     """The writer of a line to `sink` for each row that ends."""
     # A file is sorted when the run ends: an answer that waits for its turn in memory would be lost in a crash.
     ordered = plan.batch.ordered and isinstance(sink, StdoutSink)
-    options = WriterOptions(ordered, plan.options.keep_partial, plan.batch.max_failures)
+    command = command_of(app.arguments)
+    options = WriterOptions(ordered, plan.options.keep_partial, plan.batch.max_failures, command)
     return LedgerWriter(sink, index, app.terminal.redactor, options)
 
 

@@ -258,7 +258,7 @@ class _Question:
             rendered = MarkdownStream(terminal.stdout)
             terminal.erase_drawing = rendered.make_room
             return rendered
-        return open_output(options.output, terminal)
+        return open_output(options.output, terminal, is_paid=True)
 
     def _run(self, plan: Plan, keep: Writer, toolbox: Toolbox | None) -> Outcome:
         app, options = self._app, self._options

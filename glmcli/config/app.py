@@ -32,6 +32,7 @@ class App:
         terminal: stdout, stderr, and the redactor of both.
         environment: the environment variables.
         started: the monotonic time at which the program began; --deadline counts from it.
+        arguments: the command line, without the name of the program.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class App:
         self.terminal = terminal
         self.environment = environment
         self.started = started
+        self.arguments: tuple[str, ...] = ()
         self._closed = closed
         self._deadline: float | None = None
         self._stack = ExitStack()

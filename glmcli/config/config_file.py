@@ -35,12 +35,16 @@ def load(environment: Mapping[str, str]) -> Config:
     """
     named = environment.get("GLM_CONFIG")
     path = Path(named) if named else _default_path(environment)
-    try:
-        text = _read(path) if path.is_file() or named else None
-    except OSError as error:
-        raise UsageError(message=f"GLM_CONFIG: cannot read {path}: {error.strerror}") from error
-    if text is None:
+    if path is None or not (named or _is_there(path)):
         return Config()
+    name = f"GLM_CONFIG: {path}" if named else str(path)
+    try:
+        text = _read(path, name)
+    except OSError as error:
+        message = (
+            f"GLM_CONFIG: cannot read {path}: {error.strerror}" if named else f"cannot read {path}: {error.strerror}"
+        )
+        raise UsageError(message=message) from error
     from glmcli import documents
 
     document = documents.parse(text, str(path))
@@ -51,21 +55,30 @@ def load(environment: Mapping[str, str]) -> Config:
     return Config(value.get("model"), value.get("provider"), {**PROVIDERS, **rows}, str(path))
 
 
-def _read(path: Path) -> bytes:
+def _is_there(path: Path) -> bool:
+    """Whether there is a file; in a home that we may not look into, as HOME=/root of another user, there is none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def _read(path: Path, name: str) -> bytes:
     from glmcli.documents.document import MAX_SIZE
 
     with path.open("rb") as file:
         text = file.read(MAX_SIZE + 1)
     if len(text) > MAX_SIZE:
-        raise UsageError(message=f"GLM_CONFIG: {path} is larger than {MAX_SIZE >> 20} MiB")
+        raise UsageError(message=f"{name} is larger than {MAX_SIZE >> 20} MiB")
     return text
 
 
-def _default_path(environment: Mapping[str, str]) -> Path:
+def _default_path(environment: Mapping[str, str]) -> Path | None:
+    """Where the file is by default; None where there is no home. A relative one would be in the working directory."""
     home = environment.get("XDG_CONFIG_HOME", "")
-    if not os.path.isabs(home):  # noqa: PTH117 - a relative one is invalid, and would read the working directory
+    if not os.path.isabs(home):  # noqa: PTH117 - strings
         home = os.path.join(os.path.expanduser("~"), ".config")  # noqa: PTH111, PTH118
-    return Path(home) / "glm" / "config.yaml"
+    return Path(home) / "glm" / "config.yaml" if os.path.isabs(home) else None  # noqa: PTH117
 
 
 def _row(name: str, row: Mapping[str, Any], document: Document, folder: Path) -> Provider:
@@ -87,7 +100,7 @@ def _row(name: str, row: Mapping[str, Any], document: Document, folder: Path) ->
         base_url=normal_base_url(row["base_url"], place) if "base_url" in row else like.base_url,
         base_url_variable=None if "base_url" in row else like.base_url_variable,
         key_variables=variables,
-        key_file=str(folder / Path(key_file).expanduser()) if key_file else None,
+        key_file=str(folder / os.path.expanduser(key_file)) if key_file else None,  # noqa: PTH111 - raises nothing
         key_command=tuple(row.get("key_command", ())),
         allow_http=row.get("allow_http", False),
         api=like.api.replace(**{name: row[name] for name in ("think_tags", "text_frames", "box_tags") if name in row}),

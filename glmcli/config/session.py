@@ -17,6 +17,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from glmcli.chat.messages import Media, Message, ToolCall
+from glmcli.console.files import sync
 from glmcli.errors import OutputError, UsageError
 from glmcli.http.urls import checked_media_url, printable_url
 
@@ -121,7 +122,7 @@ class Session:
             data = self._missing_newline(size) + redactor.text(text).encode(errors="replace")
             while data:
                 data = data[os.write(self._fd, data) :]
-            os.fsync(self._fd)
+            sync(self._fd)
         except OSError as error:
             if size is not None:
                 with suppress(OSError):  # the first failure is the one to report

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from glmcli.console.files import FIXED_IN_PLACE, NEW_FILE, Replacement, copy_over, sync, sync_folder, write_all
 from glmcli.console.terminal import STDIN, Stream, Terminal
 from glmcli.errors import OutputError, ReaderGoneError, UsageError
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
     from glmcli.errors import GlmError
 
-_NEW_FILE = 0o666  # before the umask
 _WORDS = ("stderr", "stdout", "none", "-")
 
 
@@ -66,52 +66,148 @@ class StreamDestination:
 
 
 class AtomicFile:
-    """A file that is written under a temporary name and renamed; symbolic links are followed, the mode is kept."""
+    """A file that takes its place only when it is complete; symbolic links are followed, the mode is kept.
 
-    def __init__(self, path: str, terminal: Terminal) -> None:
-        """Create the temporary file, so that a full or read-only directory is found before a request is paid for.
+    It is written beside the old one and renamed. Where no file can take the place of the old one (a mount point, a
+    folder that may not be written), that one is written over at the end.
+    """
+
+    def __init__(self, path: str, terminal: Terminal, *, is_paid: bool = False) -> None:
+        """Find out whether it can be written, before a request is paid for.
+
+        `is_paid`: what is written is kept elsewhere if it cannot be written here.
 
         Raises:
-            OutputError: it cannot be created.
+            OutputError: it cannot be written.
         """
-        import tempfile
-
+        self._terminal = terminal
+        self._is_paid = is_paid
+        self._replacement: Replacement | None = None
+        self._target = -1
+        self._kept: list[bytes] = []  # what is complete only in memory, because the disk is full
+        self._failure: OutputError | None = None
         try:
-            self._target = Path(path).resolve()
-            mode = stat.S_IMODE(self._target.stat().st_mode) if self._target.exists() else _NEW_FILE & ~_umask()
-            fd, self._temporary = tempfile.mkstemp(dir=self._target.parent, prefix=".glm-")
-            os.fchmod(fd, mode)
+            self._stream = Stream(self._open(os.path.realpath(path)), path, terminal.redactor)
         except OSError as error:
             raise OutputError(message=f"cannot write {path}: {error.strerror}") from error
-        self._stream = Stream(fd, path, terminal.redactor)
-        self.write = self._stream.write
+
+    def _open(self, path: str) -> int:
+        """The descriptor of what is written until the file is complete."""
+        try:
+            self._replacement = Replacement(path)
+        except OSError as error:
+            if error.errno not in FIXED_IN_PLACE or not os.path.isfile(path):  # noqa: PTH113 - a string
+                raise
+            self._target = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+            return _unnamed_file()
+        return self._replacement.fd
+
+    def write(self, text: str) -> None:
+        """Write it to the new file.
+
+        Raises:
+            OutputError: it cannot be written, and nobody paid for it.
+        """
+        if not self._failure:
+            before = os.lseek(self._stream.fd, 0, os.SEEK_CUR)
+            try:
+                self._stream.write(text)
+            except OutputError as error:
+                if not self._is_paid:
+                    raise
+                self._failure = error
+                self._kept.append(os.pread(self._stream.fd, before, 0))
+        if self._failure:
+            self._kept.append(self._terminal.redactor.text(text).encode(errors="replace"))
 
     def check_reader(self) -> None:
         """Do nothing: a file needs no reader."""
 
     def commit(self) -> None:
-        """Rename the file into its place.
+        """Put the file in its place, and return when it has reached the disk.
 
         Raises:
-            OutputError: the disk is full, or the directory is gone.
+            OutputError: the disk is full, or the directory is gone; if it was paid for, the error says where it is.
         """
         try:
-            os.fsync(self._stream.fd)
-            os.close(self._stream.fd)
-            Path(self._temporary).replace(self._target)
+            if self._failure:
+                raise self._failure
+            self._put()
         except OSError as error:
-            self.abandon()
-            raise OutputError(message=f"cannot write {self._stream.name}: {error.strerror}") from error
+            raise self._lost(f"cannot write {self._stream.name}: {error.strerror}") from error
+        except OutputError as error:
+            raise self._lost(error.message) from error
+        self.abandon()
+
+    def _put(self) -> None:
+        if self._replacement is None:
+            copy_over(self._stream.fd, self._target)
+            return
+        try:
+            self._replacement.put()
+        except OSError as error:
+            if error.errno not in FIXED_IN_PLACE:
+                raise
+            self._replacement.copy_in_place()
+        else:
+            sync_folder(self._replacement.path)
+
+    def _lost(self, message: str) -> OutputError:
+        """The error, once what was paid for is somewhere else: in the folder for temporary files, else on stderr."""
+        fix = None
+        if self._is_paid:
+            if not self._failure:
+                fd = self._stream.fd
+                self._kept = [os.pread(fd, os.fstat(fd).st_size, 0)]
+            fix = self._keep(b"".join(self._kept))
+        self.abandon()
+        return OutputError(message=message, fix=fix)
+
+    def _keep(self, data: bytes) -> str:
+        import tempfile
+
+        try:
+            fd, name = tempfile.mkstemp(prefix="glm-answer-")
+        except OSError:
+            return self._printed(data)
+        try:
+            write_all(fd, data)
+            sync(fd)
+        except OSError:
+            os.unlink(name)  # noqa: PTH108 - a string
+            return self._printed(data)
+        finally:
+            os.close(fd)
+        return f"the answer is whole in {name}: move it where it belongs"
+
+    def _printed(self, data: bytes) -> str:
+        with suppress(OutputError, ReaderGoneError):
+            self._terminal.stderr.write(data.decode())
+            self._terminal.stderr.end_line()
+        return "the answer stands above, on stderr: no file can be written"
 
     def abandon(self) -> None:
         """Leave the old file as it was."""
-        Path(self._temporary).unlink(missing_ok=True)
+        if self._replacement:
+            self._replacement.discard()
+        elif self._target >= 0:
+            os.close(self._stream.fd)
+            os.close(self._target)
+            self._target = -1
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _unnamed_file() -> int:
+    """A file that vanishes with its descriptor: in the folder for temporary files, or in memory where there is none."""
+    import tempfile
+
+    try:
+        fd, name = tempfile.mkstemp(prefix="glm-")
+    except OSError:
+        if not hasattr(os, "memfd_create"):
+            raise
+        return os.memfd_create("glm")
+    os.unlink(name)  # noqa: PTH108 - a string
+    return fd
 
 
 def require_distinct_files(files: Mapping[str, str | tuple[int, int] | None]) -> None:
@@ -176,8 +272,8 @@ def abandoned_on_error(out: Destination) -> Iterator[None]:
         raise
 
 
-def open_output(path: str | None, terminal: Terminal) -> Destination:
-    """The destination of the answer: stdout, or what --output names.
+def open_output(path: str | None, terminal: Terminal, *, is_paid: bool = False) -> Destination:
+    """The destination of the answer: stdout, or what --output names; `is_paid` as in AtomicFile.
 
     Raises:
         OutputError: it cannot be written.
@@ -191,13 +287,13 @@ def open_output(path: str | None, terminal: Terminal) -> Destination:
     except FileNotFoundError:
         if path.endswith("/"):
             raise OutputError(message=f"cannot write {path}: it is not a file") from None
-        return AtomicFile(path, terminal)
+        return AtomicFile(path, terminal, is_paid=is_paid)
     except OSError as error:
         raise OutputError(message=f"cannot write {path}: {error.strerror}") from error
     if stat.S_ISDIR(status.st_mode):
         raise OutputError(message=f"cannot write {path}: it is a directory")
     if stat.S_ISREG(status.st_mode):
-        return AtomicFile(path, terminal)
+        return AtomicFile(path, terminal, is_paid=is_paid)
     return StreamDestination(_open(path, terminal, os.O_WRONLY))
 
 
@@ -284,6 +380,6 @@ def _inherited(fd: int, name: str, terminal: Terminal) -> Stream:
 
 def _open(path: str, terminal: Terminal, flags: int) -> Stream:
     try:
-        return Stream(os.open(path, flags | os.O_CLOEXEC, _NEW_FILE), path, terminal.redactor)
+        return Stream(os.open(path, flags | os.O_CLOEXEC, NEW_FILE), path, terminal.redactor)
     except OSError as error:
         raise OutputError(message=f"cannot write {path}: {error.strerror}") from error

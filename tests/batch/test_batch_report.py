@@ -104,7 +104,7 @@ def report(glm, cwd):
     """The object that --json prints of such a ledger, judged by its schema."""
 
     def of(text: str, **more: Any) -> dict[str, Any]:
-        (cwd / "answers.jsonl").write_text(text)
+        (cwd / "answers.jsonl").write_bytes(text.encode(errors="surrogateescape"))
         done = glm("batch", "report", "answers.jsonl", "--json", **more)
         assert (done.code, done.err) == (0, "")
         assert done.text.count("\n") == 1
@@ -150,6 +150,8 @@ def test_the_numbers(report) -> None:
         "last": "2026-11-22T07:41:01.000Z",
         "seconds": 94.0,
         "rate": pytest.approx(10 / 94),
+        "pauses": 0,
+        "paused": 0,
     }
     assert said["torn_line"] is None
 
@@ -218,8 +220,8 @@ def test_the_text(glm, cwd) -> None:
     assert (done.code, done.err) == (0, "")
     assert done.text == (
         "rows       10: 6 ok, 1 incomplete, 1 filtered, 1 invalid, 1 failed\n"
-        "not ok     4: 2 for good, 2 may still succeed: the same command asks them again\n"
-        "calls      13 for 9 rows, 4 of them again\n"
+        "not ok     4: 2 final, 2 may still succeed: the same command asks them again\n"
+        "calls      13 for 9 rows, 4 retries\n"
         "tokens     3,410 in (500 cached), 4,357 out (40 reasoning), 7,760 in all; of 3 rows not known\n"
         "cost       $0.017 for 4 rows (prices of 2026-09-21), $0.00040 saved by the cache\n"
         "           $1.50 for 1 row (prices of 2026-10-01)\n"
@@ -238,8 +240,103 @@ def test_the_text(glm, cwd) -> None:
         "           line 7  row-7  incomplete     it did not work\n"
         "           line 9  row-9  busy 1302      zai: too many requests\n"
         "superseded 1 line that a later one of the same row took the place of\n"
-        "torn       line 12, the last, was cut while it was written: it is no row\n"
+        "torn       line 12 cannot be read: it is no row\n"
     )
+
+
+def ended(number: int, at: str, seconds: float | None = 1.0, run: str | None = None, **more: Any) -> dict:
+    named = {"run": run} if run else {}
+    return line(number, finished_at=at, timing=took(seconds) if seconds else None, **named, **more)
+
+
+DAY = "2026-11-22T07:40:"
+NEXT_DAY = "2026-11-23T09:00:"
+ONE, TWO = "2026-11-22T07:39:59.000Z", "2026-11-23T08:59:59.000Z"
+# The lines, and what counts as time: seconds, rows a second, pauses, seconds of pauses.
+RUNS = {
+    "the next day": (
+        [ended(1, f"{DAY}01Z", run=ONE), ended(2, f"{DAY}04Z", run=ONE), ended(3, f"{NEXT_DAY}01Z", run=TWO)],
+        (5.0, 0.6, 1, 91196.0),
+    ),
+    "the next day, by an earlier version": (
+        [ended(1, f"{DAY}01Z"), ended(2, f"{DAY}04Z"), ended(3, f"{NEXT_DAY}01Z")],
+        (5.0, 0.6, 1, 91196.0),
+    ),
+    "a second later": ([ended(1, f"{DAY}01Z", run=ONE), ended(2, f"{DAY}04Z", run=TWO)], (2.0, 1.0, 1, 2.0)),
+    "one run that waits for its limits": (
+        [ended(1, f"{DAY}01Z", run=ONE), ended(2, f"{DAY}51Z", run=ONE)],
+        (51.0, 2 / 51, 0, 0.0),
+    ),
+    "a machine that slept": (
+        [ended(1, f"{DAY}01Z", run=ONE), ended(2, f"{NEXT_DAY}01Z", run=ONE)],
+        (2.0, 1.0, 1, 91199.0),
+    ),
+    "a row that took long": (
+        [ended(1, f"{DAY}01Z", run=ONE), ended(2, "2026-11-22T08:40:00Z", 3600.0, run=ONE)],
+        (3600.0, 2 / 3600, 0, 0.0),
+    ),
+    "two shards at one time": (
+        [ended(1, f"{DAY}01Z", run=ONE), ended(2, f"{DAY}11Z", run=TWO), ended(3, f"{DAY}21Z", run=ONE)],
+        (21.0, 3 / 21, 0, 0.0),
+    ),
+    "three runs": (
+        [ended(1, f"{DAY}01Z", run=ONE), ended(2, f"{DAY}11Z", run=TWO), ended(3, f"{DAY}21Z", run=f"{DAY}19.000Z")],
+        (3.0, 1.0, 2, 18.0),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_pauses_between_runs_are_no_time(report, name) -> None:
+    lines, (seconds, rate, pauses, paused) = RUNS[name]
+    time = report(ledger(*lines))["time"]
+    assert (time["seconds"], time["rate"]) == (pytest.approx(seconds), pytest.approx(rate))
+    assert (time["pauses"], time["paused"]) == (pauses, pytest.approx(paused))
+
+
+def test_pauses_in_words_and_in_charts(glm, cwd) -> None:
+    lines, _ = RUNS["the next day"]
+    (cwd / "a.jsonl").write_text(ledger(*lines))
+    said = glm("batch", "report", "a.jsonl", "--html", "a.html").text
+    span = "2026-11-22T07:40:00Z to 2026-11-23T09:00:01Z, 5.0 s, 0.6 rows/s; not counted: 1 pause, 25.3 h"
+    assert f"time       {span}\n" in said
+    bars = [rect for rect in Page(cwd / "a.html").all("rect") if rect.get("y")]
+    assert len([rect for rect in bars if float(rect.get("x")) < 616]) >= 3
+    assert "5.0 s</text>" in (cwd / "a.html").read_text()  # the end of the axis
+
+
+def test_a_run_says_when_it_began_and_how_it_was_called(glm, cwd, keys) -> None:
+    """Once, in the first line that it writes; the page has it, who was asked, and some answers."""
+    (cwd / "in.txt").write_text("one\ntwo\nthree\n")
+    arguments = ("batch", "run", "in.txt", "-O", "out.jsonl", "-m", "sandbox/glm-5", "-s", f"it's {CANARY}", "-j", "1")
+    assert glm(*arguments, env=keys).code == 0
+    lines = [json.loads(text) for text in (cwd / "out.jsonl").read_text().splitlines()]
+    command = "glm batch run in.txt -O out.jsonl -m sandbox/glm-5 -s 'it'\"'\"'s ***' -j 1"
+    assert [one.get("command") for one in lines] == [command, None, None]
+    assert len({one["run"] for one in lines}) == 1
+    said = json.loads(glm("batch", "report", "out.jsonl", "--json", env=keys).out)
+    assert said["models"] == [{"provider": "sandbox", "model": "glm-5", "rows": 3}]
+    assert said["commands"] == [command]
+    assert glm("batch", "report", "out.jsonl", "--html", "a.html", env=keys).code == 0
+    page = Page(cwd / "a.html")
+    assert ["model", "sandbox/glm-5: 3 rows"] in page.cells()
+    assert ["command", command] in page.cells()
+    assert [row[:2] for row in page.cells() if "You asked" in row[-1]] == [
+        [str(n), lines[n - 1]["id"]] for n in (1, 2, 3)
+    ]
+
+
+def test_answers_of_a_page_are_few_short_and_harmless(glm, cwd, keys) -> None:
+    answers = [EVIL, f"two\nlines {CANARY}", "x" * 599 + CANARY, "y" * 10_000, *map(str, range(4, 40))]
+    lines = [line(number, answer=answer) for number, answer in enumerate(answers)]
+    lines += [line(0, "failed"), line(1, answer=f"newer {EVIL}")]
+    (cwd / "a.jsonl").write_text(ledger(*lines))
+    done = glm("batch", "report", "a.jsonl", "--html", "a.html", env=keys, may_hold_key=(cwd / "a.jsonl",))
+    assert done.code == 0
+    shown = [row[-1] for row in Page(cwd / "a.html").cells() if len(row) == 3 and row[0].isdigit()]
+    evil = "<script>alert(1)</script>\"'&\u241b[2J<U+202E>\u2400"
+    assert shown == [evil, f"newer {evil}", "x" * 599 + "*…", "y" * 600 + "…", *map(str, range(4, 10))]
+    assert "Answers: 10 of 40</h2>" in (cwd / "a.html").read_text()
 
 
 def test_no_rows(report, glm) -> None:
@@ -256,10 +353,10 @@ def test_no_rows(report, glm) -> None:
 def test_a_torn_last_line_is_no_row(glm, cwd, tail) -> None:
     (cwd / "a.jsonl").write_bytes((ledger(line(1)) + tail).encode(errors="surrogateescape"))
     said = json.loads(glm("batch", "report", "a.jsonl", "--json").out)
-    assert (said["rows"], said["torn_line"]) == (1, 2)
+    assert (said["rows"], said["torn_lines"], said["torn_line"]) == (1, 1, 2)
 
 
-@pytest.mark.parametrize("text", ["Once upon a time", "\x00" * 40, '{"name": "row-1"'])
+@pytest.mark.parametrize("text", ["Once upon a time", '{"name": "row-1"'])
 def test_a_file_of_another_kind_is_not_torn(glm, cwd, text) -> None:
     (cwd / "a.jsonl").write_text(text)
     done = glm("batch", "report", "a.jsonl")
@@ -305,14 +402,20 @@ NO_LEDGERS = {
 
 
 @pytest.mark.parametrize("name", NO_LEDGERS)
-@pytest.mark.parametrize("first", ["", ledger(line(1))])
-def test_what_is_no_ledger(glm, cwd, name, first) -> None:
+def test_what_is_no_ledger(glm, cwd, name) -> None:
     text, why = NO_LEDGERS[name]
-    (cwd / "a.jsonl").write_bytes((first + text).encode(errors="surrogateescape"))
+    (cwd / "a.jsonl").write_bytes(text.encode(errors="surrogateescape"))
     done = glm("batch", "report", "a.jsonl", "--html", "a.html")
     assert (done.code, done.out) == (2, b"")
-    assert error_of(done.err) == f"a.jsonl:{2 if first else 1}: not a line of a ledger: {why}"
+    assert error_of(done.err) == f"a.jsonl:1: not a line of a ledger: {why}"
     assert {path.name for path in cwd.iterdir()} == {"a.jsonl"}
+
+
+@pytest.mark.parametrize("name", NO_LEDGERS)
+def test_what_cannot_be_read_in_a_ledger(report, name) -> None:
+    text, _ = NO_LEDGERS[name]
+    said = report(ledger(line(1)) + text + "\n" + ledger(line(2)))
+    assert (said["rows"], said["torn_lines"], said["torn_line"]) == (2, 1, 2)
 
 
 def test_what_cannot_be_read(glm) -> None:
@@ -398,6 +501,10 @@ class Page:
     def all(self, name: str) -> list[ET.Element]:
         return [*self.root.iter(name), *self.root.iter(SVG + name)]
 
+    def cells(self) -> list[list[str]]:
+        """The text of each cell of each row of its tables."""
+        return [["".join(cell.itertext()) for cell in row] for row in self.root.iter("tr")]
+
 
 def test_foreign_text_on_the_page(glm, cwd) -> None:
     (cwd / "<b>&.jsonl").write_text(hostile())
@@ -447,7 +554,7 @@ def test_the_page_loads_and_runs_nothing(glm, cwd) -> None:
 
 def test_the_page_is_replaced_only_when_it_is_whole(glm, cwd) -> None:
     (cwd / "a.html").write_text("old")
-    (cwd / "a.jsonl").write_text(TEN + "x\n")
+    (cwd / "a.jsonl").write_text("x\n")
     assert glm("batch", "report", "a.jsonl", "--html", "a.html").code == 2
     assert (cwd / "a.html").read_text() == "old"
 

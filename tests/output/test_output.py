@@ -508,7 +508,10 @@ def test_a_disk_that_fills_up_leaves_the_old_file(home, cwd) -> None:
     with Server(answer("x" * 5000)) as server:
         done = shell(f'ulimit -f 1; "$GLM" ask {" ".join(ZAI)} {server.url} hi -O out', home, cwd, **KEY)
     assert (done.returncode, done.stdout) == (14, b"")
-    assert error_of(done.stderr.decode()) == "cannot write to out: File too large"
+    kept, _, said = done.stderr.decode().partition("\n")
+    assert kept == "x" * 5000  # it was paid for, and no file takes it
+    assert error_of(said) == "cannot write to out: File too large"
+    assert said.endswith("  fix: the answer stands above, on stderr: no file can be written\n")
     assert (cwd / "out").read_text() == "old"
     assert file_names(cwd) == {"out"}
 

@@ -13,7 +13,7 @@ from glmcli.batch.jobs.rows_file import RowsFile
 from glmcli.batch.ledger.file import Ledger
 from glmcli.batch.ledger.index import Index, load_ledger
 from glmcli.batch.ledger.record import RowState, status_of
-from glmcli.batch.ledger.writer import LedgerWriter, WriterOptions
+from glmcli.batch.ledger.writer import LedgerWriter, WriterOptions, command_of
 from glmcli.batch.rows.row import QueueItem, Row
 from glmcli.chat.messages import Request
 from glmcli.errors import IncompleteError, ProtocolError, UsageError
@@ -57,10 +57,10 @@ class Fetch:
         self._client = BatchClient.connect(app, options.replace(provider=self._job.provider))
         job_file.check_provider(self._job, self._client.provider, output)
         self._index = Index()
-        load_ledger(self._ledger, self._index)
+        load_ledger(self._ledger, self._index, self._note)
         self._submitted = stack.enter_context(RowsFile(output, self._job))
         redactor = app.terminal.redactor
-        writer_options = WriterOptions(keep_partial=options.keep_partial)
+        writer_options = WriterOptions(keep_partial=options.keep_partial, command=command_of(app.arguments))
         self._writer = LedgerWriter(self._ledger, self._index, redactor, writer_options)
         self._reader = ResultReader(self._client.provider, redactor, options.allow_empty, options.exact)
         self._states: dict[int, BatchState] = {}  # by the number of the part

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from glmcli.batch.ledger.file import sync_folder
+from glmcli.console.files import create, sync, sync_folder, write_all
 from glmcli.errors import OutputError, UsageError
 from glmcli.record import Record
 
@@ -198,10 +198,12 @@ def save(output: str, job: Job) -> None:
     value = {"version": _VERSION, **job.fields(), "parts": [part.fields() for part in job.parts]}
     path = job_path(output)
     try:
-        with open(f"{path}.new", "wb") as file:  # noqa: PTH123 - a string, as it was given
-            file.write(json.dumps(value, ensure_ascii=False, indent=1).encode(errors="replace") + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+        fd = create(f"{path}.new")
+        try:
+            write_all(fd, json.dumps(value, ensure_ascii=False, indent=1).encode(errors="replace") + b"\n")
+            sync(fd)
+        finally:
+            os.close(fd)
         os.replace(f"{path}.new", path)  # noqa: PTH105 - as above
         sync_folder(path)
     except OSError as error:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Self
 from glmcli.batch.jobs.job_file import JobPart, request_path, restart_advice
 from glmcli.batch.jobs.rows_file import SubmittedRow
 from glmcli.batch.rows.row import InvalidRow, QueueItem
+from glmcli.console.files import create, sync, write_pieces
 from glmcli.errors import OutputError, UsageError
 from glmcli.http.bodies import compact_json
 from glmcli.output.amounts import plural
@@ -196,23 +197,26 @@ class _RequestFile:
         self._model = model
         self._hash = sha256()
         self._lines = self._bytes = 0
-        self._file = open(path, "wb")  # noqa: PTH123, SIM115 - closed in `close`
+        self._fd = create(path)
 
     def has_room(self, api: BatchApi, size: int) -> bool:
         lines, most = api.max_lines, api.max_bytes
         return (lines is None or self._lines < lines) and (most is None or self._bytes + size <= most)
 
     def write(self, pieces: Iterator[bytes]) -> None:
-        for piece in pieces:
-            self._file.write(piece)
-            self._hash.update(piece)
-            self._bytes += len(piece)
+        write_pieces(self._fd, map(self._counted, pieces))
         self._lines += 1
 
+    def _counted(self, piece: bytes) -> bytes:
+        self._hash.update(piece)
+        self._bytes += len(piece)
+        return piece
+
     def close(self) -> JobPart:
-        with self._file:
-            self._file.flush()
-            os.fsync(self._file.fileno())
+        try:
+            sync(self._fd)
+        finally:
+            os.close(self._fd)
         return JobPart(self.number, self._model, self._lines, self._bytes, self._hash.hexdigest())
 
 

@@ -8,12 +8,14 @@ the program beside it the other), or an error where the answer should be.
 from __future__ import annotations
 
 import json
+import os
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glmcli.chat.outcome import Outcome
 from glmcli.chat.reply import Fold, Reply, verdict
+from glmcli.console.files import create
 from glmcli.engine.response import displayed
 from glmcli.errors import GlmError, OutputError, ProtocolError
 from glmcli.http.bodies import compact_json
@@ -61,7 +63,7 @@ class ResultFile:
             GlmError: it cannot be downloaded, or the copy cannot be written.
         """
         try:
-            with open(self.path, "w+b") as copy:  # noqa: PTH123 - a string, as it was given
+            with os.fdopen(create(self.path), "w+b") as copy:
                 client.download(file, copy)
                 copy.seek(0)
                 for number, line in enumerate(iter(lambda: copy.readline(_MAX_LINE), b""), 1):

@@ -17,6 +17,7 @@ from glmcli.batch.jobs.job_file import rows_path
 from glmcli.batch.ledger.database import TemporaryDatabase
 from glmcli.batch.ledger.file import line_at, read_chunks, split_lines
 from glmcli.batch.ledger.index import digest_of_id
+from glmcli.console.files import open_own, sync
 from glmcli.errors import OutputError, UsageError
 from glmcli.record import EMPTY, Record
 
@@ -31,7 +32,6 @@ CREATE TABLE line (custom BLOB, part INTEGER, at INTEGER, PRIMARY KEY (custom, p
 CREATE TABLE latest (id BLOB PRIMARY KEY, at INTEGER, part INTEGER) WITHOUT ROWID
 """
 _CACHE = 8 << 10  # KiB
-_MODE = 0o666  # less the umask
 
 
 class SubmittedRow(Record):
@@ -82,7 +82,7 @@ class RowsFile:
 
     def _open(self, flags: int) -> int:
         try:
-            return os.open(self._path, os.O_RDWR | os.O_CLOEXEC | flags, _MODE)
+            return open_own(self._path, os.O_RDWR | flags)
         except FileNotFoundError as error:
             raise self._changed() from error
         except OSError as error:
@@ -141,7 +141,7 @@ class RowsFile:
 
     def sync(self) -> None:
         """Return when the file has reached the disk."""
-        os.fsync(self._fd)
+        sync(self._fd)
         self._synced_size = self._size
 
     def _note(self, line: bytes, row: SubmittedRow) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from glmcli.console.files import Replacement, open_own, write_all
 from glmcli.errors import OutputError
 from glmcli.output.destination import abandoned_on_error
 
@@ -53,12 +54,24 @@ def write_texts(ledger: Ledger, folder: str) -> None:
 
 def _write_text(folder: Path, name: str, answer: str) -> None:
     data = (answer if answer.endswith("\n") else f"{answer}\n").encode(errors="replace")
-    place = folder / name
-    if place.exists() and place.read_bytes() == data:
+    if _holds(folder / name, data):
         return
-    beside = folder / f".{name[:_LONGEST_NAME]}.new"
-    beside.write_bytes(data)
-    os.replace(beside, place)  # noqa: PTH105 - as everywhere
+    # Made of the ledger, and made again if it is lost: nothing waits until it has reached the disk.
+    new = Replacement(str(folder / name))
+    try:
+        write_all(new.fd, data)
+        new.put(synced=False)
+    finally:
+        new.discard()
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    try:
+        fd = open_own(str(path), os.O_RDONLY)
+    except OSError:
+        return False
+    with os.fdopen(fd, "rb") as file:
+        return file.read(len(data) + 1) == data
 
 
 def write_table(ledger: Ledger, out: Destination, *, safe: bool) -> int:

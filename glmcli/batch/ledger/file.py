@@ -1,12 +1,13 @@
 """The file of the ledger, which is the output of a batch: a row counts as done once its line is written whole.
 
 The file is locked against a second run. A row that was counted is in the file after `kill -9`, and after a power cut
-unless it ended in the last second. What a crash, a full disk or a power cut left torn at the end is moved to FILE.torn
-when the next run opens it.
+unless it ended in the last second, or each line is synced. What cannot be read when the next run opens it, because a
+crash, a full disk or a power cut left it so, is set aside in FILE.torn.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import stat
@@ -16,38 +17,52 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from glmcli.batch.ledger.lock import lock
-from glmcli.batch.ledger.record import LONGEST, parse
+from glmcli.batch.ledger.record import LONGEST, LedgerReader
+from glmcli.console.files import (
+    FIXED_IN_PLACE,
+    NEW_FILE,
+    Replacement,
+    obstacle,
+    open_own,
+    sync,
+    sync_folder,
+    write_all,
+    write_pieces,
+)
 from glmcli.errors import OutputError, UsageError
+from glmcli.output.amounts import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from glmcli.batch.ledger.record import LedgerRecord
 
-_NEW_FILE = 0o666  # the umask takes from it
 _CHUNK = 1 << 20
 _SHORT = 1 << 12  # bytes that are read of a line at first
 _SYNC = 1.0  # seconds between two syncs to the disk
+_NOT_OURS = (errno.ELOOP, errno.EMLINK, errno.ENXIO)  # what stands at the name of FILE.torn is no file of ours
 
 
 class Ledger:
     """An open, locked file of JSON lines that only grows.
 
     Attributes:
-        torn: bytes of torn lines that were moved to FILE.torn.
         count: lines in the file.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, syncs: bool = False, follows: bool = True) -> None:
         """Open or create the file, and lock it; nothing in it changes yet.
+
+        `syncs`: a line that was written has reached the disk. `follows`: the path may be a symbolic link.
 
         Raises:
             UsageError: it is no regular file, or another glm writes it.
             OutputError: it cannot be opened or written.
         """
         self.path = path
-        self.torn = self.count = 0
-        self._fd, self._is_new = _opened(path)
+        self.count = 0
+        self._syncs = syncs
+        self._fd, self._is_new = _opened(path, follows=follows)
         self._failure: OutputError | None = None
         self._unsynced = threading.Event()
         self._closed = threading.Event()
@@ -78,13 +93,13 @@ class Ledger:
         return split_lines(read_chunks(self._fd))
 
     def records(self) -> Iterator[LedgerRecord]:
-        """The record of each line, once all were validated (see `load_ledger`)."""
-        for _, line, is_ended in self.lines():
-            if is_ended and line.strip():
-                yield parse(line)
+        """The record of each line that has one."""
+        return (record for _, record in LedgerReader(self.path, self.lines(), fix="").records())
 
     def write(self, line: bytes) -> int:
         """Append a line that ends in a newline; where it begins, in bytes.
+
+        After an error it does not count, even if it is there: nobody was told of it.
 
         Raises:
             OutputError: it cannot be written whole; nothing of it stays.
@@ -98,8 +113,11 @@ class Ledger:
         except OSError as error:
             self._take_back(len(line) - len(left))
             raise self._error(error) from error
+        if self._syncs:
+            self.sync()
+        else:
+            self._unsynced.set()
         self.count += 1
-        self._unsynced.set()
         # The position after the write, not the size before it: another process may have appended.
         return os.lseek(self._fd, 0, os.SEEK_CUR) - len(line)
 
@@ -110,24 +128,66 @@ class Ledger:
             if written and end == os.fstat(self._fd).st_size:
                 os.ftruncate(self._fd, end - written)
 
-    def move_torn(self, at: int) -> None:
-        """Move all that begins here into FILE.torn.
+    def end_line(self) -> None:
+        """Write the newline that the last line lacks.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        self.write(b"\n")
+
+    def set_aside(self, reader: LedgerReader) -> str:
+        """Move what the reader could not read into FILE.torn; what became of it, in words.
+
+        It stays where no file can be made beside this one, or put in its place: it is passed over then.
 
         Raises:
             OutputError: it cannot be moved.
         """
         try:
-            with open(f"{self.path}.torn", "ab") as file:  # noqa: PTH123 - beside the ledger, whatever it is called
-                read = at
-                while chunk := os.pread(self._fd, _CHUNK, read):
-                    file.write(chunk)
-                    read += len(chunk)
-                file.write(b"\n")
-            os.ftruncate(self._fd, at)
-            os.fsync(self._fd)
+            why = obstacle(self.path) if reader.damaged else None
+            size = 0 if why else self._move(reader)
         except OSError as error:
-            raise self._error(error) from error
-        self.torn = read - at
+            if error.errno not in FIXED_IN_PLACE:
+                raise self._error(error, f"{self.path}.torn" if error.errno in _NOT_OURS else self.path) from error
+            why, size = error.strerror, 0
+        end = os.fstat(self._fd).st_size
+        if end and os.pread(self._fd, 1, end - 1) != b"\n":
+            self.end_line()
+        stays = f"what they hold stays, for no file can be put beside or in place of this one ({why})"
+        return stays if why else f"{plural(size, 'byte')} moved to {self.path}.torn"
+
+    def _move(self, reader: LedgerReader) -> int:
+        size = self._copy_torn(reader)
+        if reader.damaged:
+            records = LedgerReader(self.path, self.lines(), fix="").records()
+            self._replace(line for at, _ in records for line in (line_at(self._fd, at), b"\n"))
+        else:
+            os.ftruncate(self._fd, reader.torn_at)
+            sync(self._fd)
+        return size
+
+    def _copy_torn(self, reader: LedgerReader) -> int:
+        """Append what could not be read to FILE.torn; how many bytes."""
+        path, size = f"{self.path}.torn", 0
+        fd = open_own(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        try:
+            for begin, end in (*reader.damaged, (reader.torn_at, os.fstat(self._fd).st_size)):
+                size += self._copy(fd, begin, end) if begin >= 0 else 0
+            sync(fd)
+        finally:
+            os.close(fd)
+        sync_folder(path)
+        return size
+
+    def _copy(self, fd: int, begin: int, end: int) -> int:
+        at, chunk = begin, b""
+        while chunk := os.pread(self._fd, min(_CHUNK, end - at), at):
+            write_all(fd, chunk)
+            at += len(chunk)
+        if os.pread(self._fd, 1, end - 1) != b"\n":
+            write_all(fd, b"\n")
+        return at - begin
 
     def compact(self, offsets: Iterable[int]) -> None:
         """Keep only the lines that begin at these offsets, in this order.
@@ -136,32 +196,24 @@ class Ledger:
 
         Raises:
             OutputError: the path of the ledger names another file now.
-            OSError: the new file cannot be written.
+            OSError: the new file cannot be written, or cannot take its place.
         """
         self.sync()
-        path = os.path.realpath(self.path)
-        new_path = replacement_path(path)
-        fd = -1
-        try:  # a signal may be raised as soon as the file is there
-            fd = os.open(new_path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-            fcntl.flock(fd, fcntl.LOCK_EX)
-            os.fchmod(fd, stat.S_IMODE(os.stat(path).st_mode))  # noqa: PTH116 - a string is all that is needed
-            with os.fdopen(os.dup(fd), "wb") as file:
-                for offset in offsets:
-                    file.write(line_at(self._fd, offset) + b"\n")
-            os.fsync(fd)
-            os.replace(new_path, path)  # noqa: PTH105 - as above
+        self._replace(line for at in offsets for line in (line_at(self._fd, at), b"\n"))
+
+    def _replace(self, data: Iterable[bytes]) -> None:
+        new = Replacement(os.path.realpath(self.path))
+        try:
+            write_pieces(new.fd, data)
+            new.put()
         except BaseException:
-            with suppress(OSError):
-                Path(new_path).unlink()
-            if fd >= 0:
-                os.close(fd)
+            new.discard()
             raise
         with self._descriptor_lock:
-            old, self._fd = self._fd, fd
+            old, self._fd = self._fd, new.fd  # it is locked too
             os.close(old)
-        fcntl.fcntl(fd, fcntl.F_SETFL, os.O_APPEND)
-        sync_folder(path)
+        fcntl.fcntl(self._fd, fcntl.F_SETFL, os.O_APPEND)
+        sync_folder(self.path)
 
     def sync(self) -> None:
         """Return when all lines have reached the disk.
@@ -170,7 +222,7 @@ class Ledger:
             OutputError: they have not.
         """
         try:
-            os.fsync(self._fd)
+            sync(self._fd)
         except OSError as error:
             raise self._failure or self._error(error) from error
         if failure := self._failure or self._gone():  # the system reports a failed write only once
@@ -196,26 +248,27 @@ class Ledger:
                 with self._descriptor_lock:
                     if self._closed.is_set():
                         return
-                    os.fsync(self._fd)
+                    sync(self._fd)
                     self._failure = self._gone()
             except OSError as error:
                 self._failure = self._error(error)
             if self._failure:
                 return
 
-    def _error(self, error: OSError) -> OutputError:
+    def _error(self, error: OSError, path: str = "") -> OutputError:
         return OutputError(
-            message=f"cannot write {self.path}: {error.strerror}",
+            message=f"cannot write {path or self.path}: {error.strerror}",
             fix="make room, then the same command again: what is in the file stays, and is not asked again",
         )
 
 
-def _opened(path: str) -> tuple[int, bool]:
+def _opened(path: str, *, follows: bool) -> tuple[int, bool]:
     """A descriptor of the file, locked, and whether it is new; opened anew if it was replaced meanwhile."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | (0 if follows else os.O_NOFOLLOW)
     try:
         while True:
             made = not Path(path).exists()
-            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, _NEW_FILE)
+            fd = os.open(path, flags, NEW_FILE)
             if not stat.S_ISREG(os.fstat(fd).st_mode):
                 raise UsageError(message=f"--output: {path} is no regular file", fix="-O FILE, or stdout without -O")
             lock(fd, path)
@@ -229,50 +282,37 @@ def _opened(path: str) -> tuple[int, bool]:
     return fd, made
 
 
-def replacement_path(path: str) -> str:
-    """Where `compact` writes the new file; a file that a crash left there is of no use."""
-    path = os.path.realpath(path)
-    return os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.new")  # noqa: PTH118, PTH119, PTH120 - strings
-
-
-def sync_folder(path: str) -> None:
-    """Sync the folder of a new file, so that its name is on the disk too."""
-    fd = os.open(os.path.dirname(os.path.realpath(path)), os.O_RDONLY | os.O_DIRECTORY)  # noqa: PTH120 - no Path has it
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
 def split_lines(chunks: Iterable[bytes]) -> Iterator[tuple[int, bytes, bool]]:
     """Each line without its newline: where it begins, in bytes, its bytes, and whether a newline ends it.
 
-    Only the last line may lack its newline. A line longer than a record may be ends the reading, as a last line.
+    Only the last line may lack its newline. Of a line that is longer than a record may be, a part is left out.
     """
-    at, begun = 0, bytearray()  # adding bytes to bytes would copy a long line with every chunk
+    at, begun, left_out = 0, bytearray(), 0  # adding bytes to bytes would copy a long line with every chunk
     for chunk in chunks:
         *ends, rest = chunk.split(b"\n")
         for end in ends:
             line = bytes(begun + end) if begun else end
             begun.clear()
             yield at, line, True
-            at += len(line) + 1
+            at += len(line) + left_out + 1
+            left_out = 0
         begun += rest
-        if len(begun) > LONGEST:
-            break
+        if len(begun) > LONGEST + _CHUNK:
+            left_out += len(begun) - LONGEST - 1
+            del begun[LONGEST + 1 :]
     if begun:
         yield at, bytes(begun), False
 
 
 def line_at(fd: int, at: int) -> bytes:
-    """The line that begins at this offset, without its newline."""
+    """The record that begins at this offset, without what ends it: a newline, or zeros where there was one."""
     line, size = bytearray(), _SHORT
     while chunk := os.pread(fd, size, at + len(line)):
         line += chunk
-        if b"\n" in chunk:
+        if b"\n" in chunk or b"\0" in chunk:
             break
         size *= 4
-    return bytes(line.partition(b"\n")[0])
+    return bytes(line.partition(b"\n")[0].partition(b"\0")[0])
 
 
 def read_chunks(fd: int) -> Iterator[bytes]:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from glmcli.batch.ledger.database import TemporaryDatabase
 from glmcli.batch.ledger.record import LedgerReader, LedgerRecord, RowState
+from glmcli.output.amounts import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from glmcli.batch.ledger.file import Ledger
 
@@ -62,20 +63,35 @@ def indexed(record: LedgerRecord, at: int) -> IndexedRow:
     return IndexedRow(record.state, record.hash, record.calls, at, record.line)
 
 
-def load_ledger(ledger: Ledger, index: Index) -> int:
-    """Index what earlier runs have written, and repair the end of the file; how many records there are.
+def load_ledger(ledger: Ledger, index: Index, note: Callable[[str], None]) -> int:
+    """Index what earlier runs have written, and set aside what cannot be read; how many records there are.
 
     Raises:
         UsageError: the file is not the output of a batch; nothing in it was changed.
+        OutputError: what cannot be read cannot be set aside.
     """
-    reader = LedgerReader(ledger.path, ledger.lines(), fix=_RIGHT_FILE)
-    index.add_all((record.id, indexed(record, at)) for at, record in reader.records())
-    if reader.torn:
-        ledger.move_torn(reader.torn_at)
+    reader = _read(ledger, index)
+    if reader.unreadable:
+        where = ledger.set_aside(reader)
+        note(f"{ledger.path}: {unreadable_lines(reader)}: {where}, and the rest goes on")
+        if reader.damaged:
+            _read(ledger, index)  # every record has moved
     elif reader.lacks_newline:
-        ledger.write(b"\n")
+        ledger.end_line()
     ledger.count = reader.count
     return reader.count
+
+
+def _read(ledger: Ledger, index: Index) -> LedgerReader:
+    reader = LedgerReader(ledger.path, ledger.lines(), fix=_RIGHT_FILE)
+    index.add_all((record.id, indexed(record, at)) for at, record in reader.records())
+    return reader
+
+
+def unreadable_lines(reader: LedgerReader) -> str:
+    """As in `2 lines cannot be read (the first is line 7: it is not JSON)`."""
+    first = f"the first is line {reader.first}" if reader.unreadable > 1 else f"line {reader.first}"
+    return f"{plural(reader.unreadable, 'line')} cannot be read ({first}: {reader.why})"
 
 
 class Index:

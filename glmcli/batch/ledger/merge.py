@@ -13,9 +13,9 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from glmcli.batch.ledger.file import read_chunks, split_lines
-from glmcli.batch.ledger.index import Index, IndexedRow, indexed
+from glmcli.batch.ledger.index import Index, IndexedRow, indexed, unreadable_lines
 from glmcli.batch.ledger.lock import lock_holder
-from glmcli.batch.ledger.record import LedgerReader, RowState
+from glmcli.batch.ledger.record import LedgerReader, RowState, pieces
 from glmcli.batch.rows.row import MalformedRow
 from glmcli.errors import UsageError
 from glmcli.record import Record
@@ -35,7 +35,7 @@ class MergeInput(Record):
 
     Attributes:
         base: the offset of its first byte in all inputs together.
-        torn: the number of a line that was cut while it was written, and is no row; 0: there is none.
+        unreadable: which lines cannot be read, in words; empty: there are none.
         holder: the process that still writes it, if the system says so.
     """
 
@@ -43,7 +43,7 @@ class MergeInput(Record):
     base: int
     size: int
     identity: tuple[int, int]
-    torn: int
+    unreadable: str
     holder: str | None
 
 
@@ -95,7 +95,8 @@ class Merger:
             for at, record in reader.records():
                 self._add(record.id, indexed(record, base + at), base)
             size = os.fstat(fd).st_size + 1
-        read = MergeInput(path, base, size, (found.st_dev, found.st_ino), reader.torn, lock_holder(found))
+        unreadable = unreadable_lines(reader) if reader.unreadable else ""
+        read = MergeInput(path, base, size, (found.st_dev, found.st_ino), unreadable, lock_holder(found))
         self.inputs.append(read)
         self._refuse_changed()
         return read
@@ -158,7 +159,7 @@ class Merger:
             with _opened(read.path) as (fd, found):
                 if (found.st_dev, found.st_ino) != read.identity:
                     raise _was_changed(read)
-                for at, line, _ in split_lines(read_chunks(fd)):
+                for _, at, line, _ in pieces(split_lines(read_chunks(fd))):
                     if following == read.base + at:
                         yield self._copied(line, following)
                         following = next(offsets, None)

@@ -1,7 +1,7 @@
 """A line of the ledger (schemas/batch-reply.schema.json): how a row ended, and what makes a line valid.
 
-A ledger may have been copied, cut or edited, so every line that is read is validated here, once: resume, report, merge
-and fetch all get the same LedgerRecord of it.
+A ledger may have been copied, cut, edited or damaged, so every line that is read is validated here, once: resume,
+report, merge and fetch all get the same LedgerRecord of it.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ STATUSES: tuple[Status, ...] = get_args(Status)
 
 LONGEST = 256 << 20  # bytes of a line; an answer has at most 64 MiB, and JSON may escape it
 _FIRST_BYTES = b'{"id": '  # of every line that a run writes
+_ZEROS_OR_NOT = re.compile(rb"\0+|[^\0]+")
 _MOST = 10**12  # no real count is larger; the sum of a million of these still fits into 64 bits
 _DEAREST = 10**9  # the most that a report adds up
 _MILLI = 1000
@@ -159,12 +160,7 @@ def parse(line: bytes) -> LedgerRecord:
     Raises:
         InvalidRecordError: it holds none.
     """
-    try:
-        value = json.loads(line.decode())
-    except (ValueError, RecursionError) as error:  # also of bytes that are not UTF-8
-        raise NotJsonError("it is not JSON") from error
-    if not isinstance(value, dict):
-        raise InvalidRecordError("it is not a JSON object")
+    value = _object_of(line)
     row_id, status, digest = text_of(value, "id"), text_of(value, "status"), text_of(value, "hash")
     calls, final = _count(value, "calls"), value.get("final", False)
     if status not in STATUSES:
@@ -184,6 +180,18 @@ def parse(line: bytes) -> LedgerRecord:
     if cost := _object(value, "cost"):
         _number(cost, "amount", _MOST)  # a run may have written more than a report adds up: by senseless counts
     return LedgerRecord(row_id, _count(value, "line") or 0, digest, status, final, calls, value)
+
+
+def _object_of(line: bytes) -> dict[str, Any]:
+    if len(line) > LONGEST:
+        raise InvalidRecordError(f"it is longer than {LONGEST >> 20} MiB")
+    try:
+        value = json.loads(line.decode())
+    except (ValueError, RecursionError) as error:  # also of bytes that are not UTF-8
+        raise NotJsonError("it is not JSON") from error
+    if not isinstance(value, dict):
+        raise InvalidRecordError("it is not a JSON object")
+    return value
 
 
 def text_of(value: Mapping[str, Any], name: str) -> str:
@@ -230,17 +238,36 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
-class LedgerReader:
-    """Reads the records of a ledger, and whether its last line is torn.
+def pieces(lines: Iterable[tuple[int, bytes, bool]]) -> Iterator[tuple[int, int, bytes, bool]]:
+    """What may be a record in each of these lines (see `split_lines`): its line's number, its offset, its bytes.
 
-    A crash may leave a torn line at the end, a power cut also zeros where blocks never reached the disk. Neither is a
-    row; anything else that is no record makes the file an invalid ledger.
+    Also whether a newline follows it. Zeros are blocks that never reached the disk, and end a piece as a newline does:
+    a line that a run writes holds none. Blank lines are left out.
+    """
+    for number, (at, line, is_ended) in enumerate(lines, 1):
+        if b"\0" not in line:
+            if line.strip():
+                yield number, at, line, is_ended
+            continue
+        for found in _ZEROS_OR_NOT.finditer(line):
+            yield number, at + found.start(), found[0], is_ended and found.end() == len(line)
+
+
+class LedgerReader:
+    """Reads the records of a ledger, and finds what is none of them.
+
+    A crash may leave a torn line at the end; a power cut or a network's file system also zeros, where blocks never
+    reached the disk, and any bytes. The records around them count. A file without one record is no ledger, unless all
+    that it holds can be what a crash left of the first.
 
     Attributes:
         count: how many records there are.
-        torn: the number of the first torn line; 0: there is none.
-        torn_at: where that line begins, in bytes.
-        lacks_newline: the last record is whole but for its newline.
+        unreadable: how many lines hold something else.
+        first: the number of the first of these; 0: there is none.
+        why: what is wrong with it.
+        damaged: where bytes begin that are no record, and where the next record begins, in bytes.
+        torn_at: where those begin that no record follows; -1: there are none.
+        lacks_newline: no newline follows the last record.
     """
 
     def __init__(self, name: str, lines: Iterable[tuple[int, bytes, bool]], *, fix: str) -> None:
@@ -248,42 +275,53 @@ class LedgerReader:
         self._name = name
         self._lines = lines
         self._fix = fix
-        self._number = self.count = self.torn = self.torn_at = 0
+        self.count = self.unreadable = self.first = self._number = self._last = 0
+        self.why = ""
+        self.damaged: list[tuple[int, int]] = []
+        self.torn_at = -1
         self.lacks_newline = False
+        self._may_be_ours = True
 
     def records(self) -> Iterator[tuple[int, LedgerRecord]]:
-        """Each record, and where it begins in the file, in bytes. Blank lines are skipped.
+        """Each record, and where it begins in the file, in bytes.
 
         Raises:
-            UsageError: there is something else among them.
+            UsageError: when all is read: it is no ledger.
         """
-        for offset, line, is_ended in self._lines:
-            self._number += 1
-            if not line.strip():
-                continue
-            if len(line) > LONGEST:
-                raise self.invalid(f"it is longer than {LONGEST >> 20} MiB")
+        for number, at, piece, is_ended in pieces(self._lines):
+            self._number = number
             try:
-                record = parse(line)
+                record = parse(piece)
             except InvalidRecordError as error:
-                if not self._is_torn(line, error, is_ended=is_ended):
-                    raise self.invalid(str(error)) from error
-                if not self.torn:
-                    self.torn, self.torn_at = self._number, offset
+                self.torn_at = at if self.torn_at < 0 else self.torn_at
+                self._may_be_ours &= _may_be_torn(piece, error, is_ended=is_ended)
+                self._note(error)
                 continue
-            if self.torn:
-                raise self.invalid("it is not JSON", self.torn)
+            if self.torn_at >= 0:
+                self.damaged.append((self.torn_at, at))
+                self.torn_at = -1
             self.lacks_newline = not is_ended
             self.count += 1
-            yield offset, record
+            yield at, record
+        if self.first and not self.count and not self._may_be_ours:
+            raise UsageError(f"{self._name}:{self.first}: not a line of a ledger: {self.why}", fix=self._fix)
 
-    def _is_torn(self, line: bytes, error: InvalidRecordError, *, is_ended: bool) -> bool:
-        """Whether the line was a record before a crash cut it or left zeros in its place."""
-        if is_ended:
-            return b"\0" in line
-        is_ours = self.count > 0 or _FIRST_BYTES.startswith(line[: len(_FIRST_BYTES)])
-        return is_ours and isinstance(error, NotJsonError)
+    def reject(self, error: InvalidRecordError) -> None:
+        """Count the record that was read last among those that cannot be read: it holds less than is needed."""
+        self.count -= 1
+        self._may_be_ours = False
+        self._note(error)
 
-    def invalid(self, why: str, number: int = 0) -> UsageError:
-        """The error for this line, by default for the one that was read last."""
-        return UsageError(f"{self._name}:{number or self._number}: not a line of a ledger: {why}", fix=self._fix)
+    def _note(self, error: InvalidRecordError) -> None:
+        if not self.first:
+            self.first, self.why = self._number, str(error)
+        self.unreadable += self._number != self._last
+        self._last = self._number
+
+
+def _may_be_torn(piece: bytes, error: InvalidRecordError, *, is_ended: bool) -> bool:
+    """Whether the piece may be what is left of the first line that a run wrote: its beginning, or zeros."""
+    if not piece.strip(b"\0"):
+        return True
+    begins = _FIRST_BYTES.startswith(piece[: len(_FIRST_BYTES)])
+    return begins and not is_ended and isinstance(error, NotJsonError)

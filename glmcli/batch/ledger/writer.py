@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import time
 from collections import Counter
 from datetime import UTC, datetime
@@ -18,6 +19,8 @@ from glmcli.output.json_output import reply_object
 from glmcli.record import Record
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from glmcli.batch.ledger.index import Index
     from glmcli.batch.rows.row import QueueItem
     from glmcli.chat.outcome import Cost
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from glmcli.console.terminal import Stream
 
 _JSON = json.JSONEncoder(ensure_ascii=False, check_circular=False)  # values that were read from JSON have no cycles
+_LONGEST_COMMAND = 4000  # characters
 
 
 class LineSink(Protocol):
@@ -60,11 +64,13 @@ class WriterOptions(Record):
         ordered: lines are in the order of the input, not in the order in which rows end.
         keep_partial: lines keep the beginning of an answer that was cut.
         max_failures: the run stops after so many failed rows; None: never.
+        command: the command line of the run, which its first line names.
     """
 
     ordered: bool = False
     keep_partial: bool = False
     max_failures: int | None = None
+    command: str = ""
 
 
 class LedgerWriter:
@@ -87,6 +93,8 @@ class LedgerWriter:
         self.ordered = options.ordered
         self._keep_partial = options.keep_partial
         self._max_failures = options.max_failures
+        self._command = options.command
+        self._run = utc_now()
         self._early: dict[int, LedgerRecord] = {}
         self.counts: Counter[str] = Counter()
         self.tokens: int | None = None
@@ -101,7 +109,7 @@ class LedgerWriter:
             OutputError: it cannot be written.
         """
         self._count(outcome)
-        self._add(item.number, _record(item, outcome, keep_partial=self._keep_partial))
+        self._add(item.number, _record(item, outcome, self._run, keep_partial=self._keep_partial))
 
     def write_invalid(self, row: InvalidRow) -> None:
         """Write why a row cannot be sent.
@@ -109,7 +117,7 @@ class LedgerWriter:
         Raises:
             OutputError: it cannot be written.
         """
-        self._add(row.number, _record(row, Outcome(error=row.error)))
+        self._add(row.number, _record(row, Outcome(error=row.error), self._run))
 
     def _count(self, outcome: Outcome) -> None:
         usage, paid = outcome.reply.usage, outcome.cost
@@ -137,12 +145,14 @@ class LedgerWriter:
     def _write(self, record: LedgerRecord) -> None:
         if self.failure:
             return
-        text = _JSON.encode(record.value) + "\n"
+        command = {"command": self._command} if self._command else {}
+        text = _JSON.encode({**record.value, **command}) + "\n"
         try:
             at = self._out.write(self._redactor.text(text).encode(errors="replace"))
         except BaseException as error:
             self.failure = error
             raise
+        self._command = ""
         row = indexed(record, at)
         self._index.add(record.id, row)
         self.counts[row.state] += 1
@@ -165,8 +175,8 @@ class LedgerWriter:
         return PartialError(f"stopped after {failed} failed row{'s' * (failed > 1)} (--max-failures)")
 
 
-def _record(item: QueueItem | InvalidRow, outcome: Outcome, *, keep_partial: bool = False) -> LedgerRecord:
-    """The record of a row that ended just now; an invalid one was never sent."""
+def _record(item: QueueItem | InvalidRow, outcome: Outcome, run: str, *, keep_partial: bool = False) -> LedgerRecord:
+    """The record of a row that ended just now; an invalid one was never sent. `run` is when the run began."""
     row, error = item.row, outcome.error
     if isinstance(item, InvalidRow):
         status, final, calls = "invalid", True, 0
@@ -182,8 +192,15 @@ def _record(item: QueueItem | InvalidRow, outcome: Outcome, *, keep_partial: boo
         "calls": calls,
         "hash": item.hash,
         "finished_at": utc_now(),
+        "run": run,
     }
     return LedgerRecord(item.id, row.line, item.hash, status, final, calls, value)
+
+
+def command_of(arguments: Sequence[str]) -> str:
+    """The command line as it can be pasted, cut where it is long; keys are blanked out with the line that holds it."""
+    command = shlex.join(["glm", *arguments])
+    return command if len(command) <= _LONGEST_COMMAND else f"{command[:_LONGEST_COMMAND]}…"
 
 
 def utc_now() -> str:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 NANO = 1_000_000_000  # money is added up in whole billionths, as prices are rounded to nine digits
 _CLIPPED = 200  # characters of foreign text that are kept
+_SHOWN = 600  # characters of an answer, or of a command
+_ANSWERS, _COMMANDS = 10, 5  # how many are kept
+_PAUSE = 600_000  # milliseconds without a row, within a run or where no run is named, that are not the batch's: sleep
 _CHUNK = 1 << 20
 _CACHE = 16 << 10  # KiB of pages in memory, and of what is sorted at once
 _OK_FIRST = 1 << 53  # added to the place of a line that is ok: no file has so many lines
@@ -39,6 +42,7 @@ class ReportedLine(NamedTuple):
         took: milliseconds.
         paid: what it cost, in billionths of the currency.
         saved: how much more it would have been without the provider's cache, in billionths too.
+        run: when the run began that wrote it.
     """
 
     digest: bytes
@@ -61,6 +65,9 @@ class ReportedLine(NamedTuple):
     error_type: str | None
     provider_code: str | None
     message: str | None
+    provider: str | None
+    model: str | None
+    run: str | None
 
 
 class ReportContext(Record):
@@ -98,11 +105,16 @@ class ReportContext(Record):
             *_amount(cost),
             self._saving(record.value, usage, cost),
             *(self._text(record.error, name) for name in ("type", "provider_code", "message")),
+            *(self._text(record.value, name) for name in ("provider", "model", "run")),
         )
 
-    def _clipped(self, text: str) -> str:
-        if len(text) > _CLIPPED:  # redacted first: half a key would not be found later
-            text = self.redact(text)[:_CLIPPED] + "…"
+    def shown(self, text: str) -> str:
+        """The beginning of an answer or a command, for a page."""
+        return self._clipped(text, _SHOWN)
+
+    def _clipped(self, text: str, most: int = _CLIPPED) -> str:
+        if len(text) > most:  # redacted first: half a key would not be found later
+            text = self.redact(text)[:most] + "…"
         # Half a surrogate pair is legal in JSON and nowhere else.
         return text if text.isascii() else text.encode(errors="replace").decode()
 
@@ -132,33 +144,92 @@ _SETTLE = (
     "CREATE TABLE kept (seq INTEGER PRIMARY KEY, sent)",
     f"INSERT INTO kept SELECT {_PLACE}, max(calls) FROM lines GROUP BY digest ORDER BY 1",  # noqa: S608 - as above
     "CREATE VIEW rows AS SELECT * FROM kept CROSS JOIN lines USING (seq)",
+    "CREATE TABLE pauses (ended INTEGER PRIMARY KEY, lost)",
     "CREATE VIEW superseded AS SELECT * FROM lines WHERE seq NOT IN (SELECT seq FROM kept)",
 )
+
+
+# A row takes the time until it ended, and until the next row of its run was asked, if that is no pause.
+_INTERVALS = """
+WITH times AS (SELECT run, finished, finished - ifnull(took, 0) AS began FROM rows), following AS (
+  SELECT began, finished, max(finished) OVER (PARTITION BY run ORDER BY began ROWS UNBOUNDED PRECEDING) AS latest,
+    lead(began) OVER (PARTITION BY run ORDER BY began) AS next FROM times)
+SELECT began, CASE WHEN next - latest BETWEEN 0 AND :pause THEN next ELSE finished END FROM following ORDER BY began
+"""
+
+
+class ShownAnswer(NamedTuple):
+    """The beginning of an answer, and whose it is."""
+
+    id: str
+    line: int
+    answer: str
 
 
 class Aggregate:
     """A database of `lines`, of which `rows` count and `superseded` do not.
 
     Attributes:
-        torn: the number of a last line that was cut while it was written; 0: there is none.
+        unreadable: how many lines are no records; the first of them is `first_unreadable`, 0 if there is none.
         redact: blanks out keys in foreign text.
+        commands: the command lines of the runs, each once.
+        paused: how long nothing was asked between runs, in milliseconds, and how often.
     """
 
     def __init__(self, file: IO[bytes], name: str, context: ReportContext) -> None:
         """Read this ledger; messages call it `name`.
 
         Raises:
-            UsageError: a line is no line of a ledger, or the file cannot be read.
+            UsageError: it is no ledger, or the file cannot be read.
             OutputError: the temporary folder is full.
         """
         self.redact = context.redact
         self._database = TemporaryDatabase(_LINES, _CACHE)
         self.select = self._database.select
         reader = LedgerReader(name, split_lines(_read_chunks(file, name)), fix=_FIX)
-        self._database.executemany(_INSERT, _lines(reader, context))
-        self.torn = reader.torn
+        self._answers: dict[bytes, ShownAnswer] = {}
+        self.commands: list[str] = []
+        self._database.executemany(_INSERT, self._lines(reader, context))
+        self.unreadable, self.first_unreadable = reader.unreadable, reader.first
         for statement in _SETTLE:
             self._database.execute(statement)
+        pauses = list(self._pauses())
+        self._database.executemany("INSERT INTO pauses VALUES (?, ?)", pauses)
+        self.paused = pauses[-1][1] if pauses else 0, len(pauses)
+
+    @property
+    def answers(self) -> list[ShownAnswer]:
+        """The first answers, without keys."""
+        shown = self._answers.values()
+        return [ShownAnswer(self.redact(one.id), one.line, self.redact(one.answer)) for one in shown]
+
+    def _lines(self, reader: LedgerReader, context: ReportContext) -> Iterator[ReportedLine]:
+        for _, record in reader.records():
+            try:
+                line = context.line(record)
+            except InvalidRecordError as error:
+                reader.reject(error)
+                continue
+            self._keep(line, record.value, context)
+            yield line
+
+    def _keep(self, line: ReportedLine, value: Mapping[str, Any], context: ReportContext) -> None:
+        answer, command = value.get("answer"), value.get("command")
+        is_shown = line.digest in self._answers or len(self._answers) < _ANSWERS
+        if line.status == "ok" and is_shown and isinstance(answer, str):  # the last answer of a row counts
+            self._answers[line.digest] = ShownAnswer(line.id, line.line, context.shown(answer))
+        if isinstance(command, str) and len(self.commands) < _COMMANDS:
+            shown = context.shown(command)
+            self.commands += [shown] * (shown not in self.commands)
+
+    def _pauses(self) -> Iterator[tuple[int, int]]:
+        """When each pause ended, and how long it and all before it took together, in milliseconds."""
+        until, lost = None, 0
+        for began, ended in self.select(_INTERVALS, {"pause": _PAUSE}):
+            if until is not None and began > until:
+                lost += began - until
+                yield began, lost
+            until = ended if until is None else max(until, ended)
 
     def __enter__(self) -> Self:
         """Itself."""
@@ -176,14 +247,6 @@ class Aggregate:
         """When the first row was sent and when the last ended, in milliseconds since the epoch; None without rows."""
         first, last = self.one("SELECT min(finished - ifnull(took, 0)), max(finished) FROM rows")
         return None if first is None else (first, last)
-
-
-def _lines(reader: LedgerReader, context: ReportContext) -> Iterator[ReportedLine]:
-    for _, record in reader.records():
-        try:
-            yield context.line(record)
-        except InvalidRecordError as error:
-            raise reader.invalid(str(error)) from error
 
 
 def _read_chunks(file: IO[bytes], name: str) -> Iterator[bytes]:

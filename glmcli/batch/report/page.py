@@ -18,7 +18,8 @@ from glmcli.record import Record
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from glmcli.batch.report.summary import Latency, ReportedRow, Summary, Timeline
+    from glmcli.batch.report.aggregate import ShownAnswer
+    from glmcli.batch.report.summary import Latency, ModelRows, ReportedRow, Summary, Timeline
 
 _WIDTH, _HEIGHT = 640.0, 200.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56.0, 24.0, 12.0, 24.0
@@ -143,6 +144,7 @@ table { border-collapse: collapse; }
 th, td { padding: .2rem .8rem .2rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--pale);
   overflow-wrap: anywhere; }
 .number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
+.answer { white-space: pre-wrap; }
 svg { max-width: 100%; height: auto; }
 svg text { font-size: 12px; fill: var(--ink); }
 .grid { stroke: var(--pale); }
@@ -157,7 +159,7 @@ svg .t0 { fill: var(--c0); } svg .t1 { fill: var(--c1); } svg .t2 { fill: var(--
 _VISIBLE = visible_table()
 
 
-def page_of(name: str, summary: Summary, time: Timeline) -> str:
+def page_of(name: str, summary: Summary, time: Timeline, answers: Sequence[ShownAnswer]) -> str:
     """The whole page; `name` is what the ledger is called."""
     parts = [_HEAD, f"<h1>Batch report: {_foreign(name)}</h1>\n", *_overview(summary)]
     parts += ["<h2>Status</h2>\n", *_statuses(summary)]
@@ -165,6 +167,7 @@ def page_of(name: str, summary: Summary, time: Timeline) -> str:
     parts += _failures(summary)
     if summary.slowest:
         parts += ["<h2>Slowest rows</h2>\n", *_table(("took", "line", "id", "status"), map(_slow, summary.slowest))]
+    parts += _answers(summary, answers)
     return "".join([*parts, "</body>\n</html>\n"])
 
 
@@ -173,16 +176,36 @@ def _foreign(text: str) -> str:
 
 
 def _overview(summary: Summary) -> Iterator[str]:
-    facts = [("rows", texts.rows_line(summary)), ("calls", texts.calls_line(summary))]
+    facts = [("model", _model(each)) for each in summary.models]
+    facts += [("command", command) for command in summary.commands]
+    facts += [("rows", texts.rows_line(summary)), ("calls", texts.calls_line(summary))]
     facts += [("tokens", texts.tokens_line(summary.tokens))]
     facts += [("cost", line) for line in texts.cost_lines(summary)]
     facts += [("time", texts.span_line(summary.time))] if summary.time else []
     facts += [("a row took", texts.latency_line(summary.latency))] if summary.latency else []
     facts += [("superseded", texts.superseded_line(summary))] if summary.superseded.lines else []
-    facts += [("torn", texts.torn_line(summary.torn_line))] if summary.torn_line else []
+    facts += [("torn", texts.torn_line(summary.torn_lines, summary.torn_line))] if summary.torn_line else []
     yield "<table>\n"
     for name, line in facts:
-        yield f'<tr><th scope="row">{escape(name)}</th><td>{escape(line)}</td></tr>\n'
+        yield f'<tr><th scope="row">{escape(name)}</th><td>{_foreign(line)}</td></tr>\n'
+    yield "</table>\n"
+
+
+def _model(each: ModelRows) -> str:
+    return f"{each.provider}/{each.model}: {plural(each.rows, 'row')}"
+
+
+def _answers(summary: Summary, answers: Sequence[ShownAnswer]) -> Iterator[str]:
+    if not answers:
+        return
+    many = summary.statuses["ok"]
+    shown = "" if many == len(answers) else f": {len(answers)} of {count(many)}"
+    yield f"<h2>Answers{shown}</h2>\n<table>\n"
+    yield '<tr><th scope="col">line</th><th scope="col">id</th><th scope="col">answer</th></tr>\n'
+    for one in answers:
+        text = escape(one.answer.translate(_VISIBLE))
+        cells = f'<td>{one.line}</td><td>{_foreign(one.id)}</td><td class="answer"><bdi>{text}</bdi></td>'
+        yield f"<tr>{cells}</tr>\n"
     yield "</table>\n"
 
 

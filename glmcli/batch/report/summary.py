@@ -36,11 +36,16 @@ _KINDS = """
 SELECT error_type, provider_code, count(*) FROM rows WHERE status <> 'ok'
 GROUP BY error_type, provider_code ORDER BY count(*) DESC, error_type, provider_code LIMIT :most
 """
+_MODELS = """
+SELECT provider, model, count(*) FROM rows WHERE provider IS NOT NULL
+GROUP BY provider, model ORDER BY count(*) DESC, provider, model LIMIT :most
+"""
 _OLD_COSTS = "SELECT currency, as_of, sum(paid) FROM superseded WHERE paid IS NOT NULL GROUP BY currency, as_of"
 
 SLICES = 60  # of the time line, so that a page can show it however many rows there are
 # The last moment belongs to the last slice.
-_SLICE = "min((finished - :first) * :slices / :span, :slices - 1)"
+_LOST = "ifnull((SELECT lost FROM pauses WHERE ended <= finished ORDER BY ended DESC LIMIT 1), 0)"
+_SLICE = f"min((finished - {_LOST} - :first) * :slices / :span, :slices - 1)"
 _ROWS = f"SELECT {_SLICE}, count(*), ifnull(sum(input_tokens), 0), ifnull(sum(output_tokens), 0) FROM rows GROUP BY 1"  # noqa: S608
 _COSTS = f"SELECT {_SLICE}, currency, sum(paid) FROM rows WHERE paid IS NOT NULL GROUP BY 1, 2"  # noqa: S608
 
@@ -67,12 +72,29 @@ class CostSum(Record):
 
 
 class RunTime(Record):
-    """From the first request to the end of the last row; `rate` is rows a second, None for no time at all."""
+    """From the first request to the end of the last row.
+
+    Attributes:
+        seconds: without the pauses.
+        rate: rows a second; None for no time at all.
+        pauses: how often nothing was asked, between runs or because the machine slept.
+        paused: how long, in seconds.
+    """
 
     first: str
     last: str
     seconds: float
     rate: float | None
+    pauses: int
+    paused: float
+
+
+class ModelRows(Record):
+    """How many rows a model of a provider was asked last."""
+
+    provider: str
+    model: str | None
+    rows: int
 
 
 class HistogramBar(Record):
@@ -130,15 +152,19 @@ class Summary(Record):
 
     Attributes:
         rows: all; the sum of `statuses`.
+        models: who was asked, the most frequent first.
+        commands: the command lines of the runs that wrote the output, as far as its lines name them.
         final: rows that are not ok, and that trying again would not help.
         asked: rows for which at least one request was sent.
         calls: requests sent for all rows by all runs; those beyond `asked` are repeats.
         unpriced: rows that were sent and whose cost is not known.
         errors: the most frequent errors; `other_errors` rows have others.
-        torn_line: the number of a last line that was cut while it was written, and is no row.
+        torn_lines: lines that cannot be read, and are no rows; the first of them is `torn_line`, None if there is none.
     """
 
     rows: int
+    models: tuple[ModelRows, ...]
+    commands: tuple[str, ...]
     statuses: Mapping[str, int]
     final: int
     asked: int
@@ -153,6 +179,7 @@ class Summary(Record):
     errors: tuple[ErrorCount, ...]
     other_errors: int
     superseded: Superseded
+    torn_lines: int
     torn_line: int | None
 
 
@@ -189,6 +216,8 @@ def summarise(aggregate: Aggregate) -> Summary:
     wrong = sum(rows for status, rows in statuses.items() if status != "ok")
     return Summary(
         rows=sum(statuses.values()),
+        models=_models(aggregate),
+        commands=tuple(map(redact, aggregate.commands)),
         statuses=statuses,
         final=sum(final for status, (_, final) in counted.items() if status != "ok"),
         asked=asked,
@@ -196,14 +225,15 @@ def summarise(aggregate: Aggregate) -> Summary:
         tokens=_tokens(aggregate),
         spent=tuple(_spent(*row) for row in aggregate.select(_SPENT)),
         unpriced=unpriced,
-        time=_span(sum(statuses.values()), aggregate.time_span()),
+        time=_span(sum(statuses.values()), aggregate),
         latency=_latency(aggregate),
         slowest=_named(aggregate, "took IS NOT NULL ORDER BY took DESC, seq", SLOWEST),
         failed=_named(aggregate, "status <> 'ok' ORDER BY line, seq", FAILED),
         errors=tuple(kind.replace(provider_code=kind.provider_code and redact(kind.provider_code)) for kind in kinds),
         other_errors=wrong - sum(kind.rows for kind in kinds),
         superseded=_superseded(aggregate),
-        torn_line=aggregate.torn or None,
+        torn_lines=aggregate.unreadable,
+        torn_line=aggregate.first_unreadable or None,
     )
 
 
@@ -219,12 +249,21 @@ def _spent(currency: str, as_of: str, rows: int, paid: int, saved: int | None) -
     return CostSum(Cost(paid / NANO, currency, as_of), rows, None if saved is None else saved / NANO)
 
 
-def _span(rows: int, span: tuple[int, int] | None) -> RunTime | None:
+def _models(aggregate: Aggregate) -> tuple[ModelRows, ...]:
+    redact = aggregate.redact
+    found = aggregate.select(_MODELS, {"most": KINDS})
+    return tuple(ModelRows(redact(provider), model and redact(model), rows) for provider, model, rows in found)
+
+
+def _span(rows: int, aggregate: Aggregate) -> RunTime | None:
+    span = aggregate.time_span()
     if span is None:
         return None
     first, last = span
-    seconds = (last - first) / _MILLI
-    return RunTime(_moment(first), _moment(last), seconds, rows / seconds if seconds else None)
+    paused, pauses = aggregate.paused
+    seconds = (last - first - paused) / _MILLI
+    rate = rows / seconds if seconds else None
+    return RunTime(_moment(first), _moment(last), seconds, rate, pauses, paused / _MILLI)
 
 
 def _moment(milliseconds: int) -> str:
@@ -273,14 +312,15 @@ def _superseded(aggregate: Aggregate) -> Superseded:
 
 
 def timeline(aggregate: Aggregate) -> Timeline:
-    """The time from the first request to the end of the last row, cut into slices."""
+    """The time from the first request to the end of the last row, without pauses, cut into slices."""
     first, last = aggregate.time_span() or (0, 0)
-    if first == last:
+    span = last - first - aggregate.paused[0]
+    if not span:
         return Timeline(0.0, ())
-    values = {"first": first, "span": last - first, "slices": SLICES}
+    values = {"first": first, "span": span, "slices": SLICES}
     slices = [Slice()] * SLICES
     for place, *counts in aggregate.select(_ROWS, values):
         slices[place] = Slice(*counts)
     for place, currency, paid in aggregate.select(_COSTS, values):
         slices[place] = slices[place].replace(costs={**slices[place].costs, currency: paid / NANO})
-    return Timeline((last - first) / 1000 / SLICES, tuple(slices))
+    return Timeline(span / _MILLI / SLICES, tuple(slices))

@@ -42,7 +42,7 @@ def _lines(summary: Summary) -> Iterator[tuple[str, str]]:
     if summary.superseded.lines:
         yield "superseded", superseded_line(summary)
     if summary.torn_line:
-        yield "torn", torn_line(summary.torn_line)
+        yield "torn", torn_line(summary.torn_lines, summary.torn_line)
 
 
 def _under(name: str, lines: Iterator[str]) -> Iterator[tuple[str, str]]:
@@ -60,17 +60,16 @@ def rows_line(summary: Summary) -> str:
 def _open(summary: Summary) -> str:
     wrong = summary.rows - summary.statuses["ok"]
     again = wrong - summary.final
-    parts = [f"{count(summary.final)} for good"] * bool(summary.final)
+    parts = [f"{count(summary.final)} final"] * bool(summary.final)
     parts += [f"{count(again)} may still succeed: the same command asks them again"] * bool(again)
     return f"{count(wrong)}: {', '.join(parts)}" if wrong else ""
 
 
 def calls_line(summary: Summary) -> str:
-    """How many requests were sent, and how many of them more than once a row."""
-    again = summary.calls - summary.asked
-    return f"{count(summary.calls)} for {plural(summary.asked, 'row')}" + f", {count(again)} of them again" * bool(
-        again
-    )
+    """How many requests were sent, and how many of them were retries: beyond one a row, by any run."""
+    retries = summary.calls - summary.asked
+    more = f", {count(retries)} {'retry' if retries == 1 else 'retries'}" if retries else ""
+    return f"{count(summary.calls)} for {plural(summary.asked, 'row')}{more}"
 
 
 def tokens_line(tokens: TokenSums) -> str:
@@ -97,9 +96,10 @@ def _spent(spent: CostSum) -> str:
 
 
 def span_line(span: RunTime) -> str:
-    """From when to when, and how fast."""
+    """From when to when, and how fast: without pauses."""
     rate = f", {plain(span.rate)} rows/s" if span.rate else ""
-    return f"{span.first[:19]}Z to {span.last[:19]}Z, {duration(span.seconds)}{rate}"
+    pauses = f"; not counted: {plural(span.pauses, 'pause')}, {duration(span.paused)}" if span.pauses else ""
+    return f"{span.first[:19]}Z to {span.last[:19]}Z, {duration(span.seconds)}{rate}{pauses}"
 
 
 def latency_line(latency: Latency) -> str:
@@ -142,9 +142,11 @@ def superseded_line(summary: Summary) -> str:
     return f"{plural(gone.lines, 'line')} that a later one of the same row took the place of{more}"
 
 
-def torn_line(number: int) -> str:
-    """The note on a torn line, which is not counted."""
-    return f"line {number}, the last, was cut while it was written: it is no row"
+def torn_line(lines: int, first: int) -> str:
+    """The note on lines that cannot be read, which are not counted."""
+    if lines == 1:
+        return f"line {first} cannot be read: it is no row"
+    return f"{plural(lines, 'line')} cannot be read, the first is line {first}: they are no rows"
 
 
 def one_line(text: str) -> str:

@@ -70,8 +70,8 @@ def _merge(app: App, given: dict[str, Any]) -> None:
     merger = Merger(keep_changed=options.keep_changed)
     for path in paths:
         part = merger.read(path)
-        if part.torn:
-            app.terminal.note(f"{path}: line {part.torn}, the last, was cut while it was written, and is left out")
+        if part.unreadable:
+            app.terminal.note(f"{path}: {part.unreadable}: left out")
         if part.holder:
             app.terminal.note(f"{path}: process {part.holder} still writes it")
     missing = _count_missing(app, options, merger) if options.input else 0

@@ -38,6 +38,7 @@ BATCH_FLAGS: tuple[Flag, ...] = (
         _RESUME,
         "Ask all failed rows again, or none (those that may succeed).",
     ),
+    Flag("sync", "--sync", "switch", _RESUME, "A row counts when it is on the disk: a power cut loses none."),
     Flag("redo_changed", "--redo-changed", "switch", _RESUME, "Ask finished rows anew whose request has changed."),
     Flag("engine", "--engine", "text", _MACHINES, "Send rows to workers through this engine.", "local|dask|ray"),
     Flag("address", "--address", "text", _MACHINES, "Where the engine's cluster is.", "ADDRESS"),
