@@ -32,6 +32,8 @@ ECHOES = {
     "tool": stream(delta(tool_calls=[CALL]), delta(content="", finish_reason="tool_calls")),
     "base64": reply(401, KEY_ENCODINGS[1].decode()),
     "url": reply(401, KEY_ENCODINGS[2].decode()),
+    "its beginning": reply(401, {"error": {"code": "1000", "message": f"bad key {CANARY[:9]}"}}),
+    "its end": reply(401, {"error": {"code": "1000", "message": f"bad key {CANARY[-9:]}"}}),
 }
 
 

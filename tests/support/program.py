@@ -21,6 +21,9 @@ CANARY = "canary+KEY/1234567890=&"
 KEY_ENCODINGS = tuple(
     form.encode()
     for form in (CANARY, base64.b64encode(CANARY.encode()).decode().rstrip("="), urllib.parse.quote(CANARY, safe=""))
+)  # No piece of nine characters is shown either; digits alone may be a number of another kind.
+KEY_PIECES = tuple(
+    piece.encode() for piece in (CANARY[begin : begin + 9] for begin in range(len(CANARY) - 8)) if not piece.isdigit()
 )
 
 # Libraries that runs of the program import and that read no environment variables on import: see `forked_runs`.
@@ -82,5 +85,5 @@ def installed(
 
 
 def leaks(data: bytes) -> bool:
-    """Whether the key occurs in `data`, plain or encoded."""
-    return any(form in data for form in KEY_ENCODINGS)
+    """Whether the key occurs in `data`, plain or encoded, or a piece of it that tells more than which one it is."""
+    return any(form in data for form in (*KEY_ENCODINGS, *KEY_PIECES))
