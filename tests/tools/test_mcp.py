@@ -336,7 +336,7 @@ def test_names_that_no_model_can_use(glm, plain) -> None:
         f"glm: left out: the tool '{'x' * 40}…' {of}: {rule}",
         f"glm: left out: the tool 'new\\u000aline\\u001b[2J' {of}: {rule}",
         f"glm: left out: the tool 'good' {of}: another of its tools has that name",
-        f"glm: left out: the tool '' {of}: {rule}",
+        f"glm: left out: tool number 6 {of}: {rule}",
         "",
     ]
 
@@ -349,6 +349,67 @@ def test_schemas_that_are_faulty_or_hostile(glm, plain) -> None:
     assert "takes exponential time" in slow
     assert wrong.startswith("glm: left out: the tool 'wrong' of the MCP server mine: its parameters at properties.a")
     assert rest == ""
+
+
+LISTED = "".join(
+    f"{name}\task\t{words}\n"
+    for name, words in (
+        *((name, "Does it.") for name in ("good", "hints", "icons", "execution", "bad_output")),
+        ("undescribed", ""),
+        ("last", "Does it."),
+    )
+)
+NO_TYPE = "its inputSchema has no type, and must have the type object"
+LEFT_OUT = {
+    "tool number 2": "it is null",
+    "tool number 3": "it is no object",
+    "tool number 4": "it has no name",
+    "the tool 'no_type'": NO_TYPE,
+    "the tool 'any_of'": NO_TYPE,
+    "the tool 'null_type'": "its inputSchema has another type, and must have the type object",
+    "the tool 'no_schema'": "it has no inputSchema",
+    "the tool 'without_schema'": "it has no inputSchema",
+    "the tool 'wrong'": "its parameters at required: required must be a list, not null",
+}
+UNJUDGED = (
+    "the tool 'last' of the MCP server mine: its parameters at properties.a.pattern: the pattern \"(?<=a+)b\" has what "
+    "Python lacks (look-behind requires fixed-width pattern), so nothing here judges by it"
+)
+SAID = [*(f"left out: {which} of the MCP server mine: {why}" for which, why in LEFT_OUT.items()), UNJUDGED]
+ODD = [("stdio", "odd"), ("stdio", "odd pages"), ("http", "")]
+
+
+@pytest.mark.parametrize(("way", "mode"), ODD)
+def test_an_odd_tool_costs_no_other(glm, cwd, plain, way, mode) -> None:
+    with over_http(cwd, "--odd") as (url, _):
+        file = plain(mode) if way == "stdio" else write_file(cwd, mine={"url": url})
+        done = glm("tools", "list", file, "--connect")
+    assert (done.code, done.text) == (0, LISTED)
+    assert done.err.splitlines() == [f"glm: {line}" for line in SAID]
+
+
+PARTS = """before
+[hologram, a type of content that is not known, left out]
+[text, in a form that is not that of MCP, left out]
+[image, in a form that is not that of MCP, left out]
+[image, image/png, 3 bytes, not shown]
+its text
+[resource, in a form that is not that of MCP, left out]
+[a part without a type, left out]
+[a part without a type, left out]
+after
+"""
+
+
+@pytest.mark.parametrize("way", ["stdio", "http"])
+def test_an_odd_part_voids_no_other(glm, cwd, plain, way) -> None:
+    with over_http(cwd, "--odd") as (url, _):
+        if way == "stdio":
+            plain("parts of all kinds")
+        else:
+            write_file(cwd, mine={"url": url})
+        done = call(glm)
+    assert (done.code, done.text) == (0, PARTS)
 
 
 @pytest.mark.slow
@@ -405,7 +466,10 @@ def test_judging_what_a_server_offers_has_an_end(glm, plain) -> None:
 def test_an_endless_list(glm, plain) -> None:
     done = glm("tools", "list", plain("endless"), "--connect")
     assert done.code == 10
-    assert error_of(done.err) == "the MCP server mine (t.json:1:10) offers more than 256 tools"
+    assert (
+        error_of(done.err)
+        == "the MCP server mine (t.json:1:10) offers more than 1000 tools, or lists them on more than 64 pages"
+    )
 
 
 RESULTS = {
@@ -416,6 +480,8 @@ RESULTS = {
     ),
     "structured": '{"degrees": 3, "where": "München"}\n',
     "empty": "(no output)\n",
+    "odd around it": "fine\n",
+    "structured alone": '[1, "two"]\n',
 }
 
 
@@ -437,6 +503,7 @@ def test_a_huge_result_keeps_its_ends(glm, plain) -> None:
 
 GARBAGE = 'the MCP server mine does not speak MCP: "Debug: \\u001b[2Jhello" on its stdout is no message'
 MALFORMED = "the MCP server mine does not speak MCP: in its answer, content: Input should be a valid list"
+ASKS = "the MCP server mine does not speak MCP: in its answer, content: Field required"
 NAN = "its result holds what JSON cannot say (NaN or Infinity), or is nested too deep"
 PINGS = "the MCP server mine sent more than 64 requests without waiting for an answer"
 LARGE = "the MCP server mine sent a message of more than 2 MiB"
@@ -453,6 +520,7 @@ FAILURES = {
         "The tool failed: the MCP server mine ended with exit status 7.\n",
         "the MCP server mine ended with exit status 7",
     ),
+    "asks": (f"The tool failed: {ASKS}.\n", ASKS),
     "malformed": (
         f"The tool failed: {MALFORMED}.\n",
         MALFORMED,
@@ -498,7 +566,6 @@ def test_a_call_that_takes_too_long(glm, plain, traces, where) -> None:
 BROKEN = {
     "crashes": "ended with exit status 3",
     "ancient": "does not speak MCP: Unsupported protocol version from the server: 1999-01-01",
-    "lists": "does not speak MCP: in its answer, tools.1.inputSchema.properties: Input should be a valid dictionary",
     "banner": 'does not speak MCP: "Welcome to \\u001b[2Jme!" on its stdout is no message',
 }
 

@@ -24,14 +24,18 @@ if TYPE_CHECKING:
     from glmcli.console.redaction import Redactor
     from glmcli.console.terminal import Terminal
     from glmcli.tools.mcp.client import McpClient
-    from glmcli.tools.mcp.session import OfferedTool, ServerSession
+    from glmcli.tools.mcp.raw_results import OfferedTool
+    from glmcli.tools.mcp.session import ServerSession
     from glmcli.tools.tool_file import McpServer
 
 _TIMEOUT = 10.0  # seconds until a server has listed its tools
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")  # what providers take, and our own files
 _MAX_DESCRIPTION = 16 * 1024  # bytes
-_MAX_CHECK = 2.0  # seconds of processor time for checking the tools of a server
-_MIN_CHECK = 1.0  # seconds for that, even if the server answered late
+_MIN_CHECK, _CHECK, _MAX_CHECK = (
+    2.0,
+    0.03,
+    15.0,
+)  # seconds for checking the tools of a server: at least, for each, at most
 
 
 def connect(servers: Sequence[McpServer], stack: ExitStack, terminal: Terminal) -> list[Tool]:
@@ -71,7 +75,8 @@ def _tools(session: ServerSession, offered: Sequence[OfferedTool], due: float, t
         tool, problem = _checked(each, seen, terminal.redactor)
         seen.add(each.name)
         if problem:
-            terminal.note(f"left out: the tool {quoted(tool.name)} of the MCP server {server.name}: {problem}")
+            which = f"the tool {quoted(tool.name)}" if tool.name else f"tool number {tool.number}"
+            terminal.note(f"left out: {which} of the MCP server {server.name}: {problem}")
         else:
             for words in _unjudged(tool):
                 terminal.note(f"the tool {quoted(tool.name)} of the MCP server {server.name}: {words}")
@@ -81,8 +86,9 @@ def _tools(session: ServerSession, offered: Sequence[OfferedTool], due: float, t
 
 
 def _in_time(offered: Sequence[OfferedTool], due: float, what: str, terminal: Terminal) -> Iterator[OfferedTool]:
-    """As many as can be checked until `due`, or shortly after a late answer, and within a limit of processor time."""
-    until, due = time.process_time() + _MAX_CHECK, max(due, time.monotonic() + _MIN_CHECK)
+    """As many as can be checked until `due`, or a while after a late answer, and within a limit of processor time."""
+    allowed = min(_MIN_CHECK + _CHECK * len(offered), _MAX_CHECK)
+    until, due = time.process_time() + allowed, max(due, time.monotonic() + allowed)
     for done, each in enumerate(offered):
         if time.process_time() > until or time.monotonic() > due:
             terminal.note(f"left out: the last {len(offered) - done} {what}: validating the others took too long")
@@ -99,13 +105,16 @@ def _checked(offered: OfferedTool, seen: Container[str], redactor: Redactor) -> 
     tool = offered.replace(name=name, description=description, schema=schema)
     if tool.name != offered.name:
         return tool, "its name holds a key"
-    return tool, "another of its tools has that name" if tool.name in seen else _problem(tool)
+    is_taken = tool.name in seen and not tool.problem
+    return tool, "another of its tools has that name" if is_taken else _problem(tool)
 
 
 def _problem(offered: OfferedTool) -> str:
     """Why a tool cannot be offered to a model; empty if it can."""
     from glmcli.documents import untrusted_schemas
 
+    if offered.problem:
+        return offered.problem
     if not _NAME.fullmatch(offered.name):
         return "its name is not 1 to 64 letters, digits, _ and -"
     found = untrusted_schemas.faults(offered.schema)

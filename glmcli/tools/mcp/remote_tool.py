@@ -11,10 +11,10 @@ from glmcli.tools.capture import OutputCapture, strip_controls
 from glmcli.tools.tool import CallResult
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from concurrent.futures import Future
 
-    from mcp.types import CallToolResult, ContentBlock, EmbeddedResource
+    from mcp.types import CallToolResult
 
     from glmcli.console.redaction import Redactor
     from glmcli.tools.mcp.session import ServerSession
@@ -82,10 +82,13 @@ class RemoteCall:
 
 
 def _call_result(result: CallToolResult, redactor: Redactor) -> CallResult:
-    output = "\n".join(_texts(result.content))
-    if not output and result.structured_content is not None:
+    from glmcli.tools.mcp.raw_results import raw  # it loads the package mcp, which is there by now
+
+    said = raw(result)
+    output = "\n".join(map(_part_text, said.get("content", ())))
+    if not output and said.get("structuredContent") is not None:
         try:
-            output = json.dumps(result.structured_content, ensure_ascii=False, allow_nan=False)
+            output = json.dumps(said["structuredContent"], ensure_ascii=False, allow_nan=False)
         except (ValueError, RecursionError):
             return CallResult.failure("its result holds what JSON cannot say (NaN or Infinity), or is nested too deep")
     text = shortened(output, _MAX_OUTPUT, redactor)
@@ -101,28 +104,28 @@ def shortened(text: str, limit: int, redactor: Redactor) -> str:
     return capture.text()
 
 
-def _texts(content: Iterable[ContentBlock]) -> list[str]:
-    """The text of each part, or a note in place of a part that is not text."""
-    texts = []
-    for part in content:
-        match part.type:
-            case "text":
-                texts.append(part.text)
-            case "image" | "audio":
-                texts.append(_note(part.type, part.mime_type, part.data))
-            case "resource_link":
-                texts.append(f"[resource, {_word(str(part.uri))}, not read]")
-            case "resource":
-                texts.append(_resource(part))
-    return texts
+def _part_text(part: object) -> str:
+    """The text of a part of a result, or a note in place of one that is not text, or not known."""
+    match part:
+        case {"type": "text", "text": str(text)} | {"type": "resource", "resource": {"text": str(text)}}:
+            return text
+        case {"type": "image" | "audio" as kind, "mimeType": str(mime_type), "data": str(data)}:
+            return _note(kind, mime_type, data)
+        case {"type": "resource", "resource": {"blob": str(data)} as resource}:
+            return _note("resource", str(resource.get("mimeType") or "of no type"), data)
+        case {"type": "resource_link", "uri": str(uri)}:
+            return f"[resource, {_word(uri)}, not read]"
+        case _:
+            return f"[{_left_out(part)}, left out]"
 
 
-def _resource(part: EmbeddedResource) -> str:
-    """The text of a resource, or a note in place of a binary one."""
-    text = getattr(part.resource, "text", None)
-    if text is not None:
-        return str(text)
-    return _note("resource", part.resource.mime_type or "of no type", getattr(part.resource, "blob", ""))
+def _left_out(part: object) -> str:
+    """What a part is that cannot be shown."""
+    kind = part.get("type") if isinstance(part, dict) else None
+    if not isinstance(kind, str):
+        return "a part without a type"
+    known = kind in ("text", "image", "audio", "resource", "resource_link")
+    return f"{_word(kind)}, {'in a form that is not that of MCP' if known else 'a type of content that is not known'}"
 
 
 def _note(kind: str, mime_type: str, base64: str) -> str:

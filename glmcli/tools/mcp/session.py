@@ -14,8 +14,8 @@ from mcp.shared.exceptions import MCPError
 
 from glmcli import __version__
 from glmcli.errors import ToolError
-from glmcli.record import Record
 from glmcli.tools.capture import strip_controls
+from glmcli.tools.mcp.raw_results import OfferedTool, RawResults, offered_tool, raw
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,20 +30,12 @@ if TYPE_CHECKING:
     from glmcli.console.redaction import Redactor
     from glmcli.tools.tool_file import McpServer
 
-_MAX_TOOLS = 256
+_MAX_TOOLS = 1000  # as in a file
 _MAX_PAGES = 64
 _MAX_PENDING = 64  # requests of a server that wait for our answer
 _MAX_WORDS = 500  # characters of a server's own words in an error
 
 _Inner = TypeVar("_Inner", bound="ReadStream[SessionMessage | Exception] | WriteStream[SessionMessage]")
-
-
-class OfferedTool(Record):
-    """A tool as its server describes it; not trusted."""
-
-    name: str
-    description: str
-    schema: Mapping[str, Any]
 
 
 class Transport(Protocol):
@@ -85,6 +77,7 @@ class ServerSession:
         self._session: ClientSession | None = None
         self._over = asyncio.Event()
         self._limit = _RequestLimit()
+        self._results = RawResults()
         self.done = asyncio.run_coroutine_threadsafe(self._live(connect), loop)
 
     async def _live(self, connect: Callable[[], Transport]) -> None:
@@ -94,7 +87,9 @@ class ServerSession:
         async with (
             self._transport.streams() as (read, write),
             ClientSession(
-                _IncomingStream(read, self._limit), _OutgoingStream(write, self._limit), client_info=us
+                _IncomingStream(read, self._limit, self._results),
+                _OutgoingStream(write, self._limit, self._results),
+                client_info=us,
             ) as session,
         ):
             await _initialize(session)
@@ -157,17 +152,17 @@ async def _initialize(session: ClientSession) -> None:
 
 async def _list_tools(session: ClientSession) -> list[OfferedTool]:
     """What it offers, on all pages."""
-    found: list[OfferedTool] = []
+    found: list[object] = []
     cursor = None
     for _ in range(_MAX_PAGES):
         page = await session.list_tools(params=types.PaginatedRequestParams(cursor=cursor) if cursor else None)
-        found += [OfferedTool(tool.name, tool.description or "", tool.input_schema) for tool in page.tools]
+        found += raw(page).get("tools", ())
         cursor = page.next_cursor
         if not cursor:
             break
     if cursor or len(found) > _MAX_TOOLS:
-        raise ToolError(message=f"offers more than {_MAX_TOOLS} tools")
-    return found
+        raise ToolError(message=f"offers more than {_MAX_TOOLS} tools, or lists them on more than {_MAX_PAGES} pages")
+    return [offered_tool(value, number) for number, value in enumerate(found, 1)]
 
 
 def _start_problem(error: BaseException | None) -> str:
@@ -240,9 +235,10 @@ class _RequestLimit:
 class _SessionStream(Generic[_Inner]):
     """One direction of a session, around the stream of its transport."""
 
-    def __init__(self, inner: _Inner, limit: _RequestLimit) -> None:
+    def __init__(self, inner: _Inner, limit: _RequestLimit, results: RawResults) -> None:
         self._inner = inner
         self._limit = limit
+        self._results = results
 
     async def aclose(self) -> None:
         await self._inner.aclose()
@@ -261,7 +257,9 @@ class _IncomingStream(_SessionStream["ReadStream[SessionMessage | Exception]"]):
     """What the server sends; it ends when the limit is exceeded."""
 
     async def receive(self) -> SessionMessage | Exception:
-        return await self._inner.receive()
+        item = await self._inner.receive()
+        self._results.received(item)
+        return item
 
     def __aiter__(self) -> Self:
         return self
@@ -270,6 +268,7 @@ class _IncomingStream(_SessionStream["ReadStream[SessionMessage | Exception]"]):
         item = await anext(aiter(self._inner))
         if not self._limit.received(item):
             raise StopAsyncIteration
+        self._results.received(item)
         return item
 
 
@@ -277,5 +276,6 @@ class _OutgoingStream(_SessionStream["WriteStream[SessionMessage]"]):
     """What is sent to the server."""
 
     async def send(self, item: SessionMessage, /) -> None:
+        self._results.sent(item)
         await self._inner.send(item)
         self._limit.sent(item)

@@ -13,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 
+import odd_lists
 import spy
 
 TRACES, MODE = Path(sys.argv[1]), sys.argv[2]
@@ -53,6 +54,7 @@ TOOLS = {
         tool(f"say_{os.environ.get('WANTED', '')}"),
     ],
     "bombs": [tool(f"t{at}", {"type": "object", "properties": {"a": {"pattern": "^(a+)+$"}}}) for at in range(64)],
+    "odd": odd_lists.TOOLS,
     "describes": [tool("good", description="One \x1b[31mred\x1b[0m line.\nAnother.")],
 }
 CONTENT = [
@@ -74,6 +76,10 @@ RESULTS = {
     "nan": {"content": [], "structuredContent": {"a": float("nan")}},
     "parts": {"content": [{"type": "text", "text": ""}] * 500_000},
     "keyed": text("x" * 131060 + os.environ.get("WANTED", "") + "y" * 200_000),
+    "parts of all kinds": {"content": odd_lists.CONTENT},
+    "odd around it": text("fine", structuredContent=[1], _meta=3),
+    "structured alone": {"structuredContent": [1, "two"]},
+    "asks": {"resultType": "input_required"},
     "malformed": {"content": "no list"},
     "environment": text(json.dumps(dict(os.environ))),
     "where": text(str(Path.cwd())),
@@ -86,6 +92,10 @@ def listed(cursor):
     if MODE == "pages":
         page = int(cursor or 0)
         return {"tools": [tool(f"tool_{page}")], **({"nextCursor": str(page + 1)} if page < 2 else {})}
+    if MODE == "odd pages":
+        page, after = int(cursor or 0), int(cursor or 0) + 5
+        more = {"nextCursor": str(after)} if after < len(odd_lists.TOOLS) else {"nextCursor": None}
+        return {"tools": odd_lists.TOOLS[page:after], **more}
     if MODE == "endless":
         return {"tools": [tool(f"t{cursor or 0}")], "nextCursor": str(int(cursor or 0) + 1)}
     return {"tools": TOOLS.get(MODE, [tool("good"), tool("other")])}
