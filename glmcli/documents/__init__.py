@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from glmcli.documents.template import Template
 
-__all__ = ["Document", "check", "faults", "fill", "load_schema", "parse", "parse_value", "template_of"]
+__all__ = ["Document", "check", "faults", "fill", "load_schema", "parse", "parse_lines", "parse_value", "template_of"]
 
 
 def parse(text: bytes, name: str, first: int = 1) -> Document:
@@ -37,6 +37,17 @@ def parse(text: bytes, name: str, first: int = 1) -> Document:
         UsageError: one line, "request.yaml:12:3: …".
     """
     return _document(decode(text, name, first))
+
+
+def parse_lines(text: bytes, name: str) -> Document:
+    """Parse JSON lines as a list of their values; what is refused in `parse` is refused here.
+
+    Raises:
+        UsageError: one line, "tools.jsonl:12:3: …".
+    """
+    from glmcli.documents import json_reader
+
+    return json_reader.read_lines(decode(text, name))
 
 
 def parse_value(text: str, name: str) -> Any:  # noqa: ANN401 - any value of JSON
@@ -73,13 +84,16 @@ def check(document: Document, schema: str, *, names_all: bool = False) -> None:
         raise UsageError(message=first + more, why="; ".join(others) or None if names_all else None)
 
 
-def faults(document: Document, schema: str) -> list[str]:
-    """Every fault, each "file:line:col: text", in the order of the file."""
-    if is_valid(document.value, load_schema(schema)):
+def faults(document: Document, schema: str, part: str | None = None) -> list[str]:
+    """Every fault by a schema, or by one of its `$defs`; each "file:line:col: text", in the order of the file."""
+    rules = load_schema(schema)
+    if part:
+        rules = {"$ref": f"#/$defs/{part}", "$defs": rules["$defs"]}
+    if is_valid(document.value, rules):
         return []
     from glmcli.documents import validator
 
-    return validator.faults(document, schema)
+    return validator.faults(document, schema, rules)
 
 
 def fill(document: Document, variables: Mapping[str, str]) -> Document:

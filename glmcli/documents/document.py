@@ -137,6 +137,13 @@ class Document(Record):
         """The place of that index, as "request.yaml:12:3"."""
         return self.source.place(self.index(path, key=key))
 
+    def part(self, path: Path) -> Document:
+        """The value at a path that exists, as a document with the same places."""
+        value = self.value
+        for step in path:
+            value = value[step]
+        return self.replace(value=value, root=self.node(path))
+
     def node(self, path: Path) -> Node:
         """The positions of the value at a path, or of its nearest ancestor that exists."""
         node = self.root

@@ -49,6 +49,23 @@ def read(source: SourceText) -> Document | None:
     return reader.builder.document()
 
 
+def read_lines(source: SourceText) -> Document:
+    """The values of a text in which one stands behind the other, as JSON lines are, in a list.
+
+    Raises:
+        UsageError: the text is not that, or contains something that `documents.parse` refuses.
+    """
+    reader = _JsonReader(source)
+    reader.builder.open(0, [])
+    try:
+        while _kind(token := reader.take()) != "end":
+            reader.value(token)
+    except _JsonSyntaxError as error:
+        raise source.error(reader.position, "not valid JSON lines; each line is one value") from error
+    reader.builder.close()
+    return reader.builder.document()
+
+
 class _JsonReader:
     """A recursive-descent parser; the builder limits the depth."""
 

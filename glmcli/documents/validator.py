@@ -29,9 +29,9 @@ _MAX_SUGGESTIONS = 100
 _MAX_ERRORS = 1000  # of one document, the others are ignored
 
 
-def faults(document: Document, schema: str) -> list[str]:
-    """Every fault as a line, in the order of the file."""
-    errors = itertools.islice(validator(load_schema(schema)).iter_errors(document.value), _MAX_ERRORS)
+def faults(document: Document, schema: str, rules: Mapping[str, Any] | None = None) -> list[str]:
+    """Every fault as a line, in the order of the file, by our schema of that name, or `rules` of it."""
+    errors = itertools.islice(validator(rules or load_schema(schema)).iter_errors(document.value), _MAX_ERRORS)
     found = in_order(document, (fault for error in errors for fault in explain(error, schema)))
     return [as_line(document, fault, suggest=number < _MAX_SUGGESTIONS) for number, fault in enumerate(found)]
 

@@ -9,6 +9,7 @@ from glmcli.documents.input_limits import TooSlowError, cpu_limit
 from glmcli.documents.schema_errors import Fault, as_line, in_order
 from glmcli.errors import UsageError
 from glmcli.http.urls import normal_url, origin
+from glmcli.tools import client_servers
 from glmcli.tools.program import find_program, mentioned, placeholder
 from glmcli.tools.tool_file import NO_PARAMETERS, ToolFile
 
@@ -37,7 +38,10 @@ def faults(file: ToolFile) -> list[str]:
     """All faults, each "file:line:col: text", in the order of the file."""
     try:
         with cpu_limit(_MAX_TIME):
-            return _too_many(file) or documents.faults(file.document, "tools") or _beyond_the_schema(file)
+            if file.form.refusal:
+                return [file.form.refusal]
+            kind = file.form.kind
+            return _too_many(file) or documents.faults(file.document, "tools", kind) or _beyond_the_schema(file)
     except TooSlowError:
         return [f"{file.document.place(())}: this file takes too long to validate"]
 
@@ -45,11 +49,13 @@ def faults(file: ToolFile) -> list[str]:
 def _too_many(file: ToolFile) -> list[str]:
     """A fault if there are too many tools or servers: checked first, since each of them takes time."""
     value = file.document.value
-    holders: dict[str, Any] = value if isinstance(value, dict) else {"tools": value}
+    word = "mcp" if file.form.kind == "client_servers" else "tools"
+    holders: dict[str, Any] = value if file.form.kind == "own" and isinstance(value, dict) else {word: value}
     for word, what in (("tools", "tools"), ("mcp", "servers")):
         held = holders.get(word)
         if isinstance(held, dict | list) and len(held) > _MAX_ENTRIES:
-            return [f"{file.document.place((word,))}: {len(held)} {what}; at most {_MAX_ENTRIES} are allowed"]
+            path = (word,) if value is holders else ()
+            return [f"{file.document.place(path)}: {len(held)} {what}; at most {_MAX_ENTRIES} are allowed"]
     return []
 
 
@@ -61,10 +67,9 @@ def _faults(file: ToolFile) -> Iterator[Fault]:
     if not file.document.value:
         yield Fault((), "a tool file holds tools, mcp, or both")
     yield from _repeated_names(file)
-    for path, tool in file.definitions():
-        yield from _parameter_faults(
-            (*path, "parameters"), tool.get("parameters", NO_PARAMETERS), is_ours="run" in tool
-        )
+    for each in file.definitions():
+        path, tool = each.path, each.value
+        yield from _parameter_faults((*path, each.schema_key), each.parameters, is_ours="run" in tool)
         if "run" in tool:
             yield from _program_faults(file, (*path, "run", 0), tool["run"][0])
             yield from _placeholder_faults((*path, "run"), tool)
@@ -74,12 +79,25 @@ def _faults(file: ToolFile) -> Iterator[Fault]:
             yield from _program_server_faults(file, path, server)
         else:
             yield from _url_server_faults(file, path, server)
+    for name, server in file.client_servers():
+        if not client_servers.is_disabled(server):
+            yield from _client_server_faults(file, name, server)
+
+
+def _client_server_faults(file: ToolFile, name: str, server: Mapping[str, Any]) -> Iterator[Fault]:
+    found = list(client_servers.faults((name,), server, file.keys))
+    url, key = client_servers.address(server)
+    yield from found
+    if not found and "command" in server:
+        yield from _program_faults(file, (name, "command"), server["command"])
+    elif not found:
+        yield from _url_faults((name, key), url)
 
 
 def _repeated_names(file: ToolFile) -> Iterator[Fault]:
     first: dict[str, Path] = {}
-    for path, tool in file.definitions():
-        name, where = tool["name"], (*path, "name")
+    for each in file.definitions():
+        name, where = each.value["name"], (*each.path, "name")
         if name in first:
             line = file.document.source.line(file.document.index(first[name]))
             yield Fault(where, f"the name {name!r} is taken on line {line}")
@@ -101,12 +119,15 @@ def remarks(file: ToolFile) -> Iterator[str]:
     """What the user should know about a file without faults: each tool whose arguments are not all judged."""
     from glmcli.documents import untrusted_schemas
 
-    for path, tool in file.definitions():
-        found = untrusted_schemas.unjudged(tool.get("parameters", NO_PARAMETERS))
+    yield from file.form.remarks
+    for each in file.definitions():
+        found = untrusted_schemas.unjudged(each.parameters)
         if found:
-            fault = found[0].fault.replace(path=(*path, "parameters", *found[0].fault.path))
+            fault = found[0].fault.replace(path=(*each.path, each.schema_key, *found[0].fault.path))
             more = f" (and {len(found) - 1} more patterns of this tool)" if len(found) > 1 else ""
-            yield f"{as_line(file.document, fault)}, so nothing here judges {tool['name']} by it{more}"
+            yield f"{as_line(file.document, fault)}, so nothing here judges {each.value['name']} by it{more}"
+    for name, server in file.client_servers():
+        yield from client_servers.remarks(file.document, name, server)
 
 
 def _program_faults(file: ToolFile, path: tuple[str | int, ...], name: str) -> Iterator[Fault]:
@@ -147,13 +168,17 @@ def _url_server_faults(file: ToolFile, path: Path, server: Mapping[str, Any]) ->
         yield Fault((*path, "env"), "env is for a server with a command; here, use token_env", key=True)
     if server.get("token_env") in file.keys:
         yield Fault((*path, "token_env"), _key_text(server["token_env"]))
+    yield from _url_faults((*path, "url"), server["url"])
+
+
+def _url_faults(path: Path, url: str) -> Iterator[Fault]:
     try:
-        where = origin(normal_url(server["url"], "url"))
+        where = origin(normal_url(url, "url"))
     except UsageError as error:
-        yield Fault((*path, "url"), error.message)
+        yield Fault(tuple(path), error.message)
         return
     if not where.is_secure:
-        yield Fault((*path, "url"), "an MCP server is reached over https://, or over http:// on loopback only")
+        yield Fault(tuple(path), "an MCP server is reached over https://, or over http:// on loopback only")
 
 
 def _key_text(name: str) -> str:

@@ -59,10 +59,11 @@ def _check(app: App, given: dict[str, Any]) -> None:
 def _refused(source: ToolFile, rows: tuple[Provider, ...]) -> Iterator[str]:
     """What these providers refuse in a file without faults."""
     definitions = list(source.definitions())
-    for path, value in definitions:
-        who = [row.name for row in rows if value["name"] in row.api.forbidden_tools]
+    for each in definitions:
+        name = each.value["name"]
+        who = [row.name for row in rows if name in row.api.forbidden_tools]
         if who:
-            yield f"{source.document.place((*path, 'name'))}: {', '.join(who)} refuses a tool named {value['name']!r}"
+            yield f"{source.document.place((*each.path, 'name'))}: {', '.join(who)} refuses a tool named {name!r}"
     most = {row.api.max_tools for row in rows if row.api.max_tools} or {len(definitions)}
     if len(definitions) > min(most):
         who = [row.name for row in rows if (row.api.max_tools or len(definitions)) < len(definitions)]

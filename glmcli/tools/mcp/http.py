@@ -5,6 +5,7 @@ The SDK follows a redirect only to the same scheme, host and port, so the token 
 
 from __future__ import annotations
 
+import re
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 _MAX_MESSAGE = 2 * 1024 * 1024  # bytes of a message
 _CONNECT_TIMEOUT = 10.0  # seconds; calls have time limits of their own
 _FIRST_ERROR_STATUS = 400
+_SECRET = re.compile("auth|token|key|secret|cookie", re.IGNORECASE)
 
 
 class HttpTransport:
@@ -48,6 +50,11 @@ class HttpTransport:
                 what = f"the token of the MCP server {server.name} ({server.place})"
                 raise ToolError(message=f"{what} is empty, or no header can carry it")
             self._headers["Authorization"] = f"Bearer {server.token}"
+        for name, value in server.headers.items():
+            if _SECRET.search(name):
+                terminal.redactor.add(value)
+                terminal.redactor.add(value.rpartition(" ")[2])  # without `Bearer`
+            self._headers[name] = value
         scheme, host, port = origin(server.url)
         self._proxy = proxies.choose_proxy(scheme, host, port, terminal.environment)
         self._tls = Tls(terminal.environment).context()
