@@ -98,7 +98,7 @@ def _request_file(app: App, options: Options) -> Mapping[str, Any]:
         return {}
     from glmcli.config import request_file
 
-    return request_file.load(options.request, options.var, app.stdin)
+    return request_file.load(options.request, options.var, app.stdin, app.terminal.note)
 
 
 # What is refused before anything is read or written

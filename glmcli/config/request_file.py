@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from glmcli import documents
 from glmcli.config.options import MediaArgument
 from glmcli.console.stdin import SizeLimit, Stdin, read_file
+from glmcli.documents.quoting import visible
+from glmcli.documents.template import braced
 from glmcli.errors import UsageError
 from glmcli.http.urls import is_url
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
     from glmcli.chat.messages import MediaKind
     from glmcli.documents import Document
+    from glmcli.documents.template import Template
 
 _PATHS = ("session", "output")
 _PATH_LISTS = ("attach", "tools")
@@ -32,15 +35,30 @@ _MEDIA: Mapping[str, MediaKind] = {"images": "image", "videos": "video", "files"
 _CONVERSATION = ("system", "prompt", "messages", "attach", *_MEDIA)
 
 
-def load(path: str, variables: tuple[str, ...], stdin: Stdin) -> dict[str, Any]:
-    """The fields of Options that the file sets; `variables` are the values of --var.
+def load(path: str, variables: tuple[str, ...], stdin: Stdin, say: Callable[[str], None]) -> dict[str, Any]:
+    """The fields of Options that the file sets; `variables` are the values of --var, `say` prints a remark.
 
     Raises:
         UsageError: the file or a variable is wrong; the message names the place.
     """
-    document = documents.fill(_read(path, stdin), _values(variables))
-    documents.check(document, "request")
-    return _options(document, _folder(path))
+    template = documents.template_of(_read(path, stdin), (), _values(variables))
+    documents.check(template.sample, "request")
+    if remark := _remark(template):
+        say(remark)
+    return _options(template.sample, _folder(path))
+
+
+def _remark(template: Template) -> str | None:
+    """The remark that names with a value in the file itself stand in single braces; None if it wants to be quiet."""
+    names = [] if template.sample.value.get("quiet") else template.mistaken()
+    return f"{template.sample.name}: {single_braces(names)}" if names else None
+
+
+def single_braces(names: Iterable[str]) -> str:
+    """The remark that these names stand in single braces, as in templates of other programs."""
+    first, *others = (visible(name) for name in names)
+    more = f", and {len(others)} more so" if others else ""
+    return f"{{{first}}} is sent as it stands; {braced(first)} is filled{more}"
 
 
 class RequestTemplate:
@@ -50,6 +68,8 @@ class RequestTemplate:
         fields: the fields of Options that the file sets, with `x` in place of what rows fill in.
         open: the fields of the conversation that rows must fill in, and the names in them without a value.
         names: those that rows may fill in, and the names in them without a --var.
+        single_braced: names in single braces, which are text.
+        remark: what should be said about the file.
     """
 
     def __init__(self, path: str, variables: tuple[str, ...], stdin: Stdin) -> None:
@@ -64,6 +84,8 @@ class RequestTemplate:
         self.fields = _options(self._template.sample, self._folder)
         self.open = self._template.open
         self.names = self._template.names
+        self.single_braced = self._template.single_braced()
+        self.remark = _remark(self._template)
 
     def fill(self, names: Iterable[str], variables: Mapping[str, str]) -> dict[str, Any]:
         """The fields of Options that these fields of the file set, filled with the values of a row.

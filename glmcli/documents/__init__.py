@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from glmcli.documents.template import Template
 
-__all__ = ["Document", "check", "faults", "fill", "load_schema", "parse", "parse_lines", "parse_value", "template_of"]
+__all__ = ["Document", "check", "faults", "load_schema", "parse", "parse_lines", "parse_value", "template_of"]
 
 
 def parse(text: bytes, name: str, first: int = 1) -> Document:
@@ -96,23 +96,19 @@ def faults(document: Document, schema: str, part: str | None = None) -> list[str
     return validator.faults(document, schema, rules)
 
 
-def fill(document: Document, variables: Mapping[str, str]) -> Document:
-    r"""The document with `{{NAME}}` replaced in every string value; keys stay, and so do the positions.
-
-    A mapping `vars` at the top of the document gives defaults, which may stay unused and are not filled themselves.
-    Values that were filled in are not expanded again; `\{{` means `{{`. Braces around anything else are plain text.
-
-    Raises:
-        UsageError: a name has no value, a variable is used nowhere or is not UTF-8, or the result is huge.
-    """
-    return template_of(document, (), variables).sample
-
-
 def template_of(document: Document, keys: Collection[str], variables: Mapping[str, str]) -> Template:
-    """The document as a template: names in the parts `keys` may be without a value yet; rows fill them.
+    r"""The document as a template: `{{NAME}}` is replaced in every string value; keys stay, and so do the positions.
+
+    Names in the parts `keys` may be without a value yet; rows fill them.
+
+    A name is letters, digits and `_` of any script (what `str.isidentifier` accepts), or any text in quotes, as in
+    `{{"First Name"}}`; names are compared in NFC. A mapping `vars` at the top of the document gives defaults, which may
+    stay unused and are not filled themselves. Values that were filled in are not expanded again; `\{{` means `{{`, and
+    so do braces that nothing closes. Any other `{{…}}` is an error, for it would reach the model as it stands.
 
     Raises:
-        UsageError: as `fill`, but for names that stay open.
+        UsageError: a name has no value, braces hold no name, a variable is used nowhere or is not UTF-8, or the result
+            is huge.
     """
     from glmcli.documents.template import Template
 

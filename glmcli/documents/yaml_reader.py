@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from glmcli.documents.yaml_parser import YamlParser
     from glmcli.errors import UsageError
 
-_PLACEHOLDER = re.compile(r"\{\{[ ]*([A-Za-z_][A-Za-z0-9_]*)[ ]*\}\}")
+_TEMPLATE = re.compile(r"\{\{[^{}\n]+\}\}")
 
 
 def read(source: SourceText, parser: Callable[[str], YamlParser] = QuickParser) -> Document:
@@ -124,10 +124,11 @@ class _YamlReader:
         return text
 
     def _complex_key(self, event: Event) -> UsageError:
-        found = _PLACEHOLDER.match(self.source.text, max(_span(event)[0] - 1, 0))
+        found = _TEMPLATE.match(self.source.text, max(_span(event)[0] - 1, 0))
         if found is None:
             return self._error(event, "a key must be a string")
-        return self.source.error(found.start(), f'quote a template: "{visible(found[0])}"')
+        quote = "'" if '"' in found[0] else '"'
+        return self.source.error(found.start(), f"quote a template: {quote}{visible(found[0])}{quote}")
 
     def _error(self, event: Event, text: str) -> UsageError:
         return self.source.error(_span(event)[0], text)

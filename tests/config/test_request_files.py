@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 - some of the words are Chinese
 """Request files: every key does what its flag does, flags override them, and what is wrong is named by its place."""
 
 from __future__ import annotations
@@ -358,7 +359,7 @@ def test_server_tools_pass_as_they_are(body) -> None:
         ('prompt: "{{a}}{{b}}"', ("a={{b}}", "b={{a}}"), "{{b}}{{a}}"),
         (r"prompt: 'Hi \{{name}}'", (), "Hi {{name}}"),
         (r"prompt: '\{{name}} is {{name}}'", ("name=Ada",), "{{name}} is Ada"),
-        ('prompt: "{name} {{ }} {{1}} }}"', (), "{name} {{ }} {{1}} }}"),
+        ('prompt: "{name} { {} } }} {{1} {{a b}"', (), "{name} { {} } }} {{1} {{a b}"),
         ('prompt: "{{name}}"', ("name=a=b\n\"'\\",), "a=b\n\"'\\"),
         ('prompt: "{{name}}!"', ("name=",), "!"),
         ('prompt: "Hi {{name}}"\nvars: {name: Bob}', (), "Hi Bob"),
@@ -405,12 +406,81 @@ options: {user: "{{who}}", "{{who}}": 1}
             (),
             "request.yaml:2:14: vars.name must be a string, not a number (1); quote it",
         ),
-        ('prompt: "Hi"\nvars: {1a: x}', (), "request.yaml:2:8: vars: '1a' must be a name"),
         ('temperature: "{{t}}"\nprompt: hi', ("--var", "t=0.5"), "temperature must be a number, not a string"),
     ],
 )
 def test_wrong_variables(wrong, text, flags, message) -> None:
     assert message in wrong(text, *flags)
+
+
+LITERAL = r"\{{ stands for literal braces"
+NO_NAMES = {
+    "{{user-question}}": """write {{"user-question"}} if a value is called so""",
+    "{{First Name}}": """write {{"First Name"}} if a value is called so""",
+    "{{1}}": """write {{"1"}} if a value is called so""",
+    "{{ question | trim }}": "write {{question}}, for nothing is computed in a template",
+    "{{row.question}}": """write {{question}}, or {{"row.question"}} if it is called so""",
+    "{{ row['question'] }}": """write {{question}}, or {{"row['question']"}} if it is called so""",
+    "{{ .Question }}": "write {{Question}}",
+    "{{- question -}}": "write {{question}}",
+    "{{{question}}}": "write {{question}}",
+    "{{&question}}": "write {{question}}",
+    "{{\u3000问题\u3000}}": "write {{问题}}",
+    "{{#if x}}": "a name is letters, digits and _, and nothing is computed in a template",
+    "{{}}": "a name is letters, digits and _, and nothing is computed in a template",
+    "{{1,2},{3,4}}": "a name is letters, digits and _, and nothing is computed in a template",
+}
+
+
+@pytest.mark.sampled(3)
+@pytest.mark.parametrize(("braces", "advice"), NO_NAMES.items(), ids=NO_NAMES)
+@pytest.mark.parametrize("command", [("ask",), ("stream",), ("vision",), ("tools", "run", "--tools", "tools.yaml")])
+def test_braces_around_no_name(glm, write, command, braces, advice) -> None:
+    """They would reach the model as they stand: templates of other programs, misspelt names."""
+    write(TOOL_FILE, "tools.yaml")
+    given = write(f"prompt: |\n  All:\n    is {{{{ok}}}} and {braces}.\nmodel: vllm/x\n")
+    done = glm(*command, "-f", given, "--var", "ok=ok", "-n")
+    shown = braces.replace("\u3000", "\\u3000")
+    assert done.err == f"glm: error: request.yaml:3:19: {shown} is no {{{{NAME}}}}\n  fix: {advice}; {LITERAL}\n"
+    assert (done.code, done.out) == (2, b"")
+
+
+def test_braces_anywhere_in_the_file(wrong) -> None:
+    where = "is no {{NAME}}"
+    assert where in wrong("prompt: hi\noptions: {user: [{name: '{{a b}}'}]}\n")
+    assert wrong('{"prompt": "a\\n{{\\"x\\"}} {{a-b}}"}', "--var", "x=1") == f"request.yaml:1:26: {{{{a-b}}}} {where}"
+    assert where in wrong("prompt: '{{a b}}'\n", "another prompt")
+    assert wrong("prompt: hi\nvars: {a: '{{b}}'}\n") == (
+        "request.yaml:2:12: {{b}} in vars, whose values are not filled themselves"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "variable", "prompt"),
+    [
+        ('prompt: "问：{{问题}}"', "问题=天空", "问：天空"),
+        ('prompt: "{{ प्रश्न }}"', "प्रश्न=x", "x"),
+        ('prompt: "{{caf\u00e9}}"', "cafe\u0301=x", "x"),
+        ("""prompt: 'Hi {{"First Name"}}'""", "First Name=Bo", "Hi Bo"),
+        ("""prompt: '{{ "1-2.3" }}'""", "1-2.3=x", "x"),
+        ("""{"prompt": "{{\\"a b\\"}}", "vars": {"a b": "x"}, "model": "vllm/x"}""", None, "x"),
+    ],
+)
+def test_names_of_every_script_and_in_quotes(body, text, variable, prompt) -> None:
+    given = text if text.startswith("{") else f"{text}\nmodel: vllm/x\n"
+    flags = ("--var", variable) if variable else ()
+    assert body(given, *flags)["messages"] == [{"role": "user", "content": prompt}]
+
+
+def test_single_braces_are_text_and_remarked(glm, write) -> None:
+    """Where a value has that name, and nothing else in the file uses it."""
+    done = glm("ask", "-f", write("prompt: 'Hi ${name} {other}'\nvars: {name: Bo}\nmodel: vllm/x\n"), "-n")
+    assert done.err == "glm: request.yaml: {name} is sent as it stands; {{name}} is filled\n"
+    done = glm("ask", "-f", write("prompt: 'Hi {name} {{name}}'\nvars: {name: Bo}\nmodel: vllm/x\n"), "-n")
+    assert (done.code, done.err) == (0, "")
+    done = glm("ask", "-f", write("prompt: 'Hi {name}'\n"), "--var", "name=Bo", "-n")
+    assert (done.code, error_of(done.err)) == (2, "--var name is used nowhere in request.yaml")
+    assert "  fix: {name} is text there; {{name}} is filled\n" in done.err
 
 
 # What a file may not be

@@ -328,26 +328,32 @@ def test_value_of_an_option_that_is_refused(text: str, message: str) -> None:
     assert caught.value.message == f"-o x: {message}"
 
 
+def fill(document: documents.Document, variables: dict[str, str]) -> documents.Document:
+    return documents.template_of(document, (), variables).sample
+
+
 TEMPLATE = r"""
-vars: {LANG: German, UNUSED: x, RAW: "{{WHO}}"}
+vars: {LANG: German, UNUSED: x, RAW: '\{{WHO}}'}
 system: "Answer in {{LANG}}."
 messages:
 - role: user
   content: |
-    Hello {{ WHO }}, {{WHO}}: {{{RAW}}} \{{WHO}} ${{ github.ref }} {{}} {{a b}}
+    Hello {{ WHO }}, {{WHO}}: { {{RAW}} } \{{WHO}} ${ github.ref } { {} } }} {a b} {{a b
 "{{key}}": 1
 """
 
 
 def test_templates_are_filled_once_and_keep_their_places() -> None:
-    document = documents.fill(read(TEMPLATE), {"WHO": "{{LANG}} \\{{"})
+    document = fill(read(TEMPLATE), {"WHO": "{{LANG}} \\{{"})
     assert document.value == {
-        "vars": {"LANG": "German", "UNUSED": "x", "RAW": "{{WHO}}"},
+        "vars": {"LANG": "German", "UNUSED": "x", "RAW": "\\{{WHO}}"},
         "system": "Answer in German.",
         "messages": [
             {
                 "role": "user",
-                "content": "Hello {{LANG}} \\{{, {{LANG}} \\{{: {{{WHO}}} {{WHO}} ${{ github.ref }} {{}} {{a b}}\n",
+                "content": (
+                    "Hello {{LANG}} \\{{, {{LANG}} \\{{: { {{WHO}} } {{WHO}} ${ github.ref } { {} } }} {a b} {{a b\n"
+                ),
             }
         ],
         "{{key}}": 1,
@@ -356,7 +362,7 @@ def test_templates_are_filled_once_and_keep_their_places() -> None:
 
 
 def test_a_flag_beats_a_default() -> None:
-    assert documents.fill(read("vars: {A: x}\nprompt: '{{A}}'"), {"A": "y"}).value["prompt"] == "y"
+    assert fill(read("vars: {A: x}\nprompt: '{{A}}'"), {"A": "y"}).value["prompt"] == "y"
 
 
 @pytest.mark.parametrize(
@@ -367,28 +373,29 @@ def test_a_flag_beats_a_default() -> None:
         ('"\\x7b{A}}"', {}, "request.yaml:1:1: {{A}} has no value; give one with --var A=…"),
         ("prompt: hi", {"A": "1"}, "--var A is used nowhere in request.yaml"),
         ("prompt: '\\{{A}}'", {"A": "1"}, "--var A is used nowhere in request.yaml"),
-        ("vars: {B: '{{A}}'}", {"A": "1"}, "--var A is used nowhere in request.yaml"),
+        ("vars: {B: 'x {{A}}'}", {}, "request.yaml:1:14: {{A}} in vars, whose values are not filled themselves"),
         ("'{{A}}': 1", {"A": "1"}, "--var A is used nowhere in request.yaml"),
         ("'{{A}}'", {"A": "\udcff"}, "--var A: not UTF-8"),
+        ("- '{{\"a b\"}}'", {}, "request.yaml:1:4: {{\"a b\"}} has no value; give one with --var 'a b'=…"),
     ],
 )
 def test_templates_that_cannot_be_filled(text: str, variables: dict[str, str], message: str) -> None:
     with pytest.raises(UsageError) as caught:
-        documents.fill(read(text), variables)
+        fill(read(text), variables)
     assert caught.value.message == message
 
 
 def test_a_small_file_cannot_fill_the_memory() -> None:
     document = read("vars: {A: " + "x" * 500_000 + "}\nprompt: '" + "{{A}}" * 100_000 + "'")
     with pytest.raises(UsageError) as caught:
-        documents.fill(document, {})
+        fill(document, {})
     assert caught.value.message == "request.yaml:2:9: filled in, the strings are larger than 64 MiB"
 
 
 def test_importing_documents_loads_neither_yaml_nor_jsonschema(tmp_path: Path) -> None:
     code = (
         "import sys; from glmcli import documents;"
-        "document = documents.parse(b'{\"a\": \"{{B}}\"}', 'x'); documents.fill(document, {'B': '1'});"
+        "document = documents.parse(b'{\"a\": \"{{B}}\"}', 'x'); documents.template_of(document, (), {'B': '1'});"
         "print({'yaml', 'jsonschema', 'difflib'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
@@ -411,7 +418,7 @@ def use(data: bytes) -> str:
         document = documents.parse(data, "x")
         json.dumps(document.value, allow_nan=False).encode()
         documents.faults(document, "request")
-        documents.fill(document, {"A": "1"})
+        fill(document, {"A": "1"})
     except UsageError as error:
         return error.message
     return ""
