@@ -172,6 +172,8 @@ def _read_template(app: App, flags: Options) -> tuple[Options, RequestTemplate |
     from glmcli.config.request_file import RequestTemplate
 
     template = RequestTemplate(flags.request, flags.var, app.stdin)
+    if template.remark:
+        app.terminal.note(template.remark)
     options = merged(template.fields, flags.given())
     for name in _USELESS:
         if getattr(options, name):
@@ -309,7 +311,10 @@ def first_request(app: App, plan: BatchPlan) -> str:
     if path := _ledger_path(plan):
         refuse_submitted_rows(path)
     first = plan.candidates[0]
-    for item in ValidRows(pending_rows(app, plan, Index()), app.terminal):
+    pending = pending_rows(app, plan, Index())
+    if plan.source.rereadable:
+        pending.scan()
+    for item in ValidRows(pending, app.terminal):
         call = dialect_of(first.provider).encode(item.request, first.provider)
         return as_json(first.replace(call=call.replace(key=first.call.key)))
     raise UsageError(f"{plan.name} has no row that can be sent")

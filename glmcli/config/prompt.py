@@ -52,7 +52,33 @@ def messages_of(
     )
     if any(message.role == "user" and not (message.text.strip() or message.media) for message in messages):
         raise UsageError(message="a user message is empty", fix="give it text, or leave it out")
-    text, pictures = prompt()
+    return _with_question(messages, options, media, prompt())
+
+
+def with_question(
+    messages: tuple[Message, ...],
+    options: Options,
+    stdin: Stdin,
+    terminal: Terminal,
+    content: tuple[str, tuple[Media, ...]],
+) -> tuple[Message, ...]:
+    """These messages, and the media of the options and a text and pictures as one more user message, if there are any.
+
+    Raises:
+        UsageError: a file cannot be read or is no medium, or there is no message at all.
+    """
+    media, _ = _media(options.replace(messages=()), stdin, terminal)
+    return _with_question(messages, options, media, content)
+
+
+def _with_question(
+    messages: tuple[Message, ...],
+    options: Options,
+    media: tuple[Media, ...],
+    content: tuple[str, tuple[Media, ...]],
+) -> tuple[Message, ...]:
+    """The messages with what the user message holds."""
+    text, pictures = content
     if options.detail:
         pictures = tuple(picture.replace(detail=options.detail) for picture in pictures)
     media = (*media, *pictures)

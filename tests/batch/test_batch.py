@@ -310,10 +310,8 @@ def test_csv_fills_a_request_file(asks, server, cwd) -> None:
 
 TABLE = "id,topic\na,tea\nb,milk\n"
 COLUMNS = "the columns are 'id', 'topic'; --var question=… gives all rows the same"
-IN_VARS = (
-    """a row has its values in vars, as in {"vars": {"question": "…"}}; --var question=… gives all rows the same"""
-)
-IN_DOCUMENTS = "a document has its values in vars, as in vars: {question: …}; --var question=… gives all rows the same"
+A_FIELD = 'a row has it as a field, as in {"question": "…"}; --var question=… gives all rows the same'
+A_KEY = "a document has it as a key, as in question: …; --var question=… gives all rows the same"
 NO_ROW_HAS_IT = {
     "a table": ("in.csv", TABLE, "in.csv:1", COLUMNS),
     "a table of bad rows": ("in.csv", "id,topic\na,tea,2\n", "in.csv:1", COLUMNS),
@@ -323,9 +321,9 @@ NO_ROW_HAS_IT = {
         "in.tsv:1",
         COLUMNS.replace("'id', 'topic'", "'topic', 'c0', 'c1', 'c2', 'c3', 'c4', 'c5', 'c6', 'c7' and 4992 more"),
     ),
-    "JSON lines": ("in.jsonl", lines([{"vars": {"topic": "tea"}}, {"vars": {"topic": "milk"}}]), "in.jsonl", IN_VARS),
-    "a bad row among them": ("in.jsonl", '{"vars": {"topic": "tea"}}\n{\n', "in.jsonl", IN_VARS),
-    "YAML": ("in.yaml", "vars: {topic: tea}\n---\nquestion: misplaced\nvars: {topic: tea}\n", "in.yaml", IN_DOCUMENTS),
+    "JSON lines": ("in.jsonl", lines([{"vars": {"topic": "tea"}}, {"vars": {"topic": "milk"}}]), "in.jsonl", A_FIELD),
+    "a bad row among them": ("in.jsonl", '{"vars": {"topic": "tea"}}\n{\n', "in.jsonl", A_FIELD),
+    "YAML": ("in.yaml", "vars: {topic: tea}\n---\nquestions: misspelt\nvars: {topic: tea}\n", "in.yaml", A_KEY),
 }
 
 
@@ -369,8 +367,10 @@ def test_a_value_that_no_row_of_a_pipe_has(asks, server) -> None:
     done = asks(files, "-f", "ask.yaml", "--format", "csv", stdin=TABLE.encode(), name="-")
     assert (done.code, error(done)) == (2, "<stdin>:1: no row has question, which the request file wants")
     done = asks(files, "-f", "ask.yaml", stdin=b"one\n", name="-")
-    assert (done.code, error(done)) == (2, "<stdin>: no row has topic, which the request file wants")
-    assert "fix: a line of text is a prompt alone; --var topic=" in done.err
+    assert (done.code, error(done)) == (2, "<stdin>: no row has question, topic, which the request file wants")
+    assert (
+        "fix: a line of text has no names; --format csv, tsv, jsonl or yaml says that rows are written so" in done.err
+    )
     done = asks(files, "--files0", "-", "-f", "ask.yaml", stdin=b"ask.yaml\0")
     assert (done.code, error(done)) == (2, "<stdin>: no row has question, topic, which the request file wants")
     assert "fix: a file has its {{path}} alone; --var question=" in done.err

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _RESEND = "the same command again with --redo-changed asks them anew, with --keep-changed keeps the old answers"
 _UNNAMED = "; rows without an id are asked anew either way, for they are known by what they ask"
+_FORMER = "glm 0.1.0 left the request file's prompt out before a line of text, and filled nothing with fields of rows"
 _PER_TOKEN = 3  # characters, between Chinese (about 1.6) and English (about 4)
 _DEFAULT_ANSWER = 512  # tokens of an answer whose length nobody limits
 
@@ -155,8 +156,10 @@ class PendingRows:
         self._filter = row_filter
         self._resumes = len(index) > 0
         self._ids = RowIds(source.name, index, redact)
-        self._invalid_reason: str | None = None  # why a finished row is not valid any more
-        self._numbered = 0
+        self._check = PlaceholderCheck(requests.placeholders)
+        self._change_reason: str | None = None  # why a finished row is not valid any more, or asks something else
+        self._numbered = self._formers = 0
+        self._was_checked = False
         self.skipped: Counter[str] = Counter()
         self.read = self.elsewhere = 0
 
@@ -168,19 +171,19 @@ class PendingRows:
                 finished rows have changed.
         """
         rows = changed = 0
-        placeholders = PlaceholderCheck(self._requests.placeholders)
         for row in self._source.rows():
             rows += 1
             if row.id:
                 self._ids.add(row.id, row.line)
             if isinstance(row, Row):
-                placeholders.add(row)
+                self._check.add(row)
             if self._resumes:
                 changed += self._is_changed(row)
-        placeholders.refuse(self._source.name, self._source.hint)
-        unnamed = self._index.count_removed_answers() if self._resumes else 0
+        self._check.refuse(self._source.name, self._source.hint)
+        self._was_checked = True
+        unnamed = max(0, self._index.count_removed_answers() - self._formers) if self._resumes else 0
         if changed or unnamed:
-            self._filter.refuse_changed(changed + unnamed, unnamed=unnamed > 0, why=self._invalid_reason)
+            self._filter.refuse_changed(changed + unnamed, unnamed=unnamed > 0, why=self._change_reason)
         self._index.reset_requests()
         return rows
 
@@ -194,11 +197,26 @@ class PendingRows:
         if row.id:
             earlier = self._index.get(row.id)
             is_changed = earlier is not None and earlier.state == RowState.OK and earlier.hash != digest
-            self._invalid_reason = self._invalid_reason or (why if is_changed else None)
+            self._change_reason = self._change_reason or (why if is_changed else None)
             return is_changed
-        if digest:
-            self._index.add_input(self._ids.numbered(digest), row.line)
-        return False
+        if digest is None or isinstance(row, MalformedRow):
+            return False
+        row_id = self._ids.numbered(digest)
+        self._index.add_input(row_id, row.line)
+        former, earlier = self._former_answer(row, digest), self._index.get(row_id)
+        if former is None or (earlier and earlier.state == RowState.OK):
+            return False
+        self._formers += 1
+        self._change_reason = self._change_reason or _FORMER
+        return True
+
+    def _former_answer(self, row: Row, digest: str) -> IndexedRow | None:
+        """The answer to what 0.1.0 asked for this row without an id, if its request has another digest now."""
+        former = self._requests.former_digest(row)
+        if former is None or former == digest:
+            return None
+        earlier = self._index.get(self._ids.numbered(former))
+        return earlier if earlier and earlier.state == RowState.OK else None
 
     def __iter__(self) -> Iterator[QueueItem | InvalidRow]:
         """Read the input, and yield the rows that are still to be sent or cannot be sent.
@@ -217,6 +235,8 @@ class PendingRows:
         self.read += 1
         if isinstance(row, MalformedRow):
             return self._invalid(row, row.why, row.digest)
+        if not self._was_checked:
+            self._check_first(row)
         try:
             self._ids.validate(row)
         except UsageError as error:
@@ -230,11 +250,31 @@ class PendingRows:
         if self._is_elsewhere(row_id):
             return None
         earlier = self._index.get(row_id) if self._resumes else None
-        if earlier and self._filter.is_done(earlier, digest):
-            self.skipped[earlier.state] += 1
+        if self._resumes and self._is_done(row, digest, earlier):
             return None
         calls = earlier.calls if earlier else 0
         return QueueItem(self._next_number(), row, row_id, digest, request, _tokens(request), calls)
+
+    def _is_done(self, row: Row, digest: str, earlier: IndexedRow | None) -> bool:
+        """Whether the ledger has what becomes of the row, which is counted then."""
+        former = None if row.id else self._former_answer(row, digest)
+        if earlier and self._filter.is_done(earlier, digest):
+            self.skipped[earlier.state] += 1
+            return True
+        if former:
+            self._filter.refuse_changed(1, why=_FORMER)
+            self.skipped[former.state] += self._filter.changed == "keep"
+        return former is not None and self._filter.changed == "keep"
+
+    def _check_first(self, row: Row) -> None:
+        """Let the first row of a pipe decide whether rows reach their requests: later ones come after the first answer.
+
+        Raises:
+            UsageError: nothing of it does.
+        """
+        self._was_checked = True
+        self._check.add(row)
+        self._check.refuse_idle(self._source.name)
 
     def _next_number(self) -> int:
         self._numbered += 1

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+from copy import copy
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from glmcli.batch.rows.formats.lines import InputContext
 from glmcli.batch.rows.openai_lines import request_of_body
-from glmcli.batch.rows.placeholders import Placeholders, own_parts
+from glmcli.batch.rows.placeholders import NO_PLACEHOLDERS, Placeholders
 from glmcli.chat.messages import Message, Request
 from glmcli.config import attachments, checks
 from glmcli.config import prompt as prompts
+from glmcli.config.request_file import single_braces
+from glmcli.documents.quoting import visible
+from glmcli.documents.template import compared
 from glmcli.errors import UsageError
 from glmcli.providers.abilities import Objection
+from glmcli.record import EMPTY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -34,7 +39,7 @@ class RequestBuilder:
     """Makes a request of each row.
 
     Attributes:
-        placeholders: those that rows must fill in.
+        placeholders: those that rows fill in.
         objection_to_model: why a model that a row names, at this place, is not sent to the provider.
     """
 
@@ -51,24 +56,22 @@ class RequestBuilder:
         self._terminal = terminal
         self._flags = flags
         self._template = template
-        self._prompted = bool(options.prompt)
+        self._has_prompt = bool(options.prompt)
         self._options = options.replace(prompt=None) if template and "prompt" in template.open else options
-        self.placeholders = Placeholders(
-            {name: names for name, names in (template.open if template else {}).items() if name not in flags}
-        )
-        if not (self._is_complete or options.attach):
-            self.placeholders = self.placeholders.replace(question=True)
-        self._names = {name: names for name, names in (template.names if template else {}).items() if name not in flags}
+        self.placeholders = _placeholders(template, flags)
+        asks = self._is_complete or bool(options.attach)
+        self.placeholders = self.placeholders.replace(question=not asks, repeats=asks)
+        self._remarks: set[str] = set()
         self.objection_to_model: Callable[[str, str], Objection | None] = lambda _model, _place: None
         self._base: Request | None = None
         # None: rows may fill in which files they are.
-        self._attached = None if "attach" in self._names else attachments.read(options.attach, stdin)
+        self._attached = None if "attach" in self.placeholders.names else attachments.read(options.attach, stdin)
         self._same = self._same_for_all()
 
     @property
     def context(self) -> InputContext:
         """The context for reading the input: what the request file leaves to rows."""
-        return InputContext(complete=self._is_complete, prompted=self._prompted, placeholders=self.placeholders)
+        return InputContext(complete=self._is_complete, placeholders=self.placeholders)
 
     @property
     def _is_complete(self) -> bool:
@@ -93,7 +96,8 @@ class RequestBuilder:
     def _same_for_all(self) -> tuple[tuple[Message, ...], str] | None:
         """The messages before the user's, and the text after a prompt, if both are the same for all rows."""
         options = self._options
-        if self._names or options.messages or options.media or self._attached is None or self._attached.pictures:
+        names = self.placeholders.names
+        if names or options.messages or options.media or self._attached is None or self._attached.pictures:
             return None
         system = prompts.system_message(options, self._stdin)
         return (system,) if system else (), "".join(f"\n\n{text}" for text in self._attached.texts)
@@ -108,7 +112,7 @@ class RequestBuilder:
         return self._attached.pictures if self._attached else ()
 
     def messages(self, row: Row) -> tuple[Message, ...]:
-        """The messages of this row.
+        """The messages of this row, which is no OpenAI batch line.
 
         Raises:
             UsageError: a value is missing, a file cannot be read, or there is no question.
@@ -129,19 +133,30 @@ class RequestBuilder:
         attached = self._attachments(options)
         return "\n\n".join(part for part in (options.prompt, *attached.texts, row.text) if part), attached.pictures
 
+    def _around_body(self, row: Row, messages: tuple[Message, ...]) -> tuple[Message, ...]:
+        """The messages of an OpenAI batch line with what flags and request file add to them, as to any row's own."""
+        if self._same == ((), ""):
+            return messages
+        options = self._filled(row)
+        system = prompts.system_message(options, self._stdin)
+        content = self._content(options, row)
+        new = prompts.with_question(messages, options, self._stdin, self._terminal, content)
+        return prompts.conversation(system, (), new)
+
     def _filled(self, row: Row) -> Options:
         """The options of this row: its values in the request file, and its parts in place of the file's."""
-        own = own_parts(row)
-        options = self._options
-        if missing := self.placeholders.missing_of(row):
-            raise UsageError(f"the row has no {', '.join(missing)}, which the request file wants")
+        placeholders, options = self.placeholders, self._options
+        own, values = placeholders.own_parts(row), placeholders.values(row)
+        if missing := placeholders.missing(values, own):
+            names = ", ".join(map(visible, missing))
+            raise UsageError(f"the row has no {names}, which the request file wants")
         parts = [
             part
-            for part, names in self._names.items()
-            if part not in own and (part in self.placeholders.open or not names.isdisjoint(row.vars))
+            for part, names in placeholders.names.items()
+            if part not in own and (part in placeholders.open or not names.isdisjoint(values))
         ]
         if self._template and parts:
-            options = options.replace(**self._template.fill(parts, row.vars))
+            options = options.replace(**self._template.fill(parts, values))
         return options.replace(**own) if own else options
 
     def request(self, row: Row) -> Request:
@@ -150,9 +165,14 @@ class RequestBuilder:
         Raises:
             UsageError: as `messages`.
         """
+        self._remark(row)
+        return self._request(row)
+
+    def _request(self, row: Row) -> Request:
         assert self._base is not None  # noqa: S101 - the order of calls, not the user's doing
         if row.body is not None:
             request = request_of_body(row.body, self._base, self._flags, self._provider.api.field_names)
+            request = request.replace(messages=self._around_body(row, request.messages))
         else:
             request = self._base.replace(messages=self.messages(row))
         if self._options.resize and any(message.parts for message in request.messages):
@@ -160,6 +180,46 @@ class RequestBuilder:
 
             return resized(request, self._provider, self._terminal)
         return request
+
+    def _remark(self, row: Row) -> None:
+        """Say once what of the request file the rows replace, or name without using it."""
+        given = {"prompt": self._has_prompt, "messages": bool(self._options.messages)}
+        replaced = [part for part in self.placeholders.own_parts(row) if given[part]] if any(given.values()) else []
+        if replaced:
+            where = (
+                "where a row has its own" if row.body is None else "in OpenAI batch lines, which say all that is asked"
+            )
+            verb = "is" if replaced == ["prompt"] else "are"
+            self._say_once(f"the {' and '.join(replaced)} of the request file {verb} left out {where}")
+        single = self.placeholders.single_braced
+        if single and (found := sorted(single.intersection(map(compared, (*row.vars, *row.columns))))):
+            self._say_once(f"{self._options.request}: {single_braces(found)}")
+
+    def former_digest(self, row: Row) -> str | None:
+        """The digest of what 0.1.0 asked for this row; None where that is the same for all rows of this batch, or none.
+
+        There a line of text and a prompt in JSON took the place of the prompt of the request file, which took the place
+        of a table's, and fields of JSON filled nothing.
+        """
+        if not (self._has_prompt or self._options.attach or self.placeholders.names):
+            return None
+        former = copy(self)
+        former.placeholders = self.placeholders.replace(prompts_replace=True)
+        if row.text is not None:
+            row = row.replace(prompt=row.text, text=None)
+        elif "prompt" not in row.columns:
+            row = row.replace(columns=EMPTY)
+        elif self._has_prompt:
+            row = row.replace(prompt=None)
+        try:
+            return self.digest(former._request(row))  # noqa: SLF001 - a copy of this
+        except UsageError:
+            return None
+
+    def _say_once(self, remark: str) -> None:
+        if remark not in self._remarks:
+            self._remarks.add(remark)
+            self._terminal.note(remark)
 
     def validated(self, row: Row) -> Request:
         """The whole request, if the provider is not known to refuse what the row itself sets.
@@ -187,6 +247,15 @@ class RequestBuilder:
             if objection:
                 yield Objection(objection.message, "name the provider with -P, which gets the model of a body as it is")
         yield from checks.objections(request, self._provider)
+
+
+def _placeholders(template: RequestTemplate | None, flags: Mapping[str, Any]) -> Placeholders:
+    """What the request file leaves to rows, in the parts that no flag replaces."""
+    if template is None:
+        return NO_PLACEHOLDERS
+    open_names = {part: names for part, names in template.open.items() if part not in flags}
+    all_names = {part: names for part, names in template.names.items() if part not in flags}
+    return Placeholders(open_names, all_names, single_braced=template.single_braced)
 
 
 def digest(request: Request) -> str:

@@ -20,12 +20,12 @@ class Row(Record):
     Attributes:
         line: the line of the input on which it begins, or its place in a list of files, from 1.
         id: as the user gave it; None without one.
-        prompt: the user message, which takes the place of that in the request file.
-        text: the text of a file, which is added to the prompt as stdin is in `glm ask`.
+        prompt: the user message, which takes the place of that in the request file, or the value of its `{{prompt}}`.
+        text: a line of text, or the text of a file, which is added to the prompt as stdin is in `glm ask`.
         messages: as in Options; they take the place of those in the request file.
         vars: values of the `{{NAME}}` in the request file.
-        body: the body of an OpenAI batch line, which is a complete request.
-        columns: fields that are copied into the output unchanged.
+        body: the body of an OpenAI batch line, which says all that is asked.
+        columns: fields that are copied into the output unchanged; they are values of `{{NAME}}`, too.
     """
 
     line: int

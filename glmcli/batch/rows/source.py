@@ -13,6 +13,7 @@ from zlib import crc32
 from glmcli.batch.rows.encodings import MARK, as_utf8, codec_name, refuse_other, without_inner_marks
 from glmcli.batch.rows.formats import FORMATS, TABLES
 from glmcli.batch.rows.formats.table_layout import read_delimiter
+from glmcli.batch.rows.look import found_format
 from glmcli.console.terminal import STDIN
 from glmcli.errors import InternalError, UsageError
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from glmcli.console.stdin import Stdin
 
 _CHUNK = 1 << 16
+_USUAL = ("jsonl", "text")  # formats that need no word where an input is taken for them
 _TABLE = "save the table as CSV"
 # Byte order marks, and the family of encodings that each belongs to. Longer ones come first.
 # Source: www.unicode.org/faq/utf_bom.html (2026).
@@ -48,7 +50,6 @@ _OTHER_FILES: Mapping[bytes, tuple[str, str]] = {
     b"%PDF-": ("a PDF", "write its questions as text, one a line"),
 }
 _UNMARKED = 4  # bytes that show UTF-16 without a mark
-_MOST_BLANKS = 1 << 20  # bytes that are read for the first that is not blank
 
 
 def _without_mark(chunks: Iterable[bytes], name: str, encoding: str) -> Iterator[bytes]:
@@ -84,19 +85,6 @@ def _unmarked(head: bytes) -> str | None:
     if len(head) >= _UNMARKED and all(low) and not any(high):
         return "utf-16-le"
     return "utf-16-be" if len(head) >= _UNMARKED and all(high) and not any(low) else None
-
-
-def _is_json(chunks: Iterable[bytes]) -> tuple[bool, Iterator[bytes]]:
-    """Whether the first bytes that are not blank begin a JSON object or a list of them; and the same bytes again."""
-    rest = iter(chunks)
-    seen, begin, size = [], b"", 0
-    for chunk in rest:
-        seen.append(chunk)
-        size += len(chunk)
-        begin = (begin + b"".join(chunk.split()))[:2]
-        if begin not in {b"", b"["} or size > _MOST_BLANKS:
-            break
-    return begin.startswith((b"{", b"[{")), chain(seen, rest)
 
 
 class RereadableFile:
@@ -236,8 +224,9 @@ class RowSource:
         chunks = self._text()
         name = self._format_name
         if name is None:
-            is_json, chunks = _is_json(chunks)
-            name = "jsonl" if is_json else "text"
+            name, chunks = found_format(chunks, self._context.placeholders)
+            if name not in _USUAL:
+                self._note(f"{self.name} is read as {name}, by its first line; --format may say otherwise")
         self.hint = FORMATS[name].hint
         yield from FORMATS[name].rows(chunks, self._context)
 

@@ -181,7 +181,6 @@ _CHAT_URL = re.compile(r"([^\s?#]*/)?chat/(completions|ds-test)/?(\?\S*)?")
 _NO_CHAT = "url must be that of a chat completion, as /v1/chat/completions: nothing else is asked here"
 # The form of Anthropic's Message Batches (docs.anthropic.com/en/api/creating-message-batches, 2026).
 _PARAMS = "params is how Anthropic's batches say what is asked: here it is body, in the form of a chat completion"
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _ID = re.compile(r"[^\x00-\x1f\x7f-\x9f]{1,512}")
 _OPENAI = ("custom_id", "body")
 
@@ -242,8 +241,6 @@ def _vars_faults(given: object) -> Iterator[str]:
         yield refused("vars", given, "a mapping")
         return
     for name, value in given.items():
-        if not NAME.fullmatch(name):
-            yield f"vars: {quoted(name)} must be a name: letters, digits and _, not a digit first"
         if not isinstance(value, str | int | float):  # True is an int
             yield refused(path_text(("vars", name)), value, "a string", "a number", "true or false")
 
@@ -290,7 +287,7 @@ def row_of(value: object, line: int, data: bytes, context: InputContext) -> Row 
     own = value.get("custom_id" if openai else "id")
     name = None if own is None or id_fault("id", own) else str(own)
     why = next(faults(value), None)
-    if why is None and not openai and not context.complete and not any(field in value for field in _ASKS):
+    if why is None and not openai and not context.complete and not _says_something(value, context):
         why = _ASKS_NOTHING
     if why is not None:
         return context.malformed(line, data, why, row_id=name)
@@ -298,6 +295,11 @@ def row_of(value: object, line: int, data: bytes, context: InputContext) -> Row 
         return _openai(value, line, name) if openai else _plain(value, line, name, context.folder)
     except UsageError as error:
         return context.malformed(line, data, error.message, row_id=name)
+
+
+def _says_something(value: Mapping[str, Any], context: InputContext) -> bool:
+    """Whether the row has a question, or a value that the request file wants."""
+    return any(field in _ASKS or context.placeholders.wants(field) for field in value)
 
 
 def _plain(value: Mapping[str, Any], line: int, name: str | None, folder: Path) -> Row:

@@ -48,14 +48,12 @@ FORMATS: Mapping[str, RowFormat] = {
     "jsonl": RowFormat(
         json_lines.rows,
         (".jsonl", ".ndjson", ".json"),
-        hint='a row has its values in vars, as in {{"vars": {{"{}": "…"}}}}',
+        hint='a row has it as a field, as in {{"{}": "…"}}',
     ),
     "text": RowFormat(lines.rows, (".txt",)),
     "csv": RowFormat(partial(csv_tables.rows, delimiter=None), (".csv",)),
     "tsv": RowFormat(partial(csv_tables.rows, delimiter="\t"), (".tsv",)),
-    "yaml": RowFormat(
-        yaml_documents.rows, (".yaml", ".yml"), hint="a document has its values in vars, as in vars: {{{}: …}}"
-    ),
+    "yaml": RowFormat(yaml_documents.rows, (".yaml", ".yml"), hint="a document has it as a key, as in {}: …"),
     "files": RowFormat(path_list.rows, is_text=False),
 }
 TABLES = ("csv", "tsv")

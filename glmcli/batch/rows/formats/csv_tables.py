@@ -9,8 +9,9 @@ from glmcli.batch.rows.formats.lines import LIMIT, LongLine, encoding_fault, lin
 from glmcli.batch.rows.formats.table_layout import read_layout
 from glmcli.batch.rows.placeholders import columns
 from glmcli.batch.rows.row import MalformedRow, Row
-from glmcli.batch.rows.validation import NAME, id_fault, prompt_fault, repeated
+from glmcli.batch.rows.validation import id_fault, prompt_fault, repeated
 from glmcli.documents.quoting import quoted
+from glmcli.documents.template import compared
 from glmcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def rows(chunks: Iterable[bytes], context: InputContext, *, delimiter: str | None) -> Iterator[Row | MalformedRow]:
-    """A row for each record; every column is copied, and is a variable if its name can be one.
+    """A row for each record; every column is copied, and fills the placeholder of its name.
 
     Without a `delimiter` the header decides (see `read_layout`). A header that comes again is skipped with a remark.
 
@@ -43,14 +44,9 @@ def rows(chunks: Iterable[bytes], context: InputContext, *, delimiter: str | Non
 def _header(header: list[str] | MalformedRow, records: _Records, context: InputContext) -> list[str]:
     if isinstance(header, MalformedRow):
         raise UsageError(message=f"{header.why} (in the header)")
-    if (name := repeated(header)) is not None:
+    if (name := repeated(map(compared, header))) is not None:
         raise UsageError(message=f"{context.name}:{records.line}: two columns are called {quoted(name)}")
-    if not context.complete and not any(map(NAME.fullmatch, header)):
-        raise UsageError(
-            message=f"{context.name}:{records.line}: no column has a name that {{{{NAME}}}} can use",
-            fix="the first line names the columns, in letters, digits and _, as in id,question",
-        )
-    own = ("prompt",) if "prompt" in header and not context.prompted else ()
+    own = ("prompt",) if "prompt" in header and not context.placeholders.wants("prompt") else ()
     context.placeholders.refuse(f"{context.name}:{records.line}", header, own, hint=columns(header))
     return header
 
@@ -59,13 +55,12 @@ def _row(header: list[str], fields: list[str], records: _Records, context: Input
     if len(fields) != len(header):
         return records.malformed(f"{len(fields)} fields, but the header has {len(header)}")
     columns = dict(zip(header, fields, strict=True))
-    prompt = None if context.prompted else columns.get("prompt")
+    prompt = columns.get("prompt")
     if "id" in columns and (why := id_fault("id", columns["id"])):
         return records.malformed(why)
-    if prompt is not None and (why := prompt_fault(prompt)):
+    if prompt is not None and not context.placeholders.wants("prompt") and (why := prompt_fault(prompt)):
         return records.malformed(why, columns.get("id"))
-    usable = {name: text for name, text in columns.items() if NAME.fullmatch(name)}
-    return Row(records.line, id=columns.get("id"), prompt=prompt, vars=usable, columns=columns)
+    return Row(records.line, id=columns.get("id"), prompt=prompt, columns=columns)
 
 
 class _Records:

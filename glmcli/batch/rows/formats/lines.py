@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hashlib import _Hash as HASH
 
 LIMIT = 16 << 20  # bytes of a line
+_HINT = "a line of text has no names; --format csv, tsv, jsonl or yaml says that rows are written so"
 
 
 class InputContext(Record):
@@ -26,8 +27,7 @@ class InputContext(Record):
     Attributes:
         name: what messages call the input.
         complete: flags and request file have a question, so a row needs none.
-        prompted: they have a prompt, so a column of that name is only a variable.
-        placeholders: those that rows must fill in.
+        placeholders: those that rows fill in.
         folder: what relative paths in rows are relative to.
         encoding: the one that the input is in, as Python knows it; empty for UTF-8. Formats read UTF-8 in any case.
         delimiter: the character between the columns of a table, where the user has said it.
@@ -36,7 +36,6 @@ class InputContext(Record):
 
     name: str = ""
     complete: bool = False
-    prompted: bool = False
     placeholders: Placeholders = NO_PLACEHOLDERS
     folder: Path = Path()
     encoding: str = ""
@@ -150,17 +149,20 @@ class TextLine(NamedTuple):
 
 
 def rows(chunks: Iterable[bytes], context: InputContext) -> Iterator[Row | MalformedRow]:
-    """The rows of a text file: each line is a prompt, as it is.
+    """The rows of a text file: each line stands behind the prompt, as it is, or is the question itself.
 
     Raises:
-        UsageError: the request file needs another value.
+        UsageError: the request file needs a value.
     """
-    context.placeholders.refuse(context.name, (), ("prompt",), hint="a line of text is a prompt alone")
+    is_first = True
     for line in text_lines(chunks, context):
+        if is_first:
+            context.placeholders.refuse(context.name, (), ("text",), hint=_HINT)
+        is_first = False
         if isinstance(line, MalformedRow):
             yield line
         elif not line.text.isspace():  # spaces that are not ASCII
-            yield Row(line.number, prompt=line.text)
+            yield Row(line.number, text=line.text)
 
 
 def text_lines(chunks: Iterable[bytes], context: InputContext) -> Iterator[TextLine | MalformedRow]:
