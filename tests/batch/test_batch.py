@@ -419,7 +419,7 @@ def test_no_rows_are_said_and_the_output_is_made(asks, server, cwd, form) -> Non
 
 SENT = [[("user", "Was ist, bitte, ein Rohr?")], [("user", "你是谁")]]
 TWO = "1;Was ist, bitte, ein Rohr?\r\n2;你是谁\r\n"
-SEMICOLONS = "glm: in.csv: ; separates its columns (--delimiter says otherwise)\n"
+SEMICOLONS = "glm: in.csv: a semicolon separates its columns (--delimiter says otherwise)\n"
 
 
 @pytest.mark.parametrize(
@@ -462,7 +462,7 @@ def test_tables_as_spreadsheets_write_them(asks, glm, server, cwd, *, data, more
     [
         ({"in.jsonl": '{"prompt":"你是谁"}'.encode("gbk")}, (), "in.jsonl:1: not UTF-8 (byte 0xc4)", "--encoding NAME"),
         ({"in.jsonl": '[{"prompt":"a"},{"prompt":"b"}]'}, (), "in.jsonl is one JSON list", "jq -c '.[]' FILE"),
-        ({"in.csv": "a;b,c\n1;2,3\n"}, (), "in.csv: , and ; in the header may each", "--delimiter ',' or --d"),
+        ({"in.csv": "a;b,c\n1;2,3\n"}, (), "in.csv: a comma and a semicolon in the header", "--delimiter ',' or --d"),
         ({"in.csv": "id,prompt\n"}, ("--delimiter", "::"), "--delimiter ::: not one character", "as in ';'"),
         ({"in.csv": "id,prompt\n"}, ("--encoding", "utf9"), "--encoding utf9: Python knows no such", "as in gb18030"),
         ({"in.jsonl": "{}"}, ("--delimiter", ";"), "--delimiter separates the columns of a table", "--format csv"),

@@ -525,7 +525,7 @@ def test_a_header(form, data, message) -> None:
 
 def test_two_columns_of_one_name() -> None:
     assert refused("csv", "\na,b,a\n1,2,3\n") == "in:2: two columns are called 'a'"
-    assert refused("tsv", "a\t\t\n") == "in:1: two columns are called ''"
+    assert refused("tsv", "a\t\t\tb\n") == "in:1: two columns are called ''"
     assert refused("csv", "caf\u00e9,cafe\u0301\n") == "in:1: two columns are called 'café'"
 
 
@@ -807,13 +807,15 @@ def table(tmp_path, data, **more):
     """The columns of each row of a table, and what is remarked of it."""
     said: list[str] = []
     source = opened_as(tmp_path, "t.csv", data.encode(), note=said.append, **more)
-    rows = [row.columns if isinstance(row, Row) else row.why for row in source.rows()]
-    assert [row.columns if isinstance(row, Row) else row.why for row in source.rows()] == rows
-    return rows, [text.removeprefix(f"{tmp_path}/t.csv") for text in said]
+    name = f"{tmp_path}/t.csv"
+    rows = [row.columns if isinstance(row, Row) else row.why.removeprefix(name) for row in source.rows()]
+    assert len(list(source.rows())) == len(rows)
+    return rows, [text.removeprefix(name) for text in said]
 
 
 ONE = [{"id": "1", "prompt": "a, b"}]
-SEMICOLON = [": ; separates its columns (--delimiter says otherwise)"]
+BAD_FIELDS = ":2: 2 fields, but the header has 3"
+SEMICOLON = [": a semicolon separates its columns (--delimiter says otherwise)"]
 
 
 @pytest.mark.parametrize(
@@ -836,6 +838,8 @@ SEMICOLON = [": ; separates its columns (--delimiter says otherwise)"]
         ("question\na; b\n", [{"question": "a; b"}], []),
         ('5" pipe,prompt\n1,"a"\n', [{'5" pipe': "1", "prompt": "a"}], []),
         ('"id\nx";prompt\n1;"a\nb"\n', [{"id\nx": "1", "prompt": "a\nb"}], SEMICOLON),
+        ("id;prompt;;\n1;a, b;;\n;;;\n\n", ONE, SEMICOLON),
+        ("id;prompt;\n1;a, b\n1;a, b;x\n", [BAD_FIELDS, {**ONE[0], "": "x"}], SEMICOLON),
         ("id,prompt\r1,x\r2,y\r", [{"id": "1", "prompt": "x"}, {"id": "2", "prompt": "y"}], [CR_ALONE]),
         ('\rid;prompt\r1;"a\rb"\r', [{"id": "1", "prompt": "a\nb"}], [CR_ALONE, *SEMICOLON]),
         (
@@ -880,6 +884,20 @@ def test_a_delimiter_makes_a_table(tmp_path) -> None:
             opened(tmp_path / name, form, delimiter=";")
 
 
+def test_a_table_that_is_not_what_its_name_says(tmp_path) -> None:
+    for text, columns in (("id;q\n1;a\tb\n", {"id": "1", "q": "a\tb"}), ("q\ta;b,c\n1\t2\n", {"q": "1", "a;b,c": "2"})):
+        (row,) = opened_as(tmp_path, "t.tsv", text.encode()).rows()
+        assert row.columns == columns
+    (row,) = opened_as(tmp_path, "t.tsv", b"q\na, b\n").rows()
+    assert row.columns == {"q": "a, b"}
+
+
+def test_a_text_of_one_line_with_carriage_returns() -> None:
+    assert refused("text", "one\rtwo") == "in has no newlines, only carriage returns"
+    assert parsed("text", "one\r") == [Row(1, text="one\r")]
+    assert parsed("text", "one\rtwo\n") == [Row(1, text="one\rtwo")]
+
+
 @pytest.mark.parametrize("delimiter", ["", ";;", '"', "\r", "\n"])
 def test_what_cannot_separate_columns(delimiter) -> None:
     with pytest.raises(UsageError, match=r"(?s)^--delimiter .*: not one character$"):
@@ -887,7 +905,7 @@ def test_what_cannot_separate_columns(delimiter) -> None:
 
 
 def test_a_header_with_two_separators_and_no_name_that_is_wanted() -> None:
-    assert refused("csv", "a;b,c\n1;2,3\n") == "in: , and ; in the header may each separate its columns"
+    assert refused("csv", "a;b,c\n1;2,3\n") == "in: a comma and a semicolon in the header may each separate its columns"
     wanted = Placeholders({"prompt": frozenset(["c"])})
     assert parsed("csv", "a;b,c\n1;2,3\n", complete=True, placeholders=wanted)[0].columns == {"a;b": "1;2", "c": "3"}
 

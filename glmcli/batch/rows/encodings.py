@@ -144,6 +144,9 @@ class _Utf8Scan:
 
     def _decode(self, chunk: bytes, *, final: bool) -> bytes:
         """What follows the first character that is broken."""
+        if chunk.isascii() and not (final or self._decoder.getstate()[0]):
+            self._note(chunk)
+            return b""
         try:
             self._note(self._decoder.decode(chunk, final).encode())
         except UnicodeDecodeError as error:

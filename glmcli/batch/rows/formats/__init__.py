@@ -51,8 +51,8 @@ FORMATS: Mapping[str, RowFormat] = {
         hint='a row has it as a field, as in {{"{}": "…"}}',
     ),
     "text": RowFormat(lines.rows, (".txt",)),
-    "csv": RowFormat(partial(csv_tables.rows, delimiter=None), (".csv",)),
-    "tsv": RowFormat(partial(csv_tables.rows, delimiter="\t"), (".tsv",)),
+    "csv": RowFormat(partial(csv_tables.rows, usual=","), (".csv",)),
+    "tsv": RowFormat(partial(csv_tables.rows, usual="\t"), (".tsv",)),
     "yaml": RowFormat(yaml_documents.rows, (".yaml", ".yml"), hint="a document has it as a key, as in {}: …"),
     "files": RowFormat(path_list.rows, is_text=False),
 }

@@ -20,30 +20,37 @@ if TYPE_CHECKING:
     from glmcli.batch.rows.formats.lines import InputContext
 
 
-def rows(chunks: Iterable[bytes], context: InputContext, *, delimiter: str | None) -> Iterator[Row | MalformedRow]:
+def rows(chunks: Iterable[bytes], context: InputContext, *, usual: str) -> Iterator[Row | MalformedRow]:
     """A row for each record; every column is copied, and fills the placeholder of its name.
 
-    Without a `delimiter` the header decides (see `read_layout`). A header that comes again is skipped with a remark.
+    The header shows what separates columns, as a rule `usual` (see `read_layout`). A header that comes again is skipped
+    with a remark.
 
     Raises:
         UsageError: the header cannot be used, or lacks a column that the request file needs; a record is so long that a
             quote must be unclosed.
     """
-    records = _Records(*read_layout(chunks, context, delimiter), context)
+    records = _Records(*read_layout(chunks, context, usual), context)
     first = next(records, None)
     if first is None:
         return
     header = _header(first, records, context)
     for fields in records:
+        if isinstance(fields, MalformedRow):
+            yield fields
+            continue
+        _drop_empty(fields, len(header))
         if fields == header:  # of joined files; no row is called id and asks prompt
             context.remark(f"{context.name}:{records.line}: the header again is no row")
         else:
-            yield fields if isinstance(fields, MalformedRow) else _row(header, fields, records, context)
+            yield _row(header, fields, records, context)
 
 
 def _header(header: list[str] | MalformedRow, records: _Records, context: InputContext) -> list[str]:
     if isinstance(header, MalformedRow):
         raise UsageError(message=f"{header.why} (in the header)")
+    if header.count("") > 1:  # spreadsheets write columns that were only formatted, too
+        _drop_empty(header, 0)
     if (name := repeated(map(compared, header))) is not None:
         raise UsageError(message=f"{context.name}:{records.line}: two columns are called {quoted(name)}")
     own = ("prompt",) if "prompt" in header and not context.placeholders.wants("prompt") else ()
@@ -63,8 +70,14 @@ def _row(header: list[str], fields: list[str], records: _Records, context: Input
     return Row(records.line, id=columns.get("id"), prompt=prompt, columns=columns)
 
 
+def _drop_empty(fields: list[str], wanted: int) -> None:
+    """Drop empty fields from the end, as long as there are more than `wanted`."""
+    while len(fields) > wanted and not fields[-1]:
+        fields.pop()
+
+
 class _Records:
-    """The records that are not blank, with the lines of each."""
+    """The records that have more than blanks, with the lines of each."""
 
     def __init__(self, chunks: Iterable[bytes], delimiter: str, context: InputContext) -> None:
         self.line = 0
@@ -85,7 +98,7 @@ class _Records:
                 return self.malformed(_reason(error))
             if why := encoding_fault(self._data(), self._context.encoding):
                 return self.malformed(why)
-            if not self._data().isspace() and self._data():
+            if any(map(str.strip, fields)):
                 return fields
 
     def malformed(self, why: str, row_id: str | None = None) -> MalformedRow:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from glmcli.batch.rows.placeholders import NO_PLACEHOLDERS, Placeholders
 from glmcli.batch.rows.row import MalformedRow, Row
+from glmcli.errors import UsageError
 from glmcli.record import Record
 
 if TYPE_CHECKING:
@@ -141,18 +142,19 @@ class _PartialLine:
 
 
 class TextLine(NamedTuple):
-    """A line that is not blank: its bytes and its text."""
+    """A line that is not blank: its bytes and its text, and whether its end was there."""
 
     number: int
     data: bytes
     text: str
+    ended: bool
 
 
 def rows(chunks: Iterable[bytes], context: InputContext) -> Iterator[Row | MalformedRow]:
     """The rows of a text file: each line stands behind the prompt, as it is, or is the question itself.
 
     Raises:
-        UsageError: the request file needs a value.
+        UsageError: the request file needs a value; or all is one line, with carriage returns in it.
     """
     is_first = True
     for line in text_lines(chunks, context):
@@ -161,6 +163,10 @@ def rows(chunks: Iterable[bytes], context: InputContext) -> Iterator[Row | Malfo
         is_first = False
         if isinstance(line, MalformedRow):
             yield line
+        elif line.number == 1 and not line.ended and "\r" in line.text.rstrip("\r"):
+            raise UsageError(
+                message=f"{context.name} has no newlines, only carriage returns", fix=r"tr '\r' '\n' makes lines of it"
+            )
         elif not line.text.isspace():  # spaces that are not ASCII
             yield Row(line.number, text=line.text)
 
@@ -177,7 +183,7 @@ def text_lines(chunks: Iterable[bytes], context: InputContext) -> Iterator[TextL
 def _text_line(line: Line, context: InputContext) -> TextLine | MalformedRow:
     if why := encoding_fault(line.data, context.encoding):
         return context.malformed(line.number, line.data, why)
-    return TextLine(line.number, line.data, line.data.decode())
+    return TextLine(line.number, line.data, line.data.decode(), line.ended)
 
 
 def encoding_fault(data: bytes, encoding: str = "") -> str:

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
     from glmcli.batch.rows.formats.lines import InputContext
 
-_USUAL = ","
-_SEPARATORS = (_USUAL, ";", "\t", "|")
+_COMMA = ","
+_SEPARATORS = (_COMMA, ";", "\t", "|")
 _LONGEST = 1 << 20  # bytes that are read for the header
 _SEP_LINE = re.compile(rb'"?sep=([^"\w\r\n])"?[ \t]*', re.IGNORECASE)
 _QUOTE = ord('"')
 _PLAIN = re.compile(rb'"?[^"\r\n]*')  # from a quote that is none, or from what is no quote
 _WORDS = {"tab": "\t", r"\t": "\t"}
-_NAMES = {"\t": "a tab", " ": "a blank"}
+_NAMES = {_COMMA: "a comma", ";": "a semicolon", "\t": "a tab", " ": "a blank"}
 
 
 class TableLayout(NamedTuple):
@@ -48,10 +48,10 @@ def read_delimiter(text: str) -> str:
     return found
 
 
-def read_layout(chunks: Iterable[bytes], context: InputContext, delimiter: str | None) -> TableLayout:
-    """The layout of the table in these chunks; `delimiter` is what its format says, where it does.
+def read_layout(chunks: Iterable[bytes], context: InputContext, usual: str) -> TableLayout:
+    """The layout of the table in these chunks, in whose format this delimiter is usual.
 
-    That of `context` counts before it, then a line `sep=;`, then what the header has. What was found is remarked.
+    What `context` says counts first, then a line `sep=;`, then what the header has. What was found is remarked.
 
     Raises:
         UsageError: the header has more than one character that may separate columns.
@@ -73,8 +73,8 @@ def read_layout(chunks: Iterable[bytes], context: InputContext, delimiter: str |
         seen = seen[: header.begin] + seen[header.end :]  # its line stays, and is blank
         found_delimiter = said[1].decode(errors="replace")
     else:
-        known = context.delimiter or delimiter
-        found_delimiter = known or _found(seen[header.begin : header.end], header.outside, context)
+        text = seen[header.begin : header.end]
+        found_delimiter = context.delimiter or _found(text, header.outside, context, usual)
     return TableLayout(chain([seen], rest), context.delimiter or found_delimiter)
 
 
@@ -92,7 +92,7 @@ def _ends_line(data: bytes) -> bool:
 
 def _header(data: bytes, delimiter: str | None, *, is_all: bool = False) -> _Header | None:
     """The header; None if its end, or what follows it, was not read yet."""
-    separators = {*map(str.encode, _SEPARATORS), (delimiter or _USUAL).encode()}
+    separators = {*map(str.encode, _SEPARATORS), (delimiter or _COMMA).encode()}
     begin = at = len(data) - len(data.lstrip(b" \r\n"))
     outside = bytearray()
     while at < len(data) and data[at] not in b"\r\n":
@@ -123,9 +123,11 @@ def _with_newlines(chunks: Iterable[bytes]) -> Iterator[bytes]:
             yield data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 
-def _found(header: bytes, outside: bytes, context: InputContext) -> str:
+def _found(header: bytes, outside: bytes, context: InputContext, usual: str) -> str:
     """What separates the columns of this header."""
     there = [each for each in _SEPARATORS if each.encode() in outside]
+    if usual in there and usual != _COMMA:
+        return usual
     if len(there) > 1:
         wanted = {"id", "prompt"}.union(*context.placeholders.open.values())
         text = header.decode(errors="replace")
@@ -137,7 +139,7 @@ def _found(header: bytes, outside: bytes, context: InputContext) -> str:
             f"{context.name}: {which} in the header may each separate its columns",
             fix=f"--delimiter '{there[0]}' or --delimiter '{there[1]}'".replace("'\t'", "tab"),
         )
-    found = there[0] if there else _USUAL
-    if found != _USUAL:
+    found = there[0] if there else usual
+    if found != usual:
         context.remark(f"{context.name}: {_NAMES.get(found, found)} separates its columns (--delimiter says otherwise)")
     return found
