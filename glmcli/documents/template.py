@@ -23,6 +23,7 @@ _BRACES = re.compile(r'\\\{\{|\{\{[ \t\r\n]*+"([^"]++)"[ \t\r\n]*+\}\}|\{\{(.*?)
 _RUN = re.compile(r"\{\{+")
 # `{name}` and `${name}`, as Python, JavaScript and shells have it; the wide braces are those of Chinese keyboards.
 _SINGLE = re.compile(r"[{\uff5b][ ]?([^\W\d][^{}\uff5b\uff5d\s\"]{0,80})[ ]?[}\uff5d]")
+_OBJECT = re.compile(r"""["'][^"']*["']\s*:""")
 _LITERAL = r"\{{ stands for literal braces"
 
 
@@ -237,6 +238,8 @@ def _advice(inner: str) -> str:
     Templates of others are Jinja's (`{{ a | trim }}`, `{{ row.a }}`, `{{- a }}`), Mustache's (`{{{a}}}`, `{{#a}}`) and
     Go's (`{{ .A }}`): jinja.palletsprojects.com, mustache.github.io, pkg.go.dev/text/template (2026).
     """
+    if _OBJECT.match(inner):  # as templates of Python's str.format write a literal brace
+        return "write single braces, which are text and need no doubling"
     bare = inner.strip("{}-~&.$# \t\r\n")
     if bare.isidentifier():
         return f"write {braced(bare)}"

@@ -426,6 +426,7 @@ NO_NAMES = {
     "{{{question}}}": "write {{question}}",
     "{{&question}}": "write {{question}}",
     "{{\u3000问题\u3000}}": "write {{问题}}",
+    """{{"label": 1}}""": "write single braces, which are text and need no doubling",
     "{{#if x}}": "a name is letters, digits and _, and nothing is computed in a template",
     "{{}}": "a name is letters, digits and _, and nothing is computed in a template",
     "{{1,2},{3,4}}": "a name is letters, digits and _, and nothing is computed in a template",
