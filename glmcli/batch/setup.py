@@ -19,6 +19,7 @@ from glmcli.config.options import Options, merged
 from glmcli.config.provider_choice import layers
 from glmcli.config.resolve import ProviderResolver
 from glmcli.console.files import obstacle
+from glmcli.console.stdin import normal_path
 from glmcli.errors import BudgetError, OutputError, UsageError
 from glmcli.output.amounts import plural
 from glmcli.output.destination import input_file, require_distinct_files
@@ -86,6 +87,8 @@ def read_options(given: Mapping[str, Any]) -> BatchOptions:
     """
     own = {name: value for name, value in given.items() if name in BatchOptions.__match_args__}
     shared = {name: value for name, value in given.items() if name not in own}
+    if "input" in own:
+        own["input"] = normal_path(own["input"])
     options = BatchOptions(Options(**shared), **own)
     if (options.input is None) == (options.files0 is None):
         fix = "glm batch run prompts.jsonl, or git ls-files -z | glm batch run --files0 -"

@@ -86,6 +86,10 @@ class Flag(Record):
         # An empty value is an unset variable of the shell: to continue without it would send the question elsewhere.
         if not text and self.field != "system":
             raise UsageError(message=f"{self.names.split()[-1]}: the value is empty")
+        if self.metavar.endswith("|-") and text.startswith(("/dev/", "/proc/")):
+            from glmcli.console.stdin import normal_path
+
+            return normal_path(text)
         return text
 
     def _number(self, text: str, convert: Callable[[str], float], what: str) -> float:

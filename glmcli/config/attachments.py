@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from glmcli.console.stdin import STDIN_PATHS, decode, read_file
+from glmcli.console.stdin import decode, normal_path, read_file
 from glmcli.errors import UsageError
 from glmcli.record import Record
 
@@ -45,9 +45,9 @@ def read(paths: Iterable[str], stdin: Stdin) -> Attached:
     """
     texts, pictures = [], []
     for path in paths:
-        is_stdin = path == _STDIN or path in STDIN_PATHS
-        name, place = ("stdin", "stdin") if is_stdin else (os.path.basename(path), f"--attach {path}:")  # noqa: PTH119
-        content = text_or_picture(read_file(path, "--attach", stdin), place, _STDIN if is_stdin else path)
+        path = normal_path(path)  # noqa: PLW2901
+        name, place = ("stdin", "stdin") if path == _STDIN else (os.path.basename(path), f"--attach {path}:")  # noqa: PTH119
+        content = text_or_picture(read_file(path, "--attach", stdin), place, path)
         if isinstance(content, str):
             texts.append(f"{name}:\n\n{content}")
         else:

@@ -14,7 +14,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from glmcli.chat.messages import Media
-from glmcli.console.stdin import STDIN_PATHS, SizeLimit, Stdin, read_file
+from glmcli.console.stdin import SizeLimit, Stdin, normal_path, read_file
 from glmcli.errors import UsageError
 from glmcli.http.urls import checked_media_url, is_url, printable_url
 from glmcli.media.exif import UPRIGHT
@@ -119,7 +119,7 @@ def of_bytes(data: bytes, info: MediaInfo, path: str) -> Media:
 
 def _normal(argument: MediaArgument) -> MediaArgument:
     """The argument with `-` for every name of stdin, so that stdin is not read a second time as text."""
-    return argument.replace(path=_STDIN) if argument.path in STDIN_PATHS else argument
+    return argument.replace(path=normal_path(argument.path))
 
 
 def _unique(arguments: list[MediaArgument]) -> Iterator[MediaArgument]:

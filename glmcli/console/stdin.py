@@ -200,13 +200,18 @@ def _unreadable(error: OSError, fix: str) -> UsageError:
     return UsageError(message=f"cannot read stdin: {error.strerror}", fix=fix)
 
 
+def normal_path(path: str) -> str:
+    """The path, or `-` for the names that the system has for stdin: so that two who read it are found."""
+    return "-" if path in STDIN_PATHS else path
+
+
 def read_file(path: str, name: str, stdin: Stdin, limit: SizeLimit = TEXT) -> bytes:
     """The bytes of a file that a flag names; `-` and the other names of stdin are stdin.
 
     Raises:
         UsageError: it cannot be read, or there is too much.
     """
-    if path == "-" or path in STDIN_PATHS:
+    if normal_path(path) == "-":
         return stdin.read(name, limit)
     try:
         data = _content(path, name, stdin, limit.size + 1)

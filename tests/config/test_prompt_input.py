@@ -147,6 +147,30 @@ def test_every_name_of_stdin_reads_it_once(home, cwd, server, name) -> None:
     assert asked == ["hi\n\nstdin:\n\na\n"] * 2
 
 
+@pytest.mark.parametrize("name", ["-", "/dev/stdin"])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("ask", "-", "--key-file"), "by --key-file - and by the prompt"),
+        (("ask", "hi", "-a", "-", "--key-file"), "by --key-file - and by --attach"),
+        (("batch", "run", "-", "-a"), "by --attach and by INPUT"),
+        (("batch", "run", "/dev/fd/0", "-a"), "by --attach and by INPUT"),
+    ],
+)
+def test_two_claimants_by_any_name(glm, server, arguments, message, name) -> None:
+    base = (*ZAI, server.url)
+    done = glm(*arguments, name, *base, stdin=b"some-key-of-mine\n", env=KEY)
+    assert (done.code, error_of(done.err), server.requests) == (2, f"stdin is used twice: {message}", [])
+
+
+def test_a_key_by_the_name_of_stdin_is_no_text(glm, server) -> None:
+    """It was read a second time, and sent as a part of the prompt."""
+    done = glm("ask", *ZAI, server.url, "--key-file", "/dev/stdin", "hi", stdin=b"some-key-of-mine\n")
+    assert (done.code, done.err) == (0, "")
+    assert sent(server) == [("user", "hi")]
+    assert server.requests[0].header("Authorization") == "Bearer some-key-of-mine"
+
+
 def test_stdin_from_a_socket(home, cwd, server) -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
