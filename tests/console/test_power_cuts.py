@@ -14,7 +14,8 @@ from processes import running, wait_for
 from scripted_server import Server, answer, reply
 
 RECORDER = Path(__file__).parents[1] / "programs" / "recorder"
-SAMPLED = 29  # every so many moments the program is run on what is left
+# The program is run on what is left at every so many moments; each is looked at.
+EVERY = pytest.mark.parametrize("every", [29, pytest.param(1, marks=pytest.mark.slow)])
 
 
 @pytest.fixture
@@ -56,14 +57,15 @@ def goes_on(batch, states, expected, *more):
         assert len(batch.server.prompts) - asked == len(expected) - len(readable(moment.state)), moment.how
 
 
-def test_a_synced_row_is_never_lost(record, batch) -> None:
+@EVERY
+def test_a_synced_row_is_never_lost(record, batch, every) -> None:
     """With one row in flight, that the next is asked shows that the one before counts."""
     batch.write(rows(3))
     found = record(*batch.arguments("--sync", "-j", "1"))
     for moment in found:
         counted = 3 if moment.is_end else max(len(moment.sent) - 1, 0)
         assert readable(moment.state) >= {f"r{number}" for number in range(counted)}, moment.how
-    goes_on(batch, found[::SAMPLED], ["r0", "r1", "r2"])
+    goes_on(batch, found[::every], ["r0", "r1", "r2"])
 
 
 def test_a_run_that_has_ended_lost_nothing(record, batch) -> None:
@@ -88,8 +90,9 @@ def test_a_row_is_on_the_disk_after_a_second(batch, home, cwd, tmp_path) -> None
             wait_for(is_synced)
 
 
+@EVERY
 @pytest.mark.parametrize("order", [("--ordered",), ("--ordered", "--sync")])
-def test_ordering_loses_no_row(record, batch, order) -> None:
+def test_ordering_loses_no_row(record, batch, order, every) -> None:
     batch.write(rows(3))
     assert batch.run().code == 0
     data = batch.output.read_bytes().splitlines(keepends=True)
@@ -99,7 +102,7 @@ def test_ordering_loses_no_row(record, batch, order) -> None:
         assert readable(moment.state) == {"r0", "r1", "r2"}, moment.how
         if moment.is_end:
             assert [json.loads(line)["id"] for line in moment.state["out.jsonl"].splitlines()] == ["r0", "r1", "r2"]
-    goes_on(batch, found[::SAMPLED], ["r0", "r1", "r2"])
+    goes_on(batch, found[::every], ["r0", "r1", "r2"])
 
 
 @pytest.mark.parametrize("damage", [b"\0" * 50, b"\0" * 50 + b"\n", b"torn\xff\n"])
@@ -154,3 +157,32 @@ def test_what_is_submitted_is_known_before_it_is(record, cwd) -> None:
             assert part["file"] == "file_1", moment.how
             assert readable(moment.state, "out.jsonl.job.rows.jsonl") == {"r0", "r1"}, moment.how
     assert jobs
+
+
+MACOS = """
+import fcntl, os
+real, fcntl.F_FULLFSYNC = fcntl.fcntl, 51
+def call(fd, what, *more):
+    if what != 51:
+        return real(fd, what, *more)
+    with open(os.environ["SEEN"], "a") as seen:
+        seen.write(os.readlink(f"/proc/self/fd/{fd}") + "\\n")
+    if os.environ["REFUSED"]:
+        raise OSError(25, "Inappropriate ioctl for device")
+    return 0
+fcntl.fcntl = call
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="only /proc names the file of a descriptor")
+@pytest.mark.parametrize("refused", ["", "1"])
+def test_macos_is_asked_to_empty_the_drives_cache(glm, cwd, tmp_path, refused) -> None:
+    """fsync(2) of macOS does not; file systems that do not know F_FULLFSYNC get an fsync."""
+    (tmp_path / "sitecustomize.py").write_text(MACOS)
+    seen = tmp_path / "seen"
+    env = {"PYTHONPATH": str(tmp_path), "SEEN": str(seen), "REFUSED": refused}
+    done = glm("ask", "-m", "sandbox/glm-5", "-R", "-O", "out", "hi", env=env)
+    assert (done.code, done.err) == (0, "")
+    file, folder = seen.read_text().splitlines()
+    assert file.startswith(f"{cwd}/.glm-")
+    assert folder == str(cwd)
