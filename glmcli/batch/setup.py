@@ -142,8 +142,8 @@ def prepare(app: App, batch: BatchOptions, *, sends: bool = True) -> BatchPlan:
     """
     app.apply(batch.shared)
     options, template = _read_template(app, batch.shared)
-    if batch.csv and not batch.text and options.output in (None, "-"):
-        raise UsageError("--csv is made of the output, and there is none", fix="add -O FILE")
+    if not batch.text and options.output in (None, "-"):
+        _require_no_output(batch)
     if batch.engine and options.key_file:
         why = "--key-file is on this machine, and workers read their own environment"
         raise UsageError(why, fix="leave it out")
@@ -164,6 +164,14 @@ def prepare(app: App, batch: BatchOptions, *, sends: bool = True) -> BatchPlan:
     requests.objection_to_model = resolver.objection_to_model
     requests.set_base(candidates[0].request, candidates[0].provider)
     return BatchPlan(batch, options, shard, source, requests, candidates)
+
+
+def _require_no_output(batch: BatchOptions) -> None:
+    """Check that nothing is to be done with the output, where the lines go to stdout."""
+    if batch.csv:
+        raise UsageError("--csv is made of the output, and there is none", fix="add -O FILE")
+    if batch.sync:
+        raise UsageError("--sync is about the output, and there is none", fix="add -O FILE")
 
 
 def _read_template(app: App, flags: Options) -> tuple[Options, RequestTemplate | None]:

@@ -120,7 +120,9 @@ def obstacle(path: str) -> str | None:
         file, above = os.stat(path), os.stat(folder)  # noqa: PTH116 - as above
     except OSError:
         return None
-    if file.st_dev != above.st_dev or path in _mount_points():
+    mounted = _mount_points()
+    # On an overlay, as in a container, a file may have another device than its folder and be no mount point.
+    if path in mounted or (not mounted and file.st_dev != above.st_dev):
         return "it is a mount point"
     if not os.access(folder, os.W_OK | os.X_OK):
         return "its folder cannot be written"
@@ -130,7 +132,7 @@ def obstacle(path: str) -> str | None:
 
 
 def _mount_points() -> set[str]:
-    """The mount points of Linux; of a bind mount within one file system only this list tells (proc(5))."""
+    """The mount points of Linux (proc(5)), empty elsewhere; of one within its own file system only this list tells."""
     with suppress(OSError), open("/proc/self/mountinfo", "rb") as file:  # noqa: PTH123 - as above
         names = (line.split(b" ")[4] for line in file)
         return {name.decode("unicode_escape").encode("latin-1").decode(errors="surrogateescape") for name in names}

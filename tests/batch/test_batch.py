@@ -922,6 +922,8 @@ def test_a_table_needs_an_output(batch) -> None:
     batch.write(rows(1))
     done = batch.glm("batch", "run", "in.jsonl", *flags(batch.server), "--csv", "all.csv", env=KEY)
     assert (done.code, error(done)) == (2, "--csv is made of the output, and there is none")
+    done = batch.glm("batch", "run", "in.jsonl", *flags(batch.server), "--sync", env=KEY)
+    assert (done.code, error(done)) == (2, "--sync is about the output, and there is none")
     done = batch.run("--csv-safe")
     assert (done.code, error(done)) == (2, "--csv-safe is about the table of --csv, and there is none")
 
