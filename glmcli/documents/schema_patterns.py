@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _MAX_SEARCH = 0.1  # seconds of processor time for trying a pattern
 _PROBE_LENGTH = 40  # characters: an exponential pattern needs years for them
 _PROBE_LETTERS = 24
-_PIECE = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\$", re.DOTALL)
+_PIECE = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*+\]?|\$", re.DOTALL)
 
 
 class SchemaPattern(NamedTuple):

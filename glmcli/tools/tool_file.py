@@ -24,9 +24,8 @@ if TYPE_CHECKING:
     from glmcli.documents.document import Document, Path
     from glmcli.tools.tool_forms import Form
 
-_COMMENT = re.compile(
-    rb'("(?:[^"\\]|\\.)*")|//[^\n]*|/\*.*?\*/', re.DOTALL
-)  # or a string, which may hold what looks so
+# A comment, or a string, which may hold what looks like one; neither is ever tried twice, however long it is.
+_COMMENT = re.compile(rb'("(?:[^"\\]|\\.)*+"?)|//[^\n]*|/\*(?:[^*]|\*(?!/))*+(?:\*/)?', re.DOTALL)
 NO_PARAMETERS: Mapping[str, Any] = {"type": "object", "properties": {}}
 
 
@@ -206,8 +205,10 @@ def _parsed(data: bytes, name: str) -> Document:
     try:
         return documents.parse(data, name)
     except UsageError:
+        if not data.lstrip().startswith((b"{", b"[", b"/")):
+            raise
         plain = _COMMENT.sub(lambda found: found[1] or re.sub(rb"[^\n]", b" ", found[0]), data)
-        if plain == data or not plain.lstrip().startswith((b"{", b"[")):
+        if plain == data:
             raise
         return documents.parse(plain, name)
 
