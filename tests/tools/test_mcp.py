@@ -388,6 +388,13 @@ def test_an_odd_tool_costs_no_other(glm, cwd, plain, way, mode) -> None:
     assert done.err.splitlines() == [f"glm: {line}" for line in SAID]
 
 
+@pytest.mark.parametrize("mode", ["no version", "odd icons", "no words", "ids in words", "half a character"])
+def test_what_a_server_says_of_itself_costs_no_tool(glm, plain, mode) -> None:
+    done = glm("tools", "list", plain(mode), "--connect")
+    words = "Half ?." if mode == "half a character" else "Does it."
+    assert (done.code, done.text, done.err) == (0, f"good\task\t{words}\nother\task\tDoes it.\n", "")
+
+
 PARTS = """before
 [hologram, a type of content that is not known, left out]
 [text, in a form that is not that of MCP, left out]
@@ -515,6 +522,10 @@ FAILURES = {
     "refuses": (
         "The tool failed: the MCP server mine says: Unknown tool really.\n",
         "the MCP server mine says: Unknown tool really",
+    ),
+    "errors in words": (
+        "The tool failed: the MCP server mine says: E_BUSY.\n",
+        "the MCP server mine says: E_BUSY",
     ),
     "dies": (
         "The tool failed: the MCP server mine ended with exit status 7.\n",

@@ -1,7 +1,8 @@
 """What a server lists and answers, as it said it: the SDK would judge a page of tools, and a result, as a whole.
 
 One tool without a type, one icon of a new kind or one part of an unknown type would cost all the others. So the lists
-are taken out of the answers before the SDK sees them, and travel in `_meta`, which it leaves alone.
+are taken out of the answers before the SDK sees them, and travel in `_meta`, which it leaves alone. What a server says
+of itself (version, icons, instructions, capabilities) is used by nothing here, and costs nothing either.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 _KEY = "glmcli/raw"
 # Method -> the keys of its result that are taken out, and one of which must be there; the first is a list.
 _TAKEN = {"tools/list": ("tools",), "tools/call": ("content", "structuredContent")}
+_GREETINGS = {"initialize", "server/discover"}
+# What stands in the answers to these in the place of what a server says of itself.
+_NOBODY = {"capabilities": {}, "serverInfo": {"name": "", "version": ""}, "instructions": None}
 
 
 class RawResults:
@@ -27,19 +31,23 @@ class RawResults:
 
     def __init__(self) -> None:
         """Begin without requests."""
-        self._methods: dict[types.RequestId, str] = {}
+        self._methods: dict[str, str] = {}  # by the id as text: some servers give back "2" for 2, as the SDK allows
 
     def sent(self, item: SessionMessage) -> None:
-        """Remember a request whose result has a list."""
-        if isinstance(item.message, types.JSONRPCRequest) and item.message.method in _TAKEN:
-            self._methods[item.message.id] = item.message.method
+        """Remember a request whose result is not left to the SDK alone."""
+        if isinstance(item.message, types.JSONRPCRequest) and item.message.method in {*_TAKEN, *_GREETINGS}:
+            self._methods[str(item.message.id)] = item.message.method
 
     def received(self, item: SessionMessage | Exception) -> None:
         """Take the list out of the result, if this is one; what has another form is left to the SDK to refuse."""
         message = getattr(item, "message", None)
         if isinstance(message, types.JSONRPCResponse | types.JSONRPCError):
-            method = self._methods.pop(message.id, "") if message.id is not None else ""
-            if method and isinstance(message, types.JSONRPCResponse):
+            method = self._methods.pop(str(message.id), "")
+            if isinstance(message, types.JSONRPCError):
+                return
+            if method in _GREETINGS:
+                message.result = message.result | _NOBODY
+            elif method:
                 message.result = _without_lists(message.result, _TAKEN[method])
 
 

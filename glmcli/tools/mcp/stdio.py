@@ -7,10 +7,12 @@ to the streams of the session.
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import asynccontextmanager, suppress
 from typing import IO, TYPE_CHECKING
 
 import anyio
+from mcp import types
 from mcp.shared.message import SessionMessage
 from mcp.types import jsonrpc_message_adapter
 
@@ -112,7 +114,7 @@ class StdioTransport:
         try:
             while not line.strip():
                 line = await output.readuntil(b"\n")
-            return SessionMessage(jsonrpc_message_adapter.validate_json(line, by_name=False))
+            return _parsed(line)
         except asyncio.IncompleteReadError:
             return None
         except asyncio.LimitOverrunError:
@@ -138,6 +140,29 @@ class StdioTransport:
             if self._stderr_closed and self.process.exit_code() is not None:
                 break
             await asyncio.sleep(_TICK)
+
+
+def _parsed(line: bytes) -> SessionMessage:
+    """The message on a line.
+
+    It is read too if the SDK refuses it for half a character (an escape of one surrogate), or for the code of an error
+    that is no number: there may be a thousand descriptions beside it, and the next answer is as good as any.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        return SessionMessage(jsonrpc_message_adapter.validate_json(line, by_name=False))
+    except ValueError:
+        try:
+            value = json.loads(json.dumps(json.loads(line), ensure_ascii=False).encode(errors="replace"))
+        except RecursionError as error:
+            raise ValueError("it is nested too deep") from error
+    fault = value.get("error") if isinstance(value, dict) else None
+    if isinstance(fault, dict) and not isinstance(fault.get("code"), int):
+        words = " ".join(str(each) for each in fault.values() if each is not None)
+        value["error"] = {"code": types.INTERNAL_ERROR, "message": words}
+    return SessionMessage(jsonrpc_message_adapter.validate_python(value, by_name=False))
 
 
 async def _reader(pipe: IO[bytes]) -> asyncio.StreamReader:

@@ -55,6 +55,7 @@ TOOLS = {
     ],
     "bombs": [tool(f"t{at}", {"type": "object", "properties": {"a": {"pattern": "^(a+)+$"}}}) for at in range(64)],
     "odd": odd_lists.TOOLS,
+    "half a character": [tool("good", description="Half \ud83d."), tool("other")],
     "describes": [tool("good", description="One \x1b[31mred\x1b[0m line.\nAnother.")],
 }
 CONTENT = [
@@ -84,6 +85,11 @@ RESULTS = {
     "environment": text(json.dumps(dict(os.environ))),
     "where": text(str(Path.cwd())),
     "spies": text(spy.seen() if MODE == "spies" else ""),
+}
+ODD_SELVES = {
+    "no version": {"capabilities": {"tools": True}, "serverInfo": {"name": "plain"}},
+    "odd icons": {"capabilities": {}, "serverInfo": {"name": 5, "version": 1, "icons": [{"src": 1}]}},
+    "no words": {"capabilities": None, "instructions": ["a", "list"]},
 }
 
 
@@ -121,6 +127,9 @@ def called(identity, params):
         sys.stdout.write("Debug: \x1b[2Jhello\n")
         sys.stdout.flush()
         return
+    if MODE == "errors in words":
+        say(id=identity, error={"code": "E_BUSY", "message": None})
+        return
     if MODE == "refuses":
         say(id=identity, error={"code": -32602, "message": "Unknown \x1b[31mtool\nreally"})
         return
@@ -133,8 +142,10 @@ def answer(message):
     if method == "initialize":
         version = "1999-01-01" if MODE == "ancient" else message["params"]["protocolVersion"]
         info = {"name": "plain", "version": "1"}
-        say(id=identity, result={"protocolVersion": version, "capabilities": {"tools": {}}, "serverInfo": info})
+        about = ODD_SELVES.get(MODE, {"capabilities": {"tools": {}}, "serverInfo": info})
+        say(id=identity, result={"protocolVersion": version, **about})
     elif method == "tools/list":
+        identity = str(identity) if MODE == "ids in words" else identity
         say(id=identity, result=listed((message.get("params") or {}).get("cursor")))
     elif method == "tools/call":
         called(identity, message["params"])
