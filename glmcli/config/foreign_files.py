@@ -24,7 +24,8 @@ _OPTIONS = "options.{}"  # the rest of a body is passed on under `options`
 _TOOL_FILE = "a file for glm tools run --tools"
 _ROWS = "rows for glm batch run"
 # Fields of a request to OpenAI, as programs take them over.
-# Source: platform.openai.com/docs/api-reference/chat/create (2026); the last four: docs.bigmodel.cn and vLLM (2026).
+# Source: platform.openai.com/docs/api-reference/chat/create; thinking, enable_thinking, chat_template_kwargs and do_sample
+# as docs.bigmodel.cn, help.aliyun.com and docs.vllm.ai have them. Written from memory in November 2026, not opened again.
 _BODY: Mapping[str, str] = {
     "max_completion_tokens": "max_tokens",
     "reasoning_effort": "effort",
@@ -66,7 +67,7 @@ class ForeignForm(Record):
 
 
 FORMS = (
-    # See https://docs.github.com/github-models/use-github-models/storing-prompts-in-github-repositories (read in 2026).
+    # See https://docs.github.com/github-models/use-github-models/storing-prompts-in-github-repositories (read on 2026-11-30).
     ForeignForm(
         "a prompt file of GitHub Models",
         frozenset(("modelParameters", "testData", "evaluators", "responseFormat", "jsonSchema")),
@@ -82,7 +83,7 @@ FORMS = (
             "testData": _ROWS,
         },
     ),
-    # See https://llm.datasette.io/en/stable/templates.html (read in 2026).
+    # See https://llm.datasette.io/en/stable/templates.html (read on 2026-11-30).
     ForeignForm(
         "a template of llm",
         frozenset(
@@ -104,7 +105,7 @@ FORMS = (
         },
         "write {{NAME}} for $NAME, and nothing for $input: stdin stands behind the prompt",
     ),
-    # See https://www.promptfoo.dev/docs/configuration/reference (read in 2026).
+    # See https://www.promptfoo.dev/docs/configuration/reference (read on 2026-11-30).
     ForeignForm(
         "a configuration of promptfoo",
         frozenset(("prompts",)),
@@ -117,7 +118,7 @@ FORMS = (
             "defaultTest": "vars",
         },
     ),
-    # See https://learn.microsoft.com/semantic-kernel/concepts/prompts/yaml-schema (read in 2026).
+    # See https://learn.microsoft.com/semantic-kernel/concepts/prompts/yaml-schema (read on 2026-11-30).
     ForeignForm(
         "a prompt of Semantic Kernel",
         frozenset(("template", "template_format", "input_variables", "execution_settings")),
@@ -128,14 +129,14 @@ FORMS = (
     ForeignForm("a request body of OpenAI's API", frozenset(_BODY), frozenset(("messages",)), _BODY),
 )
 FRONT_MATTER = (
-    # See https://www.prompty.ai/docs/prompty-file-format (read in 2026).
+    # See https://prompty.ai/docs/prompty-specification (read on 2026-11-30).
     ForeignForm(
         "a Prompty file",
         frozenset(("sample", "authors", "inputs", "outputs", "template")),
         names={"sample": "vars", "inputs": "vars", "model": "model and fields such as temperature"},
         hint="put the text under prompt: |, and what follows system: under system: |",
     ),
-    # See https://google.github.io/dotprompt/reference/frontmatter (read in 2026).
+    # See https://google.github.io/dotprompt/reference/frontmatter (read on 2026-11-30).
     ForeignForm(
         "a prompt file of Dotprompt",
         frozenset(("input", "output", "config")),

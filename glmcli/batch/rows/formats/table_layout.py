@@ -2,7 +2,7 @@
 
 Excel writes semicolons where a comma is the decimal point, and reads a first line such as `sep=;`; what it calls "CSV
 (Macintosh)" has a carriage return alone at the end of a line. Source: support.microsoft.com, "Import or export
-text (.txt or .csv) files" and "File formats that are supported in Excel" (2026). Pure.
+text (.txt or .csv) files" and "File formats that are supported in Excel", from memory, not opened in 2026. Pure.
 """
 
 from __future__ import annotations
