@@ -24,8 +24,8 @@ _OPTIONS = "options.{}"  # the rest of a body is passed on under `options`
 _TOOL_FILE = "a file for glm tools run --tools"
 _ROWS = "rows for glm batch run"
 # Fields of a request to OpenAI, as programs take them over.
-# Source: platform.openai.com/docs/api-reference/chat/create; thinking, enable_thinking, chat_template_kwargs and do_sample
-# as docs.bigmodel.cn, help.aliyun.com and docs.vllm.ai have them. Written from memory in November 2026, not opened again.
+# Source: platform.openai.com/docs/api-reference/chat/create. How thinking is switched and `do_sample` are fields of
+# docs.bigmodel.cn, help.aliyun.com and docs.vllm.ai. From memory in November 2026; the pages were not opened again.
 _BODY: Mapping[str, str] = {
     "max_completion_tokens": "max_tokens",
     "reasoning_effort": "effort",
@@ -67,7 +67,7 @@ class ForeignForm(Record):
 
 
 FORMS = (
-    # See https://docs.github.com/github-models/use-github-models/storing-prompts-in-github-repositories (read on 2026-11-30).
+    # See https://docs.github.com/github-models/use-github-models/storing-prompts-in-github-repositories (2026-11-30).
     ForeignForm(
         "a prompt file of GitHub Models",
         frozenset(("modelParameters", "testData", "evaluators", "responseFormat", "jsonSchema")),

@@ -24,7 +24,8 @@ _LONGEST_NAME = 200  # bytes; file systems take 255
 _SHORT = 16
 _FIRST = ("id", "line", "status", "answer", "error")
 # What spreadsheets run as a formula when they open a table, and how it stays text: behind an apostrophe.
-# Source: OWASP ASVS 5.0, requirement 1.2.10, as asvs.emil.hemdal.se/1.2.10 quotes it (read on 2026-11-30). A number is none, whatever sign it has.
+# Source: OWASP ASVS 5.0, requirement 1.2.10, as asvs.emil.hemdal.se/1.2.10 quotes it (2026-11-30).
+# A number is none, whatever sign it has.
 _FORMULA = re.compile(r"(?![+-]?[0-9]+([.,][0-9]+)?([eE][+-]?[0-9]+)?\Z)[=+\-@\t\r]")
 
 
