@@ -50,15 +50,21 @@ def load(path: str, variables: tuple[str, ...], stdin: Stdin, say: Callable[[str
 
 def _remark(template: Template) -> str | None:
     """The remark that names with a value in the file itself stand in single braces; None if it wants to be quiet."""
-    names = [] if template.sample.value.get("quiet") else template.mistaken()
+    names = {} if template.sample.value.get("quiet") else template.mistaken()
     return f"{template.sample.name}: {single_braces(names)}" if names else None
 
 
-def single_braces(names: Iterable[str]) -> str:
-    """The remark that these names stand in single braces, as in templates of other programs."""
-    first, *others = (visible(name) for name in names)
+def single_braces(names: Mapping[str, str]) -> str:
+    """The remark that these names stand in single braces, as in templates of other programs, or behind a backslash.
+
+    `names` has how each is written.
+    """
+    first, *others = sorted(names)
+    written = visible(names[first])
     more = f", and {len(others)} more so" if others else ""
-    return f"{{{first}}} is sent as it stands; {braced(first)} is filled{more}"
+    if written.startswith("\\"):
+        return f"{written} is sent as {written[1:]}, and is filled without the backslash{more}"
+    return f"{written} is sent as it stands; {braced(first)} is filled{more}"
 
 
 class RequestTemplate:
@@ -68,7 +74,7 @@ class RequestTemplate:
         fields: the fields of Options that the file sets, with `x` in place of what rows fill in.
         open: the fields of the conversation that rows must fill in, and the names in them without a value.
         names: those that rows may fill in, and the names in them without a --var.
-        single_braced: names in single braces, which are text.
+        single_braced: names in single braces or behind a backslash, which are text, and how they are written.
         remark: what should be said about the file.
     """
 

@@ -101,7 +101,7 @@ def template_of(document: Document, keys: Collection[str], variables: Mapping[st
 
     Names in the parts `keys` may be without a value yet; rows fill them.
 
-    A name is letters, digits and `_` of any script (what `str.isidentifier` accepts), or any text in quotes, as in
+    A name is letters, digits and `_` of any script (and the joiners inside words), or any text in quotes, as in
     `{{"First Name"}}`; names are compared in NFC. A mapping `vars` at the top of the document gives defaults, which may
     stay unused and are not filled themselves. Values that were filled in are not expanded again; `\{{` means `{{`, and
     so do braces that nothing closes. Any other `{{…}}` is an error, for it would reach the model as it stands.

@@ -3,10 +3,11 @@ r"""Fills `{{NAME}}` in the strings of a document: see `glmcli.documents.templat
 from __future__ import annotations
 
 import re
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from glmcli.documents.document import has_surrogate
-from glmcli.documents.quoting import visible
+from glmcli.documents.quoting import listed, visible
 from glmcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,6 +25,10 @@ _RUN = re.compile(r"\{\{+")
 # `{name}` and `${name}`, as Python, JavaScript and shells have it; the wide braces are those of Chinese keyboards.
 _SINGLE = re.compile(r"[{\uff5b][ ]?([^\W\d][^{}\uff5b\uff5d\s\"]{0,80})[ ]?[}\uff5d]")
 _OBJECT = re.compile(r"""["'][^"']*["']\s*:""")
+# What a path of Windows or LaTeX has before a placeholder makes it text.
+_ESCAPED = re.compile(r"\\\{\{[ \t]*([^\W\d]\w*)[ \t]*\}\}")
+# Joiners, which words of Persian and of Indian scripts have inside: unicode.org/reports/tr31, section 2.3 (2026).
+_JOINERS = str.maketrans("", "", "\u200c\u200d")
 _LITERAL = r"\{{ stands for literal braces"
 
 
@@ -53,6 +58,7 @@ class Template:
         self.names: dict[str, frozenset[str]] = {}
         self._used: set[str] = set()
         filler = _Filler(document, {**self._defaults, **self._variables})
+        filler.hint = f"rows fill {listed(keys, 'and')} only; " if keys else ""
         if isinstance(document.value, dict):
             value: object = {key: self._first(filler, key, keys) for key in document.value}
         else:
@@ -78,20 +84,30 @@ class Template:
 
     def _unused(self, name: str) -> UsageError:
         """The error for a variable that fills nothing."""
-        is_single = compared(name) in self.single_braced()
-        fix = f"{{{visible(name)}}} is text there; {braced(name)} is filled" if is_single else None
+        written = self.single_braced().get(compared(name))
+        fix = f"{visible(written)} is text there; {braced(name)} is filled" if written else None
         return UsageError(message=f"--var {visible(name)} is used nowhere in {self._document.name}", fix=fix)
 
-    def single_braced(self) -> frozenset[str]:
-        """The names that stand in single braces, as in `{NAME}`, which is text, and in no placeholder."""
+    def single_braced(self) -> dict[str, str]:
+        r"""The names that stand in single braces, as in `{NAME}`, or in `\{{NAME}}`, and how that is written.
+
+        Both are text. Names that stand in a placeholder, too, are left out.
+        """
         value = self._document.value
         whole = {key: value[key] for key in value if key != "vars"} if isinstance(value, dict) else value
-        found = {compared(name) for text in _strings(whole) for name in _SINGLE.findall(_BRACES.sub("", text))}
-        return frozenset(found.difference(self._used, *self.open.values()))
+        used = self._used.union(*self.open.values())
+        found: dict[str, str] = {}
+        for text in _strings(whole):
+            single = ((name, f"{{{name}}}") for name in _SINGLE.findall(_BRACES.sub("", text)))
+            escaped = ((name, rf"\{{{{{name}}}}}") for name in _ESCAPED.findall(text))
+            found |= {compared(name): written for name, written in chain(single, escaped)}
+        return {name: written for name, written in found.items() if name not in used}
 
-    def mistaken(self) -> list[str]:
-        """The names in single braces for which the document itself has a value."""
-        return sorted(self.single_braced() & self._defaults.keys()) if self._defaults else []
+    def mistaken(self) -> dict[str, str]:
+        """Those of `single_braced` for which the document itself has a value."""
+        if not self._defaults:
+            return {}
+        return {name: written for name, written in self.single_braced().items() if name in self._defaults}
 
     def fill(self, keys: Iterable[str], variables: Mapping[str, str]) -> Document:
         """A document of these parts only, filled with these values, which override defaults; see `compared`.
@@ -112,9 +128,14 @@ def compared(name: str) -> str:
     return normalize("NFC", name)
 
 
+def is_name(text: str) -> bool:
+    """Whether this needs no quotes between braces: letters, digits and `_` of any script."""
+    return bool(text) and f"_{text}".translate(_JOINERS).isidentifier()
+
+
 def braced(name: str) -> str:
     """The placeholder of a name, as a message shows it."""
-    return f"{{{{{visible(name)}}}}}" if name.isidentifier() else f'{{{{"{visible(name)}"}}}}'
+    return f"{{{{{visible(name)}}}}}" if is_name(name) else f'{{{{"{visible(name)}"}}}}'
 
 
 def _strings(value: object) -> Iterable[str]:
@@ -131,7 +152,7 @@ def _strings(value: object) -> Iterable[str]:
 
 
 def _defaults(document: Document) -> dict[str, str]:
-    """The strings of `vars`; the schema refuses other values.
+    """The strings of `vars`, with `x` for other values, which the schema refuses.
 
     Raises:
         UsageError: one holds a placeholder, which would not be filled.
@@ -139,7 +160,7 @@ def _defaults(document: Document) -> dict[str, str]:
     given = document.value.get("vars") if isinstance(document.value, dict) else None
     if not isinstance(given, dict):
         return {}
-    texts = {name: text for name, text in given.items() if isinstance(text, str)}
+    texts = {name: text if isinstance(text, str) else "x" for name, text in given.items()}
     return {
         compared(name): _with_braces_filled(text, lambda found, name=name: _of_default(document, found, name))  # type: ignore[misc]
         for name, text in texts.items()
@@ -178,6 +199,7 @@ class _Filler:
     Attributes:
         used: the names that had a value.
         open: the names that had none; None if that is an error.
+        hint: what the fix of that error begins with.
     """
 
     def __init__(self, document: Document, variables: Mapping[str, str]) -> None:
@@ -186,6 +208,7 @@ class _Filler:
         self._size = 0
         self.used: set[str] = set()
         self.open: set[str] | None = None
+        self.hint = ""
 
     def walk(self, value: object, node: Node) -> object:
         """The value with its strings filled; `parse` limits the depth of the recursion."""
@@ -205,7 +228,7 @@ class _Filler:
         if quoted is None and inner is None:
             return "{{"
         name = compared(inner.strip(_BLANKS) if quoted is None else quoted)
-        if quoted is None and not name.isidentifier():
+        if quoted is None and not is_name(name):
             raise self._no_name(found, node)
         if name not in self._variables:
             if self.open is None:
@@ -220,9 +243,9 @@ class _Filler:
 
     def _missing(self, name: str, found: re.Match[str], node: Node) -> UsageError:
         source = self._document.source
-        given = visible(name) if name.isidentifier() else f"'{visible(name)}'"
-        why = f"{braced(name)} has no value; give one with --var {given}=…"
-        return source.error(_index(source, node, found), why)
+        given = visible(name) if is_name(name) else f"'{visible(name)}'"
+        why = f"{source.place(_index(source, node, found))}: {braced(name)} has no value; give one with --var {given}=…"
+        return UsageError(message=why, fix=self.hint + _LITERAL)
 
     def _no_name(self, found: re.Match[str], node: Node) -> UsageError:
         source = self._document.source
@@ -241,10 +264,10 @@ def _advice(inner: str) -> str:
     if _OBJECT.match(inner):  # as templates of Python's str.format write a literal brace
         return "write single braces, which are text and need no doubling"
     bare = inner.strip("{}-~&.$# \t\r\n")
-    if bare.isidentifier():
+    if is_name(bare):
         return f"write {braced(bare)}"
     first = bare.partition("|")[0].strip()
-    if "|" in bare and first.isidentifier():
+    if "|" in bare and is_name(first):
         return f"write {braced(first)}, for nothing is computed in a template"
     if re.search(r"[^\s\w][.\['\"]|[.\[]", bare) and (words := re.findall(r"[^\W\d]\w*", bare.partition("|")[0])):
         plain = braced(words[-1])

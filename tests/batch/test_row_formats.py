@@ -467,8 +467,8 @@ def test_records_that_are_wrong_and_those_between() -> None:
     ]
     assert parsed("csv", b"\n".join(data)) == [
         Row(2, id="1", columns={"id": "1", "q": "x"}),
-        bad(3, ": 1 fields, but the header has 2", b"2"),
-        bad(4, ": 3 fields, but the header has 2", b"3,x,y"),
+        bad(3, ": 1 field, but the header has 2", b"2"),
+        bad(4, ": 3 fields, but the header has 2; a field that has the separator in it stands in quotes", b"3,x,y"),
         bad(5, ": id must be 1 to 512 characters, none of them a control character", b",x"),
         bad(6, ': text behind a closing quote; inside quotes a quote is written twice ("")', b'5,"x"y'),
         bad(7, ": not UTF-8: byte 0xe9 at offset 5; --encoding NAME reads another", b"6,caf\xe9"),
@@ -525,8 +525,17 @@ def test_a_header(form, data, message) -> None:
 
 def test_two_columns_of_one_name() -> None:
     assert refused("csv", "\na,b,a\n1,2,3\n") == "in:2: two columns are called 'a'"
-    assert refused("tsv", "a\t\t\tb\n") == "in:1: two columns are called ''"
     assert refused("csv", "caf\u00e9,cafe\u0301\n") == "in:1: two columns are called 'café'"
+
+
+def test_columns_without_names_before_others() -> None:
+    """As pandas writes an index of several levels."""
+    rows = parsed("csv", ",,q\na,1,x\n,,q\nb,2,y\n")
+    assert [row.columns for row in rows] == [
+        {"column 1": "a", "column 2": "1", "q": "x"},
+        {"column 1": "b", "column 2": "2", "q": "y"},
+    ]
+    assert parsed("csv", ",q\n0,x\n")[0].columns == {"": "0", "q": "x"}
 
 
 def test_an_open_quote_does_not_swallow_the_file() -> None:
@@ -920,6 +929,7 @@ def test_a_header_with_two_separators_and_no_name_that_is_wanted() -> None:
             "in is one JSON list, not one object a line",
             "jq -c '.[] | {prompt: .}' FILE makes a row of each text",
         ),
+        ("[]\n", "in is one JSON list, not one object a line", LISTS),
         ('[{"prompt":"x"},\n{"prompt":"y"}]\n', "in is one JSON text over many lines, not one object a line", LISTS),
         (f'[{{"prompt":"{"x" * 17 * MIB}"}}]', "in is one JSON list, not one object a line", LISTS),
     ],

@@ -147,6 +147,7 @@ def test_a_remark_comes_once_and_not_under_quiet(batch) -> None:
 NO_NAMES = "a line of text has no names; --format csv, tsv, jsonl or yaml says that rows are written so"
 INSTEAD = "a column or field called prompt is asked itself; rows with an id alone repeat a question"
 COLUMNS = f"rows have 'topic', 'n'; {{{{topic}}}} in the request file is filled; {INSTEAD}"
+LOOKED = "glm: in is read as yaml, by its first line; --format may say otherwise\n"
 REFUSED = {
     "a line and a name": (
         "in.txt",
@@ -183,6 +184,27 @@ REFUSED = {
         "in.jsonl: no row has topic, which the request file wants",
         'a row has it as a field, as in {"topic": "…"}; --var topic=… gives all rows the same',
     ),
+    "a value of rows outside the conversation": (
+        "in.csv",
+        "question,t\nx,0.5\n",
+        "temperature: '{{t}}'\nprompt: '{{question}}'\n",
+        "ask.yaml:1:15: {{t}} has no value; give one with --var t=…",
+        r"rows fill system, prompt, messages, attach, images, videos and files only; \{{ stands for literal braces",
+    ),
+    "a list of rows in YAML": (
+        "in.yaml",
+        "- vars: {question: x}\n- vars: {question: y}\n",
+        ASK,
+        "in.yaml:1: a list of rows, not one document a row",
+        "yq -o json -I 0 '.[]' FILE makes JSON lines of it; in YAML, --- stands between rows",
+    ),
+    "a list of rows without a name": (
+        "in",
+        "- question: x\n- question: y\n",
+        ASK,
+        "in:1: a list of rows, not one document a row",
+        "yq -o json -I 0 '.[]' FILE makes JSON lines of it; in YAML, --- stands between rows",
+    ),
     "braces around no name": (
         "in.csv",
         "question\nx\n",
@@ -201,7 +223,7 @@ def test_what_is_refused(batch, cwd, case, command) -> None:
     more = () if command == "sample" else ("-n",) if command == "--dry-run" else ("-O", "out.jsonl")
     done = batch({name: text, "ask.yaml": form}, *more, command="sample" if command == "sample" else "run")
     assert (done.code, done.out) == (2, b"")
-    assert done.err == f"glm: error: {message}\n  fix: {fix}\n"
+    assert done.err.removeprefix(LOOKED) == f"glm: error: {message}\n  fix: {fix}\n"
     assert not (cwd / "out.jsonl").exists()
 
 
@@ -238,6 +260,27 @@ def test_a_row_that_is_invalid(batch, cwd, case) -> None:
     found = {entry["line"]: entry for entry in entries(cwd / "out.jsonl")}
     assert (found[1]["status"], found[1]["error"]["message"]) == ("invalid", f"in.jsonl:1: {why}")
     assert found[2]["status"] == "ok"
+
+
+@pytest.mark.parametrize("number", ["01234", "1.10", "0x1F", "+1", "1e3"])
+def test_a_number_of_yaml_that_would_be_written_otherwise(batch, cwd, number) -> None:
+    """A postcode or a version is no number: where it is put into the question, it must be quoted."""
+    text = f"id: a\nquestion: {number}\n---\nid: b\nquestion: '{number}'\nn: {number}\n---\nid: c\nquestion: -1.5\n"
+    assert batch({"in.yaml": text, "ask.yaml": ASK}, "-O", "out.jsonl").code == 15
+    found = by_id(cwd / "out.jsonl")
+    place = f"in.yaml:2:11: question: {number} is the number "
+    assert found["a"]["error"]["message"].startswith(place)
+    assert found["a"]["error"]["message"].endswith("; quote it if it is text")
+    assert f'"Answer {number}"' in found["b"]["answer"]
+    assert '"Answer -1.5"' in found["c"]["answer"]
+
+
+def test_a_placeholder_behind_a_backslash_is_remarked(batch) -> None:
+    r"""`\{{` is what braces are that are meant so, and by chance the end of a path of Windows."""
+    table = {"in.csv": "topic,lang\ntea,de\nmilk,fr\n"}
+    done = batch(table | {"ask.yaml": "prompt: 'In C:\\docs\\{{topic}} in {{lang}} \\{{other}}'\n"})
+    assert done.err.count(r"glm: ask.yaml: \{{topic}} is sent as {{topic}}, and is filled without the backslash") == 1
+    assert "other" not in done.err
 
 
 def test_braces_of_other_templates_are_remarked(batch) -> None:
@@ -299,6 +342,14 @@ def test_text_is_not_looked_at_where_it_will_do(batch) -> None:
     """A table that no placeholder asks for is lines of text, where no name says otherwise."""
     piped, said = shown(batch({"ask.yaml": FRENCH}, "-n", stdin=b"id,question\n1,q1\n"))
     assert (piped, said) == ([("user", "Translate into French:\n\nid,question")], "")
+
+
+def test_a_header_of_our_own_columns_is_no_question(batch) -> None:
+    """What has the columns id and prompt is a table, whatever it is called."""
+    piped, said = shown(batch({}, "-n", stdin=b"id;prompt\n1;Who?\n"))
+    assert piped == [("user", "Who?")]
+    assert said.startswith("glm: <stdin> is read as csv, by its first line; --format may say otherwise\n")
+    assert shown(batch({}, "-n", stdin=b"id, prompt or idea?\n")) == ([("user", "id, prompt or idea?")], "")
 
 
 def test_a_pipe_is_asked_as_it_comes(home, cwd) -> None:

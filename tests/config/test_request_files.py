@@ -406,6 +406,11 @@ options: {user: "{{who}}", "{{who}}": 1}
             (),
             "request.yaml:2:14: vars.name must be a string, not a number (1); quote it",
         ),
+        (
+            'prompt: "Hi {{name}}"\nvars: {name: 1}',
+            (),
+            "request.yaml:2:14: vars.name must be a string, not a number (1); quote it",
+        ),
         ('temperature: "{{t}}"\nprompt: hi', ("--var", "t=0.5"), "temperature must be a number, not a string"),
     ],
 )
@@ -417,7 +422,6 @@ LITERAL = r"\{{ stands for literal braces"
 NO_NAMES = {
     "{{user-question}}": """write {{"user-question"}} if a value is called so""",
     "{{First Name}}": """write {{"First Name"}} if a value is called so""",
-    "{{1}}": """write {{"1"}} if a value is called so""",
     "{{ question | trim }}": "write {{question}}, for nothing is computed in a template",
     "{{row.question}}": """write {{question}}, or {{"row.question"}} if it is called so""",
     "{{ row['question'] }}": """write {{question}}, or {{"row['question']"}} if it is called so""",
@@ -462,6 +466,13 @@ def test_braces_anywhere_in_the_file(wrong) -> None:
         ('prompt: "问：{{问题}}"', "问题=天空", "问：天空"),
         ('prompt: "{{ प्रश्न }}"', "प्रश्न=x", "x"),
         ('prompt: "{{caf\u00e9}}"', "cafe\u0301=x", "x"),
+        ('prompt: "{{ 2024 }} {{2024}}"', "2024=x", "x x"),
+        ('prompt: "{{3d_model}}"', "3d_model=x", "x"),
+        (
+            'prompt: "{{\u0645\u06cc\u200c\u062e\u0648\u0627\u0646\u062f}}"',
+            "\u0645\u06cc\u200c\u062e\u0648\u0627\u0646\u062f=x",
+            "x",
+        ),
         ("""prompt: 'Hi {{"First Name"}}'""", "First Name=Bo", "Hi Bo"),
         ("""prompt: '{{ "1-2.3" }}'""", "1-2.3=x", "x"),
         ("""{"prompt": "{{\\"a b\\"}}", "vars": {"a b": "x"}, "model": "vllm/x"}""", None, "x"),
@@ -482,6 +493,25 @@ def test_single_braces_are_text_and_remarked(glm, write) -> None:
     done = glm("ask", "-f", write("prompt: 'Hi {name}'\n"), "--var", "name=Bo", "-n")
     assert (done.code, error_of(done.err)) == (2, "--var name is used nowhere in request.yaml")
     assert "  fix: {name} is text there; {{name}} is filled\n" in done.err
+
+
+def test_a_backslash_makes_a_placeholder_text_and_is_remarked(glm, write) -> None:
+    """A path of Windows has one before it by chance."""
+    text = "prompt: 'In C:\\Users\\{{name}}'\nvars: {name: Bo}\nmodel: vllm/x\n"
+    done = glm("ask", "-f", write(text), "-n")
+    assert done.err == "glm: request.yaml: \\{{name}} is sent as {{name}}, and is filled without the backslash\n"
+    done = glm("ask", "-f", write(text.replace("vars: {name: Bo}\n", "")), "--var", "name=Bo", "-n")
+    assert (done.code, error_of(done.err)) == (2, "--var name is used nowhere in request.yaml")
+    assert "  fix: \\{{name}} is text there; {{name}} is filled\n" in done.err
+    done = glm("ask", "-f", write(text.replace("vars: {name: Bo}\n", "")), "-n")
+    assert (done.code, done.err) == (0, "")
+
+
+def test_braces_that_are_meant_so_are_told_how(glm, write) -> None:
+    """Those of code, as Vue has them, look like a placeholder."""
+    done = glm("ask", "-f", write("prompt: 'Explain <p>{{ message }}</p>'\n"), "-n")
+    why = "request.yaml:1:21: {{message}} has no value; give one with --var message=…"
+    assert (done.code, done.err) == (2, f"glm: error: {why}\n  fix: {LITERAL}\n")
 
 
 # What a file may not be

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from glmcli.documents.template import compared
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from glmcli.batch.rows.placeholders import Placeholders
 
@@ -18,6 +18,7 @@ _MOST = 1 << 20  # bytes that are looked at
 # What a spreadsheet puts between columns.
 _DELIMITERS = ("\t", ",", ";", "|")
 _OWN_FIELDS = ("id", "prompt", "messages", "vars")
+_OWN_COLUMNS = ("id", "prompt")
 _KEY = re.compile(r"""(?:"([^"]+)"|'([^']+)'|([^\s"'#\[{-][^:]*?))\s*:(?:\s|$)""")
 _MARKER = re.compile(r"---(?:\s|$)|%YAML ")
 
@@ -25,16 +26,16 @@ _MARKER = re.compile(r"---(?:\s|$)|%YAML ")
 def found_format(chunks: Iterator[bytes], placeholders: Placeholders) -> tuple[str, Iterator[bytes]]:
     """`jsonl`, `csv`, `tsv`, `yaml` or `text`; and the same bytes again. Of a pipe no more than a line is waited for.
 
-    JSON begins with an object or a list of them. What else the input may be is asked only if a line of text cannot give
-    what the request file wants.
+    JSON begins with an object or a list of them. A table has the columns id and prompt. What else the input may be is
+    asked only if a line of text cannot give what the request file wants.
     """
     is_json, chunks = _is_json(chunks)
     if is_json:
         return "jsonl", chunks
     wanted = placeholders.missing((), ("text",))
-    if not wanted:
-        return "text", chunks
     line, chunks = _first_line(chunks)
+    if not wanted:
+        return _table(line, _OWN_COLUMNS) or "text", chunks
     return _table(line, wanted) or _yaml(line, wanted) or "text", chunks
 
 
@@ -63,7 +64,7 @@ def _first_line(chunks: Iterator[bytes]) -> tuple[str, Iterator[bytes]]:
     return (line or begun).decode(errors="replace"), chain(seen, chunks)
 
 
-def _table(line: str, wanted: list[str]) -> str | None:
+def _table(line: str, wanted: Iterable[str]) -> str | None:
     """`csv` or `tsv`, if this is a header that names all that is wanted."""
     try:
         for delimiter in _DELIMITERS:
@@ -76,9 +77,9 @@ def _table(line: str, wanted: list[str]) -> str | None:
 
 
 def _yaml(line: str, wanted: list[str]) -> str | None:
-    """`yaml`, if a document begins with this line, or with a key of a row."""
+    """`yaml`, if a document begins with this line, or with a key of a row, as a list of them does, too."""
     if _MARKER.match(line):
         return "yaml"
-    found = _KEY.match(line)
+    found = _KEY.match(line.removeprefix("- "))
     key = next((name for name in found.groups() if name), "") if found else ""
     return "yaml" if key in _OWN_FIELDS or compared(key) in wanted else None

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from glmcli.documents.quoting import quoted, visible, wrong_type
-from glmcli.documents.template import braced, compared
+from glmcli.documents.template import braced, compared, is_name
 from glmcli.errors import UsageError
 from glmcli.record import EMPTY, Record
 
@@ -30,7 +30,7 @@ class Placeholders(Record):
         names: the parts that rows may fill, and the names in them, also those with a default.
         question: only rows ask something; flags and request file do not.
         repeats: flags and request file ask something, the same for all rows that say nothing.
-        single_braced: names in single braces, which are text.
+        single_braced: names in single braces or behind a backslash, which are text, and how they are written.
         prompts_replace: a row's prompt never fills `{{prompt}}`, but replaces that of the request file.
     """
 
@@ -38,7 +38,7 @@ class Placeholders(Record):
     names: Mapping[str, frozenset[str]] = EMPTY
     question: bool = False
     repeats: bool = False
-    single_braced: frozenset[str] = frozenset()
+    single_braced: Mapping[str, str] = EMPTY
     prompts_replace: bool = False
 
     def wants(self, name: str, own: Collection[str] = ()) -> bool:
@@ -119,7 +119,8 @@ class Placeholders(Record):
             return
         single = next((name for name in fields if compared(name) in self.single_braced), None)
         name = fields[0] if single is None else single
-        how = f"{{{visible(name)}}} in the request file is text, " if single is not None else ""
+        written = self.single_braced.get(compared(name))
+        how = f"{visible(written)} in the request file is text, " if written else ""
         use = f"{braced(name)} is filled" if single is not None else f"{braced(name)} in the request file is filled"
         why = f"{place}: nothing that a row says reaches its request: all would ask the same"
         asked = "" if self.wants("prompt") else "; a column or field called prompt is asked itself"
@@ -220,5 +221,5 @@ def _named(names: Collection[str]) -> str:
 
 def _no_value(place: str, missing: list[str], hint: str) -> UsageError:
     why = f"{place}: no row has {', '.join(map(visible, missing))}, which the request file wants"
-    first = visible(missing[0]) if missing[0].isidentifier() else f"'{visible(missing[0])}'"
+    first = visible(missing[0]) if is_name(missing[0]) else f"'{visible(missing[0])}'"
     return UsageError(why, fix=f"{hint}; --var {first}=… gives all rows the same")

@@ -192,8 +192,8 @@ class RequestBuilder:
             verb = "is" if replaced == ["prompt"] else "are"
             self._say_once(f"the {' and '.join(replaced)} of the request file {verb} left out {where}")
         single = self.placeholders.single_braced
-        if single and (found := sorted(single.intersection(map(compared, (*row.vars, *row.columns))))):
-            self._say_once(f"{self._options.request}: {single_braces(found)}")
+        if single and (found := single.keys() & map(compared, (*row.vars, *row.columns))):
+            self._say_once(f"{self._options.request}: {single_braces({name: single[name] for name in found})}")
 
     def former_digest(self, row: Row) -> str | None:
         """The digest of what 0.1.0 asked for this row; None where that is the same for all rows of this batch, or none.

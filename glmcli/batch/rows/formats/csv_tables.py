@@ -40,7 +40,7 @@ def rows(chunks: Iterable[bytes], context: InputContext, *, usual: str) -> Itera
             yield fields
             continue
         _drop_empty(fields, len(header))
-        if fields == header:  # of joined files; no row is called id and asks prompt
+        if fields == first:  # of joined files; no row is called id and asks prompt
             context.remark(f"{context.name}:{records.line}: the header again is no row")
         else:
             yield _row(header, fields, records, context)
@@ -51,8 +51,11 @@ def _header(header: list[str] | MalformedRow, records: _Records, context: InputC
         raise UsageError(message=f"{header.why} (in the header)")
     if header.count("") > 1:  # spreadsheets write columns that were only formatted, too
         _drop_empty(header, 0)
+    if header.count("") > 1:  # pandas writes the columns of an index so, which have no names
+        header = [name or f"column {at}" for at, name in enumerate(header, 1)]
     if (name := repeated(map(compared, header))) is not None:
-        raise UsageError(message=f"{context.name}:{records.line}: two columns are called {quoted(name)}")
+        why = f"{context.name}:{records.line}: two columns are called {quoted(name)}"
+        raise UsageError(why, fix="rename one of them")
     own = ("prompt",) if "prompt" in header and not context.placeholders.wants("prompt") else ()
     context.placeholders.refuse(f"{context.name}:{records.line}", header, own, hint=columns(header))
     return header
@@ -60,7 +63,9 @@ def _header(header: list[str] | MalformedRow, records: _Records, context: InputC
 
 def _row(header: list[str], fields: list[str], records: _Records, context: InputContext) -> Row | MalformedRow:
     if len(fields) != len(header):
-        return records.malformed(f"{len(fields)} fields, but the header has {len(header)}")
+        counted = "1 field" if len(fields) == 1 else f"{len(fields)} fields"
+        more = "; a field that has the separator in it stands in quotes" if len(fields) > len(header) else ""
+        return records.malformed(f"{counted}, but the header has {len(header)}{more}")
     columns = dict(zip(header, fields, strict=True))
     prompt = columns.get("prompt")
     if "id" in columns and (why := id_fault("id", columns["id"])):

@@ -63,7 +63,7 @@ def _refuse_one_text(begin: bytes, line: TextLine | MalformedRow, context: Input
             what = f"{context.name} is one JSON list, not one object a line"
         if value and all(isinstance(item, str) for item in value):
             fix = "jq -c '.[] | {prompt: .}' FILE makes a row of each text"
-        elif not any(isinstance(item, dict) for item in value):
+        elif value and not any(isinstance(item, dict) for item in value):
             return
     elif text != "{":
         return
