@@ -27,12 +27,15 @@ _READ = {"command", "args", "env", "headers", "type", "transport", "disabled", "
 _SILENT = {"name", "description", "icon", "gallery", "version"}
 _APPROVAL = ("autoApprove", "alwaysAllow", "trust")
 _LIMITS = (
-    "cwd", "envFile", "includeTools", "excludeTools", "enabledTools", "disabledTools", "sandbox", "sandboxEnabled",
+    "cwd", "envFile", "tools", "allowedTools", "includeTools", "excludeTools", "enabledTools", "disabledTools",
+    "sandbox", "sandboxEnabled",
 )  # fmt: skip
+_ALL = ["*"]  # of the tools
 _FILLED_IN = re.compile(r"\$\{[^}]*\}")
 _VARIABLE = re.compile(r"[^=\0]+")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\x20-\x7e\t]+")
+_PIPES = {"stdio", "local"}  # the latter is that of GitHub's agents
 _STREAMABLE = {"http", "streamable-http", "streamableHttp", "streamable_http"}
 
 
@@ -62,12 +65,12 @@ def faults(path: _Path, server: Mapping[str, Any], keys: frozenset[str]) -> Iter
         yield Fault(path, f"the server {quoted(str(path[-1]))} needs either a command or a url", key=True)
     for key in ("type", "transport"):
         kind = server.get(key)
-        if isinstance(kind, str) and kind not in (_STREAMABLE if url else {"stdio"}):
+        if isinstance(kind, str) and kind not in (_STREAMABLE if url else _PIPES):
             yield Fault(
                 (*path, key), f"the transport {visible(kind)} is not spoken here, only stdio and streamable HTTP"
             )
     for key in _LIMITS:
-        if server.get(key):
+        if server.get(key) and server[key] != _ALL:
             yield Fault(
                 (*path, key), f"{key} cannot be kept here; leave it out if the server may run without it", key=True
             )

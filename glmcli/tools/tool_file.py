@@ -205,6 +205,9 @@ def _parsed(data: bytes, name: str) -> Document:
     try:
         return documents.parse(data, name)
     except UsageError:
+        if name.endswith(".toml"):
+            way = "name the servers in YAML or JSON, mcpServers: {NAME: {command: PROGRAM, args: [...]}}"
+            raise UsageError(message=f"{name}: TOML is not read here", fix=way) from None
         if not data.lstrip().startswith((b"{", b"[", b"/")):
             raise
         plain = _COMMENT.sub(lambda found: found[1] or re.sub(rb"[^\n]", b" ", found[0]), data)

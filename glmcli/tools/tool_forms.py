@@ -12,9 +12,11 @@ https://ai.google.dev/gemini-api/docs/function-calling, https://docs.bigmodel.cn
 
 from __future__ import annotations
 
+import json
 import shlex
 from typing import TYPE_CHECKING, Any, Literal
 
+from glmcli.console.suggestions import closest
 from glmcli.documents.document import Node
 from glmcli.documents.quoting import listed, path_text, visible
 from glmcli.record import Record
@@ -55,11 +57,28 @@ _NAMED = {
         "in the older form of OpenAI (functions)",
         f"[ENTRIES | {_FUNCTION.replace('PARAMETERS', '.parameters')}]",
     ),
+    "declarations": (
+        "in Gemini's form (types in capitals)",
+        f"[ENTRIES | {_FUNCTION.replace('PARAMETERS', '.parameters')}] | {_LOWER}",
+    ),
+    "langchain": (
+        "in LangChain's form (args_schema)",
+        f"[ENTRIES | {_FUNCTION.replace('PARAMETERS', '.args_schema')}]",
+    ),
+    "schema": (
+        "in the form of bare JSON Schemas (each with a title)",
+        f"[ENTRIES | .name = .title | {_FUNCTION.replace('PARAMETERS', 'del(.name, .title, .description)')}]",
+    ),
+    "requests": ("in the form of requests, one on each line", "[ENTRIES | (.body // .).tools | arrays | .[]] | unique"),
 }
 _OPENCODE = (
     "{mcpServers: (.mcp | map_values({command: .command[0]?, args: .command[1:]?, env: .environment, url, headers, "
     "enabled} | with_entries(select(.value != null))))}"
 )
+# What an editor's file calls its MCP servers. Sources (2026-11): https://zed.dev/docs/ai/mcp, https://ampcode.com/manual.
+_SERVER_KEYS = ("mcpServers", "context_servers", "amp.mcpServers")
+_OWN_KEYS = ("tools", "mcp")
+_LISTS: tuple[Kind, ...] = ("mcp_tools", "functions")
 _READ = {"functions": "OpenAI's definitions", "mcp_tools": "an MCP server's list", "own": "tools of glm's own form"}
 
 
@@ -91,18 +110,58 @@ def form_of(document: Document) -> Form:
         text = f"{document.place(('mcp',), key=True)}: {words}: {_jq(document, _OPENCODE, 'glm-tools.json')}"
         return Form("own", document, refusal=text)
     if servers := _client_servers(value):
-        return _part(document, "client_servers", servers)
-    for steps in (("result", "tools"), ("tools",), ("functions",)):
+        return _servers_form(document, servers)
+    for steps in (("result", "tools"), ("tools",), ("functions",), ("toolConfig", "tools"), ("session", "tools")):
         if isinstance(_at(value, steps), list):
             return _list_form(document, steps)
-    kind, alone = _entry_kind(value), Node(document.root.at, document.root.end, None, [document.root])
-    return _list_form(document.replace(value=[value], root=alone), (), one=True) if kind else Form("own", document)
+    return _single_form(document)
+
+
+def _single_form(document: Document) -> Form:
+    """The form of a mapping that holds no list of definitions: one definition, or nothing that is known."""
+    value, root = document.value, document.root
+    if _entry_kind(value):
+        alone = Node(root.at, root.end, None, [root])
+        return _list_form(document.replace(value=[value], root=alone), (), one=True)
+    is_known = not value or any(closest(key, _OWN_KEYS) for key in value)
+    return Form("own", document, refusal="" if is_known else _unknown(document, ()))
+
+
+def _servers_form(document: Document, steps: _Steps) -> Form:
+    """The form of a file that names MCP servers at `steps`, as another program does."""
+    servers = _at(document.value, steps)
+    place = document.place(steps, key=True)
+    if isinstance(servers, list):
+        text = f"{place}: a list of MCP servers, as Continue has it, which is not read here; name them:"
+        return Form("own", document, refusal=f"{text} mcpServers: {{NAME: {{command: …}}}}")
+    if isinstance(servers, dict) and any(isinstance(_at(each, ("command",)), dict) for each in servers.values()):
+        text = f"{place}: MCP servers in an older form of Zed, which is not read here; write command (its path), args"
+        return Form("own", document, refusal=f"{text} and env beside one another")
+    projects = document.value.get("projects")
+    if not servers and isinstance(projects, dict):
+        held = [name for name, each in projects.items() if _at(each, ("mcpServers",))]
+        if held:
+            program = f"{{mcpServers: .projects[{json.dumps(held[0])}].mcpServers}}"
+            text = f"{place}: no server for all projects; those of one: {_jq(document, program, 'glm-tools.json')}"
+            return Form("own", document, refusal=text)
+    return _part(document, "client_servers", steps)
+
+
+def _unknown(document: Document, path: _Steps) -> str:
+    """About a file, or a definition in it, that is in no form that is known."""
+    value: Any = document.value
+    for step in path:
+        value = value[step]
+    keys = listed([visible(key) for key in list(value)[:8]], "and") + " …" * (len(value) > 8)  # noqa: PLR2004 - as shown
+    what = f"this {'definition' if path else 'file'} is in no form of tools that is known: it has {keys}"
+    read = "read are glm's own, OpenAI's definitions of functions and the lists of MCP servers"
+    return f"{document.place(path)}: {what}; {read}"
 
 
 def _client_servers(value: Mapping[str, Any]) -> _Steps:
     """Where a file of another program names its MCP servers; empty if it does not."""
-    if "mcpServers" in value:
-        return ("mcpServers",)
+    if key := next((key for key in _SERVER_KEYS if key in value), ""):
+        return (key,)
     if isinstance(value.get("servers"), dict) and not {"tools", "mcp"} & value.keys():
         return ("servers",)
     inner = _at(value, ("mcp", "servers"))  # the settings of VS Code; ours would be a server of that name
@@ -121,6 +180,8 @@ def _at(value: object, steps: _Steps) -> object:
     return value
 
 
+# Types of a definition that no provider runs: a function, a JSON Schema, and a tool that is called with free text.
+_NO_SERVER_TOOLS = ("function", "object", "custom")
 # What tells the form of one definition, the surest first.
 _SIGNS: tuple[tuple[str, Callable[[dict[str, Any]], bool]], ...] = (
     ("own", lambda entry: "run" in entry),
@@ -130,7 +191,11 @@ _SIGNS: tuple[tuple[str, Callable[[dict[str, Any]], bool]], ...] = (
     ("gemini", lambda entry: "functionDeclarations" in entry or "function_declarations" in entry),
     ("bedrock", lambda entry: "toolSpec" in entry),
     ("responses", lambda entry: entry.get("type") == "function" and "name" in entry),
-    ("server", lambda entry: isinstance(entry.get("type"), str) and entry["type"] != "function"),
+    ("langchain", lambda entry: isinstance(entry.get("args_schema"), dict)),
+    ("schema", lambda entry: isinstance(entry.get("properties"), dict) and isinstance(entry.get("title"), str)),
+    ("requests", lambda entry: isinstance(_at(entry.get("body", entry), ("tools",)), list)),
+    ("server", lambda entry: isinstance(entry.get("type"), str) and entry["type"] not in _NO_SERVER_TOOLS),
+    ("declarations", lambda entry: "name" in entry and _at(entry, ("parameters", "type")) == "OBJECT"),
     ("legacy", lambda entry: "name" in entry and "parameters" in entry),
 )
 
@@ -156,11 +221,13 @@ def _list_form(document: Document, steps: _Steps, *, one: bool = False) -> Form:
     if len(set(known)) > 1:
         words = listed([text for kind, text in _READ.items() if kind in known], "and")
         return Form("own", document, refusal=f"{document.place(steps)}: {words} in one file; give each one of its own")
-    if "mcp_tools" in known:
-        return _part(document, "mcp_tools", steps)
-    if "functions" in known:
-        return _part(document, "functions", steps)
-    return Form("own" if isinstance(document.value, dict) else "functions", document)
+    for kind in _LISTS:
+        if kind in known:
+            return _part(document, kind, steps)
+    if isinstance(document.value, dict):
+        return Form("own", document)
+    is_known = not entries or not isinstance(entries[0], dict) or "function" in entries[0]
+    return Form("functions", document, refusal="" if is_known else _unknown(document, (0,)))
 
 
 def _part(document: Document, kind: Kind, steps: _Steps) -> Form:

@@ -145,6 +145,32 @@ NAMED: dict[str, tuple[object, str, str]] = {
         "3",
         "in the form of Amazon Bedrock (toolSpec)",
     ),
+    "Bedrock, a request": (
+        {"modelId": "m", "toolConfig": {"tools": [{"toolSpec": ANTHROPIC | {"inputSchema": {"json": PARAMETERS}}}]}},
+        "5",
+        "in the form of Amazon Bedrock (toolSpec)",
+    ),
+    "Realtime": (
+        {"type": "session.update", "session": {"tools": [RESPONSES]}},
+        "5",
+        "in the form of OpenAI's Responses API (no `function` around name and parameters)",
+    ),
+    "Gemini, declarations alone": ([GEMINI], "2", "in Gemini's form (types in capitals)"),
+    "LangChain": (
+        [{"name": "weather", "description": "What it is like.", "args_schema": PARAMETERS, "return_direct": False}],
+        "2",
+        "in LangChain's form (args_schema)",
+    ),
+    "Pydantic": (
+        [{"title": "weather", "description": "What it is like.", **PARAMETERS}],
+        "2",
+        "in the form of bare JSON Schemas (each with a title)",
+    ),
+    "requests, JSON lines": (
+        f"{json.dumps(BODY)}\n{json.dumps({'custom_id': '1', 'body': BODY})}\n",
+        "1",
+        "in the form of requests, one on each line",
+    ),
     "functions, a list": ([FUNCTION], "2", "in the older form of OpenAI (functions)"),
     "functions, JSON lines": (f"{json.dumps(FUNCTION)}\n", "1", "in the older form of OpenAI (functions)"),
 }
@@ -210,6 +236,31 @@ def test_a_program_without_run_is_a_fault_of_our_own_form(glm, cwd) -> None:
     assert (done.code, done.text) == (2, "t.json:3:3: tools[0]: needs 'run'\n")
 
 
+COHERE = {"name": "weather", "description": "What it is like.", "parameter_definitions": {"city": {"type": "str"}}}
+CUSTOM = {"type": "custom", "name": "weather", "format": {"type": "text"}}
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "keys"),
+    [
+        ([COHERE], "2:2: this definition", "name, description and parameter_definitions"),
+        ([CUSTOM], "2:2: this definition", "type, name and format"),
+        ({"openapi": "3.1.0", "info": {}, "paths": {}}, "1:1: this file", "openapi, info and paths"),
+        ({"weather": {"parameters": PARAMETERS}}, "1:1: this file", "weather"),
+    ],
+)
+def test_a_form_that_nobody_knows_is_one_line_too(glm, cwd, content, line, keys) -> None:
+    done = glm("tools", "check", write(cwd, content))
+    read = "read are glm's own, OpenAI's definitions of functions and the lists of MCP servers"
+    said = f"t.json:{line} is in no form of tools that is known: it has {keys}; {read}\n"
+    assert (done.code, done.text) == (2, said)
+
+
+def test_a_misspelt_key_of_our_own_form_is_one(glm, cwd) -> None:
+    done = glm("tools", "check", write(cwd, {"tool": [OPENAI]}))
+    assert (done.code, done.text) == (2, "t.json:2:2: unknown key 'tool', did you mean 'tools'?\n")
+
+
 @pytest.mark.parametrize("size", [1024 * 1024 + 1, 5_000_000])
 def test_a_file_that_is_too_large_says_how_large(glm, cwd, size) -> None:
     file = write(cwd, "[" + " " * (size - 2) + "]")
@@ -240,9 +291,9 @@ def entry(traces):
     return make
 
 
-@pytest.mark.parametrize("holder", ["mcpServers", "servers", "settings"])
+@pytest.mark.parametrize("holder", ["mcpServers", "servers", "context_servers", "settings"])
 def test_servers_of_others_are_started_and_called(glm, cwd, traces, entry, holder) -> None:
-    mine = {"my server": entry("environment", type="stdio", env={"A": "b", "N": 3, "YES": True})}
+    mine = {"my server": entry("environment", type="local", tools=["*"], env={"A": "b", "N": 3, "YES": True})}
     file = write(cwd, {"mcp": {"servers": mine}} if holder == "settings" else {holder: mine})
     for command in ("check", "list"):
         assert glm("tools", command, file).code == 0
@@ -299,6 +350,43 @@ def test_servers_of_opencode_are_named(glm, cwd, entry) -> None:
     assert glm("tools", "check", "glm-tools.json").code == 0
 
 
+OTHERS: dict[str, tuple[object, str]] = {
+    "Continue": (
+        {"mcpServers": [{"name": "a", "command": "true"}]},
+        (
+            "2:2: a list of MCP servers, as Continue has it, which is not read here; name them: "
+            "mcpServers: {NAME: {command: …}}"
+        ),
+    ),
+    "Zed, before": (
+        {"context_servers": {"a": {"command": {"path": "true", "args": []}}}},
+        (
+            "2:2: MCP servers in an older form of Zed, which is not read here; write command (its path), args and env "
+            "beside one another"
+        ),
+    ),
+    "Claude Code, of a project": (
+        {"mcpServers": {}, "projects": {"/b": {}, "/a": {"mcpServers": {"mine": {"command": "true"}}}}},
+        (
+            "2:2: no server for all projects; those of one: "
+            "jq '{mcpServers: .projects[\"/a\"].mcpServers}' t.json >glm-tools.json"
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", OTHERS)
+def test_servers_in_another_form_are_named(glm, cwd, case) -> None:
+    content, said = OTHERS[case]
+    done = glm("tools", "check", write(cwd, content))
+    assert (done.code, done.text) == (2, f"t.json:{said}\n")
+
+
+def test_toml_is_named(glm, cwd) -> None:
+    done = glm("tools", "check", write(cwd, '[mcp_servers.a]\ncommand = "true"\n', "config.toml"))
+    assert (done.code, done.text) == (2, "config.toml: TOML is not read here\n")
+
+
 def test_headers_reach_a_server_and_nobody_else(glm, cwd) -> None:
     with over_http(cwd, "--token") as (url, seen):
         mine = {"type": "http", "url": url, "headers": {"Authorization": f"Bearer {TOKEN}"}}
@@ -314,6 +402,10 @@ OWN = "write the value, or the server under mcp: in a file of glm's form, with e
 ASKED = "nobody is asked here; write the server under mcp: in a file of glm's form, with env: [VARIABLE]"
 FAULTY: dict[str, tuple[dict[str, Any], str]] = {
     "a key": ({"command": "true", "env": {"ZAI_API_KEY": "x"}}, f"5:5: ZAI_API_KEY {KEY_TEXT}"),
+    "a choice of tools": (
+        {"type": "local", "command": "true", "tools": ["read"]},
+        "5:4: tools cannot be kept here; leave it out if the server may run without it",
+    ),
     "an input": (
         {"command": "true", "env": {"TOKEN": "${input:token}"}},
         f"5:14: ${{input:token}} is filled in by another program, not by glm: {ASKED}",
