@@ -458,3 +458,36 @@ def test_lines_that_ask_the_same_as_before_are_resumed(batch, cwd) -> None:
     before = (cwd / "out.jsonl").read_bytes()
     assert batch({"in.txt": "cat\ndog\n"}, "-O", "out.jsonl").code == 0
     assert (cwd / "out.jsonl").read_bytes() == before
+
+
+# Fields that look as if they were to be sent
+
+COPIED = (
+    "glm: {} of a row: only copied into the output, and not sent, unless the request file (-f) names it, "
+    "as {{{{{}}}}}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "form", "remark"),
+    [
+        (
+            "in.jsonl",
+            '{"prompt": "hi", "images": ["a.png"], "model": "m", "topic": 1}\n',
+            "",
+            ("images and model", "images"),
+        ),
+        ("in.jsonl", '{"prompt": "hi", "system": "Brief."}\n', "", ("system", "system")),
+        ("in.jsonl", '{"messages": [{"role": "user", "content": "hi"}], "tools": []}\n', "", ("tools", "tools")),
+        ("in.yaml", "prompt: hi\nattach: [a.txt]\n", "", ("attach", "attach")),
+        ("in.csv", "prompt,image\nhi,a.png\n", "", ("image", "image")),
+        ("in.csv", "prompt,model,temperature\nhi,saloon,31\n", "", None),
+        ("in.jsonl", '{"city": "Rome", "temperature": 31}\n', "prompt: 'hi {{city}}'\n", None),
+        ("in.jsonl", '{"prompt": "hi", "system": "Brief."}\n', "system: '{{system}}'\n", None),
+    ],
+)
+def test_a_field_that_is_not_sent_is_remarked_once(batch, name, text, form, remark) -> None:
+    body = text if name.endswith((".yaml", ".csv")) else text * 2
+    done = batch({name: body, **({"ask.yaml": form} if form else {})}, "-n")
+    assert (done.code, done.err) == (0, COPIED.format(*remark) if remark else "")
+    assert "a.png" not in done.text

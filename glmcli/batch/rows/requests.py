@@ -14,7 +14,7 @@ from glmcli.chat.messages import Message, Request
 from glmcli.config import attachments, checks
 from glmcli.config import prompt as prompts
 from glmcli.config.request_file import single_braces
-from glmcli.documents.quoting import visible
+from glmcli.documents.quoting import listed, visible
 from glmcli.documents.template import compared
 from glmcli.errors import UsageError
 from glmcli.providers.abilities import Objection
@@ -31,6 +31,13 @@ if TYPE_CHECKING:
     from glmcli.console.stdin import Stdin
     from glmcli.console.terminal import Terminal
     from glmcli.providers.row import Provider
+
+# Fields of a row that are nothing here but columns, and that whoever writes them means to be sent. In a table, whose
+# columns are about anything, these are the media alone.
+_MEDIA_FIELDS = frozenset({"attach", "attachments", "image", "images", "image_url", "videos"})
+_REQUEST_FIELDS = frozenset(
+    {"model", "provider", "system", "temperature", "top_p", "max_tokens", "stop", "schema", "response_format", "tools"}
+)
 
 DIGEST_LENGTH = 32  # hexadecimal digits: 128 bits
 
@@ -62,6 +69,7 @@ class RequestBuilder:
         asks = self._is_complete or bool(options.attach)
         self.placeholders = self.placeholders.replace(question=not asks, repeats=asks)
         self._remarks: set[str] = set()
+        self._unsent = (_MEDIA_FIELDS | _REQUEST_FIELDS).difference(*self.placeholders.names.values())
         self.objection_to_model: Callable[[str, str], Objection | None] = lambda _model, _place: None
         self._base: Request | None = None
         # None: rows may fill in which files they are.
@@ -191,9 +199,19 @@ class RequestBuilder:
             )
             verb = "is" if replaced == ["prompt"] else "are"
             self._say_once(f"the {' and '.join(replaced)} of the request file {verb} left out {where}")
+        if not self._unsent.isdisjoint(row.columns):
+            self._remark_unsent(row)
         single = self.placeholders.single_braced
         if single and (found := single.keys() & map(compared, (*row.vars, *row.columns))):
             self._say_once(f"{self._options.request}: {single_braces({name: single[name] for name in found})}")
+
+    def _remark_unsent(self, row: Row) -> None:
+        """Say once which fields of a row look like parts of a request, and are only copied."""
+        is_table = "prompt" in row.columns or (row.prompt is None and row.messages is None)
+        found = [name for name in row.columns if name in self._unsent and (name in _MEDIA_FIELDS or not is_table)]
+        if found and row.body is None:
+            unless = f"unless the request file (-f) names it, as {{{{{found[0]}}}}}"
+            self._say_once(f"{listed(found, 'and')} of a row: only copied into the output, and not sent, {unless}")
 
     def former_digest(self, row: Row) -> str | None:
         """The digest of what 0.1.0 asked for this row; None where that is the same for all rows of this batch, or none.
