@@ -14,10 +14,12 @@ if TYPE_CHECKING:
 
     from glmcli.chat.messages import Media
     from glmcli.console.stdin import Stdin
+    from glmcli.console.terminal import Terminal
 
 _STDIN = "-"
 # How bytes begin that are UTF-8, and all the same may be no text that was meant to be sent.
 _DOUBTFUL = (b"%PDF-", b"version https://git-lfs")
+_PICTURE_NAMES = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".heic", ".avif", ".bmp", ".tif", ".tiff")
 _DRAWING = "image/svg+xml"  # a text to a model, and a picture to a person
 # What to do with a file that is neither text nor picture, by its media type or the first part of that.
 _FIXES = {
@@ -37,8 +39,8 @@ class Attached(Record):
     pictures: tuple[Media, ...] = ()
 
 
-def read(paths: Iterable[str], stdin: Stdin) -> Attached:
-    """The contents of these files.
+def read(paths: Iterable[str], stdin: Stdin, terminal: Terminal) -> Attached:
+    """The contents of these files; that one is empty, or is no picture although it is called one, is remarked.
 
     Raises:
         UsageError: one cannot be read, or is neither text nor a picture.
@@ -49,6 +51,12 @@ def read(paths: Iterable[str], stdin: Stdin) -> Attached:
         name, place = ("stdin", "stdin") if path == _STDIN else (os.path.basename(path), f"--attach {path}:")  # noqa: PTH119
         content = text_or_picture(read_file(path, "--attach", stdin), place, path)
         if isinstance(content, str):
+            if not content.strip():
+                terminal.note(f"{place} is empty")
+            elif path.lower().endswith(_PICTURE_NAMES):
+                terminal.note(
+                    f"{place} is no picture by its bytes, and goes as text: is it a page that tells of an error?"
+                )
             texts.append(f"{name}:\n\n{content}")
         else:
             pictures.append(content)

@@ -126,7 +126,9 @@ def _is_number(value: object) -> bool:
 
 def remarks(request: Request, provider: Provider, today: str) -> Iterator[str]:
     """What the user should know, but is no reason to refuse; `today` is YYYY-MM-DD."""
-    name = f"{request.model} at {provider.name}"
+    # A blank at an end, as a file with CR LF leaves one, is not seen without quotes.
+    is_plain = request.model.isprintable() and request.model == request.model.strip()
+    name = f"{request.model if is_plain else repr(request.model)} at {provider.name}"
     model = find(provider.catalogue, request.model)
     if model and model.delisted:
         yield from _delisted(name, model, today)

@@ -111,7 +111,7 @@ def _media(options: Options, stdin: Stdin, terminal: Terminal) -> tuple[tuple[Me
 def _user_content(options: Options, stdin: Stdin, terminal: Terminal) -> tuple[str, tuple[Media, ...]]:
     """The text of the user message, and the pictures among attachments and stdin."""
     prompt = "" if options.prompt in (None, _STDIN) else options.prompt
-    attached = attachments.read(options.attach, stdin)
+    attached = attachments.read(options.attach, stdin, terminal)
     parts, pictures = [prompt, *attached.texts] if prompt else [*attached.texts], attached.pictures
     begins_at = stdin.begins_at
     piped = _piped(options, stdin)

@@ -126,7 +126,14 @@ _TEXT = "-a FILE adds the text of a file to the message"
 _FIXES = {
     "image/heic": _HEIC,
     # What Pillow reads by itself: JPEG 2000 and AVIF in the builds that most people have.
-    **dict.fromkeys(("image/bmp", "image/tiff", "image/x-icon", "image/avif", "image/jp2", "image/webp"), _REWRITTEN),
+    **dict.fromkeys(
+        (
+            *("image/bmp", "image/tiff", "image/x-icon", "image/avif", "image/jp2", "image/webp", "image/icns"),
+            *("image/qoi", "image/vnd-ms.dds", "image/vnd.adobe.photoshop"),
+            *("image/x-portable-graymap", "image/x-portable-pixmap"),
+        ),
+        _REWRITTEN,
+    ),
     "image/gif": "glm vision --resize takes its first frame; so does magick 'IN[0]' OUT.png",
     "image/svg+xml": "draw it: rsvg-convert IN -o OUT.png",
     "application/pdf": "give its URL: --file URL; or draw its pages: pdftoppm -r 150 -png IN OUT",

@@ -75,8 +75,8 @@ _OPENCODE = (
     "{mcpServers: (.mcp | map_values({command: .command[0]?, args: .command[1:]?, env: .environment, url, headers, "
     "enabled} | with_entries(select(.value != null))))}"
 )
-# What an editor's file calls its MCP servers. Sources (2026-11): https://zed.dev/docs/ai/mcp, https://ampcode.com/manual.
-_SERVER_KEYS = ("mcpServers", "context_servers", "amp.mcpServers")
+# What an editor's file calls its MCP servers. Source of the second: https://zed.dev/docs/ai/mcp (read on 2026-11-30).
+_SERVER_KEYS = ("mcpServers", "context_servers")
 _OWN_KEYS = ("tools", "mcp")
 _LISTS: tuple[Kind, ...] = ("mcp_tools", "functions")
 _READ = {"functions": "OpenAI's definitions", "mcp_tools": "an MCP server's list", "own": "tools of glm's own form"}

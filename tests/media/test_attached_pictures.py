@@ -131,6 +131,60 @@ def test_a_text_stays_one(glm, cwd, text) -> None:
     assert json.loads(done.out)["body"]["messages"][0]["content"] == f"hi\n\npage:\n\n{text.decode()}"
 
 
+AS_TEXT = "is no picture by its bytes, and goes as text: is it a page that tells of an error?"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "remark"),
+    [
+        ("cat.jpg", "<!doctype html><title>404</title>", AS_TEXT),
+        ("Cat.PNG", '{"error": "not found"}', AS_TEXT),
+        ("cat.svg", "<svg/>", ""),
+        ("cat.jpg", "", "is empty"),
+        ("notes.txt", " \n", "is empty"),
+    ],
+)
+def test_a_file_that_may_not_be_what_was_meant_is_remarked(glm, cwd, name, text, remark) -> None:
+    (cwd / name).write_text(text)
+    (cwd / "rows.txt").write_text("hi\n")
+    said = f"glm: --attach {name}: {remark}\n" if remark else ""
+    for command in (("ask", "hi"), ("batch", "run", "rows.txt")):
+        done = glm(*command, "-P", "zai", "-n", "-a", name)
+        assert (done.code, done.err) == (0, said)
+        assert f"{name}:\n\n{text}" in json.loads(done.out)["body"]["messages"][0]["content"]
+
+
+@pytest.mark.parametrize(
+    ("begin", "what"),
+    [
+        (b"8BPS\0\1", "a Photoshop picture"),
+        (b"qoif\0\0", "a QOI picture"),
+        (b"DDS \x7c\0", "a DDS picture"),
+        (b"icns\0\0", "an icon of macOS"),
+        (b"P6\n1 1 255\n\xff\xff\xff", "a PPM picture"),
+        (b"P5\n1 1 255\n\xff", "a PGM picture"),
+    ],
+)
+def test_a_rare_picture_is_called_one(glm, cwd, begin, what) -> None:
+    (cwd / "rare").write_bytes(begin)
+    for flag in ("-a", "--image"):
+        done = glm("vision", *LOOKS, "-n", flag, "rare", "hi")
+        assert (done.code, error_of(done.err)) == (2, f"rare: glm-5v-turbo at zai takes jpeg, png, and this is {what}")
+        assert "  fix: glm vision --resize, which rewrites it" in done.err
+
+
+def test_a_picture_in_a_list_of_files(glm, cwd) -> None:
+    (cwd / "list").write_bytes(b"png\0text\0")
+    done = glm("batch", "run", "--files0", "list", "-m", "sandbox/glm-5", "-O", "out", "-q")
+    assert done.code == 15
+    rows = {row["id"]: row for row in map(json.loads, (cwd / "out").read_text().splitlines())}
+    assert rows["text"]["status"] == "ok"
+    assert rows["png"]["error"]["message"] == (
+        "list:1: png is a PNG picture, and files of a list are text: a picture is named by a field of a row in JSON, "
+        "which attach: ['{{NAME}}'] of the request file names"
+    )
+
+
 def test_a_picture_in_a_request_file(glm, cwd) -> None:
     (cwd / "f.yaml").write_text("model: zai/glm-5v-turbo\nprompt: What is this?\nattach: [png]\n")
     done = glm("ask", "-f", "f.yaml", "-n")

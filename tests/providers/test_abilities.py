@@ -256,11 +256,12 @@ def test_a_guess_is_close(word, guess) -> None:
         (("modelstudio/zhipu/GLM-5",), " (did you mean modelstudio/ZHIPU/GLM-5?)"),
         (("zai/glm-99",), ""),
         (("zai/glm-46v",), " (did you mean zai/glm-4.6v?)"),
+        (("zai/'glm-5 '",), " (did you mean zai/glm-5?)"),
     ],
 )
 def test_an_unknown_model_is_guessed_with_its_provider(glm, arguments, guess) -> None:
-    done = glm("ask", "-m", *arguments, "-n", "hi")
     row, _, model = arguments[0].partition("/")
+    done = glm("ask", "-m", f"{row}/{model.strip(chr(39))}", "-n", "hi")
     assert done.err == f"glm: {model} at {row} is not in the catalogue: its limits are not checked{guess}\n"
 
 

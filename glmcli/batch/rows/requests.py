@@ -73,7 +73,9 @@ class RequestBuilder:
         self.objection_to_model: Callable[[str, str], Objection | None] = lambda _model, _place: None
         self._base: Request | None = None
         # None: rows may fill in which files they are.
-        self._attached = None if "attach" in self.placeholders.names else attachments.read(options.attach, stdin)
+        self._attached = (
+            None if "attach" in self.placeholders.names else attachments.read(options.attach, stdin, terminal)
+        )
         self._same = self._same_for_all()
 
     @property
@@ -112,7 +114,9 @@ class RequestBuilder:
 
     def _attachments(self, options: Options) -> Attached:
         """The files of --attach, which are read again only where a row may name others."""
-        return attachments.read(options.attach, self._stdin) if self._attached is None else self._attached
+        return (
+            attachments.read(options.attach, self._stdin, self._terminal) if self._attached is None else self._attached
+        )
 
     @property
     def pictures(self) -> tuple[Media, ...]:

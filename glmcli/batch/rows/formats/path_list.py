@@ -64,10 +64,24 @@ def _text(path: str, encoding: str) -> str:
     if len(data) > TEXT.size:
         raise UsageError(message=f"{path} is larger than {TEXT.size >> 20} MiB")
     if not encoding:
-        return decode(data, path)
+        try:
+            return decode(data, path)
+        except UsageError as error:
+            raise _picture(data, path) or error from None
     try:
         return data.decode(encoding).removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         raise UsageError(
             message=f"{path} is not {encoding} (byte 0x{data[error.start]:02X} at {error.start})"
         ) from error
+
+
+def _picture(data: bytes, path: str) -> UsageError | None:
+    """The error about a file that is a picture; None: it is none."""
+    from glmcli.media.sniffing import sniff
+
+    info = sniff(data)
+    if not info.type.startswith("image/"):
+        return None
+    way = "a picture is named by a field of a row in JSON, which attach: ['{{NAME}}'] of the request file names"
+    return UsageError(f"{path} is {info.what}, and files of a list are text: {way}")
