@@ -33,6 +33,12 @@ class MediaArgument(Record):
     detail: str | None = None
 
 
+class SystemText(Record):
+    """A system message that is text though it begins with `@`, for a value of a placeholder does: it names no file."""
+
+    text: str
+
+
 class Options(Record):
     """All options of the commands that ask a model. None or empty: not set. Times in seconds, budgets in tokens."""
 
@@ -46,7 +52,7 @@ class Options(Record):
     fallback: tuple[str, ...] = ()
     request: str | None = None
     var: tuple[str, ...] = ()
-    system: str | None = None
+    system: str | SystemText | None = None
     attach: tuple[str, ...] = ()
     session: str | None = None
     no_stdin: bool = False

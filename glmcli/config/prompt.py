@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from glmcli.chat.messages import Message
 from glmcli.config import attachments
+from glmcli.config.options import SystemText
 from glmcli.console.stdin import Stdin, decode, read_file
 from glmcli.console.terminal import STDIN, Terminal
 from glmcli.errors import UsageError
@@ -168,6 +169,8 @@ def system_message(options: Options, stdin: Stdin) -> Message | None:
     """
     if options.system is None:
         return None
+    if isinstance(options.system, SystemText):
+        return Message("system", options.system.text)
     if not options.system.startswith("@"):
         return Message("system", options.system)
     path = options.system[1:]

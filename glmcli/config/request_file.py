@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glmcli import documents
-from glmcli.config.options import MediaArgument
+from glmcli.config.options import MediaArgument, SystemText
 from glmcli.console.stdin import SizeLimit, Stdin, read_file
 from glmcli.documents.quoting import visible
 from glmcli.documents.template import braced
@@ -41,11 +41,12 @@ def load(path: str, variables: tuple[str, ...], stdin: Stdin, say: Callable[[str
     Raises:
         UsageError: the file or a variable is wrong; the message names the place.
     """
-    template = documents.template_of(_read(path, stdin), (), _values(variables))
+    document = _read(path, stdin)
+    template = documents.template_of(document, (), _values(variables))
     documents.check(template.sample, "request")
     if remark := _remark(template):
         say(remark)
-    return _options(template.sample, _folder(path))
+    return _options(template.sample, _folder(path), _names_system_file(document))
 
 
 def _remark(template: Template) -> str | None:
@@ -84,10 +85,12 @@ class RequestTemplate:
         Raises:
             UsageError: as `load`.
         """
-        self._template = documents.template_of(_read(path, stdin), _CONVERSATION, _values(variables))
+        document = _read(path, stdin)
+        self._template = documents.template_of(document, _CONVERSATION, _values(variables))
         documents.check(self._template.sample, "request")
         self._folder = _folder(path)
-        self.fields = _options(self._template.sample, self._folder)
+        self._system_is_file = _names_system_file(document)
+        self.fields = _options(self._template.sample, self._folder, self._system_is_file)
         self.open = self._template.open
         self.names = self._template.names
         self.single_braced = self._template.single_braced()
@@ -99,7 +102,7 @@ class RequestTemplate:
         Raises:
             UsageError: a name has no value.
         """
-        return _options(self._template.fill(names, variables), self._folder)
+        return _options(self._template.fill(names, variables), self._folder, self._system_is_file)
 
 
 def message_of(given: Mapping[str, Any], place: Callable[[int, str], str], folder: Path) -> Mapping[str, Any]:
@@ -179,7 +182,13 @@ def _folder(path: str) -> Path:
     return Path() if path == "-" else Path(path).parent
 
 
-def _options(document: Document, folder: Path) -> dict[str, Any]:
+def _names_system_file(document: Document) -> bool:
+    """Whether `system` is `@FILE` as it is written, for a value that fills it names no file."""
+    system = document.value.get("system")
+    return isinstance(system, str) and system.startswith("@")
+
+
+def _options(document: Document, folder: Path, system_is_file: bool) -> dict[str, Any]:
     value = document.value
     fields = {name: tuple(item) if isinstance(item, list) else item for name, item in value.items()}
     fields.pop("vars", None)
@@ -192,7 +201,9 @@ def _options(document: Document, folder: Path) -> dict[str, Any]:
     if "messages" in fields:
         fields["messages"] = tuple(_message(document, at, folder) for at in range(len(value["messages"])))
     fields["media"] = tuple(_media(document, folder))
-    return {name: item for name, item in fields.items() if name not in _MEDIA} | _relocated(fields, folder)
+    return {name: item for name, item in fields.items() if name not in _MEDIA} | _relocated(
+        fields, folder, system_is_file
+    )
 
 
 def _message(document: Document, at: int, folder: Path) -> Mapping[str, Any]:
@@ -213,8 +224,8 @@ def _media(document: Document, folder: Path) -> Iterator[MediaArgument]:
                 yield MediaArgument(source, _MEDIA[field], url=place)
 
 
-def _relocated(fields: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """The fields that are paths, relative to the working directory."""
+def _relocated(fields: Mapping[str, Any], folder: Path, system_is_file: bool) -> dict[str, Any]:
+    """The fields that are paths, relative to the working directory; or may be taken for one."""
     moved: dict[str, Any] = {name: _path(fields[name], folder) for name in _PATHS if name in fields}
     for name in _DESTINATIONS:
         if name in fields and fields[name] not in _STREAMS and not fields[name].startswith("fd:"):
@@ -223,7 +234,8 @@ def _relocated(fields: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         if name in fields:
             moved[name] = tuple(_path(path, folder) for path in fields[name])
     if fields.get("system", "").startswith("@"):
-        moved["system"] = "@" + _path(fields["system"][1:], folder)
+        system = fields["system"]
+        moved["system"] = "@" + _path(system[1:], folder) if system_is_file else SystemText(system)
     return moved
 
 

@@ -275,6 +275,15 @@ def test_a_number_of_yaml_that_would_be_written_otherwise(batch, cwd, number) ->
     assert '"Answer -1.5"' in found["c"]["answer"]
 
 
+def test_a_value_names_no_file(batch, cwd) -> None:
+    """A row of a stranger, whose text begins with @ by chance or on purpose, sends no file of this machine."""
+    (cwd / "secret").write_text("S")
+    files = {"in.csv": "role\n@secret\n", "ask.yaml": "system: '{{role}}'\nprompt: hi\n"}
+    assert shown(batch(files, "-n")) == ([("system", "@secret"), ("user", "hi")], "")
+    files["ask.yaml"] = "system: '@{{role}}'\nprompt: hi\n"
+    assert shown(batch(files | {"in.csv": "role\nsecret\n"}, "-n")) == ([("system", "S"), ("user", "hi")], "")
+
+
 def test_a_placeholder_behind_a_backslash_is_remarked(batch) -> None:
     r"""`\{{` is what braces are that are meant so, and by chance the end of a path of Windows."""
     table = {"in.csv": "topic,lang\ntea,de\nmilk,fr\n"}

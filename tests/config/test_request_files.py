@@ -495,6 +495,16 @@ def test_single_braces_are_text_and_remarked(glm, write) -> None:
     assert "  fix: {name} is text there; {{name}} is filled\n" in done.err
 
 
+def test_a_value_names_no_file(body, cwd) -> None:
+    (cwd / "rules").write_text("Be brief.")
+    text = "system: '{{who}}'\nprompt: hi\nmodel: vllm/x\n"
+    assert body(text, "--var", "who=@rules")["messages"][0] == {"role": "system", "content": "@rules"}
+    assert body(text, "--var", "who=@rules", "-s", "@rules")["messages"][0] == {
+        "role": "system",
+        "content": "Be brief.",
+    }
+
+
 def test_a_backslash_makes_a_placeholder_text_and_is_remarked(glm, write) -> None:
     """A path of Windows has one before it by chance."""
     text = "prompt: 'In C:\\Users\\{{name}}'\nvars: {name: Bo}\nmodel: vllm/x\n"
