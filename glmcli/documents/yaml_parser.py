@@ -34,6 +34,9 @@ _CANDIDATES = (range(0xE000, 0xF900), range(0x10000, 0x110000))
 
 LONE_SURROGATE = r"a \u escape of half a character; write the character itself"
 SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
+# What ends a string too early: the quotes of `{{"First Name"}}`.
+_QUOTED_NAME = re.compile(r'\{\{[ \t]*"$')
+_NEAR = 20
 # The character at which the parser reports an error -> what to do about it.
 _HINTS = {
     "\t": "a tab cannot indent, use spaces",
@@ -155,6 +158,8 @@ def _syntax_error(source: SourceText, error: MarkedYAMLError) -> UsageError:
         # Inside an unclosed collection the colon is not the cause.
         characters = [c for c in characters if c != ":"]
     hint = next((f" ({_HINTS[c]})" for c in characters if c in _HINTS), "")
+    if _QUOTED_NAME.search(source.text, max(at - _NEAR, 0), at):
+        hint = r" (inside double quotes write {{\"…\"}}, or put single quotes around all)"
     problem = visible(error.problem or "unknown problem", 200)
     if at >= len(source.text) and len(marks) > 1:
         problem += f", after what begins at line {source.line(marks[1])}"

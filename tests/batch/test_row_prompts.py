@@ -361,6 +361,13 @@ def test_a_header_of_our_own_columns_is_no_question(batch) -> None:
     assert shown(batch({}, "-n", stdin=b"id, prompt or idea?\n")) == ([("user", "id, prompt or idea?")], "")
 
 
+def test_a_table_that_is_called_text_is_remarked(batch) -> None:
+    """Excel's "Text (Tab delimited)" is a `.txt`."""
+    said = "glm: in.txt: the first line is asked, too; --format tsv takes it for a header\n"
+    assert shown(batch({"in.txt": "id\tprompt\n1\tWho?\n"}, "-n")) == ([("user", "id\tprompt")], said)
+    assert shown(batch({"in.txt": "id\tprompt\n1\tWho?\n"}, "-n", "--format", "tsv")) == ([("user", "Who?")], "")
+
+
 def test_a_pipe_is_asked_as_it_comes(home, cwd) -> None:
     """No more than the first line is waited for to find the format."""
     (cwd / "ask.yaml").write_text(ASK)

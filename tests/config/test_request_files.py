@@ -549,6 +549,13 @@ def test_braces_that_are_meant_so_are_told_how(glm, write) -> None:
         ("prompt: !!python/object:os.system a", "request.yaml:1:9: tags are not allowed"),
         ("prompt: a\n---\nprompt: b", "request.yaml:2:1: a second document"),
         ("prompt: {{name}}", 'request.yaml:1:9: quote a template: "{{name}}"'),
+        (
+            'prompt: "Hi {{"First Name"}}"',
+            (
+                "request.yaml:1:16: not valid YAML: did not find expected key"
+                r" (inside double quotes write {{\"…\"}}, or put single quotes around all)"
+            ),
+        ),
         ("- prompt: a", "request.yaml:1:1: a request file is a mapping"),
         ("just text", "request.yaml:1:1: a request file is a mapping"),
         ("", "request.yaml:1:1: "),

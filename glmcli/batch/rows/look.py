@@ -35,7 +35,7 @@ def found_format(chunks: Iterator[bytes], placeholders: Placeholders) -> tuple[s
     wanted = placeholders.missing((), ("text",))
     line, chunks = _first_line(chunks)
     if not wanted:
-        return _table(line, _OWN_COLUMNS) or "text", chunks
+        return own_table(line) or "text", chunks
     return _table(line, wanted) or _yaml(line, wanted) or "text", chunks
 
 
@@ -62,6 +62,11 @@ def _first_line(chunks: Iterator[bytes]) -> tuple[str, Iterator[bytes]]:
         if line or size > _MOST:
             break
     return (line or begun).decode(errors="replace"), chain(seen, chunks)
+
+
+def own_table(line: str) -> str | None:
+    """`csv` or `tsv`, if this is a header with the columns id and prompt."""
+    return _table(line, _OWN_COLUMNS) if all(name in line for name in _OWN_COLUMNS) else None
 
 
 def _table(line: str, wanted: Iterable[str]) -> str | None:

@@ -9,6 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from glmcli.batch.rows.look import own_table
 from glmcli.batch.rows.placeholders import NO_PLACEHOLDERS, Placeholders
 from glmcli.batch.rows.row import MalformedRow, Row
 from glmcli.errors import UsageError
@@ -160,6 +161,8 @@ def rows(chunks: Iterable[bytes], context: InputContext) -> Iterator[Row | Malfo
     for line in text_lines(chunks, context):
         if is_first:
             context.placeholders.refuse(context.name, (), ("text",), hint=_HINT)
+            if isinstance(line, TextLine) and (table := own_table(line.text)):
+                context.remark(f"{context.name}: the first line is asked, too; --format {table} takes it for a header")
         is_first = False
         if isinstance(line, MalformedRow):
             yield line
