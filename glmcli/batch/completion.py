@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import IO, TYPE_CHECKING
 
 from glmcli.batch.ledger.record import RowState
+from glmcli.console.files import FIXED_IN_PLACE
 from glmcli.errors import FailedRowsError, OutputError, PartialError, UsageError
 
 if TYPE_CHECKING:
@@ -30,13 +31,14 @@ def compact_output(ledger: Ledger, index: Index, terminal: Terminal, *, ordered:
         OutputError: the lines do not reach the disk, or not in that order; all are in the file.
     """
     ledger.sync()
-    if ledger.count > len(index) or ordered:
+    if ledger.count > len(index) or ordered or not ledger.is_tidy:
         try:
             ledger.compact(index.offsets(ordered=ordered))
         except OSError as error:  # the file is longer than it need be, and holds the same
             if ordered:
                 why = f"{ledger.path} stays in the order in which rows ended: {error.strerror}"
-                raise OutputError(why, fix=IN_A_FOLDER) from error
+                fix = IN_A_FOLDER if error.errno in FIXED_IN_PLACE else "make room, then the same command again"
+                raise OutputError(why, fix=fix) from error
             terminal.note(f"{ledger.path} keeps lines that later ones took the place of: {error.strerror}")
 
 

@@ -226,6 +226,8 @@ def _ledger_path(plan: BatchPlan) -> str | None:
     batch, path = plan.batch, plan.options.output
     if batch.csv and not os.path.isdir(os.path.dirname(os.path.abspath(batch.csv))):  # noqa: PTH100, PTH112, PTH120 - strings
         raise OutputError(message=f"cannot write {batch.csv}: there is no such folder", fix="make it first")
+    if batch.csv and os.path.isdir(batch.csv):  # noqa: PTH112 - a string
+        raise OutputError(message=f"cannot write {batch.csv}: it is a directory", fix="--csv FILE")
     if path in (None, "-"):
         path = os.path.join(batch.text, _LEDGER) if batch.text else None  # noqa: PTH118 - as above
     if path:

@@ -27,11 +27,13 @@ def plant(place, victim, kind) -> None:
         place.symlink_to(victim)
     elif kind == "hard link":
         os.link(victim, place)
+    elif kind == "folder":
+        place.mkdir()
     else:
         os.mkfifo(place)
 
 
-@pytest.mark.parametrize("kind", ["link", "hard link", "fifo"])
+@pytest.mark.parametrize("kind", ["link", "hard link", "fifo", "folder"])
 def test_torn_lines_go_into_no_file_of_another(batch, victim, kind) -> None:
     batch.write(rows(2))
     assert batch.run("--ordered").code == 0
@@ -40,7 +42,8 @@ def test_torn_lines_go_into_no_file_of_another(batch, victim, kind) -> None:
     plant(batch.output.with_name("out.jsonl.torn"), victim, kind)
     done = batch.run()
     assert done.code == 14
-    assert error(done).startswith("cannot write out.jsonl.torn: ")
+    assert error(done).startswith("cannot write out.jsonl.torn, where what cannot be read is set aside: ")
+    assert "\n  fix: move it away, or give out.jsonl a shorter name; then the same command again\n" in done.err
     assert (victim.read_text(), batch.output.read_bytes()) == (TEXT, before)
     assert len(batch.server.prompts) == 2
 
@@ -56,6 +59,17 @@ def test_texts_go_into_no_file_of_another(batch, victim, cwd, kind) -> None:
     assert not (cwd / "texts" / "r0.txt").is_symlink()
 
 
+def test_a_folder_where_a_text_or_a_table_would_be_is_named(batch, cwd) -> None:
+    batch.write(rows(1))
+    (cwd / "table.csv").mkdir()
+    done = batch.run("--csv", "table.csv")
+    assert (done.code, error(done), batch.server.prompts) == (14, "cannot write table.csv: it is a directory", [])
+    (cwd / "texts" / "r0.txt").mkdir(parents=True)
+    done = batch.run("--text", "texts")
+    assert (done.code, error(done)) == (14, "--text: cannot write texts/r0.txt: Is a directory")
+    assert file_names(cwd / "texts") == {"r0.txt"}
+
+
 def test_nor_does_their_ledger(glm, batch, victim, cwd) -> None:
     batch.write(rows(1))
     (cwd / "texts").mkdir()
@@ -64,6 +78,20 @@ def test_nor_does_their_ledger(glm, batch, victim, cwd) -> None:
     done = glm(*arguments, env=KEY)
     assert (done.code, error(done).startswith("cannot write texts/rows.jsonl: ")) == (14, True)
     assert (victim.read_text(), batch.server.prompts) == (TEXT, [])
+
+
+def test_no_command_waits_for_a_fifo_at_the_name_of_the_job_file(batch) -> None:
+    batch.write(rows(1))
+    os.mkfifo(batch.output.with_name("out.jsonl.job.json"))
+    done = batch.run()
+    assert (done.code, error(done)) == (
+        2,
+        "cannot read out.jsonl.job.json: it is not what glm batch submit writes",
+    )
+    assert (
+        "\n  fix: put back a copy of it; without one, glm batch list -P PROVIDER shows what is under way\n" in done.err
+    )
+    assert batch.server.prompts == []
 
 
 @pytest.mark.parametrize("name", ["job.json.new", "job.part-1.jsonl", "job.rows.jsonl"])

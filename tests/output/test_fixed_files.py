@@ -108,6 +108,16 @@ def test_a_batch_appends_to_a_file_that_is_mounted(home, cwd, batch_arguments) -
     assert "glm: rows       3: 3 ok" in again.err
 
 
+def test_where_there_is_no_room_to_order_rows_room_is_advised(home, cwd, batch_arguments) -> None:
+    _, arguments = batch_arguments
+    (cwd / "small").mkdir()
+    small = "mount -t tmpfs -o size=4k tmpfs small"
+    done = run_mounted(small, home, cwd, *arguments, "-O", "small/out.jsonl", "--ordered", **KEY)
+    assert done.code == 14
+    assert error(done) == "small/out.jsonl stays in the order in which rows ended: No space left on device"
+    assert "\n  fix: make room, then the same command again\n" in done.err
+
+
 def test_ordering_a_mounted_file_is_refused_before_anything_is_sent(home, cwd, batch_arguments) -> None:
     server, arguments = batch_arguments
     done = run_mounted(ON_ITSELF.format("out.jsonl"), home, cwd, *arguments, "--ordered", **KEY)

@@ -145,12 +145,15 @@ def load(output: str) -> Job | None:
     """
     path = Path(job_path(output))
     try:
-        return _parse(**json.loads(path.read_bytes()))
+        # Without O_NONBLOCK, opening a FIFO that a stranger made would wait until somebody writes to it.
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            return _parse(**json.loads(file.read()))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not what glm batch submit writes"
-        raise UsageError(f"cannot read {path}: {why}") from error
+        fix = "put back a copy of it; without one, glm batch list -P PROVIDER shows what is under way"
+        raise UsageError(f"cannot read {path}: {why}", fix=fix) from error
 
 
 def load_existing(output: str) -> Job:

@@ -50,7 +50,8 @@ def write_texts(ledger: Ledger, folder: str) -> None:
             if record.status == "ok" and "answer" in record.value:
                 _write_text(Path(folder), file_name(record.id), record.value["answer"])
     except OSError as error:
-        raise OutputError(message=f"--text: cannot write {error.filename or folder}: {error.strerror}") from error
+        name = error.filename2 or error.filename or folder  # the second is the file whose place another cannot take
+        raise OutputError(message=f"--text: cannot write {name}: {error.strerror}") from error
 
 
 def _write_text(folder: Path, name: str, answer: str) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from glmcli.batch.ledger.lock import lock
-from glmcli.batch.ledger.record import LONGEST, LedgerReader
+from glmcli.batch.ledger.record import LONGEST, LedgerReader, joined_records
 from glmcli.console.files import (
     FIXED_IN_PLACE,
     NEW_FILE,
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 _CHUNK = 1 << 20
 _SHORT = 1 << 12  # bytes that are read of a line at first
 _SYNC = 1.0  # seconds between two syncs to the disk
-_NOT_OURS = (errno.ELOOP, errno.EMLINK, errno.ENXIO)  # what stands at the name of FILE.torn is no file of ours
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Ledger:
@@ -48,6 +48,7 @@ class Ledger:
 
     Attributes:
         count: lines in the file.
+        is_tidy: each record has a line of its own.
     """
 
     def __init__(self, path: str, *, syncs: bool = False, follows: bool = True) -> None:
@@ -61,6 +62,7 @@ class Ledger:
         """
         self.path = path
         self.count = 0
+        self.is_tidy = True
         self._syncs = syncs
         self._fd, self._is_new = _opened(path, follows=follows)
         self._failure: OutputError | None = None
@@ -149,7 +151,7 @@ class Ledger:
             size = 0 if why else self._move(reader)
         except OSError as error:
             if error.errno not in FIXED_IN_PLACE:
-                raise self._error(error, f"{self.path}.torn" if error.errno in _NOT_OURS else self.path) from error
+                raise self._error(error) from error
             why, size = error.strerror, 0
         end = os.fstat(self._fd).st_size
         if end and os.pread(self._fd, 1, end - 1) != b"\n":
@@ -170,7 +172,15 @@ class Ledger:
     def _copy_torn(self, reader: LedgerReader) -> int:
         """Append what could not be read to FILE.torn; how many bytes."""
         path, size = f"{self.path}.torn", 0
-        fd = open_own(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        try:
+            fd = open_own(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        except OSError as error:
+            if error.errno in (*FIXED_IN_PLACE, *_FULL):
+                raise
+            raise OutputError(
+                message=f"cannot write {path}, where what cannot be read is set aside: {error.strerror}",
+                fix=f"move it away, or give {self.path} a shorter name; then the same command again",
+            ) from error
         try:
             for begin, end in (*reader.damaged, (reader.torn_at, os.fstat(self._fd).st_size)):
                 size += self._copy(fd, begin, end) if begin >= 0 else 0
@@ -255,9 +265,9 @@ class Ledger:
             if self._failure:
                 return
 
-    def _error(self, error: OSError, path: str = "") -> OutputError:
+    def _error(self, error: OSError) -> OutputError:
         return OutputError(
-            message=f"cannot write {path or self.path}: {error.strerror}",
+            message=f"cannot write {self.path}: {error.strerror}",
             fix="make room, then the same command again: what is in the file stays, and is not asked again",
         )
 
@@ -305,14 +315,14 @@ def split_lines(chunks: Iterable[bytes]) -> Iterator[tuple[int, bytes, bool]]:
 
 
 def line_at(fd: int, at: int) -> bytes:
-    """The record that begins at this offset, without what ends it: a newline, or zeros where there was one."""
-    line, size = bytearray(), _SHORT
+    """The record that begins at this offset, without what ends it: a newline, or what stands in its place."""
+    line, size = b"", _SHORT
     while chunk := os.pread(fd, size, at + len(line)):
         line += chunk
-        if b"\n" in chunk or b"\0" in chunk:
+        if b"\n" in chunk or b"\0" in chunk or len(joined_records(line)) > 1:
             break
         size *= 4
-    return bytes(line.partition(b"\n")[0].partition(b"\0")[0])
+    return joined_records(line.partition(b"\n")[0].partition(b"\0")[0])[0]
 
 
 def read_chunks(fd: int) -> Iterator[bytes]:

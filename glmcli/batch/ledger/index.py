@@ -78,7 +78,7 @@ def load_ledger(ledger: Ledger, index: Index, note: Callable[[str], None]) -> in
             _read(ledger, index)  # every record has moved
     elif reader.lacks_newline:
         ledger.end_line()
-    ledger.count = reader.count
+    ledger.count, ledger.is_tidy = reader.count, not reader.has_joined
     return reader.count
 
 

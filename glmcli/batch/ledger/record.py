@@ -26,6 +26,11 @@ STATUSES: tuple[Status, ...] = get_args(Status)
 LONGEST = 256 << 20  # bytes of a line; an answer has at most 64 MiB, and JSON may escape it
 _FIRST_BYTES = b'{"id": '  # of every line that a run writes
 _ZEROS_OR_NOT = re.compile(rb"\0+|[^\0]+")
+# Where a line begins behind another that lacks its newline: JSON has these bytes only at an object, so behind [ , : or
+# white space, for a string holds no bare quote.
+_KEY = b'{"id":'
+_JOINT = re.compile(rb'(?<=[^\[,:\s])(?=\{"id": ?")')
+_BOM = b"\xef\xbb\xbf"  # an editor may have put it before the first line, and `cat` before another
 _MOST = 10**12  # no real count is larger; the sum of a million of these still fits into 64 bits
 _DEAREST = 10**9  # the most that a report adds up
 _MILLI = 1000
@@ -242,15 +247,26 @@ def pieces(lines: Iterable[tuple[int, bytes, bool]]) -> Iterator[tuple[int, int,
     """What may be a record in each of these lines (see `split_lines`): its line's number, its offset, its bytes.
 
     Also whether a newline follows it. Zeros are blocks that never reached the disk, and end a piece as a newline does:
-    a line that a run writes holds none. Blank lines are left out.
+    a line that a run writes holds none. So does the beginning of another record, where files were joined of which the
+    first lacked its last newline. Blank lines and byte order marks are left out.
     """
     for number, (at, line, is_ended) in enumerate(lines, 1):
-        if b"\0" not in line:
+        if b"\0" not in line and not line.startswith(_BOM) and line.find(_KEY, 1) < 0:
             if line.strip():
                 yield number, at, line, is_ended
             continue
+        end = 0
         for found in _ZEROS_OR_NOT.finditer(line):
-            yield number, at + found.start(), found[0], is_ended and found.end() == len(line)
+            for piece in joined_records(found[0]):
+                end += len(piece)
+                bare = piece.removeprefix(_BOM)
+                if bare.strip():
+                    yield number, at + end - len(bare), bare, is_ended and end == len(line)
+
+
+def joined_records(piece: bytes) -> list[bytes]:
+    """The piece, cut where another record begins in it."""
+    return [piece] if piece.find(_KEY, 1) < 0 else _JOINT.split(piece)
 
 
 class LedgerReader:
@@ -268,6 +284,7 @@ class LedgerReader:
         damaged: where bytes begin that are no record, and where the next record begins, in bytes.
         torn_at: where those begin that no record follows; -1: there are none.
         lacks_newline: no newline follows the last record.
+        has_joined: two records stand in one line.
     """
 
     def __init__(self, name: str, lines: Iterable[tuple[int, bytes, bool]], *, fix: str) -> None:
@@ -279,7 +296,7 @@ class LedgerReader:
         self.why = ""
         self.damaged: list[tuple[int, int]] = []
         self.torn_at = -1
-        self.lacks_newline = False
+        self.lacks_newline = self.has_joined = False
         self._may_be_ours = True
 
     def records(self) -> Iterator[tuple[int, LedgerRecord]]:
@@ -289,6 +306,7 @@ class LedgerReader:
             UsageError: when all is read: it is no ledger.
         """
         for number, at, piece, is_ended in pieces(self._lines):
+            self.has_joined |= number == self._number
             self._number = number
             try:
                 record = parse(piece)
