@@ -987,22 +987,22 @@ def test_a_reader_that_goes_away(batch, home, cwd) -> None:
 
 
 def test_dry_run_opens_nothing(glm, cwd) -> None:
-    (cwd / "in.jsonl").write_text("[]\n" + lines(rows(2)))
+    (cwd / "in.jsonl").write_text("5\n" + lines(rows(2)))
     done = glm("batch", "run", "in.jsonl", "-O", "out.jsonl", "--dry-run", "-m", "zai/glm-5", "-s", "Be brief")
     assert done.code == 0, done.err
     shown = json.loads(done.text)
     assert shown["url"] == "https://api.z.ai/api/paas/v4/chat/completions"
     assert shown["headers"]["Authorization"] == "Bearer $ZAI_API_KEY"
     assert turns(shown["body"]) == [("system", "Be brief"), ("user", "question 0")]
-    assert "in.jsonl:1: a row must be a mapping, not a list: left out" in done.err
+    assert "in.jsonl:1: a row must be a mapping, not a number (5): left out" in done.err
     assert {path.name for path in cwd.iterdir()} == {"in.jsonl"}
 
 
 def test_a_dry_run_names_the_first_rows_that_cannot_be_asked(glm, cwd) -> None:
-    (cwd / "in.jsonl").write_text("[]\n" * 1000)
+    (cwd / "in.jsonl").write_text("5\n" * 1000)
     done = glm("batch", "run", "in.jsonl", "--dry-run", "-m", "zai/glm-5")
     assert (done.code, error(done)) == (2, "in.jsonl has no row that can be sent")
-    assert done.err.count("a row must be a mapping, not a list: left out\n") == 3
+    assert done.err.count("a row must be a mapping, not a number (5): left out\n") == 3
     assert "glm: 1000 rows cannot be sent\n" in done.err
 
 
