@@ -896,7 +896,7 @@ def test_a_table_of_all_rows(batch, cwd) -> None:
 @pytest.mark.parametrize("safe", [False, True])
 def test_cells_of_a_table_that_a_spreadsheet_would_run(batch, cwd, safe) -> None:
     """RFC 4180 wants quotes around a carriage return; a formula is text behind an apostrophe, a number is none."""
-    cells = ["=1+1", "@SUM(A1)", "\t=1", "\rx", "- item", "+49 170", "-5", "+1.5e3", "-0,5", "a=b", "one\rtwo", -5]
+    cells = ["=1+1", "@SUM(A1)", "\t=1", "\rx", "- item", "+49 170", "-5", "+1.5e3", "-0,5", "-", "a=b", "one\rtwo", -5]
     batch.write({"id": f"r{at}", "prompt": "Who?", "=cell": cell} for at, cell in enumerate(cells))
     done = batch.run("--csv", "all.csv", "--ordered", *(["--csv-safe"] * safe))
     assert done.code == 0

@@ -25,8 +25,8 @@ _SHORT = 16
 _FIRST = ("id", "line", "status", "answer", "error")
 # What spreadsheets run as a formula when they open a table, and how it stays text: behind an apostrophe.
 # Source: OWASP ASVS 5.0, requirement 1.2.10, as asvs.emil.hemdal.se/1.2.10 quotes it (2026-11-30).
-# A number is none, whatever sign it has.
-_FORMULA = re.compile(r"(?![+-]?[0-9]+([.,][0-9]+)?([eE][+-]?[0-9]+)?\Z)[=+\-@\t\r]")
+# A number is none, whatever sign it has, and so is a dash alone, which stands for nothing.
+_FORMULA = re.compile(r"(?![+-]?[0-9]+([.,][0-9]+)?([eE][+-]?[0-9]+)?\Z)(?!-\Z)[=+\-@\t\r]")
 
 
 def file_name(row_id: str) -> str:
