@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 _RESEND = "the same command again with --redo-changed asks them anew, with --keep-changed keeps the old answers"
 _UNNAMED = "; rows without an id are asked anew either way, for they are known by what they ask"
 _FORMER = (
-    "before a line of text, glm 0.1.0 left the request file's prompt out, and attached files stood behind it; it filled "
-    "nothing with fields of rows"
+    "before a line of text, glm 0.1.0 left the request file's prompt out, and attached files stood behind it; "
+    "it filled nothing with fields of rows"
 )
 _PER_TOKEN = 3  # characters, between Chinese (about 1.6) and English (about 4)
 _DEFAULT_ANSWER = 512  # tokens of an answer whose length nobody limits
