@@ -37,14 +37,11 @@ def load(environment: Mapping[str, str]) -> Config:
     path = Path(named) if named else _default_path(environment)
     if path is None or not (named or _is_there(path)):
         return Config()
-    name = f"GLM_CONFIG: {path}" if named else str(path)
+    source = "GLM_CONFIG: " if named else ""  # how an error begins
     try:
-        text = _read(path, name)
+        text = _read(path, source)
     except OSError as error:
-        message = (
-            f"GLM_CONFIG: cannot read {path}: {error.strerror}" if named else f"cannot read {path}: {error.strerror}"
-        )
-        raise UsageError(message=message) from error
+        raise UsageError(message=f"{source}cannot read {path}: {error.strerror}") from error
     from glmcli import documents
 
     document = documents.parse(text, str(path))
@@ -63,13 +60,13 @@ def _is_there(path: Path) -> bool:
         return False
 
 
-def _read(path: Path, name: str) -> bytes:
+def _read(path: Path, source: str) -> bytes:
     from glmcli.documents.document import MAX_SIZE
 
     with path.open("rb") as file:
         text = file.read(MAX_SIZE + 1)
     if len(text) > MAX_SIZE:
-        raise UsageError(message=f"{name} is larger than {MAX_SIZE >> 20} MiB")
+        raise UsageError(message=f"{source}{path} is larger than {MAX_SIZE >> 20} MiB")
     return text
 
 

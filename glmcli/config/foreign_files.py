@@ -157,22 +157,16 @@ FRONT_MATTER = (
 _FRONT = re.compile(r"\ufeff?---[ \t]*\r?\n(.*?)^---[ \t]*\r?\n(?=\s*\S)", re.DOTALL | re.MULTILINE)
 
 
-def refuse(document: Document) -> None:
-    """Stop at a file that is known to be of another program.
+def refuse(document: Document, keys: Collection[str]) -> None:
+    """Stop at a file that is known to be of another program, by these keys, which no file of ours has.
 
     Raises:
         UsageError: it is; the fix has all that is to be changed.
     """
-    ours = documents.load_schema("request")["properties"]
     for form in FORMS:
-        mark = next((key for key in document.value if key in form.marks and _is_foreign(document, key, ours)), None)
+        mark = next((key for key in keys if key in form.marks), None)
         if mark is not None and not form.needs.isdisjoint(document.value):
             raise _error(document.place([mark], key=True), form, document.value)
-
-
-def _is_foreign(document: Document, key: str, ours: Collection[str]) -> bool:
-    """Whether a file of ours has no such key; `tools` are names of files in ours, and values in bodies."""
-    return key not in ours or (key == "tools" and any(isinstance(tool, Mapping) for tool in document.value[key] or ()))
 
 
 def refuse_front_matter(data: bytes, name: str) -> None:

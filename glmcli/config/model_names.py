@@ -10,7 +10,7 @@ from glmcli.providers.abilities import Objection
 from glmcli.providers.table import PROVIDERS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from glmcli.providers.row import Provider
 
@@ -34,18 +34,23 @@ def objection_to(
     if named := _named(model, providers):
         what = f"{source}: {model!r} is the name of a provider, not of a model{goes}"
         return Objection(what, f"write {named.name}/{named.default_model or 'MODEL'}{here}")
-    known = {f"{row.name}/{name}" for row in _asked(provider) for name in names(row.catalogue)}
+    ids = _known_ids(provider)
     first, slash, rest = _parts(model, providers)
-    if not slash or any(name.partition("/")[2].startswith(f"{first}/") for name in known):
+    if not slash or any(name.startswith(f"{first}/") for name in ids):
         return None
-    close = _suggestion(first.strip(), rest.strip(), known, providers)
+    close = _suggestion(first.strip(), rest.strip(), ids, providers)
     guess = f" (did you mean {close!r}?)" if close else ""
     what = f"{source}: {model!r} names no provider that is known{goes}{guess}"
     return Objection(what, f"write {close or 'PROVIDER/MODEL (a row of the configuration file adds a provider)'}{here}")
 
 
-def _asked(provider: Provider | None) -> tuple[Provider, ...]:
-    return (provider,) if provider else tuple(row for row in PROVIDERS.values() if row.hosted)
+def _known_ids(provider: Provider | None) -> dict[str, str]:
+    """The ids that the catalogue knows there, and each as PROVIDER/MODEL, at the first provider that has it."""
+    ids: dict[str, str] = {}
+    for row in [provider] if provider else filter(lambda row: row.hosted, PROVIDERS.values()):
+        for name in names(row.catalogue):
+            ids.setdefault(name, f"{row.name}/{name}")
+    return ids
 
 
 def _named(text: str, providers: Mapping[str, Provider]) -> Provider | None:
@@ -61,10 +66,9 @@ def _parts(model: str, providers: Mapping[str, Provider]) -> tuple[str, str, str
     return model, "", ""
 
 
-def _suggestion(first: str, rest: str, known: Iterable[str], providers: Mapping[str, Provider]) -> str | None:
+def _suggestion(first: str, rest: str, ids: Mapping[str, str], providers: Mapping[str, Provider]) -> str | None:
     """What was probably meant: a provider of a similar name, else a model that is known here."""
     if row := closest(first, providers):
         return f"{row}/{rest or 'MODEL'}"
-    ids = {name.partition("/")[2]: name for name in known}
     close = closest(f"{first}/{rest}".strip("/"), ids) or closest(rest, ids)
     return ids[close] if close else None

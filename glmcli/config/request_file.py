@@ -153,18 +153,18 @@ def _read(path: str, stdin: Stdin) -> Document:
         raise
     if not isinstance(document.value, Mapping):
         raise UsageError(message=f"{document.place([])}: a request file is a mapping, as in `prompt: …`")
-    if _is_foreign(document.value):
+    if keys := _foreign_keys(document.value):
         from glmcli.config.foreign_files import refuse
 
-        refuse(document)
+        refuse(document, keys)
     return document
 
 
-def _is_foreign(value: Mapping[str, Any]) -> bool:
-    """Whether a file has keys that none of ours has; tools are names of files in ours, and values in bodies."""
-    tools = value.get("tools")
-    has_tools = isinstance(tools, list) and any(isinstance(tool, Mapping) for tool in tools)
-    return has_tools or not value.keys() <= documents.load_schema("request")["properties"].keys()
+def _foreign_keys(value: Mapping[str, Any]) -> list[str]:
+    """The keys that no file of ours has. `tools` are names of files in ours, and mappings in bodies."""
+    ours, tools = documents.load_schema("request")["properties"], value.get("tools")
+    has_bodies = isinstance(tools, list) and any(isinstance(tool, Mapping) for tool in tools)
+    return [key for key in value if key not in ours or (key == "tools" and has_bodies)]
 
 
 def _values(variables: Iterable[str]) -> dict[str, str]:

@@ -17,7 +17,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from glmcli.chat.messages import Media, Message, ToolCall
-from glmcli.console.files import sync
+from glmcli.console.files import sync, write_all
 from glmcli.errors import OutputError, UsageError
 from glmcli.http.urls import checked_media_url, printable_url
 
@@ -120,8 +120,7 @@ class Session:
         try:
             size = os.fstat(self._fd).st_size
             data = self._missing_newline(size) + redactor.text(text).encode(errors="replace")
-            while data:
-                data = data[os.write(self._fd, data) :]
+            write_all(self._fd, data)
             sync(self._fd)
         except OSError as error:
             if size is not None:

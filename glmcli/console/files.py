@@ -230,6 +230,20 @@ class Replacement:
         self._name, self.fd = "", -1
 
 
+def replace_file(path: str, data: bytes, *, synced: bool = True) -> None:
+    """Put a file that holds this in its place, whole or not at all; `path` and `synced` as in Replacement.
+
+    Raises:
+        OSError: it cannot be written, or cannot take that place.
+    """
+    new = Replacement(path)
+    try:
+        write_all(new.fd, data)
+        new.put(synced=synced)
+    finally:
+        new.discard()
+
+
 def copy_over(source: int, target: int) -> None:
     """Write all that one file holds over another, which ends where it ends, and sync it.
 

@@ -88,10 +88,16 @@ def _are_unique(wanted: bool, items: list[object]) -> bool:
 def _matches(pattern: str, text: str) -> bool:
     import re
 
-    # To ECMA-262 a `$` is the end, and not also the place before a last newline. Our patterns have nothing else that
-    # Python reads otherwise; `schema_patterns` is for those of others.
-    end = re.sub(r"\\.|\[[^\]]*\]|\$", lambda piece: r"\Z" if piece[0] == "$" else piece[0], pattern)
-    return re.search(end, text) is not None
+    # Our patterns have nothing else that Python reads otherwise; `schema_patterns` is for those of others.
+    return re.search(with_strict_end(pattern), text) is not None
+
+
+def with_strict_end(pattern: str) -> str:
+    """The pattern with `$` as it is in ECMA-262: the end, and not also the place before a last newline."""
+    import re
+
+    pieces = r"\\.|\[\^?\]?(?:\\.|[^\]\\])*+\]?|\$"
+    return re.sub(pieces, lambda piece: r"\Z" if piece[0] == "$" else piece[0], pattern, flags=re.DOTALL)
 
 
 _ANNOTATIONS = {"$schema", "$id", "$defs", "title", "description", "writeOnly", "then", "else"}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from glmcli.documents import ecma_patterns
 from glmcli.documents.ecma_patterns import NotEcmaError, Translation, UntranslatableError
+from glmcli.documents.fast_validator import with_strict_end
 from glmcli.documents.input_limits import TooSlowError, cpu_limit, without_warnings
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 _MAX_SEARCH = 0.1  # seconds of processor time for trying a pattern
 _PROBE_LENGTH = 40  # characters: an exponential pattern needs years for them
 _PROBE_LETTERS = 24
-_PIECE = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*+\]?|\$", re.DOTALL)
 
 
 class SchemaPattern(NamedTuple):
@@ -51,8 +51,7 @@ def read(pattern: str) -> SchemaPattern:
 
 
 def _of_python(pattern: str, problem: NotEcmaError) -> SchemaPattern:
-    text = _PIECE.sub(lambda piece: r"\Z" if piece[0] == "$" else piece[0], pattern)
-    found = _compiled(Translation(text, ""))
+    found = _compiled(Translation(with_strict_end(pattern), ""))
     return found if found.regex else SchemaPattern(None, str(problem), problem.broken)
 
 

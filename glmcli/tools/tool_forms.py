@@ -78,6 +78,7 @@ _OPENCODE = (
 # What an editor's file calls its MCP servers. Source of the second: https://zed.dev/docs/ai/mcp (read on 2026-11-30).
 _SERVER_KEYS = ("mcpServers", "context_servers")
 _OWN_KEYS = ("tools", "mcp")
+_SHOWN = 8  # keys that a message names
 _LISTS: tuple[Kind, ...] = ("mcp_tools", "functions")
 _READ = {"functions": "OpenAI's definitions", "mcp_tools": "an MCP server's list", "own": "tools of glm's own form"}
 
@@ -149,13 +150,15 @@ def _servers_form(document: Document, steps: _Steps) -> Form:
 
 def _unknown(document: Document, path: _Steps) -> str:
     """About a file, or a definition in it, that is in no form that is known."""
-    value: Any = document.value
-    for step in path:
-        value = value[step]
-    keys = listed([visible(key) for key in list(value)[:8]], "and") + " …" * (len(value) > 8)  # noqa: PLR2004 - as shown
+    keys = _some(list(document.part(path).value))
     what = f"this {'definition' if path else 'file'} is in no form of tools that is known: it has {keys}"
     read = "read are glm's own, OpenAI's definitions of functions and the lists of MCP servers"
     return f"{document.place(path)}: {what}; {read}"
+
+
+def _some(keys: Sequence[str]) -> str:
+    """The first of these keys, as a message names them."""
+    return listed([visible(key) for key in keys[:_SHOWN]], "and") + " …" * (len(keys) > _SHOWN)
 
 
 def _client_servers(value: Mapping[str, Any]) -> _Steps:
@@ -239,8 +242,7 @@ def _part(document: Document, kind: Kind, steps: _Steps) -> Form:
         remarks = [f"{document.place((*steps[:-1], 'nextCursor'), key=True)}: the server has more tools than this page"]
     elif kind != "mcp_tools" and (others := [key for key in beside if key != "inputs"]):
         what = "servers" if kind == "client_servers" else "tools"
-        names = listed([visible(key) for key in others[:8]], "and") + " …" * (len(others) > 8)  # noqa: PLR2004 - as shown
-        remarks = [f"{document.place(())}: of this file only the {what} are read, not {names}"]
+        remarks = [f"{document.place(())}: of this file only the {what} are read, not {_some(others)}"]
     return Form(kind, document.part(steps), remarks=tuple(remarks))
 
 

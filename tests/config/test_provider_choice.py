@@ -290,6 +290,13 @@ def test_no_key_at_all(glm, env) -> None:
     assert ("GLM_API_KEY" in done.err) == ("GLM_API_KEY" in env)
 
 
+@pytest.mark.parametrize("seed", ["1", "2", "3", "4"])
+def test_of_providers_with_the_same_model_the_first_is_suggested(glm, seed) -> None:
+    done = glm("ask", "-m", "foo/glm-5", "hi", env={"PYTHONHASHSEED": seed})
+    what = "--model: 'foo/glm-5' names no provider that is known (did you mean 'bigmodel/glm-5'?)"
+    assert (done.code, error_of(done.err)) == (2, what)
+
+
 def test_the_sandbox_needs_nothing(glm) -> None:
     done = glm("ask", "-m", "sandbox/glm-5", "-R", "Who are you")
     assert (done.code, done.err) == (0, "")

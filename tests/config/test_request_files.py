@@ -749,6 +749,7 @@ def test_a_file_of_another_program_for_rows(glm, write, cwd) -> None:
     [
         ("prompt: x\nresponse_format: {}\n", "request.yaml:2:1: unknown key 'response_format'"),
         ("model: m\ntestdata: x\n", "request.yaml:2:1: unknown key 'testdata'"),
+        ("messages: []\ntools: 5\nfoo: 1\n", None),
         ("---\nprompt: x\n---\nprompt: y\n", None),
         ("---\nprompt: x\n--- {\n", None),
     ],

@@ -37,14 +37,6 @@ def fork_server():
 
 
 @pytest.fixture
-def traces(tmp_path):
-    """Where plain.py leaves what it did; not the working directory."""
-    place = tmp_path / "traces"
-    place.mkdir()
-    return place
-
-
-@pytest.fixture
 def plain(cwd, traces):
     """Write a tool file that names plain.py in this mode."""
 

@@ -274,14 +274,6 @@ def test_a_file_that_is_too_large_says_how_large(glm, cwd, size) -> None:
 
 
 @pytest.fixture
-def traces(tmp_path):
-    """Where plain.py leaves what it did; not the working directory."""
-    place = tmp_path / "traces"
-    place.mkdir()
-    return place
-
-
-@pytest.fixture
 def entry(traces):
     """A server as other programs write it down."""
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from glmcli.console.files import create, sync, sync_folder, write_all
+from glmcli.console.files import replace_file, sync_folder
 from glmcli.errors import OutputError, UsageError
 from glmcli.record import Record
 
@@ -201,13 +201,7 @@ def save(output: str, job: Job) -> None:
     value = {"version": _VERSION, **job.fields(), "parts": [part.fields() for part in job.parts]}
     path = job_path(output)
     try:
-        fd = create(f"{path}.new")
-        try:
-            write_all(fd, json.dumps(value, ensure_ascii=False, indent=1).encode(errors="replace") + b"\n")
-            sync(fd)
-        finally:
-            os.close(fd)
-        os.replace(f"{path}.new", path)  # noqa: PTH105 - as above
+        replace_file(path, json.dumps(value, ensure_ascii=False, indent=1).encode(errors="replace") + b"\n")
         sync_folder(path)
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror}") from error

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from glmcli.console.files import Replacement, open_own, write_all
+from glmcli.console.files import open_own, replace_file
 from glmcli.errors import OutputError
 from glmcli.output.destination import abandoned_on_error
 
@@ -59,12 +59,7 @@ def _write_text(folder: Path, name: str, answer: str) -> None:
     if _holds(folder / name, data):
         return
     # Made of the ledger, and made again if it is lost: nothing waits until it has reached the disk.
-    new = Replacement(str(folder / name))
-    try:
-        write_all(new.fd, data)
-        new.put(synced=False)
-    finally:
-        new.discard()
+    replace_file(str(folder / name), data, synced=False)
 
 
 def _holds(path: Path, data: bytes) -> bool:

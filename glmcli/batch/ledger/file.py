@@ -162,8 +162,7 @@ class Ledger:
     def _move(self, reader: LedgerReader) -> int:
         size = self._copy_torn(reader)
         if reader.damaged:
-            records = LedgerReader(self.path, self.lines(), fix="").records()
-            self._replace(line for at, _ in records for line in (line_at(self._fd, at), b"\n"))
+            self._replace(at for at, _ in LedgerReader(self.path, self.lines(), fix="").records())
         else:
             os.ftruncate(self._fd, reader.torn_at)
             sync(self._fd)
@@ -191,7 +190,7 @@ class Ledger:
         return size
 
     def _copy(self, fd: int, begin: int, end: int) -> int:
-        at, chunk = begin, b""
+        at = begin
         while chunk := os.pread(self._fd, min(_CHUNK, end - at), at):
             write_all(fd, chunk)
             at += len(chunk)
@@ -209,12 +208,13 @@ class Ledger:
             OSError: the new file cannot be written, or cannot take its place.
         """
         self.sync()
-        self._replace(line for at in offsets for line in (line_at(self._fd, at), b"\n"))
+        self._replace(offsets)
 
-    def _replace(self, data: Iterable[bytes]) -> None:
+    def _replace(self, offsets: Iterable[int]) -> None:
+        """Put a file in place of this one that holds the records that begin here, each in a line of its own."""
         new = Replacement(os.path.realpath(self.path))
         try:
-            write_pieces(new.fd, data)
+            write_pieces(new.fd, (piece for at in offsets for piece in (line_at(self._fd, at), b"\n")))
             new.put()
         except BaseException:
             new.discard()

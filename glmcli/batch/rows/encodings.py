@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 MARK = b"\xef\xbb\xbf"
 _FIX = "--encoding NAME reads it, as gb18030 (Chinese) or cp1252 (Western Europe); or iconv -f NAME -t UTF-8 FILE"
-# Codecs of Python that decode text, but are encodings of no file: see docs.python.org/3/library/codecs.html (2026).
+# Codecs of Python 3.11 that decode text, but are encodings of no file: docs.python.org/3/library/codecs.html.
 _OF_NO_FILE = frozenset(("idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"))
 _BROKEN = "glmcli.broken"  # the name of our handler of errors
 

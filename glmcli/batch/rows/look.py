@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from glmcli.batch.rows.placeholders import Placeholders
 
 _MOST = 1 << 20  # bytes that are looked at
-# What a spreadsheet puts between columns.
-_DELIMITERS = ("\t", ",", ";", "|")
+SEPARATORS = (",", ";", "\t", "|")  # what spreadsheets put between columns
 _OWN_FIELDS = ("id", "prompt", "messages", "vars")
 _OWN_COLUMNS = ("id", "prompt")
 _KEY = re.compile(r"""(?:"([^"]+)"|'([^']+)'|([^\s"'#\[{-][^:]*?))\s*:(?:\s|$)""")
@@ -72,7 +71,7 @@ def own_table(line: str) -> str | None:
 def _table(line: str, wanted: Iterable[str]) -> str | None:
     """`csv` or `tsv`, if this is a header that names all that is wanted."""
     try:
-        for delimiter in _DELIMITERS:
+        for delimiter in sorted(SEPARATORS):
             names = {compared(name) for name in next(csv.reader([line], delimiter=delimiter), ())}
             if names.issuperset(wanted):
                 return "tsv" if delimiter == "\t" else "csv"

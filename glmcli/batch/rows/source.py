@@ -28,7 +28,7 @@ _CHUNK = 1 << 16
 _USUAL = ("jsonl", "text")  # formats that need no word where an input is taken for them
 _TABLE = "save the table as CSV"
 # Byte order marks, and the family of encodings that each belongs to. Longer ones come first.
-# Source: www.unicode.org/faq/utf_bom.html (2026).
+# Source: www.unicode.org/faq/utf_bom.html, from memory in 2026.
 _ENCODINGS: Mapping[bytes, str] = {
     b"\xff\xfe\0\0": "utf-32",
     b"\0\0\xfe\xff": "utf-32",

@@ -176,10 +176,10 @@ def _string_faults(path: str, value: object, *, may_be_empty: bool) -> Iterator[
 # What is asked goes to the provider's own address, so a url only says that the body is one of a chat: OpenAI's
 # (platform.openai.com/docs/guides/batch), Azure's (learn.microsoft.com/azure/ai-services/openai/how-to/batch), that of
 # Model Studio's test model (help.aliyun.com batch-interfaces-compatible-with-openai), a whole address, or none, as at
-# Mistral by its page docs.mistral.ai/capabilities/batch of 2026 (the others are of 2026 too).
+# Mistral (docs.mistral.ai/capabilities/batch). From memory in November 2026; the pages were not opened again.
 _CHAT_URL = re.compile(r"([^\s?#]*/)?chat/(completions|ds-test)/?(\?\S*)?")
 _NO_CHAT = "url must be that of a chat completion, as /v1/chat/completions: nothing else is asked here"
-# The form of Anthropic's Message Batches (docs.anthropic.com/en/api/creating-message-batches, 2026).
+# The form of Anthropic's Message Batches (docs.anthropic.com/en/api/creating-message-batches), from memory too.
 _PARAMS = "params is how Anthropic's batches say what is asked: here it is body, in the form of a chat completion"
 _ID = re.compile(r"[^\x00-\x1f\x7f-\x9f]{1,512}")
 _OPENAI = ("custom_id", "body")

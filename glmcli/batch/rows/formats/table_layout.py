@@ -12,6 +12,7 @@ import re
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
+from glmcli.batch.rows.look import SEPARATORS
 from glmcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from glmcli.batch.rows.formats.lines import InputContext
 
 _COMMA = ","
-_SEPARATORS = (_COMMA, ";", "\t", "|")
 _LONGEST = 1 << 20  # bytes that are read for the header
 _SEP_LINE = re.compile(rb'"?sep=([^"\w\r\n])"?[ \t]*', re.IGNORECASE)
 _QUOTE = ord('"')
@@ -92,7 +92,7 @@ def _ends_line(data: bytes) -> bool:
 
 def _header(data: bytes, delimiter: str | None, *, is_all: bool = False) -> _Header | None:
     """The header; None if its end, or what follows it, was not read yet."""
-    separators = {*map(str.encode, _SEPARATORS), (delimiter or _COMMA).encode()}
+    separators = {*map(str.encode, SEPARATORS), (delimiter or _COMMA).encode()}
     begin = at = len(data) - len(data.lstrip(b" \r\n"))
     outside = bytearray()
     while at < len(data) and data[at] not in b"\r\n":
@@ -125,7 +125,7 @@ def _with_newlines(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 def _found(header: bytes, outside: bytes, context: InputContext, usual: str) -> str:
     """What separates the columns of this header."""
-    there = [each for each in _SEPARATORS if each.encode() in outside]
+    there = [each for each in SEPARATORS if each.encode() in outside]
     if usual in there and usual != _COMMA:
         return usual
     if len(there) > 1:
