@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from glmcli import catalogue
 from glmcli.commands.tree import root
 from glmcli.providers.table import PROVIDERS
 from glmcli.sandbox.faults import KINDS
@@ -124,7 +123,7 @@ def _by_metavar(shown: str) -> Value:
 
 def _efforts() -> list[str]:
     """Every word of effort that some row knows; those that models honour first."""
-    models = [catalogue.find(row.catalogue, model) for row in PROVIDERS.values() for model in ids(row.name)]
+    models = [row.model(model) for row in PROVIDERS.values() for model in ids(row.name)]
     known = [word for model in models if model for word in model.efforts or ()]
     known += [word for row in PROVIDERS.values() for word in row.api.effort_words or ()]
     return list(dict.fromkeys(known))
@@ -132,7 +131,7 @@ def _efforts() -> list[str]:
 
 def ids(provider: str) -> tuple[str, ...]:
     """The models that are known at this provider."""
-    return catalogue.names(PROVIDERS[provider].catalogue)
+    return PROVIDERS[provider].model_names
 
 
 def all_ids() -> tuple[str, ...]:

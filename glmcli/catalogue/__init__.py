@@ -15,7 +15,7 @@ from glmcli.errors import InternalError
 from glmcli.record import EMPTY, Record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from importlib.abc import ResourceLoader
 
 _FILE = __file__.removesuffix("__init__.py") + "models.json"
@@ -100,14 +100,6 @@ def facts(catalogue: str, model: str) -> Mapping[str, Any] | None:
     """All facts about this model at this provider, or None."""
     known: Mapping[str, Any] | None = _of(catalogue).get("models", EMPTY).get(model)
     return known
-
-
-def models_where(catalogue: str, condition: Callable[[Mapping[str, Any]], bool]) -> tuple[str, ...]:
-    """The models whose facts satisfy `condition`, the newest first, without those that are delisted."""
-    listed: Mapping[str, Mapping[str, Any]] = _of(catalogue).get("models", EMPTY)
-    return tuple(
-        name for name, facts in listed.items() if not facts.get("status", EMPTY).get("delisted") and condition(facts)
-    )
 
 
 def prices_at(catalogue: str) -> tuple[str, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from glmcli.catalogue import Model, find, names
 from glmcli.console.suggestions import closest
 from glmcli.errors import UsageError
 from glmcli.providers import abilities
@@ -16,6 +15,7 @@ from glmcli.providers.table import dialect_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from glmcli.catalogue import Model
     from glmcli.chat.messages import Request
 
 
@@ -62,7 +62,7 @@ def _flag(name: str, provider: Provider) -> str:
 
 def objections(request: Request, provider: Provider) -> Iterator[Objection]:
     """What the provider is known to refuse or ignore; --force sends it anyway."""
-    model = find(provider.catalogue, request.model)
+    model = provider.model(request.model)
     yield from _thinking(request, provider, model)
     yield from _parameters(request, provider, model)
     yield from abilities.objections(request, provider, model)
@@ -129,7 +129,7 @@ def remarks(request: Request, provider: Provider, today: str) -> Iterator[str]:
     # A blank at an end, as a file with CR LF leaves one, is not seen without quotes.
     is_plain = request.model.isprintable() and request.model == request.model.strip()
     name = f"{request.model if is_plain else repr(request.model)} at {provider.name}"
-    model = find(provider.catalogue, request.model)
+    model = provider.model(request.model)
     if model and model.delisted:
         yield from _delisted(name, model, today)
     if provider.catalogue and model is None:
@@ -159,7 +159,7 @@ def _delisted(name: str, model: Model, today: str) -> Iterator[str]:
 
 def _guess(request: Request, provider: Provider) -> str:
     """A suggestion: a known model of a similar name that accepts the media of the request."""
-    able = names(provider.catalogue)
+    able = provider.model_names
     if _has_media(request):
         from glmcli.providers import media_rules
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from glmcli.catalogue import names
 from glmcli.console.suggestions import closest
 from glmcli.providers.abilities import Objection
 from glmcli.providers.table import PROVIDERS
@@ -48,7 +47,7 @@ def _known_ids(provider: Provider | None) -> dict[str, str]:
     """The ids that the catalogue knows there, and each as PROVIDER/MODEL, at the first provider that has it."""
     ids: dict[str, str] = {}
     for row in [provider] if provider else filter(lambda row: row.hosted, PROVIDERS.values()):
-        for name in names(row.catalogue):
+        for name in row.model_names:
             ids.setdefault(name, f"{row.name}/{name}")
     return ids
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from glmcli import catalogue
 from glmcli.chat.messages import TOOL_CHOICES
 
 if TYPE_CHECKING:
@@ -93,9 +92,7 @@ def _tools(request: Request, provider: Provider, model: Model | None) -> Iterato
 def _models_with_tools(request: Request, provider: Provider) -> tuple[str, ...]:
     """The models that call tools and take the media of this request."""
     kinds = {media.kind for message in request.messages for media in message.media}
-    return catalogue.models_where(
-        provider.catalogue, lambda facts: facts.get("tools") is True and kinds <= set(facts.get("vision", ()))
-    )
+    return provider.models_where(lambda facts: facts.get("tools") is True and kinds <= set(facts.get("vision", ())))
 
 
 def _tool_choice(choice: str, request: Request, provider: Provider, model: Model | None) -> Iterator[Objection]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from glmcli import catalogue
@@ -70,21 +69,16 @@ class MediaRules(Record):
 
 def rules_of(model: str, provider: Provider) -> MediaRules:
     """What this model takes at this provider: by the facts about the model, else by those about its server."""
-    return _find(provider.catalogue, model, provider.api.media)
-
-
-@cache
-def _find(name: str, model: str, form: str | None) -> MediaRules:
-    facts = catalogue.facts(name, model) or EMPTY
+    facts, form = provider.facts(model) or EMPTY, provider.api.media
     if "vision" in facts:
         return _rules(facts["vision"], known=True)
     server = _rules(catalogue.media(form), known=False) if form else MediaRules(known=False)
     return server.replace(known=True, media=EMPTY, reads=tuple(facts["input"])) if "input" in facts else server
 
 
-def models_taking(name: str, kinds: set[MediaKind]) -> tuple[str, ...]:
-    """The models of a provider in the catalogue that take these kinds, the newest first."""
-    return catalogue.models_where(name, lambda facts: kinds <= set(facts.get("vision", EMPTY)))
+def models_taking(provider: Provider, kinds: set[MediaKind]) -> tuple[str, ...]:
+    """The models that are known to take these kinds at a provider, the newest first."""
+    return provider.models_where(lambda facts: kinds <= set(facts.get("vision", EMPTY)))
 
 
 def _rules(vision: Mapping[str, Any], *, known: bool) -> MediaRules:
@@ -186,7 +180,7 @@ def _kinds(found: list[Media], rules: MediaRules, provider: Provider, who: str) 
             continue
         fix = f"it takes {' and '.join(_PLURAL[each] for each in rules.media)}"
         if rules.known:
-            here = tuple(f"{provider.name}/{model}" for model in models_taking(provider.catalogue, {kind}))
+            here = tuple(f"{provider.name}/{model}" for model in models_taking(provider, {kind}))
             models = model_flags(here or _hosted_models({kind}))
             fix = f"glm vision without -m, or a model that takes {_SINGULAR[kind]}: {models}"
         what = f"takes no {_PLURAL[kind]}" if rules.media else f"reads {' and '.join(rules.reads)} only"
@@ -195,13 +189,13 @@ def _kinds(found: list[Media], rules: MediaRules, provider: Provider, who: str) 
 
 def _hosted_models(kinds: set[MediaKind]) -> tuple[str, ...]:
     """The default models for pictures, of all hosted providers, that take these kinds."""
-    rows = (row for row in PROVIDERS.values() if row.hosted and row.vision_model in models_taking(row.catalogue, kinds))
+    rows = (row for row in PROVIDERS.values() if row.hosted and row.vision_model in models_taking(row, kinds))
     return tuple(f"{row.name}/{row.vision_model}" for row in rows)
 
 
 def models_for(request: Request, provider: Provider) -> tuple[str, ...]:
     """The models in the catalogue that take all media of this request."""
-    return models_taking(provider.catalogue, _kinds_of(request))
+    return models_taking(provider, _kinds_of(request))
 
 
 def _combination(found: list[Media], rules: MediaRules, who: str) -> Iterator[Objection]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from glmcli.catalogue import batch_price, facts, prices_at
+from glmcli.catalogue import batch_price, prices_at
 from glmcli.chat.outcome import Cost
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def price_list(provider: Provider, model: str) -> Mapping[str, Any] | None:
 
     A subscription, another region and a gateway have prices of their own, at addresses of their own.
     """
-    known = facts(provider.catalogue, model)
+    known = provider.facts(model)
     holds = known is not None and provider.base_url in prices_at(provider.catalogue)
     return known.get("prices") if known is not None and holds else None
 

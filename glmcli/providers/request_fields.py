@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from glmcli.catalogue import find
 from glmcli.chat.messages import TOOL_CHOICES
 
 if TYPE_CHECKING:
@@ -92,7 +91,7 @@ def _streams_calls(request: Request, provider: Provider) -> bool:
     """
     if request.tool_stream is not None:
         return request.tool_stream
-    model = find(provider.catalogue, request.model)
+    model = provider.model(request.model)
     return provider.api.tool_stream and model is not None and model.tool_stream is True
 
 
@@ -126,7 +125,7 @@ def _switch(request: Request, provider: Provider) -> dict[str, Any]:
     if think is None and provider.api.thinking_explicit:
         # Without the field, one endpoint did not think at all, against its documentation: where a model can think,
         # thinking is switched on explicitly. Source: github.com/NousResearch/hermes-agent/pull/16533.
-        model = find(provider.catalogue, request.model)
+        model = provider.model(request.model)
         think = True if model and model.thinks else None
     if switch is None or think is None:
         return {}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from glmcli.catalogue import boxed, find
+from glmcli import catalogue
 from glmcli.record import EMPTY, Record
 
 if TYPE_CHECKING:
     import re
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
+    from glmcli.catalogue import Model
     from glmcli.errors import GlmError, Retry
 
 _CHAT_PATHS = {"openai": "/chat/completions", "dashscope": "/services/aigc/text-generation/generation"}
@@ -229,16 +230,36 @@ class Provider(Record):
         """A request without a key cannot succeed here."""
         return bool(self.key_variables or self.key_file or self.key_command)
 
+    @property
+    def model_names(self) -> tuple[str, ...]:
+        """The models of which something is known here."""
+        return catalogue.names(self.catalogue)
+
+    def facts(self, model: str) -> Mapping[str, Any] | None:
+        """All that is known of this model here, in the form of schemas/models.schema.json; None: nothing."""
+        return catalogue.facts(self.catalogue, model)
+
+    def model(self, model: str) -> Model | None:
+        """Those facts that are checked before a request is sent; None: nothing is known of the model."""
+        return catalogue.find(self.catalogue, model)
+
+    def models_where(self, condition: Callable[[Mapping[str, Any]], bool]) -> tuple[str, ...]:
+        """The models whose facts satisfy `condition`, the newest first, without those that are delisted."""
+        known = {name: self.facts(name) or EMPTY for name in self.model_names}
+        return tuple(
+            name for name, facts in known.items() if not facts.get("status", EMPTY).get("delisted") and condition(facts)
+        )
+
     def serving(self, model: str) -> Provider:
         """The row, adapted to the form of this model's answers, as the catalogue has it.
 
         The marks around an answer come from the model, wherever it is served. Whether think tags come through depends
         on the server: a provider whose own catalogue has the model sends them, of others the row says it.
         """
-        form = boxed(model)
+        form = catalogue.boxed(model)
         if form is None:
             return self
         api = self.api if self.api.box_tags is not None else self.api.replace(box_tags=True)
-        if form.get("think_tags") and find(self.catalogue, model):
+        if form.get("think_tags") and self.facts(model) is not None:
             api = api.replace(think_tags="open")
         return self.replace(api=api)

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from processes import error_of
 
-from glmcli import catalogue
 from glmcli.chat.messages import Function, Media, Message, Request
 from glmcli.config import checks
 from glmcli.console.suggestions import closest
@@ -214,12 +213,12 @@ def test_what_is_gone_is_no_substitute() -> None:
     gone = {
         f"{row}/{model}"
         for row, provider in PROVIDERS.items()
-        for model in catalogue.names(provider.catalogue)
-        if (catalogue.facts(provider.catalogue, model) or {}).get("status", {}).get("delisted")
+        for model in provider.model_names
+        if (provider.facts(model) or {}).get("status", {}).get("delisted")
     }
     assert {"bigmodel/glm-4.5v", "modelstudio/glm-4.7"} <= gone
     for row, provider in PROVIDERS.items():
-        able = catalogue.models_where(provider.catalogue, lambda facts: facts is not None)
+        able = provider.models_where(lambda facts: facts is not None)
         assert {f"{row}/{model}" for model in able} & gone == set()
     said, fix = objected("bigmodel", asked("glm-5", PICTURE))[0]
     assert (said, "glm-4.5v" in fix) == ("glm-5 at bigmodel reads text only", False)

@@ -20,7 +20,6 @@ from glmcli.batch.ledger.record import RowState
 from glmcli.batch.ledger.writer import utc_now
 from glmcli.batch.rows.row import InvalidRow, QueueItem
 from glmcli.batch.setup import open_ledger, pending_rows, refuse_shared_files, row_writer
-from glmcli.catalogue import find
 from glmcli.config.plan import Endpoint
 from glmcli.errors import FailedRowsError, GlmError, ProtocolError, UsageError
 from glmcli.http.urls import checked_media_url
@@ -166,7 +165,7 @@ class Submission:
         provider = self._plan.provider
         if not provider.catalogue or model in self._api.models:
             return
-        known = find(provider.catalogue, model)
+        known = provider.model(model)
         serves = known.batch if known else None
         if serves is False and not self._plan.options.force:
             raise UsageError(

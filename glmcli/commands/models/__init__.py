@@ -101,13 +101,12 @@ def _cards_of_model(app: App, name: str, rows: Iterable[Provider], *, verbatim: 
     Raises:
         UsageError: none has it.
     """
-    from glmcli.catalogue import names
     from glmcli.commands.models.cards import card_of
     from glmcli.config.provider_choice import split
 
     row, model = (None, name) if verbatim else split(name, app.config.providers)
     asked = (row,) if row else tuple(rows)
-    cards = [card_of(each, model) for each in asked if model in names(each.catalogue)]
+    cards = [card_of(each, model) for each in asked if model in each.model_names]
     if not cards:
         if name.rstrip("/") in app.config.providers:
             provider = name.rstrip("/")
@@ -117,10 +116,9 @@ def _cards_of_model(app: App, name: str, rows: Iterable[Provider], *, verbatim: 
 
 
 def _unknown(model: str, rows: Sequence[Provider]) -> UsageError:
-    from glmcli.catalogue import names
     from glmcli.console.suggestions import did_you_mean
 
-    known = [name for row in rows for name in names(row.catalogue)]
+    known = [name for row in rows for name in row.model_names]
     where = f" at {rows[0].name}" if len(rows) == 1 else ""
     # With -P the name is verbatim: suggest the part after the slash to a user who wrote the provider before it, too.
     guess = did_you_mean(model, known) or did_you_mean(model.rpartition("/")[2], known)

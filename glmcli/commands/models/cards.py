@@ -55,7 +55,7 @@ _KEYS = (
 
 def card_of(provider: Provider, model: str) -> Card:
     """The card of a model that the provider's catalogue lists."""
-    known = catalogue.facts(provider.catalogue, model) or {}
+    known = provider.facts(model) or {}
     shown: Card = {"provider": provider.name, "model": model}
     shown |= {key: known.get(key) for key in _KEYS}
     shown |= {key: {**group, **known.get(key, {})} for key, group in _GROUPS.items()}
@@ -76,4 +76,4 @@ def _vision(known: Mapping[str, Any], model: str) -> Card:
 
 def cards_of(provider: Provider) -> list[Card]:
     """The cards of all models that the provider's catalogue lists."""
-    return [card_of(provider, model) for model in catalogue.names(provider.catalogue)]
+    return [card_of(provider, model) for model in provider.model_names]

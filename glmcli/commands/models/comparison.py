@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from glmcli import catalogue
 from glmcli.record import Record
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ def _printable(word: str) -> str:
 
 def compare(provider: Provider, listed: Iterable[Listed]) -> list[ComparedModel]:
     """What the provider lists, in its order, then what only the catalogue has."""
-    known = catalogue.names(provider.catalogue)
+    known = provider.model_names
     by_id = {model.id: model for model in listed}
     found = [_compared(provider, model, known) for model in by_id.values()]
     for name in known:
@@ -51,7 +50,7 @@ def compare(provider: Provider, listed: Iterable[Listed]) -> list[ComparedModel]
 
 
 def _is_delisted(provider: Provider, name: str) -> bool:
-    facts = catalogue.facts(provider.catalogue, name) or {}
+    facts = provider.facts(name) or {}
     return bool(facts.get("status", {}).get("delisted"))
 
 
@@ -68,13 +67,13 @@ def _differences(provider: Provider, listed: Listed) -> Iterator[str]:
         yield f"its status is {listed.status}"
     if _is_delisted(provider, listed.id):
         yield "the catalogue says that it is delisted"
-    context = (catalogue.facts(provider.catalogue, listed.id) or {}).get("context")
+    context = (provider.facts(listed.id) or {}).get("context")
     if listed.context and context and listed.context != context:
         yield f"its context is {listed.context}, the catalogue says {context}"
 
 
 def of_interest(provider: Provider, found: Sequence[ComparedModel]) -> list[ComparedModel]:
     """Those that may be GLM models: a gateway lists hundreds of others, a server of one's own has any names."""
-    if not catalogue.names(provider.catalogue):
+    if not provider.model_names:
         return list(found)
     return [each for each in found if "glm" in each.model.lower()]
