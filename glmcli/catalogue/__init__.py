@@ -68,8 +68,11 @@ class Model(Record):
 def find(catalogue: str, model: str) -> Model | None:
     """What is known of this model at this provider, or None."""
     known = facts(catalogue, model)
-    if known is None:
-        return None
+    return None if known is None else model_of(known)
+
+
+def model_of(known: Mapping[str, Any]) -> Model:
+    """Those of a model's facts that are checked before a request is sent."""
     thinking, json_ = known.get("thinking", EMPTY), known.get("structured_output", EMPTY)
     efforts = thinking.get("efforts")
     return Model(

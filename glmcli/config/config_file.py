@@ -1,4 +1,4 @@
-"""The configuration file: a default model, and the user's own provider rows."""
+"""The configuration file: a default model, the user's own provider rows, and facts about models."""
 
 from __future__ import annotations
 
@@ -49,7 +49,10 @@ def load(environment: Mapping[str, str]) -> Config:
         documents.check(document, "config")
     value: Mapping[str, Any] = document.value or {}
     rows = {name: _row(name, row, document, path.parent) for name, row in value.get("providers", {}).items()}
-    return Config(value.get("model"), value.get("provider"), {**PROVIDERS, **rows}, str(path))
+    providers = {**PROVIDERS, **rows}
+    if "models" in value:
+        providers = _with_models(providers, value["models"], document)
+    return Config(value.get("model"), value.get("provider"), providers, str(path))
 
 
 def _is_there(path: Path) -> bool:
@@ -76,6 +79,24 @@ def _default_path(environment: Mapping[str, str]) -> Path | None:
     if not os.path.isabs(home):  # noqa: PTH117 - strings
         home = os.path.join(os.path.expanduser("~"), ".config")  # noqa: PTH111, PTH118
     return Path(home) / "glm" / "config.yaml" if os.path.isabs(home) else None  # noqa: PTH117
+
+
+def _with_models(
+    providers: Mapping[str, Provider], models: Mapping[str, Mapping[str, Any]], document: Document
+) -> dict[str, Provider]:
+    """The providers with these facts about models, each at the provider that the key names before its first slash."""
+    from glmcli.console.suggestions import did_you_mean
+    from glmcli.providers.configured_models import with_models
+
+    stated: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for key, facts in models.items():
+        name, _, model = key.partition("/")
+        if name not in providers:
+            place = document.place(["models", key], key=True)
+            what = f"{place}: models: {key!r} is at no provider that is known{did_you_mean(name, providers)}"
+            raise UsageError(message=what, fix="write PROVIDER/MODEL, where providers: may add the provider")
+        stated.setdefault(name, {})[model] = facts
+    return {**providers, **{name: with_models(providers[name], facts) for name, facts in stated.items()}}
 
 
 def _row(name: str, row: Mapping[str, Any], document: Document, folder: Path) -> Provider:

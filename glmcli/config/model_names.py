@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from glmcli.console.suggestions import closest
 from glmcli.providers.abilities import Objection
 from glmcli.providers.table import PROVIDERS
+from glmcli.record import EMPTY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +27,7 @@ def objection_to(
     Only the hosted providers of the table have objections: elsewhere ids have slashes of their own. None stands for
     whichever of them would have a key. `source` says where the model was named.
     """
-    if provider and not (provider.hosted and provider == PROVIDERS.get(provider.name)):
+    if provider and not (provider.hosted and provider.replace(models=EMPTY) == PROVIDERS.get(provider.name)):
         return None
     goes = f", and {provider.name} would get the prompt" if provider else ""
     here = f"; or {provider.name}/{model} if {provider.name} has a model of that name" if provider else ""

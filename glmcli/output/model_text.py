@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from glmcli.console.terminal import Stream
 
 _LIMITS = ("context", "max_input", "max_reasoning", "max_output")
+_COUNTED = (("rpm", "requests"), ("tpm", "tokens"))
 _NAME_WIDTH = 18
 
 
@@ -32,6 +33,8 @@ def _rows(card: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "tools", _tools(card)
     yield "structured_output", _structured(card["structured_output"])
     yield "cache", _switches(card["cache"])
+    if limits := [f"{card['rate_limits'][key]:,} {what}" for key, what in _COUNTED if card["rate_limits"][key]]:
+        yield "rate limits", f"{' and '.join(limits)} a minute"
     if card["batch"] is not None:
         yield "batch", _plain(card["batch"])
     yield "defaults", _switches(card["defaults"])
@@ -45,6 +48,8 @@ def _rows(card: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if card["status"]["delisted"]:
         yield "delisted", _delisted(card["status"])
     yield from (("note", note) for note in card["notes"])
+    if card["configured"]:
+        yield "source", f"your configuration: {', '.join(card['configured'])}"
     yield from (("source", line) for line in _sources(card["sources"]))
 
 
@@ -93,7 +98,8 @@ def _prices(prices: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
     if prices is None:
         yield "price", "unknown"
         return
-    where = f"{prices['currency']} a million tokens, {prices['region']}, {prices['as_of']}"
+    region = f", {prices['region']}" if prices["region"] else ""
+    where = f"{prices['currency']} a million tokens{region}, {prices['as_of']}"
     for tier in prices["tiers"]:
         cached = "unknown" if tier["cached_input"] is None else f"{tier['cached_input']:g}"
         paid = f"input {tier['input']:g}, cached {cached}, output {tier['output']:g}"
@@ -119,13 +125,13 @@ def _medium(value: Any) -> str:  # noqa: ANN401 - any fact
     return _list(value) if isinstance(value, list) else _plain(value)
 
 
-def _sources(sources: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
+def _sources(sources: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     """A line for each address, with the groups of facts that it is the source of."""
-    groups: dict[tuple[str, str], list[str]] = {}
+    groups: dict[tuple[str, str | None], list[str]] = {}
     for group, source in sources.items():
         groups.setdefault((source["url"], source["date"]), []).append(group.replace("_", " "))
     for (url, date), names in groups.items():
-        yield f"{url} ({date}): {', '.join(names)}"
+        yield f"{url}{f' ({date})' if date else ''}: {', '.join(names)}"
 
 
 _COLUMNS = ("model", "context", "output", "takes", "thinks", "price of input, output")  # the most important first

@@ -70,9 +70,12 @@ class MediaRules(Record):
 def rules_of(model: str, provider: Provider) -> MediaRules:
     """What this model takes at this provider: by the facts about the model, else by those about its server."""
     facts, form = provider.facts(model) or EMPTY, provider.api.media
+    takes = catalogue.media(form) if form else EMPTY
     if "vision" in facts:
-        return _rules(facts["vision"], known=True)
-    server = _rules(catalogue.media(form), known=False) if form else MediaRules(known=False)
+        # The order of the parts and the values of `detail` are the server's, where a user's own facts do not say them.
+        shared = {name: takes[name] for name in ("order", "detail") if name in takes}
+        return _rules({**shared, **facts["vision"]}, known=True)
+    server = _rules(takes, known=False) if form else MediaRules(known=False)
     return server.replace(known=True, media=EMPTY, reads=tuple(facts["input"])) if "input" in facts else server
 
 
@@ -86,8 +89,8 @@ def _rules(vision: Mapping[str, Any], *, known: bool) -> MediaRules:
         known=known,
         media={kind: _limits(kind, vision[kind]) for kind in _KINDS if kind in vision},
         mixing=vision.get("mixing"),
-        text_first=vision["order"] == "text_first",
-        details=tuple(vision["detail"]),
+        text_first=vision.get("order") == "text_first",
+        details=tuple(vision.get("detail", ())),
     )
 
 

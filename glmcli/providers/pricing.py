@@ -24,11 +24,22 @@ _DIGITS = 9  # a price has at most three decimals
 def price_list(provider: Provider, model: str) -> Mapping[str, Any] | None:
     """The price list of this model, or None where it does not hold at the provider's address.
 
-    A subscription, another region and a gateway have prices of their own, at addresses of their own.
+    A subscription, another region and a gateway have prices of their own, at addresses of their own. A price that the
+    user states for a row holds there.
     """
     known = provider.facts(model)
-    holds = known is not None and provider.base_url in prices_at(provider.catalogue)
-    return known.get("prices") if known is not None and holds else None
+    if known is None or not (_is_stated(provider, model) or _is_listed(provider)):
+        return None
+    return known.get("prices")
+
+
+def _is_stated(provider: Provider, model: str) -> bool:
+    return model in provider.models and "prices" in provider.models[model].stated
+
+
+def _is_listed(provider: Provider) -> bool:
+    """Whether the prices of the catalogue are paid at the provider's address."""
+    return provider.base_url in prices_at(provider.catalogue)
 
 
 def cost(provider: Provider, model: str, usage: Usage | None) -> Cost | None:
@@ -47,7 +58,8 @@ def cost(provider: Provider, model: str, usage: Usage | None) -> Cost | None:
 
 def batch_cost(provider: Provider, model: str, usage: Usage | None) -> Cost | None:
     """What these tokens cost in a batch, or None if that is not known, as where a cache may have lowered the price."""
-    known = batch_price(provider.catalogue)
+    # What share of a price of one's own is paid in a batch at another address is not known.
+    known = batch_price(provider.catalogue) if _is_listed(provider) else None
     if known is None or usage is None or (usage.cached_tokens and known.get("cache_discount") is not False):
         return None
     paid = cost(provider, model, usage.replace(cached_tokens=None))

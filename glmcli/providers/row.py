@@ -182,6 +182,20 @@ class Api(Record):
         return self.leading_newlines or self.think_tags != "none"
 
 
+class ConfiguredModel(Record):
+    """A model of which the user's configuration states facts.
+
+    Attributes:
+        stated: those facts, in the form of schemas/config.schema.json.
+        facts: the same with those of the catalogue.
+        model: what of it is checked before a request is sent.
+    """
+
+    stated: Mapping[str, Any]
+    facts: Mapping[str, Any]
+    model: Model
+
+
 class Provider(Record):
     """A row of the table: a service, its address, its keys, its dialect, and how its API differs.
 
@@ -199,6 +213,7 @@ class Provider(Record):
         allow_http: the user allows the key over plain http:// to this host.
         key_file: the file that holds the key, from the configuration file.
         key_command: the command whose output is the key, from the configuration file.
+        models: the models of which the configuration file states something.
         batch: how its Files and Batches APIs are used; None: it has none, and `no_batch` says what to do.
     """
 
@@ -217,6 +232,7 @@ class Provider(Record):
     allow_http: bool = False
     key_file: str | None = None
     key_command: tuple[str, ...] = ()
+    models: Mapping[str, ConfiguredModel] = EMPTY
     batch: BatchApi | None = None
     no_batch: str | None = None
 
@@ -233,15 +249,18 @@ class Provider(Record):
     @property
     def model_names(self) -> tuple[str, ...]:
         """The models of which something is known here."""
-        return catalogue.names(self.catalogue)
+        listed = catalogue.names(self.catalogue)
+        return (*listed, *(name for name in self.models if name not in listed)) if self.models else listed
 
     def facts(self, model: str) -> Mapping[str, Any] | None:
         """All that is known of this model here, in the form of schemas/models.schema.json; None: nothing."""
-        return catalogue.facts(self.catalogue, model)
+        configured = self.models.get(model)
+        return configured.facts if configured else catalogue.facts(self.catalogue, model)
 
     def model(self, model: str) -> Model | None:
         """Those facts that are checked before a request is sent; None: nothing is known of the model."""
-        return catalogue.find(self.catalogue, model)
+        configured = self.models.get(model)
+        return configured.model if configured else catalogue.find(self.catalogue, model)
 
     def models_where(self, condition: Callable[[Mapping[str, Any]], bool]) -> tuple[str, ...]:
         """The models whose facts satisfy `condition`, the newest first, without those that are delisted."""

@@ -563,7 +563,7 @@ def test_every_group_of_facts_has_its_source(whole) -> None:
     used = {form[key] for form in whole["media"].values() for key in ("source", "detail_source") if key in form}
     used |= {family["source"] for family in whole["box_tags"].values()}
     used |= {provider["batch"]["source"] for provider in whole["providers"].values() if "batch" in provider}
-    alike = ("thinking", "structured_output", "cache", "defaults", "prices", "vision", "batch", "status")
+    alike = ("thinking", "structured_output", "cache", "rate_limits", "defaults", "prices", "vision", "batch", "status")
     groups = {*alike, *GROUPS}
     for who, provider in whole["providers"].items():
         for name, model in provider["models"].items():
@@ -684,7 +684,7 @@ def test_every_object_has_every_key(cards) -> None:
     assert list(first)[:2] == ["provider", "model"]
     for name, card in cards.items():
         assert list(card) == list(first), name
-        for group in ("as_written", "thinking", "structured_output", "cache", "defaults", "status"):
+        for group in ("as_written", "thinking", "structured_output", "cache", "rate_limits", "defaults", "status"):
             assert list(card[group]) == list(first[group]), name
         for source in card["sources"].values():
             assert source["url"].startswith("https://")
@@ -708,6 +708,7 @@ def test_every_object_has_every_key(cards) -> None:
         "prefix_completion",
         "structured_output",
         "cache",
+        "rate_limits",
         "defaults",
         "prices",
         "vision",
@@ -716,6 +717,7 @@ def test_every_object_has_every_key(cards) -> None:
         "batch",
         "status",
         "notes",
+        "configured",
         "sources",
     }
 

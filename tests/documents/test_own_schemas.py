@@ -240,7 +240,25 @@ def test_the_repository_has_many_documents() -> None:
 
 # Documents that nobody wrote
 
-WORDS = ("a", "x1", "_A", "é", "1", "", " ", "a\n", "a-b", "text", "type", "😀", "a" * 33, "a" * 65, "\x00", "x" * 513)
+WORDS = (
+    "a",
+    "a/b",
+    "x1",
+    "_A",
+    "é",
+    "1",
+    "",
+    " ",
+    "a\n",
+    "a-b",
+    "text",
+    "type",
+    "😀",
+    "a" * 33,
+    "a" * 65,
+    "\x00",
+    "x" * 513,
+)
 PLACES = (
     "https://x.example",
     "http://x",

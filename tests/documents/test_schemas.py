@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,6 +61,16 @@ def test_a_line_of_a_batch_is_a_reply_and_more() -> None:
     reply, line = documents.load_schema("reply"), documents.load_schema("batch-reply")
     assert reply["$defs"] == line["$defs"]
     assert reply["properties"].items() <= line["properties"].items()
+
+
+def test_a_configuration_states_facts_in_the_form_of_the_catalogue() -> None:
+    """GLM_UPDATE=1 copies the form of a model, after a change of schemas/models.schema.json."""
+    config, form = documents.load_schema("config"), documents.load_schema("models")["$defs"]
+    if os.environ.get("GLM_UPDATE") == "1":
+        path = Path(__file__).parents[2] / "schemas" / "config.schema.json"
+        path.write_text(json.dumps({**config, "$defs": form}, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        config = documents.load_schema("config")
+    assert config["$defs"] == form, "not up to date; run: GLM_UPDATE=1 pytest tests/documents/test_schemas.py"
 
 
 def test_error_types_are_those_of_the_error_tree() -> None:

@@ -22,8 +22,17 @@ _GROUPS: Mapping[str, Card] = {
     "thinking": dict.fromkeys(("has", "can_stop", "efforts", "default_effort")),
     "structured_output": dict.fromkeys(("json_object", "json_schema", "only_without_thinking")),
     "cache": dict.fromkeys(("implicit", "explicit")),
+    "rate_limits": dict.fromkeys(("rpm", "tpm")),
     "defaults": dict.fromkeys(("thinking", "temperature", "top_p", "top_k", "repetition_penalty")),
     "status": dict.fromkeys(("delisted", "reported", "since", "successor")),
+}
+# The facts that a source of this name is for; those of other names are for the fact of that name.
+_FACTS = {
+    "about": ("positioning", "scenario"),
+    "limits": ("context", "max_input", "max_reasoning", "max_output"),
+    "modalities": ("input", "output"),
+    "tools": ("tools", "tool_stream", "web_search", "prefix_completion"),
+    "requests": ("stream_only", "refuses"),
 }
 _KEYS = (
     "positioning",
@@ -42,6 +51,7 @@ _KEYS = (
     "prefix_completion",
     "structured_output",
     "cache",
+    "rate_limits",
     "defaults",
     "prices",
     "vision",
@@ -54,7 +64,7 @@ _KEYS = (
 
 
 def card_of(provider: Provider, model: str) -> Card:
-    """The card of a model that the provider's catalogue lists."""
+    """The card of a model of which something is known at this provider."""
     known = provider.facts(model) or {}
     shown: Card = {"provider": provider.name, "model": model}
     shown |= {key: known.get(key) for key in _KEYS}
@@ -63,10 +73,38 @@ def card_of(provider: Provider, model: str) -> Card:
     shown["prices"] = {**prices, "tiers": [{**_TIER, **tier} for tier in prices["tiers"]]} if prices else None
     shown["vision"] = _vision(known["vision"], model) if "vision" in known else None
     shown["notes"] = list(known.get("notes", ()))
-    groups: Mapping[str, str] = known.get("sources", {})
-    named = {group: name for group, name in groups.items() if group != "prices" or prices}
-    shown["sources"] = {group: catalogue.source(name) for group, name in named.items()}
+    shown["configured"] = _configured(provider, model)
+    shown["sources"] = _sources(provider, model, with_prices=prices is not None)
     return shown
+
+
+def _stated(provider: Provider, model: str) -> Mapping[str, Any]:
+    """What the user's configuration states of a model."""
+    return provider.models[model].stated if model in provider.models else {}
+
+
+def _configured(provider: Provider, model: str) -> list[str]:
+    """The facts that come from the user's configuration, as `context` or `thinking.efforts`."""
+    stated = {name: value for name, value in _stated(provider, model).items() if name not in ("sources", "notes")}
+    parts = {name: list(value) if name in _GROUPS else None for name, value in stated.items()}
+    return [full for name, inner in parts.items() for full in ([f"{name}.{key}" for key in inner] if inner else [name])]
+
+
+def _sources(provider: Provider, model: str, *, with_prices: bool) -> dict[str, Card]:
+    """The source of each group of facts: the catalogue's where not all of the group is the user's, and their words."""
+    stated = _stated(provider, model)
+    groups: Mapping[str, str] = (catalogue.facts(provider.catalogue, model) or {}).get("sources", {})
+    kept = {
+        group: catalogue.source(name)
+        for group, name in groups.items()
+        if (group != "prices" or with_prices) and not _is_replaced(group, stated)
+    }
+    return kept | {group: {"url": words, "date": None} for group, words in stated.get("sources", {}).items()}
+
+
+def _is_replaced(group: str, stated: Mapping[str, Any]) -> bool:
+    """Whether the user states all of a group that the catalogue has a source for; what is merged keeps its source."""
+    return group not in _GROUPS and group != "vision" and set(_FACTS.get(group, (group,))) <= stated.keys()
 
 
 def _vision(known: Mapping[str, Any], model: str) -> Card:
@@ -75,5 +113,5 @@ def _vision(known: Mapping[str, Any], model: str) -> Card:
 
 
 def cards_of(provider: Provider) -> list[Card]:
-    """The cards of all models that the provider's catalogue lists."""
+    """The cards of all models of which something is known at this provider."""
     return [card_of(provider, model) for model in provider.model_names]

@@ -74,6 +74,6 @@ def _differences(provider: Provider, listed: Listed) -> Iterator[str]:
 
 def of_interest(provider: Provider, found: Sequence[ComparedModel]) -> list[ComparedModel]:
     """Those that may be GLM models: a gateway lists hundreds of others, a server of one's own has any names."""
-    if not provider.model_names:
+    if not provider.catalogue:
         return list(found)
     return [each for each in found if "glm" in each.model.lower()]

@@ -1,0 +1,62 @@
+"""Facts of models that the user's configuration states, merged with those of the catalogue. Pure.
+
+Imported only where a configuration has such facts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from glmcli.catalogue import model_of
+from glmcli.providers.row import ConfiguredModel
+from glmcli.record import EMPTY
+
+if TYPE_CHECKING:
+    from glmcli.catalogue import Model
+    from glmcli.providers.row import Provider
+
+_WHOLE = ("prices",)  # a price list is one thing: a tier of the one means nothing beside a tier of the other
+_WRITTEN = "as_written"  # the limits in the words of the page that our numbers were read from
+
+
+def with_models(provider: Provider, stated: Mapping[str, Mapping[str, Any]]) -> Provider:
+    """The row with what the user states of models there: facts by model, as schemas/config.schema.json has them."""
+    return provider.replace(models={name: _configured(provider, name, facts) for name, facts in stated.items()})
+
+
+def _configured(provider: Provider, name: str, stated: Mapping[str, Any]) -> ConfiguredModel:
+    known = provider.facts(name)
+    facts = merged(known or EMPTY, stated)
+    model = model_of(facts)
+    return ConfiguredModel(stated, facts, model if known is not None else _as_unlisted(model, provider))
+
+
+def merged(known: Mapping[str, Any], stated: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Both, where what is stated counts first.
+
+    A group of facts, such as `thinking`, is merged key by key; a list and a price list stand in the place of the other.
+    """
+    facts = {**known, **stated}
+    for name, value in stated.items():
+        if isinstance(value, Mapping) and name not in _WHOLE:
+            facts[name] = {**known.get(name, EMPTY), **value}
+    if "prices" in stated:
+        facts["prices"] = {"region": None, **stated["prices"]}
+    if _WRITTEN in facts:
+        said = stated.get(_WRITTEN, EMPTY)
+        facts[_WRITTEN] = {
+            limit: word for limit, word in facts[_WRITTEN].items() if limit in said or limit not in stated
+        }
+    return facts
+
+
+def _as_unlisted(model: Model, provider: Provider) -> Model:
+    """A model that the catalogue does not list: what the user leaves open is as for all such models of the row."""
+    api = provider.api
+    open_ = {
+        "efforts": api.effort_words,
+        "json_without_thinking": api.json_without_thinking,
+        "json_schema": None if api.json_schema else False,
+    }
+    return model.replace(**{name: rule for name, rule in open_.items() if getattr(model, name) is None})

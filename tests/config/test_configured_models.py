@@ -1,0 +1,227 @@
+"""Facts about models in the configuration file: what they change, where they are shown, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from processes import error_of
+from program import CANARY
+from scripted_server import Server, reply
+
+CONFIG = """\
+providers:
+  plan:
+    like: zai
+    base_url: URL
+    key_env: [PLAN_KEY]
+  gate: {like: openai, base_url: URL, key_env: []}
+models:
+  plan/glm-5:
+    prices: {currency: CNY, as_of: 2026-11-30, tiers: [{input: 10, cached_input: 1, output: 100}]}
+    thinking: {efforts: [low, high], can_stop: false}
+    context: 100000
+    sources: {prices: the contract of November}
+  gate/my/private:
+    context: 8192
+    max_output: 100
+    tools: false
+    input: [text]
+    structured_output: {json_schema: false}
+    prices:
+      currency: USD
+      as_of: 2026-10-01
+      tiers: [{input: 2, input_up_to: 10, output: 0.5}, {input: 4, input_over: 10, output: 0.5}]
+  gate/eyes: {vision: {image: {most: 1, max_width: 10}}}
+  vllm/priced: {prices: {currency: USD, as_of: 2026-10-01, tiers: [{input: 0, output: 0}]}}
+  zai/glm-5: {status: {delisted: true, since: 2026-01-02, successor: glm-6}}
+  zai/glm-6: {thinking: {has: true}}
+  modelstudio/glm-5: {context: 4096}
+  openai/gpt: {refuses: [seed]}
+  sandbox/glm-5: {prices: {currency: USD, as_of: 2026-10-01, tiers: [{input: 1, output: 1}]}}
+"""
+ENV = {"GLM_CONFIG": "c.yaml"}
+
+
+@pytest.fixture
+def configured(glm, cwd):
+    """The program with that configuration, whose own rows have the address of a server."""
+
+    def run(*arguments: str, url: str = "http://127.0.0.1:9", **how: Any) -> Any:
+        (cwd / "c.yaml").write_text(CONFIG.replace("URL", url))
+        return glm(*arguments, env=ENV | how.pop("env", {}), **how)
+
+    return run
+
+
+def card(done: Any) -> dict[str, Any]:
+    assert (done.code, done.err) == (0, "")
+    (only,) = json.loads(done.out)
+    return only
+
+
+def test_the_card_has_them_in_place_of_the_catalogue_s(configured) -> None:
+    plan = card(configured("models", "plan/glm-5", "--json"))
+    assert (plan["context"], plan["max_output"], plan["tools"]) == (100_000, 131_072, True)
+    # Groups are merged key by key, lists and price lists stand in the place of others; a page's words for a number that
+    # is no longer its number are gone.
+    assert plan["thinking"] == {"has": True, "can_stop": False, "efforts": ["low", "high"], "default_effort": None}
+    assert plan["as_written"] == {"context": None, "max_output": "128K"}
+    tier = dict.fromkeys(("input_over", "input_up_to", "output_over", "output_up_to"))
+    assert plan["prices"] == {
+        "region": None,
+        "currency": "CNY",
+        "as_of": "2026-11-30",
+        "tiers": [tier | {"input": 10, "cached_input": 1, "output": 100}],
+    }
+    assert plan["configured"] == ["prices", "thinking.efforts", "thinking.can_stop", "context"]
+    assert plan["sources"]["prices"] == {"url": "the contract of November", "date": None}
+    assert plan["sources"]["limits"]["url"].startswith("https://")
+    text = configured("models", "plan/glm-5").text
+    assert "  price             input 10, cached 1, output 100 CNY a million tokens, 2026-11-30\n" in text
+    assert "  source            your configuration: prices, thinking.efforts, thinking.can_stop, context\n" in text
+    assert "  source            the contract of November: prices\n" in text
+    assert card(configured("models", "bigmodel/glm-5", "--json"))["configured"] == []
+
+
+def test_they_hold_at_their_own_row_alone(configured) -> None:
+    assert card(configured("models", "zai/glm-5", "--json"))["context"] == 204_800
+    assert card(configured("models", "modelstudio/glm-5", "--json"))["context"] == 4_096
+    assert card(configured("models", "dashscope/glm-5", "--json"))["context"] == 202_752
+
+
+def test_models_of_every_row_are_listed(configured) -> None:
+    assert configured("models", "-P", "gate").text == "gate/my/private\ngate/eyes\n"
+    assert configured("models", "-P", "vllm").text == "vllm/priced\n"
+    assert configured("models", "-P", "zai").text.splitlines()[-1] == "zai/glm-6"
+    private = card(configured("models", "gate/my/private", "--json"))
+    assert (private["context"], private["input"], private["sources"]) == (8_192, ["text"], {})
+    assert "glm-5 (delisted)" not in configured("models").text
+    assert "2026-01-02; the provider names glm-6 instead" in configured("models", "zai/glm-5").text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("-m", "plan/glm-5", "--effort", "max"), "glm-5 at plan does not know the effort 'max'"),
+        (("-m", "plan/glm-5", "--no-think"), "glm-5 at plan always thinks, it cannot be switched off"),
+        (("-m", "gate/my/private", "--max-tokens", "101"), "--max-tokens 101 is more than my/private at gate writes"),
+        (("-m", "openai/gpt", "--seed", "1", "--base-url", "http://x.example"), "gpt at openai does not take seed"),
+        # What is left open of a model that the catalogue does not list is as the row has it.
+        (("-m", "vllm/priced", "--effort", "ultra"), "priced at vllm does not know the effort 'ultra'"),
+        (
+            ("-m", "gate/my/private", "-o", "response_format={type: json_schema}"),
+            "my/private at gate does not take a json_schema",
+        ),
+    ],
+)
+def test_checks_know_them(configured, arguments, message) -> None:
+    done = configured("ask", *arguments, "-n", "hi")
+    assert (done.code, done.out, error_of(done.err)) == (2, b"", message)
+
+
+def test_tools_and_pictures_are_judged_by_them(configured, cwd) -> None:
+    (cwd / "t.yaml").write_text("tools: [{name: a, description: b, run: ['true']}]")
+    done = configured("tools", "run", "-m", "gate/my/private", "--tools", "t.yaml", "-n", "hi")
+    assert (done.code, error_of(done.err)) == (2, "my/private at gate calls no tools")
+    picture = ("--image", "https://x.example/a.png")
+    done = configured("vision", "-m", "gate/my/private", *picture, "-n", "hi")
+    assert (done.code, error_of(done.err)) == (2, "my/private at gate reads text only")
+    done = configured("vision", "-m", "gate/eyes", *picture, *picture, "-n", "hi")
+    assert (done.code, error_of(done.err)) == (2, "eyes at gate takes at most 1 picture, and there are 2")
+    # The order and the words of --detail, which were left open, are the server's.
+    done = configured("vision", "-m", "gate/eyes", *picture, "--detail", "low", "-n", "hi")
+    assert (done.code, done.err) == (0, "")
+    kinds = [part["type"] for part in json.loads(done.out)["body"]["messages"][0]["content"]]
+    assert kinds == ["text", "image_url"]
+
+
+def test_a_model_is_known_and_a_status_remarked(configured) -> None:
+    done = configured("ask", "-m", "zai/glm-6", "-n", "hi")
+    assert (done.code, done.err) == (0, "")
+    assert json.loads(done.out)["body"]["thinking"] == {"type": "enabled"}
+    done = configured("ask", "-m", "zai/glm-5", "-n", "hi")
+    gone = "glm-5 at zai is delisted since 2026-01-02 and may be refused; the provider names glm-6 instead"
+    assert (done.code, done.err) == (0, f"glm: {gone}\n")
+    # Facts about one model of a row leave the row what it is: names that go nowhere are still found out.
+    done = configured("ask", "-m", "olama/glm-5", "hi", env={"ZAI_API_KEY": CANARY})
+    assert done.code == 2
+    assert "'olama/glm-5' names no provider that is known" in done.err
+
+
+def answer(usage: dict[str, Any]) -> list[Any]:
+    choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "Hi"}}
+    return reply(200, {"id": "1", "model": "m", "choices": [choice], "usage": usage})
+
+
+@pytest.mark.parametrize(
+    ("model", "usage", "cost"),
+    [
+        # 60 at 10, 40 of the cache at 1, 20 at 100, each a million.
+        ("plan/glm-5", (100, 20, 40), {"amount": 0.00264, "currency": "CNY", "as_of": "2026-11-30"}),
+        # At most 10 of input: 2 a million; more: 4.
+        ("gate/my/private", (10, 100, 0), {"amount": 0.00007, "currency": "USD", "as_of": "2026-10-01"}),
+        ("gate/my/private", (11, 100, 0), {"amount": 0.000094, "currency": "USD", "as_of": "2026-10-01"}),
+        ("gate/eyes", (11, 100, 0), None),
+    ],
+)
+def test_a_price_holds_at_the_row_s_address(configured, model, usage, cost) -> None:
+    read, written, cached = usage
+    counted = {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
+    counted["prompt_tokens_details"] = {"cached_tokens": cached}
+    with Server(answer(counted)) as server:
+        env = {"PLAN_KEY": CANARY}
+        done = configured("ask", "-m", model, "--no-stream", "--json", "hi", url=server.url, env=env)
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["cost"] == cost
+
+
+def test_a_ceiling_counts_them(configured, cwd) -> None:
+    """Of two rows at 0.00012 each the second does not fit; where no price is known, nothing is sent."""
+    (cwd / "in.jsonl").write_text('{"id": "a", "prompt": "hi"}\n{"id": "b", "prompt": "hi"}\n')
+    usage = {"prompt_tokens": 20, "completion_tokens": 80, "total_tokens": 100}
+    with Server(answer(usage), answer(usage)) as server:
+        given = ("batch", "run", "in.jsonl", "-O", "out.jsonl", "-j", "1", "--no-stream")
+        done = configured(*given, "-m", "gate/my/private", "--max-cost", "0.00013", url=server.url)
+        assert (done.code, len(server.requests)) == (12, 1), done.err
+        done = configured(*given, "-m", "gate/eyes", "--max-cost", "1", url=server.url)
+        assert (done.code, len(server.requests)) == (12, 1), done.err
+    assert "glm: error: --max-cost: the price of gate/eyes is not known here\n" in done.err
+
+
+def test_the_sandbox_has_its_own(configured) -> None:
+    done = configured("ask", "-m", "sandbox/glm-5", "--json", "hi")
+    said = json.loads(done.out)
+    tokens = said["usage"]["input_tokens"] + said["usage"]["output_tokens"]
+    assert (said["cost"]["amount"], said["cost"]["currency"]) == (tokens / 1_000_000, "USD")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("models: [x]", "c.yaml:1:9: models must be a mapping, not a list"),
+        ("models:\n  glm-5: {}", "c.yaml:2:3: models: 'glm-5' must be PROVIDER/MODEL"),
+        ("models:\n  zai/: {}", "c.yaml:2:3: models: 'zai/' must be PROVIDER/MODEL"),
+        (
+            "models:\n  zia/glm-5: {}",
+            "c.yaml:2:3: models: 'zia/glm-5' is at no provider that is known, did you mean 'zai'?",
+        ),
+        (
+            "models:\n  zai/glm-5: {contxt: 1}",
+            "c.yaml:2:15: models[\"zai/glm-5\"]: unknown key 'contxt', did you mean 'context'?",
+        ),
+        ("models:\n  zai/glm-5: {context: 0}", 'c.yaml:2:24: models["zai/glm-5"].context must be at least 1'),
+        (
+            "models:\n  zai/glm-5:\n    prices: {currency: USD, tiers: [{input: 1, output: 1}]}",
+            "c.yaml:3:13: models[\"zai/glm-5\"].prices: needs 'as_of'",
+        ),
+        ("models:\n  zai/a: {}\n  zai/a: {}", "c.yaml:3:3: key 'zai/a' is already set on line 2"),
+    ],
+)
+def test_a_wrong_section_is_2(glm, cwd, text, message) -> None:
+    (cwd / "c.yaml").write_text(text)
+    done = glm("models", "zai/glm-5", env=ENV)
+    assert (done.code, done.out) == (2, b"")
+    assert error_of(done.err).startswith(message)
+    assert glm("ask", "-m", "zai/glm-5", "-n", "hi", env=ENV).err == done.err
