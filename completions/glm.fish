@@ -87,6 +87,10 @@ function __glm_word_reasoning
     printf '%s\n' stderr stdout none
 end
 
+function __glm_word_sources
+    printf '%s\n' stderr stdout none
+end
+
 function __glm_word_meta
     printf '%s\n' stderr stdout none
 end
@@ -186,6 +190,7 @@ complete -c glm -n '__glm_at /ask /stream /vision /tools/run /batch/run /batch/s
 complete -c glm -n '__glm_at /ask /stream /vision /tools/run /batch/run /batch/sample' -l no-stream -d 'Request the answer in one piece, not as a stream.'
 complete -c glm -n '__glm_at /ask /stream /vision /tools/run' -s R -l no-reasoning -d 'Do not show the reasoning.'
 complete -c glm -n '__glm_at /ask /stream /vision /tools/run' -l reasoning -r -F -a '(__glm_word_reasoning)' -d 'Write the reasoning here.'
+complete -c glm -n '__glm_at /ask /stream /vision /tools/run' -l sources -r -F -a '(__glm_word_sources)' -d 'List the pages that a web search found here (stderr).'
 complete -c glm -n '__glm_at /ask /stream /vision /tools/run' -l json -d 'Print one JSON object, also on failure.'
 complete -c glm -n '__glm_at /ask /stream /vision /tools/run' -l jsonl -d 'Print one event a line, live.'
 complete -c glm -n '__glm_at /ask /stream /vision /tools/run' -s u -l usage -d 'One line of token counts and cost on stderr.'

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 _LEDGER = "rows.jsonl"  # the ledger in the folder of --text, where no --output is given
 _SHOWN = 3  # invalid rows that are named
-_USELESS = ("tools", "session", "reasoning", "meta", "json", "jsonl")  # fields that a batch does not use
+_USELESS = ("tools", "session", "reasoning", "sources", "meta", "json", "jsonl")  # fields that a batch does not use
 # Provider, key and options are checked before any row is known, with a text that no rule objects to.
 _ANY_TEXT = "JSON"
 

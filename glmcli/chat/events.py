@@ -51,6 +51,35 @@ class Usage(Record):
     total_tokens: int | None = None
 
 
+class Source(Record):
+    """A page that the provider found when it searched the web; None is what it does not say.
+
+    Attributes:
+        ref: the answer's word for it, as `ref_1` in `[ref_1]`.
+        site: the name of the site that it is on.
+        date: when it was published, as the provider writes it.
+        text: what the provider read of it.
+    """
+
+    ref: str | None = None
+    title: str | None = None
+    link: str | None = None
+    site: str | None = None
+    date: str | None = None
+    text: str | None = None
+
+    @property
+    def identity(self) -> tuple[str | None, ...]:
+        """Equal for one page that is told of twice: in several frames of a reply, or in several turns."""
+        return self.ref, self.link or self.title or self.text
+
+
+class Sources(Record):
+    """Pages that the provider found when it searched the web; none: it says that it found none."""
+
+    found: tuple[Source, ...]
+
+
 class Finish(Record):
     """The model stopped, for this reason, in the provider's own word.
 
@@ -89,13 +118,13 @@ class Done(Record):
     is_finish: bool = True
 
 
-Event = Reasoning | Answer | Refusal | ToolCallPart | Usage | Finish | Resumed | RequestId | Remark | Done
+Event = Reasoning | Answer | Refusal | ToolCallPart | Usage | Sources | Finish | Resumed | RequestId | Remark | Done
 
 
 def coalesce(events: list[Event]) -> list[Event]:
     """The same events with adjacent pieces of text merged into one.
 
-    A request id and a usage count wherever they stand, so text on both sides of one is merged too.
+    A request id, a usage and sources count wherever they stand, so text on both sides of one is merged too.
     """
     if len(events) == 1:
         return events
@@ -105,7 +134,7 @@ def coalesce(events: list[Event]) -> list[Event]:
     for event in events:
         if type(event) is kind:
             texts.append(event.text)
-        elif isinstance(event, RequestId | Usage):
+        elif isinstance(event, RequestId | Usage | Sources):
             merged.append(event)
         else:
             if texts:

@@ -5,7 +5,20 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Literal
 
-from glmcli.chat.events import Answer, Done, Event, Finish, Reasoning, Refusal, RequestId, Resumed, ToolCallPart, Usage
+from glmcli.chat.events import (
+    Answer,
+    Done,
+    Event,
+    Finish,
+    Reasoning,
+    Refusal,
+    RequestId,
+    Resumed,
+    Source,
+    Sources,
+    ToolCallPart,
+    Usage,
+)
 from glmcli.chat.messages import ToolCall
 from glmcli.errors import BusyError, FilteredError, GlmError, IncompleteError, ProtocolError, Retry, ToolError
 from glmcli.record import Record
@@ -13,8 +26,8 @@ from glmcli.record import Record
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# Bytes, in UTF-8, of answer, reasoning and tool calls together. The largest model writes 131,072 tokens; the limit ends
-# a server that repeats one chunk for ever.
+# Bytes, in UTF-8, of answer, reasoning, tool calls and sources together. The largest model writes 131,072 tokens; the
+# limit ends a server that repeats one chunk for ever.
 MAX_TEXT = 64 * 1024 * 1024
 _MAX_NAMES = 5  # tool calls that a message names
 _MAX_TRIES = 16  # looks at whether a call is whole, so that a hostile one takes linear time
@@ -60,6 +73,7 @@ class Reply(Record):
 
     Attributes:
         refusal: why the model did not answer, in its own words, where these stand apart from the answer.
+        sources: the pages that the provider found on the web, each once; None: it says nothing of a search.
         finish_reason: the provider's own word; None: the model did not say that it stopped.
         done: the provider said that nothing follows (`[DONE]`), and that may stand for a finish reason.
     """
@@ -68,6 +82,7 @@ class Reply(Record):
     answer: str = ""
     refusal: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
+    sources: tuple[Source, ...] | None = None
     usage: Usage | None = None
     finish_reason: str | None = None
     request_id: str | None = None
@@ -163,13 +178,12 @@ class Fold:
 
     def __init__(self) -> None:
         """Start with an empty reply."""
-        self._reasoning: list[str] = []
-        self._answer: list[str] = []
-        self._refusal: list[str] = []
+        self._texts: dict[type[Event], list[str]] = {Reasoning: [], Answer: [], Refusal: []}
         self._calls: list[_OpenCall] = []
         self._at_index: dict[int, _OpenCall] = {}
         self._size = 0
         self._usage: Usage | None = None
+        self._sources: dict[tuple[str | None, ...], Source] | None = None
         self._finish: str | None = None
         self._request_id: str | None = None
         self.finishes = 0
@@ -187,20 +201,16 @@ class Fold:
             IncompleteError: the text is larger than `MAX_TEXT` bytes.
         """
         match event:
-            case Reasoning(text):
+            case Reasoning(text) | Answer(text) | Refusal(text):
                 self._grow(text)
-                self._reasoning.append(text)
-            case Answer(text):
-                self._grow(text)
-                self._answer.append(text)
-            case Refusal(text):
-                self._grow(text)
-                self._refusal.append(text)
+                self._texts[type(event)].append(text)
             case ToolCallPart():
                 self._grow(event.id + event.name + event.arguments)
                 self._join(event)
             case Usage():
                 self._add_usage(event)
+            case Sources(found):
+                self._add_sources(found)
             case Finish():
                 self._add_finish(event)
             case Resumed():
@@ -220,10 +230,18 @@ class Fold:
         if self._usage is None or not is_zero:
             self._usage = usage
 
+    def _add_sources(self, found: tuple[Source, ...]) -> None:
+        """Add those that are new: no provider is known to repeat them, but a gateway may, in each frame."""
+        pages = self._sources = self._sources or {}
+        for source in found:
+            if source.identity not in pages:
+                self._grow("".join(text for text in source.fields().values() if text))
+                pages[source.identity] = source
+
     def _add_finish(self, finish: Finish) -> None:
         if self._finish is None:
             self.finishes += 1
-            self.finish_is_early |= finish.beside_text or not (self._answer or self._calls)
+            self.finish_is_early |= finish.beside_text or not (self._texts[Answer] or self._calls)
         # A success after a failure does not replace it.
         if self._finish is None or ending_of(self._finish) in {"complete", "tools"}:
             self._finish = finish.reason
@@ -255,11 +273,12 @@ class Fold:
     def reply(self) -> Reply:
         """The reply as far as it was received."""
         return Reply(
-            reasoning="".join(self._reasoning),
-            answer="".join(self._answer),
-            refusal="".join(self._refusal),
+            reasoning="".join(self._texts[Reasoning]),
+            answer="".join(self._texts[Answer]),
+            refusal="".join(self._texts[Refusal]),
             # A fragment without name and arguments is noise from a gateway, not a call.
             tool_calls=tuple(call for call in self._whole_calls() if call.name or call.arguments),
+            sources=None if self._sources is None else tuple(self._sources.values()),
             usage=self._usage,
             finish_reason=self._finish,
             request_id=self._request_id,

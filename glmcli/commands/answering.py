@@ -109,9 +109,9 @@ _CHOOSE = "leave one of them out"
 def _refuse_contradictions(options: Options, mode: Mode) -> None:
     """Refuse options that contradict each other, or the command."""
     is_stream = not (mode.runs_tools or mode.vision)
-    for_files = "send --reasoning and --meta to stderr, a FILE or fd:N"
+    for_files = "send --reasoning, --sources and --meta to stderr, a FILE or fd:N"
     script_reads_stdout = options.for_script and options.output in (None, "-")
-    shares_stdout = script_reads_stdout and "stdout" in (options.reasoning, options.meta)
+    shares_stdout = script_reads_stdout and "stdout" in (options.reasoning, options.sources, options.meta)
     pairs = (
         (
             options.tools and not mode.runs_tools,
@@ -146,6 +146,7 @@ def _shared_file(options: Options) -> UsageError | None:
                 "--session": options.session,
                 "--output": options.output,
                 "--reasoning": dest_file(options.reasoning),
+                "--sources": dest_file(options.sources),
                 "--meta": dest_file(options.meta),
             }
         )
@@ -244,7 +245,8 @@ class _Question:
 
         options = self._options
         shown = as_curl(candidate) if options.curl else as_json(candidate)
-        check_destinations(options.output, {"--reasoning": options.reasoning, "--meta": options.meta}, self._terminal)
+        others = {"--reasoning": options.reasoning, "--sources": options.sources, "--meta": options.meta}
+        check_destinations(options.output, others, self._terminal)
         self._terminal.stdout.write(shown)
 
     def _destination(self) -> Destination:

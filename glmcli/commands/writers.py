@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from glmcli.output.destination import Destination, StreamDestination, open_dest
 from glmcli.output.json_output import CallPlan, JsonLines, JsonReply, Meta
 from glmcli.output.notes import AttemptNotes, ToolTrace, UsageLine
-from glmcli.output.text import LiveAnswer, ReasoningText, WholeAnswer
+from glmcli.output.text import LiveAnswer, ReasoningText, SourceList, WholeAnswer
 from glmcli.output.writer import Writer, WriterGroup
 
 if TYPE_CHECKING:
@@ -50,7 +50,11 @@ def writers(
     if options.plan and toolbox:
         answer = CallPlan(out, terminal, toolbox.planned)
     both = [keep, answer] if options.for_script else [answer, keep]
-    rest = [*_meta(options, terminal), *([UsageLine(terminal)] if options.usage else [])]
+    rest = [
+        *_sources(options, terminal, live=live),
+        *_meta(options, terminal),
+        *([UsageLine(terminal)] if options.usage else []),
+    ]
     trace = [ToolTrace(terminal, live=live)] if toolbox and not options.plan else []
     return WriterGroup([*_reasoning(options, terminal, live=live), AttemptNotes(terminal), *trace, *both, *rest])
 
@@ -65,6 +69,13 @@ def _reasoning(options: Options, terminal: Terminal, *, live: bool) -> Iterator[
         # Nothing is written to stdout unless the answer is complete, or --keep-partial is given.
         needs_answer = not live and stream is terminal.stdout and not options.keep_partial
         yield ReasoningText(stream, terminal, hold=hold, needs_answer=needs_answer)
+
+
+def _sources(options: Options, terminal: Terminal, *, live: bool) -> Iterator[Writer]:
+    destination = options.sources or ("none" if options.quiet or options.for_script else "stderr")
+    stream = open_dest("--sources", destination, terminal)
+    if stream is not None:
+        yield SourceList(stream, terminal, needs_answer=not live and not options.keep_partial)
 
 
 def _answer(options: Options, out: Destination, *, live: bool) -> Writer:

@@ -83,6 +83,7 @@ class Options(Record):
     no_stream: bool = False
     no_reasoning: bool = False
     reasoning: str | None = None
+    sources: str | None = None
     json: bool = False
     jsonl: bool = False
     usage: bool = False

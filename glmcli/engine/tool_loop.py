@@ -7,9 +7,10 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from glmcli.chat.events import Usage
+from glmcli.chat.events import Sources, Usage
 from glmcli.chat.messages import Message, ToolCall, ToolResult
 from glmcli.chat.outcome import Cost, Outcome
+from glmcli.chat.reply import Fold
 from glmcli.errors import GlmError, ToolError
 from glmcli.http.timeouts import deadline_error
 from glmcli.providers.pricing import total
@@ -52,6 +53,7 @@ class ToolLoop:
         self._turns: list[Message] = []
         self._calls: list[ToolCall] = []
         self._usages: list[Usage | None] = []
+        self._sources = Fold()
         self._costs: list[Cost | None] = []
         self._made: Counter[tuple[str, str]] = Counter()
         self._failures = 0
@@ -60,6 +62,7 @@ class ToolLoop:
         """The outcome: the first answer without calls, or why there is none."""
         outcome = self._last_outcome(max_steps)
         reply = outcome.reply.replace(tool_calls=tuple(self._calls), usage=_sum(self._usages))
+        reply = reply.replace(sources=self._sources.reply().sources)
         outcome = outcome.replace(reply=reply, cost=total(self._costs), turns=tuple(self._turns))
         self._writer.end(outcome)
         return outcome
@@ -70,6 +73,8 @@ class ToolLoop:
             outcome = self._sender.send(self._candidates)
             self._usages.append(outcome.reply.usage)
             self._costs.append(outcome.cost)
+            if outcome.reply.sources is not None:
+                self._sources.add(Sources(outcome.reply.sources))
             if len(outcome.reply.tool_calls) > _MAX_CALLS and not outcome.error:
                 what = f"stopped: the model made {len(outcome.reply.tool_calls)} calls in one turn"
                 return outcome.replace(error=ToolError(what))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from glmcli.chat.messages import ToolCall, ToolResult
     from glmcli.chat.outcome import NextAttempt, Outcome
+    from glmcli.chat.reply import Reply
     from glmcli.console.terminal import Stream, Terminal
     from glmcli.errors import GlmError
     from glmcli.output.destination import Destination
@@ -43,12 +44,17 @@ def reply_object(outcome: Outcome, *, keep_partial: bool = False) -> dict[str, A
         "partial": reply.answer or None if error and keep_partial else None,
         "tool_calls": [call.fields() for call in reply.tool_calls],
         "finish_reason": reply.finish_reason,
+        "sources": _source_objects(reply),
         "usage": reply.usage.fields() if reply.usage else None,
         "cost": outcome.cost.fields() if outcome.cost else None,
         "attempts": outcome.attempts,
         "timing": {name: _rounded(seconds) for name, seconds in (outcome.timing or no_timing()).items()},
         "error": error_object(error) if error else None,
     }
+
+
+def _source_objects(reply: Reply) -> list[dict[str, Any]] | None:
+    return None if reply.sources is None else [source.fields() for source in reply.sources]
 
 
 def _rounded(seconds: float | None) -> float | None:
@@ -130,8 +136,10 @@ class JsonLines(Writer):
         self._write({"type": "retry", "error": error, "wait": round(following.wait, 3), "attempt": following.attempt})
 
     def end(self, outcome: Outcome) -> None:
-        """Write usage, error, end."""
+        """Write sources, usage, error, end: a retry has voided those of attempts before the last."""
         reply = outcome.reply
+        if reply.sources is not None:
+            self._write({"type": "sources", "sources": _source_objects(reply)})
         if reply.usage:
             self._write({"type": "usage", **reply.usage.fields()})
         if outcome.error:
@@ -169,7 +177,7 @@ class CallPlan(Writer):
 
 
 class Meta(Writer):
-    """The object of --meta: that of --json without the texts, beside whatever else is printed."""
+    """The object of --meta: that of --json without the texts, also of sources, beside whatever else is printed."""
 
     def __init__(self, stream: Stream) -> None:
         """Write to this stream."""
@@ -177,10 +185,12 @@ class Meta(Writer):
 
     def end(self, outcome: Outcome) -> None:
         """Write the object, also after a failure."""
-        whole = reply_object(outcome)
+        whole = {name: value for name, value in reply_object(outcome).items() if name not in _TEXTS}
+        for source in whole["sources"] or ():
+            del source["text"]
         try:
             self._stream.end_line()
-            self._stream.write(json_line({name: value for name, value in whole.items() if name not in _TEXTS}))
+            self._stream.write(json_line(whole))
         except (OutputError, ReaderGoneError):
             # A stderr that is closed or full must not hide the exit code.
             if self._stream.fd != STDERR:

@@ -1,4 +1,4 @@
-"""The answer as plain text, whole or while it arrives, and the reasoning beside it."""
+"""The answer as plain text, whole or while it arrives, the reasoning beside it, and the sources behind it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from glmcli.output.destination import commit_or_abandon
 from glmcli.output.writer import Writer
 
 if TYPE_CHECKING:
+    from glmcli.chat.events import Source
     from glmcli.chat.messages import ToolCall
     from glmcli.chat.outcome import NextAttempt, Outcome
     from glmcli.console.terminal import Stream, Terminal
     from glmcli.output.destination import Destination
+
+_MAX_TITLE = 200  # characters of a page's title that are listed
 
 
 class WholeAnswer(Writer):
@@ -139,3 +142,40 @@ class ReasoningText(Writer):
         except (OutputError, ReaderGoneError):
             if not self._is_stderr:
                 raise
+
+
+class SourceList(Writer):
+    """The pages that the provider found on the web, a line each, behind the answer that refers to them."""
+
+    def __init__(self, stream: Stream, terminal: Terminal, *, needs_answer: bool) -> None:
+        """Write to this stream; `needs_answer`: only behind a complete answer, because no other is printed."""
+        self._stream = stream
+        self._terminal = terminal
+        self._needs_answer = needs_answer
+
+    def end(self, outcome: Outcome) -> None:
+        """Write the list; nothing if nothing was found."""
+        found = outcome.reply.sources
+        if not found or (outcome.error and self._needs_answer):
+            return
+        is_stderr = self._stream is self._terminal.stderr
+        lines = [_source_line(number, source) for number, source in enumerate(found, 1)]
+        try:
+            if is_stderr:
+                self._terminal.erase_drawing()
+                self._terminal.dim(on=False)
+            self._stream.end_line()
+            self._stream.write("".join(lines))
+        except (OutputError, ReaderGoneError):
+            # A stderr that is closed or full must not hide the exit code.
+            if not is_stderr:
+                raise
+
+
+def _source_line(number: int, source: Source) -> str:
+    """As in `[ref_1] A title — https://example.com/ (2026-11-30)`; without a reference, its number stands there."""
+    title = source.title or source.site or ""
+    shown = title if len(title) <= _MAX_TITLE else title[:_MAX_TITLE] + "…"
+    page = " — ".join(text for text in (shown, source.link) if text)
+    date = f" ({source.date})" if source.date else ""
+    return " ".join(f"[{source.ref or number}] {page}{date}".split()) + "\n"

@@ -19,6 +19,7 @@ from glmcli.providers.reply_fields import (
     content_events,
     finish_reason,
     object_of,
+    sources,
     text_of,
     tool_calls,
 )
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
 line_framed = True
 
 _PAGE = 100  # models; the server may return fewer
+
+# Our names of what `search_info.search_results` says of a page, where a search was made for a model and `enable_source`
+# asked for it: help.aliyun.com/zh/model-studio/web-search (2026).
+_SEARCH_RESULT = {"ref": "index", "title": "title", "link": "url", "site": "site_name"}
 
 
 def encode(request: Request, provider: Provider) -> HttpCall:
@@ -118,6 +123,8 @@ class _Frames:
         if not choices:
             # With the result_format "text", which is never requested here, the same fields are in `output` itself.
             yield from _message({"content": output.get("text")}, output.get("finish_reason"))
+        if found := sources(as_object(output.get("search_info")).get("search_results"), _SEARCH_RESULT):
+            yield found
         if usage := _usage(as_object(chunk.get("usage"))):
             yield usage
 

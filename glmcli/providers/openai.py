@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from glmcli.chat.events import Answer, Event, Finish, Reasoning, Refusal, RequestId, ToolCallPart, Usage
+from glmcli.chat.events import Answer, Event, Finish, Reasoning, Refusal, RequestId, Sources, ToolCallPart, Usage
 from glmcli.chat.reply import Fold
 from glmcli.errors import ProtocolError
 from glmcli.http.call import HttpCall
@@ -18,6 +18,7 @@ from glmcli.providers.reply_fields import (
     finish_reason,
     object_of,
     refusal,
+    sources,
     text_of,
     tool_calls,
 )
@@ -34,6 +35,20 @@ reserved = fields.reserved
 # vLLM renamed `reasoning_content` to `reasoning` in 2026-01 (github.com/vllm-project/vllm/pull/33402); Ollama sends
 # `reasoning`, the others `reasoning_content`. Where both are present they hold the same text.
 _REASONING = ("reasoning_content", "reasoning")
+
+# Our names of what BigModel and Z.ai say of a page, in `web_search` beside the choices, of a stream on the last chunk.
+# Source: docs.bigmodel.cn chat completion reference (2025-12), docs.z.ai/openapi.json (2026-09), a recording (2026-08).
+_PAGE = {
+    "ref": "refer",
+    "title": "title",
+    "link": "link",
+    "site": "media",
+    "date": "publish_date",
+    "text": "content",
+}
+# The same for OpenAI, in the `url_citation` of the `annotations` of a message or a delta; `content` is OpenRouter's:
+# platform.openai.com/docs/guides/tools-web-search (2026), openrouter.ai/docs/features/web-search (2026).
+_CITATION = {"title": "title", "link": "url", "text": "content"}
 
 
 def encode(request: Request, provider: Provider) -> HttpCall:
@@ -106,6 +121,7 @@ class _Chunks:
         choices = self._choices.ours(as_objects(chunk.get("choices")))
         for choice in choices:
             yield from self._choice(choice)
+        yield from _sources(chunk, choices)
         # Moonshot puts it into the choice: github.com/higress-group/higress/pull/1568 (2024-12-04).
         for place in (chunk, *choices):
             if usage := _usage(as_object(place.get("usage"))):
@@ -176,6 +192,17 @@ def _message(message: JsonObject) -> Iterator[Event]:
     elif call := message.get("function_call"):
         # The older form of a call: github.com/can1357/oh-my-pi/pull/1692 (2026-06-02).
         yield from tool_calls([{"function": call}])
+
+
+def _sources(chunk: JsonObject, choices: list[JsonObject]) -> Iterator[Sources]:
+    if found := sources(chunk.get("web_search"), _PAGE):
+        yield found
+    for choice in choices:
+        for place in (as_object(choice.get("delta")), as_object(choice.get("message"))):
+            cited = [each.get("url_citation") for each in as_objects(place.get("annotations"))]
+            # The list is empty in every reply, searched or not.
+            if cited and (found := sources(cited, _CITATION)):
+                yield found
 
 
 def _usage(usage: JsonObject) -> Usage | None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from glmcli.chat.events import Answer, Reasoning, Refusal, ToolCallPart, coalesce
+from glmcli.chat.events import Answer, Reasoning, Refusal, Source, Sources, ToolCallPart, coalesce
 from glmcli.errors import ProtocolError
 from glmcli.http.bodies import compact_json
-from glmcli.providers.json_values import JsonObject, as_int, as_list, as_object
+from glmcli.providers.json_values import JsonObject, as_int, as_list, as_object, as_objects
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from glmcli.chat.events import Event
 
@@ -179,3 +179,25 @@ def _arguments(value: object) -> str:
     if isinstance(value, str):
         return value
     return "" if value is None or value == {} else compact_json(value)
+
+
+def sources(value: object, names: Mapping[str, str]) -> Sources | None:
+    """The pages in a list that tells what a search found; None where it tells of no page and is not empty.
+
+    `names` has the provider's name for each field of a Source. Sources are no part of the answer, so what has another
+    form is left out.
+    """
+    found = [Source(**{ours: _word(page.get(theirs)) for ours, theirs in names.items()}) for page in as_objects(value)]
+    known = tuple(source for source in found if source.link or source.title or source.text)
+    return Sources(known) if known or value == [] else None
+
+
+def _word(value: object) -> str | None:
+    """The text of a field of a source, or a number as text; BigModel writes an empty text for what it does not know.
+
+    JSON can hold half of a surrogate pair, which cannot be written to a file.
+    """
+    text = str(value) if as_int(value) is not None else value
+    if not isinstance(text, str) or not text.strip():
+        return None
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -67,6 +67,7 @@ FLAGS = (
     "-R",
     "--no-reasoning",
     "--reasoning",
+    "--sources",
     "--json",
     "--jsonl",
     "-u",

@@ -266,6 +266,7 @@ def test_every_key_of_the_schema_is_tried_here() -> None:
     text = Path(__file__).read_text()
     elsewhere = {"json", "jsonl"}  # test_json_output.py
     elsewhere |= {"images", "videos", "files", "detail", "resize"}  # test_vision.py
+    elsewhere |= {"sources"}  # test_sources.py
     assert [key for key in SCHEMA["properties"] if f"{key}:" not in text and key not in elsewhere] == []
 
 

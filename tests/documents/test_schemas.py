@@ -55,6 +55,8 @@ def test_a_reply_an_event_and_a_sample_tell_the_same_error() -> None:
     assert reply["$defs"]["error"] == documents.load_schema("batch-sample")["$defs"]["error"]
     usage = next(one for one in event["oneOf"] if one["properties"]["type"]["const"] == "usage")
     assert reply["properties"]["usage"]["properties"].items() <= usage["properties"].items()
+    sources = next(one for one in event["oneOf"] if one["properties"]["type"]["const"] == "sources")
+    assert reply["properties"]["sources"]["items"] == sources["properties"]["sources"]["items"]
 
 
 def test_a_line_of_a_batch_is_a_reply_and_more() -> None:
@@ -123,6 +125,7 @@ tool_stream: true
 stream: false
 no_reasoning: false
 reasoning: fd:3
+sources: sources.txt
 json: false
 jsonl: false
 usage: true
@@ -316,7 +319,7 @@ TYPES = (
     "usage, credentials, quota, busy, network, incomplete, filtered, rejected, tool, partial, budget, protocol, output,"
     " failed_rows, internal"
 )
-KINDS = "start, reasoning, answer, tool_call, tool_result, retry, usage, error, end"
+KINDS = "start, reasoning, answer, tool_call, tool_result, sources, retry, usage, error, end"
 ERROR = {
     "type": "quota",
     "message": "the balance is used up",
@@ -329,6 +332,7 @@ ERROR = {
     "exit_code": 4,
 }
 USAGE = {"input_tokens": 1, "output_tokens": 2, "reasoning_tokens": None, "cached_tokens": None, "total_tokens": 3}
+PAGE = {"ref": "ref_1", "title": "T", "link": "https://a.example/", "site": None, "date": None, "text": "x"}
 REPLY: dict[str, Any] = {
     "provider": "zai",
     "model": "glm-5",
@@ -338,6 +342,7 @@ REPLY: dict[str, Any] = {
     "partial": None,
     "tool_calls": [],
     "finish_reason": "stop",
+    "sources": [PAGE],
     "usage": USAGE,
     "cost": {"amount": 0.1, "currency": "CNY", "as_of": "2026-01-31"},
     "attempts": 1,
@@ -350,12 +355,13 @@ REPLY: dict[str, Any] = {
     ("change", "found"),
     [
         ({}, []),
-        ({"usage": None, "cost": None, "tool_calls": None, "provider": None, "model": None}, []),
+        ({"sources": None, "usage": None, "cost": None, "tool_calls": None, "provider": None, "model": None}, []),
         ({"answer": None, "partial": "H", "error": ERROR}, []),
         ({"tool_calls": [{"id": "a", "name": "b", "arguments": "{}"}], "answer": None, "error": ERROR}, []),
         ({"error": ERROR}, ['answer must be null, not a string ("Hi\\u000a")']),
         ({"attempts": None}, ["attempts must be an integer, not null"]),
         ({"more": 1}, ["unknown key 'more'"]),
+        ({"sources": [{**PAGE, "link": 1}]}, ["sources[0].link must be a string, not a number (1); quote it"]),
         ({"tool_calls": [{"id": "a", "name": "b", "arguments": {}}]}, [
             "tool_calls[0].arguments must be a string, not a mapping"
         ]),
@@ -383,6 +389,7 @@ EVENTS: list[dict[str, Any]] = [
     {"type": "answer", "text": "Hi"},
     {"type": "tool_call", "id": "1", "name": "f", "arguments": "{}"},
     {"type": "tool_result", "id": "1", "name": "f", "text": "x", "failed": False},
+    {"type": "sources", "sources": [PAGE]},
     {"type": "retry", "error": ERROR, "wait": 1.5, "attempt": 2},
     {"type": "usage", **USAGE},
     {"type": "error", "error": ERROR},

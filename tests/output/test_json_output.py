@@ -46,6 +46,7 @@ def test_a_complete_answer(glm) -> None:
         "partial": None,
         "tool_calls": [],
         "finish_reason": "stop",
+        "sources": None,
         "usage": {
             "input_tokens": 7,
             "output_tokens": 20,

@@ -299,6 +299,7 @@ META = {
     "request_id",
     "tool_calls",
     "finish_reason",
+    "sources",
     "usage",
     "cost",
     "attempts",

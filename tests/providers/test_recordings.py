@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from glmcli.chat.events import Answer, Done, Finish, Reasoning, RequestId, ToolCallPart, Usage
+from glmcli.chat.events import Answer, Done, Finish, Reasoning, RequestId, Source, Sources, ToolCallPart, Usage
 from glmcli.chat.reply import Fold
 from glmcli.errors import GlmError
 from glmcli.providers.reader import ReplyReader
@@ -115,7 +115,21 @@ EVENTS = {
             Answer("\n"),
             Answer("根据搜索结果[ref_1]，"),
             Answer("GLM-5 已发布。"),
-            (Finish("stop"), usage(353, 1389, None, 0, 1742)),
+            (
+                Finish("stop"),
+                Sources(
+                    (
+                        Source(
+                            ref="ref_1",
+                            title="GLM-5 发布",
+                            link="https://docs.bigmodel.cn/cn/guide/models/text/glm-5",
+                            text="GLM-5 是智谱的基座模型。",
+                        ),
+                        Source(ref="ref_2", title="Z.AI", link="https://docs.z.ai/", text="Developer documentation."),
+                    )
+                ),
+                usage(353, 1389, None, 0, 1742),
+            ),
         ),
         Done(),
     ],

@@ -20,6 +20,7 @@ KEYS = {
     "partial",
     "tool_calls",
     "finish_reason",
+    "sources",
     "usage",
     "cost",
     "attempts",

@@ -47,7 +47,10 @@ BATCH_FLAGS: tuple[Flag, ...] = (
 
 # Flags for one question and one answer, which make no sense for thousands of rows.
 _OF_ONE = frozenset(
-    ("session", "no_stdin", "need_stdin", "no_reasoning", "reasoning", "json", "jsonl", "usage", "meta", "raw", "curl")
+    (
+        *("session", "no_stdin", "need_stdin", "no_reasoning", "reasoning", "sources"),
+        *("json", "jsonl", "usage", "meta", "raw", "curl"),
+    )
 )
 # Help of shared flags that mean something else for rows.
 _HELP = {
