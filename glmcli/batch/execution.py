@@ -227,7 +227,8 @@ def _finish(execution: Execution, end: Shutdown, writer: LedgerWriter, read: int
             app.terminal.note(f"{plural(pending, 'row')} still to be sent: {again}")
         raise Interrupted(end.signal)
     if end.error:
-        end.error.fix = f"{end.error.fix}; {again}" if end.error.fix else again
+        if ledger or sum(ended.values()):  # on stdout, without an answer, there is nothing to resume
+            end.error.fix = f"{end.error.fix}; {again}" if end.error.fix else again
         raise end.error
     if not read:
         _tell_no_rows(app, plan)

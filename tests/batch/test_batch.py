@@ -492,6 +492,13 @@ def test_no_rows_without_an_output(glm) -> None:
     assert (done.code, done.out, done.err) == (0, b"", "")
 
 
+def test_nothing_to_resume_where_nothing_was_answered(glm) -> None:
+    done = glm("batch", "run", "-", "-m", "sandbox/glm-5", stdin=b"caf\xe9\n\xe9\n")
+    assert (done.code, done.out) == (2, b"")
+    assert "  fix: --encoding NAME reads it" in done.err
+    assert "resume" not in done.err
+
+
 def test_an_output_outlives_an_input_without_rows(asks, cwd) -> None:
     """A step before that failed leaves an empty file, and no row of an earlier run goes with it."""
     values = [{"id": "a", "prompt": "x"}, {"id": "b", "prompt": 1}]
