@@ -177,7 +177,7 @@ complete -c glm -n '__glm_at /ask /stream /vision /tools/run' -l no-stdin -d 'Do
 complete -c glm -n '__glm_at /ask /stream /vision /tools/run' -l need-stdin -d 'Fail if stdin is empty.'
 complete -c glm -n '__glm_at /ask /stream /vision /tools/run /batch/run /batch/sample /batch/submit' -l think -d 'Switch thinking on or off.'
 complete -c glm -n '__glm_at /ask /stream /vision /tools/run /batch/run /batch/sample /batch/submit' -l no-think -d 'Switch thinking on or off.'
-complete -c glm -n '__glm_at /ask /stream /vision /tools/run /batch/run /batch/sample /batch/submit' -l effort -x -a '(__glm_word_effort)' -d 'How hard to think: low, high, max (by model).'
+complete -c glm -n '__glm_at /ask /stream /vision /tools/run /batch/run /batch/sample /batch/submit' -l effort -x -a '(__glm_word_effort)' -d 'How hard to think: none to max, by model (glm models).'
 complete -c glm -n '__glm_at /ask /stream /vision /tools/run /batch/run /batch/sample /batch/submit' -l think-budget -x -d 'Maximum tokens of thinking.'
 complete -c glm -n '__glm_at /ask /stream /vision /tools/run /batch/run /batch/sample /batch/submit' -l temperature -x -d 'Randomness; 0 is the least.'
 complete -c glm -n '__glm_at /ask /stream /vision /tools/run /batch/run /batch/sample /batch/submit' -l top-p -x -d 'Nucleus sampling.'

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from importlib.abc import ResourceLoader
 
 _FILE = __file__.removesuffix("__init__.py") + "models.json"
+NO_THINKING = "none"  # the effort that is no thinking
 
 
 class Model(Record):
@@ -29,7 +30,10 @@ class Model(Record):
     Attributes:
         thinks: the model has a thinking mode; None: not known.
         stops_thinking: thinking can be switched off, or may be.
-        efforts: the values of --effort that take effect; None: not known.
+        asked_to_stop: what becomes of a request to stop, where it cannot: `refused`, or `ignored` without a word;
+            `unclear`: only one source says that it cannot.
+        efforts: the values of --effort that are taken; `none` is no thinking; None: not known.
+        effort_counts_as: the values that the provider reads as another one.
         stream_only: a request without a stream is refused.
         refuses: request parameters that this model does not take.
         json_object: `response_format` takes json_object.
@@ -49,7 +53,9 @@ class Model(Record):
     max_output: int | None = None
     thinks: bool | None = None
     stops_thinking: bool = True
+    asked_to_stop: str | None = None
     efforts: tuple[str, ...] | None = None
+    effort_counts_as: Mapping[str, str] = EMPTY
     stream_only: bool = False
     refuses: tuple[str, ...] = ()
     json_object: bool | None = None
@@ -62,6 +68,29 @@ class Model(Record):
     since: str | None = None
     successor: str | None = None
     batch: bool | None = None
+
+    @property
+    def always_thinks(self) -> bool:
+        """It has no other mode, whatever it is asked: no fix may ask it to stop."""
+        return not self.stops_thinking and self.asked_to_stop != "unclear"
+
+
+def counted_effort(word: str, model: Model | None) -> str:
+    """The effort that counts where this word is sent to the model.
+
+    Source: for glm-5.2 the chat references of docs.bigmodel.cn and docs.z.ai (2026-10-03). That `none` is no thinking
+    was measured at Model Studio (2026-08-21) and vLLM 0.32 (2026-11-21); SGLang and Ollama have it in their sources.
+    """
+    return model.effort_counts_as.get(word, word) if model else word
+
+
+def may_think(model: Model | None, *, think: bool | None, effort: str | None) -> bool:
+    """Whether the model may think: it was not asked not to, by the switch or by the effort, or does so all the same."""
+    if model and model.thinks is False:
+        return False
+    if model and model.always_thinks:
+        return True
+    return think is not False and (effort is None or counted_effort(effort, model) != NO_THINKING)
 
 
 @cache
@@ -81,7 +110,9 @@ def model_of(known: Mapping[str, Any]) -> Model:
         max_output=known.get("max_output"),
         thinks=thinking.get("has"),
         stops_thinking=thinking.get("can_stop") is not False,
+        asked_to_stop=thinking.get("asked_to_stop"),
         efforts=None if efforts is None else tuple(efforts),
+        effort_counts_as=thinking.get("effort_counts_as", EMPTY),
         stream_only=known.get("stream_only") is True,
         refuses=tuple(known.get("refuses", ())),
         json_object=json_.get("json_object"),

@@ -347,7 +347,7 @@ def _bad_ending(reason: str, ending: Ending | None) -> GlmError:
         case "length":
             return IncompleteError(
                 message=f"the answer was cut at the token limit (finish_reason: {reason})",
-                fix="raise --max-tokens; thinking counts too where the provider says so (--no-think, --effort)",
+                fix="raise --max-tokens; where thinking counts too: --effort, or --no-think if the model can stop",
             )
         case "context":
             return IncompleteError(

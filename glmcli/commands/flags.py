@@ -164,7 +164,7 @@ FLAGS: tuple[Flag, ...] = (
     Flag("no_stdin", "--no-stdin", "switch", _INPUT, "Do not read stdin, as in a loop over its lines."),
     Flag("need_stdin", "--need-stdin", "switch", _INPUT, "Fail if stdin is empty."),
     Flag("think", "--think/--no-think", "choice", _THINK, "Switch thinking on or off."),
-    Flag("effort", "--effort", "text", _THINK, "How hard to think: low, high, max (by model).", "WORD"),
+    Flag("effort", "--effort", "text", _THINK, "How hard to think: none to max, by model (glm models).", "WORD"),
     Flag("think_budget", "--think-budget", "integer", _THINK, "Maximum tokens of thinking.", "N", 1),
     Flag("temperature", "--temperature", "number", _SAMPLE, "Randomness; 0 is the least.", "X", 0),
     Flag("top_p", "--top-p", "number", _SAMPLE, "Nucleus sampling.", "X"),

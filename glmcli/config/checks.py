@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 def contradictions(request: Request, provider: Provider) -> Iterator[UsageError]:
     """What no provider could do: --force does not send it."""
-    if request.effort is not None and request.think is False:
-        yield UsageError(message="--effort asks for thinking, --no-think for none", fix="leave one of them out")
-    if request.think_budget is not None and request.think is False:
-        yield UsageError(message="--think-budget asks for thinking, --no-think for none", fix="leave one of them out")
+    if _says_how_to_think(request):
+        from glmcli.providers import thinking_rules
+
+        yield from thinking_rules.contradictions(request, provider)
     if provider.api.thinking is None and (request.think is not None or request.effort is not None):
         yield UsageError(
             message=f"{provider.name} has no thinking switch that is known",
@@ -63,7 +63,10 @@ def _flag(name: str, provider: Provider) -> str:
 def objections(request: Request, provider: Provider) -> Iterator[Objection]:
     """What the provider is known to refuse or ignore; --force sends it anyway."""
     model = provider.model(request.model)
-    yield from _thinking(request, provider, model)
+    if _says_how_to_think(request):
+        from glmcli.providers import thinking_rules
+
+        yield from thinking_rules.objections(request, provider, model)
     yield from _parameters(request, provider, model)
     yield from abilities.objections(request, provider, model)
     if _has_media(request):
@@ -74,27 +77,6 @@ def objections(request: Request, provider: Provider) -> Iterator[Objection]:
         yield Objection("the conversation has no user message", "give a prompt")
     if model and model.stream_only and not request.stream:
         yield Objection(f"{request.model} at {provider.name} answers only as a stream", "leave out --no-stream")
-
-
-def _thinking(request: Request, provider: Provider, model: Model | None) -> Iterator[Objection]:
-    name = f"{request.model} at {provider.name}"
-    if model and request.think and model.thinks is False:
-        yield Objection(f"{name} has no thinking mode", "leave out --think and --effort")
-    if model and request.think is False and not model.stops_thinking:
-        least = f"--effort {model.efforts[0]}" if model.efforts else "leave out --no-think"
-        yield Objection(f"{name} always thinks, it cannot be switched off", least)
-    if request.think_budget is not None and "think_budget" not in provider.api.field_names:
-        fix = "use --effort or --max-tokens" if provider.api.thinking else "set the field of your server with --option"
-        yield Objection(f"{provider.name} has no thinking budget", fix)
-    if model and model.max_reasoning and (request.think_budget or 0) > model.max_reasoning:
-        yield Objection(
-            f"--think-budget {request.think_budget} is more than {name} thinks", f"at most {model.max_reasoning}"
-        )
-    words = model.efforts if model else provider.api.effort_words
-    if request.effort is not None and words is not None and request.effort not in words:
-        known = f"one of {', '.join(words)}" if words else "leave out --effort"
-        what = f"does not know the effort {request.effort!r}" if words else "takes no effort"
-        yield Objection(f"{name} {what}", known)
 
 
 def _parameters(request: Request, provider: Provider, model: Model | None) -> Iterator[Objection]:
@@ -134,8 +116,10 @@ def remarks(request: Request, provider: Provider, today: str) -> Iterator[str]:
         yield from _delisted(name, model, today)
     if provider.catalogue and model is None:
         yield f"{name} is not in the catalogue: its limits are not checked{_guess(request, provider)}"
-    if provider.api.thinking_wants_stream and not request.stream and request.think is not False:
-        yield f"{name}: thinking without a stream is refused for some models, and ends after 300 s; add --no-think"
+    if _says_how_to_think(request) or not request.stream:
+        from glmcli.providers import thinking_rules
+
+        yield from thinking_rules.remarks(request, provider, model, name)
     if provider.api.few_stops and len(request.stop) > 1:
         yield f"{provider.name} documents one stop string; its handling of {len(request.stop)} is not known"
     for parameter in provider.api.doubtful:
@@ -170,12 +154,20 @@ def _guess(request: Request, provider: Provider) -> str:
 
 def details(request: Request, provider: Provider) -> Iterator[str]:
     """What the user should know with --verbose only."""
+    if _says_how_to_think(request):
+        from glmcli.providers import thinking_rules
+
+        yield from thinking_rules.details(request, provider, provider.model(request.model))
     if request.max_tokens is not None and not provider.api.caps_thinking:
         yield f"--max-tokens caps the answer only; thinking is not capped at {provider.name} (--think-budget)"
     if _has_media(request):
         from glmcli.providers import media_rules
 
         yield from media_rules.details(request)
+
+
+def _says_how_to_think(request: Request) -> bool:
+    return not (request.think is None and request.effort is None and request.think_budget is None)
 
 
 def _has_media(request: Request) -> bool:

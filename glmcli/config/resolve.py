@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from glmcli.catalogue import NO_THINKING, counted_effort
 from glmcli.chat.messages import Function, Message, Request
 from glmcli.config import checks, provider_choice
 from glmcli.config.keys import bound
@@ -141,7 +142,9 @@ class ProviderResolver:
         options = self._options
         fields = {name: getattr(options, name) for name in _COPIED}
         if options.effort is not None and options.think is None:
-            fields["think"] = True
+            # One that is no thinking stands alone.
+            counted = counted_effort(options.effort, provider.model(model))
+            fields["think"] = None if counted == NO_THINKING else True
         extra, stream = dict(options.option), not options.no_stream
         request = Request(model=model, messages=messages, extra=extra, stream=stream, tools=tools, **fields)
         if options.resize:

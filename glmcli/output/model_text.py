@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 _LIMITS = ("context", "max_input", "max_reasoning", "max_output")
 _COUNTED = (("rpm", "requests"), ("tpm", "tokens"))
 _NAME_WIDTH = 18
+_ASKED_TO_STOP = {
+    "refused": "a request to stop is refused",
+    "ignored": "a request to stop is ignored",
+    "unclear": "one source alone says so",
+}
 
 
 def card_text(card: Mapping[str, Any]) -> str:
@@ -76,8 +81,13 @@ def _list(words: Sequence[str] | None) -> str:
 
 def _thinking(thinking: Mapping[str, Any]) -> str:
     effort = f", default {thinking['default_effort']}" if thinking["default_effort"] else ""
-    can_stop = f"can be switched off: {_plain(thinking['can_stop'])}"
-    return f"{_plain(thinking['has'])}; {can_stop}; efforts: {_list(thinking['efforts'])}{effort}"
+    asked = (
+        thinking["asked_to_stop"] and f" ({_ASKED_TO_STOP.get(thinking['asked_to_stop'], thinking['asked_to_stop'])})"
+    )
+    can_stop = f"can be switched off: {_plain(thinking['can_stop'])}{asked or ''}"
+    counted = {word: f"{word} (as {other})" for word, other in (thinking["effort_counts_as"] or {}).items()}
+    efforts = thinking["efforts"] and [counted.get(word, word) for word in thinking["efforts"]]
+    return f"{_plain(thinking['has'])}; {can_stop}; efforts: {_list(efforts)}{effort}"
 
 
 def _tools(card: Mapping[str, Any]) -> str:
@@ -136,6 +146,7 @@ def _sources(sources: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
 
 _COLUMNS = ("model", "context", "output", "takes", "thinks", "price of input, output")  # the most important first
 _WRAPPED = ("takes", "thinks")  # lists of words; ids and numbers must not be broken over two lines
+_MAX_EFFORTS = 3  # words in a cell
 _RIGHT_ALIGNED = ("context", "output")
 _COLUMN_GAP = 2  # spaces between two columns
 
@@ -187,7 +198,10 @@ def _thinks(thinking: Mapping[str, Any]) -> str:
     if not thinking["has"]:
         return "" if thinking["has"] is None else "no"
     always = "always" if thinking["can_stop"] is False else "yes"
-    return ", ".join([always, *(thinking["efforts"] or ())])
+    efforts = list(thinking["efforts"] or ())
+    if len(efforts) > _MAX_EFFORTS:
+        efforts = [f"{efforts[0]} to {efforts[-1]}"]
+    return ", ".join([always, *efforts])
 
 
 def _price(card: Mapping[str, Any]) -> str:

@@ -6,10 +6,12 @@ provider, and for those that the catalogue does not list, is in the provider's r
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from glmcli.catalogue import may_think
 from glmcli.chat.messages import TOOL_CHOICES
+from glmcli.record import EMPTY
 
 if TYPE_CHECKING:
     from glmcli.catalogue import Model
@@ -44,10 +46,6 @@ def _who(request: Request, provider: Provider, model: Model | None) -> str:
     return f"{request.model} at {provider.name}" if model else provider.name
 
 
-def _may_think(request: Request, model: Model | None) -> bool:
-    return request.think is not False and not (model and model.thinks is False)
-
-
 def _format(request: Request) -> str | None:
     """The type of structured output that is requested."""
     response_format = request.extra.get("response_format")
@@ -57,8 +55,10 @@ def _format(request: Request) -> str | None:
 
 def _structured(request: Request, provider: Provider, model: Model | None) -> Iterator[Objection]:
     kind, api, who = _format(request), provider.api, _who(request, provider, model)
-    if (model.json_without_thinking if model else api.json_without_thinking) and _may_think(request, model):
-        yield Objection(f"{who} writes JSON only without thinking", "--no-think")
+    excluded = model.json_without_thinking if model else api.json_without_thinking
+    if excluded and may_think(model, think=request.think, effort=request.effort):
+        always = ", and always thinks" if model and model.always_thinks else ""
+        yield Objection(f"{who} writes JSON only without thinking{always}", _json_without_thinking(request, provider))
     conversation = " ".join(message.text for message in request.messages).lower()
     if api.json_must_be_named and "json" not in conversation:
         yield Objection(f"{provider.name} wants the word JSON in the conversation", "ask for JSON in the prompt")
@@ -70,10 +70,21 @@ def _structured(request: Request, provider: Provider, model: Model | None) -> It
         yield Objection(f"{who} does not take a json_object", "ask for JSON in the prompt")
 
 
+def _json_without_thinking(request: Request, provider: Provider) -> str:
+    """How JSON is written without thinking: by this model, or, where it cannot stop, by one that can."""
+    model = provider.model(request.model)
+    if not (model and model.always_thinks):
+        return "--no-think"
+    able = _models_that(
+        request, provider, lambda facts: _can_stop(facts) and facts.get("structured_output", EMPTY).get("json_object")
+    )
+    return "ask for JSON in the prompt" + (f", or {model_flags(able)} with --no-think" if able else "")
+
+
 def _tools(request: Request, provider: Provider, model: Model | None) -> Iterator[Objection]:
     api, who = provider.api, _who(request, provider, model)
     if model and model.tools is False:
-        able = tuple(f"{provider.name}/{name}" for name in _models_with_tools(request, provider))
+        able = _models_that(request, provider, lambda facts: facts.get("tools") is True)
         yield Objection(
             f"{who} calls no tools", f"a model that does: {model_flags(able)}" if able else "leave out --tools"
         )
@@ -89,10 +100,27 @@ def _tools(request: Request, provider: Provider, model: Model | None) -> Iterato
         yield from _tool_choice(request.tool_choice, request, provider, model)
 
 
-def _models_with_tools(request: Request, provider: Provider) -> tuple[str, ...]:
-    """The models that call tools and take the media of this request."""
+def _models_that(
+    request: Request, provider: Provider, condition: Callable[[Mapping[str, Any]], object]
+) -> tuple[str, ...]:
+    """The other models, as PROVIDER/MODEL, of which this is known, and that take the request's media and tools."""
     kinds = {media.kind for message in request.messages for media in message.media}
-    return provider.models_where(lambda facts: facts.get("tools") is True and kinds <= set(facts.get("vision", ())))
+
+    def is_able(facts: Mapping[str, Any]) -> bool:
+        calls = not request.tools or facts.get("tools") is not False
+        return calls and kinds <= set(facts.get("vision", ())) and bool(condition(facts))
+
+    return tuple(f"{provider.name}/{name}" for name in provider.models_where(is_able) if name != request.model)
+
+
+def _can_stop(facts: Mapping[str, Any]) -> bool:
+    return facts.get("thinking", EMPTY).get("can_stop") is True
+
+
+def models_that_can_stop(request: Request, provider: Provider) -> str:
+    """The flag -m with models of the provider that can be asked this without thinking; empty if none is known."""
+    able = _models_that(request, provider, _can_stop)
+    return model_flags(able) if able else ""
 
 
 def _tool_choice(choice: str, request: Request, provider: Provider, model: Model | None) -> Iterator[Objection]:
@@ -100,16 +128,23 @@ def _tool_choice(choice: str, request: Request, provider: Provider, model: Model
     kind = choice if choice in TOOL_CHOICES else "NAME"
     if known is not None and kind not in known:
         yield Objection(f"{provider.name} does not take the tool choice {choice!r}", f"one of {', '.join(known)}")
-    elif kind in ("required", "NAME") and not provider.api.forces_thinking and _may_think(request, model):
-        yield Objection(f"{provider.name} cannot demand a call while the model thinks", "--no-think")
+    elif kind not in ("required", "NAME") or provider.api.forces_thinking:
+        return
+    elif may_think(model, think=request.think, effort=request.effort):
+        fix = "--no-think"
+        if model and model.always_thinks:
+            able = models_that_can_stop(request, provider)
+            fix = f"--no-think with a model that can stop: {able}" if able else "--tool-choice auto"
+        yield Objection(f"{provider.name} cannot demand a call while the model thinks", fix)
 
 
 def remarks(request: Request, provider: Provider, model: Model | None) -> Iterator[str]:
     """Remarks on what the provider refuses to other models, and may refuse to this one."""
     name, api = f"{request.model} at {provider.name}", provider.api
-    open_ = model is not None and model.json_without_thinking is None
-    if _format(request) and api.json_without_thinking and open_ and _may_think(request, model):
-        yield f"{name}: JSON while thinking is refused for some models; add --no-think"
+    thinks = may_think(model, think=request.think, effort=request.effort)
+    if model and model.json_without_thinking is None and _format(request) and api.json_without_thinking and thinks:
+        instead = "add --no-think" if model.stops_thinking else "it cannot stop, so ask for JSON in the prompt"
+        yield f"{name}: JSON while thinking is refused for some models; {instead}"
     if request.tools and request.tool_stream and not request.stream:
         yield "--tool-stream has no effect without a stream"
     elif request.tools and request.tool_stream and api.tool_stream and not (model and model.tool_stream):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from glmcli.catalogue import NO_THINKING, counted_effort
 from glmcli.chat.messages import TOOL_CHOICES
 
 if TYPE_CHECKING:
@@ -122,6 +123,8 @@ def thinking(request: Request, provider: Provider) -> dict[str, Any]:
 
 def _switch(request: Request, provider: Provider) -> dict[str, Any]:
     switch, think = provider.api.thinking, request.think
+    if request.effort is not None and counted_effort(request.effort, provider.model(request.model)) == NO_THINKING:
+        return {}  # the effort says it alone, as the pages have it and as it was measured
     if think is None and provider.api.thinking_explicit:
         # Without the field, one endpoint did not think at all, against its documentation: where a model can think,
         # thinking is switched on explicitly. Source: github.com/NousResearch/hermes-agent/pull/16533.

@@ -119,7 +119,7 @@ class Api(Record):
     Attributes:
         thinking: how thinking is switched, from the table of switches in `table.py`; None: no way is known.
         thinking_explicit: send the switch for models that can think, even when the user did not choose.
-        thinking_wants_stream: some models refuse to think, or run into a time-out, without a stream.
+        thinking_without_stream: what becomes of thinking without a stream, as the end of a sentence; None: nothing.
         effort_words: the values of --effort where the catalogue knows nothing of the model; None: any word.
         usage_on_request: a stream reports its usage only with `stream_options.include_usage`.
         accept_language: the header that selects the language of error messages.
@@ -150,7 +150,7 @@ class Api(Record):
 
     thinking: ThinkingSwitch | None
     thinking_explicit: bool = False
-    thinking_wants_stream: bool = False
+    thinking_without_stream: str | None = None
     effort_words: tuple[str, ...] | None = None
     usage_on_request: bool = True
     accept_language: str | None = None

@@ -71,7 +71,7 @@ _MODELSTUDIO_PARAMETERS: dict[str, Range | None] = {
 # …/error-messages (2026-09-28): no function may be called `search`.
 _MODELSTUDIO = Api(
     thinking=_ENABLE_THINKING,
-    thinking_wants_stream=True,
+    thinking_without_stream="is refused for some models, and ends after 300 s",
     tool_stream=True,
     tool_choices=("auto", "none", "NAME"),
     forces_thinking=False,
@@ -95,6 +95,8 @@ _DASHSCOPE = _MODELSTUDIO.replace(
 _TOKENHUB = Api(
     thinking=_THINKING_TYPE,
     thinking_explicit=True,
+    # "Non-streaming calls are prone to triggering gateway timeouts", without a number.
+    thinking_without_stream="may run into the gateway's time-out",
     tool_stream=True,
     tool_choices=("auto", "none", "required"),  # the object form is not documented for chat
     json_schema=False,

@@ -274,26 +274,42 @@ def test_both_protocols_of_model_studio_have_the_same_models(cards) -> None:
     assert of("dashscope") == of("modelstudio")
 
 
-# Can be switched off, efforts, the default effort; tool_stream. Thinking-mode guides (2026-09), TokenHub's GLM guide,
-# "Streaming tool calling" of the Model Studio page.
+# Has it, can be switched off, what becomes of a request to stop, efforts, what counts for another, the default effort;
+# tool_stream. Thinking-mode guides (2026-09), chat references of 2026-10-03, TokenHub's GLM guide,
+# help.aliyun.com/zh/model-studio/deep-thinking (2026-09-19), "Streaming tool calling" of the Model Studio page.
+LOW_HIGH_MAX = ["low", "high", "max"]
+SIX = ["none", "minimal", "low", "medium", "high", "xhigh"]
+SEVEN = [*SIX, "max"]
+UPWARDS = {"low": "high", "medium": "high", "xhigh": "max"}
 THINKING = {
-    "zai/glm-5.3": (True, False, ["low", "high", "max"], "max", True),
-    "bigmodel/glm-5.3-flash": (True, False, ["low", "high", "max"], "max", _),
-    "zai/glm-5.2": (True, True, ["high", "max"], "max", True),
-    "zai/glm-5": (True, True, [], _, True),
-    "zai/glm-4.5": (True, True, [], _, _),
-    "zai/glm-4.5v": (True, _, [], _, _),
-    "bigmodel/glm-4.5v": (True, _, [], _, _),
-    "zai/glm-4.7": (True, True, [], _, True),
-    "bigmodel/glm-4-flash-250414": (False, _, [], _, _),
-    "modelstudio/glm-5.3": (True, _, ["low", "high", "max"], _, _),
-    "modelstudio/glm-5.2": (True, True, ["high", "max"], _, True),
-    "modelstudio/glm-5": (True, True, ["high", "max"], _, True),
-    "modelstudio/glm-4.7": (True, True, [], _, True),
-    "modelstudio/glm-4.5": (True, True, [], _, _),
-    "tokenhub/glm-5.2": (True, True, ["high", "max"], "max", True),
-    "tokenhub/glm-5.1": (True, True, [], _, True),
-    "tokenhub/glm-5.3": (True, False, ["low", "high", "max"], _, _),
+    "zai/glm-5.3": (True, False, "refused", LOW_HIGH_MAX, _, "max", True),
+    "zai/glm-5.3-flash": (True, False, "refused", LOW_HIGH_MAX, _, "max", _),
+    "zai/glm-5.3-flashx": (True, False, "refused", ["high", "max"], _, "max", _),
+    "bigmodel/glm-5.3": (True, False, "refused", LOW_HIGH_MAX, _, "max", True),
+    "bigmodel/glm-5.3-flash": (True, False, "refused", LOW_HIGH_MAX, _, "max", _),
+    "bigmodel/glm-5.3-flashx": (True, False, "refused", LOW_HIGH_MAX, _, "max", _),
+    "zai/glm-5.2": (True, True, _, SEVEN, {"minimal": "none"} | UPWARDS, "max", True),
+    "bigmodel/glm-5.2": (True, True, _, SEVEN, {"minimal": "none"} | UPWARDS, "max", True),
+    "zai/glm-5": (True, True, _, [], _, _, True),
+    "zai/glm-4.5": (True, True, _, [], _, _, _),
+    "zai/glm-4.5v": (True, _, _, [], _, _, _),
+    "bigmodel/glm-4.5v": (True, _, _, [], _, _, _),
+    "zai/glm-4.7": (True, True, _, [], _, _, True),
+    "bigmodel/glm-4-flash-250414": (False, _, _, [], _, _, _),
+    "modelstudio/glm-5.3": (True, False, "ignored", LOW_HIGH_MAX, _, _, _),
+    "modelstudio/glm-5.2": (True, True, _, SEVEN, UPWARDS, _, True),
+    "modelstudio/glm-5.2-fast-preview": (True, True, _, SEVEN, _, _, _),
+    "modelstudio/glm-5.1": (True, True, _, SIX, _, _, True),
+    "modelstudio/glm-5": (True, True, _, SIX, _, _, True),
+    "modelstudio/glm-4.7": (True, True, _, [], _, _, True),
+    "modelstudio/glm-4.5": (True, True, _, [], _, _, _),
+    "modelstudio/ZHIPU/GLM-5.3": (True, False, "refused", LOW_HIGH_MAX, _, "max", _),
+    "modelstudio/ZHIPU/GLM-5.2": (True, True, _, ["none", "high", "max"], _, _, _),
+    "tokenhub/glm-5.2": (True, True, _, ["high", "max"], _, "max", True),
+    "tokenhub/glm-5.1": (True, True, _, [], _, _, True),
+    "tokenhub/glm-5.3": (True, False, "refused", LOW_HIGH_MAX, _, _, _),
+    "tokenhub/glm-5.3-flash": (True, False, "unclear", _, _, _, _),
+    "tokenhub/glm-5.3-flashx": (True, False, "unclear", _, _, _, _),
 }
 # json_object, json_schema, only without thinking; the cache, implicit and explicit.
 OUTPUT = {
@@ -791,6 +807,12 @@ def test_cards_of_more_complicated_models(glm) -> None:
     assert (
         "mixing: one_kind; order: text_first; detail: auto, low, high; max body megabytes: 100; box tags: yes" in text
     )
+    words = "none, minimal (as none), low (as high), medium (as high), high, xhigh (as max), max, default max"
+    assert f"  thinking          yes; can be switched off: yes; efforts: {words}\n" in glm("models", "zai/glm-5.2").text
+    ignored = (
+        "  thinking          yes; can be switched off: no (a request to stop is ignored); efforts: low, high, max\n"
+    )
+    assert ignored in glm("models", "modelstudio/glm-5.3").text
     assert "  delisted          2026-10-10\n" in glm("models", "modelstudio/glm-4.6").text
     gone = "  delisted          no day is named; the provider names glm-4.6 instead\n"
     assert gone in glm("models", "bigmodel/glm-z1-flash").text
@@ -854,6 +876,7 @@ def test_a_terminal_gets_a_table(home, cwd, glm) -> None:
     assert re.search(r"^bigmodel/glm-5.1 +.* 6, 24 CNY and more *$", text, re.MULTILINE)
     assert "modelstudio/glm-4.6 (delisted)" in text
     assert re.search(r"^zai/glm-5.3 .* always, low, high, max ", text, re.MULTILINE)
+    assert re.search(r"^zai/glm-5.2 .* yes, none to max ", text, re.MULTILINE)
     ids = [line.split()[0] for line in text.splitlines()[1:]]
     assert ids == glm("models").text.splitlines()
 
@@ -942,10 +965,10 @@ def test_thinking_is_switched_on_where_it_is_known(glm) -> None:
         return json.loads(glm("ask", *arguments, "-n", "-q", "hi").out)["body"]
 
     assert body("-m", "tokenhub/glm-5.2")["thinking"] == {"type": "enabled"}
-    assert "thinking" not in body("-m", "tokenhub/glm-5.3-flash")
+    assert body("-m", "tokenhub/glm-5.3-flash")["thinking"] == {"type": "enabled"}
     assert "thinking" not in body("-m", "bigmodel/glm-4v-flash")
     assert "thinking" not in body("-m", "bigmodel/glm-4-flash-250414")
     assert body("-m", "bigmodel/glm-4v-flash", "--think")["thinking"] == {"type": "enabled"}
     assert body("-m", "tokenhub/glm-5.3-flash", "--effort", "low")["reasoning_effort"] == "low"
     refused = glm("ask", "-m", "tokenhub/glm-5.3", "--no-think", "-n", "hi")
-    assert error_of(refused.err) == "glm-5.3 at tokenhub always thinks, it cannot be switched off"
+    assert error_of(refused.err) == "glm-5.3 at tokenhub always thinks: a request to stop is refused"

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from processes import error_of
+from scripted_server import Server, answer
 
 from glmcli.chat.messages import Function, Media, Message, Request
 from glmcli.config import checks
@@ -81,6 +82,13 @@ def remarked(row: str, request: Request) -> list[str]:
             "--no-think",
         ),
         ("modelstudio", "tomorrow", OBJECT, "modelstudio writes JSON only without thinking", "--no-think"),
+        (
+            "dashscope",
+            "ZHIPU/GLM-5.3",
+            OBJECT,
+            "ZHIPU/GLM-5.3 at dashscope writes JSON only without thinking, and always thinks",
+            "ask for JSON in the prompt, or -m dashscope/glm-5.2, dashscope/glm-5.1 or dashscope/glm-5 with --no-think",
+        ),
     ],
 )
 def test_json_that_is_known_to_be_refused(row, model, format_, message, fix) -> None:
@@ -110,6 +118,9 @@ def test_json_while_thinking_is_remarked_where_only_the_provider_says_no() -> No
     said = "glm-4.5 at modelstudio: JSON while thinking is refused for some models; add --no-think"
     assert said in remarked("modelstudio", asked("glm-4.5", extra=OBJECT))
     assert said not in remarked("modelstudio", asked("glm-4.5", extra=OBJECT, think=False))
+    instead = "it cannot stop, so ask for JSON in the prompt"
+    said = f"glm-5.3 at modelstudio: JSON while thinking is refused for some models; {instead}"
+    assert said in remarked("modelstudio", asked("glm-5.3", extra=OBJECT))
     for row, model in (("modelstudio", "glm-5"), ("modelstudio", "tomorrow"), ("zai", "glm-5.3")):
         assert not [line for line in remarked(row, asked(model, extra=OBJECT)) if "JSON" in line]
 
@@ -161,6 +172,14 @@ def test_a_call_can_be_demanded_of_a_model_that_does_not_think() -> None:
         ("modelstudio cannot demand a call while the model thinks", "--no-think")
     ]
     assert objected("modelstudio", demanded.replace(think=False)) == []
+    assert objected("modelstudio", demanded.replace(effort="none")) == []
+    able = "-m modelstudio/glm-5.2, modelstudio/glm-5.2-fast-preview or modelstudio/glm-5.1"
+    assert objected("modelstudio", demanded.replace(model="glm-5.3")) == [
+        (
+            "modelstudio cannot demand a call while the model thinks",
+            f"--no-think with a model that can stop: {able}",
+        )
+    ]
 
 
 def test_what_a_provider_does_not_take_of_tools() -> None:
@@ -204,6 +223,80 @@ def test_the_words_of_effort_are_the_models() -> None:
         "glm-5.3 at tokenhub does not know the effort 'none'"
     )
     assert objected("vllm", asked("any", effort="ultra"))[0][0] == "any at vllm does not know the effort 'ultra'"
+
+
+def details_of(row: str, request: Request) -> list[str]:
+    return list(checks.details(request, PROVIDERS[row]))
+
+
+def test_what_an_effort_counts_as() -> None:
+    assert details_of("zai", asked("glm-5.2", effort="low")) == ["--effort low counts as high at zai"]
+    assert details_of("zai", asked("glm-5.2", effort="max")) == []
+    assert details_of("bigmodel", asked("glm-5.2", effort="minimal")) == [
+        "--effort minimal counts as none at bigmodel",
+        "--effort minimal switches thinking off; no other switch is sent",
+    ]
+    assert details_of("vllm", asked("any", effort="none")) == [
+        "--effort none switches thinking off; no other switch is sent"
+    ]
+
+
+def test_json_goes_with_an_effort_that_means_no_thinking() -> None:
+    assert objected("modelstudio", asked("glm-5", extra=OBJECT, effort="none")) == []
+
+
+def test_no_fix_asks_a_model_to_stop_that_cannot() -> None:
+    """Neither of its objections nor of its remarks, whatever is asked of it."""
+    for row, provider in PROVIDERS.items():
+        for model in provider.model_names:
+            known = provider.model(model)
+            if not known or known.stops_thinking:
+                continue
+            for fields in ({"extra": OBJECT}, {"extra": SCHEMA}, {"tools": (WEATHER,), "tool_choice": "weather"}):
+                for stream in (True, False):
+                    request = asked(model, **fields, stream=stream)
+                    fixes = [fix for _, fix in objected(row, request)] + remarked(row, request)
+                    assert all("-m " in fix for fix in fixes if "--no-think" in fix), fixes
+
+
+ALWAYS = "glm-5.3 at modelstudio always thinks: a request to stop is ignored without a word"
+TOOL = {"name": "weather", "description": "The weather.", "run": ["true"], "parameters": {"type": "object"}}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("ask", "-m", "modelstudio/glm-5.3", "--no-think", "hi"),
+        ("stream", "-m", "modelstudio/glm-5.3", "--no-think", "hi"),
+        ("ask", "-m", "modelstudio/glm-5", "--fallback", "modelstudio/glm-5.3", "--no-think", "hi"),
+        ("tools", "run", "--tools", "t.json", "-m", "modelstudio/glm-5.3", "--no-think", "hi"),
+        ("ask", "-f", "r.json"),
+        ("batch", "run", "in.jsonl", "-O", "out.jsonl", "-m", "modelstudio/glm-5.3", "--no-think"),
+        ("batch", "run", "in.jsonl", "-O", "out.jsonl", "-f", "r.json"),
+    ],
+    ids=["ask", "stream", "fallback", "tools run", "request file", "batch", "batch with a request file"],
+)
+def test_a_model_that_cannot_stop_is_not_asked_to(glm, cwd, keys, words) -> None:
+    (cwd / "t.json").write_text(json.dumps({"tools": [TOOL]}))
+    (cwd / "r.json").write_text(json.dumps({"model": "modelstudio/glm-5.3", "think": False, "prompt": "hi"}))
+    (cwd / "in.jsonl").write_text('{"prompt": "hi"}\n')
+    with Server(answer()) as server:
+        done = glm(*words, "--base-url", server.url, env=keys)
+    assert (done.code, done.out, error_of(done.err)) == (2, b"", ALWAYS)
+    assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    "fields", [{"enable_thinking": False}, {"thinking": {"type": "disabled"}}], ids=["enable_thinking", "thinking"]
+)
+def test_nor_by_a_line_of_a_batch(glm, cwd, keys, fields) -> None:
+    body = {"messages": [{"role": "user", "content": "hi"}], **fields}
+    (cwd / "in.jsonl").write_text(json.dumps({"custom_id": "a", "body": body}) + "\n")
+    with Server(answer()) as server:
+        words = ("-O", "out.jsonl", "-m", "modelstudio/glm-5.3", "--base-url", server.url)
+        done = glm("batch", "run", "in.jsonl", *words, env=keys)
+    assert (done.code, server.requests) == (15, [])
+    assert json.loads((cwd / "out.jsonl").read_text())["error"]["message"] == f"in.jsonl:1: {ALWAYS}"
 
 
 # --- substitutes ---

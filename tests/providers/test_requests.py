@@ -148,7 +148,7 @@ def test_whole(glm, keys, row) -> None:
     assert sorted(request.headers) == sorted(headers.items())
     # Contract, section 6: with thinking on, a whole answer is asked for and warned about.
     warned = "thinking without a stream" in done.err
-    assert warned == (row in ("modelstudio", "dashscope"))
+    assert warned == (row in ("modelstudio", "dashscope", "tokenhub"))
 
 
 def test_stream_sends_what_ask_sends(glm, keys) -> None:
@@ -209,7 +209,7 @@ THINK = {
     "llamacpp": {"chat_template_kwargs": {"enable_thinking": True}},
     "ollama": {},  # it thinks unless told not to
 }
-EFFORT_MODELS = {"bigmodel": "glm-5.2", "zai": "glm-5.2", "tokenhub": "glm-5.2"}
+EFFORT_MODELS = dict.fromkeys(("bigmodel", "zai", "modelstudio", "dashscope", "tokenhub"), "glm-5.2")
 
 
 @pytest.mark.parametrize("row", NO_THINK)
@@ -257,10 +257,13 @@ def test_effort_is_refused_for_models_without_one(glm, keys, row) -> None:
 @pytest.mark.parametrize(
     ("row", "model", "word"),
     [
-        ("bigmodel", "glm-5.2", "low"),
+        ("bigmodel", "glm-5.2", "lowest"),
         ("zai", "glm-5.3", "xhigh"),
-        ("modelstudio", "glm-5", "low"),
-        ("dashscope", "glm-5.2", "none"),
+        ("zai", "glm-5.3-flashx", "low"),
+        ("modelstudio", "glm-5", "max"),
+        ("dashscope", "glm-5.1", "max"),
+        ("dashscope", "glm-5.3", "none"),
+        ("modelstudio", "ZHIPU/GLM-5.3", "medium"),
         ("tokenhub", "glm-5.2", "off"),
         ("vllm", "glm-5", "ultra"),
         ("sglang", "glm-5", "off"),
@@ -279,6 +282,30 @@ def test_llamacpp_hands_any_effort_to_the_template(glm, keys) -> None:
 def test_effort_with_no_think_contradicts_itself(glm, keys, row) -> None:
     model = EFFORT_MODELS.get(row, "glm-5")
     refused(glm, keys, row, "--effort", "max", "--no-think", "--force", model=model)
+
+
+# Without a switch: docs.z.ai and docs.bigmodel.cn chat references (2026-10-03); elsewhere as it was measured.
+NO_EFFORT = {
+    "bigmodel": ("glm-5.2", "minimal"),
+    "zai": ("glm-5.2", "none"),
+    "modelstudio": ("glm-5", "none"),
+    "dashscope": ("glm-5.2", "none"),
+    "vllm": ("glm-5", "none"),
+    "sglang": ("glm-5", "none"),
+    "llamacpp": ("glm-5", "none"),
+    "ollama": ("glm-5", "none"),
+}
+
+
+@pytest.mark.parametrize("row", NO_EFFORT)
+def test_an_effort_that_means_no_thinking_stands_alone(glm, keys, row) -> None:
+    model, word = NO_EFFORT[row]
+    expected = body(row, {"reasoning_effort": word}, model=model)
+    if row in ("bigmodel", "zai"):
+        del expected["thinking"]
+    assert sent(glm, keys, row, "--effort", word, model=model) == expected
+    for flags in (("--think",), ("--no-think",), ("--think-budget", "9")):
+        assert "leave one of them out" in refused(glm, keys, row, "--effort", word, *flags, "--force", model=model)
 
 
 BUDGETS = {
@@ -302,11 +329,36 @@ def test_think_budget(glm, keys, row) -> None:
     assert sent(glm, keys, row, *flags, "--force") == body(row, {"thinking_budget": 100})
 
 
-@pytest.mark.parametrize("row", ["bigmodel", "zai"])
-def test_thinking_that_cannot_be_switched_off(glm, keys, row) -> None:
-    assert "always thinks" in refused(glm, keys, row, "--no-think", model="glm-5.3")
-    forced = sent(glm, keys, row, "--no-think", "--force", model="glm-5.3")
-    assert forced == body(row, {"thinking": {"type": "disabled"}}, model="glm-5.3")
+@pytest.mark.parametrize(
+    ("named", "becomes", "able"),
+    [
+        ("bigmodel/glm-5.3", "refused", "bigmodel/glm-5.2, bigmodel/glm-5.1 or bigmodel/glm-5"),
+        ("zai/glm-5.3", "refused", "zai/glm-5.2, zai/glm-5.1 or zai/glm-5"),
+        ("modelstudio/glm-5.3", "ignored without a word", "modelstudio/glm-5.2, "),
+        ("dashscope/glm-5.3", "ignored without a word", "dashscope/glm-5.2, "),
+        ("modelstudio/ZHIPU/GLM-5.3", "refused", "modelstudio/glm-5.2, "),
+        ("tokenhub/glm-5.3", "refused", "tokenhub/glm-5.2"),
+    ],
+)
+def test_thinking_that_cannot_be_switched_off(glm, keys, named, becomes, able) -> None:
+    row, _, model = named.partition("/")
+    said = refused(glm, keys, row, "--no-think", model=model)
+    assert said.startswith(
+        f"glm: error: {model} at {row} always thinks: a request to stop is {becomes}\n"
+        f"  fix: --effort low, the least that it takes; a model that can stop: -m {able}"
+    )
+    forced = sent(glm, keys, row, "--no-think", "--force", model=model)
+    assert forced == body(row, NO_THINK[row], model=model)
+
+
+def test_thinking_that_perhaps_cannot_be_switched_off(glm, keys) -> None:
+    done, server = ask(glm, keys, "tokenhub", "--no-think", model="glm-5.3-flash")
+    assert (done.code, done.out) == (0, b"Hello\n")
+    assert done.err == (
+        "glm: glm-5.3-flash at tokenhub may think all the same: that it cannot stop rests on one source, which is not "
+        "the provider\n"
+    )
+    assert server.requests[0].json == body("tokenhub", NO_THINK["tokenhub"], model="glm-5.3-flash")
 
 
 def test_thinking_is_not_sent_for_models_that_cannot_think(glm, keys) -> None:

@@ -478,6 +478,18 @@ MUST_THINK = zhipu("1210", "This model always engages in thinking and cannot be 
         ),
         ("zai", {"model": "glm-5.3", "thinking": {"type": "disabled"}}, 400, MUST_THINK),
         ("zai", {"model": "glm-5.3-flash", "reasoning_effort": "medium"}, 400, MUST_THINK),
+        (
+            "modelstudio",
+            {"model": "ZHIPU/GLM-5.3", "enable_thinking": False},
+            400,
+            "This model always engages in thinking and cannot be disabled; please use low, high, or max",
+        ),
+        (
+            "modelstudio",
+            {"model": "glm-5.1", "reasoning_effort": "max"},
+            400,
+            "reasoning_effort should be one of none, minimal, low, medium, high, xhigh",
+        ),
         ("modelstudio", {"model": "gpt-4"}, 404, "The model `gpt-4` does not exist or you do not have access to it."),
         ("modelstudio", {"messages": PARTS}, 400, "input content must be a string."),
         ("modelstudio", {"messages": []}, 400, "[] is too short - 'messages'"),
@@ -515,6 +527,13 @@ def test_what_the_providers_refuse(
     assert answer.status == status
     said = answer.json if isinstance(words, dict) else answer.json.get("error", answer.json)["message"]
     assert said == words
+
+
+def test_a_request_to_stop_that_is_ignored(box: Sandbox) -> None:
+    message = ask(box, "modelstudio", stream=False, model="glm-5.3", enable_thinking=False).json["choices"][0][
+        "message"
+    ]
+    assert message["reasoning_content"] == REASONING
 
 
 def test_the_language_of_a_refusal_follows_the_header(box: Sandbox) -> None:

@@ -19,7 +19,7 @@ _MEDIUM = dict.fromkeys(("url", "data", "most", "max_megabytes", "max_width", "m
 _VISION = dict.fromkeys(("image", "video", "file", "mixing", "order", "detail", "max_body_megabytes", "box_tags"))
 _GROUPS: Mapping[str, Card] = {
     "as_written": dict.fromkeys(("context", "max_output")),
-    "thinking": dict.fromkeys(("has", "can_stop", "efforts", "default_effort")),
+    "thinking": dict.fromkeys(("has", "can_stop", "asked_to_stop", "efforts", "effort_counts_as", "default_effort")),
     "structured_output": dict.fromkeys(("json_object", "json_schema", "only_without_thinking")),
     "cache": dict.fromkeys(("implicit", "explicit")),
     "rate_limits": dict.fromkeys(("rpm", "tpm")),

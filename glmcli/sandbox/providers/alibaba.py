@@ -293,6 +293,7 @@ MODELSTUDIO = SandboxProvider(
     rules=alibaba_errors.MODELSTUDIO,
     malformed=lambda _: alibaba_errors.malformed(native=False),
     thinking_on=_thinking_on,
+    always_think=("glm-5.3",),  # help.aliyun.com/zh/model-studio/deep-thinking (2026-09-19)
     token_limits=_TOKEN_LIMITS,
     needs_key=True,
     parallel_calls=False,

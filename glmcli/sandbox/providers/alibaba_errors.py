@@ -172,6 +172,18 @@ def _forces(request: ChatRequest) -> bool:
     return request.thinks and isinstance(request.fields.get("tool_choice"), dict)
 
 
+_STOPPED = _bad("This model always engages in thinking and cannot be disabled; please use low, high, or max")
+
+
+def _is_zhipus_own_5_3(request: ChatRequest) -> bool:
+    own = request.model.startswith("ZHIPU/GLM-5.3")
+    return own and request.fields.get("enable_thinking") is False
+
+
+def _is_glm_5_or_5_1(request: ChatRequest) -> bool:
+    return request.model in {"glm-5", "glm-5.1"}
+
+
 _COMMON: tuple[Rule, ...] = (
     (rules.unknown_model, _unknown),
     (rules.no_messages, _bad("[] is too short - 'messages'")),
@@ -191,6 +203,13 @@ _COMMON: tuple[Rule, ...] = (
     (lambda request: request.fields.get("enable_search") is True, _bad("This model does not support enable_search.")),
     # glm-5.2 took 4096 and refused 131073 (measured 2026-08)
     (rules.outside("thinking_budget", 1, 131072), _bad("The thinking_budget parameter must be in [1, 131072]")),
+    # help.aliyun.com/zh/model-studio/glm and …/deep-thinking (2026-09-19): the GLM-5.3 that Zhipu serves itself refuses
+    # a request to stop; glm-5 and glm-5.1 refuse the effort max. The words are those of Zhipu, and ours.
+    (_is_zhipus_own_5_3, _STOPPED),
+    (
+        rules.both(_is_glm_5_or_5_1, rules.other_than("reasoning_effort", *rules.EFFORTS[:-1])),
+        _bad(f"reasoning_effort should be one of {', '.join(rules.EFFORTS[:-1])}"),
+    ),
     # Other words are an error on glm-5.3 ("Anthropic-Messages" page of help.aliyun.com, 2026)
     (
         rules.both(rules.model("glm-5.3"), rules.other_than("reasoning_effort", "low", "high", "max")),

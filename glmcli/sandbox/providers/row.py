@@ -82,6 +82,7 @@ class SandboxProvider:
         rules: what it refuses, in its order: the first rule that is broken answers.
         malformed: the error for a body that is no JSON object; in Chinese if the argument is true.
         thinking_on: whether it would let a model think, by its own switch and default.
+        always_think: the models that think though they are asked not to.
         token_limits: the fields that limit the output.
         parallel_calls: it calls several tools unless the request sets `parallel_tool_calls`.
         headers: of every response.
@@ -110,6 +111,7 @@ class SandboxProvider:
     thinking_on: Callable[[Mapping[str, Any]], bool]
     token_limits: tuple[TokenLimit, ...]
     needs_key: bool = False
+    always_think: tuple[str, ...] = ()
     parallel_calls: bool = True
     codes: Mapping[str, int] = field(default_factory=dict)
     headers: Callable[[RequestIds], tuple[Header, ...]] = lambda _: ()
@@ -147,7 +149,7 @@ class SandboxProvider:
             messages=tuple(each for each in messages if isinstance(each, dict)) if isinstance(messages, list) else (),
             fields=fields,
             stream=self.wants_native_stream(headers) if native else body.get("stream") is True,
-            thinking_on=self.thinking_on(fields),
+            thinking_on=self.thinking_on(fields) or body.get("model") in self.always_think,
             chinese=self.wants_chinese(headers),
             ids=ids,
         )

@@ -1,0 +1,86 @@
+"""What a model's thinking allows: switching it off, its efforts, its budget; judged before anything is sent. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from glmcli.catalogue import NO_THINKING, counted_effort, may_think
+from glmcli.errors import UsageError
+from glmcli.providers.abilities import Objection, models_that_can_stop
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from glmcli.catalogue import Model
+    from glmcli.chat.messages import Request
+    from glmcli.providers.row import Provider
+
+_ASKED_TO_STOP = {"ignored": "a request to stop is ignored without a word", "refused": "a request to stop is refused"}
+
+
+def contradictions(request: Request, provider: Provider) -> Iterator[UsageError]:
+    """What says that the model thinks, and that it does not: --force does not send it."""
+    model, fix = provider.model(request.model), "leave one of them out"
+    if request.effort is not None and request.think is False:
+        yield UsageError(message="--effort asks for thinking, --no-think for none", fix=fix)
+    if request.think_budget is not None and request.think is False:
+        yield UsageError(message="--think-budget asks for thinking, --no-think for none", fix=fix)
+    if request.effort is not None and counted_effort(request.effort, model) == NO_THINKING:
+        said = f"--effort {request.effort} asks for no thinking"
+        if request.think:
+            yield UsageError(message=f"{said}, --think for thinking", fix=fix)
+        if request.think_budget is not None:
+            yield UsageError(message=f"{said}, --think-budget for thinking", fix=fix)
+
+
+def objections(request: Request, provider: Provider, model: Model | None) -> Iterator[Objection]:
+    """What of thinking is known to be refused or ignored; --force sends it anyway."""
+    name = f"{request.model} at {provider.name}"
+    if model and request.think and model.thinks is False:
+        yield Objection(f"{name} has no thinking mode", "leave out --think and --effort")
+    if model and request.think is False and model.always_thinks:
+        how = _ASKED_TO_STOP.get(model.asked_to_stop or "", "it cannot be switched off")
+        yield Objection(f"{name} always thinks: {how}", _instead_of_stopping(request, provider, model))
+    if request.think_budget is not None and "think_budget" not in provider.api.field_names:
+        fix = "use --effort or --max-tokens" if provider.api.thinking else "set the field of your server with --option"
+        yield Objection(f"{provider.name} has no thinking budget", fix)
+    if model and model.max_reasoning and (request.think_budget or 0) > model.max_reasoning:
+        yield Objection(
+            f"--think-budget {request.think_budget} is more than {name} thinks", f"at most {model.max_reasoning}"
+        )
+    words = model.efforts if model else provider.api.effort_words
+    if request.effort is not None and words is not None and request.effort not in words:
+        known = f"one of {', '.join(words)}" if words else "leave out --effort"
+        what = f"does not know the effort {request.effort!r}" if words else "takes no effort"
+        yield Objection(f"{name} {what}", known)
+
+
+def _instead_of_stopping(request: Request, provider: Provider, model: Model) -> str:
+    """The effort at which it thinks least, and the models of the row that can stop."""
+    can_stop = models_that_can_stop(request, provider)
+    ways = [
+        *([f"--effort {model.efforts[0]}, the least that it takes"] if model.efforts else []),
+        *([f"a model that can stop: {can_stop}"] if can_stop else []),
+    ]
+    return "; ".join(ways) or "leave out --no-think"
+
+
+def remarks(request: Request, provider: Provider, model: Model | None, name: str) -> Iterator[str]:
+    """What the user should know of thinking that is asked for, or asked to stop; `name` is that of the model."""
+    if model and request.think is False and not model.stops_thinking and not model.always_thinks:
+        yield f"{name} may think all the same: that it cannot stop rests on one source, which is not the provider"
+    ends = provider.api.thinking_without_stream
+    if ends and not request.stream and may_think(model, think=request.think, effort=request.effort):
+        or_stop = "" if model and not model.stops_thinking else ", or add --no-think"
+        yield f"{name}: thinking without a stream {ends}; leave out --no-stream{or_stop}"
+
+
+def details(request: Request, provider: Provider, model: Model | None) -> Iterator[str]:
+    """What becomes of the effort, where it is another than its word says."""
+    if request.effort is None:
+        return
+    counted = counted_effort(request.effort, model)
+    if counted != request.effort:
+        yield f"--effort {request.effort} counts as {counted} at {provider.name}"
+    if counted == NO_THINKING:
+        yield f"--effort {request.effort} switches thinking off; no other switch is sent"
