@@ -27,6 +27,7 @@ from glmcli.errors import GlmError, Interrupted, UsageError
 from glmcli.http import event_loop
 from glmcli.output.amounts import plural
 from glmcli.output.destination import open_output
+from glmcli.record import EMPTY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,8 +41,8 @@ if TYPE_CHECKING:
     from glmcli.batch.run.state import RowInput
     from glmcli.batch.setup import BatchPlan
     from glmcli.config.app import App
+    from glmcli.config.plan import Candidate
     from glmcli.console.terminal import Terminal
-    from glmcli.providers.row import Provider
 
 _SPARE_FILES = 32  # descriptors beside one for each request in flight
 _IN_PROCESS = (None, "local")  # engines whose connections this process holds
@@ -52,6 +53,14 @@ def per_minute(plan: BatchPlan) -> tuple[float | None, float | None]:
     """The limits of requests and of tokens a minute; a shard has its part of them."""
     parts = plan.shard.of if plan.shard else 1
     rpm, tpm = (None if each is None else each / parts for each in (plan.batch.rpm, plan.batch.tpm))
+    return rpm, tpm
+
+
+def usual_per_minute(plan: BatchPlan, candidate: Candidate) -> tuple[float | None, float | None]:
+    """What the provider gives an account a minute as a rule, in requests and in tokens; a shard has its part of it."""
+    parts = plan.shard.of if plan.shard else 1
+    known = (candidate.provider.facts(candidate.model) or EMPTY).get("rate_limits", EMPTY)
+    rpm, tpm = (known[each] / parts if each in known else None for each in ("rpm", "tpm"))
     return rpm, tpm
 
 
@@ -124,7 +133,7 @@ class Execution:
         candidates = self.plan.candidates
         jobs = _within_open_files(batch.jobs, terminal) if batch.engine in _IN_PROCESS else batch.jobs
         plan = resolve.make_plan(self.app, options, candidates)
-        limiters = tuple(self._limiter(each.provider, jobs, refuses_at_once=engine is None) for each in candidates)
+        limiters = tuple(self._limiter(each, jobs, refuses_at_once=engine is None) for each in candidates)
         window = max(_WINDOWS * jobs, 256) if writer.ordered else None
         setup = RunSetup(rows, writer, plan, self.budget, window, watch, terminal.note)
         if engine:
@@ -135,10 +144,20 @@ class Execution:
         tls = self.app.tls(each.call for each in candidates)
         return Scheduler(setup, limiters, redactor=terminal.redactor, tls=tls)
 
-    def _limiter(self, provider: Provider, jobs: int, *, refuses_at_once: bool) -> RateLimiter:
-        rpm, tpm = per_minute(self.plan)
-        limits = AccountLimits(jobs, provider.api.limits, rpm, tpm)
+    def _limiter(self, candidate: Candidate, jobs: int, *, refuses_at_once: bool) -> RateLimiter:
+        told, usual = per_minute(self.plan), usual_per_minute(self.plan, candidate)
+        if begins := _numbers(*(None if mine else theirs for mine, theirs in zip(told, usual, strict=True))):
+            name = f"{candidate.provider.name}/{candidate.model}"
+            what = f"{name}: the pace begins at {begins} a minute, which are usual"
+            self.app.terminal.detail(f"{what}; --rpm and --tpm set a limit")
+        limits = AccountLimits(jobs, candidate.provider.api.limits, *told, *usual)
         return RateLimiter(limits, time.monotonic(), refuses_at_once=refuses_at_once)
+
+
+def _numbers(rpm: float | None, tpm: float | None) -> str:
+    """As in `500 requests and 1,000,000 tokens`; empty where neither is known."""
+    known = ((rpm, "requests"), (tpm, "tokens"))
+    return " and ".join(f"{number:,.0f} {what}" for number, what in known if number)
 
 
 def _run_event_loop(run: Scheduler | Driver) -> None:

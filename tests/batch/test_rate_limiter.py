@@ -248,8 +248,8 @@ class Client:
         self.dispatch()
 
 
-def gate(ceiling=16, limits="in_flight", rpm=None, tpm=None):
-    return RateLimiter(AccountLimits(ceiling, limits, rpm, tpm), 0.0)
+def gate(ceiling=16, limits="in_flight", rpm=None, tpm=None, **usual):
+    return RateLimiter(AccountLimits(ceiling, limits, rpm, tpm, **usual), 0.0)
 
 
 def simulate(server, rows, the_gate=None, latency=0.05, **how):
@@ -514,6 +514,39 @@ def test_a_rate_that_was_told_is_kept(limits, jitter, speed) -> None:
 
 
 @SPEEDS
+@pytest.mark.parametrize(
+    ("usual", "refusals", "seconds"),
+    [
+        (1200, 1, 340),  # as the provider says: without the number 18 refusals, and 365 s
+        (600, 1, 430),  # the account has more: twice as much is found after two minutes
+        (2400, 18, 370),  # it has less: as without the number
+    ],
+)
+def test_a_rate_that_is_usual_is_where_it_begins(usual, refusals, seconds, speed) -> None:
+    run = simulate(model_studio(), 6000, gate(256, "per_minute", usual_rpm=usual), jitter=0.3, **speed)
+    assert len(run.refused) <= refusals
+    assert run.seconds < seconds
+
+
+def test_more_than_is_usual_is_tried_after_two_minutes_and_later_each_time() -> None:
+    run = simulate(model_studio(), 30_000, gate(256, "per_minute", usual_rpm=1200), **FAST)
+    assert [round(second / 60) for second in run.refused] == [2, 6, 14]
+    assert run.sent_between(60, 120) == pytest.approx(1176, abs=2)  # 98 % of the number
+    assert run.seconds < 1.06 * 30_000 / 20
+
+
+def test_a_rate_that_was_told_is_never_exceeded_for_one_that_is_usual() -> None:
+    run = simulate(Free(), 1500, gate(256, "per_minute", rpm=300, usual_rpm=1200), **FAST)
+    assert run.sent_between(200, 260) == pytest.approx(294, abs=2)
+
+
+def test_a_slow_rate_that_is_usual_is_kept_from_the_first_row() -> None:
+    slow = gate(16, None, usual_rpm=60)
+    slow.start(0.0, 1)
+    assert slow.wait(0.0, 1) == pytest.approx(60 / 60 / 0.98)
+
+
+@SPEEDS
 @pytest.mark.parametrize("limits", ["per_minute", "in_flight", None])
 def test_a_rate_that_was_not_told_is_found(limits, speed) -> None:
     run = simulate(model_studio(), 3000, gate(256, limits), jitter=0.3, **speed)
@@ -596,6 +629,22 @@ def test_tokens_that_were_told_are_kept(used, speed) -> None:
     run = simulate(server, 2000, gate(256, "per_minute", tpm=600_000), tokens=300, used=used, **speed)
     assert run.refused == []
     assert run.seconds < max(1.15 * 2000 * used / 10_000, 100)
+
+
+@SPEEDS
+@pytest.mark.parametrize(
+    ("usual", "refusals", "seconds"),
+    [
+        (600_000, 3, 780),  # as the provider says: without the number up to 53 refusals, and 1210 s
+        (300_000, 6, 1210),  # the account has more
+        (1_200_000, 53, 1235),  # it has less
+    ],
+)
+def test_tokens_that_are_usual_are_where_it_begins(usual, refusals, seconds, speed) -> None:
+    server = Window(600_000, 60, Retry.MINUTE, tokens=True)
+    run = simulate(server, 6000, gate(256, "per_minute", usual_tpm=usual), tokens=300, used=1000, **speed)
+    assert len(run.refused) <= refusals
+    assert run.seconds < seconds
 
 
 @SPEEDS
@@ -840,11 +889,12 @@ STEPS = st.lists(
     steps=STEPS,
     ceiling=st.integers(1, 300),
     limits=st.sampled_from(["in_flight", "per_minute", None]),
-    rpm=st.none() | st.floats(0.01, 1e6),
-    tpm=st.none() | st.floats(0.01, 1e9),
+    numbers=st.tuples(st.none() | st.floats(0.01, 1e6), st.none() | st.floats(0.01, 1e9)),
+    tells=st.sampled_from([("rpm", "tpm"), ("usual_rpm", "usual_tpm"), ("rpm", "usual_tpm"), ("usual_rpm", "tpm")]),
 )
-def test_any_course_of_events(steps, ceiling, limits, rpm, tpm) -> None:
-    one = RateLimiter(AccountLimits(ceiling, limits, rpm, tpm), 0.0)
+def test_any_course_of_events(steps, ceiling, limits, numbers, tells) -> None:
+    told = dict(zip(tells, numbers, strict=True))
+    one = RateLimiter(AccountLimits(ceiling, limits, **told), 0.0)
     now, flying = 0.0, []
 
     def asked():

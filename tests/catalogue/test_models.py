@@ -546,6 +546,19 @@ BATCH = {
 }
 
 
+def test_what_a_minute_may_have(cards) -> None:
+    """help.aliyun.com/zh/model-studio/glm-9 (2026-11-22), …/en/model-studio/glm-5-by-zhipu (2026-07-31)."""
+    known = {name: card["rate_limits"] for name, card in cards.items() if any(card["rate_limits"].values())}
+    assert known == {
+        f"{row}/{model}": limits
+        for row in ("modelstudio", "dashscope")
+        for model, limits in {
+            "glm-5": {"rpm": 500, "tpm": 1_000_000},
+            "ZHIPU/GLM-5": {"rpm": 200, "tpm": 3_000_000},
+        }.items()
+    }
+
+
 def test_whom_a_batch_api_serves(cards) -> None:
     assert {name: card["batch"] for name, card in cards.items() if card["batch"] is not None} == BATCH
 
@@ -818,6 +831,7 @@ def test_cards_of_more_complicated_models(glm) -> None:
     assert gone in glm("models", "bigmodel/glm-z1-flash").text
     gone = "  delisted          no day is named; users report it, no page says so\n"
     assert gone in glm("models", "bigmodel/glm-4.5v").text
+    assert "  rate limits       500 requests and 1,000,000 tokens a minute\n" in glm("models", "modelstudio/glm-5").text
     assert "  refuses           top_k, repetition_penalty\n" in glm("models", "ZHIPU/GLM-5").text
     assert "  answers           only as a stream\n" in glm("models", "dashscope/glm-4.5").text
     assert "  price             unknown\n" in glm("models", "sandbox/glm-5.3").text

@@ -33,12 +33,17 @@ class AccountLimits(Record):
         counted: what the provider counts, if that is known.
         rpm: requests per minute, if the user gave a limit.
         tpm: tokens per minute, likewise.
+        usual_rpm: requests per minute that the provider gives an account as a rule; counts where `rpm` is None, as the
+            number to begin with: what refusals tell counts more.
+        usual_tpm: tokens per minute, likewise.
     """
 
     ceiling: int
     counted: Literal["in_flight", "per_minute"] | None = None
     rpm: float | None = None
     tpm: float | None = None
+    usual_rpm: float | None = None
+    usual_tpm: float | None = None
 
 
 class Ticket(NamedTuple):
@@ -125,8 +130,12 @@ class RateLimiter:
         ceiling, in_flight = max(limits.ceiling, 1), limits.counted == "in_flight"
         self._per_minute = limits.counted == "per_minute"
         self._concurrency = ConcurrencyLimit(ceiling, min(_OPENING, ceiling) if in_flight else ceiling)
-        self._pace = Pace(limits.rpm, now, ramp=self._per_minute or limits.rpm is not None or limits.tpm is not None)
-        self._tokens = Tokens(limits.tpm, now) if limits.tpm else None
+        usual_rpm = None if limits.rpm else limits.usual_rpm
+        tpm = limits.tpm or limits.usual_tpm
+        self._pace = Pace(
+            limits.rpm, now, ramp=bool(self._per_minute or limits.rpm or tpm or usual_rpm), usual=usual_rpm
+        )
+        self._tokens = Tokens(tpm, now, is_usual=not limits.tpm) if tpm else None
         self._breaker = CircuitBreaker(ceiling)
         self._unrefused = UnrefusedLevels() if in_flight and refuses_at_once else None
         self.in_flight = self.started = self.refusals = 0
@@ -243,6 +252,8 @@ class RateLimiter:
     def _use_up(self, now: float, wait: float) -> None:
         """The tokens of this minute are used up."""
         self._pause(now + wait)
+        if self._tokens and not self._tokens.refused(self.paused_until):
+            self._tokens = None  # the account has less than is usual: the pace finds how much
         self._pace.use_up(now, self.paused_until)
         self._begin_era(event=True)
 

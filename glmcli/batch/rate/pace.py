@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from math import inf
 
-from glmcli.batch.rate.token_bucket import SHARE, TokenBucket
+from glmcli.batch.rate.token_bucket import CAREFUL, DOUBLING, SHARE, Probing, TokenBucket
 
 _SECONDS = 60
 _ENOUGH = 20  # requests that are enough to measure a rate
@@ -55,8 +55,6 @@ class RecentRequests:
 
 
 _FIRST = 2.0  # rows a second at which a ramp begins
-_DOUBLING = 12.0  # seconds in which a ramp doubles: the platforms do not say what is too steep
-_CAREFUL = 1.1  # growth in the same time, near a rate that was refused
 _FORGOTTEN = 40.0  # seconds without refusal after which a refused rate is forgotten
 _IDLE = 60.0  # seconds without a row after which the next would be a steep rise
 _CREDIT = 0.05  # seconds that a timer may be late without slowing the pace
@@ -75,12 +73,18 @@ class Pace:
     same time.
     """
 
-    def __init__(self, rpm: float | None, now: float, *, ramp: bool) -> None:
-        """Begin with a ramp, or without any limit."""
+    def __init__(self, rpm: float | None, now: float, *, ramp: bool, usual: float | None = None) -> None:
+        """Begin with a ramp, or without any limit.
+
+        `rpm` is never exceeded. `usual` is what the provider is said to take a minute: the ramp leads there, and stays
+        for a while. The account may have another limit, which probes and refusals tell.
+        """
         self._most = rpm / 60 * SHARE if rpm else _FASTEST
-        self._known = _FASTEST
+        self._usual = usual / 60 * SHARE if usual else None
+        self._known = self._usual or _FASTEST
+        self._probing = Probing(now)
         self._ramp = ramp
-        self._bucket = TokenBucket(min(_FIRST, self._most) if ramp else inf, _CREDIT, now)
+        self._bucket = TokenBucket(min(_FIRST, self._most, self._known) if ramp else inf, _CREDIT, now)
         self.recent = RecentRequests(now)
         self._grown = now
         self._quiet = now  # since when nothing was refused
@@ -110,17 +114,20 @@ class Pace:
         if now - self._cut_at < _BETWEEN_CUTS:
             return
         self._cut_at = now
+        self._usual = self._usual if self._exceeds_usual or again else None
         if again and self.rate < inf:
             known = max(self._known * _NEXT_CUT, self.recent.rate_over_minute(now) * _FIRST_CUT)
             self.restart(until, max(min(known, self._known), _SLOWEST))
             return
         rate = min(self.rate, self.recent.rate(now)) * _FIRST_CUT
         self._known = self._bucket.rate = max(rate, _SLOWEST)
+        self._probing.refused(until)
         self.hold(until)
         self._quiet = until
 
     def use_up(self, now: float, until: float) -> None:
         """A minute's tokens are used up: ramp up to what they seem to allow."""
+        self._usual = None
         allowed = max(self.recent.rate_over_minute(now) * _FIRST_CUT, self.recent.rate(now) * _TOKEN_CUT, _SLOWEST)
         self.restart(until, min(allowed, self.rate))
 
@@ -135,15 +142,23 @@ class Pace:
         """Do not grow before this moment."""
         self._grown = max(self._grown, until)
 
+    @property
+    def _exceeds_usual(self) -> bool:
+        return self._usual is not None and self.rate > self._usual
+
     def _grow(self, now: float) -> None:
         """Grow for the time since the last call."""
-        times = min(now - self._grown, _DOUBLING * _DOUBLING) / _DOUBLING
+        times = min(now - self._grown, DOUBLING * DOUBLING) / DOUBLING
         if times <= 0 or self.rate == inf:
             return
         self._grown = now
-        if now - self._quiet > _FORGOTTEN:
+        if now - self._quiet > _FORGOTTEN and not self._usual:
             self._known = _FASTEST
         rate = min(self.rate * 2**times, self._known)
         if self.rate >= self._known:
-            rate = self._known = self.rate * _CAREFUL**times
+            rate = self._known = min(self.rate * CAREFUL**times, self._reach(now))
         self._bucket.rate = min(rate, self._most)
+
+    def _reach(self, now: float) -> float:
+        """The rate up to which it grows: where one is usual, no further before it is time to try more."""
+        return max(self._usual, self.rate) if self._usual and not self._probing.is_due(now) else _FASTEST

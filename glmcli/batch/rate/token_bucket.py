@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 SHARE = 0.98  # of a limit that the user gave: clocks and networks move requests into the next minute
+DOUBLING = 12.0  # seconds in which a ramp doubles: the platforms do not say what is too steep
+CAREFUL = 1.1  # growth in the same time, near a rate that was refused, or beyond one that is usual
+_FIRST_PROBE = 120.0  # seconds at a usual limit before more is tried: two of the minutes in which it is counted
 _LONGEST_DEBT = 60.0  # seconds: limits are per minute, so that nothing is owed for longer
 
 
@@ -33,6 +36,24 @@ class TokenBucket:
         self._paid = min(self._paid + units / self.rate, now + _LONGEST_DEBT)
 
 
+class Probing:
+    """When to try more than what a provider gives an account as a rule: later each time that it was refused."""
+
+    def __init__(self, now: float) -> None:
+        """Nothing was tried."""
+        self._wait = _FIRST_PROBE
+        self._begins = now + self._wait
+
+    def is_due(self, now: float) -> bool:
+        """Whether it is time to try more."""
+        return now >= self._begins
+
+    def refused(self, now: float) -> None:
+        """More was refused."""
+        self._wait *= 2
+        self._begins = now + self._wait
+
+
 # Source: TPM is enforced per second too, as TPM/60: help.aliyun.com/en/model-studio/rate-limit (2026-09-28).
 _CREDIT = 1.0  # seconds of tokens that may be taken at once, when rows used less than was reserved
 _LEARNING_ROWS = 10  # rows in which the estimates are corrected
@@ -43,11 +64,16 @@ class Tokens:
     """The limit of tokens per minute: reserved when a row is sent, settled when it ends.
 
     The length of an answer can only be guessed, so it learns by which factor the estimates are wrong.
+
+    A limit that is only usual is exceeded after a while, by a tenth more every 12 seconds, until that is refused.
     """
 
-    def __init__(self, tpm: float, now: float) -> None:
+    def __init__(self, tpm: float, now: float, *, is_usual: bool = False) -> None:
         """`tpm` is the limit in tokens per minute."""
-        self._bucket = TokenBucket(tpm / 60 * SHARE, _CREDIT, now)
+        self._told = tpm / 60 * SHARE
+        self._probing = Probing(now) if is_usual else None
+        self._grown = now
+        self._bucket = TokenBucket(self._told, _CREDIT, now)
         self._scale = 1.0
 
     def wait(self, now: float) -> float:
@@ -56,6 +82,9 @@ class Tokens:
 
     def reserve(self, now: float, estimate: int) -> float:
         """Reserve tokens for a row that is sent; returns how many."""
+        if self._probing and self._probing.is_due(now):
+            self._bucket.rate *= CAREFUL ** ((now - self._grown) / DOUBLING)
+        self._grown = now
         reserved = estimate * self._scale
         self._bucket.take(now, reserved)
         return reserved
@@ -65,6 +94,14 @@ class Tokens:
         if estimate > 0:
             self._scale += (min(used / estimate, _WORST_ESTIMATE) - self._scale) / _LEARNING_ROWS
         self._bucket.correct(now, used - reserved)
+
+    def refused(self, until: float) -> bool:
+        """So many tokens were refused, and none are sent until then; whether the limit is still to be believed."""
+        is_exceeded = self._probing is not None and self._bucket.rate > self._told
+        if self._probing and is_exceeded:
+            self._bucket.rate = self._told
+            self._probing.refused(until)
+        return is_exceeded or self._probing is None
 
     def release(self, now: float, reserved: float) -> None:
         """Give back the reservation of a row that was refused."""

@@ -96,20 +96,23 @@ class RunLimits(Record):
 
     Attributes:
         unknown: what the provider limits by a number that is not known here: the run may take longer than estimated.
+        usual: `rpm` and `tpm` are what the provider gives an account as a rule.
     """
 
     jobs: int
     rpm: float | None
     tpm: float | None
     unknown: Literal["in_flight", "per_minute"] | None
+    usual: bool = False
 
 
 class TimeEstimate(Record):
-    """Seconds; `bound` is the limit that makes it that long."""
+    """Seconds; `bound` is the limit that makes it that long, and `usual` whether it is only the provider's rule."""
 
     range: ConfidenceRange
     bound: Bound
     unknown: Literal["in_flight", "per_minute"] | None
+    usual: bool
 
 
 class Estimate(Record):
@@ -177,7 +180,7 @@ def _time(seconds: ConfidenceRange, tokens: ConfidenceRange | None, rows: int, p
     if pace.tpm and tokens:
         bounds.append((tokens.times(_MINUTE / pace.tpm), "tpm"))
     slowest, bound = max(bounds, key=lambda each: each[0].mean)
-    return TimeEstimate(slowest, bound, pace.unknown)
+    return TimeEstimate(slowest, bound, pace.unknown, pace.usual and bound != "jobs")
 
 
 _WIDTH = 11
@@ -236,6 +239,8 @@ def _shown(estimated: ConfidenceRange | None, written: Callable[[float], str]) -
 
 
 def _time_text(time: TimeEstimate) -> str:
-    by = {"jobs": "-j", "rpm": "--rpm", "tpm": "--tpm"}[time.bound]
+    by = {"jobs": "this -j", "rpm": "this --rpm", "tpm": "this --tpm"}[time.bound]
+    if time.usual:
+        by = f"the {'requests' if time.bound == 'rpm' else 'tokens'} a minute that are usual"
     unless = f", {_UNKNOWN[time.unknown]}" if time.unknown else ""
-    return f"{_shown(time.range, duration)} at this {by}{unless}"
+    return f"{_shown(time.range, duration)} at {by}{unless}"

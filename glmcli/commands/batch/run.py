@@ -26,8 +26,10 @@ BATCH_FLAGS: tuple[Flag, ...] = (
     Flag("csv", "--csv", "text", _ROWS, "Also all rows as a CSV table, when the run ends.", "FILE"),
     Flag("csv_safe", "--csv-safe", "switch", _ROWS, "Write cells that begin as formulas do (= + - @) as text."),
     Flag("jobs", "-j --jobs", "integer", _PACE, "Maximum requests in flight (32).", "N", 1),
-    Flag("rpm", "--rpm", "number", _PACE, "Maximum requests a minute.", "N", 0.001),
-    Flag("tpm", "--tpm", "number", _PACE, "Maximum tokens a minute, in and out.", "N", 1),
+    Flag(
+        "rpm", "--rpm", "number", _PACE, "Maximum requests a minute (else found, from the usual number on).", "N", 0.001
+    ),
+    Flag("tpm", "--tpm", "number", _PACE, "Maximum tokens a minute, in and out (likewise).", "N", 1),
     Flag("max_failures", "--max-failures", "integer", _PACE, "Stop after so many failed rows.", "N", 1),
     Flag("max_cost", "--max-cost", "number", _PACE, "Stop before this is spent, in the provider's currency.", "X", 0),
     Flag("shard", "--shard", "text", _PACE, "Only part I of N of the rows; --rpm is divided.", "I/N|auto"),

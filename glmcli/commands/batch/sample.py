@@ -179,15 +179,18 @@ class _Sample:
 
     def _estimate(self, entries: list[dict[str, Any]]) -> Estimate:
         """What a run would take now: without an output it sends the sample's rows once more."""
-        from glmcli.batch.execution import per_minute
+        from glmcli.batch.execution import per_minute, usual_per_minute
         from glmcli.batch.report.estimate import RunLimits, estimate
 
         plan = self._execution.plan
         finished = sum(entry["final"] for entry in entries) if self._execution.ledger else 0
         counted = plan.provider.api.limits
         rpm, tpm = per_minute(plan)
-        is_known = counted == "per_minute" and bool(rpm or tpm)
-        limits = RunLimits(plan.batch.jobs, rpm, tpm, None if is_known else counted)
+        is_told = bool(rpm or tpm)
+        if not is_told:
+            rpm, tpm = usual_per_minute(plan, plan.candidates[0])
+        unknown = None if is_told and counted == "per_minute" else counted
+        limits = RunLimits(plan.batch.jobs, rpm, tpm, unknown, usual=not is_told)
         return estimate(entries, self._remaining - finished, limits)
 
 
