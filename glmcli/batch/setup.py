@@ -14,6 +14,7 @@ from glmcli.batch.rows.requests import RequestBuilder
 from glmcli.batch.rows.row import QueueItem
 from glmcli.batch.rows.shard import read_shard
 from glmcli.batch.rows.source import RowSource, open_rows
+from glmcli.batch.run.budget import TOOLS_FIX, UNKNOWN_TOOLS
 from glmcli.chat.messages import Message
 from glmcli.config.options import Options, merged
 from glmcli.config.provider_choice import layers
@@ -23,7 +24,7 @@ from glmcli.console.stdin import normal_path
 from glmcli.errors import BudgetError, OutputError, UsageError
 from glmcli.output.amounts import plural
 from glmcli.output.destination import input_file, require_distinct_files
-from glmcli.providers.pricing import price_list
+from glmcli.providers.pricing import most_for_search, price_list
 from glmcli.record import Record
 
 if TYPE_CHECKING:
@@ -307,6 +308,8 @@ def require_prices(plan: BatchPlan) -> None:
                 f"--max-cost: the price of {each.provider.name}/{each.model} is not known here",
                 fix="leave out --max-cost, or use a model whose price glm models NAME shows",
             )
+        if most_for_search(each.provider, each.model, each.request.server_tools) is None:
+            raise BudgetError(UNKNOWN_TOOLS, fix=TOOLS_FIX)
 
 
 def first_request(app: App, plan: BatchPlan) -> str:

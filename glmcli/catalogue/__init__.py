@@ -147,6 +147,12 @@ def batch_price(catalogue: str) -> Mapping[str, Any] | None:
     return known
 
 
+def web_search(catalogue: str) -> Mapping[str, Any] | None:
+    """What a search of the web by this provider costs: `price`, or by engine; None: not known."""
+    known: Mapping[str, Any] | None = _of(catalogue).get("web_search")
+    return known
+
+
 def media(form: str) -> Mapping[str, Any]:
     """How servers of this form take pictures, videos and files, independent of the model."""
     takes: Mapping[str, Any] = _part("media", form)["takes"]

@@ -13,7 +13,7 @@ from glmcli.chat.outcome import NextAttempt, Outcome, no_timing
 from glmcli.engine.attempt import Attempt, AttemptResult
 from glmcli.http.client import send
 from glmcli.http.retry import may_fall_back, retry_delay, sleep
-from glmcli.providers.pricing import cost
+from glmcli.providers.pricing import reply_cost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -62,9 +62,10 @@ class RequestSender:
             result = self._send_with_retries(candidate)
             reply, error = result.reply, result.error
             self._timing["total"] = time.monotonic() - self.plan.started
-            outcome = Outcome(candidate.provider.name, candidate.model, reply, error, self._attempts, self._timing)
-            if not candidate.request.server_tools:  # tools that the provider runs have a price of their own
-                outcome = outcome.replace(cost=cost(candidate.provider, candidate.model, reply.usage))
+            paid = reply_cost(candidate.provider, candidate.request, reply)
+            outcome = Outcome(
+                candidate.provider.name, candidate.model, reply, error, self._attempts, self._timing, paid
+            )
             if error is None or self._has_printed or not may_fall_back(error):
                 break
             if time.monotonic() >= self.plan.deadline:

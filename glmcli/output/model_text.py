@@ -44,6 +44,8 @@ def _rows(card: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "batch", _plain(card["batch"])
     yield "defaults", _switches(card["defaults"])
     yield from _prices(card["prices"])
+    if card["search_price"]:
+        yield "web search", _search_price(card["search_price"])
     if card["vision"]:
         yield from _vision(card["vision"])
     if card["stream_only"]:
@@ -114,6 +116,12 @@ def _prices(prices: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
         cached = "unknown" if tier["cached_input"] is None else f"{tier['cached_input']:g}"
         paid = f"input {tier['input']:g}, cached {cached}, output {tier['output']:g}"
         yield "price", f"{paid} {where}{_bounds(tier, 'input')}{_bounds(tier, 'output')}"
+
+
+def _search_price(searched: Mapping[str, Any]) -> str:
+    engines = [f"{name} {price:g}" for name, price in (searched["engines"] or {}).items()]
+    prices = ([f"{searched['price']:g}"] if searched["price"] is not None else []) + engines
+    return f"{', '.join(prices)} {searched['currency']} a search, {searched['as_of']}"
 
 
 def _bounds(tier: Mapping[str, Any], what: str) -> str:

@@ -2,19 +2,28 @@
 
 The cost is None where it is not known: the price is not listed, the address has prices of its own, or the number of
 tokens falls between two tiers.
+
+A search of the web that the provider makes is paid beside the tokens. No reply says how many were made; the pages of
+BigModel and Z.ai describe one for a question, so a reply that tells of a search has made one, also if it found nothing.
+Where the request asked to be told (`search_result`), a finished reply that tells of none has made none; else that is
+not known. Source: docs.bigmodel.cn/cn/guide/tools/web-search (2026), docs.z.ai/openapi.json (2026-09).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from glmcli.catalogue import batch_price, prices_at
+from glmcli.catalogue import batch_price, prices_at, web_search
 from glmcli.chat.outcome import Cost
+from glmcli.providers.json_values import as_object
+from glmcli.record import EMPTY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from glmcli.chat.events import Usage
+    from glmcli.chat.messages import Request
+    from glmcli.chat.reply import Reply
     from glmcli.providers.row import Provider
 
 _PRICE_UNIT = 1_000_000  # tokens
@@ -54,6 +63,77 @@ def cost(provider: Provider, model: str, usage: Usage | None) -> Cost | None:
         return None
     paid = (input_tokens - cached) * tier["input"] + (usage.output_tokens or 0) * tier["output"]
     return _cost(paid + cached * tier.get("cached_input", 0), prices)
+
+
+def reply_cost(provider: Provider, request: Request, reply: Reply) -> Cost | None:
+    """What a reply to this request cost: its tokens, and a search that was made for it; None if that is not known."""
+    paid = cost(provider, request.model, reply.usage)
+    made = searches(request.server_tools, reply)
+    price = search_price(provider, request.model, request.server_tools) if made else 0.0
+    if paid is None or made is None or price is None:
+        return None
+    return paid.replace(amount=round(paid.amount + made * price, _DIGITS))
+
+
+def searches(tools: Sequence[Mapping[str, Any]], reply: Reply) -> int | None:
+    """How many searches were made for a reply to a request with these server tools; None: that is not known."""
+    options = _search_options(tools)
+    if tools and options is None:
+        return None
+    if options is None or not _may_search(options):
+        return None if reply.sources else 0
+    if reply.sources is not None:
+        return 1
+    return 0 if _is_told(options) and reply.finish_reason is not None else None
+
+
+def search_prices(provider: Provider) -> Mapping[str, Any] | None:
+    """The prices of a search, as schemas/models.schema.json has them; None where they do not hold at this address."""
+    return web_search(provider.catalogue) if _is_listed(provider) else None
+
+
+def search_price(provider: Provider, model: str, tools: Sequence[Mapping[str, Any]]) -> float | None:
+    """The price of a search with the only one of these server tools, in the currency of the model's price list.
+
+    None where it is not known, as for other tools than web search.
+    """
+    options, known, prices = _search_options(tools), search_prices(provider), price_list(provider, model)
+    if options is None or known is None or prices is None:
+        return None
+    price: float | None = known.get("engines", EMPTY).get(_engine(options), known.get("price"))
+    return price if known["currency"] == prices["currency"] else None
+
+
+def most_for_search(provider: Provider, model: str, tools: Sequence[Mapping[str, Any]]) -> float | None:
+    """The most that is paid for searches of a request with these server tools, in the currency as above.
+
+    None where that is not known, or its reply would not tell whether one was made.
+    """
+    options = _search_options(tools)
+    if not tools or (options is not None and not _may_search(options)):
+        return 0.0
+    return search_price(provider, model, tools) if options is not None and _is_told(options) else None
+
+
+def _search_options(tools: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """How the only one of these server tools searches the web; None where it does something else, or is not alone."""
+    if len(tools) != 1 or tools[0].get("type") != "web_search":
+        return None
+    return as_object(tools[0].get("web_search"))
+
+
+def _may_search(options: Mapping[str, Any]) -> bool:
+    return options.get("enable") is not False
+
+
+def _is_told(options: Mapping[str, Any]) -> bool:
+    """Whether a reply tells of a search that was made."""
+    return options.get("search_result") is True
+
+
+def _engine(options: Mapping[str, Any]) -> str:
+    engine = options.get("search_engine")
+    return engine if isinstance(engine, str) else ""
 
 
 def batch_cost(provider: Provider, model: str, usage: Usage | None) -> Cost | None:

@@ -592,6 +592,7 @@ def test_every_group_of_facts_has_its_source(whole) -> None:
     used = {form[key] for form in whole["media"].values() for key in ("source", "detail_source") if key in form}
     used |= {family["source"] for family in whole["box_tags"].values()}
     used |= {provider["batch"]["source"] for provider in whole["providers"].values() if "batch" in provider}
+    used |= {provider["web_search"]["source"] for provider in whole["providers"].values() if "web_search" in provider}
     alike = ("thinking", "structured_output", "cache", "rate_limits", "defaults", "prices", "vision", "batch", "status")
     groups = {*alike, *GROUPS}
     for who, provider in whole["providers"].items():
@@ -603,6 +604,21 @@ def test_every_group_of_facts_has_its_source(whole) -> None:
             assert set(model["sources"]) - {"images", "listed"} == there, f"{who}/{name}"
             used |= set(model["sources"].values())
     assert used == set(whole["sources"])
+
+
+def test_what_a_search_costs(whole) -> None:
+    """The section on search tools of BigModel's price page (2026-10-06) and the price page of Z.ai (2026-09-30)."""
+    listed = {who: provider["web_search"] for who, provider in whole["providers"].items() if "web_search" in provider}
+    engines = {"search_std": 0.01, "search_pro": 0.03, "search_pro_sogou": 0.05, "search_pro_quark": 0.05}
+    assert listed == {
+        "bigmodel": {
+            "engines": engines,
+            "currency": "CNY",
+            "as_of": "2026-10-06",
+            "source": "bigmodel-search-price",
+        },
+        "zai": {"price": 0.01, "currency": "USD", "as_of": "2026-09-30", "source": "zai-search-price"},
+    }
 
 
 def test_every_form_of_media_is_that_of_a_row(whole) -> None:
@@ -740,6 +756,7 @@ def test_every_object_has_every_key(cards) -> None:
         "rate_limits",
         "defaults",
         "prices",
+        "search_price",
         "vision",
         "stream_only",
         "refuses",

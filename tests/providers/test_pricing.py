@@ -133,10 +133,105 @@ def test_the_sandbox_costs_nothing_that_is_known(glm) -> None:
     assert cost_of(glm("ask", "-m", "sandbox/glm-5", "--json", "hi")) is None
 
 
-def test_what_the_provider_runs_has_a_price_of_its_own(glm, real, cwd) -> None:
-    (cwd / "r.yaml").write_text("server_tools: [{type: web_search, web_search: {enable: true}}]\nprompt: hi\n")
-    with real(answering(usage(1000, 1000))) as env:
-        assert cost_of(glm("ask", "-m", "zai/glm-5", "-f", "r.yaml", "--json", env=env)) is None
+PAGES = [{"refer": "ref_1", "title": "T", "link": "https://a.example/"}]
+
+
+def telling(pages: object) -> list[bytes]:
+    """A reply of 1000 tokens in and 1000 out that tells of a search."""
+    last = delta(content="", finish_reason="stop", usage=usage(1000, 1000))
+    return stream(delta(content="Hi"), last | {"web_search": pages})
+
+
+def web_search(**options: Any) -> list[dict[str, Any]]:
+    return [{"type": "web_search", "web_search": {"enable": True, **options}}]
+
+
+UNTOLD = answering(usage(1000, 1000))
+# Model, server tools, reply -> amount: the tokens cost USD 0.0042 at zai/glm-5 and CNY 0.03 at bigmodel/glm-5.1.
+SEARCHED = {
+    "Z.ai, whatever the engine": ("zai/glm-5", web_search(search_engine="search-prime"), telling(PAGES), 0.0142),
+    "Z.ai, no engine": ("zai/glm-5", web_search(), telling(PAGES), 0.0142),
+    "it found nothing": ("zai/glm-5", web_search(), telling([]), 0.0142),
+    "std": ("bigmodel/glm-5.1", web_search(search_engine="search_std"), telling(PAGES), 0.04),
+    "pro": ("bigmodel/glm-5.1", web_search(search_engine="search_pro"), telling(PAGES), 0.06),
+    "sogou": ("bigmodel/glm-5.1", web_search(search_engine="search_pro_sogou"), telling(PAGES), 0.08),
+    "quark": ("bigmodel/glm-5.1", web_search(search_engine="search_pro_quark"), telling(PAGES), 0.08),
+    "the model did not search": ("zai/glm-5", web_search(search_result=True), UNTOLD, 0.0042),
+    "switched off": ("zai/glm-5", web_search(enable=False), UNTOLD, 0.0042),
+    # Not known:
+    "no word of a search": ("zai/glm-5", web_search(), UNTOLD, None),
+    "switched off, and it searched": ("zai/glm-5", web_search(enable=False), telling(PAGES), None),
+    "another engine": ("bigmodel/glm-5.1", web_search(search_engine="search_new"), telling(PAGES), None),
+    "no engine": ("bigmodel/glm-5.1", web_search(), telling(PAGES), None),
+    "an engine that is no name": ("bigmodel/glm-5.1", web_search(search_engine=["search_std"]), telling(PAGES), None),
+    "no options": ("bigmodel/glm-5.1", [{"type": "web_search", "web_search": "on"}], telling(PAGES), None),
+    "no price of tokens": ("zai/glm-5.3-highspeed", web_search(), telling(PAGES), None),
+    "retrieval": ("zai/glm-5", [{"type": "retrieval", "retrieval": {"knowledge_id": "1"}}], UNTOLD, None),
+    "two tools": ("zai/glm-5", web_search() + web_search(), telling(PAGES), None),
+    "nobody asked for it": ("zai/glm-5", [], telling(PAGES), None),
+}
+
+
+@pytest.mark.parametrize("name", SEARCHED)
+def test_a_search_has_a_price_of_its_own(glm, real, cwd, name) -> None:
+    model, tools, script, wanted = SEARCHED[name]
+    (cwd / "r.json").write_text(json.dumps({"prompt": "hi", "server_tools": tools} if tools else {"prompt": "hi"}))
+    with real(script) as env:
+        cost = cost_of(glm("ask", "-m", model, "-f", "r.json", "--json", env=env))
+    assert (cost and cost["amount"]) == wanted
+
+
+def test_a_search_of_a_reply_that_was_cut_is_not_known(glm, real, cwd) -> None:
+    (cwd / "r.json").write_text(json.dumps({"prompt": "hi", "server_tools": web_search(search_result=True)}))
+    with real(stream(delta(content="Hi", usage=usage(1000, 1000)), done=False)) as env:
+        done = glm("ask", "-m", "zai/glm-5", "-f", "r.json", "--json", "--retries", "0", env=env)
+    assert (done.code, json.loads(done.out)["cost"]) == (7, None)
+
+
+# What a row costs is known when it has ended; until then it may make a search.
+CEILINGS = {
+    "each row searches": (telling(PAGES), "0.0300", 2),  # 2 x 0.0142, and a third would be 0.0426
+    "the first row does not search": (UNTOLD, "0.0180", 1),  # 0.0042, and the next may cost 0.0142
+    "no row searches": (UNTOLD, "0.0190", 2),
+    "not even a search": (UNTOLD, "0.0100", 0),
+}
+
+
+@pytest.mark.parametrize("name", CEILINGS)
+def test_a_ceiling_counts_searches(glm, real, cwd, name) -> None:
+    script, ceiling, sent = CEILINGS[name]
+    (cwd / "r.json").write_text(json.dumps({"server_tools": web_search(search_result=True)}))
+    (cwd / "in.txt").write_text("a\nb\nc\nd\n")
+    with real(script) as env:
+        given = ("batch", "run", "in.txt", "-f", "r.json", "-m", "zai/glm-5", "-O", "out.jsonl")
+        done = glm(*given, "--max-cost", ceiling, env=env)
+    assert done.code == 12, done.err
+    assert "the next row might cost more than is left" in done.err
+    out = cwd / "out.jsonl"
+    written = [json.loads(line) for line in out.read_text().splitlines()] if sent else []
+    assert (len(written), out.exists()) == (sent, sent > 0)
+    assert all(row["sources"] == ([PAGE] if script != UNTOLD else None) for row in written)
+
+
+PAGE = {"ref": "ref_1", "title": "T", "link": "https://a.example/", "site": None, "date": None, "text": None}
+
+
+@pytest.mark.parametrize(
+    "tools", [web_search(), [{"type": "retrieval", "retrieval": {}}], web_search(search_result=True) * 2]
+)
+@pytest.mark.parametrize("place", ["the request file", "a row"])
+def test_a_ceiling_and_a_tool_whose_price_is_not_known(glm, real, cwd, tools, place) -> None:
+    body = {"messages": [{"role": "user", "content": "hi"}]}
+    in_row = place == "a row"
+    (cwd / "r.json").write_text(json.dumps({"quiet": False} if in_row else {"server_tools": tools}))
+    row = {"custom_id": "a", "body": body | ({"tools": tools} if in_row else {})}
+    (cwd / "in.jsonl").write_text(json.dumps(row) + "\n")
+    with real(telling(PAGES)) as env:
+        given = ("batch", "run", "in.jsonl", "-f", "r.json", "-m", "zai/glm-5", "-O", "out.jsonl")
+        done = glm(*given, "--max-cost", "1", env=env)
+    assert done.code == 12, done.err
+    assert "what the provider takes for its own tools (server_tools) is not known here" in done.err
+    assert not (cwd / "out.jsonl").exists()
 
 
 def test_in_the_line_of_usage(glm, real) -> None:

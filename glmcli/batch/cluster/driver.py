@@ -153,7 +153,7 @@ class Driver:
         while item:
             weight += _weight(item)
             fits = not items or (item.candidate == items[0].candidate and (weight <= _HEAVY or len(items) < slots))
-            if not fits or not self._setup.budget.may_start(sent + len(items)) or self._state.is_ahead(item):
+            if not fits or not self._state.may_pay(item, sent + len(items)) or self._state.is_ahead(item):
                 self._state.hold(item)
                 break
             items.append(item)

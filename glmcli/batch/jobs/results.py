@@ -126,7 +126,9 @@ class ResultReader(Record):
         if error:
             error.request_id = error.request_id or reply.request_id
             displayed(error, provider, self.redactor)
-        return Outcome(provider.name, model, reply, error, calls, cost=batch_cost(provider, model, reply.usage))
+        # What a search costs in a batch is on no page.
+        paid = None if reply.sources else batch_cost(provider, model, reply.usage)
+        return Outcome(provider.name, model, reply, error, calls, cost=paid)
 
 
 def _reply(line: Mapping[str, Any], provider: Provider) -> tuple[Reply, GlmError | None]:

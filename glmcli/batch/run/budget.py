@@ -10,6 +10,12 @@ if TYPE_CHECKING:
     from glmcli.chat.outcome import Cost
     from glmcli.errors import GlmError
 
+UNKNOWN_TOOLS = "--max-cost: what the provider takes for its own tools (server_tools) is not known here"
+TOOLS_FIX = (
+    "leave out --max-cost; of web_search alone glm models NAME shows prices by engine, and with search_result: true a "
+    "reply tells whether a search was made"
+)
+
 
 class Budget:
     """Counts what was paid, and stops the run before the ceiling is crossed.
@@ -22,20 +28,31 @@ class Budget:
         """`ceiling`: in the currency of the provider's price list, None for no limit; `spent`: by earlier runs."""
         self._ceiling = ceiling
         self._spent = spent
-        self._dearest: float | None = None
+        self._dearest: float | None = None  # of the rows that have ended, without their searches
+        self._search = 0.0  # the most that searches for a row cost
         self.error: BudgetError | None = None
 
-    def may_start(self, in_flight: int) -> bool:
+    @property
+    def is_limited(self) -> bool:
+        """Whether there is a ceiling."""
+        return self._ceiling is not None
+
+    def may_start(self, in_flight: int, search: float | None = 0.0) -> bool:
         """Whether one more row may be sent now; if not, either `error` is set, or the end of another row can change it.
 
-        The cost of a row is known when it has ended: until then each counts as the dearest so far, and the first row
-        is sent alone.
+        The cost of a row is known when it has ended: until then each counts as the dearest so far, with a search if it
+        may make one, and the first row is sent alone. `search`: the most that searches for this row cost; None: that is
+        not known, or will not be.
         """
         if self._ceiling is None:
             return True
-        if self._dearest is None and self._spent < self._ceiling:
+        if search is None:
+            self.error = BudgetError(UNKNOWN_TOOLS, fix=TOOLS_FIX)
+            return False
+        self._search = max(self._search, search)
+        if self._dearest is None and self._spent + self._search < self._ceiling:
             return not in_flight
-        if self._dearest is not None and self._spent + self._dearest * (in_flight + 1) <= self._ceiling:
+        if self._dearest is not None and self._spent + self._worst * (in_flight + 1) <= self._ceiling:
             return True
         if in_flight == 0:
             self.error = BudgetError(
@@ -44,15 +61,23 @@ class Budget:
             )
         return False
 
-    def paid(self, cost: Cost | None, error: GlmError | None) -> None:
-        """Count a row that has ended; one that failed before the model wrote anything costs nothing."""
+    @property
+    def _worst(self) -> float:
+        """What a row that is in flight counts as."""
+        return (self._dearest or 0.0) + self._search
+
+    def paid(self, cost: Cost | None, error: GlmError | None, searched: float = 0.0) -> None:
+        """Count a row that has ended; one that failed before the model wrote anything costs nothing.
+
+        `searched`: how much of the cost are searches.
+        """
         if self._ceiling is None or (cost is None and error is not None and not error.sent):
             return
         if cost is None and error is None:
             self.error = BudgetError("--max-cost: what a row has cost is not known", fix="glm models NAME shows prices")
             return
         if cost is None:
-            self._spent += self._dearest or 0.0  # what a broken answer costs is not known
+            self._spent += self._worst  # what a broken answer costs is not known
             return
         self._spent += cost.amount
-        self._dearest = max(self._dearest or 0.0, cost.amount)
+        self._dearest = max(self._dearest or 0.0, cost.amount - searched)

@@ -16,7 +16,7 @@ from glmcli.chat.outcome import Outcome
 from glmcli.engine.attempt import Attempt
 from glmcli.errors import BusyError, GlmError, NetworkError, Retry
 from glmcli.http.bulk import ConnectionPool
-from glmcli.providers.pricing import cost
+from glmcli.providers.pricing import reply_cost
 from glmcli.providers.table import dialect_of
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ class Scheduler:
             # Where there was much to skip, the loop looks at its sockets first.
             return 0.0 if self._setup.rows.is_ready else self._state.retries.wait(now)
         limiter = self._limiters[item.candidate]
-        may_start = self._setup.budget.may_start(self._in_flight)
+        may_start = self._state.may_pay(item, self._in_flight)
         delay = limiter.wait(now, item.tokens) if may_start else float("inf")
         if delay > 0 or self._state.is_ahead(item):
             self._state.hold(item)
@@ -245,7 +245,7 @@ def _is_refused(error: GlmError) -> bool:
 def _outcome(item: QueueItem, candidate: Candidate, result: AttemptResult) -> Outcome:
     """How the row ended, with the times since it was sent first."""
     reply = result.reply
-    paid = None if candidate.request.server_tools else cost(candidate.provider, candidate.model, reply.usage)
+    paid = reply_cost(candidate.provider, candidate.request, reply)
     first_event, first_answer = (
         None if moment is None else moment - item.began for moment in (result.first_event, result.first_answer)
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from glmcli.batch.run.failover import Failover
 from glmcli.batch.run.shutdown import Shutdown
+from glmcli.providers.pricing import most_for_search, search_price
 from glmcli.record import Record
 
 if TYPE_CHECKING:
@@ -157,6 +158,16 @@ class RunState:
         if error := self._setup.budget.error:
             self.shutdown.stop(error)
 
+    def may_pay(self, item: QueueItem, in_flight: int) -> bool:
+        """Whether the budget allows to send the row now, see `Budget.may_start`."""
+        budget = self._setup.budget
+        return not budget.is_limited or budget.may_start(in_flight, self._price(item, most_for_search))
+
+    def _price(self, item: QueueItem, of: Callable[..., float | None]) -> float | None:
+        """The price of a search for this row at its provider."""
+        request = self.failover.request(item)
+        return of(self._setup.plan.candidates[item.candidate].provider, request.model, request.server_tools)
+
     def is_ahead(self, item: QueueItem) -> bool:
         """Whether the row would wait too long for its place in an ordered output."""
         window = self._setup.window
@@ -168,7 +179,9 @@ class RunState:
         Raises:
             OutputError: the line cannot be written.
         """
-        self._setup.budget.paid(outcome.cost, outcome.error)
+        # A reply that tells of a search has paid for one.
+        searched = self._price(item, search_price) if outcome.reply.sources is not None else 0.0
+        self._setup.budget.paid(outcome.cost, outcome.error, searched or 0.0)
         self._setup.output.write(item, outcome)
         if error := self._setup.budget.error or self._setup.output.failure_limit:
             self.shutdown.stop(error)

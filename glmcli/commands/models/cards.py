@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 Card = dict[str, Any]
 
 _TIER = dict.fromkeys(("input_over", "input_up_to", "output_over", "output_up_to", "input", "cached_input", "output"))
+_SEARCH = ("price", "engines", "currency", "as_of")
 _MEDIUM = dict.fromkeys(("url", "data", "most", "max_megabytes", "max_width", "max_height", "formats"))
 _VISION = dict.fromkeys(("image", "video", "file", "mixing", "order", "detail", "max_body_megabytes", "box_tags"))
 _GROUPS: Mapping[str, Card] = {
@@ -71,10 +72,14 @@ def card_of(provider: Provider, model: str) -> Card:
     shown |= {key: {**group, **known.get(key, {})} for key, group in _GROUPS.items()}
     prices = pricing.price_list(provider, model)
     shown["prices"] = {**prices, "tiers": [{**_TIER, **tier} for tier in prices["tiers"]]} if prices else None
+    searched = pricing.search_prices(provider) if known.get("web_search") is not False else None
+    shown["search_price"] = {key: searched.get(key) for key in _SEARCH} if searched else None
     shown["vision"] = _vision(known["vision"], model) if "vision" in known else None
     shown["notes"] = list(known.get("notes", ()))
     shown["configured"] = _configured(provider, model)
     shown["sources"] = _sources(provider, model, with_prices=prices is not None)
+    if searched:
+        shown["sources"]["search_price"] = catalogue.source(searched["source"])
     return shown
 
 
