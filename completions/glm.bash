@@ -154,17 +154,17 @@ _glm() {
       ;;
     /ask)
       if [[ $cur == -* && ! $only_arguments ]]; then
-        _glm_add -W "-m --model -P --provider --base-url --key-file --fallback --force -f --request --var -s --system -a --attach --session --no-stdin --need-stdin --think --no-think --effort --think-budget --temperature --top-p --top-k --repetition-penalty --max-tokens --seed --stop -o --option --no-stream -R --no-reasoning --reasoning --sources --json --jsonl -u --usage --meta -O --output --keep-partial --allow-empty --exact --plain --raw -n --dry-run --curl -q --quiet -v --verbose --retries --retry-max-time --connect-timeout --first-timeout --idle-timeout --deadline -h --help"
+        _glm_add -W "-m --model -P --provider --base-url --key-file --fallback --force -f --request --var -s --system -a --attach --session --no-stdin --need-stdin --think --no-think --effort --think-budget --keep-thinking --no-keep-thinking --temperature --top-p --top-k --repetition-penalty --max-tokens --seed --stop -o --option --no-stream -R --no-reasoning --reasoning --sources --json --jsonl -u --usage --meta -O --output --keep-partial --allow-empty --exact --plain --raw -n --dry-run --curl -q --quiet -v --verbose --retries --retry-max-time --connect-timeout --first-timeout --idle-timeout --deadline -h --help"
       fi
       ;;
     /stream)
       if [[ $cur == -* && ! $only_arguments ]]; then
-        _glm_add -W "-m --model -P --provider --base-url --key-file --fallback --force -f --request --var -s --system -a --attach --session --no-stdin --need-stdin --think --no-think --effort --think-budget --temperature --top-p --top-k --repetition-penalty --max-tokens --seed --stop -o --option --no-stream -R --no-reasoning --reasoning --sources --json --jsonl -u --usage --meta -O --output --keep-partial --allow-empty --exact --plain --raw -n --dry-run --curl -q --quiet -v --verbose --retries --retry-max-time --connect-timeout --first-timeout --idle-timeout --deadline -h --help"
+        _glm_add -W "-m --model -P --provider --base-url --key-file --fallback --force -f --request --var -s --system -a --attach --session --no-stdin --need-stdin --think --no-think --effort --think-budget --keep-thinking --no-keep-thinking --temperature --top-p --top-k --repetition-penalty --max-tokens --seed --stop -o --option --no-stream -R --no-reasoning --reasoning --sources --json --jsonl -u --usage --meta -O --output --keep-partial --allow-empty --exact --plain --raw -n --dry-run --curl -q --quiet -v --verbose --retries --retry-max-time --connect-timeout --first-timeout --idle-timeout --deadline -h --help"
       fi
       ;;
     /vision)
       if [[ $cur == -* && ! $only_arguments ]]; then
-        _glm_add -W "--image --video --file --at --detail --resize --stream -m --model -P --provider --base-url --key-file --fallback --force -f --request --var -s --system -a --attach --session --no-stdin --need-stdin --think --no-think --effort --think-budget --temperature --top-p --top-k --repetition-penalty --max-tokens --seed --stop -o --option --no-stream -R --no-reasoning --reasoning --sources --json --jsonl -u --usage --meta -O --output --keep-partial --allow-empty --exact --plain --raw -n --dry-run --curl -q --quiet -v --verbose --retries --retry-max-time --connect-timeout --first-timeout --idle-timeout --deadline -h --help"
+        _glm_add -W "--image --video --file --at --detail --resize --stream -m --model -P --provider --base-url --key-file --fallback --force -f --request --var -s --system -a --attach --session --no-stdin --need-stdin --think --no-think --effort --think-budget --keep-thinking --no-keep-thinking --temperature --top-p --top-k --repetition-penalty --max-tokens --seed --stop -o --option --no-stream -R --no-reasoning --reasoning --sources --json --jsonl -u --usage --meta -O --output --keep-partial --allow-empty --exact --plain --raw -n --dry-run --curl -q --quiet -v --verbose --retries --retry-max-time --connect-timeout --first-timeout --idle-timeout --deadline -h --help"
       fi
       ;;
     /tools)
@@ -176,7 +176,7 @@ _glm() {
       ;;
     /tools/run)
       if [[ $cur == -* && ! $only_arguments ]]; then
-        _glm_add -W "--tools --max-steps --yes --approve --plan --tool-choice --tool-stream --no-tool-stream --stream -m --model -P --provider --base-url --key-file --fallback --force -f --request --var -s --system -a --attach --session --no-stdin --need-stdin --think --no-think --effort --think-budget --temperature --top-p --top-k --repetition-penalty --max-tokens --seed --stop -o --option --no-stream -R --no-reasoning --reasoning --sources --json --jsonl -u --usage --meta -O --output --keep-partial --allow-empty --exact --plain --raw -n --dry-run --curl -q --quiet -v --verbose --retries --retry-max-time --connect-timeout --first-timeout --idle-timeout --deadline -h --help"
+        _glm_add -W "--tools --max-steps --yes --approve --plan --tool-choice --tool-stream --no-tool-stream --stream -m --model -P --provider --base-url --key-file --fallback --force -f --request --var -s --system -a --attach --session --no-stdin --need-stdin --think --no-think --effort --think-budget --keep-thinking --no-keep-thinking --temperature --top-p --top-k --repetition-penalty --max-tokens --seed --stop -o --option --no-stream -R --no-reasoning --reasoning --sources --json --jsonl -u --usage --meta -O --output --keep-partial --allow-empty --exact --plain --raw -n --dry-run --curl -q --quiet -v --verbose --retries --retry-max-time --connect-timeout --first-timeout --idle-timeout --deadline -h --help"
       fi
       ;;
     /tools/check)
@@ -207,14 +207,14 @@ _glm() {
       ;;
     /batch/run)
       if [[ $cur == -* && ! $only_arguments ]]; then
-        _glm_add -W "--format --delimiter --encoding --files0 --need-rows --ordered --text --csv --csv-safe -j --jobs --rpm --tpm --max-failures --max-cost --shard --retry-failed --no-retry-failed --sync --redo-changed --engine --address --keep-changed -m --model -P --provider --base-url --key-file --fallback --force -f --request --var -s --system -a --attach --think --no-think --effort --think-budget --temperature --top-p --top-k --repetition-penalty --max-tokens --seed --stop -o --option --no-stream -O --output --keep-partial --allow-empty --exact --plain -n --dry-run -q --quiet -v --verbose --retries --retry-max-time --connect-timeout --first-timeout --idle-timeout --deadline -h --help"
+        _glm_add -W "--format --delimiter --encoding --files0 --need-rows --ordered --text --csv --csv-safe -j --jobs --rpm --tpm --max-failures --max-cost --shard --retry-failed --no-retry-failed --sync --redo-changed --engine --address --keep-changed -m --model -P --provider --base-url --key-file --fallback --force -f --request --var -s --system -a --attach --think --no-think --effort --think-budget --keep-thinking --no-keep-thinking --temperature --top-p --top-k --repetition-penalty --max-tokens --seed --stop -o --option --no-stream -O --output --keep-partial --allow-empty --exact --plain -n --dry-run -q --quiet -v --verbose --retries --retry-max-time --connect-timeout --first-timeout --idle-timeout --deadline -h --help"
       else
         _glm_files
       fi
       ;;
     /batch/sample)
       if [[ $cur == -* && ! $only_arguments ]]; then
-        _glm_add -W "-n --count --json --format --delimiter --encoding --files0 --need-rows --ordered --text --csv --csv-safe -j --jobs --rpm --tpm --max-failures --max-cost --shard --retry-failed --no-retry-failed --sync --redo-changed --engine --address --keep-changed -m --model -P --provider --base-url --key-file --fallback --force -f --request --var -s --system -a --attach --think --no-think --effort --think-budget --temperature --top-p --top-k --repetition-penalty --max-tokens --seed --stop -o --option --no-stream -O --output --keep-partial --allow-empty --exact --plain --dry-run -q --quiet -v --verbose --retries --retry-max-time --connect-timeout --first-timeout --idle-timeout --deadline -h --help"
+        _glm_add -W "-n --count --json --format --delimiter --encoding --files0 --need-rows --ordered --text --csv --csv-safe -j --jobs --rpm --tpm --max-failures --max-cost --shard --retry-failed --no-retry-failed --sync --redo-changed --engine --address --keep-changed -m --model -P --provider --base-url --key-file --fallback --force -f --request --var -s --system -a --attach --think --no-think --effort --think-budget --keep-thinking --no-keep-thinking --temperature --top-p --top-k --repetition-penalty --max-tokens --seed --stop -o --option --no-stream -O --output --keep-partial --allow-empty --exact --plain --dry-run -q --quiet -v --verbose --retries --retry-max-time --connect-timeout --first-timeout --idle-timeout --deadline -h --help"
       else
         _glm_files
       fi
@@ -226,7 +226,7 @@ _glm() {
       ;;
     /batch/submit)
       if [[ $cur == -* && ! $only_arguments ]]; then
-        _glm_add -W "--format --delimiter --encoding --files0 --redo-changed --keep-changed --again --lines --input-url -m --model -P --provider --base-url --key-file --force -f --request --var -s --system -a --attach --think --no-think --effort --think-budget --temperature --top-p --top-k --repetition-penalty --max-tokens --seed --stop -o --option -O --output -n --dry-run -q --quiet -v --verbose --retries --retry-max-time --connect-timeout --first-timeout --idle-timeout --deadline -h --help"
+        _glm_add -W "--format --delimiter --encoding --files0 --redo-changed --keep-changed --again --lines --input-url -m --model -P --provider --base-url --key-file --force -f --request --var -s --system -a --attach --think --no-think --effort --think-budget --keep-thinking --no-keep-thinking --temperature --top-p --top-k --repetition-penalty --max-tokens --seed --stop -o --option -O --output -n --dry-run -q --quiet -v --verbose --retries --retry-max-time --connect-timeout --first-timeout --idle-timeout --deadline -h --help"
       else
         _glm_files
       fi

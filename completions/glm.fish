@@ -179,6 +179,8 @@ complete -c glm -n '__glm_at /ask /stream /vision /tools/run /batch/run /batch/s
 complete -c glm -n '__glm_at /ask /stream /vision /tools/run /batch/run /batch/sample /batch/submit' -l no-think -d 'Switch thinking on or off.'
 complete -c glm -n '__glm_at /ask /stream /vision /tools/run /batch/run /batch/sample /batch/submit' -l effort -x -a '(__glm_word_effort)' -d 'How hard to think: none to max, by model (glm models).'
 complete -c glm -n '__glm_at /ask /stream /vision /tools/run /batch/run /batch/sample /batch/submit' -l think-budget -x -d 'Maximum tokens of thinking.'
+complete -c glm -n '__glm_at /ask /stream /vision /tools/run /batch/run /batch/sample /batch/submit' -l keep-thinking -d 'Let the model read what it thought in earlier turns, or not.'
+complete -c glm -n '__glm_at /ask /stream /vision /tools/run /batch/run /batch/sample /batch/submit' -l no-keep-thinking -d 'Let the model read what it thought in earlier turns, or not.'
 complete -c glm -n '__glm_at /ask /stream /vision /tools/run /batch/run /batch/sample /batch/submit' -l temperature -x -d 'Randomness; 0 is the least.'
 complete -c glm -n '__glm_at /ask /stream /vision /tools/run /batch/run /batch/sample /batch/submit' -l top-p -x -d 'Nucleus sampling.'
 complete -c glm -n '__glm_at /ask /stream /vision /tools/run /batch/run /batch/sample /batch/submit' -l top-k -x -d 'Sample among the best K tokens.'

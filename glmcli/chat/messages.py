@@ -107,6 +107,7 @@ class Request(Record):
     Units: `max_tokens` and `think_budget` in tokens.
 
     Attributes:
+        keep_thinking: the model reads the reasoning of earlier turns, which is sent back for it.
         tools: the functions that the model may call.
         tool_choice: one of TOOL_CHOICES, or the name of a function.
         tool_stream: whether the arguments of calls come in pieces; None: if the model supports it.
@@ -119,6 +120,7 @@ class Request(Record):
     think: bool | None = None
     effort: str | None = None
     think_budget: int | None = None
+    keep_thinking: bool | None = None
     temperature: float | None = None
     top_p: float | None = None
     top_k: int | None = None

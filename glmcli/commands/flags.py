@@ -166,6 +166,13 @@ FLAGS: tuple[Flag, ...] = (
     Flag("think", "--think/--no-think", "choice", _THINK, "Switch thinking on or off."),
     Flag("effort", "--effort", "text", _THINK, "How hard to think: none to max, by model (glm models).", "WORD"),
     Flag("think_budget", "--think-budget", "integer", _THINK, "Maximum tokens of thinking.", "N", 1),
+    Flag(
+        "keep_thinking",
+        "--keep-thinking/--no-keep-thinking",
+        "choice",
+        _THINK,
+        "Let the model read what it thought in earlier turns, or not.",
+    ),
     Flag("temperature", "--temperature", "number", _SAMPLE, "Randomness; 0 is the least.", "X", 0),
     Flag("top_p", "--top-p", "number", _SAMPLE, "Nucleus sampling.", "X"),
     Flag("top_k", "--top-k", "integer", _SAMPLE, "Sample among the best K tokens.", "K", 0),

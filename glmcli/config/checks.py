@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from glmcli.console.suggestions import closest
 from glmcli.errors import UsageError
-from glmcli.providers import abilities
+from glmcli.providers import abilities, request_fields
 from glmcli.providers.abilities import Objection
 from glmcli.providers.request_fields import SAMPLING
 from glmcli.providers.row import Provider, Range
@@ -44,6 +44,7 @@ def _flag(name: str, provider: Provider) -> str:
     """The flag that sets this field of the request body."""
     flags = {
         "reasoning_effort": "--effort",
+        "clear_thinking": "--keep-thinking",
         "messages": "the prompt, --system, or messages in a request file",
         "tools": "server_tools in a request file, or glm tools run --tools",
         "tool_choice": "--tool-choice of glm tools run",
@@ -55,7 +56,7 @@ def _flag(name: str, provider: Provider) -> str:
     }
     switch = provider.api.thinking
     if switch and name not in flags and (name in switch.on or name in switch.off):
-        return "--think or --no-think"
+        return "--think, --no-think or --keep-thinking" if provider.api.keeps_thinking else "--think or --no-think"
     ours = {theirs: own for own, theirs in provider.api.field_names.items()}
     return flags.get(name, f"--{ours.get(name, name).replace('_', '-')}")
 
@@ -122,6 +123,8 @@ def remarks(request: Request, provider: Provider, today: str) -> Iterator[str]:
         yield from thinking_rules.remarks(request, provider, model, name)
     if provider.api.few_stops and len(request.stop) > 1:
         yield f"{provider.name} documents one stop string; its handling of {len(request.stop)} is not known"
+    if "clear_thinking" in request.extra and not provider.api.keeps_thinking:
+        yield f"{provider.name} is sent no reasoning of earlier turns: clear_thinking has no effect"
     for parameter in provider.api.doubtful:
         if parameter in _values(request):
             yield f"{provider.name} does not document {parameter}; it may have no effect"
@@ -130,6 +133,21 @@ def remarks(request: Request, provider: Provider, today: str) -> Iterator[str]:
         from glmcli.providers import media_rules
 
         yield from media_rules.remarks(request, provider)
+
+
+def can_keep_thinking(model: str, provider: Provider) -> bool:
+    """Whether this model can be asked to read the reasoning of earlier turns."""
+    known = provider.model(model)
+    return provider.api.keeps_thinking and not (known and known.thinks is False)
+
+
+def reasoning_remark(request: Request, provider: Provider) -> str | None:
+    """That reasoning of earlier turns is not sent, and what sends it; None where all of it is."""
+    if not request_fields.leaves_out_reasoning(request, provider):
+        return None
+    is_open = request.keep_thinking is None and can_keep_thinking(request.model, provider)
+    sends = "; --keep-thinking sends it" if is_open else ""
+    return f"{request.model} at {provider.name}: the reasoning of earlier turns is not sent{sends}"
 
 
 def _delisted(name: str, model: Model, today: str) -> Iterator[str]:
@@ -167,7 +185,8 @@ def details(request: Request, provider: Provider) -> Iterator[str]:
 
 
 def _says_how_to_think(request: Request) -> bool:
-    return not (request.think is None and request.effort is None and request.think_budget is None)
+    settings = (request.think, request.effort, request.think_budget, request.keep_thinking)
+    return any(setting is not None for setting in settings)
 
 
 def _has_media(request: Request) -> bool:

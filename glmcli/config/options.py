@@ -60,6 +60,7 @@ class Options(Record):
     think: bool | None = None
     effort: str | None = None
     think_budget: int | None = None
+    keep_thinking: bool | None = None
     temperature: float | None = None
     top_p: float | None = None
     top_k: int | None = None

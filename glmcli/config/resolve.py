@@ -62,7 +62,10 @@ class ProviderResolver:
             self._terminal.detail(f"configuration: {self._app.config.source}")
         self._terminal.detail(f"first choice: {first.provider.name}/{first.model} ({first.why})")
         chosen = [(self._first(first.provider), first.model), *self._fallbacks(first.provider)]
-        requests = [(provider, self._request(provider, model, messages, tools)) for provider, model in chosen]
+        requests = [
+            (provider, self._request(provider, model, messages, tools, is_fallback=number > 0))
+            for number, (provider, model) in enumerate(chosen)
+        ]
         key_files = (self._options.key_file, *(None for _ in self._options.fallback))
         return tuple(
             self._candidate(provider, request, key_file)
@@ -136,7 +139,13 @@ class ProviderResolver:
         return provider
 
     def _request(
-        self, provider: Provider, model: str, messages: tuple[Message, ...], tools: tuple[Function, ...]
+        self,
+        provider: Provider,
+        model: str,
+        messages: tuple[Message, ...],
+        tools: tuple[Function, ...],
+        *,
+        is_fallback: bool,
     ) -> Request:
         """The request for this provider, checked against what it is known to refuse."""
         options = self._options
@@ -145,6 +154,11 @@ class ProviderResolver:
             # One that is no thinking stands alone.
             counted = counted_effort(options.effort, provider.model(model))
             fields["think"] = None if counted == NO_THINKING else True
+        drops = is_fallback and options.keep_thinking and not checks.can_keep_thinking(model, provider)
+        if drops:
+            # The question is the same without it, and who names a fallback wants an answer.
+            fields["keep_thinking"] = None
+            self._terminal.note(f"--keep-thinking: the fallback {provider.name}/{model} is sent no earlier reasoning")
         extra, stream = dict(options.option), not options.no_stream
         request = Request(model=model, messages=messages, extra=extra, stream=stream, tools=tools, **fields)
         if options.resize:
@@ -152,6 +166,10 @@ class ProviderResolver:
 
             request = resized(request, provider, self._terminal)
         self._check(request, provider)
+        if not drops and (remark := checks.reasoning_remark(request, provider)):
+            # Whoever wrote it by hand means it to be read; a session has it after every answer, and says it with -v.
+            by_hand = any(message.get("reasoning") for message in options.messages)
+            (self._terminal.note if by_hand else self._terminal.detail)(remark)
         return request
 
     def _check(self, request: Request, provider: Provider) -> None:

@@ -20,6 +20,9 @@ _ASKED_TO_STOP = {
 }
 
 
+_EARLIER = {True: "; of earlier turns: ignored by default", False: "; of earlier turns: read by default"}
+
+
 def card_text(card: Mapping[str, Any]) -> str:
     """The card of a model: its name, then a line for each fact."""
     lines = [f"{card['provider']}/{card['model']}"]
@@ -89,7 +92,8 @@ def _thinking(thinking: Mapping[str, Any]) -> str:
     can_stop = f"can be switched off: {_plain(thinking['can_stop'])}{asked or ''}"
     counted = {word: f"{word} (as {other})" for word, other in (thinking["effort_counts_as"] or {}).items()}
     efforts = thinking["efforts"] and [counted.get(word, word) for word in thinking["efforts"]]
-    return f"{_plain(thinking['has'])}; {can_stop}; efforts: {_list(efforts)}{effort}"
+    earlier = _EARLIER.get(thinking["clear_by_default"], "")
+    return f"{_plain(thinking['has'])}; {can_stop}; efforts: {_list(efforts)}{effort}{earlier}"
 
 
 def _tools(card: Mapping[str, Any]) -> str:

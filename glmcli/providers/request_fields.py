@@ -21,9 +21,8 @@ def messages(request: Request, provider: Provider) -> list[dict[str, Any]]:
     Source: "input content must be a string." docs.qwencloud.com error messages (2026-09-28); docs.bigmodel.cn chat
     completion reference (2025-12).
     """
-    question = max((at for at, message in enumerate(request.messages) if message.role == "user"), default=0)
-    back = provider.api.reasoning_back == "tool_turn"
-    sent = [_message(message, with_reasoning=back and at > question) for at, message in enumerate(request.messages)]
+    back = _reasoning_back(request, provider)
+    sent = [_message(message, with_reasoning=is_sent) for message, is_sent in zip(request.messages, back, strict=True)]
     if any(message.media for message in request.messages):
         from glmcli.providers.media_rules import rules_of
 
@@ -34,9 +33,34 @@ def messages(request: Request, provider: Provider) -> list[dict[str, Any]]:
     return sent
 
 
+def _reasoning_back(request: Request, provider: Provider) -> list[bool]:
+    """For each message, whether its reasoning goes back to the model.
+
+    Where the model is asked to keep it, that is all of it, whoever wrote it: a gap costs quality and cache hits.
+    Source: docs.z.ai/guides/capabilities/thinking-mode (2026).
+    """
+    if _keeps_thinking(request, provider):
+        return [True] * len(request.messages)
+    question = max((at for at, message in enumerate(request.messages) if message.role == "user"), default=0)
+    in_turn = provider.api.reasoning_back == "tool_turn"
+    return [in_turn and at > question and bool(message.tool_calls) for at, message in enumerate(request.messages)]
+
+
+def _keeps_thinking(request: Request, provider: Provider) -> bool:
+    return bool(request.keep_thinking) and provider.api.keeps_thinking
+
+
+def leaves_out_reasoning(request: Request, provider: Provider) -> bool:
+    """Whether a message has reasoning that is not sent."""
+    if not any(message.reasoning for message in request.messages):
+        return False
+    back = _reasoning_back(request, provider)
+    return any(message.reasoning and not is_sent for message, is_sent in zip(request.messages, back, strict=True))
+
+
 def _message(message: Message, *, with_reasoning: bool) -> dict[str, Any]:
     fields: dict[str, Any] = {"role": message.role, "content": message.text}
-    if with_reasoning and message.tool_calls and message.reasoning:
+    if with_reasoning and message.reasoning:
         fields["reasoning_content"] = message.reasoning
     if message.tool_calls:
         fields["tool_calls"] = [_call(call) for call in message.tool_calls]
@@ -114,6 +138,10 @@ def sampling(request: Request, provider: Provider) -> dict[str, Any]:
 def thinking(request: Request, provider: Provider) -> dict[str, Any]:
     """The fields that turn thinking on or off, in the form of the provider's row, and set its effort and its budget."""
     fields = _switch(request, provider)
+    switch = provider.api.thinking
+    if switch and request.keep_thinking is not None:
+        kept = (switch.keep if request.keep_thinking else switch.clear) or {}
+        fields |= {name: {**fields.get(name, {}), **value} for name, value in kept.items()}
     if request.effort is not None:
         fields["reasoning_effort"] = request.effort
     if request.think_budget is not None:
@@ -129,7 +157,7 @@ def _switch(request: Request, provider: Provider) -> dict[str, Any]:
         # Without the field, one endpoint did not think at all, against its documentation: where a model can think,
         # thinking is switched on explicitly. Source: github.com/NousResearch/hermes-agent/pull/16533.
         model = provider.model(request.model)
-        think = True if model and model.thinks else None
+        think = True if (model and model.thinks) or _keeps_thinking(request, provider) else None
     if switch is None or think is None:
         return {}
     fields = dict(switch.on if think else switch.off)
@@ -148,6 +176,8 @@ def reserved(provider: Provider) -> frozenset[str]:
         names.add("reasoning_effort")
         if not api.thinking.is_shared:
             names |= api.thinking.on.keys() | api.thinking.off.keys()
+        if api.keeps_thinking:
+            names.add("clear_thinking")  # beside the switch, where it would be ignored, as where it belongs
     if api.tool_stream:
         names.add("tool_stream")
     return frozenset(names)

@@ -25,11 +25,15 @@ class ThinkingSwitch(Record):
         off: the fields that turn it off.
         is_shared: the fields are objects with other keys too, which the user may set with --option; else --option may
             not name these fields at all.
+        keep: what is added to them so that the model reads the reasoning of earlier turns; None: no way is known.
+        clear: the opposite of `keep`.
     """
 
     on: Mapping[str, Any]
     off: Mapping[str, Any]
     is_shared: bool = False
+    keep: Mapping[str, Any] | None = None
+    clear: Mapping[str, Any] | None = None
 
 
 class Range(Record):
@@ -126,7 +130,7 @@ class Api(Record):
         text_frames: whether each frame holds new text only, or all text so far.
         think_tags: whether thinking comes as `<think>` tags inside the answer, see `glmcli.providers.text_filter`.
         leading_newlines: answers may begin with newlines that mean nothing.
-        reasoning_back: where earlier reasoning is sent back to the model.
+        reasoning_back: where earlier reasoning is sent back to the model unasked; all of it, if it is to keep it.
         tool_stream: the provider takes `tool_stream`, which makes the arguments of calls come in pieces.
         tool_choices: the values that `tool_choice` takes, `NAME` for the name of a function; None: all.
         forces_thinking: a tool call can be demanded while the model thinks.
@@ -175,6 +179,11 @@ class Api(Record):
     limits: Literal["in_flight", "per_minute"] | None = None
     media: Literal["openai", "zhipu", "tokenhub", "ollama"] | None = "openai"
     box_tags: bool | None = None
+
+    @property
+    def keeps_thinking(self) -> bool:
+        """The model can be asked to read the reasoning of earlier turns."""
+        return self.thinking is not None and self.thinking.keep is not None
 
     @property
     def sends_leading_newlines(self) -> bool:

@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 
 # The table of thinking switches: the fields of a request body that turn thinking on, and those that turn it off.
 _THINKING_TYPE = ThinkingSwitch({"thinking": {"type": "enabled"}}, {"thinking": {"type": "disabled"}})
+# docs.z.ai/openapi.json, ChatThinking (2026-09); docs.z.ai and docs.bigmodel.cn, guides/capabilities/thinking-mode
+# (2026): earlier reasoning is ignored without this, and has to come back whole, unmodified and in order with it.
+# Whether the model thinks now is another matter.
+_ZHIPU_THINKING = _THINKING_TYPE.replace(
+    keep={"thinking": {"clear_thinking": False}}, clear={"thinking": {"clear_thinking": True}}
+)
 _ENABLE_THINKING = ThinkingSwitch({"enable_thinking": True}, {"enable_thinking": False})
 _TEMPLATE_THINKING = ThinkingSwitch(
     {"chat_template_kwargs": {"enable_thinking": True}},
@@ -30,7 +36,7 @@ _EFFORT_NONE = ThinkingSwitch({}, {"reasoning_effort": "none"})
 # docs.bigmodel.cn and docs.z.ai chat completion reference: ranges of 2026-09; fields that are not listed there are
 # ignored silently (github.com/earendil-works/pi/issues/2025), so a script would rely on a setting that has no effect.
 _ZHIPU = Api(
-    thinking=_THINKING_TYPE,
+    thinking=_ZHIPU_THINKING,
     thinking_explicit=True,
     usage_on_request=False,
     accept_language="en-US,en",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from glmcli.catalogue import NO_THINKING, counted_effort, may_think
 from glmcli.errors import UsageError
 from glmcli.providers.abilities import Objection, models_that_can_stop
+from glmcli.providers.table import PROVIDERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +32,12 @@ def contradictions(request: Request, provider: Provider) -> Iterator[UsageError]
             yield UsageError(message=f"{said}, --think for thinking", fix=fix)
         if request.think_budget is not None:
             yield UsageError(message=f"{said}, --think-budget for thinking", fix=fix)
+    if request.keep_thinking and not provider.api.keeps_thinking:
+        able = " and ".join(row.name for row in PROVIDERS.values() if row.hosted and row.api.keeps_thinking)
+        yield UsageError(
+            message=f"{provider.name} is sent no reasoning of earlier turns, so it can keep none",
+            fix=f"leave out --keep-thinking; models of {able} take it back",
+        )
 
 
 def objections(request: Request, provider: Provider, model: Model | None) -> Iterator[Objection]:
@@ -38,6 +45,8 @@ def objections(request: Request, provider: Provider, model: Model | None) -> Ite
     name = f"{request.model} at {provider.name}"
     if model and request.think and model.thinks is False:
         yield Objection(f"{name} has no thinking mode", "leave out --think and --effort")
+    if model and request.keep_thinking and model.thinks is False:
+        yield Objection(f"{name} has no thinking mode, so there is none to keep", "leave out --keep-thinking")
     if model and request.think is False and model.always_thinks:
         how = _ASKED_TO_STOP.get(model.asked_to_stop or "", "it cannot be switched off")
         yield Objection(f"{name} always thinks: {how}", _instead_of_stopping(request, provider, model))
@@ -76,10 +85,10 @@ def remarks(request: Request, provider: Provider, model: Model | None, name: str
 
 
 def details(request: Request, provider: Provider, model: Model | None) -> Iterator[str]:
-    """What becomes of the effort, where it is another than its word says."""
-    if request.effort is None:
-        return
-    counted = counted_effort(request.effort, model)
+    """What becomes of the effort, where it is another than its word says, and of earlier reasoning without thinking."""
+    counted = None if request.effort is None else counted_effort(request.effort, model)
+    if request.keep_thinking and (request.think is False or counted == NO_THINKING):
+        yield "earlier reasoning is sent without thinking now: no page says what a model makes of it then"
     if counted != request.effort:
         yield f"--effort {request.effort} counts as {counted} at {provider.name}"
     if counted == NO_THINKING:

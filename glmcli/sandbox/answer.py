@@ -50,7 +50,7 @@ class SandboxAnswer:
     """A whole reply before it is encoded for a provider.
 
     Attributes:
-        prompt_tokens: the words of all messages.
+        prompt_tokens: the words of all messages, and of earlier reasoning that is read.
         counted: tokens by name that were given, in the place of words that are counted.
         piece_size: characters of a piece of a stream, see `pieces`.
         is_scripted: the text was given, and is sent without anything of ours around it.
@@ -110,8 +110,11 @@ def own_answer(request: ChatRequest, limits: Iterable[TokenLimit], *, parallel_c
 
 
 def prompt_tokens(request: ChatRequest) -> int:
-    """The words of all messages."""
-    return sum(len(text_of(message.get("content")).split()) for message in request.messages)
+    """The words of all messages, with the reasoning of earlier turns where it is read."""
+    texts = [text_of(message.get("content")) for message in request.messages]
+    if request.keeps_thinking:
+        texts += [text_of(message.get("reasoning_content")) for message in request.messages]
+    return sum(len(text.split()) for text in texts)
 
 
 def _limited(whole: SandboxAnswer, limit: int, counted: str) -> SandboxAnswer:

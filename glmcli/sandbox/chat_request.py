@@ -53,6 +53,7 @@ class ChatRequest:
         messages: the items of `messages` that are objects.
         fields: the parameters: the whole body, or `parameters` of a DashScope body.
         thinking_on: whether the provider's switch for thinking is on, by the request or by default.
+        keeps_thinking: whether the reasoning of earlier turns is read.
         chinese: whether errors are in Chinese.
     """
 
@@ -62,6 +63,7 @@ class ChatRequest:
     fields: Mapping[str, Any]
     stream: bool
     thinking_on: bool
+    keeps_thinking: bool
     chinese: bool
     ids: RequestIds
 

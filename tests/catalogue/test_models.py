@@ -324,10 +324,53 @@ OUTPUT = {
 
 
 def test_what_models_can_do(cards) -> None:
-    shown = {name: (*cards[name]["thinking"].values(), cards[name]["tool_stream"]) for name in THINKING}
+    keys = ("has", "can_stop", "asked_to_stop", "efforts", "effort_counts_as", "default_effort")
+    shown = {name: (*(cards[name]["thinking"][key] for key in keys), cards[name]["tool_stream"]) for name in THINKING}
     assert shown == THINKING
     shown = {name: (*cards[name]["structured_output"].values(), *cards[name]["cache"].values()) for name in OUTPUT}
     assert shown == OUTPUT
+
+
+# docs.z.ai/openapi.json, ChatThinking (2026-09): `clear_thinking` is true by default, "only supported by GLM-4.5 series
+# and higher models". docs.qwencloud.com, the parameter of Model Studio (2026): false by default, for four models;
+# help.aliyun.com/zh/model-studio/glm (2026-09-19): true for glm-5.3.
+def test_what_becomes_of_earlier_reasoning_by_default(cards) -> None:
+    shown = {name: card["thinking"]["clear_by_default"] for name, card in cards.items()}
+    assert {name for name, clears in shown.items() if clears is False} == {
+        "modelstudio/glm-5.2",
+        "modelstudio/glm-5.1",
+        "modelstudio/glm-5",
+        "modelstudio/glm-4.7",
+        "dashscope/glm-5.2",
+        "dashscope/glm-5.1",
+        "dashscope/glm-5",
+        "dashscope/glm-4.7",
+    }
+    rest = {name for name, clears in shown.items() if clears is True}
+    assert {name for name in rest if not name.startswith(("bigmodel/", "zai/"))} == {
+        "modelstudio/glm-5.3",
+        "dashscope/glm-5.3",
+    }
+    for provider in ("bigmodel", "zai"):
+        models = ("5.3", "5.3-flash", "5.2", "5.1", "5", "5-turbo", "4.7", "4.6", "4.6v", "4.5", "4.5-air", "4.5v")
+        assert {f"{provider}/glm-{model}" for model in models} <= rest
+    assert shown["bigmodel/glm-4-plus"] is shown["tokenhub/glm-5.2"] is shown["bigmodel/glm-z1-flash"] is None
+    assert cards["zai/glm-5"]["sources"]["thinking"]["url"] == "https://docs.z.ai/openapi.json"
+    assert cards["zai/glm-5.3"]["sources"]["clear_by_default"]["url"] == "https://docs.z.ai/openapi.json"
+    assert cards["modelstudio/glm-5"]["sources"]["clear_by_default"]["url"].startswith("https://docs.qwencloud.com/")
+    assert cards["modelstudio/glm-5.3"]["sources"]["thinking"]["date"] == "2026-09-19"
+
+
+def test_the_default_of_earlier_reasoning_is_that_of_the_general_address(glm, cwd) -> None:
+    """At the address of the coding plan it is the opposite: docs.z.ai/guides/capabilities/thinking-mode (2026)."""
+    (cwd / "c.yaml").write_text(
+        "providers:\n  plan: {like: zai, base_url: https://api.z.ai/api/coding/paas/v4, key_env: [PLAN_KEY]}\n"
+    )
+    card = glm("models", "plan/glm-5.3", env={"GLM_CONFIG": "c.yaml"}).text
+    assert "earlier turns" not in card
+    assert "clear by default" not in card
+    assert "; of earlier turns: ignored by default\n" in glm("models", "zai/glm-5.3").text
+    assert "; of earlier turns: read by default\n" in glm("models", "modelstudio/glm-5").text
 
 
 # Input, cached input, output: docs.z.ai/guides/overview/pricing, docs.bigmodel.cn/cn/guide/start/pricing,
@@ -600,8 +643,9 @@ def test_every_group_of_facts_has_its_source(whole) -> None:
             there = {group for group in groups if set(GROUPS.get(group, (group,))) & set(model)}
             if model.get("status", {}).get("reported"):
                 there.discard("status")
-            # What is said of images may come from elsewhere than the rest of vision; a name may be all that is known.
-            assert set(model["sources"]) - {"images", "listed"} == there, f"{who}/{name}"
+            # What is said of images may come from elsewhere than the rest of vision, what becomes of earlier reasoning
+            # than the rest of thinking; a name may be all that is known.
+            assert set(model["sources"]) - {"images", "clear_by_default", "listed"} == there, f"{who}/{name}"
             used |= set(model["sources"].values())
     assert used == set(whole["sources"])
 

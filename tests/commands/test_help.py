@@ -53,6 +53,8 @@ FLAGS = (
     "--no-think",
     "--effort",
     "--think-budget",
+    "--keep-thinking",
+    "--no-keep-thinking",
     "--temperature",
     "--top-p",
     "--top-k",

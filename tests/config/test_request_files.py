@@ -63,6 +63,8 @@ SAME = {
     "think: false": ("--no-think",),
     "model: zai/glm-5.2\neffort: max": ("-m", "zai/glm-5.2", "--effort", "max"),
     "model: modelstudio/glm-5\nthink_budget: 9": ("-m", "modelstudio/glm-5", "--think-budget", "9"),
+    "keep_thinking: true": ("--keep-thinking",),
+    "keep_thinking: false": ("--no-keep-thinking",),
     "temperature: 0.5": ("--temperature", "0.5"),
     "temperature: 1": ("--temperature", "1"),
     "top_p: 0.5": ("--top-p", "0.5"),

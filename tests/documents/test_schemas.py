@@ -108,6 +108,7 @@ vars: {WORD: hi}
 think: true
 effort: high
 think_budget: 1
+keep_thinking: true
 temperature: 0
 top_p: .9
 top_k: 0

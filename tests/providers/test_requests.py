@@ -594,6 +594,7 @@ SAMPLES = {
     "think": [True, False],
     "effort": ["max"],
     "think_budget": [100],
+    "keep_thinking": [True, False],
     "temperature": [0.5],
     "top_p": [0.5],
     "top_k": [5],
@@ -613,6 +614,8 @@ DEFAULTS = {("ollama", "think", True)}
 # What the row sends unasked for a model that it knows.
 EXPLICIT = {("bigmodel", "think", True), ("zai", "think", True), ("tokenhub", "think", True)}
 STREAMS_CALLS = ("bigmodel", "zai", "modelstudio", "dashscope", "tokenhub")
+# Whose models can be asked to read earlier reasoning; the others are sent none, so there is nothing to switch off.
+KEEPS_THINKING = ("bigmodel", "zai")
 
 
 @pytest.mark.parametrize("row", ROWS)
@@ -628,5 +631,6 @@ def test_every_field_reaches_the_wire_or_is_refused(row) -> None:
             refusals = [*checks.contradictions(request, provider), *checks.objections(request, provider)]
             unsaid = (row, field, value) in DEFAULTS | EXPLICIT if field == "think" else False
             unsaid |= field == "tool_stream" and value is (row in STREAMS_CALLS)
+            unsaid |= field == "keep_thinking" and value is False and row not in KEEPS_THINKING
             changed = dialect.encode(request, provider).body != dialect.encode(plain, provider).body
             assert refusals or changed or unsaid, f"{row}: {field}={value!r} is neither sent nor refused"

@@ -65,7 +65,11 @@ def request_of_body(
         known = _request_fields(name, value, names)
         if known is None:
             extra[name] = value
-        fields |= {key: item for key, item in (known or {}).items() if not (key in flags and getattr(base, key, None))}
+        fields |= {
+            key: item
+            for key, item in (known or {}).items()
+            if key not in flags or getattr(base, key, None) in (None, ())
+        }
     return base.replace(**{**fields, "extra": {**extra, **base.extra}})
 
 
@@ -79,8 +83,10 @@ def _request_fields(name: str, value: Any, names: Mapping[str, str]) -> dict[str
             texts = value if isinstance(value, list) else [value]
             return {"stop": tuple(_checked(f"body.stop[{at}]", text, str) for at, text in enumerate(texts))}
         case "thinking", {"type": "enabled" | "disabled" as kind}:
-            _refuse_others("body.thinking", value, ("type",))
-            return {"think": kind == "enabled"}
+            _refuse_others("body.thinking", value, ("type", "clear_thinking"))
+            clear = value.get("clear_thinking")
+            keep = {} if clear is None else {"keep_thinking": not _checked("body.thinking.clear_thinking", clear, bool)}
+            return {"think": kind == "enabled", **keep}
         case "tool_choice", str() | {"function": {"name": str()}}:
             return {"tool_choice": value if isinstance(value, str) else value["function"]["name"]}
         case "tools", list():

@@ -313,5 +313,6 @@ class PendingRows:
 
 def _tokens(request: Request) -> int:
     """About how many tokens the request will count, in and out: reserved under a limit of tokens a minute."""
-    characters = sum(len(turn.text) for turn in request.messages)
+    reasoning = sum(len(turn.reasoning) for turn in request.messages) if request.keep_thinking else 0
+    characters = reasoning + sum(len(turn.text) for turn in request.messages)
     return characters // _PER_TOKEN + (request.max_tokens or _DEFAULT_ANSWER)

@@ -35,9 +35,8 @@ if TYPE_CHECKING:
 # Fields of a row that are nothing here but columns, and that whoever writes them means to be sent. In a table, whose
 # columns are about anything, these are the media alone.
 _MEDIA_FIELDS = frozenset({"attach", "attachments", "image", "images", "image_url", "videos"})
-_REQUEST_FIELDS = frozenset(
-    {"model", "provider", "system", "temperature", "top_p", "max_tokens", "stop", "schema", "response_format", "tools"}
-)
+_SETTINGS = ("temperature", "top_p", "max_tokens", "stop", "keep_thinking")
+_REQUEST_FIELDS = frozenset({"model", "provider", "system", "schema", "response_format", "tools", *_SETTINGS})
 
 DIGEST_LENGTH = 32  # hexadecimal digits: 128 bits
 
@@ -178,7 +177,10 @@ class RequestBuilder:
             UsageError: as `messages`.
         """
         self._remark(row)
-        return self._request(row)
+        request = self._request(row)
+        if remark := checks.reasoning_remark(request, self._provider):
+            self._say_once(remark)
+        return request
 
     def _request(self, row: Row) -> Request:
         assert self._base is not None  # noqa: S101 - the order of calls, not the user's doing

@@ -9,6 +9,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
+from glmcli.config.checks import can_keep_thinking
 from glmcli.errors import CredentialsError, GlmError, NetworkError, QuotaError
 from glmcli.http.retry import MAX_RETRY_AFTER, may_fall_back, retry_delay
 
@@ -182,10 +183,17 @@ class Failover:
         return True
 
     def request(self, item: QueueItem) -> Request:
-        """The request of the row to its candidate; a fallback always gets the model of the plan."""
+        """The request of the row to its candidate; a fallback always gets the model of the plan.
+
+        It is sent earlier reasoning only where it can be asked to read it.
+        """
         if item.candidate == 0:
             return item.request
-        return item.request.replace(model=self._candidates[item.candidate].model)
+        fallback = self._candidates[item.candidate]
+        request = item.request.replace(model=fallback.model)
+        if request.keep_thinking and not can_keep_thinking(fallback.model, fallback.provider):
+            return request.replace(keep_thinking=None)
+        return request
 
     # What happens to a row.
 

@@ -20,7 +20,9 @@ _MEDIUM = dict.fromkeys(("url", "data", "most", "max_megabytes", "max_width", "m
 _VISION = dict.fromkeys(("image", "video", "file", "mixing", "order", "detail", "max_body_megabytes", "box_tags"))
 _GROUPS: Mapping[str, Card] = {
     "as_written": dict.fromkeys(("context", "max_output")),
-    "thinking": dict.fromkeys(("has", "can_stop", "asked_to_stop", "efforts", "effort_counts_as", "default_effort")),
+    "thinking": dict.fromkeys(
+        ("has", "can_stop", "asked_to_stop", "efforts", "effort_counts_as", "default_effort", "clear_by_default")
+    ),
     "structured_output": dict.fromkeys(("json_object", "json_schema", "only_without_thinking")),
     "cache": dict.fromkeys(("implicit", "explicit")),
     "rate_limits": dict.fromkeys(("rpm", "tpm")),
@@ -70,6 +72,8 @@ def card_of(provider: Provider, model: str) -> Card:
     shown: Card = {"provider": provider.name, "model": model}
     shown |= {key: known.get(key) for key in _KEYS}
     shown |= {key: {**group, **known.get(key, {})} for key, group in _GROUPS.items()}
+    if not _knows_default(provider, model):
+        shown["thinking"]["clear_by_default"] = None
     prices = pricing.price_list(provider, model)
     shown["prices"] = {**prices, "tiers": [{**_TIER, **tier} for tier in prices["tiers"]]} if prices else None
     searched = pricing.search_prices(provider) if known.get("web_search") is not False else None
@@ -81,6 +85,12 @@ def card_of(provider: Provider, model: str) -> Card:
     if searched:
         shown["sources"]["search_price"] = catalogue.source(searched["source"])
     return shown
+
+
+def _knows_default(provider: Provider, model: str) -> bool:
+    """Whether the default for earlier reasoning is known: a plan's address keeps what the general one clears."""
+    is_stated = "clear_by_default" in _stated(provider, model).get("thinking", {})
+    return is_stated or provider.base_url in catalogue.prices_at(provider.catalogue)
 
 
 def _stated(provider: Provider, model: str) -> Mapping[str, Any]:
@@ -102,7 +112,9 @@ def _sources(provider: Provider, model: str, *, with_prices: bool) -> dict[str, 
     kept = {
         group: catalogue.source(name)
         for group, name in groups.items()
-        if (group != "prices" or with_prices) and not _is_replaced(group, stated)
+        if (group != "prices" or with_prices)
+        and (group != "clear_by_default" or _knows_default(provider, model))
+        and not _is_replaced(group, stated)
     }
     return kept | {group: {"url": words, "date": None} for group, words in stated.get("sources", {}).items()}
 

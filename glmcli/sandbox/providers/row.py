@@ -94,6 +94,7 @@ class SandboxProvider:
         takes_tokens: a token that was signed with the key is taken for it, also without `Bearer`.
         relays: it may be a gateway to others, and passes their errors on.
         runs_tasks: it has answers that are fetched later.
+        keeps_thinking: whether it would let a model read the reasoning of earlier turns, by its own switch and default.
         replays: other providers of the same dialect whose recordings it replays.
     """
 
@@ -128,6 +129,7 @@ class SandboxProvider:
     takes_tokens: bool = False
     runs_tasks: bool = False
     relays: bool = False
+    keeps_thinking: Callable[[Mapping[str, Any]], bool] = lambda _: False
     batch_api: SandboxBatchApi | None = None
     replays: tuple[str, ...] = ()
 
@@ -150,6 +152,7 @@ class SandboxProvider:
             fields=fields,
             stream=self.wants_native_stream(headers) if native else body.get("stream") is True,
             thinking_on=self.thinking_on(fields) or body.get("model") in self.always_think,
+            keeps_thinking=self.keeps_thinking(fields),
             chinese=self.wants_chinese(headers),
             ids=ids,
         )

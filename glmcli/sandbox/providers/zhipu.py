@@ -169,6 +169,19 @@ def _thinks_always(request: ChatRequest) -> SandboxError:
     return zhipu_error("1210", chinese=request.chinese, message=_ALWAYS_THINKS)
 
 
+def _keeps_thinking(fields: Mapping[str, Any]) -> bool:
+    """Whether earlier reasoning is read, and so is input: only where the request says so.
+
+    Source: docs.z.ai/openapi.json (2026-09), `clear_thinking`, true by default.
+    """
+    return object_or_empty(fields.get("thinking")).get("clear_thinking") is False
+
+
+def _unclear(request: ChatRequest) -> bool:
+    """`clear_thinking` that is neither true nor false; that this is refused, and how, is our guess."""
+    return not isinstance(object_or_empty(request.fields.get("thinking")).get("clear_thinking", True), bool)
+
+
 _RULES: tuple[Rule, ...] = (
     (lambda request: not request.model, _with_code("1213", "model")),
     (rules.unknown_model, _unknown),
@@ -185,6 +198,7 @@ _RULES: tuple[Rule, ...] = (
     ),
     (rules.both(rules.model("glm-5.3"), rules.thinking_off), _thinks_always),
     (rules.both(rules.model("glm-5.3"), rules.other_than("reasoning_effort", "low", "high", "max")), _thinks_always),
+    (_unclear, _with_code("1210", "thinking.clear_thinking")),
     # Before glm-5.2 the effort is ignored without a word (forgecode#3074).
     (
         rules.both(rules.model("glm-5.2"), rules.other_than("reasoning_effort", *rules.EFFORTS)),
@@ -234,6 +248,7 @@ BIGMODEL = SandboxProvider(
     # The code is our guess: no such body is on record.
     malformed=lambda chinese: zhipu_error("1210", chinese=chinese),
     thinking_on=thinking_type_on,
+    keeps_thinking=_keeps_thinking,
     token_limits=(("max_tokens", "all"),),  # `max_completion_tokens` is unknown here
     needs_key=True,
     # A request has its id here; no limits and no Retry-After are sent (measured 2026-08).
