@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from glmcli import documents
 from glmcli.console.stdin import read_file
 from glmcli.errors import UsageError
-from glmcli.sandbox.answer import SandboxToolCall
+from glmcli.sandbox.answer import FoundPage, SandboxToolCall
 from glmcli.sandbox.faults import parse
 from glmcli.sandbox.replies import ScriptedReply
 
@@ -76,7 +76,12 @@ def _reply(entry: Mapping[str, Any], fault: str | None) -> ScriptedReply:
         latency=entry.get("latency", 0.0),
         pace=entry.get("pace"),
         piece_size=entry.get("piece_size", 0),
+        pages=_pages(entry["sources"]) if "sources" in entry else None,
     )
+
+
+def _pages(sources: Iterable[Mapping[str, str]]) -> tuple[FoundPage, ...]:
+    return tuple(FoundPage(**{"ref": f"ref_{number}", **source}) for number, source in enumerate(sources, 1))
 
 
 def _call(call: Mapping[str, Any]) -> SandboxToolCall:

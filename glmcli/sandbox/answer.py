@@ -46,6 +46,18 @@ class SandboxToolCall:
 
 
 @dataclass(frozen=True)
+class FoundPage:
+    """A page that a search of the web found; empty for what is not said of it."""
+
+    ref: str
+    title: str = ""
+    link: str = ""
+    site: str = ""
+    date: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True)
 class SandboxAnswer:
     """A whole reply before it is encoded for a provider.
 
@@ -54,6 +66,7 @@ class SandboxAnswer:
         counted: tokens by name that were given, in the place of words that are counted.
         piece_size: characters of a piece of a stream, see `pieces`.
         is_scripted: the text was given, and is sent without anything of ours around it.
+        pages: what a search of the web found; None: none was made.
     """
 
     reasoning: str
@@ -64,6 +77,7 @@ class SandboxAnswer:
     counted: Mapping[str, int] = field(default_factory=dict)
     piece_size: int = 0
     is_scripted: bool = False
+    pages: tuple[FoundPage, ...] | None = None
 
     @property
     def reasoning_tokens(self) -> int:

@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from glmcli.sandbox.answer import SandboxAnswer, SandboxToolCall, own_answer, prompt_tokens
+from glmcli.sandbox.answer import FoundPage, SandboxAnswer, SandboxToolCall, own_answer, prompt_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -28,6 +28,8 @@ class ScriptedReply:
         latency: seconds before its first byte, beside those of all responses.
         pace: seconds between its pieces; None for those of all.
         piece_size: characters of a piece of a stream; 0 for uneven ones.
+        pages: what a search of the web found, which BigModel and Z.ai tell whether one was asked for or not; None: the
+            reply says nothing about it.
     """
 
     reasoning: str = ""
@@ -39,6 +41,7 @@ class ScriptedReply:
     latency: float = 0.0
     pace: float | None = None
     piece_size: int = 0
+    pages: tuple[FoundPage, ...] | None = None
 
     def answer(self, request: ChatRequest, limits: Iterable[TokenLimit], *, parallel_calls: bool) -> SandboxAnswer:
         """The reply to a request that no rule refuses; limits and parallel calls are those of `own_answer`."""
@@ -59,6 +62,7 @@ class ScriptedReply:
             prompt_tokens=self.usage.get("input_tokens", whole.prompt_tokens),
             counted=self.usage,
             piece_size=self.piece_size,
+            pages=self.pages,
         )
 
 

@@ -172,6 +172,53 @@ def test_a_call_keeps_its_id_and_arguments_that_are_no_json(serve, cwd: Path) ->
     assert done.code == 10
 
 
+SOURCES = """
+- answer: It rains [ref_1].
+  sources:
+  - {title: Weather, link: "https://weather.example/", site: W, date: 2026-11-30, text: Rain.}
+  - {ref: "7", link: "https://rain.example/"}
+- answer: Nobody knows.
+  sources: []
+- sources: [{title: Mine}]
+"""
+
+
+@pytest.mark.parametrize("command", ["ask", "ask --no-stream"])
+def test_sources_are_those_of_the_file(serve, cwd: Path, command) -> None:
+    (cwd / "replies.yaml").write_text(SOURCES.replace("2026-11-30", '"2026-11-30"'))
+    with serve("--reply", "replies.yaml") as served:
+        listed = served.glm(command, "bigmodel", "-R")
+        nothing, own = (json.loads(served.glm(command, "zai", "--json").out) for _ in range(2))
+        elsewhere = json.loads(served.glm(command, "vllm", "--json").out)
+    assert listed.text == "It rains [ref_1].\n"
+    assert listed.err == "[ref_1] Weather — https://weather.example/ (2026-11-30)\n[7] https://rain.example/\n"
+    assert nothing["sources"] == []
+    assert [source["title"] for source in own["sources"]] == ["Mine"]
+    assert own["answer"] == 'This is the glm sandbox, not a model. You asked glm-5: "hi"'
+    assert elsewhere["sources"] is None
+
+
+SEARCH = {"type": "web_search", "web_search": {"enable": True}}
+# How the tool differs -> how many pages are told of; None: the reply says nothing of a search.
+SEARCHES = [({}, 2), ({"count": 5}, 5), ({"count": 51}, 2), ({"search_result": False}, None), ({"enable": False}, None)]
+
+
+@pytest.mark.parametrize("flag", [(), ("--no-stream",)])
+def test_a_web_search_finds_what_is_said_to_be_made_up(glm, cwd: Path, flag) -> None:
+    for changes, count in SEARCHES:
+        tool = SEARCH | {"web_search": SEARCH["web_search"] | changes}
+        (cwd / "r.json").write_text(json.dumps({"server_tools": [tool], "prompt": "hi"}))
+        reply = json.loads(glm("ask", "-m", "sandbox/glm-5", "-f", "r.json", "--json", *flag).out)
+        found = reply["sources"]
+        assert (found and len(found)) == count
+        assert reply["answer"].endswith(' "hi" [ref_1]') == (changes != {"enable": False})
+        for source in found or ():
+            assert source["title"].endswith("of the glm sandbox, which searches nothing")
+    (cwd / "r.json").write_text(json.dumps({"server_tools": [SEARCH], "prompt": "hi"}))
+    cut = glm("ask", "-m", "sandbox/glm-5", "-f", "r.json", "--no-think", "--max-tokens", "3", "--json", *flag)
+    assert (cut.code, json.loads(cut.out)["sources"]) == (7, None)
+
+
 FAULTS = """
 - {fault: 1305}
 - {fault: cut, answer: "one two three four"}
@@ -219,6 +266,8 @@ def test_what_is_refused_takes_no_reply(serve) -> None:
         ("r.yaml", "fault: cut:2", "r.yaml:1:8: fault 'cut:2': the share must be a number from 0 to 1"),
         ("r.yaml", "latency: -1", "r.yaml:1:10: latency must be at least 0"),
         ("r.yaml", "piece_size: 0", "r.yaml:1:13: piece_size must be at least 1"),
+        ("r.yaml", "sources: [{}]", "r.yaml:1:11: sources[0] must not be empty"),
+        ("r.yaml", "sources: [{url: x}]", "r.yaml:1:12: sources[0]: unknown key 'url'"),
         ("r.yaml", "usage: {total_tokens: 1}", "r.yaml:1:9: usage: unknown key 'total_tokens'"),
         ("r.yaml", "usage: {input_tokens: -1}", "r.yaml:1:23: usage.input_tokens must be at least 0"),
         ("r.yaml", "a: [", "r.yaml:1:5"),

@@ -95,6 +95,7 @@ class SandboxProvider:
         relays: it may be a gateway to others, and passes their errors on.
         runs_tasks: it has answers that are fetched later.
         keeps_thinking: whether it would let a model read the reasoning of earlier turns, by its own switch and default.
+        searched: the answer with what a search of the web found, where the request asks for one.
         replays: other providers of the same dialect whose recordings it replays.
     """
 
@@ -128,6 +129,7 @@ class SandboxProvider:
     chinese_by_default: bool = False
     takes_tokens: bool = False
     runs_tasks: bool = False
+    searched: Callable[[ChatRequest, SandboxAnswer], SandboxAnswer] = lambda _, answer: answer
     relays: bool = False
     keeps_thinking: Callable[[Mapping[str, Any]], bool] = lambda _: False
     batch_api: SandboxBatchApi | None = None
@@ -172,7 +174,7 @@ class SandboxProvider:
 
     def answer(self, request: ChatRequest, reply: ScriptedReply) -> SandboxAnswer:
         """The answer to a request that it does not refuse."""
-        return reply.answer(request, self.token_limits, parallel_calls=self.parallel_calls)
+        return self.searched(request, reply.answer(request, self.token_limits, parallel_calls=self.parallel_calls))
 
 
 def model_list(names: Mapping[str, Json], owner: str) -> Json:

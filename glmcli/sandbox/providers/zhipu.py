@@ -21,6 +21,7 @@ from glmcli.sandbox.providers import rules, zhipu_errors
 from glmcli.sandbox.providers.openai import token_counts
 from glmcli.sandbox.providers.row import SandboxBatchApi, SandboxError, SandboxProvider, model_list
 from glmcli.sandbox.providers.zhipu_errors import zhipu_error
+from glmcli.sandbox.web_search import searched, told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 def _stream(request: ChatRequest, answer: SandboxAnswer) -> list[bytes]:
     choices: list[Json] = [{"index": 0, "delta": delta} for delta in _deltas(request, answer)]
     last = {"index": 0, "finish_reason": answer.finish, "delta": {"role": "assistant", "content": ""}}
-    end = {**_chunk(request, last), "usage": _usage(request, answer)}
+    end = {**_chunk(request, last), "usage": _usage(request, answer), **told(answer)}
     return [*(sse_event(_chunk(request, choice)) for choice in choices), sse_event(end), DONE]
 
 
@@ -53,6 +54,7 @@ def _whole(request: ChatRequest, answer: SandboxAnswer) -> Json:
         "object": "chat.completion",
         "choices": [{"index": 0, "finish_reason": answer.finish, "message": message}],
         "usage": _usage(request, answer),
+        **told(answer),
     }
 
 
@@ -260,6 +262,7 @@ BIGMODEL = SandboxProvider(
     chinese_by_default=True,
     takes_tokens=True,
     runs_tasks=True,
+    searched=searched,
     batch_api=_BATCH_API,
 )
 # Its words for a bad key as its clients quote them.
