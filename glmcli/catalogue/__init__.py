@@ -36,6 +36,7 @@ class Model(Record):
         effort_counts_as: the values that the provider reads as another one.
         stream_only: a request without a stream is refused.
         refuses: request parameters that this model does not take.
+        max_completion_tokens: it takes this parameter, which caps thinking and answer together.
         json_object: `response_format` takes json_object.
         json_schema: the same for json_schema.
         json_without_thinking: it takes these two only while it does not think.
@@ -58,6 +59,7 @@ class Model(Record):
     effort_counts_as: Mapping[str, str] = EMPTY
     stream_only: bool = False
     refuses: tuple[str, ...] = ()
+    max_completion_tokens: bool = False
     json_object: bool | None = None
     json_schema: bool | None = None
     json_without_thinking: bool | None = None
@@ -115,6 +117,7 @@ def model_of(known: Mapping[str, Any]) -> Model:
         effort_counts_as=thinking.get("effort_counts_as", EMPTY),
         stream_only=known.get("stream_only") is True,
         refuses=tuple(known.get("refuses", ())),
+        max_completion_tokens=known.get("max_completion_tokens") is True,
         json_object=json_.get("json_object"),
         json_schema=json_.get("json_schema"),
         json_without_thinking=json_.get("only_without_thinking"),

@@ -34,13 +34,15 @@ def contradictions(request: Request, provider: Provider) -> Iterator[UsageError]
         from glmcli.providers import media_rules
 
         yield from media_rules.contradictions(request, provider)
-    reserved = dialect_of(provider).reserved(provider)
+    reserved = dialect_of(provider).reserved(provider, request.model)
     for name in request.extra:
         if name in reserved:
-            yield UsageError(message=f"--option {name}: this field has a flag of its own", fix=_flag(name, provider))
+            yield UsageError(
+                message=f"--option {name}: this field has a flag of its own", fix=_flag(name, provider, request.model)
+            )
 
 
-def _flag(name: str, provider: Provider) -> str:
+def _flag(name: str, provider: Provider, model: str) -> str:
     """The flag that sets this field of the request body."""
     flags = {
         "reasoning_effort": "--effort",
@@ -57,7 +59,7 @@ def _flag(name: str, provider: Provider) -> str:
     switch = provider.api.thinking
     if switch and name not in flags and (name in switch.on or name in switch.off):
         return "--think, --no-think or --keep-thinking" if provider.api.keeps_thinking else "--think or --no-think"
-    ours = {theirs: own for own, theirs in provider.api.field_names.items()}
+    ours = {theirs: own for own, theirs in request_fields.field_names(provider, model).items()}
     return flags.get(name, f"--{ours.get(name, name).replace('_', '-')}")
 
 
@@ -88,11 +90,10 @@ def _parameters(request: Request, provider: Provider, model: Model | None) -> It
             yield Objection(f"{request.model} at {provider.name} does not take {name}", f"leave out {flag}")
         elif isinstance(limits := known.get(name), Range) and _is_number(value) and not limits.holds(value):
             yield Objection(f"{flag} {value:g} is out of the range {limits} of {provider.name}", "choose a value in it")
-    if model and model.max_output and (request.max_tokens or 0) > model.max_output:
-        yield Objection(
-            f"--max-tokens {request.max_tokens} is more than {request.model} at {provider.name} writes",
-            f"at most {model.max_output}",
-        )
+    if request.max_tokens is not None:
+        from glmcli.providers import token_caps
+
+        yield from token_caps.objections(request, provider, model)
     most = provider.api.max_stops
     if most is not None and len(request.stop) > most:
         yield Objection(f"{provider.name} takes at most {most} stop strings", "leave some out")
@@ -176,8 +177,10 @@ def details(request: Request, provider: Provider) -> Iterator[str]:
         from glmcli.providers import thinking_rules
 
         yield from thinking_rules.details(request, provider, provider.model(request.model))
-    if request.max_tokens is not None and not provider.api.caps_thinking:
-        yield f"--max-tokens caps the answer only; thinking is not capped at {provider.name} (--think-budget)"
+    if request.max_tokens is not None:
+        from glmcli.providers import token_caps
+
+        yield from token_caps.details(request, provider)
     if _has_media(request):
         from glmcli.providers import media_rules
 

@@ -51,16 +51,24 @@ def _rows(card: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "web search", _search_price(card["search_price"])
     if card["vision"]:
         yield from _vision(card["vision"])
-    if card["stream_only"]:
-        yield "answers", "only as a stream"
-    if card["refuses"]:
-        yield "refuses", _list(card["refuses"])
+    yield from _requests(card)
     if card["status"]["delisted"]:
         yield "delisted", _delisted(card["status"])
     yield from (("note", note) for note in card["notes"])
     if card["configured"]:
         yield "source", f"your configuration: {', '.join(card['configured'])}"
     yield from (("source", line) for line in _sources(card["sources"]))
+
+
+def _requests(card: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What is odd about its requests."""
+    if card["stream_only"]:
+        yield "answers", "only as a stream"
+    if card["refuses"]:
+        yield "refuses", _list(card["refuses"])
+    if card["max_completion_tokens"] is not None:
+        what = "thinking and answer (max_completion_tokens)" if card["max_completion_tokens"] else "the answer alone"
+        yield "a cap is of", what
 
 
 def _delisted(status: Mapping[str, Any]) -> str:

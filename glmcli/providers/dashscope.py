@@ -64,9 +64,9 @@ def _parameters(request: Request, provider: Provider) -> dict[str, Any]:
     return parameters
 
 
-def reserved(provider: Provider) -> frozenset[str]:
+def reserved(provider: Provider, model: str) -> frozenset[str]:
     """The body fields that --option may not name."""
-    return fields.reserved(provider) | {"result_format", "incremental_output"}
+    return fields.reserved(provider, model) | {"result_format", "incremental_output"}
 
 
 def models_request(provider: Provider, page: int) -> HttpCall:

@@ -48,7 +48,7 @@ class Dialect(Protocol):
         """A new decoder, for one reply; `several`: more than one answer was asked for, and the first counts."""
         ...
 
-    def reserved(self, provider: Provider) -> frozenset[str]:
+    def reserved(self, provider: Provider, model: str) -> frozenset[str]:
         """The body fields that flags or the dialect itself set, so that --option may not name them."""
         ...
 

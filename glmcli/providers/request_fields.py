@@ -8,10 +8,13 @@ from glmcli.catalogue import NO_THINKING, counted_effort
 from glmcli.chat.messages import TOOL_CHOICES
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from glmcli.chat.messages import Media, Message, Request, ToolCall
     from glmcli.providers.row import Provider
 
 SAMPLING = ("temperature", "top_p", "top_k", "repetition_penalty", "max_tokens", "seed")
+MAX_TOKENS = "max_tokens"
 _OWN = frozenset({"model", "messages", "stream", "stop", "tools", "tool_choice", *SAMPLING})
 
 
@@ -125,9 +128,17 @@ def has_data(request: Request) -> bool:
     return any(media.data for message in request.messages for media in message.media)
 
 
+def field_names(provider: Provider, model: str) -> Mapping[str, str]:
+    """The provider's names of those fields of a Request that it calls otherwise, for this model."""
+    names, total = provider.api.field_names, provider.api.total_cap
+    if total and (known := provider.model(model)) and known.max_completion_tokens:
+        return {**names, MAX_TOKENS: total}
+    return names
+
+
 def sampling(request: Request, provider: Provider) -> dict[str, Any]:
     """The sampling fields that the user set, by the provider's names."""
-    names = provider.api.field_names
+    names = field_names(provider, request.model)
     given = {name: getattr(request, name) for name in SAMPLING}
     fields = {names.get(name, name): value for name, value in given.items() if value is not None}
     if request.stop:
@@ -166,10 +177,12 @@ def _switch(request: Request, provider: Provider) -> dict[str, Any]:
     return fields
 
 
-def reserved(provider: Provider) -> frozenset[str]:
-    """The body fields that are set by flags of their own at this provider, so that --option may not name them."""
-    api = provider.api
-    names = {*_OWN, *api.field_names.values()}
+def reserved(provider: Provider, model: str) -> frozenset[str]:
+    """The body fields that are set by flags of their own for this model, so that --option may not name them."""
+    api, called = provider.api, field_names(provider, model)
+    names = {*_OWN, *called.values()}
+    if MAX_TOKENS in called:
+        names.discard(MAX_TOKENS)  # the cap of the answer alone has no flag there
     if api.usage_on_request:
         names.add("stream_options")
     if api.thinking:

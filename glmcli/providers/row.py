@@ -137,6 +137,7 @@ class Api(Record):
         max_tools: how many functions the provider takes; None: no known limit.
         forbidden_tools: names that a function may not have.
         caps_thinking: `max_tokens` counts thinking too.
+        total_cap: the field that caps thinking and answer together, of models that take `max_completion_tokens`.
         field_names: the names of body fields that differ from those of a Request; without `think_budget` among them,
             the provider has no thinking budget.
         parameters: known ranges; a parameter that maps to None is not accepted, or dropped silently.
@@ -168,6 +169,7 @@ class Api(Record):
     max_tools: int | None = None
     forbidden_tools: tuple[str, ...] = ()
     caps_thinking: bool = True
+    total_cap: str | None = None
     field_names: Mapping[str, str] = EMPTY
     parameters: Mapping[str, Range | None] = EMPTY
     max_stops: int | None = None

@@ -86,11 +86,14 @@ _MODELSTUDIO = Api(
     field_names={"think_budget": "thinking_budget"},
     json_without_thinking=True,
     json_must_be_named=True,
+    # help.aliyun.com/zh/model-studio/qwen-api-via-openai-chat-completions (2026-11), for GLM-5 and later.
+    total_cap="max_completion_tokens",
     parameters=_MODELSTUDIO_PARAMETERS | {"seed": Range(0, 2**31 - 1)},
     limits="per_minute",
 )
 _DASHSCOPE = _MODELSTUDIO.replace(
     usage_on_request=False,
+    total_cap=None,  # the page is of the other protocol, and that of this one names no GLM model beside the field
     parameters=_MODELSTUDIO_PARAMETERS | {"seed": Range(0, 2**63 - 1)},
     # The native protocol has parts of its own, on a path of its own (`multimodal-generation`), and is documented for
     # other models only: docs.qwencloud.com/api-reference/chat/dashscope (2026).
@@ -158,7 +161,9 @@ _OLLAMA = Api(
     think_tags="open",
     media="ollama",
 )
-_OPENAI = Api(thinking=None)
+_OPENAI = Api(
+    thinking=None, total_cap="max_completion_tokens"
+)  # OpenAI's own name, for models that are known to take it
 
 _MB = 1_000_000  # bytes; a server whose MB are 1,048,576 bytes accepts these sizes too
 

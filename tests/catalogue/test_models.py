@@ -627,7 +627,7 @@ GROUPS = {
     "limits": ("context", "max_input", "max_reasoning", "max_output"),
     "modalities": ("input", "output"),
     "tools": ("tools", "tool_stream", "web_search", "prefix_completion"),
-    "requests": ("stream_only", "refuses"),
+    "requests": ("stream_only", "refuses", "max_completion_tokens"),
 }
 
 
@@ -804,6 +804,7 @@ def test_every_object_has_every_key(cards) -> None:
         "vision",
         "stream_only",
         "refuses",
+        "max_completion_tokens",
         "batch",
         "status",
         "notes",
@@ -882,9 +883,16 @@ def test_cards_of_more_complicated_models(glm) -> None:
         "mixing: one_kind; order: text_first; detail: auto, low, high; max body megabytes: 100; box tags: yes" in text
     )
     words = "none, minimal (as none), low (as high), medium (as high), high, xhigh (as max), max, default max"
-    assert f"  thinking          yes; can be switched off: yes; efforts: {words}" in glm("models", "zai/glm-5.2").text
-    ignored = "  thinking          yes; can be switched off: no (a request to stop is ignored); efforts: low, high, max"
+    assert (
+        f"  thinking          yes; can be switched off: yes; efforts: {words}; of earlier"
+        in glm("models", "zai/glm-5.2").text
+    )
+    ignored = (
+        "  thinking          yes; can be switched off: no (a request to stop is ignored); efforts: low, high, max; "
+    )
     assert ignored in glm("models", "modelstudio/glm-5.3").text
+    capped = "  a cap is of       thinking and answer (max_completion_tokens)\n"
+    assert capped in glm("models", "modelstudio/glm-5").text
     assert "  delisted          2026-10-10\n" in glm("models", "modelstudio/glm-4.6").text
     gone = "  delisted          no day is named; the provider names glm-4.6 instead\n"
     assert gone in glm("models", "bigmodel/glm-z1-flash").text

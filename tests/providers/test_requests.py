@@ -390,7 +390,86 @@ SAMPLED = {"temperature": 0.5, "top_p": 0.9, "max_tokens": 64, "seed": 7, "stop"
 
 @pytest.mark.parametrize("row", ROWS)
 def test_sampling(glm, keys, row) -> None:
-    assert sent(glm, keys, row, *SAMPLING) == body(row, SAMPLED)
+    expected = body(row, SAMPLED)
+    if row == "modelstudio":
+        expected["max_completion_tokens"] = expected.pop("max_tokens")
+    assert sent(glm, keys, row, *SAMPLING) == expected
+
+
+# help.aliyun.com/zh/model-studio/qwen-api-via-openai-chat-completions (2026-11): GLM-5 and later, in that protocol.
+CAPS = {
+    "modelstudio/glm-5.3": "max_completion_tokens",
+    "modelstudio/glm-5.2": "max_completion_tokens",
+    "modelstudio/glm-5": "max_completion_tokens",
+    "modelstudio/glm-4.5": "max_tokens",
+    "modelstudio/ZHIPU/GLM-5": "max_tokens",
+    "modelstudio/tomorrow": "max_tokens",
+    "dashscope/glm-5": "max_tokens",
+    "zai/glm-5": "max_tokens",
+    "openai/glm-5": "max_tokens",
+}
+
+
+@pytest.mark.parametrize("named", CAPS)
+def test_the_field_that_caps_what_the_user_expects(glm, keys, named) -> None:
+    row, _, model = named.partition("/")
+    done, server = ask(glm, keys, row, "--max-tokens", "64", "-v", model=model)
+    assert server.requests[0].json == body(row, {CAPS[named]: 64}, model=model)
+    said = [line for line in done.err.splitlines() if "--max-tokens" in line]
+    of_all = (
+        "glm: --max-tokens is sent as max_completion_tokens: it caps thinking and answer together, give or take 10 "
+    )
+    of_answer = "glm: --max-tokens is sent as max_tokens: it caps the answer only; thinking is not capped at "
+    expected = {"modelstudio": f"{of_answer}{row} (--think-budget)", "dashscope": f"{of_answer}{row} (--think-budget)"}
+    whole = f"{of_all}tokens" if CAPS[named] == "max_completion_tokens" else expected.get(row)
+    assert said == ([whole] if whole else [])
+
+
+def test_the_field_that_the_flag_does_not_send_is_an_option(glm, keys) -> None:
+    got = sent(glm, keys, "modelstudio", "-o", "max_tokens=5")
+    assert got == body("modelstudio", {"max_tokens": 5})
+    got = sent(glm, keys, "modelstudio", "-o", "max_completion_tokens=5", model="glm-4.5")
+    assert got == body("modelstudio", {"max_completion_tokens": 5}, model="glm-4.5")
+    for flags in ((), ("--max-tokens", "5")):
+        assert refused(glm, keys, "modelstudio", "-o", "max_completion_tokens=5", *flags) == (
+            "glm: error: --option max_completion_tokens: this field has a flag of its own\n  fix: --max-tokens\n"
+        )
+
+
+def test_a_cap_of_all_is_judged_as_one(glm, keys) -> None:
+    flags = ("--think-budget", "100", "--max-tokens")
+    assert sent(glm, keys, "modelstudio", *flags, "101")["max_completion_tokens"] == 101
+    assert refused(glm, keys, "modelstudio", *flags, "100") == (
+        "glm: error: --max-tokens 100 counts thinking too at modelstudio: --think-budget 100 leaves nothing for the "
+        "answer\n  fix: raise --max-tokens above the budget (--force sends it anyway)\n"
+    )
+    assert sent(glm, keys, "dashscope", *flags, "100")["parameters"]["max_tokens"] == 100
+    # 32,768 of thinking and 16,384 of answer; of glm-5.3 it is not known how much it thinks.
+    assert sent(glm, keys, "modelstudio", "--max-tokens", "49152")["max_completion_tokens"] == 49_152
+    said = refused(glm, keys, "modelstudio", "--max-tokens", "49153")
+    assert "--max-tokens 49153 is more than glm-5 at modelstudio thinks and writes\n  fix: at most 49152 (" in said
+    assert sent(glm, keys, "modelstudio", "--max-tokens", "999999", model="glm-5.3")["max_completion_tokens"] == 999_999
+    said = refused(glm, keys, "dashscope", "--max-tokens", "16385")
+    assert "--max-tokens 16385 is more than glm-5 at dashscope writes\n  fix: at most 16384 (" in said
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (({"max_completion_tokens": 7},), {"max_completion_tokens": 7}),
+        (({"max_tokens": 7},), {"max_completion_tokens": 7}),
+        (({"max_tokens": 7, "max_completion_tokens": 9},), {"max_tokens": 7, "max_completion_tokens": 9}),
+        (({"max_completion_tokens": 7}, "--max-tokens", "5"), {"max_completion_tokens": 5}),
+    ],
+)
+def test_the_cap_of_a_line_of_a_batch(glm, keys, cwd, given, expected) -> None:
+    fields, *flags = given
+    (cwd / "in.jsonl").write_text(json.dumps({"custom_id": "a", "body": {"messages": ASKED, **fields}}) + "\n")
+    with Server(answer()) as server:
+        words = ("-O", "out.jsonl", "-m", "modelstudio/glm-5", "--base-url", server.url, *flags)
+        done = glm("batch", "run", "in.jsonl", *words, env=keys)
+    assert done.code == 0, done.err
+    assert server.requests[0].json == body("modelstudio", expected)
 
 
 PENALTIES = {"llamacpp": "repeat_penalty"}

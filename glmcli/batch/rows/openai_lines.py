@@ -52,7 +52,7 @@ def request_of_body(
 ) -> Request:
     """The request of this body. Fields that it does not set are taken from `base`; flags override it.
 
-    `names` has the provider's own names of our fields.
+    `names` has the provider's own names of our fields. Where a body says one by both names, the other one is passed on.
 
     Raises:
         UsageError: the body is not one of a chat completion.
@@ -62,7 +62,7 @@ def request_of_body(
     for name, value in body.items():
         if value is None or name in ("messages", *_IGNORED):
             continue
-        known = _request_fields(name, value, names)
+        known = None if _is_older(name, body, names) else _request_fields(name, value, names)
         if known is None:
             extra[name] = value
         fields |= {
@@ -71,6 +71,11 @@ def request_of_body(
             if key not in flags or getattr(base, key, None) in (None, ())
         }
     return base.replace(**{**fields, "extra": {**extra, **base.extra}})
+
+
+def _is_older(name: str, body: Mapping[str, Any], names: Mapping[str, str]) -> bool:
+    """Whether this is our name of a field that the body has by the provider's name too."""
+    return names.get(name, name) != name and body.get(names[name]) is not None
 
 
 def _request_fields(name: str, value: Any, names: Mapping[str, str]) -> dict[str, Any] | None:  # noqa: ANN401 - any JSON

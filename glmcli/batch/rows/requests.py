@@ -18,6 +18,7 @@ from glmcli.documents.quoting import listed, visible
 from glmcli.documents.template import compared
 from glmcli.errors import UsageError
 from glmcli.providers.abilities import Objection
+from glmcli.providers.request_fields import field_names
 from glmcli.record import EMPTY
 
 if TYPE_CHECKING:
@@ -185,7 +186,9 @@ class RequestBuilder:
     def _request(self, row: Row) -> Request:
         assert self._base is not None  # noqa: S101 - the order of calls, not the user's doing
         if row.body is not None:
-            request = request_of_body(row.body, self._base, self._flags, self._provider.api.field_names)
+            model = row.body.get("model") or self._base.model
+            names = field_names(self._provider, model if isinstance(model, str) else "")
+            request = request_of_body(row.body, self._base, self._flags, names)
             request = request.replace(messages=self._around_body(row, request.messages))
         else:
             request = self._base.replace(messages=self.messages(row))

@@ -60,6 +60,7 @@ _KEYS = (
     "vision",
     "stream_only",
     "refuses",
+    "max_completion_tokens",
     "batch",
     "status",
     "notes",
