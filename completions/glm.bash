@@ -90,7 +90,7 @@ _glm() {
     *:--base-url|*:--var|*:--think-budget|*:--temperature|*:--top-p|*:--top-k|*:--repetition-penalty|*:--max-tokens|*:--seed|*:--stop|*:-o|*:--option|/batch/sample:-n|*:--retries|*:--retry-max-time|*:--connect-timeout|*:--first-timeout|*:--idle-timeout|*:--deadline|*:--video|*:--file|*:--max-steps|*:--approve|*:--args|*:--encoding|*:-j|*:--jobs|*:--rpm|*:--tpm|*:--max-failures|*:--max-cost|*:--address|*:--count|*:--input-url|*:--poll|*:--port|*:--latency|*:--pace)
       return
       ;;
-    *:--key-file|*:-f|*:--request|*:-a|*:--attach|*:--session|*:-O|*:--output|*:--image|*:--at|*:--tools|*:--files0|*:--csv|*:--input|*:--lines|*:--html|*:--reply)
+    *:--key-file|*:-f|*:--request|*:-a|*:--attach|*:--session|*:-O|*:--output|*:--image|*:--at|*:--tools|*:--files0|*:--csv|*:--input|*:--lines|*:--html|*:--check|*:--reply)
       _glm_files
       return
       ;;
@@ -266,7 +266,7 @@ _glm() {
       ;;
     /models)
       if [[ $cur == -* && ! $only_arguments ]]; then
-        _glm_add -W "-P --provider --json --remote --base-url --key-file --plain -q --quiet -v --verbose --retries --retry-max-time --connect-timeout --first-timeout --idle-timeout --deadline -h --help"
+        _glm_add -W "-P --provider --json --remote --check --base-url --key-file --plain -q --quiet -v --verbose --retries --retry-max-time --connect-timeout --first-timeout --idle-timeout --deadline -h --help"
       else
         _glm_models "$(_glm_provider)"
       fi

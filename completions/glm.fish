@@ -278,6 +278,7 @@ complete -c glm -n '__glm_at /batch/report' -l html -r -F -d 'Write a page with 
 complete -c glm -n '__glm_at /models' -s P -l provider -x -a '(__glm_word_provider)' -d 'Only this provider; the model is then its id, verbatim.'
 complete -c glm -n '__glm_at /models' -l json -d 'Print every fact as JSON.'
 complete -c glm -n '__glm_at /models' -l remote -d 'Ask the provider for its own list, and compare.'
+complete -c glm -n '__glm_at /models' -l check -r -F -d 'Compare with a public list: litellm\'s or models.dev\'s.'
 complete -c glm -n '__glm_at /sandbox' -l port -x -d 'The port on 127.0.0.1; 0, the default, takes a free one.'
 complete -c glm -n '__glm_at /sandbox' -l reply -r -F -d 'Answer this (repeatable): a text, or a YAML or JSON file of replies (@FILE, -, or the name of a file that exists or ends in .yaml or .json). Requests get them in turn, and the last one again and again.'
 complete -c glm -n '__glm_at /sandbox' -l fault -x -a '(__glm_word_fault)' -d 'Fail on demand (repeatable): a status such as 429, a provider\'s code such as 1302, or one of cut reset hang stall drip error html garbage length sensitive empty nodone redirect; SHARE of the requests. `--fault list` prints all of them and starts nothing.'

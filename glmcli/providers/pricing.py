@@ -37,7 +37,7 @@ def price_list(provider: Provider, model: str) -> Mapping[str, Any] | None:
     user states for a row holds there.
     """
     known = provider.facts(model)
-    if known is None or not (_is_stated(provider, model) or _is_listed(provider)):
+    if known is None or not (_is_stated(provider, model) or is_listed(provider)):
         return None
     return known.get("prices")
 
@@ -46,7 +46,7 @@ def _is_stated(provider: Provider, model: str) -> bool:
     return model in provider.models and "prices" in provider.models[model].stated
 
 
-def _is_listed(provider: Provider) -> bool:
+def is_listed(provider: Provider) -> bool:
     """Whether the prices of the catalogue are paid at the provider's address."""
     return provider.base_url in prices_at(provider.catalogue)
 
@@ -89,7 +89,7 @@ def searches(tools: Sequence[Mapping[str, Any]], reply: Reply) -> int | None:
 
 def search_prices(provider: Provider) -> Mapping[str, Any] | None:
     """The prices of a search, as schemas/models.schema.json has them; None where they do not hold at this address."""
-    return web_search(provider.catalogue) if _is_listed(provider) else None
+    return web_search(provider.catalogue) if is_listed(provider) else None
 
 
 def search_price(provider: Provider, model: str, tools: Sequence[Mapping[str, Any]]) -> float | None:
@@ -139,7 +139,7 @@ def _engine(options: Mapping[str, Any]) -> str:
 def batch_cost(provider: Provider, model: str, usage: Usage | None) -> Cost | None:
     """What these tokens cost in a batch, or None if that is not known, as where a cache may have lowered the price."""
     # What share of a price of one's own is paid in a batch at another address is not known.
-    known = batch_price(provider.catalogue) if _is_listed(provider) else None
+    known = batch_price(provider.catalogue) if is_listed(provider) else None
     if known is None or usage is None or (usage.cached_tokens and known.get("cache_discount") is not False):
         return None
     paid = cost(provider, model, usage.replace(cached_tokens=None))

@@ -28,6 +28,7 @@ _FLAGS = (
     ),
     Flag("json", "--json", "switch", _MODELS, "Print every fact as JSON."),
     Flag("remote", "--remote", "switch", _MODELS, "Ask the provider for its own list, and compare."),
+    Flag("check", "--check", "text", _MODELS, "Compare with a public list: litellm's or models.dev's.", "FILE|-"),
     *(flag for flag in FLAGS if flag.field in _SHARED),
 )
 _NAME = argument("model", "Print this model's card.", "[PROVIDER/]MODEL", required=False)
@@ -39,17 +40,29 @@ def _models(app: App, given: dict[str, Any]) -> None:
     With a name, print what is known of that model at every provider that has it. With --remote, ask the provider that
     a question would go to (-P names another) for its list, and print how it differs from the catalogue: a hint only,
     for such lists are incomplete.
+
+    --check compares with a list that others keep, in a file that you have: litellm's
+    model_prices_and_context_window.json, or models.dev's api.json. It prints a line for each fact that differs and for
+    each model that is not here, and ends with 0 whether there are any or not. Models that only we have are counted, and
+    stand in --json.
     """
     options = Options(**{field: given[field] for field in ("provider", "json", *_SHARED) if field in given})
     app.apply(options)
     if given.get("remote"):
         if "model" in given:
             raise UsageError(message="--remote asks for the whole list, not for a model", fix="leave one of them out")
+        if "check" in given:
+            raise UsageError(message="--remote and --check compare with two lists", fix="leave one of them out")
         _compare(app, options)
         return
     for field in _OF_REMOTE:
         if field in given:
             raise UsageError(message=f"--{field.replace('_', '-')} is for --remote", fix="add --remote")
+    if "check" in given:
+        if "model" in given:
+            raise UsageError(message="--check compares whole lists, not a model", fix="leave one of them out")
+        _check(app, options, given["check"])
+        return
     _show(app, options, given.get("model"))
 
 
@@ -125,6 +138,35 @@ def _unknown(model: str, rows: Sequence[Provider]) -> UsageError:
     return UsageError(
         message=f"no model {model!r}{where} in the catalogue{guess}", fix="glm models lists all; others may work too"
     )
+
+
+# A list that others keep
+
+
+def _check(app: App, options: Options, path: str) -> None:
+    """Print how what is known here differs from the list in this file.
+
+    Raises:
+        UsageError: it cannot be read, or is no such list, or the provider's models are in none.
+    """
+    from glmcli.commands.models.list_check import check, in_words
+    from glmcli.commands.models.public_lists import PUBLIC, SIZE, parse
+    from glmcli.console.stdin import normal_path, read_file
+
+    rows = [row for row in _rows(app, options.provider) if row.catalogue in PUBLIC]
+    if not rows:
+        raise UsageError(f"--check: no public list has the models of {options.provider}", fix="leave out -P")
+    if options.provider is None:  # each part of the catalogue once, at the row of that name
+        rows = [row for row in rows if row.name == row.catalogue]
+    name = "<stdin>" if normal_path(path) == "-" else path
+    public = parse(read_file(path, "--check", app.stdin, SIZE), name)
+    checks = [check(row, public) for row in rows]
+    found = [each for one in checks for each in one.differences]
+    if options.json:
+        _print_json(app, [each.fields() for each in found])
+    else:
+        app.terminal.stdout.write("".join(each.line() for each in found if each.state != "missing"))
+    app.terminal.note(in_words(public, checks))
 
 
 # The provider's own list

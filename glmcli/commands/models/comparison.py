@@ -29,10 +29,10 @@ class ComparedModel(Record):
         """Its state, the model, and the note or status, with tabs between."""
         remark = self.note or (f"its status is {self.status}" if self.status else None)
         words = [self.state, f"{self.provider}/{self.model}", *([remark] if remark else [])]
-        return "\t".join(map(_printable, words)) + "\n"
+        return "\t".join(map(printable, words)) + "\n"
 
 
-def _printable(word: str) -> str:
+def printable(word: str) -> str:
     """The word without what could end its line or its column: names come from the provider."""
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in word)
 
