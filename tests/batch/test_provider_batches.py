@@ -17,7 +17,9 @@ from processes import error_of, read_until, running, wait_for
 from program import CANARY, GLM, environment
 from scripted_server import Server, Stall, reply
 
-from glmcli.chat.events import Usage
+from glmcli.batch.jobs.results import ResultReader
+from glmcli.chat.events import Source, Usage
+from glmcli.console.redaction import Redactor
 from glmcli.providers import pricing
 from glmcli.providers.table import PROVIDERS
 
@@ -1229,6 +1231,24 @@ def test_a_batch_costs_half() -> None:
     assert full.amount == round((0.1 * 6 + 0.001 * 22) / 2, 9)  # no discount for cached input
     assert pricing.batch_cost(PROVIDERS["tokenhub"], "glm-5", usage) is None
     assert pricing.batch_cost(PROVIDERS["vllm"], "glm-5", usage) is None
+
+
+def test_what_a_search_costs_in_a_batch_is_not_known() -> None:
+    """Half of a search's price is on no page."""
+    reader = ResultReader(PROVIDERS["bigmodel"], Redactor())
+    body = {
+        "choices": [{"index": 0, "finish_reason": "stop", "message": {"content": "Hi"}}],
+        "usage": {"prompt_tokens": 1_000_000, "completion_tokens": 1_000_000, "total_tokens": 2_000_000},
+    }
+    pages = {"web_search": [{"refer": "ref_1", "title": "T", "link": "https://a.example/"}]}
+    plain, searched = (
+        reader.outcome({"custom_id": "a", "response": {"status_code": 200, "body": each}}, "glm-4v-plus-0111", 1)
+        for each in (body, body | pages)
+    )
+    assert (plain.cost and plain.cost.amount, plain.reply.sources) == (4.0, None)
+    assert searched.error is None
+    assert searched.cost is None
+    assert searched.reply.sources == (Source(ref="ref_1", title="T", link="https://a.example/"),)
 
 
 # What a test holds in its own memory would count for a process that it starts itself.
