@@ -535,8 +535,11 @@ def test_more_than_is_usual_is_tried_after_two_minutes_and_later_each_time() -> 
     assert run.seconds < 1.06 * 30_000 / 20
 
 
-def test_a_rate_that_was_told_is_never_exceeded_for_one_that_is_usual() -> None:
-    run = simulate(Free(), 1500, gate(256, "per_minute", rpm=300, usual_rpm=1200), **FAST)
+@pytest.mark.parametrize("usual", [60, 1200])
+def test_limits_that_were_given_count_more_than_what_is_usual(usual) -> None:
+    run = simulate(Free(), 1500, gate(256, "per_minute", rpm=300, usual_rpm=usual), **FAST)
+    assert run.sent_between(200, 260) == pytest.approx(294, abs=2)
+    run = simulate(Free(), 1500, gate(256, None, tpm=300_000, usual_tpm=usual * 1000), tokens=1000, used=1000, **FAST)
     assert run.sent_between(200, 260) == pytest.approx(294, abs=2)
 
 

@@ -33,7 +33,7 @@ models:
       currency: USD
       as_of: 2026-10-01
       tiers: [{input: 2, input_up_to: 10, output: 0.5}, {input: 4, input_over: 10, output: 0.5}]
-  gate/eyes: {vision: {image: {most: 1, max_width: 10}}}
+  gate/eyes: {batch: false, vision: {image: {most: 1, max_width: 10}}}
   vllm/priced: {prices: {currency: USD, as_of: 2026-10-01, tiers: [{input: 0, output: 0}]}}
   zai/glm-5: {status: {delisted: true, since: 2026-01-02, successor: glm-6}}
   zai/glm-6: {thinking: {has: true}}
@@ -188,6 +188,12 @@ def test_a_ceiling_counts_them(configured, cwd) -> None:
         done = configured(*given, "-m", "gate/eyes", "--max-cost", "1", url=server.url)
         assert (done.code, len(server.requests)) == (12, 1), done.err
     assert "glm: error: --max-cost: the price of gate/eyes is not known here\n" in done.err
+
+
+def test_a_batch_api_that_does_not_serve_a_model(configured, cwd) -> None:
+    (cwd / "in.jsonl").write_text('{"id": "a", "prompt": "hi"}\n')
+    done = configured("batch", "submit", "in.jsonl", "-O", "out.jsonl", "-m", "gate/eyes")
+    assert (done.code, error_of(done.err)) == (2, "the Batch API of gate does not serve eyes")
 
 
 def test_the_sandbox_has_its_own(configured) -> None:

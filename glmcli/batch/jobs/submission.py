@@ -163,7 +163,7 @@ class Submission:
     def _check_served(self, model: str) -> None:
         """Check that the Batch API is not known to refuse the model; print a note if nothing is known."""
         provider = self._plan.provider
-        if not provider.catalogue or model in self._api.models:
+        if model in self._api.models:
             return
         known = provider.model(model)
         serves = known.batch if known else None
@@ -173,7 +173,7 @@ class Submission:
                 fix="glm batch run asks for every row itself (--force submits it anyway)",
                 model_missing=True,
             )
-        if serves is None:
+        if serves is None and provider.catalogue:
             self._note(f"no source says whether the Batch API of {provider.name} serves {model}: not checked")
 
     def _line(self, item: QueueItem) -> str:
