@@ -40,10 +40,10 @@ _glm_provider() {
 
 _glm_ids() {
   case $1 in
-    bigmodel|sandbox) echo "glm-5.3 glm-5.3-flash glm-5.3-flashx glm-5.3-highspeed glm-5.2 glm-5.2-highspeed glm-5.1 glm-5 glm-5-turbo glm-5-code glm-5v-turbo glm-4.7 glm-4.7-flashx glm-4.7-flash glm-4.6 glm-4.6v glm-4.6v-flashx glm-4.6v-flash glm-4.5 glm-4.5-x glm-4.5-air glm-4.5-airx glm-4.5-flash glm-4.5v glm-4-flash-250414 glm-4-flashx-250414 glm-z1-flash glm-4.1v-thinking-flashx glm-4.1v-thinking-flash glm-4v-flash glm-4v-plus-0111 glm-4-voice glm-4-plus glm-4-air-250414 glm-4-flash glm-4-long" ;;
+    bigmodel|sandbox) echo "glm-5.3 glm-5.3-flash glm-5.3-flashx glm-5.3-highspeed glm-5.2 glm-5.2-highspeed glm-5.1 glm-5 glm-5-turbo glm-5-code glm-5v-turbo glm-4.7 glm-4.7-flashx glm-4.7-flash glm-4.6 glm-4.6v glm-4.6v-flashx glm-4.6v-flash glm-4.5 glm-4.5-x glm-4.5-air glm-4.5-airx glm-4.5-flash glm-4.5v glm-4-flash-250414 glm-4-flashx-250414 glm-z1-air glm-z1-airx glm-z1-flashx glm-z1-flash glm-4.1v-thinking-flashx glm-4.1v-thinking-flash glm-4v-flash glm-4v-plus-0111 glm-4-voice glm-4-plus glm-4-air-250414 glm-4-airx glm-4-flash glm-4-long" ;;
     zai) echo "glm-5.3 glm-5.3-flash glm-5.3-flashx glm-5.3-highspeed glm-5.2 glm-5.2-highspeed glm-5.1 glm-5 glm-5-turbo glm-5-code glm-5v-turbo glm-4.7 glm-4.7-flashx glm-4.7-flash glm-4.6 glm-4.6v glm-4.6v-flashx glm-4.6v-flash glm-4.5 glm-4.5-x glm-4.5-air glm-4.5-airx glm-4.5-flash glm-4.5v glm-4-32b-0414-128k autoglm-phone-multilingual" ;;
-    modelstudio|dashscope) echo "glm-5.3 glm-5.3-flash glm-5.2 glm-5.2-fast-preview glm-5.1 glm-5 glm-4.7 glm-4.6 glm-4.5 glm-4.5-air ZHIPU/GLM-5.3 ZHIPU/GLM-5.2 ZHIPU/GLM-5.1 ZHIPU/GLM-5" ;;
-    tokenhub) echo "glm-5.2 glm-5.1 glm-5 glm-5-turbo glm-5v-turbo glm-5.3 glm-5.3-flash glm-5.3-flashx" ;;
+    modelstudio|dashscope) echo "glm-5.3 glm-5.3-flash glm-5.2 glm-5.2-fast-preview glm-5.1 glm-5 glm-4.7 glm-4.6 glm-4.5 glm-4.5-air glm-5.2-us ZHIPU/GLM-5.3 ZHIPU/GLM-5.3-Flash ZHIPU/GLM-5.2 ZHIPU/GLM-5.1 ZHIPU/GLM-5" ;;
+    tokenhub) echo "glm-5.3 glm-5.3-flash glm-5.3-flashx glm-5.2 glm-5.1 glm-5 glm-5-turbo glm-5v-turbo" ;;
   esac
 }
 
@@ -57,7 +57,7 @@ _glm_models() {
     for id in $(_glm_ids "$provider"); do words+=" $provider/$id"; done
     _glm_add -W "$words"
   else
-    _glm_add -W "bigmodel/ zai/ modelstudio/ dashscope/ tokenhub/ vllm/ sglang/ ollama/ llamacpp/ openai/ sandbox/ glm-5.3 glm-5.3-flash glm-5.3-flashx glm-5.3-highspeed glm-5.2 glm-5.2-highspeed glm-5.1 glm-5 glm-5-turbo glm-5-code glm-5v-turbo glm-4.7 glm-4.7-flashx glm-4.7-flash glm-4.6 glm-4.6v glm-4.6v-flashx glm-4.6v-flash glm-4.5 glm-4.5-x glm-4.5-air glm-4.5-airx glm-4.5-flash glm-4.5v glm-4-flash-250414 glm-4-flashx-250414 glm-z1-flash glm-4.1v-thinking-flashx glm-4.1v-thinking-flash glm-4v-flash glm-4v-plus-0111 glm-4-voice glm-4-plus glm-4-air-250414 glm-4-flash glm-4-long glm-4-32b-0414-128k autoglm-phone-multilingual glm-5.2-fast-preview ZHIPU/GLM-5.3 ZHIPU/GLM-5.2 ZHIPU/GLM-5.1 ZHIPU/GLM-5"
+    _glm_add -W "bigmodel/ zai/ modelstudio/ dashscope/ tokenhub/ vllm/ sglang/ ollama/ llamacpp/ openai/ sandbox/ glm-5.3 glm-5.3-flash glm-5.3-flashx glm-5.3-highspeed glm-5.2 glm-5.2-highspeed glm-5.1 glm-5 glm-5-turbo glm-5-code glm-5v-turbo glm-4.7 glm-4.7-flashx glm-4.7-flash glm-4.6 glm-4.6v glm-4.6v-flashx glm-4.6v-flash glm-4.5 glm-4.5-x glm-4.5-air glm-4.5-airx glm-4.5-flash glm-4.5v glm-4-flash-250414 glm-4-flashx-250414 glm-z1-air glm-z1-airx glm-z1-flashx glm-z1-flash glm-4.1v-thinking-flashx glm-4.1v-thinking-flash glm-4v-flash glm-4v-plus-0111 glm-4-voice glm-4-plus glm-4-air-250414 glm-4-airx glm-4-flash glm-4-long glm-4-32b-0414-128k autoglm-phone-multilingual glm-5.2-fast-preview glm-5.2-us ZHIPU/GLM-5.3 ZHIPU/GLM-5.3-Flash ZHIPU/GLM-5.2 ZHIPU/GLM-5.1 ZHIPU/GLM-5"
     [[ ${#COMPREPLY[@]} == 1 && ${COMPREPLY[0]} == */ ]] && compopt -o nospace 2>/dev/null
   fi
 }

@@ -36,7 +36,7 @@ function __glm_models
         __glm_ids $provider
         return
     end
-    printf '%s\n' bigmodel/ zai/ modelstudio/ dashscope/ tokenhub/ vllm/ sglang/ ollama/ llamacpp/ openai/ sandbox/ glm-5.3 glm-5.3-flash glm-5.3-flashx glm-5.3-highspeed glm-5.2 glm-5.2-highspeed glm-5.1 glm-5 glm-5-turbo glm-5-code glm-5v-turbo glm-4.7 glm-4.7-flashx glm-4.7-flash glm-4.6 glm-4.6v glm-4.6v-flashx glm-4.6v-flash glm-4.5 glm-4.5-x glm-4.5-air glm-4.5-airx glm-4.5-flash glm-4.5v glm-4-flash-250414 glm-4-flashx-250414 glm-z1-flash glm-4.1v-thinking-flashx glm-4.1v-thinking-flash glm-4v-flash glm-4v-plus-0111 glm-4-voice glm-4-plus glm-4-air-250414 glm-4-flash glm-4-long glm-4-32b-0414-128k autoglm-phone-multilingual glm-5.2-fast-preview ZHIPU/GLM-5.3 ZHIPU/GLM-5.2 ZHIPU/GLM-5.1 ZHIPU/GLM-5
+    printf '%s\n' bigmodel/ zai/ modelstudio/ dashscope/ tokenhub/ vllm/ sglang/ ollama/ llamacpp/ openai/ sandbox/ glm-5.3 glm-5.3-flash glm-5.3-flashx glm-5.3-highspeed glm-5.2 glm-5.2-highspeed glm-5.1 glm-5 glm-5-turbo glm-5-code glm-5v-turbo glm-4.7 glm-4.7-flashx glm-4.7-flash glm-4.6 glm-4.6v glm-4.6v-flashx glm-4.6v-flash glm-4.5 glm-4.5-x glm-4.5-air glm-4.5-airx glm-4.5-flash glm-4.5v glm-4-flash-250414 glm-4-flashx-250414 glm-z1-air glm-z1-airx glm-z1-flashx glm-z1-flash glm-4.1v-thinking-flashx glm-4.1v-thinking-flash glm-4v-flash glm-4v-plus-0111 glm-4-voice glm-4-plus glm-4-air-250414 glm-4-airx glm-4-flash glm-4-long glm-4-32b-0414-128k autoglm-phone-multilingual glm-5.2-fast-preview glm-5.2-us ZHIPU/GLM-5.3 ZHIPU/GLM-5.3-Flash ZHIPU/GLM-5.2 ZHIPU/GLM-5.1 ZHIPU/GLM-5
     set provider (commandline -ct | string replace -r -- '^--\w+=' '' | string match -r -- '^[^/]+(?=/)')
     test -n "$provider"; and string replace -r -- '^' $provider/ (__glm_ids $provider)
 end
@@ -50,17 +50,17 @@ end
 function __glm_ids
     switch $argv[1]
         case bigmodel
-            printf '%s\n' glm-5.3 glm-5.3-flash glm-5.3-flashx glm-5.3-highspeed glm-5.2 glm-5.2-highspeed glm-5.1 glm-5 glm-5-turbo glm-5-code glm-5v-turbo glm-4.7 glm-4.7-flashx glm-4.7-flash glm-4.6 glm-4.6v glm-4.6v-flashx glm-4.6v-flash glm-4.5 glm-4.5-x glm-4.5-air glm-4.5-airx glm-4.5-flash glm-4.5v glm-4-flash-250414 glm-4-flashx-250414 glm-z1-flash glm-4.1v-thinking-flashx glm-4.1v-thinking-flash glm-4v-flash glm-4v-plus-0111 glm-4-voice glm-4-plus glm-4-air-250414 glm-4-flash glm-4-long
+            printf '%s\n' glm-5.3 glm-5.3-flash glm-5.3-flashx glm-5.3-highspeed glm-5.2 glm-5.2-highspeed glm-5.1 glm-5 glm-5-turbo glm-5-code glm-5v-turbo glm-4.7 glm-4.7-flashx glm-4.7-flash glm-4.6 glm-4.6v glm-4.6v-flashx glm-4.6v-flash glm-4.5 glm-4.5-x glm-4.5-air glm-4.5-airx glm-4.5-flash glm-4.5v glm-4-flash-250414 glm-4-flashx-250414 glm-z1-air glm-z1-airx glm-z1-flashx glm-z1-flash glm-4.1v-thinking-flashx glm-4.1v-thinking-flash glm-4v-flash glm-4v-plus-0111 glm-4-voice glm-4-plus glm-4-air-250414 glm-4-airx glm-4-flash glm-4-long
         case zai
             printf '%s\n' glm-5.3 glm-5.3-flash glm-5.3-flashx glm-5.3-highspeed glm-5.2 glm-5.2-highspeed glm-5.1 glm-5 glm-5-turbo glm-5-code glm-5v-turbo glm-4.7 glm-4.7-flashx glm-4.7-flash glm-4.6 glm-4.6v glm-4.6v-flashx glm-4.6v-flash glm-4.5 glm-4.5-x glm-4.5-air glm-4.5-airx glm-4.5-flash glm-4.5v glm-4-32b-0414-128k autoglm-phone-multilingual
         case modelstudio
-            printf '%s\n' glm-5.3 glm-5.3-flash glm-5.2 glm-5.2-fast-preview glm-5.1 glm-5 glm-4.7 glm-4.6 glm-4.5 glm-4.5-air ZHIPU/GLM-5.3 ZHIPU/GLM-5.2 ZHIPU/GLM-5.1 ZHIPU/GLM-5
+            printf '%s\n' glm-5.3 glm-5.3-flash glm-5.2 glm-5.2-fast-preview glm-5.1 glm-5 glm-4.7 glm-4.6 glm-4.5 glm-4.5-air glm-5.2-us ZHIPU/GLM-5.3 ZHIPU/GLM-5.3-Flash ZHIPU/GLM-5.2 ZHIPU/GLM-5.1 ZHIPU/GLM-5
         case dashscope
-            printf '%s\n' glm-5.3 glm-5.3-flash glm-5.2 glm-5.2-fast-preview glm-5.1 glm-5 glm-4.7 glm-4.6 glm-4.5 glm-4.5-air ZHIPU/GLM-5.3 ZHIPU/GLM-5.2 ZHIPU/GLM-5.1 ZHIPU/GLM-5
+            printf '%s\n' glm-5.3 glm-5.3-flash glm-5.2 glm-5.2-fast-preview glm-5.1 glm-5 glm-4.7 glm-4.6 glm-4.5 glm-4.5-air glm-5.2-us ZHIPU/GLM-5.3 ZHIPU/GLM-5.3-Flash ZHIPU/GLM-5.2 ZHIPU/GLM-5.1 ZHIPU/GLM-5
         case tokenhub
-            printf '%s\n' glm-5.2 glm-5.1 glm-5 glm-5-turbo glm-5v-turbo glm-5.3 glm-5.3-flash glm-5.3-flashx
+            printf '%s\n' glm-5.3 glm-5.3-flash glm-5.3-flashx glm-5.2 glm-5.1 glm-5 glm-5-turbo glm-5v-turbo
         case sandbox
-            printf '%s\n' glm-5.3 glm-5.3-flash glm-5.3-flashx glm-5.3-highspeed glm-5.2 glm-5.2-highspeed glm-5.1 glm-5 glm-5-turbo glm-5-code glm-5v-turbo glm-4.7 glm-4.7-flashx glm-4.7-flash glm-4.6 glm-4.6v glm-4.6v-flashx glm-4.6v-flash glm-4.5 glm-4.5-x glm-4.5-air glm-4.5-airx glm-4.5-flash glm-4.5v glm-4-flash-250414 glm-4-flashx-250414 glm-z1-flash glm-4.1v-thinking-flashx glm-4.1v-thinking-flash glm-4v-flash glm-4v-plus-0111 glm-4-voice glm-4-plus glm-4-air-250414 glm-4-flash glm-4-long
+            printf '%s\n' glm-5.3 glm-5.3-flash glm-5.3-flashx glm-5.3-highspeed glm-5.2 glm-5.2-highspeed glm-5.1 glm-5 glm-5-turbo glm-5-code glm-5v-turbo glm-4.7 glm-4.7-flashx glm-4.7-flash glm-4.6 glm-4.6v glm-4.6v-flashx glm-4.6v-flash glm-4.5 glm-4.5-x glm-4.5-air glm-4.5-airx glm-4.5-flash glm-4.5v glm-4-flash-250414 glm-4-flashx-250414 glm-z1-air glm-z1-airx glm-z1-flashx glm-z1-flash glm-4.1v-thinking-flashx glm-4.1v-thinking-flash glm-4v-flash glm-4v-plus-0111 glm-4-voice glm-4-plus glm-4-air-250414 glm-4-airx glm-4-flash glm-4-long
     end
 end
 

@@ -43,7 +43,9 @@ class Model(Record):
         tools: the model calls functions.
         tool_stream: the provider lists it among the models whose tool calls can come in pieces.
         delisted: the provider no longer serves it, or will stop on the day `since`.
-        reported: this is known from users, not from a page of the provider.
+        scope: for whom this was announced, where it was for others than the users of this row.
+        reported: users say that it is gone, while a page of the provider still has it.
+        unlisted: no page of the provider had it when they were read on the day `since`.
         since: that day, as YYYY-MM-DD; None: no source names it.
         successor: the model that the provider names instead.
         batch: the provider's Batch API serves it; None: not known.
@@ -66,7 +68,9 @@ class Model(Record):
     tools: bool | None = None
     tool_stream: bool | None = None
     delisted: bool = False
+    scope: str | None = None
     reported: bool = False
+    unlisted: bool = False
     since: str | None = None
     successor: str | None = None
     batch: bool | None = None
@@ -139,6 +143,21 @@ def facts(catalogue: str, model: str) -> Mapping[str, Any] | None:
     return known
 
 
+def is_gone(facts: Mapping[str, Any]) -> bool:
+    """Whether a model with these facts is delisted, will be, or is on no page of its provider any more."""
+    status = facts.get("status", EMPTY)
+    return bool(status.get("delisted") or status.get("unlisted"))
+
+
+def default_model(catalogue: str, use: str) -> Mapping[str, str] | None:
+    """The `model` of this provider where none is named, the `reason`, and its `source`; None: one must be named.
+
+    `use` is `ask`, or `vision` for a question with pictures.
+    """
+    known: Mapping[str, str] | None = _part("default_models", catalogue).get(use) if catalogue else None
+    return known
+
+
 def prices_at(catalogue: str) -> tuple[str, ...]:
     """The base URLs at which the prices of this provider hold."""
     return tuple(_of(catalogue).get("prices_at", ()))
@@ -192,7 +211,8 @@ def _of(catalogue: str) -> Mapping[str, Any]:
 def _part(section: str, name: str) -> Mapping[str, Any]:
     """The value of a name in a section, found by its text: parsing one provider costs a third of parsing them all.
 
-    This relies on an indentation of two spaces, and on the section of the providers standing last; a test checks both.
+    This relies on an indentation of two spaces, on the section of the providers standing last, and on each of them
+    having its default models; a test checks all three.
     """
     return _value(f'\n    "{name}": ', _text().find(f'\n  "{section}": '))
 

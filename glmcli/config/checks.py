@@ -114,8 +114,8 @@ def remarks(request: Request, provider: Provider, today: str) -> Iterator[str]:
     is_plain = request.model.isprintable() and request.model == request.model.strip()
     name = f"{request.model if is_plain else repr(request.model)} at {provider.name}"
     model = provider.model(request.model)
-    if model and model.delisted:
-        yield from _delisted(name, model, today)
+    if model and (why := _gone(model, today)):
+        yield f"{name} {why}"
     if provider.catalogue and model is None:
         yield f"{name} is not in the catalogue: its limits are not checked{_guess(request, provider)}"
     if _says_how_to_think(request) or not request.stream:
@@ -151,13 +151,21 @@ def reasoning_remark(request: Request, provider: Provider) -> str | None:
     return f"{request.model} at {provider.name}: the reasoning of earlier turns is not sent{sends}"
 
 
-def _delisted(name: str, model: Model, today: str) -> Iterator[str]:
-    """That the model is delisted, if that has taken effect: ISO dates compare as text."""
-    if model.since is None or model.since <= today:
-        since = f" since {model.since}" if model.since else ""
-        instead = f"; the provider names {model.successor} instead" if model.successor else ""
-        gone = "is reported to be gone" if model.reported else "is delisted"
-        yield f"{name} {gone}{since} and may be refused{instead}"
+def _gone(model: Model, today: str) -> str | None:
+    """That the model is gone, or may be, if the day has come: ISO dates compare as text."""
+    if model.since is not None and model.since > today:
+        return None
+    if model.reported:
+        return "is reported to be gone, though a page of the provider has it, and may be refused"
+    if model.unlisted:
+        return f"was on no page of the provider on {model.since} and may be refused"
+    if not model.delisted:
+        return None
+    since = f" since {model.since}" if model.since else ""
+    instead = f"; the provider names {model.successor} instead" if model.successor else ""
+    if model.scope:
+        return f"may be gone{since} and be refused: {model.scope}{instead}"
+    return f"is delisted{since} and may be refused{instead}"
 
 
 def _guess(request: Request, provider: Provider) -> str:

@@ -127,8 +127,8 @@ def choose(
     if provider is None:
         raise _no_key(providers, app.environment, vision=vision)
     if not model:
-        model = _default_model(provider, providers, vision=vision)
-        reasons.append("the default model")
+        model, why = _default_model(provider, providers, vision=vision)
+        reasons.append(f"the default model: {why}")
     return Choice(provider, model, ", ".join(reasons), is_named)
 
 
@@ -165,10 +165,10 @@ def without_model(source: str, text: str) -> UsageError:
     return UsageError(message=f"{source}: no model follows {text}", fix=f"write {text}MODEL")
 
 
-def _default_model(provider: Provider, providers: Mapping[str, Provider], *, vision: bool) -> str:
-    model = provider.vision_model if vision else provider.default_model
-    if model is not None:
-        return model
+def _default_model(provider: Provider, providers: Mapping[str, Provider], *, vision: bool) -> tuple[str, str]:
+    """The model where none was named, and why it is that one."""
+    if known := provider.default("vision" if vision else "ask"):
+        return known["model"], known["reason"]
     own = "its own name of the model: -m NAME"
     if not vision or provider.default_model is None:
         raise UsageError(message=f"{provider.name} needs --model", fix=own)
@@ -192,7 +192,7 @@ def _default(
 
 
 def _hosted(providers: Mapping[str, Provider], *, vision: bool) -> list[Provider]:
-    return [row for row in providers.values() if row.hosted and (row.vision_model or not vision)]
+    return [row for row in providers.values() if row.hosted and (not vision or row.vision_model)]
 
 
 def _no_key(providers: Mapping[str, Provider], environment: Mapping[str, str], *, vision: bool) -> CredentialsError:

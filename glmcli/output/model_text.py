@@ -44,7 +44,7 @@ def _rows(card: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if limits := [f"{card['rate_limits'][key]:,} {what}" for key, what in _COUNTED if card["rate_limits"][key]]:
         yield "rate limits", f"{' and '.join(limits)} a minute"
     if card["batch"] is not None:
-        yield "batch", _plain(card["batch"])
+        yield "batch", _batch(card)
     yield "defaults", _switches(card["defaults"])
     yield from _prices(card["prices"])
     if card["search_price"]:
@@ -52,8 +52,9 @@ def _rows(card: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if card["vision"]:
         yield from _vision(card["vision"])
     yield from _requests(card)
-    if card["status"]["delisted"]:
-        yield "delisted", _delisted(card["status"])
+    yield from _status(card["status"])
+    for default in card["default_for"]:
+        yield "default for", f"{default['use']}: {default['reason']}"
     yield from (("note", note) for note in card["notes"])
     if card["configured"]:
         yield "source", f"your configuration: {', '.join(card['configured'])}"
@@ -71,10 +72,24 @@ def _requests(card: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "a cap is of", what
 
 
-def _delisted(status: Mapping[str, Any]) -> str:
-    instead = f"; the provider names {status['successor']} instead" if status["successor"] else ""
-    reported = "; users report it, no page says so" if status["reported"] else ""
-    return f"{status['since'] or 'no day is named'}{reported}{instead}"
+def _status(status: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """A line for a model that is gone, or may be."""
+    if status["delisted"]:
+        scope = f", {status['scope']}" if status["scope"] else ""
+        instead = f"; the provider names {status['successor']} instead" if status["successor"] else ""
+        yield "delisted", f"{status['since'] or 'no day is named'}{scope}{instead}"
+    if status["reported"]:
+        yield "reported gone", "users say so, while a page of the provider still has it"
+    if status["unlisted"]:
+        yield "unlisted", f"on no page of the provider, as they were read on {status['since']}"
+
+
+def _batch(card: Mapping[str, Any]) -> str:
+    price = card["batch_price"]
+    if price is None:
+        return _plain(card["batch"])
+    cached = {None: "", True: ", cached input cheaper still", False: ", cached input too"}[price["cache_discount"]]
+    return f"{_plain(card['batch'])}; at {price['price']:g} of the list price{cached}"
 
 
 def _plain(value: Any) -> str:  # noqa: ANN401 - any fact
@@ -204,10 +219,17 @@ def _min_width(name: str, cells: list[str]) -> int:
 
 
 def _cells(card: Mapping[str, Any]) -> tuple[str, ...]:
-    delisted = " (delisted)" if card["status"]["delisted"] else ""
-    name = f"{card['provider']}/{card['model']}{delisted}"
+    name = f"{card['provider']}/{card['model']}{_mark(card['status'])}"
     media = ", ".join(card["input"] or ())
     return name, _count(card["context"]), _count(card["max_output"]), media, _thinks(card["thinking"]), _price(card)
+
+
+def _mark(status: Mapping[str, Any]) -> str:
+    """What stands behind the name of a model that is gone, or may be."""
+    if status["delisted"]:
+        return " (may be gone)" if status["scope"] else " (delisted)"
+    marks = {"reported": " (reported gone)", "unlisted": " (unlisted)"}
+    return next((mark for key, mark in marks.items() if status[key]), "")
 
 
 def _count(tokens: int | None) -> str:

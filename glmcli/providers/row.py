@@ -218,8 +218,6 @@ class Provider(Record):
             configuration file keeps that of the row that it is like.
         hosted: may be chosen silently when its key is set, in the order of the table.
         embedded: the server is part of glm, and is started when it is needed.
-        default_model: the model when --model is not set; None: --model is needed.
-        vision_model: the same for `glm vision`.
         base_url_variable: the environment variable that may hold the address.
         allow_http: the user allows the key over plain http:// to this host.
         key_file: the file that holds the key, from the configuration file.
@@ -237,8 +235,6 @@ class Provider(Record):
     codes: ErrorCodes = ErrorCodes()
     hosted: bool = False
     embedded: bool = False
-    default_model: str | None = None
-    vision_model: str | None = None
     base_url_variable: str | None = None
     allow_http: bool = False
     key_file: str | None = None
@@ -258,6 +254,20 @@ class Provider(Record):
         return bool(self.key_variables or self.key_file or self.key_command)
 
     @property
+    def default_model(self) -> str | None:
+        """The model when --model is not set; None: --model is needed."""
+        return (self.default("ask") or EMPTY).get("model")
+
+    @property
+    def vision_model(self) -> str | None:
+        """The same for `glm vision`."""
+        return (self.default("vision") or EMPTY).get("model")
+
+    def default(self, use: Literal["ask", "vision"]) -> Mapping[str, str] | None:
+        """The `model` that is asked where none is named, the `reason`, and its `source`; None: one must be named."""
+        return catalogue.default_model(self.catalogue, use)
+
+    @property
     def model_names(self) -> tuple[str, ...]:
         """The models of which something is known here."""
         listed = catalogue.names(self.catalogue)
@@ -274,11 +284,9 @@ class Provider(Record):
         return configured.model if configured else catalogue.find(self.catalogue, model)
 
     def models_where(self, condition: Callable[[Mapping[str, Any]], bool]) -> tuple[str, ...]:
-        """The models whose facts satisfy `condition`, the newest first, without those that are delisted."""
+        """The models whose facts satisfy `condition`, the newest first, without those that may be gone."""
         known = {name: self.facts(name) or EMPTY for name in self.model_names}
-        return tuple(
-            name for name, facts in known.items() if not facts.get("status", EMPTY).get("delisted") and condition(facts)
-        )
+        return tuple(name for name, facts in known.items() if not catalogue.is_gone(facts) and condition(facts))
 
     def serving(self, model: str) -> Provider:
         """The row, adapted to the form of this model's answers, as the catalogue has it.

@@ -201,8 +201,6 @@ _BIGMODEL = Provider(
     api=_ZHIPU,
     codes=BIGMODEL,
     hosted=True,
-    default_model="glm-5",
-    vision_model="glm-5v-turbo",
     batch=_BIGMODEL_BATCH,
 )
 
@@ -225,7 +223,6 @@ _ROWS = (
         api=_MODELSTUDIO,
         codes=MODELSTUDIO,
         hosted=True,
-        default_model="glm-5",
         batch=_MODELSTUDIO_BATCH,
     ),
     Provider(
@@ -237,7 +234,6 @@ _ROWS = (
         api=_DASHSCOPE,
         codes=MODELSTUDIO,
         hosted=True,
-        default_model="glm-5",
         no_batch="its OpenAI-compatible protocol has one: -m modelstudio/MODEL",
     ),
     Provider(
@@ -248,8 +244,6 @@ _ROWS = (
         api=_TOKENHUB,
         codes=TOKENHUB,
         hosted=True,
-        default_model="glm-5",
-        vision_model="glm-5v-turbo",
         batch=_TOKENHUB_BATCH,
     ),
     _server("vllm", "http://127.0.0.1:8000/v1", _VLLM),

@@ -22,7 +22,7 @@ from glmcli.providers.table import PROVIDERS
 
 TOP = Path(__file__).parents[2]
 FILE = TOP / "glmcli" / "catalogue" / "models.json"
-COUNTS = {"bigmodel": 36, "zai": 26, "modelstudio": 14, "dashscope": 14, "tokenhub": 8}
+COUNTS = {"bigmodel": 40, "zai": 26, "modelstudio": 16, "dashscope": 16, "tokenhub": 8}
 _ = None
 
 
@@ -70,6 +70,9 @@ LIMITS = {
     "bigmodel/glm-4.5v": (65_536, _, _, 16_384),
     "bigmodel/glm-4-flash-250414": (131_072, _, _, 16_384),
     "bigmodel/glm-4-flashx-250414": (131_072, _, _, 16_384),
+    "bigmodel/glm-z1-air": (131_072, _, _, 32_768),
+    "bigmodel/glm-z1-airx": (_, _, _, _),
+    "bigmodel/glm-z1-flashx": (_, _, _, _),
     "bigmodel/glm-z1-flash": (_, _, _, _),
     "bigmodel/glm-4.1v-thinking-flashx": (_, _, _, _),
     "bigmodel/glm-4.1v-thinking-flash": (_, _, _, _),
@@ -78,8 +81,9 @@ LIMITS = {
     "bigmodel/glm-4-voice": (_, _, _, _),
     "bigmodel/glm-4-plus": (_, _, _, _),
     "bigmodel/glm-4-air-250414": (_, _, _, _),
+    "bigmodel/glm-4-airx": (_, _, _, _),
     "bigmodel/glm-4-flash": (_, _, _, _),
-    "bigmodel/glm-4-long": (_, _, _, _),
+    "bigmodel/glm-4-long": (1_048_576, _, _, 4_096),
     "zai/glm-5.3": (1_048_576, _, _, 131_072),
     "zai/glm-5.3-flash": (1_048_576, _, _, 131_072),
     "zai/glm-5.3-flashx": (1_048_576, _, _, 131_072),
@@ -109,6 +113,7 @@ LIMITS = {
     "modelstudio/glm-5.3": (1_048_576, _, _, 131_072),
     "modelstudio/glm-5.3-flash": (_, _, _, _),
     "modelstudio/glm-5.2": (1_048_576, _, 131_072, 131_072),
+    "modelstudio/glm-5.2-us": (_, _, _, _),
     "modelstudio/glm-5.2-fast-preview": (1_048_576, _, _, 131_100),
     "modelstudio/glm-5.1": (202_752, 202_745, 131_072, _),
     "modelstudio/glm-5": (202_752, 202_752, 32_768, 16_384),
@@ -117,6 +122,7 @@ LIMITS = {
     "modelstudio/glm-4.5": (131_072, 98_304, 32_768, 16_384),
     "modelstudio/glm-4.5-air": (131_072, 98_304, 32_768, 16_384),
     "modelstudio/ZHIPU/GLM-5.3": (1_048_576, _, _, 131_072),
+    "modelstudio/ZHIPU/GLM-5.3-Flash": (1_048_576, 1_048_576, _, 131_072),
     "modelstudio/ZHIPU/GLM-5.2": (_, _, _, _),
     "modelstudio/ZHIPU/GLM-5.1": (_, _, _, _),
     "modelstudio/ZHIPU/GLM-5": (204_800, 204_800, 131_072, 131_072),
@@ -125,14 +131,16 @@ LIMITS = {
     "tokenhub/glm-5": (204_800, _, _, 131_072),
     "tokenhub/glm-5-turbo": (204_800, _, _, 131_072),
     "tokenhub/glm-5v-turbo": (204_800, _, _, 131_072),
-    "tokenhub/glm-5.3": (_, _, _, _),
-    "tokenhub/glm-5.3-flash": (_, _, _, _),
-    "tokenhub/glm-5.3-flashx": (_, _, _, _),
+    "tokenhub/glm-5.3": (1_048_576, _, _, 131_072),
+    "tokenhub/glm-5.3-flash": (1_048_576, _, _, 131_072),
+    "tokenhub/glm-5.3-flashx": (1_048_576, _, _, 131_072),
 }
 WRITTEN = {
     "bigmodel/glm-5": ("200K", "128K"),
     "tokenhub/glm-5.2": ("1M", "128K"),
     "tokenhub/glm-5v-turbo": ("200K", "128K"),
+    "tokenhub/glm-5.3-flash": ("1M", "128K"),
+    "bigmodel/glm-4-long": ("1M", "4K"),
     "zai/glm-4.5": ("128K", "96K"),
     "zai/glm-4.6v": ("128K", "32K"),
     "modelstudio/glm-5": (_, _),
@@ -177,6 +185,9 @@ DEFAULTS = {
     "bigmodel/glm-4.5v": SEEING,
     "bigmodel/glm-4-flash-250414": UNSAID,
     "bigmodel/glm-4-flashx-250414": UNSAID,
+    "bigmodel/glm-z1-air": THINKS,
+    "bigmodel/glm-z1-airx": THINKS,
+    "bigmodel/glm-z1-flashx": THINKS,
     "bigmodel/glm-z1-flash": THINKS,
     "bigmodel/glm-4.1v-thinking-flashx": THINKS,
     "bigmodel/glm-4.1v-thinking-flash": THINKS,
@@ -185,6 +196,7 @@ DEFAULTS = {
     "bigmodel/glm-4-voice": UNSAID,
     "bigmodel/glm-4-plus": UNSAID,
     "bigmodel/glm-4-air-250414": UNSAID,
+    "bigmodel/glm-4-airx": UNSAID,
     "bigmodel/glm-4-flash": UNSAID,
     "bigmodel/glm-4-long": UNSAID,
     "zai/glm-5.3": TEXT,
@@ -216,6 +228,7 @@ DEFAULTS = {
     "modelstudio/glm-5.3": UNSAID,
     "modelstudio/glm-5.3-flash": UNSAID,
     "modelstudio/glm-5.2": STUDIO,
+    "modelstudio/glm-5.2-us": UNSAID,
     "modelstudio/glm-5.2-fast-preview": UNSAID,
     "modelstudio/glm-5.1": STUDIO,
     "modelstudio/glm-5": STUDIO,
@@ -224,6 +237,7 @@ DEFAULTS = {
     "modelstudio/glm-4.5": (True, 0.6, 0.95, 20, 1.0),
     "modelstudio/glm-4.5-air": (True, 0.6, 0.95, 20, 1.0),
     "modelstudio/ZHIPU/GLM-5.3": TEXT,
+    "modelstudio/ZHIPU/GLM-5.3-Flash": UNSAID,
     "modelstudio/ZHIPU/GLM-5.2": TEXT,
     "modelstudio/ZHIPU/GLM-5.1": TEXT,
     "modelstudio/ZHIPU/GLM-5": TEXT,
@@ -258,7 +272,7 @@ def test_no_price_is_for_more_than_a_model_takes(whole) -> None:
 def test_dates_are_days_or_as_much_of_them_as_is_known(whole) -> None:
     for name, source in whole["sources"].items():
         first = source["date"] + "2026-01-01"[len(source["date"]) :]
-        assert date(2025, 1, 1) <= date.fromisoformat(first) <= date(2026, 11, 22), name
+        assert date(2025, 1, 1) <= date.fromisoformat(first) <= date(2026, 11, 30), name
 
 
 def test_defaults_are_those_of_the_pages(cards) -> None:
@@ -373,74 +387,121 @@ def test_the_default_of_earlier_reasoning_is_that_of_the_general_address(glm, cw
     assert "; of earlier turns: read by default\n" in glm("models", "modelstudio/glm-5").text
 
 
-# Input, cached input, output: docs.z.ai/guides/overview/pricing, docs.bigmodel.cn/cn/guide/start/pricing,
-# bigmodel.cn/pricing, the cards of help.aliyun.com; TokenHub's of Singapore.
+# The prices of the pages, of every model that has one: input, cached input, output, each tier with its bounds; the day.
+# docs.z.ai/guides/overview/pricing (2026-09-30), docs.bigmodel.cn/cn/guide/start/pricing (2026-10-06),
+# bigmodel.cn/pricing (2026-09), the cards of help.aliyun.com; tencentcloud.com/document/product/1300/78937 (Singapore).
+USD, CNY = "USD international", "CNY China"
+BEIJING, SINGAPORE = "CNY China (Beijing)", "USD Singapore"
+FREE = [(0, 0, 0)]
 PRICES = {
-    "zai/glm-5.3": ("USD", [(1.4, 0.26, 4.4)]),
-    "zai/glm-5.3-flash": ("USD", [(0.15, 0.03, 0.5)]),
-    "zai/glm-5.3-flashx": ("USD", [(0.37, 0.075, 1.25)]),
-    "zai/glm-5.2": ("USD", [(1.4, 0.26, 4.4)]),
-    "zai/glm-5.1": ("USD", [(1.4, 0.26, 4.4)]),
-    "zai/glm-5": ("USD", [(1.0, 0.2, 3.2)]),
-    "zai/glm-5-turbo": ("USD", [(1.2, 0.24, 4.0)]),
-    "zai/glm-5-code": ("USD", [(1.2, 0.3, 5.0)]),
-    "zai/glm-5v-turbo": ("USD", [(1.2, 0.24, 4.0)]),
-    "zai/glm-4.7": ("USD", [(0.6, 0.11, 2.2)]),
-    "zai/glm-4.7-flashx": ("USD", [(0.07, 0.01, 0.4)]),
-    "zai/glm-4.7-flash": ("USD", [(0, 0, 0)]),
-    "zai/glm-4.6": ("USD", [(0.6, 0.11, 2.2)]),
-    "zai/glm-4.6v": ("USD", [(0.3, 0.05, 0.9)]),
-    "zai/glm-4.6v-flashx": ("USD", [(0.04, 0.004, 0.4)]),
-    "zai/glm-4.5": ("USD", [(0.6, 0.11, 2.2)]),
-    "zai/glm-4.5-x": ("USD", [(2.2, 0.45, 8.9)]),
-    "zai/glm-4.5-air": ("USD", [(0.2, 0.03, 1.1)]),
-    "zai/glm-4.5-airx": ("USD", [(1.1, 0.22, 4.5)]),
-    "zai/glm-4.5v": ("USD", [(0.6, _, 1.8)]),
-    "zai/glm-4-32b-0414-128k": ("USD", [(0.1, _, 0.1)]),
-    "zai/glm-5.3-highspeed": _,
-    "bigmodel/glm-5.3": ("CNY", [(8, 2, 28)]),
-    "bigmodel/glm-5.3-flash": ("CNY", [(0.8, 0.23, 2.8)]),
-    "bigmodel/glm-5.3-flashx": ("CNY", [(2, 0.57, 7)]),
-    "bigmodel/glm-5.1": ("CNY", [(6, 1.3, 24), (8, 2, 28)]),
-    "bigmodel/glm-5v-turbo": ("CNY", [(5, 1.2, 22)]),
-    "bigmodel/glm-4.1v-thinking-flashx": ("CNY", [(2, _, 2)]),
-    "bigmodel/glm-4v-plus-0111": ("CNY", [(4, _, 4)]),
-    "bigmodel/glm-4.7": ("CNY", [(2, 0.4, 8), (3, 0.6, 14), (4, 0.8, 16)]),
-    "bigmodel/glm-4.6v": ("CNY", [(1, 0.2, 3), (2, 0.4, 6)]),
-    "bigmodel/glm-4.5-air": ("CNY", [(0.8, 0.16, 2), (0.8, 0.16, 6), (1.2, 0.24, 8)]),
-    "bigmodel/glm-5": _,
-    "modelstudio/glm-5": ("CNY", [(6, 1.2, 22)]),
-    "modelstudio/glm-4.5": ("CNY", [(3, _, 14), (4, _, 16)]),
-    "modelstudio/glm-4.5-air": ("CNY", [(0.8, _, 6), (1.2, _, 8)]),
-    "modelstudio/glm-5.2-fast-preview": ("CNY", [(16, 4, 56)]),
-    "modelstudio/ZHIPU/GLM-5": ("CNY", [(6, 1.5, 22)]),
-    "modelstudio/glm-4.7": _,
-    "dashscope/ZHIPU/GLM-5": ("CNY", [(6, 1.5, 22)]),
-    "tokenhub/glm-5.2": ("USD", [(1.4, 0.26, 4.4)]),
-    "tokenhub/glm-5.1": ("USD", [(1.4, 0.26, 4.4)]),
-    "tokenhub/glm-5": ("USD", [(1.0, 0.2, 3.2)]),
-    "tokenhub/glm-5-turbo": ("USD", [(1.2, 0.24, 4.0)]),
-    "tokenhub/glm-5v-turbo": ("USD", [(1.2, 0.24, 4.0)]),
-    "tokenhub/glm-5.3": _,
+    "zai/glm-5.3": (USD, "2026-09-30", [(1.4, 0.26, 4.4)]),
+    "zai/glm-5.3-flash": (USD, "2026-09-30", [(0.15, 0.03, 0.5)]),
+    "zai/glm-5.3-flashx": (USD, "2026-09-30", [(0.37, 0.075, 1.25)]),
+    "zai/glm-5.2": (USD, "2026-09-30", [(1.4, 0.26, 4.4)]),
+    "zai/glm-5.1": (USD, "2026-09-30", [(1.4, 0.26, 4.4)]),
+    "zai/glm-5": (USD, "2026-09-30", [(1.0, 0.2, 3.2)]),
+    "zai/glm-5-turbo": (USD, "2026-07-02", [(1.2, 0.24, 4.0)]),
+    "zai/glm-5-code": (USD, "2026-11-21", [(1.2, 0.3, 5.0)]),
+    "zai/glm-5v-turbo": (USD, "2026-07-02", [(1.2, 0.24, 4.0)]),
+    "zai/glm-4.7": (USD, "2026-09-30", [(0.6, 0.11, 2.2)]),
+    "zai/glm-4.7-flashx": (USD, "2026-09-30", [(0.07, 0.01, 0.4)]),
+    "zai/glm-4.7-flash": (USD, "2026-09-30", FREE),
+    "zai/glm-4.6": (USD, "2026-09-30", [(0.6, 0.11, 2.2)]),
+    "zai/glm-4.6v": (USD, "2026-09-30", [(0.3, 0.05, 0.9)]),
+    "zai/glm-4.6v-flashx": (USD, "2026-09-30", [(0.04, 0.004, 0.4)]),
+    "zai/glm-4.6v-flash": (USD, "2026-09-30", FREE),
+    "zai/glm-4.5": (USD, "2026-09-30", [(0.6, 0.11, 2.2)]),
+    "zai/glm-4.5-x": (USD, "2026-09-30", [(2.2, 0.45, 8.9)]),
+    "zai/glm-4.5-air": (USD, "2026-09-30", [(0.2, 0.03, 1.1)]),
+    "zai/glm-4.5-airx": (USD, "2026-09-30", [(1.1, 0.22, 4.5)]),
+    "zai/glm-4.5-flash": (USD, "2026-09-30", FREE),
+    "zai/glm-4.5v": (USD, "2026-09-30", [(0.6, 0.11, 1.8)]),
+    "zai/glm-4-32b-0414-128k": (USD, "2026-09-30", [(0.1, _, 0.1)]),
+    "bigmodel/glm-5.3": (CNY, "2026-10-06", [(8, 2, 28)]),
+    "bigmodel/glm-5.3-flash": (CNY, "2026-10-06", [(0.8, 0.23, 2.8)]),
+    "bigmodel/glm-5.3-flashx": (CNY, "2026-10-06", [(2, 0.57, 7)]),
+    "bigmodel/glm-5.2": (CNY, "2026-10-06", [(8, 2, 28)]),
+    "bigmodel/glm-5.1": (CNY, "2026-10-06", [(6, 1.3, 24), (8, 2, 28)]),
+    "bigmodel/glm-5": (CNY, "2026-10-06", [(4, 1, 18), (6, 1.5, 22)]),
+    "bigmodel/glm-5-turbo": (CNY, "2026-10-06", [(5, 1.2, 22), (7, 1.8, 26)]),
+    "bigmodel/glm-5v-turbo": (CNY, "2026-10-06", [(5, 1.2, 22), (7, 1.8, 26)]),
+    "bigmodel/glm-4.7": (CNY, "2026-10-06", [(2, 0.4, 8), (3, 0.6, 14), (4, 0.8, 16)]),
+    "bigmodel/glm-4.7-flashx": (CNY, "2026-10-06", [(0.5, 0.1, 3)]),
+    "bigmodel/glm-4.7-flash": (CNY, "2026-09-19", FREE),
+    "bigmodel/glm-4.6v": (CNY, "2026-10-06", [(1, 0.2, 3), (2, 0.4, 6)]),
+    "bigmodel/glm-4.6v-flashx": (CNY, "2026-10-06", [(0.15, 0.03, 1.5), (0.3, 0.03, 3)]),
+    "bigmodel/glm-4.6v-flash": (CNY, "2026-09-07", FREE),
+    "bigmodel/glm-4.5-air": (CNY, "2026-10-06", [(0.8, 0.16, 2), (0.8, 0.16, 6), (1.2, 0.24, 8)]),
+    "bigmodel/glm-4.5-flash": (CNY, "2026-09-07", FREE),
+    "bigmodel/glm-4.5v": (CNY, "2026-10-06", [(2, 0.4, 6), (4, 0.8, 12)]),
+    "bigmodel/glm-4-flash-250414": (CNY, "2026-09-19", FREE),
+    "bigmodel/glm-4-flashx-250414": (CNY, "2026-10-06", [(0.1, 0.05, 0.1)]),
+    "bigmodel/glm-z1-air": (CNY, "2026-10-06", [(0.5, _, 0.5)]),
+    "bigmodel/glm-z1-airx": (CNY, "2026-10-06", [(5, _, 5)]),
+    "bigmodel/glm-z1-flashx": (CNY, "2026-10-06", [(0.1, _, 0.1)]),
+    "bigmodel/glm-z1-flash": (CNY, "2026-10-06", FREE),
+    "bigmodel/glm-4.1v-thinking-flashx": (CNY, "2026-11-22", [(2, _, 2)]),
+    "bigmodel/glm-4.1v-thinking-flash": (CNY, "2026-09-07", FREE),
+    "bigmodel/glm-4v-flash": (CNY, "2026-09-07", FREE),
+    "bigmodel/glm-4v-plus-0111": (CNY, "2026-10-06", [(4, 2, 4)]),
+    "bigmodel/glm-4-plus": (CNY, "2026-10-06", [(5, 2.5, 5)]),
+    "bigmodel/glm-4-air-250414": (CNY, "2026-10-06", [(0.5, 0.25, 0.5)]),
+    "bigmodel/glm-4-airx": (CNY, "2026-10-06", [(10, _, 10)]),
+    "bigmodel/glm-4-flash": (CNY, "2026-10-06", FREE),
+    "bigmodel/glm-4-long": (CNY, "2026-10-06", [(1, 0.5, 1)]),
+    "modelstudio/glm-5.3": (BEIJING, "2026-11-21", [(8, 1.6, 28)]),
+    "modelstudio/glm-5.2-fast-preview": (BEIJING, "2026-11-21", [(16, 4, 56)]),
+    "modelstudio/glm-5": (BEIJING, "2026-11-22", [(4, _, 18), (6, 1.2, 22)]),
+    "modelstudio/glm-4.7": (BEIJING, "2026-07-08", [(3, _, 14), (4, _, 16)]),
+    "modelstudio/glm-4.6": (BEIJING, "2026-07-08", [(3, _, 14), (4, _, 16)]),
+    "modelstudio/glm-4.5": (BEIJING, "2025-08-14", [(3, _, 14), (4, _, 16)]),
+    "modelstudio/glm-4.5-air": (BEIJING, "2026-11-22", [(0.8, _, 6), (1.2, _, 8)]),
+    "modelstudio/ZHIPU/GLM-5.3-Flash": (BEIJING, "2026-09-01", [(0.8, _, 2.8)]),
+    "modelstudio/ZHIPU/GLM-5": (BEIJING, "2026-07-31", [(6, 1.5, 22)]),
+    "tokenhub/glm-5.2": (SINGAPORE, "2026-11-21", [(1.4, 0.26, 4.4)]),
+    "tokenhub/glm-5.1": (SINGAPORE, "2026-11-21", [(1.4, 0.26, 4.4)]),
+    "tokenhub/glm-5": (SINGAPORE, "2026-11-21", [(1.0, 0.2, 3.2)]),
+    "tokenhub/glm-5-turbo": (SINGAPORE, "2026-11-21", [(1.2, 0.24, 4.0)]),
+    "tokenhub/glm-5v-turbo": (SINGAPORE, "2026-11-21", [(1.2, 0.24, 4.0)]),
+    "tokenhub/glm-5.3": (SINGAPORE, "2026-09-30", [(1.4, 0.26, 4.4)]),
+    "tokenhub/glm-5.3-flash": (SINGAPORE, "2026-09-30", [(0.15, 0.03, 0.5)]),
+    "tokenhub/glm-5.3-flashx": (SINGAPORE, "2026-09-30", [(0.37, 0.075, 1.25)]),
+}
+# Where a price depends on the length: input over, input up to, output over, output up to.
+AT_32K = [(_, 31_999, _, _), (32_768, _, _, _)]
+BOUNDS = {
+    "bigmodel/glm-5.1": AT_32K,
+    "bigmodel/glm-5": AT_32K,
+    "bigmodel/glm-5-turbo": AT_32K,
+    "bigmodel/glm-5v-turbo": AT_32K,
+    "bigmodel/glm-4.7": [(_, 31_999, _, 199), (_, 31_999, 204, _), (32_768, 200_000, _, _)],
+    "bigmodel/glm-4.6v": [(_, 31_999, _, _), (32_768, 128_000, _, _)],
+    "bigmodel/glm-4.6v-flashx": [(_, 31_999, _, _), (32_768, 128_000, _, _)],
+    "bigmodel/glm-4.5-air": [(_, 31_999, _, 199), (_, 31_999, 204, _), (32_768, 128_000, _, _)],
+    "bigmodel/glm-4.5v": [(_, 31_999, _, _), (32_768, 64_000, _, _)],
+    "modelstudio/glm-5": [(_, 32_000, _, _), (32_768, 200_000, _, _)],
+    "modelstudio/glm-4.7": [(_, 32_000, _, _), (32_768, _, _, _)],
+    "modelstudio/glm-4.6": [(_, 32_000, _, _), (32_768, _, _, _)],
+    "modelstudio/glm-4.5": [(_, 32_000, _, _), (32_768, 98_304, _, _)],
+    "modelstudio/glm-4.5-air": [(_, 32_000, _, _), (32_768, 98_304, _, _)],
 }
 
 
 def test_prices_are_those_of_the_pages(cards) -> None:
-    def shown(prices: dict[str, Any] | None) -> tuple[str, list[tuple[float, ...]]] | None:
-        if prices is None:
-            return None
-        assert re.fullmatch(r"20\d\d-\d\d-\d\d", prices["as_of"])
-        return prices["currency"], [(each["input"], each["cached_input"], each["output"]) for each in prices["tiers"]]
-
-    assert {name: shown(cards[name]["prices"]) for name in PRICES} == PRICES
-    bounds = [tuple(tier.values())[:4] for tier in cards["bigmodel/glm-4.7"]["prices"]["tiers"]]
-    assert bounds == [(_, 31_999, _, 199), (_, 31_999, 204, _), (32_768, 200_000, _, _)]
-    assert {card["prices"]["region"] for card in cards.values() if card["prices"]} == {
-        "China",
-        "international",
-        "China (Beijing)",
-        "Singapore",
+    keys = ("input", "cached_input", "output")
+    priced = {
+        name: card["prices"] for name, card in cards.items() if card["prices"] and card["provider"] != "dashscope"
     }
+    assert {
+        name: (
+            f"{prices['currency']} {prices['region']}",
+            prices["as_of"],
+            [tuple(tier[key] for key in keys) for tier in prices["tiers"]],
+        )
+        for name, prices in priced.items()
+    } == PRICES
+    bounds = {name: [tuple(tier.values())[:4] for tier in prices["tiers"]] for name, prices in priced.items()}
+    assert {name: tiers for name, tiers in bounds.items() if tiers != [(_, _, _, _)]} == BOUNDS
 
 
 # What the vision models take: docs.z.ai/openapi.json (2026-09), docs.bigmodel.cn chat reference (2025-12), TokenHub's
@@ -468,6 +529,8 @@ IMAGES = {
     "zai/glm-4.6v-flash": FULL,
     "zai/glm-4.5v": FEW,
     "tokenhub/glm-5v-turbo": (True, True, 20, 10, _, _),
+    "tokenhub/glm-5.3-flash": (True, True, 20, 10, _, _),
+    "tokenhub/glm-5.3-flashx": (True, True, 20, 10, _, _),
 }
 MP4, MORE = (True, False, 200, ["mp4"]), (True, False, 200, ["mp4", "mkv", "mov"])
 VIDEOS = {
@@ -483,13 +546,15 @@ VIDEOS = {
     "bigmodel/glm-4v-flash": _,
     "bigmodel/glm-4v-plus-0111": MP4,
     "zai/glm-5.3-flash": MORE,
-    "zai/glm-5.3-flashx": _,
+    "zai/glm-5.3-flashx": MORE,
     "zai/glm-5v-turbo": MORE,
     "zai/glm-4.6v": MORE,
     "zai/glm-4.6v-flashx": MORE,
     "zai/glm-4.6v-flash": MORE,
     "zai/glm-4.5v": MORE,
     "tokenhub/glm-5v-turbo": (True, False, _, _),
+    "tokenhub/glm-5.3-flash": (True, False, _, _),
+    "tokenhub/glm-5.3-flashx": (True, False, _, _),
 }
 OFFICE = (True, False, 50, ["pdf", "txt", "word", "jsonl", "xlsx", "pptx"])
 FILES = {
@@ -504,17 +569,20 @@ FILES = {
     "bigmodel/glm-4.1v-thinking-flash": OFFICE,
     "bigmodel/glm-4v-flash": _,
     "bigmodel/glm-4v-plus-0111": _,
-    "zai/glm-5.3-flash": _,
-    "zai/glm-5.3-flashx": _,
+    "zai/glm-5.3-flash": OFFICE,
+    "zai/glm-5.3-flashx": OFFICE,
     "zai/glm-5v-turbo": OFFICE,
     "zai/glm-4.6v": OFFICE,
     "zai/glm-4.6v-flashx": OFFICE,
     "zai/glm-4.6v-flash": OFFICE,
     "zai/glm-4.5v": _,
     "tokenhub/glm-5v-turbo": (True, False, _, _),
+    "tokenhub/glm-5.3-flash": _,
+    "tokenhub/glm-5.3-flashx": _,
 }
 # Mixing, order, detail, megabytes of the request, box tags: these come from all of GLM's vision models.
 ALL, PICTURES = ("file_alone", "media_first", [], _, True), (_, "media_first", [], _, True)
+ONE_KIND = ("one_kind", "text_first", ["auto", "low", "high"], 100, True)
 REST = {
     "bigmodel/glm-5.3-flash": ALL,
     "bigmodel/glm-5.3-flashx": PICTURES,
@@ -528,13 +596,15 @@ REST = {
     "bigmodel/glm-4v-flash": PICTURES,
     "bigmodel/glm-4v-plus-0111": ("one_kind", "video_first", [], _, True),
     "zai/glm-5.3-flash": ALL,
-    "zai/glm-5.3-flashx": PICTURES,
+    "zai/glm-5.3-flashx": ALL,
     "zai/glm-5v-turbo": ALL,
     "zai/glm-4.6v": ALL,
     "zai/glm-4.6v-flashx": ALL,
     "zai/glm-4.6v-flash": ALL,
     "zai/glm-4.5v": PICTURES,
-    "tokenhub/glm-5v-turbo": ("one_kind", "text_first", ["auto", "low", "high"], 100, True),
+    "tokenhub/glm-5v-turbo": ONE_KIND,
+    "tokenhub/glm-5.3-flash": ONE_KIND,
+    "tokenhub/glm-5.3-flashx": ONE_KIND,
 }
 
 
@@ -556,17 +626,85 @@ def test_what_vision_models_take(cards) -> None:
         assert kinds == set(card["input"] or ()) - {"text", "audio"}, card["model"]
 
 
+# What is gone, or may be: that it is delisted, for whom, reported, unlisted; since when, and what stands instead.
+# help.aliyun.com/en/model-studio/glm (2026-11-21), docs.bigmodel.cn/cn/guide/models/text/glm-z1 (2026-11-22) and
+# …/start/pricing (2026-10-06), docs.z.ai/guides/overview (2026-09-30); of TokenHub docs.cloudbase.net/ai/announcement
+# and cloud.tencent.com/document/product/1823/130060 (2026-10-04), which speak of its plans and of CloudBase.
+SCOPE = (
+    "announced for Tencent's plans and CloudBase; for pay-as-you-go no notice was found, and its list of 2026-09-30 "
+    "does not have it"
+)
+OCTOBER, Z1 = (True, _, _, _, "2026-10-10", _), (True, _, _, _, _, "glm-4.6")
+AT_ZAI, AT_BIGMODEL = (_, _, _, True, "2026-09-30", _), (_, _, _, True, "2026-10-06", _)
+GONE = {
+    "bigmodel/glm-5.3-highspeed": AT_BIGMODEL,
+    "bigmodel/glm-5.2-highspeed": AT_BIGMODEL,
+    "bigmodel/glm-5-code": AT_BIGMODEL,
+    "bigmodel/glm-4.5v": (_, _, True, _, _, _),
+    "bigmodel/glm-z1-air": Z1,
+    "bigmodel/glm-z1-airx": Z1,
+    "bigmodel/glm-z1-flashx": Z1,
+    "bigmodel/glm-z1-flash": Z1,
+    "zai/glm-5.3-highspeed": AT_ZAI,
+    "zai/glm-5.2-highspeed": AT_ZAI,
+    "zai/glm-5-turbo": AT_ZAI,
+    "zai/glm-5-code": AT_ZAI,
+    "zai/glm-5v-turbo": AT_ZAI,
+    "modelstudio/glm-4.7": OCTOBER,
+    "modelstudio/glm-4.6": OCTOBER,
+    "dashscope/glm-4.7": OCTOBER,
+    "dashscope/glm-4.6": OCTOBER,
+    "tokenhub/glm-5.1": (True, SCOPE, _, _, "2026-10-09", "glm-5.3"),
+    "tokenhub/glm-5": (True, SCOPE, _, _, "2026-10-09", "glm-5.3"),
+    "tokenhub/glm-5-turbo": (True, SCOPE, _, _, "2026-10-09", "glm-5.3"),
+    "tokenhub/glm-5v-turbo": (True, SCOPE, _, _, "2026-10-30", "glm-5.3-flash"),
+}
+
+
 def test_what_is_gone_says_since_when(cards) -> None:
-    gone = {name: card["status"] for name, card in cards.items() if card["status"]["delisted"]}
-    day = {"delisted": True, "reported": None, "since": "2026-10-10", "successor": None}
-    assert gone == {
-        "bigmodel/glm-4.5v": {"delisted": True, "reported": True, "since": None, "successor": None},
-        "bigmodel/glm-z1-flash": {"delisted": True, "reported": None, "since": None, "successor": "glm-4.6"},
-        "modelstudio/glm-4.7": day,
-        "modelstudio/glm-4.6": day,
-        "dashscope/glm-4.7": day,
-        "dashscope/glm-4.6": day,
+    assert list(cards["zai/glm-5"]["status"]) == ["delisted", "scope", "reported", "unlisted", "since", "successor"]
+    gone = {name: tuple(card["status"].values()) for name, card in cards.items()}
+    assert {name: status for name, status in gone.items() if any(status)} == GONE
+    for name in GONE:
+        assert cards[name]["sources"]["status"]["url"].startswith("https://")
+
+
+# The models that are asked where none is named: docs.bigmodel.cn/cn/guide/models/text/glm-5 (2026-11-21); the vision
+# request of docs.z.ai/openapi.json (2026-09); alibabacloud.com/help/en/model-studio/glm (2026-03-15);
+# tencentcloud.com/document/product/1300/80634 (2026-11-21), and what Tencent names instead of glm-5v-turbo.
+DEFAULT_MODELS = {
+    "bigmodel/glm-5": ("ask", "https://docs.bigmodel.cn/cn/guide/models/text/glm-5"),
+    "bigmodel/glm-5v-turbo": ("vision", "https://docs.bigmodel.cn/cn/guide/start/model-overview"),
+    "zai/glm-5": ("ask", "https://docs.z.ai/guides/overview/pricing"),
+    "zai/glm-5.3-flashx": ("vision", "https://docs.z.ai/openapi.json"),
+    "modelstudio/glm-5": ("ask", "https://www.alibabacloud.com/help/en/model-studio/glm"),
+    "dashscope/glm-5": ("ask", "https://www.alibabacloud.com/help/en/model-studio/glm"),
+    "tokenhub/glm-5.2": ("ask", "https://www.tencentcloud.com/document/product/1300/80634"),
+    "tokenhub/glm-5.3-flash": ("vision", "https://docs.cloudbase.net/ai/announcement/glm-5v-turbo-offline"),
+}
+
+
+def test_the_models_that_are_asked_where_none_is_named(cards, glm) -> None:
+    shown = {name: card["default_for"] for name, card in cards.items() if card["default_for"]}
+    assert {name: [default["use"] for default in said] for name, said in shown.items()} == {
+        name: [use] for name, (use, _) in DEFAULT_MODELS.items()
     }
+    for name, (use, url) in DEFAULT_MODELS.items():
+        assert cards[name]["sources"][f"default_for_{use}"]["url"] == url
+        assert not any(cards[name]["status"].values()), name
+        command = (use, "-P", name.partition("/")[0], "-n", "-v", "hi")
+        done = glm(*command, *(("--image", "https://x.example/a.png") if use == "vision" else ()))
+        assert f"glm: first choice: {name} (provider from --provider, the default model: " in done.err
+        assert shown[name][0]["reason"] in done.err
+
+
+def test_a_row_of_the_configuration_has_the_default_of_the_row_that_it_is_like(glm, cwd) -> None:
+    (cwd / "c.yaml").write_text(
+        "providers: {mine: {like: tokenhub, base_url: 'https://tokenhub.example/v1', key_env: [MINE]}}\n"
+    )
+    done = glm("ask", "-P", "mine", "-n", "hi", env={"GLM_CONFIG": "c.yaml"})
+    assert json.loads(done.out)["body"]["model"] == "glm-5.2"
+    assert json.loads(glm("ask", "-P", "sandbox", "-n", "hi").out)["body"]["model"] == "glm-5"
 
 
 # Whom a Batch API serves. docs.bigmodel.cn/cn/faq/batch-api-issues (2026-11-21), cards of Model Studio (2026-07 to
@@ -636,16 +774,16 @@ def test_every_group_of_facts_has_its_source(whole) -> None:
     used |= {family["source"] for family in whole["box_tags"].values()}
     used |= {provider["batch"]["source"] for provider in whole["providers"].values() if "batch" in provider}
     used |= {provider["web_search"]["source"] for provider in whole["providers"].values() if "web_search" in provider}
+    used |= {model["source"] for models in whole["default_models"].values() for model in models.values()}
     alike = ("thinking", "structured_output", "cache", "rate_limits", "defaults", "prices", "vision", "batch", "status")
     groups = {*alike, *GROUPS}
     for who, provider in whole["providers"].items():
         for name, model in provider["models"].items():
             there = {group for group in groups if set(GROUPS.get(group, (group,))) & set(model)}
-            if model.get("status", {}).get("reported"):
-                there.discard("status")
-            # What is said of images may come from elsewhere than the rest of vision, what becomes of earlier reasoning
-            # than the rest of thinking; a name may be all that is known.
-            assert set(model["sources"]) - {"images", "clear_by_default", "listed"} == there, f"{who}/{name}"
+            # What is said of images may come from elsewhere than the rest of vision, a single price than the others,
+            # what becomes of earlier reasoning than the rest of thinking; a name may be all that is known.
+            finer = {"images", "clear_by_default", "cached_price", "first_tier", "listed"}
+            assert set(model["sources"]) - finer == there, f"{who}/{name}"
             used |= set(model["sources"].values())
     assert used == set(whole["sources"])
 
@@ -670,7 +808,11 @@ def test_every_form_of_media_is_that_of_a_row(whole) -> None:
 
 
 def test_reading_one_provider_reads_what_the_whole_file_says(whole) -> None:
-    assert list(whole) == ["$schema", "sources", "box_tags", "media", "providers"]
+    assert list(whole) == ["$schema", "sources", "box_tags", "media", "default_models", "providers"]
+    assert list(whole["default_models"]) == list(whole["providers"])
+    for who, uses in whole["default_models"].items():
+        assert {use: catalogue.default_model(who, use) for use in uses} == uses
+    assert (catalogue.default_model("modelstudio", "vision"), catalogue.default_model("", "ask")) == (None, None)
     assert list(whole["providers"]) == ["bigmodel", "zai", "modelstudio", "tokenhub"]
     for who, provider in whole["providers"].items():
         assert {name: catalogue.facts(who, name) for name in catalogue.names(who)} == provider["models"]
@@ -737,7 +879,7 @@ def test_ids_are_lines_in_the_order_of_the_providers(glm) -> None:
 def test_one_provider(glm) -> None:
     done = glm("models", "-P", "tokenhub")
     assert done.text.splitlines() == [
-        f"tokenhub/glm-{name}" for name in ("5.2", "5.1", "5", "5-turbo", "5v-turbo", "5.3", "5.3-flash", "5.3-flashx")
+        f"tokenhub/glm-{name}" for name in ("5.3", "5.3-flash", "5.3-flashx", "5.2", "5.1", "5", "5-turbo", "5v-turbo")
     ]
     assert (done.code, done.err) == (0, "")
     assert glm("models", "--provider", "sandbox").text.startswith("sandbox/glm-5.3\n")
@@ -758,7 +900,7 @@ def test_rows_of_the_configuration_count_as_providers(glm, cwd) -> None:
     config = {"GLM_CONFIG": "c.yaml"}
     lines = glm("models", env=config).text.splitlines()
     assert lines[-(8 + 26) :][0] == "plan/glm-5.3"
-    assert lines[-1] == "mine/glm-5.3-flashx"
+    assert lines[-1] == "mine/glm-5v-turbo"
     assert glm("models", "-P", "plan", env=config).text.startswith("plan/glm-5.3\n")
     # A plan has prices of its own, at an address of its own.
     plan, mine = json.loads(glm("models", "plan/glm-5", "--json", env=config).out + b"") + json.loads(
@@ -806,7 +948,9 @@ def test_every_object_has_every_key(cards) -> None:
         "refuses",
         "max_completion_tokens",
         "batch",
+        "batch_price",
         "status",
+        "default_for",
         "notes",
         "configured",
         "sources",
@@ -830,6 +974,8 @@ tokenhub/glm-5
   batch             yes
   defaults          thinking: yes; temperature: unknown; top_p: unknown; top_k: unknown; repetition_penalty: unknown
   price             input 1, cached 0.2, output 3.2 USD a million tokens, Singapore, 2026-11-21
+  delisted          2026-10-09, announced for Tencent's plans and CloudBase; for pay-as-you-go no notice was found, \
+and its list of 2026-09-30 does not have it; the provider names glm-5.3 instead
 """
 
 
@@ -870,7 +1016,7 @@ def leaves(value: dict[Any, Any]) -> list[tuple[Any, ...]]:
 def test_cards_of_more_complicated_models(glm) -> None:
     text = glm("models", "bigmodel/glm-4.7").text
     assert (
-        "  price             input 2, cached 0.4, output 8 CNY a million tokens, China, 2026-09-07; input up to 31,999 "
+        "  price             input 2, cached 0.4, output 8 CNY a million tokens, China, 2026-10-06; input up to 31,999 "
         in text
     )
     assert "; output over 204 tokens\n" in text
@@ -896,9 +1042,19 @@ def test_cards_of_more_complicated_models(glm) -> None:
     assert "  delisted          2026-10-10\n" in glm("models", "modelstudio/glm-4.6").text
     gone = "  delisted          no day is named; the provider names glm-4.6 instead\n"
     assert gone in glm("models", "bigmodel/glm-z1-flash").text
-    gone = "  delisted          no day is named; users report it, no page says so\n"
+    gone = "  reported gone     users say so, while a page of the provider still has it\n"
     assert gone in glm("models", "bigmodel/glm-4.5v").text
     assert "  rate limits       500 requests and 1,000,000 tokens a minute\n" in glm("models", "modelstudio/glm-5").text
+    gone = "  unlisted          on no page of the provider, as they were read on 2026-09-30\n"
+    assert gone in glm("models", "zai/glm-5v-turbo").text
+    text = glm("models", "bigmodel/glm-4-long").text
+    assert "  batch             yes; at 0.5 of the list price\n" in text
+    assert "https://docs.bigmodel.cn/cn/faq/batch-api-issues (2026-11-21): listed, batch, batch price\n" in text
+    # A single price of another source than the others.
+    assert "https://github.com/theopenco/llmgateway (2026-11-21): cached price\n" in glm("models", "zai/glm-4.5v").text
+    assert (
+        "https://github.com/theopenco/llmgateway (2026-11-21): first tier\n" in glm("models", "modelstudio/glm-5").text
+    )
     assert "  refuses           top_k, repetition_penalty\n" in glm("models", "ZHIPU/GLM-5").text
     assert "  answers           only as a stream\n" in glm("models", "dashscope/glm-4.5").text
     assert "  price             unknown\n" in glm("models", "sandbox/glm-5.3").text
@@ -956,6 +1112,9 @@ def test_a_terminal_gets_a_table(home, cwd, glm) -> None:
     assert re.search(r"^zai/glm-5 +204,800 +131,072 +text +yes +1, 3.2 USD *$", text, re.MULTILINE)
     assert re.search(r"^bigmodel/glm-5.1 +.* 6, 24 CNY and more *$", text, re.MULTILINE)
     assert "modelstudio/glm-4.6 (delisted)" in text
+    assert "bigmodel/glm-4.5v (reported gone)" in text
+    assert "zai/glm-5v-turbo (unlisted)" in text
+    assert "tokenhub/glm-5-turbo (may be gone)" in text
     assert re.search(r"^zai/glm-5.3 .* always, low, high, max ", text, re.MULTILINE)
     assert re.search(r"^zai/glm-5.2 .* yes, none to max ", text, re.MULTILINE)
     ids = [line.split()[0] for line in text.splitlines()[1:]]
@@ -1026,8 +1185,14 @@ def test_a_model_that_is_gone_is_remarked(glm) -> None:
     assert (done.code, done.err) == (0, f"glm: {gone}\n")
     assert glm("ask", "-m", "zai/glm-5", "--fallback", "bigmodel/glm-z1-flash", "-n", "hi").err == f"glm: {gone}\n"
     assert glm("ask", "-m", "bigmodel/glm-z1-flash", "-n", "-q", "hi").err == ""
-    reported = "glm-4.5v at bigmodel is reported to be gone and may be refused"
+    reported = "glm-4.5v at bigmodel is reported to be gone, though a page of the provider has it, and may be refused"
     assert glm("ask", "-m", "bigmodel/glm-4.5v", "-n", "hi").err == f"glm: {reported}\n"
+    unlisted = "glm-5v-turbo at zai was on no page of the provider on 2026-09-30 and may be refused"
+    assert glm("ask", "-m", "zai/glm-5v-turbo", "-n", "hi").err == f"glm: {unlisted}\n"
+    done = glm("ask", "-m", "tokenhub/glm-5", "-n", "hi")
+    said = f"glm-5 at tokenhub may be gone since 2026-10-09 and be refused: {SCOPE}; the provider names glm-5.3 instead"
+    assert (done.code, done.err) == (0, f"glm: {said}\n")
+    assert json.loads(done.out)["body"]["model"] == "glm-5"
     assert glm("ask", "-m", "bigmodel/glm-4.7", "-n", "hi").err == ""
 
 

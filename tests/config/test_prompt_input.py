@@ -106,7 +106,7 @@ READ_BEFORE = (
         "ask",
         "ask -q",
         "stream",
-        "vision --image https://x.example/a.png -m glm-5v-turbo",
+        "vision --image https://x.example/a.png -m glm-5.3-flashx",
         "tools run --tools tools.json",
     ],
 )

@@ -47,10 +47,11 @@ def chosen(glm, cwd):
 
 @pytest.mark.parametrize("row", provider_rows.HOSTED)
 def test_a_hosted_row(chosen, row) -> None:
-    assert chosen("-P", row) == (row, "glm-5", f"${provider_rows.KEYS[row][0]}")
+    model = provider_rows.DEFAULTS[row]
+    assert chosen("-P", row) == (row, model, f"${provider_rows.KEYS[row][0]}")
     assert chosen("-m", f"{row}/glm-4.7") == (row, "glm-4.7", f"${provider_rows.KEYS[row][0]}")
     for variable in provider_rows.KEYS[row]:
-        assert chosen("-P", row, env={variable: CANARY}) == (row, "glm-5", f"${variable}")
+        assert chosen("-P", row, env={variable: CANARY}) == (row, model, f"${variable}")
 
 
 @pytest.mark.parametrize("row", ["vllm", "sglang", "ollama", "llamacpp"])
@@ -97,8 +98,8 @@ KEYS = {"ZAI_API_KEY": CANARY, "TOKENHUB_API_KEY": CANARY}
         ((), {}, {"GLM_MODEL": "from-env"}, {"provider": "tokenhub"}, "tokenhub", "from-env"),
         ((), {}, {"GLM_MODEL": "tokenhub/from-env"}, CONFIG, "tokenhub", "from-env"),
         # A model that names its provider does not go to another one.
-        (("-P", "tokenhub"), FILE, {}, {}, "tokenhub", "glm-5"),
-        (("-P", "tokenhub"), {}, {"GLM_MODEL": "zai/from-env"}, {}, "tokenhub", "glm-5"),
+        (("-P", "tokenhub"), FILE, {}, {}, "tokenhub", "glm-5.2"),
+        (("-P", "tokenhub"), {}, {"GLM_MODEL": "zai/from-env"}, {}, "tokenhub", "glm-5.2"),
         (("-P", "tokenhub"), {}, {"GLM_MODEL": "tokenhub/from-env"}, {}, "tokenhub", "from-env"),
         (("-m", "tokenhub/x"), {}, {"GLM_PROVIDER": "zai"}, {}, "tokenhub", "x"),
         # Only what names a provider is split off.
@@ -139,7 +140,7 @@ FULL_WIDTH = "\N{FULLWIDTH SOLIDUS}"
         ),
         ("glm-5/", "names no provider that is known, and {} (did you mean 'zai/glm-5'?)", "zai/glm-5"),
         ("/glm-5", "names no provider that is known, and {} (did you mean 'zai/glm-5'?)", "zai/glm-5"),
-        ("tokenhub", "is the name of a provider, not of a model, and {}", "tokenhub/glm-5"),
+        ("tokenhub", "is the name of a provider, not of a model, and {}", "tokenhub/glm-5.2"),
         ("Ollama", "is the name of a provider, not of a model, and {}", "ollama/MODEL"),
         ("mine", "is the name of a provider, not of a model, and {}", "mine/glm-5"),
     ],
@@ -264,16 +265,16 @@ def test_a_model_in_the_body_of_a_line(glm, cwd) -> None:
 
 
 @pytest.mark.parametrize(
-    ("keys", "row"),
+    ("keys", "row", "model"),
     [
-        (("ZHIPU_API_KEY", "ZAI_API_KEY"), "bigmodel"),
-        (("ZAI_API_KEY", "DASHSCOPE_API_KEY"), "zai"),
-        (("DASHSCOPE_API_KEY", "TOKENHUB_API_KEY"), "modelstudio"),
-        (("TOKENHUB_API_KEY", "OPENAI_API_KEY"), "tokenhub"),
+        (("ZHIPU_API_KEY", "ZAI_API_KEY"), "bigmodel", "glm-5"),
+        (("ZAI_API_KEY", "DASHSCOPE_API_KEY"), "zai", "glm-5"),
+        (("DASHSCOPE_API_KEY", "TOKENHUB_API_KEY"), "modelstudio", "glm-5"),
+        (("TOKENHUB_API_KEY", "OPENAI_API_KEY"), "tokenhub", "glm-5.2"),
     ],
 )
-def test_the_first_hosted_row_with_a_key(chosen, keys, row) -> None:
-    assert chosen(env=dict.fromkeys(keys, CANARY)) == (row, "glm-5", f"${keys[0]}")
+def test_the_first_hosted_row_with_a_key(chosen, keys, row, model) -> None:
+    assert chosen(env=dict.fromkeys(keys, CANARY)) == (row, model, f"${keys[0]}")
     assert chosen("-m", "glm-4.7", env=dict.fromkeys(keys, CANARY))[:2] == (row, "glm-4.7")
 
 
@@ -382,7 +383,7 @@ def test_a_key_file_is_for_the_first_provider_only(glm, cwd) -> None:
     (cwd / "key").write_text(CANARY)
     (cwd / "key").chmod(0o600)
     flags = ("--base-url", "http://127.0.0.1:1/v1", "--retries", "0", "--key-file", "key")
-    done = glm("ask", "-P", "zai", *flags, "--fallback", "tokenhub/glm-5", "hi", may_hold_key=(cwd / "key",))
+    done = glm("ask", "-P", "zai", *flags, "--fallback", "tokenhub/glm-5.2", "hi", may_hold_key=(cwd / "key",))
     assert (done.code, error_of(done.err)) == (3, "no key for tokenhub")
     nobody = glm("ask", *flags, "hi", env=KEYS, may_hold_key=(cwd / "key",))
     assert (nobody.code, error_of(nobody.err)) == (2, "--key-file: whose key is it?")
@@ -467,7 +468,7 @@ def test_rows_of_the_configuration(chosen) -> None:
     assert chosen("-P", "office", config=config) == office
     assert chosen("-m", "office/glm-5", env={"OTHER": CANARY}, config=config)[2] == "$OTHER"
     assert chosen("-P", "plain", config=config) == ("https://plain.example/v4/chat/completions", "glm-5", "")
-    assert chosen("-P", "again", config=config) == ("tokenhub", "glm-5", "$TOKENHUB_API_KEY")
+    assert chosen("-P", "again", config=config) == ("tokenhub", "glm-5.2", "$TOKENHUB_API_KEY")
     assert chosen("-m", "local/x", config=config) == ("http://10.0.0.7:8000/v1/chat/completions", "x", "")
     native = "https://n.example/api/v1/services/aigc/text-generation/generation"
     assert chosen("-P", "native", config=config) == (native, "glm-5", "$OFFICE_KEY")

@@ -13,7 +13,7 @@ from program import CANARY
 from scripted_server import Server, answer
 
 KEY = {"ZAI_API_KEY": CANARY}
-LOOKS = ("-m", "zai/glm-5v-turbo")
+LOOKS = ("-m", "zai/glm-5.3-flashx")
 TEXT = {"type": "text", "text": "What is this?"}
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"4d7a" * 16 + b"\nsize 12345\n"
 
@@ -85,8 +85,8 @@ def test_a_dry_run_shows_size_and_hash(glm) -> None:
         (("-P", "zai", "-a", "png"), None, "glm-5 at zai reads text only", "glm vision without -m, or"),
         (("-P", "zai"), samples.JPEG, "glm-5 at zai reads text only", "glm vision without -m, or"),
         (("-P", "dashscope", "-a", "png"), None, "how dashscope takes media is documented only in part", "a model of"),
-        ((*LOOKS, "-a", "webp"), None, "webp: glm-5v-turbo at zai takes jpeg, png, and this is", "glm vision --resize"),
-        ((*LOOKS, "-a", "heic"), None, "heic: glm-5v-turbo at zai takes jpeg, png, and this is", "convert it"),
+        ((*LOOKS, "-a", "webp"), None, "webp: glm-5.3-flashx at zai takes jpeg, png, and this is", "glm vision --resi"),
+        ((*LOOKS, "-a", "heic"), None, "heic: glm-5.3-flashx at zai takes jpeg, png, and this is", "convert it"),
         (LOOKS, samples.PNG[:-9], "stdin: a PNG picture that is cut off or damaged", "make or fetch it again"),
         ((*LOOKS, "-a", "pdf"), None, "--attach pdf: is a PDF document, neither text nor", "its text: pdftotext"),
         (LOOKS, samples.PDF, "stdin is a PDF document, neither text nor a picture", "its text: pdftotext"),
@@ -169,7 +169,10 @@ def test_a_rare_picture_is_called_one(glm, cwd, begin, what) -> None:
     (cwd / "rare").write_bytes(begin)
     for flag in ("-a", "--image"):
         done = glm("vision", *LOOKS, "-n", flag, "rare", "hi")
-        assert (done.code, error_of(done.err)) == (2, f"rare: glm-5v-turbo at zai takes jpeg, png, and this is {what}")
+        assert (done.code, error_of(done.err)) == (
+            2,
+            f"rare: glm-5.3-flashx at zai takes jpeg, png, and this is {what}",
+        )
         assert "  fix: glm vision --resize, which rewrites it" in done.err
 
 
@@ -186,7 +189,7 @@ def test_a_picture_in_a_list_of_files(glm, cwd) -> None:
 
 
 def test_a_picture_in_a_request_file(glm, cwd) -> None:
-    (cwd / "f.yaml").write_text("model: zai/glm-5v-turbo\nprompt: What is this?\nattach: [png]\n")
+    (cwd / "f.yaml").write_text("model: zai/glm-5.3-flashx\nprompt: What is this?\nattach: [png]\n")
     done = glm("ask", "-f", "f.yaml", "-n")
     content = json.loads(done.out)["body"]["messages"][0]["content"]
     assert ([part["type"] for part in content], content[1]) == (["image_url", "text"], TEXT)

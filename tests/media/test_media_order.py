@@ -106,7 +106,7 @@ def test_a_type_that_the_bytes_deny_is_told(glm, cwd) -> None:
     assert (done.code, done.err) == (0, f"glm: {said}\n")
     assert glm("vision", "-P", "zai", "--at", "odd", "image/png", "hi", "-n").err == ""
     done = glm("vision", "-P", "zai", "--at", "a", "image/tiff", "hi", "-n")
-    said = "a: glm-5v-turbo at zai takes jpeg, png, and this is image/tiff"
+    said = "a: glm-5.3-flashx at zai takes jpeg, png, and this is image/tiff"
     assert (done.code, f"glm: error: {said}\n" in done.err) == (2, True)
 
 

@@ -24,7 +24,6 @@ from glmcli.providers.table import PROVIDERS, dialect_of
 # What both of Zhipu's rows take alike.
 ZHIPU = {
     "glm-5.3": "+",
-    "glm-5.3-flashx": "DU+",
     "glm-5.3-highspeed": "+",
     "glm-5.2": "+",
     "glm-5.2-highspeed": "+",
@@ -62,12 +61,17 @@ ALIBABA = {
     "ZHIPU/GLM-5.1": "",
     "ZHIPU/GLM-5": "",
 }
+UNSAID = ("glm-5.3-flash", "glm-5.2-us", "ZHIPU/GLM-5.3-Flash")
 TAKES = {
     "bigmodel": ZHIPU
     | {
         "glm-5.3-flash": "DUVF+",
+        "glm-5.3-flashx": "DU+",
         "glm-4-flash-250414": "",
         "glm-4-flashx-250414": "",
+        "glm-z1-air": "+",
+        "glm-z1-airx": "+",
+        "glm-z1-flashx": "+",
         "glm-z1-flash": "+",
         "glm-4.1v-thinking-flashx": "DUV+",
         "glm-4.1v-thinking-flash": "DUVF+",
@@ -77,29 +81,30 @@ TAKES = {
         # Of these nothing is known, so the form of the server holds.
         "glm-4-plus": "DUVF",
         "glm-4-air-250414": "DUVF",
+        "glm-4-airx": "DUVF",
         "glm-4-flash": "DUVF",
         "glm-4-long": "DUVF",
     },
     "zai": ZHIPU
     | {
-        "glm-5.3-flash": "DUV+",
+        "glm-5.3-flash": "DUVF+",
+        "glm-5.3-flashx": "DUVF+",
         "glm-4-32b-0414-128k": "",
         "autoglm-phone-multilingual": "DUVF",
     },
-    # A list of text models; of this one it says nothing, and what is not known is sent.
-    "modelstudio": ALIBABA | {"glm-5.3-flash": "DUVFWG"},
+    # A list of text models; of these it says nothing, and what is not known is sent.
+    "modelstudio": ALIBABA | dict.fromkeys(UNSAID, "DUVFWG"),
     # The native form is documented for other models only.
-    "dashscope": ALIBABA | {"glm-5.3-flash": ""},
-    # The guide knows the first five; of the others no page says what they take, so the form of the server holds.
+    "dashscope": ALIBABA | dict.fromkeys(UNSAID, ""),
     "tokenhub": {
         "glm-5.2": "+",
         "glm-5.1": "+",
         "glm-5": "+",
         "glm-5-turbo": "+",
         "glm-5v-turbo": "DUVF+",
-        "glm-5.3": "DUVF+",
-        "glm-5.3-flash": "DUVF",
-        "glm-5.3-flashx": "DUVF",
+        "glm-5.3": "+",
+        "glm-5.3-flash": "DUV+",
+        "glm-5.3-flashx": "DUV+",
     },
 }
 CASES = [(row, model) for row, models in TAKES.items() for model in models]

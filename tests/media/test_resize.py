@@ -122,7 +122,7 @@ def test_grey_of_32_bits_is_refused(refused, cwd, mode) -> None:
 def test_what_pillow_does_not_know_is_told_as_without_it(refused, cwd) -> None:
     (cwd / "heic").write_bytes(samples.HEIC)
     assert refused("heic") == (
-        "heic: glm-5v-turbo at zai takes jpeg, png, and this is a HEIC picture",
+        "heic: glm-5.3-flashx at zai takes jpeg, png, and this is a HEIC picture",
         "convert it: magick IN OUT.jpg, or sips -s format jpeg IN --out OUT.jpg (--force sends it anyway)",
     )
 

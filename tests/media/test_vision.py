@@ -107,6 +107,7 @@ TAKES = {
     ("bigmodel", "tomorrow"): "DUVF",
     ("zai", "glm-5.2"): "",
     ("zai", "glm-5v-turbo"): "DUVF",
+    ("zai", "glm-5.3-flashx"): "DUVF",
     ("zai", "glm-4.6v-flash"): "DUVF",
     ("zai", "glm-4.5v"): "DUV",
     ("sandbox", "glm-5"): "",
@@ -118,7 +119,7 @@ TAKES = {
     ("dashscope", "tomorrow"): "",
     ("tokenhub", "glm-5"): "",
     ("tokenhub", "glm-5v-turbo"): "DUVF",
-    ("tokenhub", "glm-5.3-flash"): "DUVF",
+    ("tokenhub", "glm-5.3-flash"): "DUV",
     ("tokenhub", "tomorrow"): "DUVF",
     ("vllm", "any"): "DUVF",
     ("sglang", "any"): "DUVF",
@@ -134,7 +135,9 @@ PARTS = {
     "F": part("file", DOCUMENT),
 }
 # Listed models of which no page says whether they take more than text.
-UNSAID = (("modelstudio", "glm-5.3-flash"), ("tokenhub", "glm-5.3-flash"))
+UNSAID = (("modelstudio", "glm-5.3-flash"),)
+# The models that are asked where none is named.
+DEFAULTS = {"bigmodel": "glm-5v-turbo", "zai": "glm-5.3-flashx", "tokenhub": "glm-5.3-flash"}
 MEDIA_FIRST = ("bigmodel", "zai", "sandbox")
 THINKING = {"thinking": {"type": "enabled"}}
 USAGE = {"stream_options": {"include_usage": True}}
@@ -170,7 +173,7 @@ def test_what_a_model_takes(see, row, model) -> None:
 @pytest.mark.sampled(3)
 @pytest.mark.parametrize("row", ["bigmodel", "zai", "tokenhub", "vllm", "ollama", "llamacpp"])
 def test_the_bytes_reach_the_wire(see, keys, row) -> None:
-    model = () if row in ("bigmodel", "zai", "tokenhub") else ("-m", "any")
+    model = () if row in DEFAULTS else ("-m", "any")
     with Server(answer("A cat")) as server:
         done = see("-P", row, *model, "--base-url", server.url, "-q", "--image", "png", "--image", "jpeg", env=keys)
     assert (done.code, done.text, done.err) == (0, "A cat\n", "")
@@ -180,23 +183,23 @@ def test_the_bytes_reach_the_wire(see, keys, row) -> None:
     ]
     content = [*media, TEXT] if row in MEDIA_FIRST else [TEXT, *media]
     (request,) = server.requests
-    assert request.json == whole_body(row, "any" if model else "glm-5v-turbo", *content)
+    assert request.json == whole_body(row, DEFAULTS.get(row, "any"), *content)
     assert request.header("Content-Length") == str(len(request.body))
     assert request.header("Transfer-Encoding") is None
 
 
 def test_the_default_model(see) -> None:
     """The first hosted provider with a key that has a model for pictures."""
-    for env, row in (
-        ({"ZAI_API_KEY": CANARY}, "api.z.ai"),
-        ({"DASHSCOPE_API_KEY": CANARY, "TOKENHUB_API_KEY": CANARY}, "tokenhub"),
-        ({"GLM_PROVIDER": "zai"}, "api.z.ai"),
-        ({}, "open.bigmodel.cn"),
+    for env, row, model in (
+        ({"ZAI_API_KEY": CANARY}, "api.z.ai", "glm-5.3-flashx"),
+        ({"DASHSCOPE_API_KEY": CANARY, "TOKENHUB_API_KEY": CANARY}, "tokenhub", "glm-5.3-flash"),
+        ({"GLM_PROVIDER": "zai"}, "api.z.ai", "glm-5.3-flashx"),
+        ({}, "open.bigmodel.cn", "glm-5v-turbo"),
     ):
         done = see("--image", "png", "-n", env=env)
         request = json.loads(done.out)
         assert row in request["url"]
-        assert request["body"]["model"] == "glm-5v-turbo"
+        assert request["body"]["model"] == model
     done = see("--image", "png", env={"DASHSCOPE_API_KEY": CANARY})
     assert done.code == 3
     assert error_of(done.err) == "no provider with a model for pictures has a key"
@@ -212,13 +215,16 @@ def test_the_default_model(see) -> None:
 def test_verbose_says_which_and_what(see) -> None:
     done = see("--image", "png", "-n", "-v", env=KEY)
     lines = done.err.split("\n")
-    why = "zai is the first provider with a key and a model for pictures, the default model"
-    assert lines[0] == f"glm: first choice: zai/glm-5v-turbo ({why})"
+    why = (
+        "zai is the first provider with a key and a model for pictures, the default model: Z.ai's own schema of vision "
+        "requests has it as the default, while glm-5v-turbo is on none of its pages any more"
+    )
+    assert lines[0] == f"glm: first choice: zai/glm-5.3-flashx ({why})"
     assert lines[1] == f"glm: image png: {shown(samples.PNG, 'image/png')}, 12x8 pixels"
 
 
-ZAI = "-m zai/glm-5.3-flash, zai/glm-5.3-flashx or zai/glm-5v-turbo"
-OTHERS = "-m bigmodel/glm-5v-turbo, zai/glm-5v-turbo or tokenhub/glm-5v-turbo"
+ZAI = "-m zai/glm-5.3-flash, zai/glm-5.3-flashx or zai/glm-4.6v"
+OTHERS = "-m bigmodel/glm-5v-turbo, zai/glm-5.3-flashx or tokenhub/glm-5.3-flash"
 FORCE = " (--force sends it anyway)"
 UPLOAD = "upload it somewhere, or use --image for a picture"
 VISION = "glm vision without -m, or "
@@ -233,12 +239,12 @@ SMALLER = "glm vision --resize makes it smaller"
         (
             f"-m tokenhub/glm-5.2 --video {VIDEO}",
             "glm-5.2 at tokenhub reads text only",
-            f"{VISION}a model that takes a video: -m tokenhub/glm-5v-turbo",
+            f"{VISION}a model that takes a video: -m tokenhub/glm-5.3-flash or tokenhub/glm-5.3-flashx",
         ),
         (
             f"-m zai/glm-4.5v --file {DOCUMENT}",
             "glm-4.5v at zai takes no files",
-            f"{VISION}a model that takes a file: -m zai/glm-5v-turbo, zai/glm-4.6v or zai/glm-4.6v-flashx",
+            f"{VISION}a model that takes a file: -m zai/glm-5.3-flash, zai/glm-5.3-flashx or zai/glm-4.6v",
         ),
         (
             "-m modelstudio/glm-5 --image png",
@@ -247,17 +253,17 @@ SMALLER = "glm vision --resize makes it smaller"
         ),
         (
             f"-P tokenhub --image png --video {VIDEO}",
-            "glm-5v-turbo at tokenhub takes one kind of media a request",
+            "glm-5.3-flash at tokenhub takes one kind of media a request",
             "these are pictures and videos: ask once for each",
         ),
         (
-            f"-P tokenhub --file {DOCUMENT} --video {VIDEO}",
+            f"-m tokenhub/glm-5v-turbo --file {DOCUMENT} --video {VIDEO}",
             "glm-5v-turbo at tokenhub takes one kind of media a request",
             "these are files and videos: ask once for each",
         ),
         (
             f"-P zai --file {DOCUMENT} --image png",
-            "glm-5v-turbo at zai takes no files beside pictures or videos",
+            "glm-5.3-flashx at zai takes no files beside pictures or videos",
             "ask once with the files, once with the others",
         ),
         (
@@ -279,7 +285,7 @@ SMALLER = "glm vision --resize makes it smaller"
         ),
         ("-P zai --at pdf application/pdf", "pdf: file_url takes a URL, not a local file", UPLOAD),
         ("-P tokenhub --at mp4 video/mp4", "mp4: video_url takes a URL, not a local file", UPLOAD),
-        ("-P zai --image png --detail low", "glm-5v-turbo at zai has no detail of pictures", "leave out --detail"),
+        ("-P zai --image png --detail low", "glm-5.3-flashx at zai has no detail of pictures", "leave out --detail"),
         ("-m ollama/x --image png --detail low", "ollama has no detail of pictures", "leave out --detail"),
         (
             "-m bigmodel/glm-4-voice --image png",
@@ -305,7 +311,7 @@ SMALLER = "glm vision --resize makes it smaller"
         ("-P zai --image mp4", "mp4: it is an MP4 video, not a picture", "give a picture"),
         (
             "-P zai --image heic",
-            "heic: glm-5v-turbo at zai takes jpeg, png, and this is a HEIC picture",
+            "heic: glm-5.3-flashx at zai takes jpeg, png, and this is a HEIC picture",
             "convert it: magick IN OUT.jpg, or sips -s format jpeg IN --out OUT.jpg",
         ),
         (
@@ -315,12 +321,12 @@ SMALLER = "glm vision --resize makes it smaller"
         ),
         (
             "-P tokenhub --image svg",
-            "svg: glm-5v-turbo at tokenhub takes jpeg, png, webp, and this is an SVG drawing",
+            "svg: glm-5.3-flash at tokenhub takes jpeg, png, webp, and this is an SVG drawing",
             "draw it: rsvg-convert IN -o OUT.png",
         ),
         (
             "-P tokenhub --image gif_animated",
-            "gif_animated: glm-5v-turbo at tokenhub takes jpeg, png, webp, and this is an animated GIF",
+            "gif_animated: glm-5.3-flash at tokenhub takes jpeg, png, webp, and this is an animated GIF",
             "glm vision --resize takes its first frame; so does magick 'IN[0]' OUT.png",
         ),
         (
@@ -393,7 +399,7 @@ def test_how_many_bytes(body, refused, cwd, row, most, words) -> None:  # noqa: 
     body("-P", row, "--image", "large.png")
     (cwd / "larger.png").write_bytes(samples.png(size=most + 1))
     assert refused("-P", row, "--image", "larger.png") == (
-        f"larger.png has {most + 1} bytes, and glm-5v-turbo at {row} takes at most {most} ({words})",
+        f"larger.png has {most + 1} bytes, and {DEFAULTS[row]} at {row} takes at most {most} ({words})",
         SMALLER + FORCE,
     )
 
@@ -405,7 +411,7 @@ def test_how_many_pixels(body, refused, cwd) -> None:
     for width, height in ((6001, 1), (1, 6001)):
         (cwd / "larger.png").write_bytes(samples.png(width, height))
         assert refused("-P", "zai", "--image", "larger.png") == (
-            f"larger.png has {width}x{height} pixels, and glm-5v-turbo at zai takes at most 6000x6000",
+            f"larger.png has {width}x{height} pixels, and glm-5.3-flashx at zai takes at most 6000x6000",
             SMALLER + FORCE,
         )
         body("-P", "tokenhub", "--image", "larger.png")

@@ -307,14 +307,14 @@ def test_what_is_gone_is_no_substitute() -> None:
         f"{row}/{model}"
         for row, provider in PROVIDERS.items()
         for model in provider.model_names
-        if (provider.facts(model) or {}).get("status", {}).get("delisted")
+        if {"delisted", "unlisted"} & set((provider.facts(model) or {}).get("status", ()))
     }
-    assert {"bigmodel/glm-4.5v", "modelstudio/glm-4.7"} <= gone
+    assert {"tokenhub/glm-5v-turbo", "zai/glm-5v-turbo", "modelstudio/glm-4.7"} <= gone
     for row, provider in PROVIDERS.items():
         able = provider.models_where(lambda facts: facts is not None)
         assert {f"{row}/{model}" for model in able} & gone == set()
-    said, fix = objected("bigmodel", asked("glm-5", PICTURE))[0]
-    assert (said, "glm-4.5v" in fix) == ("glm-5 at bigmodel reads text only", False)
+    said, fix = objected("zai", asked("glm-5", PICTURE))[0]
+    assert (said, "glm-5v-turbo" in fix) == ("glm-5 at zai reads text only", False)
 
 
 # --- guesses ---

@@ -11,6 +11,10 @@ from program import CANARY
 from proxies import ConnectHandshake, Relay, tls, url_of
 from scripted_server import END, Server, chunk, delta, event, head, stream
 
+from glmcli.chat.events import Usage
+from glmcli.providers import pricing
+from glmcli.providers.table import PROVIDERS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -70,6 +74,8 @@ COSTS = [
     ("zai/glm-4-32b-0414-128k", (1000, 500, None), (0.00015, "USD")),
     ("bigmodel/glm-5.1", (31_999, 1000, 0), (0.215994, "CNY")),  # 31,999 x 6 + 1000 x 24
     ("bigmodel/glm-5.1", (40_000, 1000, 10_000), (0.288, "CNY")),  # 30,000 x 8 + 10,000 x 2 + 1000 x 28
+    ("bigmodel/glm-5", (1000, 500, 400), (0.0118, "CNY")),  # 600 x 4 + 400 x 1 + 500 x 18
+    ("bigmodel/glm-5v-turbo", (40_000, 1000, 10_000), (0.254, "CNY")),  # 30,000 x 7 + 10,000 x 1.8 + 1000 x 26
     ("bigmodel/glm-4.7", (1000, 100, 0), (0.0028, "CNY")),  # 1000 x 2 + 100 x 8
     ("bigmodel/glm-4.7", (1000, 1000, 0), (0.017, "CNY")),  # 1000 x 3 + 1000 x 14
     ("modelstudio/glm-5", (100_000, 1000, 0), (0.622, "CNY")),  # 100,000 x 6 + 1000 x 22
@@ -78,11 +84,10 @@ COSTS = [
     # Not known:
     ("zai/glm-5.3-highspeed", (1000, 1000, 0), None),  # no price
     ("zai/glm-99", (1000, 1000, 0), None),  # not in the catalogue
-    ("bigmodel/glm-5", (1000, 1000, 0), None),  # no price on record
     ("bigmodel/glm-5.1", (32_500, 1000, 0), None),  # what does "32K" mean?
     ("bigmodel/glm-4.7", (1000, 202, 0), None),  # and "0.2K"?
     ("bigmodel/glm-4.7", (250_000, 1000, 0), None),  # beyond the last tier
-    ("modelstudio/glm-5", (1000, 1000, 0), None),  # the tier below 32K is not on record
+    ("modelstudio/glm-5", (1000, 1000, 500), None),  # no price of cached input below 32K
     ("modelstudio/glm-4.5", (1000, 1000, 500), None),  # no price of cached input
     ("zai/glm-5", (None, 1000, None), None),
     ("zai/glm-5", (1000, None, None), None),
@@ -98,6 +103,96 @@ def test_tokens_at_the_list_price(glm, real, model, counted, wanted) -> None:
     assert (cost and (cost["amount"], cost["currency"])) == wanted
     if cost:
         assert cost["as_of"].startswith("20")
+
+
+# What a question costs around the border of its tiers, which the pages write as 32K: below, in the gap, above. A row is
+# input, output, cached -> amount, worked out by hand from the price pages; None: not known.
+BELOW, GAP, ABOVE = 31_999, 32_400, 32_769
+BORDERS = {
+    "bigmodel/glm-5": {
+        (BELOW, 1000, 0): 0.145996,  # 31,999 x 4 + 1000 x 18
+        (BELOW, 1000, 10_000): 0.115996,  # 21,999 x 4 + 10,000 x 1 + 1000 x 18
+        (32_000, 1000, 0): None,
+        (GAP, 1000, 0): None,
+        (32_768, 1000, 0): None,
+        (ABOVE, 1000, 0): 0.218614,  # 32,769 x 6 + 1000 x 22
+        (ABOVE, 1000, 10_000): 0.173614,  # 22,769 x 6 + 10,000 x 1.5 + 1000 x 22
+    },
+    "bigmodel/glm-5-turbo": {
+        (BELOW, 1000, 0): 0.181995,  # 31,999 x 5 + 1000 x 22
+        (BELOW, 1000, 10_000): 0.143995,  # 21,999 x 5 + 10,000 x 1.2 + 1000 x 22
+        (GAP, 1000, 0): None,
+        (ABOVE, 1000, 0): 0.255383,  # 32,769 x 7 + 1000 x 26
+        (ABOVE, 1000, 10_000): 0.203383,  # 22,769 x 7 + 10,000 x 1.8 + 1000 x 26
+    },
+    "bigmodel/glm-5v-turbo": {
+        (BELOW, 1000, 0): 0.181995,
+        (BELOW, 1000, 10_000): 0.143995,
+        (GAP, 1000, 10_000): None,
+        (ABOVE, 1000, 0): 0.255383,
+        (ABOVE, 1000, 10_000): 0.203383,
+    },
+    "bigmodel/glm-5.2": {(BELOW, 1000, 0): 0.283992, (GAP, 1000, 0): 0.2872, (GAP, 1000, 10_000): 0.2272},  # one price
+    "bigmodel/glm-4.7-flashx": {(ABOVE, 1000, 0): 0.0193845, (ABOVE, 1000, 32_769): 0.0062769},
+    "bigmodel/glm-4.6v-flashx": {
+        (BELOW, 1000, 0): 0.00629985,  # 31,999 x 0.15 + 1000 x 1.5
+        (BELOW, 1000, 10_000): 0.00509985,  # 21,999 x 0.15 + 10,000 x 0.03 + 1000 x 1.5
+        (GAP, 1000, 0): None,
+        (ABOVE, 1000, 0): 0.0128307,  # 32,769 x 0.3 + 1000 x 3
+        (ABOVE, 1000, 10_000): 0.0101307,  # 22,769 x 0.3 + 10,000 x 0.03 + 1000 x 3
+        (128_001, 1000, 0): None,
+    },
+    "bigmodel/glm-4.5v": {
+        (BELOW, 1000, 10_000): 0.053998,  # 21,999 x 2 + 10,000 x 0.4 + 1000 x 6
+        (GAP, 1000, 0): None,
+        (ABOVE, 1000, 10_000): 0.111076,  # 22,769 x 4 + 10,000 x 0.8 + 1000 x 12
+        (64_001, 1000, 0): None,
+    },
+    "bigmodel/glm-4-plus": {(1000, 1000, 0): 0.01, (1000, 1000, 1000): 0.0075},
+    "bigmodel/glm-4-long": {(900_000, 1000, 0): 0.901, (900_000, 1000, 900_000): 0.451},
+    "bigmodel/glm-4-flashx-250414": {(1000, 1000, 1000): 0.00015},
+    "bigmodel/glm-4v-plus-0111": {(1000, 1000, 1000): 0.006},
+    "bigmodel/glm-4-airx": {(1000, 1000, 0): 0.02, (1000, 1000, 1): None},  # no price of cached input
+    "bigmodel/glm-4-flash": {(1000, 1000, 500): 0.0},
+    "zai/glm-4.5v": {(1000, 1000, 0): 0.0024, (1000, 1000, 1000): 0.00191},
+    "modelstudio/glm-5": {
+        (32_000, 1000, 0): 0.146,  # 32,000 x 4 + 1000 x 18
+        (32_000, 1000, 1): None,
+        (GAP, 1000, 0): None,
+        (ABOVE, 1000, 0): 0.218614,
+        (ABOVE, 1000, 10_000): 0.170614,  # 22,769 x 6 + 10,000 x 1.2 + 1000 x 22
+        (200_001, 1000, 0): None,
+    },
+    "modelstudio/glm-5.3": {
+        (GAP, 1000, 0): 0.2872,
+        (GAP, 1000, 10_000): 0.2232,
+    },  # 22,400 x 8 + 10,000 x 1.6 + 1000 x 28
+    "modelstudio/glm-4.7": {(32_000, 1000, 0): 0.11, (GAP, 1000, 0): None, (ABOVE, 1000, 0): 0.147076},
+    "modelstudio/ZHIPU/GLM-5.3-Flash": {(1000, 1000, 0): 0.0036, (1000, 1000, 1): None},
+    "tokenhub/glm-5.3": {(1000, 1000, 500): 0.00523},  # 500 x 1.4 + 500 x 0.26 + 1000 x 4.4
+    "tokenhub/glm-5.3-flash": {(1000, 1000, 500): 0.00059},  # 500 x 0.15 + 500 x 0.03 + 1000 x 0.5
+    "tokenhub/glm-5.3-flashx": {(1000, 1000, 1000): 0.001325},
+}
+
+
+@pytest.mark.parametrize("model", BORDERS)
+def test_costs_around_the_borders_of_tiers(model) -> None:
+    row, _, name = model.partition("/")
+    found = {
+        counted: pricing.cost(PROVIDERS[row], name, Usage(counted[0], counted[1], cached_tokens=counted[2]))
+        for counted in BORDERS[model]
+    }
+    assert {counted: cost and cost.amount for counted, cost in found.items()} == BORDERS[model]
+
+
+@pytest.mark.parametrize(
+    ("counted", "amount"),
+    [((BELOW, 1000), 0.072998), ((GAP, 1000), None), ((ABOVE, 1000), 0.109307)],  # half of what it costs asked alone
+)
+def test_a_batch_costs_half_at_bigmodel(counted, amount) -> None:
+    """docs.bigmodel.cn/cn/faq/batch-api-issues (2026-11-21)."""
+    cost = pricing.batch_cost(PROVIDERS["bigmodel"], "glm-5", Usage(*counted))
+    assert (cost and cost.amount) == amount
 
 
 def test_without_usage_it_is_unknown(glm, real) -> None:
@@ -237,7 +332,7 @@ def test_a_ceiling_and_a_tool_whose_price_is_not_known(glm, real, cwd, tools, pl
 def test_in_the_line_of_usage(glm, real) -> None:
     with real(answering(usage(1000, 500, 200))) as env:
         done = glm("ask", "-m", "zai/glm-5", "-u", "-R", "hi", env=env)
-    assert done.err.endswith(", cost 0.002440 USD (prices of 2026-09-21)\n")
+    assert done.err.endswith(", cost 0.002440 USD (prices of 2026-09-30)\n")
 
 
 def test_in_meta_and_after_a_failure(glm, real, cwd) -> None:

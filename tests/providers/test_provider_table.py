@@ -9,7 +9,7 @@ import subprocess
 import provider_rows
 import pytest
 from program import GLM, environment
-from provider_rows import HOSTED, KEY_VARIABLES, ROWS
+from provider_rows import DEFAULTS, HOSTED, KEY_VARIABLES, ROWS
 from scripted_server import Server, delta, stream
 
 from glmcli.config.keys import GENERAL
@@ -17,10 +17,13 @@ from glmcli.console.redaction import VARIABLES
 from glmcli.providers.row import Range
 from glmcli.providers.table import PROVIDERS
 
-ECHO = 'This is the glm sandbox, not a model. You asked glm-5: "Who are you"\n'
 THOUGHT = "The sandbox does not think. It repeats the last message.\n"
 KEY = "a-key-that-is-not-bad"
 KEYS = dict.fromkeys(KEY_VARIABLES, KEY)
+
+
+def echo(model: str) -> str:
+    return f'This is the glm sandbox, not a model. You asked {model}: "Who are you"\n'
 
 
 def test_the_rows_that_tests_go_through_are_those_of_the_table() -> None:
@@ -80,7 +83,8 @@ def test_the_sandbox_names_every_row(addresses) -> None:
 @pytest.mark.parametrize("command", ["ask", "stream"])
 @pytest.mark.parametrize("row", ROWS)
 def test_streamed(apart, row, command) -> None:
-    assert apart(command, row, "glm-5") == (0, ECHO, "" if row == "openai" else THOUGHT)
+    model = DEFAULTS.get(row, "glm-5")
+    assert apart(command, row, model) == (0, echo(model), "" if row == "openai" else THOUGHT)
 
 
 @pytest.mark.sampled(3)
@@ -91,16 +95,20 @@ def test_whole(apart, row) -> None:
         "dashscope": "is refused for some models, and ends after 300 s",
         "tokenhub": "may run into the gateway's time-out",
     }
-    note = f"glm: glm-5 at {row}: thinking without a stream {ends.get(row)}; leave out --no-stream, or add --no-think\n"
+    model = DEFAULTS.get(row, "glm-5")
+    note = (
+        f"glm: {model} at {row}: thinking without a stream {ends.get(row)}; leave out --no-stream, or add --no-think\n"
+    )
     warned = note if row in ends else ""
-    assert apart("ask", row, "glm-5", "--no-stream") == (0, ECHO, warned + ("" if row == "openai" else THOUGHT))
+    assert apart("ask", row, model, "--no-stream") == (0, echo(model), warned + ("" if row == "openai" else THOUGHT))
 
 
 @pytest.mark.sampled(4)
 @pytest.mark.parametrize("row", [row for row in ROWS if row != "openai"])
 @pytest.mark.parametrize("flags", [(), ("--no-stream",)])
 def test_without_thinking(apart, row, flags) -> None:
-    assert apart("ask", row, "glm-5", "--no-think", *flags) == (0, ECHO, "")
+    model = DEFAULTS.get(row, "glm-5")
+    assert apart("ask", row, model, "--no-think", *flags) == (0, echo(model), "")
 
 
 @pytest.mark.sampled(3)
@@ -122,7 +130,7 @@ def test_a_stream_and_a_whole_answer_are_the_same_reply(glm, addresses, row) -> 
 def test_a_row_of_the_users_own(apart, addresses, cwd) -> None:
     (cwd / "config.yaml").write_text(f"providers: {{mine: {{like: sglang, base_url: {addresses['sglang']}}}}}")
     code, answer, thinking = apart("ask", "mine", "glm-5", url=addresses["sglang"], GLM_CONFIG="config.yaml")
-    assert (code, answer, thinking) == (0, ECHO, THOUGHT)
+    assert (code, answer, thinking) == (0, echo("glm-5"), THOUGHT)
 
 
 # --- what was recorded ---

@@ -7,6 +7,7 @@ import json
 import time
 
 import pytest
+from provider_rows import DEFAULTS
 from scripted_server import Server, Stall, chunk, head, reply
 
 from glmcli.providers.refusals import error_of_response
@@ -361,7 +362,8 @@ def picked():
 def test_refusal_as_json(glm, keys, case) -> None:
     row, status, body, code, provider_code, retried = case
     with Server(reply(status, body if isinstance(body, dict) else encoded(body), "X-Request-Id: head-1")) as server:
-        flags = ("-P", row, "-m", "glm-5", "--base-url", server.url, "--retries", "0", "--json")
+        model = DEFAULTS.get(row, "glm-5")
+        flags = ("-P", row, "-m", model, "--base-url", server.url, "--retries", "0", "--json")
         done = glm("ask", *flags, "hi", env=keys)
     assert len(server.requests) == 1
     value = json.loads(done.out)
@@ -370,7 +372,7 @@ def test_refusal_as_json(glm, keys, case) -> None:
     assert (error["type"], error["http_status"]) == (TYPES[code], status)
     assert (error["provider_code"], error["retryable"]) == (provider_code, retried)
     assert error["request_id"] == value["request_id"] == id_in(body)
-    assert (value["provider"], value["model"], value["attempts"]) == (row, "glm-5", 1)
+    assert (value["provider"], value["model"], value["attempts"]) == (row, model, 1)
     assert (value["answer"], value["partial"], value["usage"], value["cost"]) == (None, None, None, None)
     assert done.err.startswith(f"glm: error: {row}: ")
     assert f"\n  request id: {id_in(body)}\n" in done.err

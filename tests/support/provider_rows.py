@@ -19,5 +19,7 @@ ROWS = tuple(KEYS)
 WITH_KEY = tuple(row for row in ROWS if KEYS[row])
 # May be chosen without being named.
 HOSTED = ("bigmodel", "zai", "modelstudio", "dashscope", "tokenhub")
+# The model that a hosted row asks where none is named.
+DEFAULTS = {"bigmodel": "glm-5", "zai": "glm-5", "modelstudio": "glm-5", "dashscope": "glm-5", "tokenhub": "glm-5.2"}
 # One variable for each row, so that any of them can be asked.
 KEY_VARIABLES = tuple(dict.fromkeys(KEYS[row][0] for row in WITH_KEY))

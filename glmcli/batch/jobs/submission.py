@@ -26,7 +26,7 @@ from glmcli.http.urls import checked_media_url
 from glmcli.output.amounts import plural
 from glmcli.output.destination import abandoned_on_error, open_output
 from glmcli.providers.batches import BatchState
-from glmcli.record import Record
+from glmcli.record import EMPTY, Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from glmcli.batch.jobs.job_file import JobPart
     from glmcli.batch.setup import BatchPlan
     from glmcli.config.app import App
-    from glmcli.providers.row import BatchApi
+    from glmcli.providers.row import BatchApi, Provider
 
 _CLOCK_SKEW = 600.0  # seconds by which two clocks may differ
 _NOT_SERVED = "another model, or glm batch run, which asks for every row itself"
@@ -174,7 +174,8 @@ class Submission:
                 model_missing=True,
             )
         if serves is None and provider.catalogue:
-            self._note(f"no source says whether the Batch API of {provider.name} serves {model}: not checked")
+            what = f"no source says whether the Batch API of {provider.name} serves {model}: not checked"
+            self._note(what + _only_gone(provider))
 
     def _line(self, item: QueueItem) -> str:
         return request_line(item, self._api, self._plan.provider)
@@ -239,6 +240,14 @@ class Submission:
         if selection.unanswered:
             them = "--again submits what may succeed anew, and it is paid again"
             self._note(f"{plural(selection.unanswered, 'row')} failed or went missing; {them}")
+
+
+def _only_gone(provider: Provider) -> str:
+    """What to add where all models that the Batch API is known to serve may be gone, with their names; else nothing."""
+    served = [name for name in provider.model_names if (provider.facts(name) or EMPTY).get("batch")]
+    if not served or provider.models_where(lambda facts: facts.get("batch") is True):
+        return ""
+    return f"; those that it is known to serve may be gone: {', '.join(served)}"
 
 
 class BatchCreator:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from glmcli import catalogue
 from glmcli.providers import pricing
@@ -27,7 +27,7 @@ _GROUPS: Mapping[str, Card] = {
     "cache": dict.fromkeys(("implicit", "explicit")),
     "rate_limits": dict.fromkeys(("rpm", "tpm")),
     "defaults": dict.fromkeys(("thinking", "temperature", "top_p", "top_k", "repetition_penalty")),
-    "status": dict.fromkeys(("delisted", "reported", "since", "successor")),
+    "status": dict.fromkeys(("delisted", "scope", "reported", "unlisted", "since", "successor")),
 }
 # The facts that a source of this name is for; those of other names are for the fact of that name.
 _FACTS = {
@@ -36,7 +36,12 @@ _FACTS = {
     "modalities": ("input", "output"),
     "tools": ("tools", "tool_stream", "web_search", "prefix_completion"),
     "requests": ("stream_only", "refuses"),
+    "cached_price": ("prices",),
+    "first_tier": ("prices",),
 }
+_BATCH_PRICE = dict.fromkeys(("price", "cache_discount"))
+_OF_PRICES = ("prices", "cached_price", "first_tier")  # sources of what holds at the provider's own address only
+_USES: tuple[Literal["ask", "vision"], ...] = ("ask", "vision")
 _KEYS = (
     "positioning",
     "scenario",
@@ -80,12 +85,23 @@ def card_of(provider: Provider, model: str) -> Card:
     searched = pricing.search_prices(provider) if known.get("web_search") is not False else None
     shown["search_price"] = {key: searched.get(key) for key in _SEARCH} if searched else None
     shown["vision"] = _vision(known["vision"], model) if "vision" in known else None
+    batch = catalogue.batch_price(provider.catalogue) if prices and known.get("batch") else None
+    shown["batch_price"] = {**_BATCH_PRICE, **_without_source(batch)} if batch else None
+    defaults = {use: said for use in _USES if (said := provider.default(use)) and said["model"] == model}
+    shown["default_for"] = [{"use": use, "reason": said["reason"]} for use, said in defaults.items()]
     shown["notes"] = list(known.get("notes", ()))
     shown["configured"] = _configured(provider, model)
     shown["sources"] = _sources(provider, model, with_prices=prices is not None)
+    named = {f"default_for_{use}": said["source"] for use, said in defaults.items()}
+    named |= {"batch_price": batch["source"]} if batch else {}
+    shown["sources"] |= {group: catalogue.source(name) for group, name in named.items()}
     if searched:
         shown["sources"]["search_price"] = catalogue.source(searched["source"])
     return shown
+
+
+def _without_source(facts: Mapping[str, Any]) -> Card:
+    return {key: value for key, value in facts.items() if key != "source"}
 
 
 def _knows_default(provider: Provider, model: str) -> bool:
@@ -113,7 +129,7 @@ def _sources(provider: Provider, model: str, *, with_prices: bool) -> dict[str, 
     kept = {
         group: catalogue.source(name)
         for group, name in groups.items()
-        if (group != "prices" or with_prices)
+        if (group not in _OF_PRICES or with_prices)
         and (group != "clear_by_default" or _knows_default(provider, model))
         and not _is_replaced(group, stated)
     }

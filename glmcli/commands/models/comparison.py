@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from glmcli.catalogue import is_gone
 from glmcli.record import Record
 
 if TYPE_CHECKING:
@@ -44,14 +45,9 @@ def compare(provider: Provider, listed: Iterable[Listed]) -> list[ComparedModel]
     found = [_compared(provider, model, known) for model in by_id.values()]
     for name in known:
         if name not in by_id:
-            state: Literal["same", "missing"] = "same" if _is_delisted(provider, name) else "missing"
+            state: Literal["same", "missing"] = "same" if is_gone(provider.facts(name) or {}) else "missing"
             found.append(ComparedModel(provider.name, name, state))
     return found
-
-
-def _is_delisted(provider: Provider, name: str) -> bool:
-    facts = provider.facts(name) or {}
-    return bool(facts.get("status", {}).get("delisted"))
 
 
 def _compared(provider: Provider, listed: Listed, known: Sequence[str]) -> ComparedModel:
@@ -65,9 +61,11 @@ def _compared(provider: Provider, listed: Listed, known: Sequence[str]) -> Compa
 def _differences(provider: Provider, listed: Listed) -> Iterator[str]:
     if listed.status and listed.status != _ONLINE:
         yield f"its status is {listed.status}"
-    if _is_delisted(provider, listed.id):
-        yield "the catalogue says that it is delisted"
-    context = (provider.facts(listed.id) or {}).get("context")
+    facts = provider.facts(listed.id) or {}
+    if is_gone(facts):
+        gone = "it is delisted" if facts["status"].get("delisted") else "no page of the provider has it"
+        yield f"the catalogue says that {gone}"
+    context = facts.get("context")
     if listed.context and context and listed.context != context:
         yield f"its context is {listed.context}, the catalogue says {context}"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+from glmcli.catalogue import is_gone
 from glmcli.commands.models.comparison import printable
 from glmcli.commands.models.public_lists import PriceTier
 from glmcli.providers import pricing
@@ -108,7 +109,7 @@ def _known(facts: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - any fa
         return key in facts["input"] if "input" in facts else None
     value = facts.get(_field(facts, group))
     if name == "status.delisted":
-        return bool(value and value["delisted"])
+        return is_gone(facts)
     return value.get(key) if key and value is not None else value
 
 

@@ -149,13 +149,13 @@ _RULES: tuple[Rule, ...] = (
     ),
 )
 
-# Each model has a `status`; what is `pre-offline` answers 400004 (measured 2026-08).
+# Each model has a `status`; what is `pre-offline` answers 400004 (measured 2026-08). Of GLM these four were online on
+# 2026-09-30 (github.com/Lore-Hex/quill-router, provider_models/tencent.json); the list may leave out what answers.
 _MODELS = {
+    "glm-5.3": "online",
+    "glm-5.3-flash": "online",
+    "glm-5.3-flashx": "online",
     "glm-5.2": "online",
-    "glm-5.1": "online",
-    "glm-5": "online",
-    "glm-5-turbo": "online",
-    "glm-5v-turbo": "online",
     "glm-4.6": "offline",
     "hunyuan-image": "pre-offline",
 }
