@@ -543,6 +543,13 @@ def test_limits_that_were_given_count_more_than_what_is_usual(usual) -> None:
     assert run.sent_between(200, 260) == pytest.approx(294, abs=2)
 
 
+def test_a_run_that_slept_for_a_year_goes_on() -> None:
+    one = gate(16, "per_minute", usual_rpm=60, usual_tpm=6000)
+    for now in (0.0, 3e7, 6e7):
+        assert one.wait(now, 100) == 0
+        one.answered(now, one.start(now, 100), 100)
+
+
 def test_a_slow_rate_that_is_usual_is_kept_from_the_first_row() -> None:
     slow = gate(16, None, usual_rpm=60)
     slow.start(0.0, 1)

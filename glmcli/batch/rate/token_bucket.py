@@ -57,6 +57,7 @@ class Probing:
 # Source: TPM is enforced per second too, as TPM/60: help.aliyun.com/en/model-studio/rate-limit (2026-09-28).
 _CREDIT = 1.0  # seconds of tokens that may be taken at once, when rows used less than was reserved
 _LEARNING_ROWS = 10  # rows in which the estimates are corrected
+_MOST = 1e9  # tokens a second: no limit
 _WORST_ESTIMATE = 100.0  # how many times more than its estimate a row is believed to use
 
 
@@ -83,7 +84,8 @@ class Tokens:
     def reserve(self, now: float, estimate: int) -> float:
         """Reserve tokens for a row that is sent; returns how many."""
         if self._probing and self._probing.is_due(now):
-            self._bucket.rate *= CAREFUL ** ((now - self._grown) / DOUBLING)
+            times = min(now - self._grown, DOUBLING * DOUBLING) / DOUBLING
+            self._bucket.rate = min(self._bucket.rate * CAREFUL**times, _MOST)
         self._grown = now
         reserved = estimate * self._scale
         self._bucket.take(now, reserved)
