@@ -71,9 +71,22 @@ def installed(
     **options: object,
 ) -> tuple[int, bytes, bytes]:
     """The exit code, stdout and stderr of the installed console script; stdin is /dev/null unless given."""
+    return run_program(GLM, arguments, cwd, variables, stdin, timeout, **options)
+
+
+def run_program(  # noqa: PLR0917 - the parameters of a run
+    program: str,
+    arguments: Sequence[str | bytes],
+    cwd: Path,
+    variables: dict[str, str],
+    stdin: bytes | None,
+    timeout: float,
+    **options: object,
+) -> tuple[int, bytes, bytes]:
+    """The same of another program."""
     given = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
     done = subprocess.run(
-        [GLM, *arguments],
+        [program, *arguments],
         capture_output=True,
         cwd=cwd,
         env=variables,
