@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 UNKNOWN_TOOLS = "--max-cost: what the provider takes for its own tools (server_tools) is not known here"
 TOOLS_FIX = (
-    "leave out --max-cost; of web_search alone glm models NAME shows prices by engine, and with search_result: true a "
-    "reply tells whether a search was made"
+    "leave out --max-cost, or have web_search alone there, with search_result: true and an engine whose price "
+    "glm models NAME shows"
 )
 
 
