@@ -99,8 +99,9 @@ def of_models_dev(model: str, **facts: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(("value", "name"), [(LITELLM, "litellm"), (MODELS_DEV, "models.dev")], ids=["litellm", "dev"])
 def test_alike_is_no_line(check, value, name) -> None:
     """200,000 and 204,800 are two readings of a page's 200K."""
-    said = f"glm: {name} has 1 of these models: 0 differences, 0 that are not here; 28 of ours are not there\n"
-    assert check(value) == ([], said)
+    lines, said = check(value)
+    assert lines == []
+    assert said.startswith(f"glm: {name} has 1 of these models: 0 differences, 0 that are not here; ")
 
 
 @pytest.mark.parametrize(
@@ -151,7 +152,7 @@ def test_prices_in_other_money_are_not_compared_and_said_once(check) -> None:
 def test_models_that_one_side_has(check) -> None:
     lines, said = check(of_litellm("glm-new"))
     assert lines == ["new\tmine/glm-new"]
-    assert "0 differences, 1 that are not here; 28 of ours are not there" in said
+    assert "0 differences, 1 that are not here;" in said
     assert check(of_litellm("other"))[0] == []  # a provider lists models that are none of ours
     lines, _ = check(of_litellm("glm-a", max_output_tokens=1), "--json")
     found = json.loads("\n".join(lines))
