@@ -6,6 +6,7 @@ Nothing that is kept or printed here holds a key, a prompt's answer or a provide
 from __future__ import annotations
 
 import json
+import re
 import struct
 import time
 import zlib
@@ -111,11 +112,12 @@ def live_rows(given: Mapping[str, str]) -> tuple[list[LiveRow], dict[str, str]]:
 
 @dataclass(frozen=True)
 class Reply:
-    """What a run of the program left behind; `meta` is the object of --meta, or empty."""
+    """What a run of the program left behind; `meta` is the object of --meta, or empty, `notes` is stderr."""
 
     code: int
     answer: str
     reasoning: str
+    notes: str
     meta: Mapping[str, Any]
 
     @property
@@ -229,8 +231,8 @@ def _plain_failure(reply: Reply) -> str:
 
 
 def _list_failure(reply: Reply) -> str:
-    listed = json.loads(reply.answer or "[]")
-    return "" if any(each.get("state") != "missing" for each in listed) else "the list is empty"
+    count = re.search(r" lists (\d+) models", reply.notes)
+    return "" if count and int(count[1]) else "the list is empty"
 
 
 def _call_failure(reply: Reply) -> str:
@@ -344,7 +346,7 @@ class LiveRun:
 
     def _blocked(self, row: LiveRow, check: Check, result: Result) -> Result | None:
         worst, currency = check.worst_cost(row)
-        spent = self.spent[currency]
+        spent = self.spent.get(currency, 0.0)
         if not worst or spent + worst <= self.ceiling:
             return None
         why = f"not asked: {spent:.4f} {currency} spent, up to {worst:.4f} more would cross {MAX_COST}={self.ceiling:g}"
@@ -362,7 +364,7 @@ class LiveRun:
         )
         seconds = time.monotonic() - begun
         written = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
-        reply = _reply(code, out, folder)
+        reply = _reply(code, out, err, folder)
         cost = self._count(reply) if check.requests and row.is_paid else ""
         failure = self._failure(check, reply, out + err + written)
         request_id = str(reply.meta.get("request_id") or (reply.meta.get("error") or {}).get("request_id") or "")
@@ -412,7 +414,7 @@ class LiveRun:
         return "\n".join([head, "", f"| {' | '.join(columns)} |", f"|{rule}|", *(each.line() for each in self.results)])
 
 
-def _reply(code: int, out: bytes, folder: Path) -> Reply:
+def _reply(code: int, out: bytes, err: bytes, folder: Path) -> Reply:
     def text(name: str) -> str:
         path = folder / name
         return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
@@ -421,7 +423,8 @@ def _reply(code: int, out: bytes, folder: Path) -> Reply:
         meta = json.loads(text("meta.json") or "{}")
     except ValueError:
         meta = {}
-    return Reply(code, out.decode(errors="replace"), text("reasoning.txt"), meta if isinstance(meta, dict) else {})
+    answer, notes = out.decode(errors="replace"), err.decode(errors="replace")
+    return Reply(code, answer, text("reasoning.txt"), notes, meta if isinstance(meta, dict) else {})
 
 
 def is_wanted(expression: str) -> bool:
