@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from glmcli.documents.document import Document, SourceText, decode
-from glmcli.documents.fast_validator import is_valid, load_schema
+from glmcli.documents.fast_validator import is_valid, load_lazily, load_schema
 from glmcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -86,14 +86,15 @@ def check(document: Document, schema: str, *, names_all: bool = False) -> None:
 
 def faults(document: Document, schema: str, part: str | None = None) -> list[str]:
     """Every fault by a schema, or by one of its `$defs`; each "file:line:col: text", in the order of the file."""
-    rules = load_schema(schema)
-    if part:
-        rules = {"$ref": f"#/$defs/{part}", "$defs": rules["$defs"]}
-    if is_valid(document.value, rules):
+    if is_valid(document.value, _part(load_lazily(schema), part)):
         return []
     from glmcli.documents import validator
 
-    return validator.faults(document, schema, rules)
+    return validator.faults(document, schema, _part(load_schema(schema), part))
+
+
+def _part(rules: Mapping[str, Any], part: str | None) -> Mapping[str, Any]:
+    return {"$ref": f"#/$defs/{part}", "$defs": rules["$defs"]} if part else rules
 
 
 def template_of(document: Document, keys: Collection[str], variables: Mapping[str, str]) -> Template:

@@ -23,11 +23,41 @@ _REFERENCE = "#/$defs/"
 
 
 def load_schema(name: str) -> dict[str, Any]:
-    """One of our schemas, as the wheel ships it: read as Python reads the code beside it, also from a zip."""
+    """One of our schemas, as the wheel ships it."""
+    schema: dict[str, Any] = json.loads(_text(name))
+    return schema
+
+
+def load_lazily(name: str) -> dict[str, Any]:
+    """The same for `is_valid`: definitions that stand last are parsed when the first of them is needed.
+
+    Of a configuration they are eleven twelfths, which a file without facts about models does not need.
+    """
+    head, mark, rest = _text(name).partition(b',\n  "$defs": ')
+    if not mark or b'\n  "' in rest:  # none, or another key at the top of the schema follows
+        return load_schema(name)
+    schema: dict[str, Any] = json.loads(head + b"}")
+    schema["$defs"] = _Definitions(rest.rstrip().removesuffix(b"}"))
+    return schema
+
+
+class _Definitions(dict[str, Any]):
+    """Definitions, by name, that are parsed when one is asked for."""
+
+    def __init__(self, text: bytes) -> None:
+        super().__init__()
+        self._text = text
+
+    def __missing__(self, name: str) -> Any:  # noqa: ANN401 - a schema, or true or false
+        self.update(json.loads(self._text))
+        return dict(self)[name]
+
+
+def _text(name: str) -> bytes:
+    """The text of a schema, read as Python reads the code beside it, also from a zip."""
     package = import_module("glmcli.schemas")
     loader = cast("ResourceLoader", vars(package)["__spec__"].loader)
-    schema: dict[str, Any] = json.loads(loader.get_data(f"{package.__path__[0]}/{name}.schema.json"))
-    return schema
+    return loader.get_data(f"{package.__path__[0]}/{name}.schema.json")
 
 
 def is_valid(value: object, root: Schema) -> bool:

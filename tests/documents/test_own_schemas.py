@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from glmcli import documents
 from glmcli.documents import validator
-from glmcli.documents.fast_validator import is_valid
+from glmcli.documents.fast_validator import is_valid, load_lazily
 from glmcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -187,6 +187,19 @@ def test_every_keyword_of_our_schemas_is_known(name) -> None:
         for word in node:
             alone = {"$defs": root.get("$defs", {}), word: node[word]}
             assert {is_valid(sample, alone) for sample in SAMPLES} <= {True, False}
+
+
+def test_definitions_that_stand_last_are_parsed_when_they_are_needed() -> None:
+    config = load_lazily("config")
+    assert config.keys() == load("config").keys()
+    assert len(config["$defs"]) == 0
+    assert is_valid({"model": "glm-5"}, config)
+    assert len(config["$defs"]) == 0
+    assert not is_valid({"models": {"zai/glm-5": {"contxt": 1}}}, config)
+    assert is_valid({"models": {"zai/glm-5": {"context": 1}}}, config)
+    assert config == load("config")
+    with pytest.raises(KeyError):
+        is_valid(None, {"$ref": "#/$defs/none", "$defs": load_lazily("config")["$defs"]})
 
 
 # Documents that people wrote
@@ -364,13 +377,13 @@ class Author:
 @pytest.mark.parametrize("examples", [100, pytest.param(3_000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", NAMES)
 def test_they_agree_about_any_document(name, examples) -> None:
-    schema, judged = load(name), jsonschema(name)
+    schema, judged = load_lazily(name), jsonschema(name)
     seen = Counter[bool]()
 
     @settings(deadline=None, max_examples=examples, database=None, derandomize=True)
     @given(st.integers(0, 2**64))
     def agree(number: int) -> None:
-        value = Author(schema, number).document()
+        value = Author(load(name), number).document()
         verdict = judged.is_valid(value)
         assert is_valid(value, schema) is verdict, value
         seen[verdict] += 1
