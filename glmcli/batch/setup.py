@@ -306,7 +306,7 @@ def require_prices(plan: BatchPlan) -> None:
         if price_list(each.provider, each.model) is None:
             raise BudgetError(
                 f"--max-cost: the price of {each.provider.name}/{each.model} is not known here",
-                fix="leave out --max-cost, or use a model whose price glm models NAME shows",
+                fix="leave out --max-cost, or state the price under models: in the configuration file",
             )
         if most_for_search(each.provider, each.model, each.request.server_tools) is None:
             raise BudgetError(UNKNOWN_TOOLS, fix=TOOLS_FIX)

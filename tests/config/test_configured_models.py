@@ -188,6 +188,7 @@ def test_a_ceiling_counts_them(configured, cwd) -> None:
         done = configured(*given, "-m", "gate/eyes", "--max-cost", "1", url=server.url)
         assert (done.code, len(server.requests)) == (12, 1), done.err
     assert "glm: error: --max-cost: the price of gate/eyes is not known here\n" in done.err
+    assert "or state the price under models: in the configuration file" in done.err
 
 
 def test_a_batch_api_that_does_not_serve_a_model(configured, cwd) -> None:
