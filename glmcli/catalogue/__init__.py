@@ -42,6 +42,8 @@ class Model(Record):
         json_without_thinking: it takes these two only while it does not think.
         tools: the model calls functions.
         tool_stream: the provider lists it among the models whose tool calls can come in pieces.
+        web_search: the provider searches the web for it.
+        prefix_completion: it goes on with an answer that was begun.
         delisted: the provider no longer serves it, or will stop on the day `since`.
         scope: for whom this was announced, where it was for others than the users of this row.
         reported: users say that it is gone, while a page of the provider still has it.
@@ -67,6 +69,8 @@ class Model(Record):
     json_without_thinking: bool | None = None
     tools: bool | None = None
     tool_stream: bool | None = None
+    web_search: bool | None = None
+    prefix_completion: bool | None = None
     delisted: bool = False
     scope: str | None = None
     reported: bool = False
@@ -127,6 +131,8 @@ def model_of(known: Mapping[str, Any]) -> Model:
         json_without_thinking=json_.get("only_without_thinking"),
         tools=known.get("tools"),
         tool_stream=known.get("tool_stream"),
+        web_search=known.get("web_search"),
+        prefix_completion=known.get("prefix_completion"),
         batch=known.get("batch"),
         **known.get("status", EMPTY),
     )

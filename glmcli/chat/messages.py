@@ -71,6 +71,7 @@ class Message(Record):
 
     Attributes:
         text: all of its text.
+        partial: an answer that was begun, as the last message: the model goes on with it.
         parts: where media are sent too, the pieces of text and the media in the user's order. If they are media only,
             `text` is placed where the provider's own examples have it.
     """
@@ -81,6 +82,7 @@ class Message(Record):
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str = ""
     parts: tuple[str | Media, ...] = ()
+    partial: bool = False
 
     @property
     def media(self) -> tuple[Media, ...]:

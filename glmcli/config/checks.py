@@ -30,6 +30,10 @@ def contradictions(request: Request, provider: Provider) -> Iterator[UsageError]
             message=f"{provider.name} has no thinking switch that is known",
             fix="set the field that your server takes with --option, as in -o reasoning_effort=high",
         )
+    if any(message.partial for message in request.messages):
+        from glmcli.providers import card_rules
+
+        yield from card_rules.contradictions(request)
     if _has_media(request):
         from glmcli.providers import media_rules
 
@@ -70,6 +74,10 @@ def objections(request: Request, provider: Provider) -> Iterator[Objection]:
         from glmcli.providers import thinking_rules
 
         yield from thinking_rules.objections(request, provider, model)
+    if _needs_card(request, provider):
+        from glmcli.providers import card_rules
+
+        yield from card_rules.objections(request, provider, model)
     yield from _parameters(request, provider, model)
     yield from abilities.objections(request, provider, model)
     if _has_media(request):
@@ -130,6 +138,10 @@ def remarks(request: Request, provider: Provider, today: str) -> Iterator[str]:
         if parameter in _values(request):
             yield f"{provider.name} does not document {parameter}; it may have no effect"
     yield from abilities.remarks(request, provider, model)
+    if _needs_card(request, provider):
+        from glmcli.providers import card_rules
+
+        yield from card_rules.remarks(request, provider, model, name)
     if _has_media(request):
         from glmcli.providers import media_rules
 
@@ -189,6 +201,8 @@ def details(request: Request, provider: Provider) -> Iterator[str]:
         from glmcli.providers import token_caps
 
         yield from token_caps.details(request, provider)
+    if request.tools and request.tool_stream is None and request_fields.streams_calls(request, provider):
+        yield "tool_stream is sent unasked: the arguments of calls come in pieces (--no-tool-stream leaves it out)"
     if _has_media(request):
         from glmcli.providers import media_rules
 
@@ -198,6 +212,12 @@ def details(request: Request, provider: Provider) -> Iterator[str]:
 def _says_how_to_think(request: Request) -> bool:
     settings = (request.think, request.effort, request.think_budget, request.keep_thinking)
     return any(setting is not None for setting in settings)
+
+
+def _needs_card(request: Request, provider: Provider) -> bool:
+    """Whether it asks for a web search, or to go on with an answer."""
+    asks_to_search = bool(request.server_tools) or provider.api.search_parameter in request.extra
+    return asks_to_search or any(message.partial for message in request.messages)
 
 
 def _has_media(request: Request) -> bool:

@@ -48,7 +48,9 @@ def messages_of(
     """
     media, parts = _media(options, stdin, terminal)
     messages = tuple(
-        Message(given["role"], given["content"], given.get("reasoning", ""), parts=own)
+        Message(
+            given["role"], given["content"], given.get("reasoning", ""), parts=own, partial=given.get("partial", False)
+        )
         for given, own in zip(options.messages, parts, strict=True)
     )
     if any(message.role == "user" and not (message.text.strip() or message.media) for message in messages):

@@ -22,6 +22,8 @@ from glmcli.errors import OutputError, UsageError
 from glmcli.http.urls import checked_media_url, printable_url
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from glmcli.chat.outcome import Outcome
     from glmcli.console.redaction import Redactor
 
@@ -106,13 +108,17 @@ class Session:
             fix='a line is {"role": "user" or "assistant" or "system", "content": TEXT}',
         )
 
-    def append(self, new: tuple[Message, ...], outcome: Outcome, redactor: Redactor) -> None:
+    def append(self, new: Sequence[Message], outcome: Outcome, redactor: Redactor) -> None:
         """Add the question and its complete answer, in one write.
 
         Raises:
             OutputError: it cannot be written; the file is cut back to what it was.
         """
-        answer = Message("assistant", outcome.reply.answer, outcome.reply.reasoning)
+        begun = ""
+        if new and new[-1].partial:  # one turn, of which the answer is the rest
+            *new, last = new
+            begun = last.text
+        answer = Message("assistant", begun + outcome.reply.answer, outcome.reply.reasoning)
         lines = [_question_line(message) for message in new]
         lines += [_answer_line(message, outcome) for message in (*outcome.turns, answer)]
         text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)

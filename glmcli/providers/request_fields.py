@@ -26,6 +26,8 @@ def messages(request: Request, provider: Provider) -> list[dict[str, Any]]:
     """
     back = _reasoning_back(request, provider)
     sent = [_message(message, with_reasoning=is_sent) for message, is_sent in zip(request.messages, back, strict=True)]
+    if request.messages[-1].partial:
+        sent[-1]["partial"] = True
     if any(message.media for message in request.messages):
         from glmcli.providers.media_rules import rules_of
 
@@ -106,19 +108,19 @@ def tools(request: Request, provider: Provider) -> dict[str, Any]:
     if request.tools and request.tool_choice is not None:
         named = {"type": "function", "function": {"name": request.tool_choice}}
         fields["tool_choice"] = request.tool_choice if request.tool_choice in TOOL_CHOICES else named
-    if request.tools and request.stream and _streams_calls(request, provider):
+    if request.tools and streams_calls(request, provider):
         fields["tool_stream"] = True
     return fields
 
 
-def _streams_calls(request: Request, provider: Provider) -> bool:
-    """Whether the arguments of calls come in pieces: unless the user chose, where the model has it.
+def streams_calls(request: Request, provider: Provider) -> bool:
+    """Whether the arguments of calls come in pieces: in a stream and, unless the user chose, where the model has it.
 
     Without pieces, a long call is indistinguishable from a dead connection.
     Source: github.com/can1357/oh-my-pi/issues/1494.
     """
-    if request.tool_stream is not None:
-        return request.tool_stream
+    if request.tool_stream is not None or not request.stream:
+        return request.stream and request.tool_stream is True
     model = provider.model(request.model)
     return provider.api.tool_stream and model is not None and model.tool_stream is True
 

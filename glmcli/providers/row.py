@@ -132,6 +132,8 @@ class Api(Record):
         leading_newlines: answers may begin with newlines that mean nothing.
         reasoning_back: where earlier reasoning is sent back to the model unasked; all of it, if it is to keep it.
         tool_stream: the provider takes `tool_stream`, which makes the arguments of calls come in pieces.
+        search_parameter: the parameter that asks for its web search; None: a tool of the type `web_search` does.
+        partial: a last message of the assistant may say `partial: true`, and the model goes on with it.
         tool_choices: the values that `tool_choice` takes, `NAME` for the name of a function; None: all.
         forces_thinking: a tool call can be demanded while the model thinks.
         max_tools: how many functions the provider takes; None: no known limit.
@@ -164,6 +166,8 @@ class Api(Record):
     leading_newlines: bool = False
     reasoning_back: Literal["never", "tool_turn"] = "never"
     tool_stream: bool = False
+    search_parameter: str | None = None
+    partial: bool = False
     tool_choices: tuple[str, ...] | None = None
     forces_thinking: bool = True
     max_tools: int | None = None

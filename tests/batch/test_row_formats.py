@@ -259,6 +259,9 @@ JUDGED = [
         turn(role="assistant", content="x", reasoning=3),
         "messages[0].reasoning must be a string, not a number (3); quote it",
     ),
+    (turn(role="assistant", content="x", partial=True), None),
+    (turn(role="assistant", content="x", partial=1), "messages[0].partial must be true or false, not a number (1)"),
+    (turn(role="user", content="x", partial=True), "messages[0].partial belongs to turns of the assistant only"),
     (turn(role="user", content="x", reasoning="so"), "messages[0].reasoning belongs to turns of the assistant only"),
     (turn(role="system", content="x", reasoning="so"), "messages[0].reasoning belongs to turns of the assistant only"),
     (turns({"type": "text", "text": ""}, {"type": "video", "url": "u"}, {"type": "file", "url": "u"}), None),
@@ -354,6 +357,7 @@ TURNS = perhaps(
     role=st.sampled_from(["system", "user", "assistant", "tool"]),
     content=st.text(max_size=3) | st.lists(PARTS | JSON_VALUES, max_size=3),
     reasoning=st.just("so"),
+    partial=st.booleans(),
     name=st.just("x"),
 )
 ROWS = perhaps(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from processes import error_of
-from scripted_server import Server, answer
+from scripted_server import Server, answer, reply
 
 from glmcli.chat.messages import Function, Media, Message, Request
 from glmcli.config import checks
@@ -297,6 +297,113 @@ def test_nor_by_a_line_of_a_batch(glm, cwd, keys, fields) -> None:
         done = glm("batch", "run", "in.jsonl", *words, env=keys)
     assert (done.code, server.requests) == (15, [])
     assert json.loads((cwd / "out.jsonl").read_text())["error"]["message"] == f"in.jsonl:1: {ALWAYS}"
+
+
+# --- web search, and answers that were begun ---
+
+SEARCH = {"type": "web_search", "web_search": {"enable": True}}
+BEGUN = ({"role": "user", "content": "Count to three."}, {"role": "assistant", "content": "One, ", "partial": True})
+ABLE = "ZHIPU/GLM-5.2"  # its card says that it goes on with an answer
+
+
+def begun(model: str, **fields: Any) -> Request:
+    messages = (Message("user", "Count to three."), Message("assistant", "One, ", partial=True))
+    return Request(model, messages, **({"stream": True} | fields))
+
+
+def test_a_model_that_does_not_search() -> None:
+    instead = "leave the search out, or a model that does: -m bigmodel/glm-5.3 or zai/glm-5.3"
+    said = [("glm-5 at modelstudio does not search the web", instead)]
+    assert objected("modelstudio", asked("glm-5", server_tools=(SEARCH,))) == said
+    assert objected("modelstudio", asked("glm-5", extra={"enable_search": True}))[:1] == said
+    assert objected("modelstudio", asked("tomorrow", server_tools=(SEARCH,))) == []
+    for row in ("bigmodel", "zai", "tokenhub"):
+        assert objected(row, asked("glm-5", server_tools=(SEARCH,))) == []
+    assert objected("modelstudio", asked("glm-5", server_tools=({"type": "retrieval"},))) == []
+
+
+def test_a_model_that_does_not_go_on_with_an_answer() -> None:
+    able = "a model that does: -m modelstudio/ZHIPU/GLM-5.3"
+    (what, fix), *others = objected("modelstudio", begun("glm-5"))
+    assert (what, others) == ("glm-5 at modelstudio does not go on with an answer that was begun (partial)", [])
+    assert fix.startswith(able)
+    (what, fix), *others = objected("zai", begun("glm-5"))
+    assert (what, others) == ("zai is not known to go on with an answer that was begun (partial)", [])
+    assert fix == "a model that does: -m modelstudio/ZHIPU/GLM-5.3 or dashscope/ZHIPU/GLM-5.3"
+    assert objected("dashscope", begun(ABLE, think=False)) == []
+    assert remarked("dashscope", begun(ABLE, think=False)) == []
+    documented = "going on with an answer (partial) is documented without thinking only"
+    assert remarked("modelstudio", begun(ABLE)) == [f"{ABLE} at modelstudio: {documented}; add --no-think"]
+    assert remarked("modelstudio", begun("ZHIPU/GLM-5.3")) == [f"ZHIPU/GLM-5.3 at modelstudio: {documented}"]
+    unlisted = "glm-5.3-flash at modelstudio is not listed among the models that go on with an answer that was begun"
+    assert remarked("modelstudio", begun("glm-5.3-flash", think=False))[0] == f"{unlisted} (partial)"
+
+
+@pytest.mark.parametrize("row", ["modelstudio", "dashscope"])
+def test_the_answer_to_one_that_was_begun_is_what_follows(glm, cwd, keys, row) -> None:
+    (cwd / "r.json").write_text(json.dumps({"messages": BEGUN, "think": False}))
+    native = {"output": {"choices": [{"message": {"content": "two, three."}, "finish_reason": "stop"}]}}
+    said = reply(200, native) if row == "dashscope" else answer("two, three.")
+    with Server(said, said) as server:
+        flags = ("-m", f"{row}/{ABLE}", "--base-url", server.url, "-f", "r.json", "--session", "s.jsonl")
+        if row == "dashscope":
+            flags += ("--no-stream",)
+        done = glm("ask", *flags, env=keys)
+        assert (done.code, done.out, done.err) == (0, b"two, three.\n", "")
+        body = server.requests[0].json
+        assert (body["input"] if row == "dashscope" else body)["messages"] == list(BEGUN)
+    # A session keeps the turn whole.
+    lines = [json.loads(line) for line in (cwd / "s.jsonl").read_text().splitlines()]
+    assert [(line["role"], line["content"]) for line in lines] == [
+        ("user", "Count to three."),
+        ("assistant", "One, two, three."),
+    ]
+
+
+def test_nothing_may_follow_an_answer_that_was_begun(glm, cwd, keys) -> None:
+    (cwd / "r.json").write_text(json.dumps({"messages": BEGUN, "think": False}))
+    done = glm("ask", "-m", f"modelstudio/{ABLE}", "-f", "r.json", "-n", "--force", "And then?", env=keys)
+    assert (done.code, done.out) == (2, b"")
+    assert error_of(done.err) == "partial: the model goes on with the last message only, and others follow this one"
+    (cwd / "r.json").write_text('{"messages": [{"role": "user", "content": "hi", "partial": true}]}')
+    done = glm("ask", "-m", f"modelstudio/{ABLE}", "-f", "r.json", "-n", env=keys)
+    assert error_of(done.err) == "r.json:1:60: messages[0].partial belongs to turns of the assistant only"
+
+
+def test_rows_that_were_begun(glm, cwd, keys) -> None:
+    """Of a batch: rows of ours and lines of OpenAI's form, judged as a question is, and sent with what they began."""
+    rows = [
+        {"id": "ours", "messages": BEGUN},
+        {"custom_id": "theirs", "body": {"messages": BEGUN}},
+        {"custom_id": "unable", "body": {"model": "glm-5", "messages": BEGUN}},
+        {"custom_id": "followed", "body": {"messages": [*BEGUN, {"role": "user", "content": "go"}]}},
+        {"custom_id": "searches", "body": {"model": "glm-5", "messages": BEGUN[:1], "tools": [SEARCH]}},
+    ]
+    (cwd / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with Server(answer("two"), answer("two")) as server:
+        words = ("-O", "out.jsonl", "--no-think", "--base-url", server.url, "-j", "1")
+        done = glm("batch", "run", "in.jsonl", *words, env=keys | {"GLM_MODEL": f"modelstudio/{ABLE}"})
+        assert done.code == 15, done.err
+        assert [request.json["messages"] for request in server.requests] == [list(BEGUN)] * 2
+    errors = {}
+    for line in (cwd / "out.jsonl").read_text().splitlines():
+        row = json.loads(line)
+        errors[row["id"]] = row["error"] and row["error"]["message"]
+    assert errors == {
+        "ours": None,
+        "theirs": None,
+        "unable": "in.jsonl:3: glm-5 at modelstudio does not go on with an answer that was begun (partial)",
+        "followed": "in.jsonl:4: partial: the model goes on with the last message only, and others follow this one",
+        "searches": "in.jsonl:5: glm-5 at modelstudio does not search the web",
+    }
+
+
+def test_pieces_of_calls_that_nobody_asked_for_are_said() -> None:
+    said = "tool_stream is sent unasked: the arguments of calls come in pieces (--no-tool-stream leaves it out)"
+    assert details_of("zai", asked("glm-5", tools=(WEATHER,))) == [said]
+    for fields in ({"tool_stream": True}, {"tool_stream": False}, {"stream": False}):
+        assert details_of("zai", asked("glm-5", tools=(WEATHER,), **fields)) == []
+    assert details_of("zai", asked("glm-4.5", tools=(WEATHER,))) == []
 
 
 # --- substitutes ---

@@ -490,6 +490,18 @@ MUST_THINK = zhipu("1210", "This model always engages in thinking and cannot be 
             400,
             "reasoning_effort should be one of none, minimal, low, medium, high, xhigh",
         ),
+        (
+            "modelstudio",
+            {"messages": [*QUESTION, {"role": "assistant", "content": "It", "partial": True}]},
+            400,
+            "This model does not support partial mode.",
+        ),
+        (
+            "modelstudio",
+            {"thinking_budget": 9, "max_completion_tokens": 9},
+            400,
+            "max_completion_tokens must be greater than thinking_budget",
+        ),
         ("modelstudio", {"model": "gpt-4"}, 404, "The model `gpt-4` does not exist or you do not have access to it."),
         ("modelstudio", {"messages": PARTS}, 400, "input content must be a string."),
         ("modelstudio", {"messages": []}, 400, "[] is too short - 'messages'"),

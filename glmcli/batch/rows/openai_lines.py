@@ -43,7 +43,7 @@ _FIELDS = {name: name for name in _KINDS if name not in ("effort", "think_budget
 }
 _ROLES = ("system", "user", "assistant", "tool")
 _MEDIA_PARTS: Mapping[str, MediaKind] = {"image_url": "image", "video_url": "video", "file_url": "file"}
-_MESSAGE_FIELDS = ("role", "content", "reasoning_content", "tool_calls", "tool_call_id")
+_MESSAGE_FIELDS = ("role", "content", "reasoning_content", "tool_calls", "tool_call_id", "partial")
 _IGNORED = ("stream", "stream_options")  # a row does not decide whether its answer is streamed
 
 
@@ -164,7 +164,17 @@ def _message(turn: Any, where: str) -> Message:  # noqa: ANN401 - any JSON
         tuple(_call(call, where) for call in calls),
         _text(turn, "tool_call_id", where),
         parts,
+        _is_partial(turn, where),
     )
+
+
+def _is_partial(turn: Mapping[str, Any], where: str) -> bool:
+    value = turn.get("partial")
+    if value is not None and not isinstance(value, bool):
+        raise UsageError(refused(f"{where}.partial", value, "true or false"))
+    if value and turn["role"] != "assistant":
+        raise UsageError(f"{where}.partial belongs to turns of the assistant only")
+    return value is True
 
 
 def _text(turn: Mapping[str, Any], name: str, where: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from copy import copy
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -93,6 +94,8 @@ class RequestBuilder:
         """Take all but the conversation from this request, and validate rows by what this provider accepts."""
         self._base = request
         self._provider = provider
+        self._today = time.strftime("%Y-%m-%d", time.gmtime())  # as the catalogue writes days
+        self._remarks.update(checks.remarks(request, provider, self._today))  # those were made before the first row
         self._rest = request.fields()
         self._around = _around(self._rest)
 
@@ -258,7 +261,7 @@ class RequestBuilder:
         has_own_fields = (
             row.body is not None
             or "response_format" in request.extra
-            or any(message.media for message in request.messages)
+            or any(message.media or message.partial for message in request.messages)
         )
         if has_own_fields:
             for contradiction in checks.contradictions(request, self._provider):
@@ -266,6 +269,9 @@ class RequestBuilder:
         if (has_own_fields or request.messages[-1].role != "user") and not self._options.force:
             for objection in self._objections(row, request):
                 raise UsageError(objection.message, fix=objection.fix)
+        if row.body is not None:
+            for remark in checks.remarks(request, self._provider, self._today):
+                self._say_once(remark)
         return request
 
     def _objections(self, row: Row, request: Request) -> Iterator[Objection]:

@@ -55,7 +55,7 @@ def _meant(word: object, known: Collection[str]) -> str:
 # The messages of a row, in the form of those of a request file
 
 _ROLES = ("system", "user", "assistant")
-_FIELDS = ("role", "content", "reasoning")
+_FIELDS = ("role", "content", "reasoning", "partial")
 _PLAIN = {"role", "content"}
 
 
@@ -101,8 +101,9 @@ def _message_faults(path: str, message: object) -> Iterator[str]:
     if "content" in message:
         yield from _content_faults(f"{path}.content", message["content"])
         yield from _place_faults(f"{path}.content", message)
-    if "reasoning" in message:
-        yield from _reasoning_faults(f"{path}.reasoning", message)
+    for field, kind, words in (("reasoning", str, "a string"), ("partial", bool, "true or false")):
+        if field in message:
+            yield from _own_faults(f"{path}.{field}", message, message[field], (kind, words))
 
 
 def _role_faults(path: str, message: Mapping[str, Any]) -> Iterator[str]:
@@ -113,9 +114,10 @@ def _role_faults(path: str, message: Mapping[str, Any]) -> Iterator[str]:
         yield choice(path, role, _ROLES)
 
 
-def _reasoning_faults(path: str, message: Mapping[str, Any]) -> Iterator[str]:
-    if not isinstance(message["reasoning"], str):
-        yield refused(path, message["reasoning"], "a string")
+def _own_faults(path: str, message: Mapping[str, Any], value: object, kind: tuple[type, str]) -> Iterator[str]:
+    """Faults of a field that only turns of the assistant have."""
+    if not isinstance(value, kind[0]):
+        yield refused(path, value, kind[1])
     if message.get("role") in ("system", "user"):
         yield f"{path} belongs to turns of the assistant only"
 

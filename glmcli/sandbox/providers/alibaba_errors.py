@@ -180,6 +180,12 @@ def _is_zhipus_own_5_3(request: ChatRequest) -> bool:
     return own and request.fields.get("enable_thinking") is False
 
 
+def _is_begun(request: ChatRequest) -> bool:
+    """An answer to go on with, for a model of Model Studio's own: its GLM guide (2026-02-25) says that they do not."""
+    last = request.messages[-1] if request.messages else {}
+    return last.get("partial") is True and not request.model.startswith("ZHIPU/")
+
+
 def _budget_is_all(request: ChatRequest) -> bool:
     budget, cap = request.fields.get("thinking_budget"), request.fields.get("max_completion_tokens")
     return isinstance(budget, int) and isinstance(cap, int) and cap <= budget
@@ -208,6 +214,7 @@ _COMMON: tuple[Rule, ...] = (
     (lambda request: request.fields.get("enable_search") is True, _bad("This model does not support enable_search.")),
     # glm-5.2 took 4096 and refused 131073 (measured 2026-08)
     (rules.outside("thinking_budget", 1, 131072), _bad("The thinking_budget parameter must be in [1, 131072]")),
+    (_is_begun, _bad("This model does not support partial mode.")),  # the words are ours
     # measured for glm-5.2 (2026-08); the words are ours
     (_budget_is_all, _bad("max_completion_tokens must be greater than thinking_budget")),
     # help.aliyun.com/zh/model-studio/glm and …/deep-thinking (2026-09-19): the GLM-5.3 that Zhipu serves itself refuses

@@ -1,0 +1,74 @@
+"""Web search and answers that were begun: judged by the card of the model before anything is sent. Pure.
+
+An answer that was begun is a last message of the assistant with `partial: true`: the model goes on with it, and the
+answer is what it adds. Source: help.aliyun.com/zh/model-studio/partial-mode (2026-11), whose examples join the two.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from glmcli.catalogue import may_think
+from glmcli.errors import UsageError
+from glmcli.providers.abilities import Objection, model_flags
+from glmcli.providers.table import PROVIDERS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from glmcli.catalogue import Model
+    from glmcli.chat.messages import Request
+    from glmcli.providers.row import Provider
+
+
+def contradictions(request: Request) -> Iterator[UsageError]:
+    """What no provider could go on with: --force does not send it."""
+    if any(message.partial for message in request.messages[:-1]):
+        yield UsageError(
+            message="partial: the model goes on with the last message only, and others follow this one",
+            fix="leave it out, or what follows: messages, a prompt, stdin",
+        )
+
+
+def objections(request: Request, provider: Provider, model: Model | None) -> Iterator[Objection]:
+    """Why the provider or the model would refuse it, or leave it out; --force sends it anyway."""
+    name = f"{request.model} at {provider.name}"
+    if model and model.web_search is False and _searches(request, provider):
+        fix = f"leave the search out, or a model that does: {_able(request, provider, 'web_search')}"
+        yield Objection(f"{name} does not search the web", fix)
+    if not request.messages[-1].partial:
+        return
+    able = f"a model that does: {_able(request, provider, 'prefix_completion')}"
+    if not provider.api.partial:
+        yield Objection(f"{provider.name} is not known to go on with an answer that was begun (partial)", able)
+    elif model and model.prefix_completion is False:
+        yield Objection(f"{name} does not go on with an answer that was begun (partial)", able)
+
+
+def remarks(request: Request, provider: Provider, model: Model | None, name: str) -> Iterator[str]:
+    """What the user should know of it; `name` is that of the model."""
+    if not (request.messages[-1].partial and provider.api.partial):
+        return
+    if model and model.prefix_completion is None:
+        yield f"{name} is not listed among the models that go on with an answer that was begun (partial)"
+    # The general page excludes models in thinking mode; the cards of ZHIPU/GLM-* say yes without a condition.
+    if may_think(model, think=request.think, effort=request.effort):
+        stop = "" if model and not model.stops_thinking else "; add --no-think"
+        yield f"{name}: going on with an answer (partial) is documented without thinking only{stop}"
+
+
+def _searches(request: Request, provider: Provider) -> bool:
+    parameter = provider.api.search_parameter
+    return any(tool.get("type") == "web_search" for tool in request.server_tools) or bool(
+        parameter and request.extra.get(parameter)
+    )
+
+
+def _able(request: Request, provider: Provider, fact: str) -> str:
+    """The flag -m with the models of the row that have this on their card; else with the newest of each other row."""
+    here = [name for name in provider.models_where(lambda facts: facts.get(fact) is True) if name != request.model]
+    if here:
+        return model_flags(tuple(f"{provider.name}/{name}" for name in here))
+    hosted = [row for row in PROVIDERS.values() if row.hosted]
+    newest = {row.name: row.models_where(lambda facts: facts.get(fact) is True)[:1] for row in hosted}
+    return model_flags(tuple(f"{row}/{name}" for row, names in newest.items() for name in names))
