@@ -36,7 +36,7 @@ def usage(tokens_in: int | None, out: int | None, *, reasoning: int | None = Non
     return counts | {"reasoning_tokens": reasoning, "cached_tokens": cached, "total_tokens": total}
 
 
-def dollars(amount: float, as_of: str = "2026-09-21") -> dict:
+def dollars(amount: float, as_of: str = "2026-09-30") -> dict:
     return {"amount": amount, "currency": "USD", "as_of": as_of}
 
 
@@ -162,7 +162,7 @@ def test_a_saving_by_the_prices_of_another_day_is_not_known(report) -> None:
     said = report(ledger(*rows))["spent"]
     assert [(spent["cost"]["as_of"], spent["saved"]) for spent in said] == [
         ("2026-01-01", None),
-        ("2026-09-21", 0.0004),
+        ("2026-09-30", 0.0004),
     ]
 
 
@@ -223,7 +223,7 @@ def test_the_text(glm, cwd) -> None:
         "not ok     4: 2 final, 2 may still succeed: the same command asks them again\n"
         "calls      13 for 9 rows, 4 retries\n"
         "tokens     3,410 in (500 cached), 4,357 out (40 reasoning), 7,760 in all; of 3 rows not known\n"
-        "cost       $0.017 for 4 rows (prices of 2026-09-21), $0.00040 saved by the cache\n"
+        "cost       $0.017 for 4 rows (prices of 2026-09-30), $0.00040 saved by the cache\n"
         "           $1.50 for 1 row (prices of 2026-10-01)\n"
         "           not known of 4 rows\n"
         "time       2026-11-22T07:39:27Z to 2026-11-22T07:41:01Z, 94 s, 0.11 rows/s\n"
@@ -643,7 +643,7 @@ def test_what_a_cache_saved(provider, model, counts, amount) -> None:
                 slots=40,
                 rate=212.3,
                 tokens=1_912_000,
-                costs=(Cost(3.0, "CNY", "2026-09-21"), Cost(0.1, "CNY", "2026-10-01")),
+                costs=(Cost(3.0, "CNY", "2026-09-30"), Cost(0.1, "CNY", "2026-10-01")),
                 left=17.7,
             ),
             "1,240/5,000 rows  212/s  40 in flight  2 failed  1.9M tokens  ¥3.10  18 s left",
