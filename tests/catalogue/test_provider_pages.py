@@ -84,6 +84,31 @@ def test_the_page_of_model_studio(card, row) -> None:
         assert card(f"{row}/{model}")["thinking"]["can_stop"] is True  # "thinking and non-thinking modes"
 
 
+# "The combined behavior of stream and tool_stream", and the flags that ask for each.
+STUDIO_STREAMS = """
+Flags                          | Stream | Tool stream     | Tool call return method
+--tool-stream                  | true   | true            | Arguments are returned incrementally in multiple chunks.
+--no-tool-stream               | true   | false (default) | Arguments are returned completely in a single chunk.
+--tool-stream --no-stream      | false  | true/false      | tool_stream has no effect
+--no-tool-stream --no-stream   | false  | true/false      | tool_stream has no effect
+"""
+TOOLS = "tools: [{name: get_weather, description: d, parameters: {type: object, properties: {}}, run: ['true']}]\n"
+
+
+@pytest.mark.parametrize("flags", rows(STUDIO_STREAMS))
+def test_stream_and_tool_stream_of_model_studio(glm, cwd, flags) -> None:
+    cells = rows(STUDIO_STREAMS)[flags]
+    (cwd / "t.yaml").write_text(TOOLS)
+    asked = ("-m", "modelstudio/glm-5", "--no-think", "--tools", "t.yaml", *flags.split(), "-n", "hi")
+    done = glm("tools", "run", *asked)
+    body = json.loads(done.out)["body"]
+    assert body.get("stream", False) is (cells["Stream"] == "true")
+    # What is the provider's default, or has no effect, is not sent.
+    assert body.get("tool_stream") is (True if cells["Tool stream"] == "true" else None)
+    without = "glm: --tool-stream has no effect without a stream\n"
+    assert done.err == (without if flags == "--tool-stream --no-stream" else "")
+
+
 # Tencent TokenHub: www.tencentcloud.com/document/product/1300/80634 (2026-11-21).
 
 TOKENHUB_MODELS = """
