@@ -36,7 +36,7 @@ _BODY: Mapping[str, str] = {
     "function_call": "tool_choice",
     "tools": _TOOL_FILE,
     "extra_body": "options",
-    "thinking": "think: true or false",
+    "thinking": "think: true or false, keep_thinking: true for clear_thinking: false",
     "enable_thinking": "think",
     "thinking_budget": "think_budget",
 } | {
