@@ -284,6 +284,12 @@ def test_effort_with_no_think_contradicts_itself(glm, keys, row) -> None:
     refused(glm, keys, row, "--effort", "max", "--no-think", "--force", model=model)
 
 
+def test_a_budget_with_no_think_contradicts_itself() -> None:
+    request = Request("glm-5", (Message("user", "Who are you"),), think=False, think_budget=9)
+    said = [error.message for error in checks.contradictions(request, PROVIDERS["modelstudio"])]
+    assert said == ["--think-budget asks for thinking, --no-think for none"]
+
+
 # Without a switch: docs.z.ai and docs.bigmodel.cn chat references (2026-10-03); elsewhere as it was measured.
 NO_EFFORT = {
     "bigmodel": ("glm-5.2", "minimal"),
