@@ -247,7 +247,7 @@ complete -c glm -n '__glm_at /batch/run /batch/sample' -l rpm -x -d 'Maximum req
 complete -c glm -n '__glm_at /batch/run /batch/sample' -l tpm -x -d 'Maximum tokens a minute, in and out (likewise).'
 complete -c glm -n '__glm_at /batch/run /batch/sample' -l max-failures -x -d 'Stop after so many failed rows.'
 complete -c glm -n '__glm_at /batch/run /batch/sample' -l max-cost -x -d 'Stop before this is spent, in the provider\'s currency.'
-complete -c glm -n '__glm_at /batch/run /batch/sample' -l shard -x -a '(__glm_word_shard)' -d 'Only part I of N of the rows; --rpm is divided.'
+complete -c glm -n '__glm_at /batch/run /batch/sample' -l shard -x -a '(__glm_word_shard)' -d 'Only part I of N of the rows; --rpm and --tpm are divided.'
 complete -c glm -n '__glm_at /batch/run /batch/sample' -l retry-failed -d 'Ask all failed rows again, or none (those that may succeed).'
 complete -c glm -n '__glm_at /batch/run /batch/sample' -l no-retry-failed -d 'Ask all failed rows again, or none (those that may succeed).'
 complete -c glm -n '__glm_at /batch/run /batch/sample' -l sync -d 'A row counts when it is on the disk: a power cut loses none.'

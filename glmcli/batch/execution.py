@@ -155,9 +155,10 @@ class Execution:
 
 
 def _numbers(rpm: float | None, tpm: float | None) -> str:
-    """As in `500 requests and 1,000,000 tokens`; empty where neither is known."""
+    """As in `500 requests and 1,000,000 tokens`, or `0.25 requests` of a shard; empty where neither is known."""
     known = ((rpm, "requests"), (tpm, "tokens"))
-    return " and ".join(f"{number:,.0f} {what}" for number, what in known if number)
+    shown = ((f"{number:,.0f}" if number >= 1 else f"{number:.2g}", what) for number, what in known if number)
+    return " and ".join(f"{number} {what}" for number, what in shown)
 
 
 def _run_event_loop(run: Scheduler | Driver) -> None:

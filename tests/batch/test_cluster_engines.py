@@ -905,6 +905,15 @@ def test_a_share_loses_a_slot_with_each_refusal_and_gets_none_back() -> None:
     assert gate.summary() == Refusals(requests=2, slots=1, kind=Retry.OVERLOAD)
 
 
+def test_a_share_gets_no_more_tokens_back_than_were_taken() -> None:
+    """10 rows of 9.8 tokens at 60 a minute, each thought to use 1,000."""
+    share, now = ShareLimiter(Share(1, None, 60.0), PROVIDERS["zai"], 0.0), 0.0
+    for _ in range(10):
+        now += share.wait(now, 1000)
+        share.answered(now, share.start(now, 1000), 9.8)
+    assert now == pytest.approx(90, rel=0.01)
+
+
 def test_a_candidate_that_is_used_up_gets_no_more_rows() -> None:
     """One row has shown it: those that came back unasked, and those that were not read yet, go to the fallback."""
     models: list[str] = []

@@ -697,6 +697,26 @@ def test_what_was_used_is_paid_for() -> None:
     assert small.wait(10.5, 1) == 0
 
 
+def test_a_row_that_used_little_of_its_estimate_gives_no_more_back_than_it_took() -> None:
+    """A minute is owed at most for 1,000 tokens at 60 a minute, not 17: then 9.8 of them are 10 seconds."""
+    small = gate(16, None, tpm=60)
+    small.answered(0.0, small.start(0.0, 1000), 9.8)
+    assert small.wait(0.0, 1) == pytest.approx(10)
+    small = gate(16, None, tpm=60)
+    small.refused(0.0, small.start(0.0, 1000), Retry.NETWORK, None)
+    small.start(0.0, 49)
+    assert small.wait(0.0, 1) == pytest.approx(50)
+    run = simulate(Free(), 30, gate(16, "per_minute", tpm=100), tokens=514, used=10, **FAST)
+    assert run.seconds == pytest.approx(29 * 10 / 100 * 60 / 0.98, rel=0.02)
+
+
+@pytest.mark.parametrize("rpm", [0.1, 0.5, 1, 2])
+def test_less_than_a_request_a_minute(rpm) -> None:
+    """As a shard of many has it, or an account that may send hardly anything."""
+    run = simulate(Free(), 6, gate(16, None, rpm=rpm), **FAST)
+    assert run.seconds == pytest.approx(5 * 60 / rpm / 0.98, rel=0.01)
+
+
 def test_a_refused_row_gives_its_tokens_back() -> None:
     small = gate(16, "in_flight", tpm=6000)
     small.refused(0.0, small.start(0.0, 1000), Retry.IN_FLIGHT, None)

@@ -56,6 +56,8 @@ def test_a_limit_that_was_given_counts_instead(asked) -> None:
 def test_a_shard_has_its_part(asked) -> None:
     done, _ = asked("run", "slow", "-v", "--shard", "1/2", count=1)
     assert "gate/slow: the pace begins at 30 requests a minute" in done.err
+    done, _ = asked("run", "slow", "-v", "--shard", "1/240", count=1)
+    assert "gate/slow: the pace begins at 0.25 requests a minute" in done.err
 
 
 def test_an_estimate_counts_with_it(asked) -> None:

@@ -165,9 +165,8 @@ class ShareLimiter:
         self._started += 1
         if self._pace:
             self._pace.take(now, 1)
-        if self._tokens:
-            self._tokens.take(now, tokens)
-        return Ticket(self._started, now, tokens, tokens, self._in_flight, proven=True, era=0, refusals=refusals)
+        reserved = self._tokens.take(now, tokens) if self._tokens else 0.0
+        return Ticket(self._started, now, tokens, reserved, self._in_flight, proven=True, era=0, refusals=refusals)
 
     def answered(self, now: float, ticket: Ticket, tokens_used: int | None) -> None:
         """The row was answered."""

@@ -120,7 +120,7 @@ class Pace:
             self.restart(until, max(min(known, self._known), _SLOWEST))
             return
         rate = min(self.rate, self.recent.rate(now)) * _FIRST_CUT
-        self._known = self._bucket.rate = max(rate, _SLOWEST)
+        self._known = self._bucket.rate = min(max(rate, _SLOWEST), self._most)
         self._probing.refused(until)
         self.hold(until)
         self._quiet = until
@@ -134,7 +134,7 @@ class Pace:
     def restart(self, then: float, known: float) -> None:
         """Ramp up from the first rate to `known`, beginning then."""
         self._known = known
-        self._bucket.rate = min(_FIRST, known)
+        self._bucket.rate = min(_FIRST, known, self._most)
         self.hold(then)
         self._quiet = then + _FORGOTTEN  # the ramp needs time to reach the known rate
 

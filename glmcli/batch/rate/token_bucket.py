@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from math import inf
+
 SHARE = 0.98  # of a limit that the user gave: clocks and networks move requests into the next minute
 DOUBLING = 12.0  # seconds in which a ramp doubles: the platforms do not say what is too steep
 CAREFUL = 1.1  # growth in the same time, near a rate that was refused, or beyond one that is usual
 _FIRST_PROBE = 120.0  # seconds at a usual limit before more is tried: two of the minutes in which it is counted
-_LONGEST_DEBT = 60.0  # seconds: limits are per minute, so that nothing is owed for longer
+_LONGEST_DEBT = 60.0  # seconds: limits are per minute, so that nothing is owed for longer, unless one unit takes longer
 
 
 class TokenBucket:
@@ -26,14 +28,19 @@ class TokenBucket:
         """Seconds until more may be taken; 0.0 or less: now."""
         return self._paid - now
 
-    def take(self, now: float, units: float) -> None:
-        """Count units that are used from now."""
-        self._paid = max(self._paid, now - self._credit)
+    def take(self, now: float, units: float) -> float:
+        """Count units that are used from now; returns how many count: fewer than they are if they were owed too long.
+
+        No more may be given back later, else the bucket would be fuller than before.
+        """
+        self._paid = before = max(self._paid, now - self._credit)
         self.correct(now, units)
+        return min((self._paid - before) * self.rate, units) if self.rate < inf else units
 
     def correct(self, now: float, units: float) -> None:
         """Add units to what was taken; a negative number gives some back."""
-        self._paid = min(self._paid + units / self.rate, now + _LONGEST_DEBT)
+        longest = max(_LONGEST_DEBT, 1 / self.rate)
+        self._paid = min(self._paid + units / self.rate, now + longest)
 
 
 class Probing:
@@ -82,14 +89,12 @@ class Tokens:
         return self._bucket.wait(now)
 
     def reserve(self, now: float, estimate: int) -> float:
-        """Reserve tokens for a row that is sent; returns how many."""
+        """Reserve tokens for a row that is sent; returns how many, which is what may be given back."""
         if self._probing and self._probing.is_due(now):
             times = min(now - self._grown, DOUBLING * DOUBLING) / DOUBLING
             self._bucket.rate = min(self._bucket.rate * CAREFUL**times, _MOST)
         self._grown = now
-        reserved = estimate * self._scale
-        self._bucket.take(now, reserved)
-        return reserved
+        return self._bucket.take(now, estimate * self._scale)
 
     def settle(self, now: float, estimate: int, reserved: float, used: int) -> None:
         """Replace the reservation by what the row used."""

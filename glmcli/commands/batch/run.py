@@ -32,7 +32,7 @@ BATCH_FLAGS: tuple[Flag, ...] = (
     Flag("tpm", "--tpm", "number", _PACE, "Maximum tokens a minute, in and out (likewise).", "N", 1),
     Flag("max_failures", "--max-failures", "integer", _PACE, "Stop after so many failed rows.", "N", 1),
     Flag("max_cost", "--max-cost", "number", _PACE, "Stop before this is spent, in the provider's currency.", "X", 0),
-    Flag("shard", "--shard", "text", _PACE, "Only part I of N of the rows; --rpm is divided.", "I/N|auto"),
+    Flag("shard", "--shard", "text", _PACE, "Only part I of N of the rows; --rpm and --tpm are divided.", "I/N|auto"),
     Flag(
         "retry_failed",
         "--retry-failed/--no-retry-failed",
