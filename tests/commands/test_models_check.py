@@ -209,11 +209,19 @@ def test_each_list_s_providers_are_ours(glm, cwd) -> None:
         (b"[" * 100_000, "list.json: nested too deeply"),
         (
             b'{"zai/glm-5": {"litellm_provider": "zai", "max_output_tokens": "many"}}',
-            'list.json: zai/glm-5.max_output_tokens is no number of 0 or more: "many"',
+            'list.json: zai/glm-5.max_output_tokens is no number from 0 to 1e+12: "many"',
         ),
         (
             b'{"zai/glm-5": {"litellm_provider": "zai", "input_cost_per_token": 1e999}}',
-            "list.json: zai/glm-5.input_cost_per_token is no number of 0 or more: Infinity",
+            "list.json: zai/glm-5.input_cost_per_token is no number from 0 to 1e+12: Infinity",
+        ),
+        (
+            b'{"zai/glm-5": {"litellm_provider": "zai", "input_cost_per_token": 1e308}}',
+            "list.json: zai/glm-5.input_cost_per_token is no number from 0 to 1e+12: 1e+308",
+        ),
+        (
+            b'{"zai": {"models": {"glm-5": {"cost": {"input": ' + b"9" * 400 + b"}}}}}",
+            f"list.json: zai.models.glm-5.cost.input is no number from 0 to 1e+12: {'9' * 40}…",
         ),
         (
             b'{"zai/glm-\\n5": {"litellm_provider": "zai", "supports_vision": 1}}',
@@ -246,6 +254,14 @@ def test_a_wrong_file_is_2(glm, cwd, content, message) -> None:
 def test_what_does_not_go_together_is_2(glm, arguments, message) -> None:
     done = glm("models", *arguments)
     assert (done.code, done.out, error_of(done.err)) == (2, b"", message)
+
+
+@pytest.mark.parametrize("digits", ["9" * 5000, "\u0663\u0662"])
+def test_a_tier_at_no_number_of_tokens_is_none(glm, digits) -> None:
+    prices = {"input_cost_per_token": 1e-06, "output_cost_per_token": 3.2e-06}
+    value = {"zai/glm-5": PLAIN | prices | {f"input_cost_per_token_above_{digits}k_tokens": 1}}
+    done = glm("models", "--check", "-", "-P", "zai", stdin=json.dumps(value).encode())
+    assert (done.code, done.text) == (0, "")
 
 
 def test_names_of_a_list_break_no_line(glm, cwd) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from math import inf
 from typing import Any, NoReturn
 
 from glmcli.commands.models.comparison import printable
@@ -23,8 +22,9 @@ _SHOWN = 40  # characters of a wrong value
 _DIGITS = 9  # of a price: theirs are fractions of a millionth
 SIZE = SizeLimit(64 << 20, "64 MiB", "is it one of those lists?")
 _FORMS = "litellm's model_prices_and_context_window.json or models.dev's api.json"
-_LONGER = re.compile(r"input_cost_per_token_above_(\d+)k_tokens")
-_LONGER_CONTEXT = re.compile(r"context_over_(\d+)(k|m)")
+_MOST = 1e12  # more than any number of tokens, or price, that is meant
+_LONGER = re.compile(r"input_cost_per_token_above_([0-9]{1,9})k_tokens")
+_LONGER_CONTEXT = re.compile(r"context_over_([0-9]{1,9})(k|m)")
 _TOKENS = {"k": 1_000, "m": 1_000_000}
 
 
@@ -80,9 +80,9 @@ class _Entry:
     def number(self, key: str) -> float | None:
         """A number that is not negative, or None."""
         value = self.values.get(key)
-        if value is None or (isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < inf):
+        if value is None or (isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _MOST):
             return value
-        raise UsageError(f"{self.place}.{key} is no number of 0 or more: {_shown(value)}")
+        raise UsageError(f"{self.place}.{key} is no number from 0 to {_MOST:.0e}: {_shown(value)}")
 
     def switch(self, key: str) -> bool | None:
         """True, false, or None."""
