@@ -86,7 +86,7 @@ def _with_models(
 ) -> dict[str, Provider]:
     """The providers with these facts about models, each at the provider that the key names before its first slash."""
     from glmcli.console.suggestions import did_you_mean
-    from glmcli.providers.configured_models import with_models
+    from glmcli.providers.configured_models import idle_tier, with_models
 
     stated: dict[str, dict[str, Mapping[str, Any]]] = {}
     for key, facts in models.items():
@@ -95,6 +95,10 @@ def _with_models(
             place = document.place(["models", key], key=True)
             what = f"{place}: models: {key!r} is at no provider that is known{did_you_mean(name, providers)}"
             raise UsageError(message=what, fix="write PROVIDER/MODEL, where providers: may add the provider")
+        if "prices" in facts and (at := idle_tier(facts["prices"]["tiers"])) is not None:
+            place = document.place(["models", key, "prices", "tiers", at])
+            what = f"{place}: this price never counts: no question is of that length, or an earlier tier has them all"
+            raise UsageError(what, fix="write the shortest first, each with its input_up_to")
         stated.setdefault(name, {})[model] = facts
     return {**providers, **{name: with_models(providers[name], facts) for name, facts in stated.items()}}
 

@@ -76,7 +76,11 @@ def rules_of(model: str, provider: Provider) -> MediaRules:
         shared = {name: takes[name] for name in ("order", "detail") if name in takes}
         return _rules({**shared, **facts["vision"]}, known=True)
     server = _rules(takes, known=False) if form else MediaRules(known=False)
-    return server.replace(known=True, media=EMPTY, reads=tuple(facts["input"])) if "input" in facts else server
+    if "input" not in facts:
+        return server
+    # What a user's own facts name without saying how it is taken, the server takes in its way.
+    media = {kind: server.media.get(kind, KindLimits()) for kind in _KINDS if kind in facts["input"]}
+    return server.replace(known=True, media=media, reads=tuple(facts["input"]))
 
 
 def models_taking(provider: Provider, kinds: set[MediaKind]) -> tuple[str, ...]:

@@ -33,6 +33,11 @@ models:
       currency: USD
       as_of: 2026-10-01
       tiers: [{input: 2, input_up_to: 10, output: 0.5}, {input: 4, input_over: 10, output: 0.5}]
+  gate/steps:
+    prices:
+      currency: USD
+      as_of: 2026-10-01
+      tiers: [{input: 1, input_up_to: 10, output: 1}, {input: 2, input_up_to: 20, output: 1}]
   gate/eyes: {batch: false, vision: {image: {most: 1, max_width: 10}}}
   vllm/priced: {prices: {currency: USD, as_of: 2026-10-01, tiers: [{input: 0, output: 0}]}}
   zai/glm-5: {status: {delisted: true, since: 2026-01-02, successor: glm-6}}
@@ -92,7 +97,7 @@ def test_they_hold_at_their_own_row_alone(configured) -> None:
 
 
 def test_models_of_every_row_are_listed(configured) -> None:
-    assert configured("models", "-P", "gate").text == "gate/my/private\ngate/eyes\n"
+    assert configured("models", "-P", "gate").text == "gate/my/private\ngate/steps\ngate/eyes\n"
     assert configured("models", "-P", "vllm").text == "vllm/priced\n"
     assert configured("models", "-P", "zai").text.splitlines()[-1] == "zai/glm-6"
     private = card(configured("models", "gate/my/private", "--json"))
@@ -137,6 +142,36 @@ def test_tools_and_pictures_are_judged_by_them(configured, cwd) -> None:
     assert kinds == ["text", "image_url"]
 
 
+PICTURE = ("--image", "https://x.example/a.png")
+VIDEO = ("--video", "https://x.example/a.mp4")
+
+
+@pytest.mark.parametrize(
+    ("stated", "media", "message"),
+    [
+        # Of a model that the catalogue does not list, how it takes a picture is the server's way.
+        ("gate/m: {input: [text, image]}", PICTURE, None),
+        ("gate/m: {input: [text, image]}", VIDEO, "m at gate takes no videos"),
+        ("ollama/m: {input: [text, video]}", VIDEO, None),
+        # What is stated of `input` counts for what the catalogue says of `vision`, and the other way round.
+        ("zai/glm-5v-turbo: {input: [text]}", PICTURE, "glm-5v-turbo at zai reads text only"),
+        ("zai/glm-5v-turbo: {input: [text, image]}", PICTURE, None),
+        ("zai/glm-5v-turbo: {input: [text, image]}", VIDEO, "glm-5v-turbo at zai takes no videos"),
+        ("zai/glm-5: {vision: {image: {most: 3}}}", PICTURE, None),
+        ("zai/glm-4.5v: {input: [text, video], vision: {image: {most: 3}}}", PICTURE, None),
+    ],
+)
+def test_what_a_model_takes_beside_text_may_be_stated_in_either_place(glm, cwd, stated, media, message) -> None:
+    gate = "providers: {gate: {like: openai, base_url: 'http://127.0.0.1:9', key_env: []}}\n"
+    (cwd / "c.yaml").write_text(f"{gate}models:\n  {stated}\n")
+    name = stated.partition(":")[0]
+    done = glm("vision", "-m", name, *media, "-n", "hi", env=ENV)
+    assert (done.code, error_of(done.err) if done.code else None) == ((2, message) if message else (0, None))
+    told = card(glm("models", name, "--json", env=ENV))
+    kinds = {kind for kind in ("image", "video", "file") if (told["vision"] or {}).get(kind)}
+    assert told["vision"] is None or kinds == set(told["input"] or kinds) & {"image", "video", "file"}
+
+
 def test_a_model_is_known_and_a_status_remarked(configured) -> None:
     done = configured("ask", "-m", "zai/glm-6", "-n", "hi")
     assert (done.code, done.err) == (0, "")
@@ -163,6 +198,10 @@ def answer(usage: dict[str, Any]) -> list[Any]:
         # At most 10 of input: 2 a million; more: 4.
         ("gate/my/private", (10, 100, 0), {"amount": 0.00007, "currency": "USD", "as_of": "2026-10-01"}),
         ("gate/my/private", (11, 100, 0), {"amount": 0.000094, "currency": "USD", "as_of": "2026-10-01"}),
+        # Each has an upper bound alone: the first that holds counts.
+        ("gate/steps", (10, 0, 0), {"amount": 0.00001, "currency": "USD", "as_of": "2026-10-01"}),
+        ("gate/steps", (11, 0, 0), {"amount": 0.000022, "currency": "USD", "as_of": "2026-10-01"}),
+        ("gate/steps", (21, 0, 0), None),
         ("gate/eyes", (11, 100, 0), None),
     ],
 )
@@ -223,6 +262,10 @@ def test_the_sandbox_has_its_own(configured) -> None:
             "models:\n  zai/glm-5:\n    prices: {currency: USD, tiers: [{input: 1, output: 1}]}",
             "c.yaml:3:13: models[\"zai/glm-5\"].prices: needs 'as_of'",
         ),
+        (
+            "models:\n  zai/a:\n    prices: {currency: USD, as_of: 2026-11-30, tiers: [{input: 1.0e+308, output: 1}]}",
+            'c.yaml:3:64: models["zai/a"].prices.tiers[0].input must be at most 1000000',
+        ),
         ("models:\n  zai/a: {}\n  zai/a: {}", "c.yaml:3:3: key 'zai/a' is already set on line 2"),
     ],
 )
@@ -232,3 +275,21 @@ def test_a_wrong_section_is_2(glm, cwd, text, message) -> None:
     assert (done.code, done.out) == (2, b"")
     assert error_of(done.err).startswith(message)
     assert glm("ask", "-m", "zai/glm-5", "-n", "hi", env=ENV).err == done.err
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "line"),
+    [
+        ("", ", input_over: 32000", 8),
+        (", input_up_to: 128000", ", input_up_to: 32000", 8),
+        (", output_up_to: 200", ", output_over: 10, output_up_to: 200", 8),
+        (", input_up_to: 10, input_over: 10", "", 7),
+    ],
+)
+def test_a_price_that_never_counts_is_2(glm, cwd, first, second, line) -> None:
+    tiers = f"        - {{input: 1, output: 1{first}}}\n        - {{input: 9, output: 1{second}}}"
+    head = "models:\n  zai/a:\n    prices:\n      currency: USD\n      as_of: 2026-11-30\n      tiers:\n"
+    (cwd / "c.yaml").write_text(head + tiers)
+    done = glm("models", "zai/glm-5", env=ENV)
+    what = "this price never counts: no question is of that length, or an earlier tier has them all"
+    assert (done.code, error_of(done.err)) == (2, f"c.yaml:{line}:11: {what}")
