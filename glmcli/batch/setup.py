@@ -24,7 +24,7 @@ from glmcli.console.stdin import normal_path
 from glmcli.errors import BudgetError, OutputError, UsageError
 from glmcli.output.amounts import plural
 from glmcli.output.destination import input_file, require_distinct_files
-from glmcli.providers.pricing import most_for_search, price_list
+from glmcli.providers.pricing import most_for_search, price_list, server_tools
 from glmcli.record import Record
 
 if TYPE_CHECKING:
@@ -308,7 +308,7 @@ def require_prices(plan: BatchPlan) -> None:
                 f"--max-cost: the price of {each.provider.name}/{each.model} is not known here",
                 fix="leave out --max-cost, or state the price under models: in the configuration file",
             )
-        if most_for_search(each.provider, each.model, each.request.server_tools) is None:
+        if most_for_search(each.provider, each.model, server_tools(each.provider, each.request)) is None:
             raise BudgetError(UNKNOWN_TOOLS, fix=TOOLS_FIX)
 
 

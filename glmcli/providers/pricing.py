@@ -68,11 +68,19 @@ def cost(provider: Provider, model: str, usage: Usage | None) -> Cost | None:
 def reply_cost(provider: Provider, request: Request, reply: Reply) -> Cost | None:
     """What a reply to this request cost: its tokens, and a search that was made for it; None if that is not known."""
     paid = cost(provider, request.model, reply.usage)
-    made = searches(request.server_tools, reply)
-    price = search_price(provider, request.model, request.server_tools) if made else 0.0
+    tools = server_tools(provider, request)
+    made = searches(tools, reply)
+    price = search_price(provider, request.model, tools) if made else 0.0
     if paid is None or made is None or price is None:
         return None
     return paid.replace(amount=round(paid.amount + made * price, _DIGITS))
+
+
+def server_tools(provider: Provider, request: Request) -> tuple[Mapping[str, Any], ...]:
+    """The provider's own tools that a request asks for; a parameter that asks for one counts as a tool of its name."""
+    parameter = provider.api.search_parameter
+    asked = bool(parameter and request.extra.get(parameter))
+    return (*request.server_tools, *([{"type": parameter}] if asked else []))
 
 
 def searches(tools: Sequence[Mapping[str, Any]], reply: Reply) -> int | None:

@@ -283,6 +283,19 @@ def test_a_search_of_a_reply_that_was_cut_is_not_known(glm, real, cwd) -> None:
     assert (done.code, json.loads(done.out)["cost"]) == (7, None)
 
 
+@pytest.mark.parametrize(("value", "is_known"), [("true", False), ("false", True)])
+def test_a_search_that_a_parameter_asks_for_has_no_known_price(glm, real, cwd, value, is_known) -> None:
+    """Model Studio's reply tells of a search only if that was asked for too, and its price is on no page of GLM's."""
+    (cwd / "in.txt").write_text("a\n")
+    flags = ("-m", "modelstudio/glm-5", "-o", f"enable_search={value}", "--force", "-q")
+    with real(answering(usage(1000, 1000))) as env:
+        cost = cost_of(glm("ask", *flags, "--json", "hi", env=env))
+        done = glm("batch", "run", "in.txt", "-O", "out.jsonl", *flags, "--max-cost", "1", env=env)
+    assert (cost is not None) == is_known
+    assert done.code == (0 if is_known else 12), done.err
+    assert (cwd / "out.jsonl").exists() == is_known
+
+
 # What a row costs is known when it has ended; until then it may make a search.
 CEILINGS = {
     "each row searches": (telling(PAGES), "0.0300", 2),  # 2 x 0.0142, and a third would be 0.0426

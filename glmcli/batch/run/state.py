@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from glmcli.batch.run.failover import Failover
 from glmcli.batch.run.shutdown import Shutdown
-from glmcli.providers.pricing import most_for_search, search_price
+from glmcli.providers.pricing import most_for_search, search_price, server_tools
 from glmcli.record import Record
 
 if TYPE_CHECKING:
@@ -166,7 +166,8 @@ class RunState:
     def _price(self, item: QueueItem, of: Callable[..., float | None]) -> float | None:
         """The price of a search for this row at its provider."""
         request = self.failover.request(item)
-        return of(self._setup.plan.candidates[item.candidate].provider, request.model, request.server_tools)
+        provider = self._setup.plan.candidates[item.candidate].provider
+        return of(provider, request.model, server_tools(provider, request))
 
     def is_ahead(self, item: QueueItem) -> bool:
         """Whether the row would wait too long for its place in an ordered output."""
