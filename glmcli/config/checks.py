@@ -170,7 +170,8 @@ def _gone(model: Model, today: str) -> str | None:
     if model.reported:
         return "is reported to be gone, though a page of the provider has it, and may be refused"
     if model.unlisted:
-        return f"was on no page of the provider on {model.since} and may be refused"
+        known = f"was on no page of the provider on {model.since}" if model.since else "is on no page of the provider"
+        return f"{known} and may be refused"
     if not model.delisted:
         return None
     since = f" since {model.since}" if model.since else ""

@@ -81,7 +81,8 @@ def _status(status: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if status["reported"]:
         yield "reported gone", "users say so, while a page of the provider still has it"
     if status["unlisted"]:
-        yield "unlisted", f"on no page of the provider, as they were read on {status['since']}"
+        read = f", as they were read on {status['since']}" if status["since"] else ""
+        yield "unlisted", f"on no page of the provider{read}"
 
 
 def _batch(card: Mapping[str, Any]) -> str:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from glmcli.providers.row import Provider
 
 _MEDIA = ("image", "video", "file")  # what is both a word of `input` and a part of `vision`
-_WHOLE = ("prices",)  # a price list is one thing: a tier of the one means nothing beside a tier of the other
+# A price list is one thing: a tier of the one means nothing beside a tier of the other. So is a status and its day.
+_WHOLE = ("prices", "status")
 _SIDES = ("input", "output")  # whose tokens are counted
 _WRITTEN = "as_written"  # the limits in the words of the page that our numbers were read from
 
@@ -40,7 +41,8 @@ def _configured(provider: Provider, name: str, stated: Mapping[str, Any]) -> Con
 def merged(known: Mapping[str, Any], stated: Mapping[str, Any]) -> Mapping[str, Any]:
     """Both, where what is stated counts first.
 
-    A group of facts, such as `thinking`, is merged key by key; a list and a price list stand in the place of the other.
+    A group of facts, such as `thinking`, is merged key by key; a list, a price list and a status stand in the place of
+    the other.
     What the model takes beside text is said twice: what is stated in one place counts in the other.
     """
     facts = {**known, **stated}

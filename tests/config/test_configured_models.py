@@ -142,6 +142,29 @@ def test_tools_and_pictures_are_judged_by_them(configured, cwd) -> None:
     assert kinds == ["text", "image_url"]
 
 
+@pytest.mark.parametrize(
+    ("stated", "remark", "line"),
+    [
+        ("{delisted: true}", "is delisted and may be refused", "  delisted          no day is named"),
+        (
+            "{unlisted: true}",
+            "is on no page of the provider and may be refused",
+            "  unlisted          on no page of the provider",
+        ),
+        ("{delisted: false}", None, None),
+    ],
+)
+def test_a_status_stands_in_the_place_of_the_catalogue_s(glm, cwd, stated, remark, line) -> None:
+    """Of glm-5-turbo the catalogue has a day on which no page had it: no day of what is stated."""
+    for model in ("glm-5", "glm-5-turbo"):
+        (cwd / "c.yaml").write_text(f"models: {{zai/{model}: {{status: {stated}}}}}")
+        done = glm("ask", "-m", f"zai/{model}", "-n", "hi", env=ENV)
+        assert (done.code, done.err) == (0, f"glm: {model} at zai {remark}\n" if remark else "")
+        lines = glm("models", f"zai/{model}", env=ENV).text.splitlines()
+        assert [each for each in lines if each.startswith(("  delisted", "  unlisted"))] == ([line] if line else [])
+        assert not [each for each in lines if each.startswith("  source  ") and ": status" in each and "https" in each]
+
+
 PICTURE = ("--image", "https://x.example/a.png")
 VIDEO = ("--video", "https://x.example/a.mp4")
 

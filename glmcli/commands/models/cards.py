@@ -138,7 +138,8 @@ def _sources(provider: Provider, model: str, *, with_prices: bool) -> dict[str, 
 
 def _is_replaced(group: str, stated: Mapping[str, Any]) -> bool:
     """Whether the user states all of a group that the catalogue has a source for; what is merged keeps its source."""
-    return group not in _GROUPS and group != "vision" and set(_FACTS.get(group, (group,))) <= stated.keys()
+    is_merged = group in _GROUPS and group != "status"
+    return not is_merged and group != "vision" and set(_FACTS.get(group, (group,))) <= stated.keys()
 
 
 def _vision(known: Mapping[str, Any], model: str) -> Card:
