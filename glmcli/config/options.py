@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+from glmcli.catalogue import NO_THINKING
 from glmcli.record import EMPTY, Record
 
 if TYPE_CHECKING:
@@ -120,10 +121,25 @@ class Options(Record):
 def merged(file: Mapping[str, Any], flags: Mapping[str, Any]) -> Options:
     """The options of request file and flags: a flag overrides the file.
 
-    --option adds to the file's options; pictures, videos and files replace those of the same kind.
+    --option adds to the file's options; pictures, videos and files replace those of the same kind. One word about
+    thinking overrides those that contradict it.
     """
     option = {**file.get("option", {}), **flags.get("option", {})}
+    file = {name: value for name, value in file.items() if name not in overruled(file, flags)}
     media = flags.get("media", ())
     kinds = {each.kind for each in media}
     kept = tuple(each for each in file.get("media", ()) if each.kind not in kinds)
     return Options(**{**file, **flags, "option": option, "media": (*kept, *media)})
+
+
+def overruled(lower: Mapping[str, Any], higher: Mapping[str, Any]) -> frozenset[str]:
+    """The fields of `lower` that say of thinking the opposite of `higher`, which counts before it."""
+    think, effort, budget = (higher.get(name) for name in ("think", "effort", "think_budget"))
+    names: set[str] = set()
+    if think is False:
+        names |= {"effort", "think_budget"}
+    if effort == NO_THINKING:
+        names |= {"think", "think_budget"}
+    if think or budget is not None or effort not in (None, NO_THINKING):
+        names |= {name for name, value in (("think", False), ("effort", NO_THINKING)) if lower.get(name) == value}
+    return frozenset(names)

@@ -348,6 +348,15 @@ def test_lines_that_say_it_themselves(batch) -> None:
     assert sent["off"]["thinking"] == {"type": "disabled", "clear_thinking": False}
 
 
+def test_a_line_may_leave_the_switch_out(batch) -> None:
+    """Its type is optional at Z.ai (docs.z.ai/openapi.json, 2026-09), and what glm sends beside an effort has none."""
+    batch.write([line("a", thinking={"clear_thinking": False}, reasoning_effort="none")])
+    assert batch.run("-m", "zai/glm-5.2").code == 0
+    assert batch.server.bodies[0]["thinking"] == {"clear_thinking": False}
+    assert batch.server.bodies[0]["reasoning_effort"] == "none"
+    assert batch.server.bodies[0]["messages"][:-1] == BODY
+
+
 def test_a_flag_is_above_a_line(batch) -> None:
     batch.write([line("a", thinking={"type": "enabled", "clear_thinking": False})])
     assert batch.run("--no-keep-thinking", "--no-think").code == 0

@@ -314,6 +314,56 @@ def test_an_effort_that_means_no_thinking_stands_alone(glm, keys, row) -> None:
         assert "leave one of them out" in refused(glm, keys, row, "--effort", word, *flags, "--force", model=model)
 
 
+# The words of a request file, the flags above it, and the fields that are sent. No flag takes an effort away.
+ABOVE = [
+    ("effort: high", ("--no-think",), {"enable_thinking": False}),
+    ("effort: high\nthink_budget: 9", ("--no-think",), {"enable_thinking": False}),
+    ("think: false", ("--effort", "high"), {"enable_thinking": True, "reasoning_effort": "high"}),
+    ("think: false", ("--think-budget", "9"), {"thinking_budget": 9}),
+    ("think: true\nthink_budget: 9", ("--effort", "none"), {"reasoning_effort": "none"}),
+    ("effort: none", ("--think",), {"enable_thinking": True}),
+    ("effort: high", ("--think",), {"enable_thinking": True, "reasoning_effort": "high"}),
+    ("think: true", ("--effort", "low"), {"enable_thinking": True, "reasoning_effort": "low"}),
+]
+
+
+@pytest.mark.parametrize("case", ABOVE, ids=lambda case: f"{case[0]!r} {' '.join(case[1])}")
+def test_a_flag_about_thinking_is_above_the_whole_file(glm, keys, cwd, case) -> None:
+    text, flags, fields = case
+    (cwd / "request.yaml").write_text(text + "\n")
+    assert sent(glm, keys, "modelstudio", "-f", "request.yaml", *flags) == body("modelstudio", fields)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        ({"reasoning_effort": "high"}, ("--no-think",), "{}", {"enable_thinking": False}),
+        ({"thinking_budget": 9}, ("--no-think",), "{}", {"enable_thinking": False}),
+        ({"enable_thinking": False}, ("--effort", "high"), "{}", {"enable_thinking": True, "reasoning_effort": "high"}),
+        ({"enable_thinking": False}, (), "effort: high", {"enable_thinking": False}),
+        ({"reasoning_effort": "none"}, (), "effort: high", {"reasoning_effort": "none"}),
+        ({"enable_thinking": True}, (), "effort: none", {"enable_thinking": True}),
+    ],
+)
+def test_a_line_of_a_batch_is_between_flags_and_file(glm, keys, cwd, case) -> None:
+    said, flags, text, fields = case
+    (cwd / "request.yaml").write_text(text + "\n")
+    (cwd / "in.jsonl").write_text(json.dumps({"custom_id": "a", "body": {"messages": ASKED, **said}}) + "\n")
+    done = glm("batch", "run", "in.jsonl", "-m", "modelstudio/glm-5", "-f", "request.yaml", *flags, "-n", env=keys)
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["body"] == body("modelstudio", fields)
+
+
+def test_a_line_says_of_thinking_what_the_server_behind_it_takes(glm, keys, cwd) -> None:
+    """Where no switch is known: there it is a field as any other, and OpenAI's own name of the effort is one."""
+    said = {"reasoning_effort": "high", "enable_thinking": True, "thinking_budget": 9, "thinking": {"type": "auto"}}
+    (cwd / "in.jsonl").write_text(json.dumps({"custom_id": "a", "body": {"messages": ASKED, **said}}) + "\n")
+    at = ("-m", "openai/glm-5", "--base-url", "http://127.0.0.1:9/v1")
+    done = glm("batch", "run", "in.jsonl", *at, "-n", env=keys)
+    assert (done.code, done.err) == (0, "")
+    assert json.loads(done.out)["body"] == body("openai", said)
+
+
 BUDGETS = {
     "modelstudio": "thinking_budget",
     "dashscope": "thinking_budget",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from glmcli.batch.rows.validation import refused
 from glmcli.chat.messages import Function, Media, Message, ToolCall
+from glmcli.config.options import overruled
 from glmcli.documents.quoting import quoted
 from glmcli.errors import UsageError
 from glmcli.http.urls import checked_media_url
@@ -41,6 +42,9 @@ _FIELDS = {name: name for name in _KINDS if name not in ("effort", "think_budget
     "thinking_budget": "think_budget",
     "enable_thinking": "think",
 }
+# How a body speaks of thinking, in the words of all providers, and which fields of ours these become.
+THINKING_FIELDS = frozenset({"thinking", "enable_thinking", "thinking_budget", "reasoning_effort"})
+_THINKING = ("think", "effort", "think_budget")
 _ROLES = ("system", "user", "assistant", "tool")
 _MEDIA_PARTS: Mapping[str, MediaKind] = {"image_url": "image", "video_url": "video", "file_url": "file"}
 _MESSAGE_FIELDS = ("role", "content", "reasoning_content", "tool_calls", "tool_call_id", "partial")
@@ -48,11 +52,16 @@ _IGNORED = ("stream", "stream_options")  # a row does not decide whether its ans
 
 
 def request_of_body(
-    body: Mapping[str, Any], base: Request, flags: Mapping[str, Any], names: Mapping[str, str]
+    body: Mapping[str, Any],
+    base: Request,
+    flags: Mapping[str, Any],
+    names: Mapping[str, str],
+    as_written: Collection[str] = (),
 ) -> Request:
     """The request of this body. Fields that it does not set are taken from `base`; flags override it.
 
-    `names` has the provider's own names of our fields. Where a body says one by both names, the other one is passed on.
+    `names` has the provider's own names of our fields. Where a body says one by both names, the other one is passed on,
+    and so are the fields in `as_written`.
 
     Raises:
         UsageError: the body is not one of a chat completion.
@@ -62,7 +71,8 @@ def request_of_body(
     for name, value in body.items():
         if value is None or name in ("messages", *_IGNORED):
             continue
-        known = None if _is_older(name, body, names) else _request_fields(name, value, names)
+        is_passed = name in as_written or _is_older(name, body, names)
+        known = None if is_passed else _request_fields(name, value, names)
         if known is None:
             extra[name] = value
         fields |= {
@@ -70,7 +80,16 @@ def request_of_body(
             for key, item in (known or {}).items()
             if key not in flags or getattr(base, key, None) in (None, ())
         }
-    return base.replace(**{**fields, "extra": {**extra, **base.extra}})
+    return base.replace(**{**_of_one_mind(fields, base, flags), "extra": {**extra, **base.extra}})
+
+
+def _of_one_mind(fields: dict[str, Any], base: Request, flags: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields without those that flags contradict, and with None for those of the request file that they do."""
+    said = {name: getattr(base, name) for name in _THINKING}
+    by_flags = {name: value for name, value in said.items() if name in flags}
+    fields = {name: value for name, value in fields.items() if name not in overruled(fields, by_flags)}
+    rest = {name: value for name, value in said.items() if name not in flags}
+    return {**dict.fromkeys(overruled(rest, fields) & rest.keys()), **fields}
 
 
 def _is_older(name: str, body: Mapping[str, Any], names: Mapping[str, str]) -> bool:
@@ -87,11 +106,8 @@ def _request_fields(name: str, value: Any, names: Mapping[str, str]) -> dict[str
         case "stop", str() | list():
             texts = value if isinstance(value, list) else [value]
             return {"stop": tuple(_checked(f"body.stop[{at}]", text, str) for at, text in enumerate(texts))}
-        case "thinking", {"type": "enabled" | "disabled" as kind}:
-            _refuse_others("body.thinking", value, ("type", "clear_thinking"))
-            clear = value.get("clear_thinking")
-            keep = {} if clear is None else {"keep_thinking": not _checked("body.thinking.clear_thinking", clear, bool)}
-            return {"think": kind == "enabled", **keep}
+        case "thinking", {"type": "enabled" | "disabled"} | {"clear_thinking": bool()}:
+            return _thinking(value)
         case "tool_choice", str() | {"function": {"name": str()}}:
             return {"tool_choice": value if isinstance(value, str) else value["function"]["name"]}
         case "tools", list():
@@ -99,6 +115,16 @@ def _request_fields(name: str, value: Any, names: Mapping[str, str]) -> dict[str
         case (("stop" | "thinking" | "tool_choice" | "tools"), _):
             raise UsageError(f"body.{name} is not what a chat completion has there")
     return None
+
+
+def _thinking(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Whether the model is to think, and what becomes of earlier reasoning, as far as it says so."""
+    _refuse_others("body.thinking", value, ("type", "clear_thinking"))
+    kind, clear = value.get("type"), value.get("clear_thinking")
+    if kind not in ("enabled", "disabled", None):
+        raise UsageError("body.thinking is not what a chat completion has there")
+    keep = {} if clear is None else {"keep_thinking": not _checked("body.thinking.clear_thinking", clear, bool)}
+    return ({} if kind is None else {"think": kind == "enabled"}) | keep
 
 
 def _checked(path: str, value: Any, kind: type) -> Any:  # noqa: ANN401 - any JSON

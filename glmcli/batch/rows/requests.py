@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from glmcli.batch.rows.formats.lines import InputContext
-from glmcli.batch.rows.openai_lines import request_of_body
+from glmcli.batch.rows.openai_lines import THINKING_FIELDS, request_of_body
 from glmcli.batch.rows.placeholders import NO_PLACEHOLDERS, Placeholders
 from glmcli.chat.messages import Message, Request
 from glmcli.config import attachments, checks
@@ -191,7 +191,9 @@ class RequestBuilder:
         if row.body is not None:
             model = row.body.get("model") or self._base.model
             names = field_names(self._provider, model if isinstance(model, str) else "")
-            request = request_of_body(row.body, self._base, self._flags, names)
+            # Where no switch is known, what a body says is for the server behind it, as with --option.
+            as_written = () if self._provider.api.thinking else THINKING_FIELDS
+            request = request_of_body(row.body, self._base, self._flags, names, as_written)
             request = request.replace(messages=self._around_body(row, request.messages))
         else:
             request = self._base.replace(messages=self.messages(row))
