@@ -70,8 +70,13 @@ class Source(Record):
 
     @property
     def identity(self) -> tuple[str | None, ...]:
-        """Equal for one page that is told of twice: in several frames of a reply, or in several turns."""
-        return self.ref, self.link or self.title or self.text
+        """Equal for one page that is told of twice, in several frames of a reply."""
+        return self.ref, self.page
+
+    @property
+    def page(self) -> str | None:
+        """Equal for one page that was found twice."""
+        return self.link or self.title or self.text
 
 
 class Sources(Record):

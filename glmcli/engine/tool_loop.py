@@ -7,10 +7,9 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from glmcli.chat.events import Sources, Usage
+from glmcli.chat.events import Source, Usage
 from glmcli.chat.messages import Message, ToolCall, ToolResult
 from glmcli.chat.outcome import Cost, Outcome
-from glmcli.chat.reply import Fold
 from glmcli.errors import GlmError, ToolError
 from glmcli.http.timeouts import deadline_error
 from glmcli.providers.pricing import total
@@ -20,7 +19,7 @@ from glmcli.tools.arguments import BadArgumentsError, redacted
 from glmcli.tools.toolbox import run_calls
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from collections.abc import Set as AbstractSet
 
     from glmcli.chat.reply import Reply
@@ -53,7 +52,7 @@ class ToolLoop:
         self._turns: list[Message] = []
         self._calls: list[ToolCall] = []
         self._usages: list[Usage | None] = []
-        self._sources = Fold()
+        self._sources: list[tuple[Source, ...]] = []  # of each turn that tells of a search
         self._costs: list[Cost | None] = []
         self._made: Counter[tuple[str, str]] = Counter()
         self._failures = 0
@@ -62,7 +61,7 @@ class ToolLoop:
         """The outcome: the first answer without calls, or why there is none."""
         outcome = self._last_outcome(max_steps)
         reply = outcome.reply.replace(tool_calls=tuple(self._calls), usage=_sum(self._usages))
-        reply = reply.replace(sources=self._sources.reply().sources)
+        reply = reply.replace(sources=_of_all_turns(self._sources) if self._sources else None)
         outcome = outcome.replace(reply=reply, cost=total(self._costs), turns=tuple(self._turns))
         self._writer.end(outcome)
         return outcome
@@ -74,7 +73,7 @@ class ToolLoop:
             self._usages.append(outcome.reply.usage)
             self._costs.append(outcome.cost)
             if outcome.reply.sources is not None:
-                self._sources.add(Sources(outcome.reply.sources))
+                self._sources.append(outcome.reply.sources)
             if len(outcome.reply.tool_calls) > _MAX_CALLS and not outcome.error:
                 what = f"stopped: the model made {len(outcome.reply.tool_calls)} calls in one turn"
                 return outcome.replace(error=ToolError(what))
@@ -201,6 +200,22 @@ def _in_history(call: ToolCall, redact: Callable[[str], str]) -> ToolCall:
     masked = redacted(value, redact)
     same = masked == value and call.arguments
     return ToolCall(call.id, name, call.arguments if same else arguments.normalized(masked))
+
+
+def _of_all_turns(turns: Sequence[tuple[Source, ...]]) -> tuple[Source, ...]:
+    """The pages of all turns, each once.
+
+    Each turn counts its pages from `ref_1`, and the answer is the last one's: where it has another page of that name,
+    the earlier page has none.
+    """
+    pages: list[Source] = []
+    known: set[str | None] = set()
+    for turn in reversed(turns):
+        refs = {page.ref for page in pages}
+        new = [page for page in turn if page.page not in known]
+        pages = [page.replace(ref=None) if page.ref in refs else page for page in new] + pages
+        known |= {page.page for page in new}
+    return tuple(pages)
 
 
 def _sum(usages: list[Usage | None]) -> Usage | None:

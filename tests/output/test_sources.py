@@ -171,6 +171,18 @@ def test_of_all_turns_of_a_conversation_with_tools(glm, cwd) -> None:
     assert told["sources"] == [FIRST]  # the second turn did not search
 
 
+def test_a_reference_is_that_of_the_last_turn(glm, cwd) -> None:
+    """Each turn counts from ref_1, and the answer refers to what was found last."""
+    tool = {"name": "t", "description": "d", "run": ["true"], "approve": "auto"}
+    (cwd / "t.json").write_text(json.dumps({"tools": [tool]}))
+    pages = [{"refer": f"ref_{number}", "link": f"https://{name}.example/"} for number, name in ((1, "a"), (2, "b"))]
+    again = [{"refer": "ref_1", "link": "https://b.example/"}, {"refer": "ref_2", "link": "https://c.example/"}]
+    last = delta(content="", finish_reason="tool_calls") | {"web_search": pages}
+    with Server(stream(delta(tool_calls=[whole_call("t")]), last), searched(again)) as server:
+        done = glm("tools", "run", *ZAI, server.url, "--tools", "t.json", "hi", env=KEY)
+    assert done.err.endswith("[1] https://a.example/\n[ref_1] https://b.example/\n[ref_2] https://c.example/\n")
+
+
 HOSTILE = [
     {"refer": "a\nb", "title": "t\x1b[31m\u202e\n::error::x", "link": "https://a.example/\x07"},
     {"title": "T" * 201, "link": "https://b.example/" + "x" * 300},
