@@ -628,8 +628,9 @@ def test_what_vision_models_take(cards) -> None:
 
 # What is gone, or may be: that it is delisted, for whom, reported, unlisted; since when, and what stands instead.
 # help.aliyun.com/en/model-studio/glm (2026-11-21), docs.bigmodel.cn/cn/guide/models/text/glm-z1 (2026-11-22) and
-# …/start/pricing (2026-10-06), docs.z.ai/guides/overview/pricing (2026-09-30); of TokenHub docs.cloudbase.net/ai/announcement
-# and cloud.tencent.com/document/product/1823/130060 (2026-10-04), which speak of its plans and of CloudBase.
+# …/start/pricing (2026-10-06), docs.z.ai/guides/overview/pricing (2026-09-30); of TokenHub
+# docs.cloudbase.net/ai/announcement and cloud.tencent.com/document/product/1823/130060 (2026-10-04), which speak of its
+# plans and of CloudBase.
 SCOPE = (
     "announced for Tencent's plans and CloudBase; for pay-as-you-go no notice was found, and its list of 2026-09-30 "
     "does not have it"
