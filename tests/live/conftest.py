@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from live_run import LiveRun, is_wanted, live_rows
+from live_run import LiveRun, ceiling, is_wanted, live_rows
 
 import glmcli
 
@@ -22,10 +22,20 @@ RUN: pytest.StashKey[LiveRun] = pytest.StashKey()
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Skip them under any other expression, such as an empty one, which selects them too."""
     if is_wanted(config.option.markexpr):
+        # A traceback of pytest shows arguments and, with -l, local variables: the environment, and with it the keys.
+        config.option.tbstyle, config.option.showlocals = "native", False
+        _check_ceiling()
         return
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.skip(reason="asks real providers, which costs money: pytest -m live"))
+
+
+def _check_ceiling() -> None:
+    try:
+        ceiling(os.environ)
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from None
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from live_run import CHECKS, LiveRun, live_rows
+from live_run import CHECKS, LiveRun, Reply, live_rows
 from program import CANARY, leaks
 from scripted_server import Server, answer, delta, reply, stream
 
@@ -44,7 +44,7 @@ def suite(tmp_path):
             check=False,
         )
         assert not leaks(done.stdout + done.stderr)
-        return done.returncode, done.stdout.decode()
+        return done.returncode, (done.stdout + done.stderr).decode()
 
     return run
 
@@ -129,7 +129,42 @@ def test_not_in_several_processes(suite) -> None:
     assert "-m live adds up its cost in one process: leave out -n" in printed
 
 
+@pytest.mark.parametrize("amount", ["1CNY", "-1", "nan", "inf"])
+def test_a_ceiling_that_is_no_amount_is_said_without_a_traceback(suite, amount) -> None:
+    code, printed = suite("-m", "live", "-l", ZAI_API_KEY=CANARY, GLM_LIVE_MAX_COST=amount)
+    assert code == 4
+    assert f"GLM_LIVE_MAX_COST={amount!r} is no amount: give a number such as 1" in printed
+    assert "Traceback" not in printed
+
+
+def test_a_program_that_cannot_be_started_shows_no_key(suite) -> None:
+    code, printed = suite("-m", "live", "-l", "--full-trace", ZAI_API_KEY=CANARY, GLM_LIVE_PROGRAM="/no/program")
+    assert code == 1
+    assert {row[3] for row in lines(printed)} == {"failed: /no/program cannot be started (No such file or directory)"}
+
+
+def test_a_table_of_what_a_hostile_server_says(suite) -> None:
+    named = stream({"id": "x\n| a | [b](http://c) <img>\x1b[2J", "choices": [{"index": 0, "delta": {"content": "Hm"}}]})
+    asked = (named, named, named, named, answer("It is 1395, not bored or rendered."), answer("I am any model"))
+    with Server(LIST, *asked) as server:
+        code, printed = suite("-m", "live", ZAI_API_KEY=CANARY, GLM_LIVE_ZAI_URL=server.url, GLM_LIVE_MAX_COST="9")
+    assert code == 1
+    assert len(lines(printed)) == 7
+    assert {len(row.split(" | ")) for row in printed.splitlines() if row.startswith("| zai ")} == {8}
+    assert "\x1b" not in printed
+    assert "](" not in printed
+
+
 # The run itself, with a program of our own
+
+
+def test_a_word_within_a_word_is_no_answer() -> None:
+    said = {check.name: check for check in CHECKS}
+    for wrong in ("Bored.", "It could not be rendered"):
+        assert said["picture"].failure(Reply(0, wrong, "", "", {})) == "it is not called red"
+    assert said["picture"].failure(Reply(0, "**Red**", "", "", {})) == ""
+    assert said["streamed, thinking"].failure(Reply(0, "It is 3950", "Hm", "", {})) == "the answer is wrong"
+    assert said["streamed, thinking"].failure(Reply(0, "$395$", "Hm", "", {})) == ""
 
 
 @pytest.fixture
@@ -174,14 +209,14 @@ META = (
 
 def test_it_stops_before_the_ceiling_is_crossed(run, tmp_path) -> None:
     results = asked(run(f"echo '{META}' >meta.json; echo 395; echo Hm >reasoning.txt"), tmp_path)
-    assert [result.cost for result in results] == ["", "0.400000 USD", "0.400000 USD", "0.400000 USD", "", "", ""]
+    assert [result.cost for result in results] == ["", *["0.400000 USD"] * 3, "", "", "0.400000 USD"]
     stopped = [result.failure for result in results if result.failure.startswith("not asked")]
     assert [why.partition(",")[0] for why in stopped] == ["not asked: 1.2000 USD spent"] * 2
     assert all("more would cross GLM_LIVE_MAX_COST=1" in why for why in stopped)
-    live = run(f"echo '{META}' >meta.json; echo 395", GLM_LIVE_MAX_COST="0.000001")
+    live = run("exit 2", GLM_LIVE_MAX_COST="0.000001")
     (tmp_path / "again").mkdir()
     results = asked(live, tmp_path / "again")
-    assert [result.exit_code for result in results] == [0, None, None, None, None, None, 0]
+    assert [result.exit_code for result in results] == [2, None, None, None, None, None, 2]
     assert "it cost nothing (at most 1e-06 of each)" in live.table("0.0.0", "2026-01-01")
 
 
@@ -189,9 +224,34 @@ def test_what_has_no_price_is_counted_at_the_dearest(run, tmp_path) -> None:
     live = run("""echo '{"usage": {"total_tokens": 10000}, "error": null}' >meta.json""", GLM_LIVE_MAX_COST="2")
     asked(live, tmp_path)
     assert live.table("1.2.3", "2026-01-01").startswith("glm 1.2.3, 2026-01-01: ")
-    assert round(live.spent["of unknown price"], 6) == 3.0  # five questions of 10,000 tokens at 60 a million
+    assert round(live.spent["of unknown price"], 6) == 3.6  # six questions of 10,000 tokens at 60 a million
     # A server of one's own is asked whatever was spent, and adds nothing.
     (tmp_path / "own").mkdir()
     (row,), _ = live_rows({"GLM_LIVE_VLLM": "qwen3"})
     assert live.ask(row, CHECKS[3], tmp_path / "own").exit_code == 0
     assert dict(live.spent) == {"of unknown price": live.spent["of unknown price"]}
+
+
+LOST = "glm: zai: the stream ended before the model finished; retrying (the first request may be billed)"
+
+
+def test_what_was_lost_on_the_way_is_counted(run, tmp_path) -> None:
+    """A whole answer of zai/glm-5 costs at most 2,000 tokens of input at 1 and 3,000 of output at 3.2 USD a million."""
+    (row,), _ = live_rows({"ZAI_API_KEY": CANARY})
+    live = run(f"echo '{META}' >meta.json; echo '{LOST}' >&2; echo ready", GLM_LIVE_MAX_COST="9")
+    live.ask(row, CHECKS[3], tmp_path)
+    assert dict(live.spent) == {"USD": pytest.approx(0.4 + 0.0116)}
+
+
+@pytest.mark.parametrize(("most", "once"), [("0.02", True), ("0.03", False)])
+def test_a_lost_reply_is_asked_for_again_where_there_is_room(run, tmp_path, most, once) -> None:
+    (row,), _ = live_rows({"ZAI_API_KEY": CANARY})
+    live = run('echo "$@" >arguments', GLM_LIVE_MAX_COST=most)
+    live.ask(row, CHECKS[3], tmp_path)
+    assert ("--retries 0" in (tmp_path / "arguments").read_text()) is once
+
+
+def test_a_wrong_model_that_is_answered_costs(run, tmp_path) -> None:
+    (row,), _ = live_rows({"ZAI_API_KEY": CANARY})
+    live = run(f"echo '{META}' >meta.json; echo ready", GLM_LIVE_MAX_COST="9")
+    assert live.ask(row, CHECKS[6], tmp_path).cost == "0.400000 USD"

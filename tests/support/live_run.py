@@ -6,12 +6,14 @@ Nothing that is kept or printed here holds a key, a prompt's answer or a provide
 from __future__ import annotations
 
 import json
+import math
 import re
 import struct
+import subprocess
 import time
 import zlib
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from program import GLM, environment, run_program
@@ -36,6 +38,8 @@ _INPUT_TOKENS = 2000  # more than any question here counts
 _DEAREST = 60.0
 _UNKNOWN = "of unknown price"
 _DEADLINE = 180  # seconds for a check
+_TWICE = 2
+_ID_LENGTH = 80
 # What a program behind a company's proxy needs.
 _NETWORK = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy")
 _PASSED_ON = (*_NETWORK, "SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -217,7 +221,7 @@ _READY = "Say that you are ready, in three words."
 
 
 def _sum_failure(reply: Reply) -> str:
-    if "395" not in reply.answer:
+    if not re.search(r"\b395\b", reply.answer):
         return "the answer is wrong"
     return "" if reply.reasoning.strip() else "no thinking came"
 
@@ -292,7 +296,7 @@ CHECKS = (
     Check(
         "picture",
         _ask_picture,
-        lambda reply: "" if "red" in reply.answer.lower() else "it is not called red",
+        lambda reply: "" if re.search(r"\bred\b", reply.answer, re.IGNORECASE) else "it is not called red",
         _no_vision,
     ),
     Check(
@@ -320,6 +324,19 @@ def red_png(size: int = 64) -> bytes:
 # The run
 
 
+def ceiling(given: Mapping[str, str]) -> float:
+    """The money that a run may cost; a ValueError says what is wrong with the variable."""
+    written = given.get(MAX_COST) or f"{_CEILING:g}"
+    try:
+        amount = float(written)
+    except ValueError:
+        amount = math.nan
+    if not 0 <= amount < math.inf:
+        message = f"{MAX_COST}={written!r} is no amount: give a number such as 1"
+        raise ValueError(message)
+    return amount
+
+
 class LiveRun:
     """All checks of a run, and what they have cost.
 
@@ -330,7 +347,7 @@ class LiveRun:
 
     def __init__(self, given: Mapping[str, str]) -> None:
         """`given` are the variables of whoever started it."""
-        self.ceiling = float(given.get(MAX_COST) or _CEILING)
+        self.ceiling = ceiling(given)
         self.program = given.get(PROGRAM) or GLM
         self.results: list[Result] = []
         self.spent: defaultdict[str, float] = defaultdict(float)
@@ -344,11 +361,17 @@ class LiveRun:
         self.results.append(result)
         return result
 
-    def _blocked(self, row: LiveRow, check: Check, result: Result) -> Result | None:
+    def _room(self, row: LiveRow, check: Check) -> int:
+        """How often the check may be paid for at its worst before the ceiling is crossed: 0, 1, or 2 for more."""
         worst, currency = check.worst_cost(row)
         spent = self.spent.get(currency, 0.0)
-        if not worst or spent + worst <= self.ceiling:
+        return 2 if not worst else sum(spent + times * worst <= self.ceiling for times in (1, 2))
+
+    def _blocked(self, row: LiveRow, check: Check, result: Result) -> Result | None:
+        if self._room(row, check):
             return None
+        worst, currency = check.worst_cost(row)
+        spent = self.spent.get(currency, 0.0)
         why = f"not asked: {spent:.4f} {currency} spent, up to {worst:.4f} more would cross {MAX_COST}={self.ceiling:g}"
         return Result(result.row, result.model, result.check, failure=why)
 
@@ -357,20 +380,37 @@ class LiveRun:
         files = () if arguments[0] == "models" else ("--meta", "meta.json", "--reasoning", "reasoning.txt")
         begun = time.monotonic()
         variables = environment(folder, **row.variables)
-        limits = ("--deadline", str(_DEADLINE), *files)
+        # A reply that is lost may be paid for, and is asked for once more only where there is room for that.
+        once = ("--retries", "0") if files and self._room(row, check) < _TWICE else ()
+        limits = ("--deadline", str(_DEADLINE), *once, *files)
         command, question = (arguments[:-1], arguments[-1:]) if files else (arguments, ())
-        code, out, err = run_program(
-            self.program, (*command, *limits, *question), folder, variables, None, _DEADLINE + 30
-        )
+        try:
+            code, out, err = run_program(
+                self.program, (*command, *limits, *question), folder, variables, None, _DEADLINE + 30
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            return self._not_run(row, check, result, error)
         seconds = time.monotonic() - begun
         written = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
         reply = _reply(code, out, err, folder)
-        cost = self._count(reply) if check.requests and row.is_paid else ""
+        is_paid = row.is_paid and (check.requests or (files and code != check.exit_code))
+        cost = self._count(row, check, reply) if is_paid else ""
         failure = self._failure(check, reply, out + err + written)
         request_id = str(reply.meta.get("request_id") or (reply.meta.get("error") or {}).get("request_id") or "")
         return Result(
             result.row, result.model, result.check, failure, "", code, self._masked(request_id), cost, seconds
         )
+
+    def _not_run(self, row: LiveRow, check: Check, result: Result, error: Exception) -> Result:
+        """The program could not be started, or did not end; in the second case its question may be paid for."""
+        if isinstance(error, OSError):
+            why = f"{self.program} cannot be started ({error.strerror})"
+        else:
+            why = f"it did not end within {_DEADLINE + 30} seconds"
+            worst, currency = check.worst_cost(row)
+            if worst:
+                self.spent[currency] += worst
+        return replace(result, failure=why)
 
     def _failure(self, check: Check, reply: Reply, seen: bytes) -> str:
         if any(secret.encode() in seen for secret in self._secrets):
@@ -383,8 +423,14 @@ class LiveRun:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             return f"the reply cannot be read ({type(error).__name__})"
 
-    def _count(self, reply: Reply) -> str:
-        """Add the cost of a reply, and say it; without a price or usage it is counted at the dearest."""
+    def _count(self, row: LiveRow, check: Check, reply: Reply) -> str:
+        """Add the cost of a reply, and say it; without a price or usage it is counted at the dearest.
+
+        What was lost on the way, and may be paid for all the same, counts at its worst.
+        """
+        worst, currency = check.worst_cost(row)
+        if worst and "may be billed" in reply.notes:
+            self.spent[currency] += worst
         cost, usage = reply.meta.get("cost"), reply.meta.get("usage") or {}
         if cost:
             self.spent[cost["currency"]] += cost["amount"]
@@ -396,9 +442,10 @@ class LiveRun:
         return "unknown"
 
     def _masked(self, text: str) -> str:
+        """A provider's id as a cell of the table: without keys, one line, of a sane length."""
         for secret in self._secrets:
             text = text.replace(secret, "***")
-        return text
+        return re.sub(r"[^\w.:*-]+", "?", text)[:_ID_LENGTH]
 
     def table(self, version: str, day: str) -> str:
         """The results as Markdown, to be pasted."""
