@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from glmcli.batch.completion import compact_output, print_summary, raise_for_rows
 from glmcli.batch.jobs.job_file import refuse_submitted_rows
 from glmcli.batch.ledger.index import Index
+from glmcli.batch.ledger.record import InvalidRecordError
 from glmcli.batch.ledger.writer import StdoutSink
 from glmcli.batch.rate.limiter import AccountLimits, RateLimiter
 from glmcli.batch.rows.queue import RowQueue
@@ -27,6 +28,7 @@ from glmcli.errors import GlmError, Interrupted, UsageError
 from glmcli.http import event_loop
 from glmcli.output.amounts import plural
 from glmcli.output.destination import open_output
+from glmcli.providers.pricing import most_for_tokens
 from glmcli.record import EMPTY
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from glmcli.batch.cluster.driver import Driver
     from glmcli.batch.cluster.engine import Engine
     from glmcli.batch.ledger.file import Ledger
+    from glmcli.batch.ledger.record import LedgerRecord
     from glmcli.batch.ledger.writer import LedgerWriter
     from glmcli.batch.run.shutdown import Shutdown
     from glmcli.batch.run.state import RowInput
@@ -99,7 +102,19 @@ class Execution:
         if ceiling is None:
             return Budget(None, 0.0)
         require_prices(self.plan)
-        return Budget(ceiling, sum(record.amount for record in self.ledger.records()) if self.ledger else 0.0)
+        return Budget(ceiling, sum(map(self._spent, self.ledger.records())) if self.ledger else 0.0)
+
+    def _spent(self, record: LedgerRecord) -> float:
+        """What a row of an earlier run has cost, or may have where that is not known."""
+        if record.value.get("cost"):
+            return record.amount
+        try:
+            usage = record.usage()
+        except InvalidRecordError:
+            return 0.0
+        asked, model = record.value.get("provider"), f"{record.value.get('model')}"
+        served = (each.provider for each in self.plan.candidates if each.provider.name == asked)
+        return next((most_for_tokens(provider, model, usage) or 0.0 for provider in served), 0.0)
 
     def run(self, rows: RowInput, writer: LedgerWriter, *, total: int | None, engine: Engine | None = None) -> Shutdown:
         """Send these rows, from here or from workers of `engine`, and write them; how the run ended.

@@ -188,7 +188,8 @@ def _default(
         if has_key(row, environment):
             able = " and a model for pictures" if vision else ""
             return row, f"{row.name} is the first provider with a key{able}"
-    return (hosted[0] if dry else None), f"{hosted[0].name} is the first provider, none has a key"
+    able = " with a model for pictures, none of them" if vision else ", none"
+    return (hosted[0] if dry else None), f"{hosted[0].name} is the first provider{able} has a key"
 
 
 def _hosted(providers: Mapping[str, Provider], *, vision: bool) -> list[Provider]:

@@ -189,7 +189,9 @@ def _kinds(found: list[Media], rules: MediaRules, provider: Provider, who: str) 
         if rules.known:
             here = tuple(f"{provider.name}/{model}" for model in models_taking(provider, {kind}))
             models = model_flags(here or _hosted_models({kind}))
-            fix = f"glm vision without -m, or a model that takes {_SINGULAR[kind]}: {models}"
+            own = provider.vision_model
+            default = "glm vision without -m, or " if own is None or own in models_taking(provider, {kind}) else ""
+            fix = f"{default}a model that takes {_SINGULAR[kind]}: {models}"
         what = f"takes no {_PLURAL[kind]}" if rules.media else f"reads {' and '.join(rules.reads)} only"
         yield Objection(f"{who} {what}", fix)
 

@@ -83,6 +83,23 @@ def server_tools(provider: Provider, request: Request) -> tuple[Mapping[str, Any
     return (*request.server_tools, *([{"type": parameter}] if asked else []))
 
 
+def most_for_tokens(provider: Provider, model: str, usage: Usage) -> float | None:
+    """The most that these tokens may have cost where `cost` does not know it, in the currency of the price list.
+
+    Between two tiers, or of cached tokens whose price is not listed, it is that of the dearest tier without a cache.
+    None beyond the last tier: what is paid there may be more.
+    """
+    prices = price_list(provider, model)
+    if prices is None or usage.input_tokens is None or usage.output_tokens is None:
+        return None
+    most, counts = 0.0, {"input": usage.input_tokens, "output": usage.output_tokens}
+    for kind, count in counts.items():
+        if count > max(tier.get(f"{kind}_up_to", count) for tier in prices["tiers"]):
+            return None
+        most += count * max(tier[kind] for tier in prices["tiers"])
+    return round(most / _PRICE_UNIT, _DIGITS)
+
+
 def searches(tools: Sequence[Mapping[str, Any]], reply: Reply) -> int | None:
     """How many searches were made for a reply to a request with these server tools; None: that is not known."""
     options = _search_options(tools)

@@ -246,6 +246,12 @@ SMALLER = "glm vision --resize makes it smaller"
             "glm-4.5v at zai takes no files",
             f"{VISION}a model that takes a file: -m zai/glm-5.3-flash, zai/glm-5.3-flashx or zai/glm-4.6v",
         ),
+        # Its default takes no file either, so that leaving out -m would not help.
+        (
+            f"-P tokenhub --file {DOCUMENT}",
+            "glm-5.3-flash at tokenhub takes no files",
+            "a model that takes a file: -m bigmodel/glm-5v-turbo or zai/glm-5.3-flashx",
+        ),
         (
             "-m modelstudio/glm-5 --image png",
             "glm-5 at modelstudio reads text only",
@@ -739,7 +745,7 @@ def test_more_than_any_server_takes_is_not_sent(see, cwd) -> None:
         done = see("-P", "zai", "--base-url", server.url, "--force", "-q", "--image", "large.png", env=KEY)
         assert (done.code, error_of(done.err)) == (
             2,
-            "the request has 100000214 bytes, with its files as base64; at most 100000000 are sent",
+            "the request has 100000216 bytes, with its files as base64; at most 100000000 are sent",
         )
         (cwd / "larger.png").write_bytes(samples.png(size=75_000_001))
         done = see("-P", "zai", "--base-url", server.url, "--force", "-q", "--image", "larger.png", env=KEY)

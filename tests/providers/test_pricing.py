@@ -321,6 +321,36 @@ def test_a_ceiling_counts_searches(glm, real, cwd, name) -> None:
     assert all(row["sources"] == ([PAGE] if script != UNTOLD else None) for row in written)
 
 
+# A reply whose cost is not known counts as the dearest that its tokens may be. A row is: model, what its replies count,
+# what two of them come to, and three.
+UNSURE = {
+    # No price of cached input below 32K: 1000 x 6 + 500 x 22, the tier above it, without a cache.
+    "cached input": ("modelstudio/glm-5", (1000, 500, 400), 0.034, 0.051),
+    # "32K": 32,400 x 6 + 1000 x 22
+    "between two tiers": ("bigmodel/glm-5", (32_400, 1000, 0), 0.4328, 0.6492),
+}
+
+
+@pytest.mark.parametrize("name", UNSURE)
+def test_a_ceiling_counts_what_a_row_may_have_cost(glm, real, cwd, name) -> None:
+    model, counted, two, three = UNSURE[name]
+    (cwd / "in.txt").write_text("a\nb\nc\nd\n")
+    given = ("batch", "run", "in.txt", "-m", model, "-O", "out.jsonl", "-j", "1")
+    for ceiling, rows in ((two, 2), (two, 2), (three, 3), (9, 4)):
+        with real(*[answering(usage(*counted))] * 4) as env:
+            done = glm(*given, "--max-cost", f"{ceiling:f}", env=env)
+        assert done.code == (0 if rows == 4 else 12), done.err
+        assert [json.loads(line)["cost"] for line in (cwd / "out.jsonl").read_text().splitlines()] == [None] * rows
+
+
+def test_beyond_the_last_tier_a_ceiling_ends_the_run(glm, real, cwd) -> None:
+    (cwd / "in.txt").write_text("a\nb\n")
+    with real(answering(usage(250_000, 1000))) as env:
+        done = glm("batch", "run", "in.txt", "-m", "bigmodel/glm-4.7", "-O", "out.jsonl", "--max-cost", "9", env=env)
+    assert done.code == 12
+    assert "--max-cost: what a row has cost is not known" in done.err
+
+
 PAGE = {"ref": "ref_1", "title": "T", "link": "https://a.example/", "site": None, "date": None, "text": None}
 
 

@@ -66,12 +66,15 @@ class Budget:
         """What a row that is in flight counts as."""
         return (self._dearest or 0.0) + self._search
 
-    def paid(self, cost: Cost | None, error: GlmError | None, searched: float = 0.0) -> None:
+    def paid(self, cost: Cost | None, error: GlmError | None, searched: float = 0.0, most: float | None = None) -> None:
         """Count a row that has ended; one that failed before the model wrote anything costs nothing.
 
-        `searched`: how much of the cost are searches.
+        `searched`: how much of the cost are searches; `most`: what the row may have cost where the cost is not known.
         """
         if self._ceiling is None or (cost is None and error is not None and not error.sent):
+            return
+        if cost is None and error is None and most is not None:
+            self._count(most)
             return
         if cost is None and error is None:
             self.error = BudgetError("--max-cost: what a row has cost is not known", fix="glm models NAME shows prices")
@@ -79,5 +82,8 @@ class Budget:
         if cost is None:
             self._spent += self._worst  # what a broken answer costs is not known
             return
-        self._spent += cost.amount
-        self._dearest = max(self._dearest or 0.0, cost.amount - searched)
+        self._count(cost.amount, searched)
+
+    def _count(self, amount: float, searched: float = 0.0) -> None:
+        self._spent += amount
+        self._dearest = max(self._dearest or 0.0, amount - searched)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from glmcli.batch.run.failover import Failover
 from glmcli.batch.run.shutdown import Shutdown
-from glmcli.providers.pricing import most_for_search, search_price, server_tools
+from glmcli.providers.pricing import most_for_search, most_for_tokens, search_price, server_tools
 from glmcli.record import Record
 
 if TYPE_CHECKING:
@@ -182,10 +182,18 @@ class RunState:
         """
         # A reply that tells of a search has paid for one.
         searched = self._price(item, search_price) if outcome.reply.sources is not None else 0.0
-        self._setup.budget.paid(outcome.cost, outcome.error, searched or 0.0)
+        self._setup.budget.paid(outcome.cost, outcome.error, searched or 0.0, self._most(item, outcome))
         self._setup.output.write(item, outcome)
         if error := self._setup.budget.error or self._setup.output.failure_limit:
             self.shutdown.stop(error)
+
+    def _most(self, item: QueueItem, outcome: Outcome) -> float | None:
+        """The most that a row without tools of the provider has cost, where that is all that is known."""
+        request, usage = self.failover.request(item), outcome.reply.usage
+        provider = self._setup.plan.candidates[item.candidate].provider
+        if outcome.cost or usage is None or server_tools(provider, request):
+            return None
+        return most_for_tokens(provider, request.model, usage)
 
     def apply(self, change: RunChange | None) -> None:
         """Stop the run, or print the notice, that follows from the health of a provider."""
