@@ -789,8 +789,21 @@ def test_every_group_of_facts_has_its_source(whole) -> None:
     assert used == set(whole["sources"])
 
 
+SEARCH_NOTE = (
+    "Of the search prices, the price page of 2026-10-06 is on record with the range 0.01 to 0.05 CNY alone; which engine "
+    "costs what, other people's code says."
+)
+
+
+def test_a_search_price_by_engine_says_where_it_is_from(glm) -> None:
+    printed = glm("models", "bigmodel/glm-5").text
+    assert f"  note              {SEARCH_NOTE}\n" in printed
+    assert "zhipu-search/SKILL.md (2026-12-01): search price\n" in printed
+    assert "other people's code" not in glm("models", "zai/glm-5").text
+
+
 def test_what_a_search_costs(whole) -> None:
-    """The section on search tools of BigModel's price page (2026-10-06) and the price page of Z.ai (2026-09-30)."""
+    """Of BigModel's price page (2026-10-06) the range is on record; the price page of Z.ai (2026-09-30) has one price."""
     listed = {who: provider["web_search"] for who, provider in whole["providers"].items() if "web_search" in provider}
     engines = {"search_std": 0.01, "search_pro": 0.03, "search_pro_sogou": 0.05, "search_pro_quark": 0.05}
     assert listed == {
@@ -798,6 +811,7 @@ def test_what_a_search_costs(whole) -> None:
             "engines": engines,
             "currency": "CNY",
             "as_of": "2026-10-06",
+            "note": SEARCH_NOTE,
             "source": "bigmodel-search-price",
         },
         "zai": {"price": 0.01, "currency": "USD", "as_of": "2026-09-30", "source": "zai-search-price"},

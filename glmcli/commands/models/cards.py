@@ -97,6 +97,7 @@ def card_of(provider: Provider, model: str) -> Card:
     shown["sources"] |= {group: catalogue.source(name) for group, name in named.items()}
     if searched:
         shown["sources"]["search_price"] = catalogue.source(searched["source"])
+        shown["notes"] += [searched["note"]] if "note" in searched else []
     return shown
 
 
