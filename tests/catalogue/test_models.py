@@ -272,7 +272,7 @@ def test_no_price_is_for_more_than_a_model_takes(whole) -> None:
 def test_dates_are_days_or_as_much_of_them_as_is_known(whole) -> None:
     for name, source in whole["sources"].items():
         first = source["date"] + "2026-01-01"[len(source["date"]) :]
-        assert date(2025, 1, 1) <= date.fromisoformat(first) <= date(2026, 11, 30), name
+        assert date(2025, 1, 1) <= date.fromisoformat(first) <= date(2026, 12, 1), name
 
 
 def test_defaults_are_those_of_the_pages(cards) -> None:
@@ -790,8 +790,8 @@ def test_every_group_of_facts_has_its_source(whole) -> None:
 
 
 SEARCH_NOTE = (
-    "Of the search prices, the price page of 2026-10-06 is on record with the range 0.01 to 0.05 CNY alone; which engine "
-    "costs what, other people's code says."
+    "Of the search prices, the price page of 2026-10-06 is on record with the range 0.01 to 0.05 CNY alone; which "
+    "engine costs what, other people's code says."
 )
 
 
@@ -803,7 +803,7 @@ def test_a_search_price_by_engine_says_where_it_is_from(glm) -> None:
 
 
 def test_what_a_search_costs(whole) -> None:
-    """Of BigModel's price page (2026-10-06) the range is on record; the price page of Z.ai (2026-09-30) has one price."""
+    """Of BigModel's price page (2026-10-06) the range is on record; that of Z.ai (2026-09-30) has one price."""
     listed = {who: provider["web_search"] for who, provider in whole["providers"].items() if "web_search" in provider}
     engines = {"search_std": 0.01, "search_pro": 0.03, "search_pro_sogou": 0.05, "search_pro_quark": 0.05}
     assert listed == {

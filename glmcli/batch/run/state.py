@@ -191,7 +191,7 @@ class RunState:
         """The most that a row without tools of the provider has cost, where that is all that is known."""
         request, usage = self.failover.request(item), outcome.reply.usage
         provider = self._setup.plan.candidates[item.candidate].provider
-        if outcome.cost or usage is None or server_tools(provider, request):
+        if outcome.cost or usage is None or not self._setup.budget.is_limited or server_tools(provider, request):
             return None
         return most_for_tokens(provider, request.model, usage)
 
