@@ -26,9 +26,10 @@ def contradictions(request: Request, provider: Provider) -> Iterator[UsageError]
 
         yield from thinking_rules.contradictions(request, provider)
     if provider.api.thinking is None and (request.think is not None or request.effort is not None):
+        word = request.effort or ("none" if request.think is False else "high")
         yield UsageError(
             message=f"{provider.name} has no thinking switch that is known",
-            fix="set the field that your server takes with --option, as in -o reasoning_effort=high",
+            fix=f"set the field that your server takes with --option, as in -o reasoning_effort={word}",
         )
     if any(message.partial for message in request.messages):
         from glmcli.providers import card_rules

@@ -180,8 +180,9 @@ class ProviderResolver:
         today = time.strftime("%Y-%m-%d", time.gmtime())  # as the catalogue writes days
         for remark in checks.remarks(request, provider, today):
             self._terminal.note(remark)
+        who = f"{provider.name}/{request.model}: " if self._options.fallback else ""
         for detail in checks.details(request, provider):
-            self._terminal.detail(detail)
+            self._terminal.detail(who + detail)
 
     def _object(self, objection: Objection) -> None:
         """Refuse what is objected to, unless --force sends it."""

@@ -36,6 +36,13 @@ def objections(request: Request, provider: Provider, model: Model | None) -> Ite
         yield from _tools(request, provider, model)
 
 
+def no_think(request: Request) -> str:
+    """The flag that switches thinking off, in place of those that ask for thinking: beside them it is refused."""
+    given = {"--effort": request.effort, "--think-budget": request.think_budget}
+    others = " and ".join(flag for flag, value in given.items() if value is not None)
+    return f"--no-think in place of {others}" if others else "--no-think"
+
+
 def model_flags(models: tuple[str, ...]) -> str:
     """The flag -m with the first few of these PROVIDER/MODEL: a name alone could select another account."""
     *others, last = models[:_MAX_NAMES]
@@ -74,11 +81,11 @@ def _json_without_thinking(request: Request, provider: Provider) -> str:
     """How JSON is written without thinking: by this model, or, where it cannot stop, by one that can."""
     model = provider.model(request.model)
     if not (model and model.always_thinks):
-        return "--no-think"
+        return no_think(request)
     able = _models_that(
         request, provider, lambda facts: _can_stop(facts) and facts.get("structured_output", EMPTY).get("json_object")
     )
-    return "ask for JSON in the prompt" + (f", or {model_flags(able)} with --no-think" if able else "")
+    return "ask for JSON in the prompt" + (f", or {model_flags(able)} with {no_think(request)}" if able else "")
 
 
 def _tools(request: Request, provider: Provider, model: Model | None) -> Iterator[Objection]:
@@ -131,10 +138,10 @@ def _tool_choice(choice: str, request: Request, provider: Provider, model: Model
     elif kind not in ("required", "NAME") or provider.api.forces_thinking:
         return
     elif may_think(model, think=request.think, effort=request.effort):
-        fix = "--no-think"
+        fix = no_think(request)
         if model and model.always_thinks:
             able = models_that_can_stop(request, provider)
-            fix = f"--no-think with a model that can stop: {able}" if able else "--tool-choice auto"
+            fix = f"{fix} with a model that can stop: {able}" if able else "--tool-choice auto"
         yield Objection(f"{provider.name} cannot demand a call while the model thinks", fix)
 
 
@@ -143,7 +150,9 @@ def remarks(request: Request, provider: Provider, model: Model | None) -> Iterat
     name, api = f"{request.model} at {provider.name}", provider.api
     thinks = may_think(model, think=request.think, effort=request.effort)
     if model and model.json_without_thinking is None and _format(request) and api.json_without_thinking and thinks:
-        instead = "add --no-think" if model.stops_thinking else "it cannot stop, so ask for JSON in the prompt"
+        instead = (
+            f"add {no_think(request)}" if model.stops_thinking else "it cannot stop, so ask for JSON in the prompt"
+        )
         yield f"{name}: JSON while thinking is refused for some models; {instead}"
     if request.tools and request.tool_stream and not request.stream:
         yield "--tool-stream has no effect without a stream"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from glmcli.catalogue import may_think
 from glmcli.errors import UsageError
-from glmcli.providers.abilities import Objection, model_flags
+from glmcli.providers.abilities import Objection, model_flags, no_think
 from glmcli.providers.table import PROVIDERS
 
 if TYPE_CHECKING:
@@ -34,7 +34,9 @@ def objections(request: Request, provider: Provider, model: Model | None) -> Ite
     """Why the provider or the model would refuse it, or leave it out; --force sends it anyway."""
     name = f"{request.model} at {provider.name}"
     if model and model.web_search is False and _searches(request, provider):
-        fix = f"leave the search out, or a model that does: {_able(request, provider, 'web_search')}"
+        # Where a parameter asks for it, it does so at this provider only.
+        by = "" if _has_search_tool(request) else "web_search in server_tools of a request file, with "
+        fix = f"leave the search out, or {by}a model that does: {_able(request, provider, 'web_search')}"
         yield Objection(f"{name} does not search the web", fix)
     if not request.messages[-1].partial:
         return
@@ -53,15 +55,17 @@ def remarks(request: Request, provider: Provider, model: Model | None, name: str
         yield f"{name} is not listed among the models that go on with an answer that was begun (partial)"
     # The general page excludes models in thinking mode; the cards of ZHIPU/GLM-* say yes without a condition.
     if may_think(model, think=request.think, effort=request.effort):
-        stop = "" if model and not model.stops_thinking else "; add --no-think"
+        stop = "" if model and not model.stops_thinking else f"; add {no_think(request)}"
         yield f"{name}: going on with an answer (partial) is documented without thinking only{stop}"
 
 
 def _searches(request: Request, provider: Provider) -> bool:
     parameter = provider.api.search_parameter
-    return any(tool.get("type") == "web_search" for tool in request.server_tools) or bool(
-        parameter and request.extra.get(parameter)
-    )
+    return _has_search_tool(request) or bool(parameter and request.extra.get(parameter))
+
+
+def _has_search_tool(request: Request) -> bool:
+    return any(tool.get("type") == "web_search" for tool in request.server_tools)
 
 
 def _able(request: Request, provider: Provider, fact: str) -> str:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from glmcli.chat.messages import Media, Message, Request, ToolCall
-    from glmcli.providers.row import Provider
+    from glmcli.providers.row import Provider, ThinkingSwitch
 
 SAMPLING = ("temperature", "top_p", "top_k", "repetition_penalty", "max_tokens", "seed")
 MAX_TOKENS = "max_tokens"
@@ -165,7 +165,9 @@ def thinking(request: Request, provider: Provider) -> dict[str, Any]:
 def _switch(request: Request, provider: Provider) -> dict[str, Any]:
     switch, think = provider.api.thinking, request.think
     if request.effort is not None and counted_effort(request.effort, provider.model(request.model)) == NO_THINKING:
-        return {}  # the effort says it alone, as the pages have it and as it was measured
+        # The effort says it alone, as the pages have it and as it was measured. Builds of a server may not know it:
+        # llama.cpp reads it since github.com/ggml-org/llama.cpp/pull/26045 (2026-07), older ones ignore it.
+        return _fields(switch.off, switch, request) if switch and switch.is_shared else {}
     if think is None and provider.api.thinking_explicit:
         # Without the field, one endpoint did not think at all, against its documentation: where a model can think,
         # thinking is switched on explicitly. Source: github.com/NousResearch/hermes-agent/pull/16533.
@@ -173,10 +175,14 @@ def _switch(request: Request, provider: Provider) -> dict[str, Any]:
         think = True if (model and model.thinks) or _keeps_thinking(request, provider) else None
     if switch is None or think is None:
         return {}
-    fields = dict(switch.on if think else switch.off)
-    if switch.is_shared:
-        fields = {name: {**(request.extra.get(name) or {}), **value} for name, value in fields.items()}
-    return fields
+    return _fields(switch.on if think else switch.off, switch, request)
+
+
+def _fields(given: Mapping[str, Any], switch: ThinkingSwitch, request: Request) -> dict[str, Any]:
+    """The fields of the switch, with what the user set in those that are shared."""
+    if not switch.is_shared:
+        return dict(given)
+    return {name: {**(request.extra.get(name) or {}), **value} for name, value in given.items()}
 
 
 def reserved(provider: Provider, model: str) -> frozenset[str]:

@@ -53,8 +53,9 @@ _ZHIPU = Api(
         "top_k": None,
         "repetition_penalty": None,
     },
-    # Not in those pages, but a parameter of the provider's own SDK: zai-sdk 0.2.3 on PyPI (2026).
-    doubtful=("seed",),
+    # Not in those pages, but a parameter of the provider's own SDK: zai-sdk 0.2.3 on PyPI (2026). The other one is
+    # OpenAI's newer name of `max_tokens`, and in neither.
+    doubtful=("seed", "max_completion_tokens"),
     # "only one stop word" (OpenAPI 2025-12) against "up to four" (a reading of 2026-09).
     few_stops=True,
     limits="in_flight",
@@ -96,6 +97,7 @@ _MODELSTUDIO = Api(
 _DASHSCOPE = _MODELSTUDIO.replace(
     usage_on_request=False,
     total_cap=None,  # the page is of the other protocol, and that of this one names no GLM model beside the field
+    doubtful=("max_completion_tokens",),
     parameters=_MODELSTUDIO_PARAMETERS | {"seed": Range(0, 2**63 - 1)},
     # The native protocol has parts of its own, on a path of its own (`multimodal-generation`), and is documented for
     # other models only: docs.qwencloud.com/api-reference/chat/dashscope (2026).

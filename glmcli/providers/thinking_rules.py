@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from glmcli.catalogue import NO_THINKING, counted_effort, may_think
 from glmcli.errors import UsageError
-from glmcli.providers.abilities import Objection, models_that_can_stop
+from glmcli.providers.abilities import Objection, models_that_can_stop, no_think
 from glmcli.providers.table import PROVIDERS
 
 if TYPE_CHECKING:
@@ -22,11 +22,13 @@ _ASKED_TO_STOP = {"ignored": "a request to stop is ignored without a word", "ref
 def contradictions(request: Request, provider: Provider) -> Iterator[UsageError]:
     """What says that the model thinks, and that it does not: --force does not send it."""
     model, fix = provider.model(request.model), "leave one of them out"
+    stops = _stops_by_effort(request, model)
     if request.effort is not None and request.think is False:
-        yield UsageError(message="--effort asks for thinking, --no-think for none", fix=fix)
+        both = f"--effort {request.effort} and --no-think ask for the same: no thinking"
+        yield UsageError(message=both if stops else "--effort asks for thinking, --no-think for none", fix=fix)
     if request.think_budget is not None and request.think is False:
         yield UsageError(message="--think-budget asks for thinking, --no-think for none", fix=fix)
-    if request.effort is not None and counted_effort(request.effort, model) == NO_THINKING:
+    if stops:
         said = f"--effort {request.effort} asks for no thinking"
         if request.think:
             yield UsageError(message=f"{said}, --think for thinking", fix=fix)
@@ -51,8 +53,7 @@ def objections(request: Request, provider: Provider, model: Model | None) -> Ite
         how = _ASKED_TO_STOP.get(model.asked_to_stop or "", "it cannot be switched off")
         yield Objection(f"{name} always thinks: {how}", _instead_of_stopping(request, provider, model))
     if request.think_budget is not None and "think_budget" not in provider.api.field_names:
-        fix = "use --effort or --max-tokens" if provider.api.thinking else "set the field of your server with --option"
-        yield Objection(f"{provider.name} has no thinking budget", fix)
+        yield Objection(f"{provider.name} has no thinking budget", _instead_of_a_budget(request, provider, model))
     if model and model.max_reasoning and (request.think_budget or 0) > model.max_reasoning:
         yield Objection(
             f"--think-budget {request.think_budget} is more than {name} thinks", f"at most {model.max_reasoning}"
@@ -62,6 +63,20 @@ def objections(request: Request, provider: Provider, model: Model | None) -> Ite
         known = f"one of {', '.join(words)}" if words else "leave out --effort"
         what = f"does not know the effort {request.effort!r}" if words else "takes no effort"
         yield Objection(f"{name} {what}", known)
+
+
+def _stops_by_effort(request: Request, model: Model | None) -> bool:
+    return request.effort is not None and counted_effort(request.effort, model) == NO_THINKING
+
+
+def _instead_of_a_budget(request: Request, provider: Provider, model: Model | None) -> str:
+    """What else bounds thinking: an effort, if the model takes one, and the cap of all that is written."""
+    if not provider.api.thinking:
+        return "set the field of your server with --option"
+    words = model.efforts if model else provider.api.effort_words
+    ways = {"--effort": words != () and request.effort is None, "--max-tokens": request.max_tokens is None}
+    usable = " or ".join(way for way, is_open in ways.items() if is_open)
+    return f"use {usable}" if usable else "leave out --think-budget"
 
 
 def _instead_of_stopping(request: Request, provider: Provider, model: Model) -> str:
@@ -76,11 +91,12 @@ def _instead_of_stopping(request: Request, provider: Provider, model: Model) -> 
 
 def remarks(request: Request, provider: Provider, model: Model | None, name: str) -> Iterator[str]:
     """What the user should know of thinking that is asked for, or asked to stop; `name` is that of the model."""
-    if model and request.think is False and not model.stops_thinking and not model.always_thinks:
+    is_stopped = request.think is False or _stops_by_effort(request, model)
+    if model and is_stopped and not model.stops_thinking and not model.always_thinks:
         yield f"{name} may think all the same: that it cannot stop rests on one source, which is not the provider"
     ends = provider.api.thinking_without_stream
     if ends and not request.stream and may_think(model, think=request.think, effort=request.effort):
-        or_stop = "" if model and not model.stops_thinking else ", or add --no-think"
+        or_stop = "" if model and not model.stops_thinking else f", or add {no_think(request)}"
         yield f"{name}: thinking without a stream {ends}; leave out --no-stream{or_stop}"
 
 
@@ -92,4 +108,6 @@ def details(request: Request, provider: Provider, model: Model | None) -> Iterat
     if counted != request.effort:
         yield f"--effort {request.effort} counts as {counted} at {provider.name}"
     if counted == NO_THINKING:
-        yield f"--effort {request.effort} switches thinking off; no other switch is sent"
+        switch = provider.api.thinking
+        other = "that of --no-think is sent with it" if switch and switch.is_shared else "no other switch is sent"
+        yield f"--effort {request.effort} switches thinking off; {other}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from glmcli.catalogue import may_think
 from glmcli.providers.abilities import Objection
 from glmcli.providers.request_fields import MAX_TOKENS, field_names
 
@@ -37,8 +38,12 @@ def details(request: Request, provider: Provider) -> Iterator[str]:
     if _caps_all(request, provider):
         yield f"--max-tokens is sent as {field}: it caps thinking and answer together, give or take 10 tokens"
     elif not provider.api.caps_thinking:
-        what = f"caps the answer only; thinking is not capped at {provider.name} (--think-budget)"
-        yield f"--max-tokens is sent as {field}: it {what}"
+        thinking = f"; thinking is not capped at {provider.name} (--think-budget)"
+        if request.think_budget is not None:
+            thinking = "; --think-budget caps thinking"
+        elif not may_think(provider.model(request.model), think=request.think, effort=request.effort):
+            thinking = ""
+        yield f"--max-tokens is sent as {field}: it caps the answer only{thinking}"
 
 
 def _caps_all(request: Request, provider: Provider) -> bool:

@@ -309,6 +309,8 @@ def test_an_effort_that_means_no_thinking_stands_alone(glm, keys, row) -> None:
     expected = body(row, {"reasoning_effort": word}, model=model)
     if row in ("bigmodel", "zai"):
         del expected["thinking"]
+    if row in ("vllm", "sglang", "llamacpp"):  # older builds ignore the word
+        expected["chat_template_kwargs"] = {"enable_thinking": False}
     assert sent(glm, keys, row, "--effort", word, model=model) == expected
     for flags in (("--think",), ("--no-think",), ("--think-budget", "9")):
         assert "leave one of them out" in refused(glm, keys, row, "--effort", word, *flags, "--force", model=model)
@@ -378,11 +380,95 @@ def test_think_budget(glm, keys, row) -> None:
     if row in BUDGETS:
         assert sent(glm, keys, row, *flags) == body(row, {BUDGETS[row]: 100})
         return
-    fix = "set the field of your server with --option" if row == "openai" else "use --effort or --max-tokens"
+    fixes = {"openai": "set the field of your server with --option"}
+    fixes |= dict.fromkeys(("bigmodel", "zai", "tokenhub"), "use --max-tokens")  # glm-5 takes no effort there
+    fix = fixes.get(row, "use --effort or --max-tokens")
     assert refused(glm, keys, row, *flags) == (
         f"glm: error: {row} has no thinking budget\n  fix: {fix} (--force sends it anyway)\n"
     )
     assert sent(glm, keys, row, *flags, "--force") == body(row, {"thinking_budget": 100})
+
+
+# Questions that are refused, or remarked, and what is to be typed instead: the flags that go, and those that come.
+JSON = ("-o", "response_format={type: json_object}", "-s", "JSON")
+FOLLOWED = [
+    ("modelstudio/glm-5", (*JSON, "--effort", "high"), "--no-think in place of --effort", ("--no-think", *JSON)),
+    (
+        "modelstudio/glm-5",
+        (*JSON, "--effort", "high", "--think-budget", "9"),
+        "--no-think in place of --effort and --think-budget",
+        ("--no-think", *JSON),
+    ),
+    ("modelstudio/glm-5", (*JSON, "--think"), "--no-think (", (*JSON, "--think", "--no-think")),
+    ("modelstudio/glm-5", ("--no-stream", "--effort", "high"), "add --no-think in place of --effort\n", None),
+    ("modelstudio/glm-4.5", (*JSON, "--think-budget", "9"), "add --no-think in place of --think-budget\n", None),
+    ("zai/glm-5", ("--think-budget", "9"), "use --max-tokens (", ("--max-tokens", "9")),
+    ("zai/glm-5.2", ("--think-budget", "9"), "use --effort or --max-tokens (", ("--effort", "high")),
+    ("zai/glm-5.2", ("--think-budget", "9", "--effort", "high"), "use --max-tokens (", ("--max-tokens", "9")),
+    ("zai/glm-5", ("--think-budget", "9", "--max-tokens", "9"), "leave out --think-budget (", ("--max-tokens", "9")),
+    ("openai/x", ("--no-think",), "as in -o reasoning_effort=none\n", ("-o", "reasoning_effort=none")),
+    ("openai/x", ("--effort", "low"), "as in -o reasoning_effort=low\n", ("-o", "reasoning_effort=low")),
+    ("zai/glm-5.2", ("--effort", "none", "--no-think"), "leave one of them out\n", ("--no-think",)),
+]
+
+
+@pytest.mark.parametrize("case", FOLLOWED, ids=lambda case: f"{case[0]} {' '.join(case[1])}")
+def test_a_fix_can_be_followed(glm, keys, case) -> None:
+    named, flags, fix, instead = case
+    at = ("--base-url", "http://127.0.0.1:9/v1") if named.startswith("openai") else ()
+    done = glm("ask", "-m", named, *at, *flags, "-n", "hi", env=keys)
+    assert fix in done.err
+    assert done.code == (0 if instead is None else 2)
+    if instead:
+        assert glm("ask", "-m", named, *at, *instead, "-n", "hi", env=keys).code == 0
+
+
+def test_flags_that_say_the_same_are_not_said_to_contradict(glm, keys) -> None:
+    said = refused(glm, keys, "zai", "--effort", "minimal", "--no-think", model="glm-5.2")
+    assert said.startswith("glm: error: --effort minimal and --no-think ask for the same: no thinking\n")
+
+
+def test_an_effort_that_may_not_stop_it_is_remarked(glm, keys) -> None:
+    """At TokenHub one source alone says that the Flash pair cannot stop."""
+    done, _ = ask(glm, keys, "tokenhub", "--effort", "none", model="glm-5.3-flash")
+    assert "glm-5.3-flash at tokenhub may think all the same: " in done.err
+
+
+def test_what_verbose_says_of_each_candidate_has_its_name(glm, keys) -> None:
+    models = ("-m", "modelstudio/glm-5", "--fallback", "modelstudio/ZHIPU/GLM-5", "--fallback", "zai/glm-5")
+    done = glm("ask", *models, "--max-tokens", "64", "-n", "-v", "hi", env=keys)
+    sent_as = "glm: modelstudio/{}: --max-tokens is sent as {}: it caps "
+    uncapped = "thinking is not capped at modelstudio (--think-budget)"
+    assert [line for line in done.err.splitlines() if "--max-tokens" in line] == [
+        f"{sent_as.format('glm-5', 'max_completion_tokens')}thinking and answer together, give or take 10 tokens",
+        f"{sent_as.format('ZHIPU/GLM-5', 'max_tokens')}the answer only; {uncapped}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("flags", "rest"),
+    [
+        ((), "; thinking is not capped at dashscope (--think-budget)"),
+        (("--think-budget", "9"), "; --think-budget caps thinking"),
+        (("--no-think",), ""),
+        (("--effort", "none"), ""),
+    ],
+)
+def test_what_is_uncapped(glm, keys, flags, rest) -> None:
+    done, _ = ask(glm, keys, "dashscope", "--max-tokens", "64", "-v", *flags)
+    assert f"glm: --max-tokens is sent as max_tokens: it caps the answer only{rest}\n" in done.err
+
+
+@pytest.mark.parametrize("row", ["bigmodel", "zai", "dashscope"])
+def test_the_newer_name_of_the_cap_where_no_page_has_it(glm, keys, cwd, row) -> None:
+    said = f"glm: {row} does not document max_completion_tokens; it may have no effect\n"
+    done, server = ask(glm, keys, row, "-o", "max_completion_tokens=9")
+    assert (done.err, server.requests[0].json) == (said, body(row, {"max_completion_tokens": 9}))
+    (cwd / "in.jsonl").write_text(
+        json.dumps({"custom_id": "a", "body": {"messages": ASKED, "max_completion_tokens": 9}})
+    )
+    done = glm("batch", "run", "in.jsonl", "-P", row, "-m", "glm-5", "-n", env=keys)
+    assert (done.code, done.err) == (0, said)
 
 
 @pytest.mark.parametrize(
