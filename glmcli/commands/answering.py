@@ -21,6 +21,8 @@ from glmcli.output.destination import (
     abandoned_on_error,
     check_destinations,
     dest_file,
+    is_stdout,
+    is_stdout_file,
     open_output,
     require_distinct_files,
 )
@@ -110,8 +112,9 @@ def _refuse_contradictions(options: Options, mode: Mode) -> None:
     """Refuse options that contradict each other, or the command."""
     is_stream = not (mode.runs_tools or mode.vision)
     for_files = "send --reasoning, --sources and --meta to stderr, a FILE or fd:N"
-    script_reads_stdout = options.for_script and options.output in (None, "-")
-    shares_stdout = script_reads_stdout and "stdout" in (options.reasoning, options.sources, options.meta)
+    script_reads_stdout = options.for_script and is_stdout_file(options.output)
+    others = (options.reasoning, options.sources, options.meta)
+    shares_stdout = script_reads_stdout and any(map(is_stdout, others))
     pairs = (
         (
             options.tools and not mode.runs_tools,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _PATHS = ("session", "output")
 _PATH_LISTS = ("attach", "tools")
 _DESTINATIONS = ("reasoning", "sources", "meta")
-_STREAMS = ("stderr", "stdout", "none")
+_STREAMS = ("stderr", "stdout", "none", "-")
 # One byte more than a document may have, so that the parser reports the error.
 _SIZE = SizeLimit((1 << 20) + 1, "1 MiB", "what is long goes beside it: attach: [FILE], or stdin")
 _MEDIA: Mapping[str, MediaKind] = {"images": "image", "videos": "video", "files": "file"}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from glmcli.console.files import FIXED_IN_PLACE, NEW_FILE, Replacement, copy_over, sync, sync_folder, write_all
-from glmcli.console.terminal import STDIN, Stream, Terminal
+from glmcli.console.terminal import STDIN, STDOUT, Stream, Terminal
 from glmcli.errors import OutputError, ReaderGoneError, UsageError
 
 if TYPE_CHECKING:
@@ -236,6 +236,19 @@ def dest_file(destination: str | None) -> str | None:
     return None if is_stream else destination
 
 
+def is_stdout(destination: str | None) -> bool:
+    """Whether a DEST is stdout, by whatever name."""
+    if destination is None or destination in ("stdout", "-"):
+        return destination is not None
+    number = destination.removeprefix("fd:")
+    return number.lstrip("0") == str(STDOUT) if number != destination else _fd_of(destination) == STDOUT
+
+
+def is_stdout_file(path: str | None) -> bool:
+    """The same of the file of --output, which may be called `stdout`."""
+    return path is None or (path != "stdout" and is_stdout(path))
+
+
 def input_file(path: str | None) -> str | tuple[int, int] | None:
     """The file that is read, for `require_distinct_files`; of `-` and names of descriptors, device and inode."""
     if path is None or (path != "-" and _fd_of(path) is None):
@@ -309,7 +322,7 @@ def open_dest(flag: str, destination: str, terminal: Terminal) -> Stream | None:
             return None
         case "stderr":
             return terminal.stderr
-        case "stdout":
+        case "stdout" | "-":
             stream = terminal.stdout
         case _ if destination.startswith("fd:"):
             stream = _descriptor(flag, destination, terminal)

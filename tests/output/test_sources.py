@@ -54,6 +54,7 @@ def searched(found, reason="stop"):
         (("--sources", "none"), SAID, ""),
         (("--sources", "stdout"), SAID + LIST.encode(), ""),
         (("--sources", "stdout", "--exact"), SAID + LIST.encode(), ""),
+        (("--sources", "-"), SAID + LIST.encode(), ""),
         (("--sources", "fd:2"), SAID, LIST),
         (("-O", "out", "--sources", "stdout"), LIST.encode(), ""),
     ],
@@ -123,8 +124,18 @@ def test_beside_json_if_asked_for(glm) -> None:
     with Server(searched(FOUND)) as server:
         for form in ("--json", "--jsonl"):
             assert glm("ask", *ZAI, server.url, form, "--sources", "stderr", "hi", env=KEY).err == LIST
-            done = glm("ask", *ZAI, server.url, form, "--sources", "stdout", "hi", env=KEY)
+
+
+@pytest.mark.parametrize("output", [(), ("-O", "-"), ("-O", "/dev/stdout")])
+@pytest.mark.parametrize("name", ["stdout", "-", "fd:1", "fd:01", "/dev/stdout", "/dev/fd/1"])
+def test_not_between_the_json_of_stdout(glm, cwd, name, output) -> None:
+    with Server(searched(FOUND)) as server:
+        for form in (("--json", "--sources"), ("--jsonl", "--sources"), ("--json", "--meta")):
+            done = glm("ask", *ZAI, server.url, *output, *form, name, "hi", env=KEY)
+            assert (done.code, server.requests) == (2, [])
             assert error_of(done.err) == "stdout holds the --json object or the --jsonl lines, and nothing else"
+        assert not list(cwd.iterdir())
+        assert glm("ask", *ZAI, server.url, "-O", "stdout", "--json", "--sources", name, "hi", env=KEY).text == LIST
 
 
 def test_in_meta_without_what_was_read_of_a_page(glm, cwd) -> None:
