@@ -43,6 +43,15 @@ def no_think(request: Request) -> str:
     return f"--no-think in place of {others}" if others else "--no-think"
 
 
+def thinks_as_asked(request: Request, facts: Mapping[str, Any]) -> bool:
+    """Whether a model with these facts is not known to refuse how it is to think, so that a fix may name it."""
+    thinking = facts.get("thinking", EMPTY)
+    if request.think is False:
+        return thinking.get("can_stop") is not False or thinking.get("asked_to_stop") == "unclear"
+    takes = request.effort is None or request.effort in thinking.get("efforts", (request.effort,))
+    return takes and not (request.think and thinking.get("has") is False)
+
+
 def model_flags(models: tuple[str, ...]) -> str:
     """The flag -m with the first few of these PROVIDER/MODEL: a name alone could select another account."""
     *others, last = models[:_MAX_NAMES]
@@ -83,7 +92,9 @@ def _json_without_thinking(request: Request, provider: Provider) -> str:
     if not (model and model.always_thinks):
         return no_think(request)
     able = _models_that(
-        request, provider, lambda facts: _can_stop(facts) and facts.get("structured_output", EMPTY).get("json_object")
+        _stopped(request),
+        provider,
+        lambda facts: _can_stop(facts) and facts.get("structured_output", EMPTY).get("json_object"),
     )
     return "ask for JSON in the prompt" + (f", or {model_flags(able)} with {no_think(request)}" if able else "")
 
@@ -110,14 +121,20 @@ def _tools(request: Request, provider: Provider, model: Model | None) -> Iterato
 def _models_that(
     request: Request, provider: Provider, condition: Callable[[Mapping[str, Any]], object]
 ) -> tuple[str, ...]:
-    """The other models, as PROVIDER/MODEL, of which this is known, and that take the request's media and tools."""
+    """The other models, as PROVIDER/MODEL, of which this is known, and that take the rest of the request."""
     kinds = {media.kind for message in request.messages for media in message.media}
 
     def is_able(facts: Mapping[str, Any]) -> bool:
         calls = not request.tools or facts.get("tools") is not False
-        return calls and kinds <= set(facts.get("vision", ())) and bool(condition(facts))
+        takes = calls and kinds <= set(facts.get("vision", ())) and thinks_as_asked(request, facts)
+        return takes and bool(condition(facts))
 
     return tuple(f"{provider.name}/{name}" for name in provider.models_where(is_able) if name != request.model)
+
+
+def _stopped(request: Request) -> Request:
+    """The request with --no-think in place of what asks for thinking."""
+    return request.replace(think=False, effort=None, think_budget=None)
 
 
 def _can_stop(facts: Mapping[str, Any]) -> bool:
@@ -126,7 +143,7 @@ def _can_stop(facts: Mapping[str, Any]) -> bool:
 
 def models_that_can_stop(request: Request, provider: Provider) -> str:
     """The flag -m with models of the provider that can be asked this without thinking; empty if none is known."""
-    able = _models_that(request, provider, _can_stop)
+    able = _models_that(_stopped(request), provider, _can_stop)
     return model_flags(able) if able else ""
 
 

@@ -6,15 +6,16 @@ answer is what it adds. Source: help.aliyun.com/zh/model-studio/partial-mode (20
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from glmcli.catalogue import may_think
 from glmcli.errors import UsageError
-from glmcli.providers.abilities import Objection, model_flags, no_think
+from glmcli.providers.abilities import Objection, model_flags, no_think, thinks_as_asked
 from glmcli.providers.table import PROVIDERS
+from glmcli.record import EMPTY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from glmcli.catalogue import Model
     from glmcli.chat.messages import Request
@@ -70,9 +71,15 @@ def _has_search_tool(request: Request) -> bool:
 
 def _able(request: Request, provider: Provider, fact: str) -> str:
     """The flag -m with the models of the row that have this on their card; else with the newest of each other row."""
-    here = [name for name in provider.models_where(lambda facts: facts.get(fact) is True) if name != request.model]
+    stops = fact == "prefix_completion"  # which is documented without thinking
+
+    def is_able(facts: Mapping[str, Any]) -> bool:
+        can_stop = facts.get("thinking", EMPTY).get("can_stop") is not False
+        return facts.get(fact) is True and (can_stop or not stops) and thinks_as_asked(request, facts)
+
+    here = [name for name in provider.models_where(is_able) if name != request.model]
     if here:
         return model_flags(tuple(f"{provider.name}/{name}" for name in here))
     hosted = [row for row in PROVIDERS.values() if row.hosted]
-    newest = {row.name: row.models_where(lambda facts: facts.get(fact) is True)[:1] for row in hosted}
-    return model_flags(tuple(f"{row}/{name}" for row, names in newest.items() for name in names))
+    newest = tuple(f"{row.name}/{name}" for row in hosted for name in row.models_where(is_able)[:1])
+    return model_flags(newest) if newest else "glm models shows which"

@@ -8,7 +8,7 @@ from glmcli import catalogue
 from glmcli.errors import UsageError
 from glmcli.media.exif import UPRIGHT
 from glmcli.media.sniffing import LFS_POINTER
-from glmcli.providers.abilities import Objection, model_flags
+from glmcli.providers.abilities import Objection, model_flags, thinks_as_asked
 from glmcli.providers.table import PROVIDERS
 from glmcli.record import EMPTY, Record
 
@@ -83,9 +83,13 @@ def rules_of(model: str, provider: Provider) -> MediaRules:
     return server.replace(known=True, media=media, reads=tuple(facts["input"]))
 
 
-def models_taking(provider: Provider, kinds: set[MediaKind]) -> tuple[str, ...]:
-    """The models that are known to take these kinds at a provider, the newest first."""
-    return provider.models_where(lambda facts: kinds <= set(facts.get("vision", EMPTY)))
+def models_taking(provider: Provider, kinds: set[MediaKind], request: Request | None = None) -> tuple[str, ...]:
+    """The models that are known to take these kinds at a provider, and to think as `request` asks, the newest first."""
+
+    def is_able(facts: Mapping[str, Any]) -> bool:
+        return kinds <= set(facts.get("vision", EMPTY)) and (request is None or thinks_as_asked(request, facts))
+
+    return provider.models_where(is_able)
 
 
 def _rules(vision: Mapping[str, Any], *, known: bool) -> MediaRules:
@@ -169,7 +173,7 @@ def objections(request: Request, provider: Provider) -> Iterator[Objection]:
     """Why the provider or the model would refuse the media of a request; --force sends them anyway."""
     found, rules = media_of(request), rules_of(request.model, provider)
     who = f"{request.model} at {provider.name}" if rules.known else provider.name
-    yield from _kinds(found, rules, provider, who)
+    yield from _kinds(request, rules, provider, who)
     yield from _combination(found, rules, who)
     yield from _count(found, rules, who)
     for media in found:
@@ -181,24 +185,25 @@ def objections(request: Request, provider: Provider) -> Iterator[Objection]:
         yield from _size(media, limits, who)
 
 
-def _kinds(found: list[Media], rules: MediaRules, provider: Provider, who: str) -> Iterator[Objection]:
-    for kind in dict.fromkeys(media.kind for media in found):
+def _kinds(request: Request, rules: MediaRules, provider: Provider, who: str) -> Iterator[Objection]:
+    for kind in dict.fromkeys(media.kind for media in media_of(request)):
         if kind in rules.media:
             continue
         fix = f"it takes {' and '.join(_PLURAL[each] for each in rules.media)}"
         if rules.known:
-            here = tuple(f"{provider.name}/{model}" for model in models_taking(provider, {kind}))
-            models = model_flags(here or _hosted_models({kind}))
+            able = models_taking(provider, {kind}, request)
+            here = tuple(f"{provider.name}/{model}" for model in able)
+            models = model_flags(here or _hosted_models({kind}, request) or _hosted_models({kind}))
             own = provider.vision_model
-            default = "glm vision without -m, or " if own is None or own in models_taking(provider, {kind}) else ""
+            default = "glm vision without -m, or " if own is None or own in able else ""
             fix = f"{default}a model that takes {_SINGULAR[kind]}: {models}"
         what = f"takes no {_PLURAL[kind]}" if rules.media else f"reads {' and '.join(rules.reads)} only"
         yield Objection(f"{who} {what}", fix)
 
 
-def _hosted_models(kinds: set[MediaKind]) -> tuple[str, ...]:
-    """The default models for pictures, of all hosted providers, that take these kinds."""
-    rows = (row for row in PROVIDERS.values() if row.hosted and row.vision_model in models_taking(row, kinds))
+def _hosted_models(kinds: set[MediaKind], request: Request | None = None) -> tuple[str, ...]:
+    """The default models for pictures, of all hosted providers, that take these kinds, and think as `request` asks."""
+    rows = (row for row in PROVIDERS.values() if row.hosted and row.vision_model in models_taking(row, kinds, request))
     return tuple(f"{row.name}/{row.vision_model}" for row in rows)
 
 

@@ -74,7 +74,8 @@ def _instead_of_a_budget(request: Request, provider: Provider, model: Model | No
     if not provider.api.thinking:
         return "set the field of your server with --option"
     words = model.efforts if model else provider.api.effort_words
-    ways = {"--effort": words != () and request.effort is None, "--max-tokens": request.max_tokens is None}
+    thinks = not model or model.thinks is not False
+    ways = {"--effort": words != () and thinks and request.effort is None, "--max-tokens": request.max_tokens is None}
     usable = " or ".join(way for way, is_open in ways.items() if is_open)
     return f"use {usable}" if usable else "leave out --think-budget"
 
@@ -82,8 +83,9 @@ def _instead_of_a_budget(request: Request, provider: Provider, model: Model | No
 def _instead_of_stopping(request: Request, provider: Provider, model: Model) -> str:
     """The effort at which it thinks least, and the models of the row that can stop."""
     can_stop = models_that_can_stop(request, provider)
+    needs_none = model.json_without_thinking and "response_format" in request.extra
     ways = [
-        *([f"--effort {model.efforts[0]}, the least that it takes"] if model.efforts else []),
+        *([f"--effort {model.efforts[0]}, the least that it takes"] if model.efforts and not needs_none else []),
         *([f"a model that can stop: {can_stop}"] if can_stop else []),
     ]
     return "; ".join(ways) or "leave out --no-think"
@@ -109,5 +111,5 @@ def details(request: Request, provider: Provider, model: Model | None) -> Iterat
         yield f"--effort {request.effort} counts as {counted} at {provider.name}"
     if counted == NO_THINKING:
         switch = provider.api.thinking
-        other = "that of --no-think is sent with it" if switch and switch.is_shared else "no other switch is sent"
+        other = "the switch of --no-think is sent with it" if switch and switch.is_shared else "no other switch is sent"
         yield f"--effort {request.effort} switches thinking off; {other}"

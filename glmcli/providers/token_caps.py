@@ -36,7 +36,8 @@ def details(request: Request, provider: Provider) -> Iterator[str]:
     """In which field the cap is sent, where that is not plain, and what it caps."""
     field = field_names(provider, request.model).get(MAX_TOKENS, MAX_TOKENS)
     if _caps_all(request, provider):
-        yield f"--max-tokens is sent as {field}: it caps thinking and answer together, give or take 10 tokens"
+        about = "" if provider.api.caps_thinking else ", give or take 10 tokens"  # Model Studio's own words
+        yield f"--max-tokens is sent as {field}: it caps thinking and answer together{about}"
     elif not provider.api.caps_thinking:
         thinking = f"; thinking is not capped at {provider.name} (--think-budget)"
         if request.think_budget is not None:

@@ -405,6 +405,7 @@ FOLLOWED = [
     ("zai/glm-5", ("--think-budget", "9"), "use --max-tokens (", ("--max-tokens", "9")),
     ("zai/glm-5.2", ("--think-budget", "9"), "use --effort or --max-tokens (", ("--effort", "high")),
     ("zai/glm-5.2", ("--think-budget", "9", "--effort", "high"), "use --max-tokens (", ("--max-tokens", "9")),
+    ("zai/glm-4-32b-0414-128k", ("--think-budget", "9"), "use --max-tokens (", ("--max-tokens", "9")),
     ("zai/glm-5", ("--think-budget", "9", "--max-tokens", "9"), "leave out --think-budget (", ("--max-tokens", "9")),
     ("openai/x", ("--no-think",), "as in -o reasoning_effort=none\n", ("-o", "reasoning_effort=none")),
     ("openai/x", ("--effort", "low"), "as in -o reasoning_effort=low\n", ("-o", "reasoning_effort=low")),
