@@ -873,6 +873,18 @@ def test_refused_before_anything_is_sent(job, model, said) -> None:
     assert not own.file.exists()
 
 
+def test_a_dry_run_refuses_and_says_of_the_model_what_a_submission_would(job) -> None:
+    own = job("-m", "modelstudio/glm-5")
+    own.write(rows(1))
+    done = own.submit("-n")
+    assert (done.code, done.out) == (2, b"")
+    assert error_of(done.err) == "the Batch API of modelstudio does not serve glm-5"
+    assert json.loads(own.submit("-n", "--force").out)["body"]["model"] == "glm-5"
+    done = own.submit("-n", "-m", "bigmodel/glm-5")
+    assert done.code == 0
+    assert done.err == "glm: no source says whether the Batch API of bigmodel serves glm-5: not checked\n"
+
+
 @pytest.mark.parametrize("name", ["zai", "dashscope", "sandbox"])
 def test_no_list_where_there_are_no_batches(glm, name) -> None:
     assert glm("batch", "list", "-P", name).code == 2

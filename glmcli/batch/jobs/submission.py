@@ -94,9 +94,9 @@ class Submission:
         """Print the line of the first row that can be submitted.
 
         Raises:
-            UsageError: there is none.
+            UsageError: there is none, or its model may not be submitted.
         """
-        item = next((item for item in self._rows() if isinstance(item, QueueItem)), None)
+        item = next((item for item in self._served(self._rows()) if isinstance(item, QueueItem)), None)
         if item is None:
             raise UsageError(f"{self._plan.source.name} has no row that can be submitted")
         self._app.terminal.stdout.write(self._line(item))
