@@ -24,11 +24,11 @@ from glmcli.batch.run.state import RunSetup
 from glmcli.batch.setup import BatchOptions, open_ledger, pending_rows, require_prices, row_writer
 from glmcli.config import resolve
 from glmcli.console import signals
-from glmcli.errors import GlmError, Interrupted, UsageError
+from glmcli.errors import BudgetError, GlmError, Interrupted, UsageError
 from glmcli.http import event_loop
 from glmcli.output.amounts import plural
 from glmcli.output.destination import open_output
-from glmcli.providers.pricing import most_for_tokens
+from glmcli.providers.pricing import most_for_tokens, price_list
 from glmcli.record import EMPTY
 
 if TYPE_CHECKING:
@@ -105,8 +105,19 @@ class Execution:
         return Budget(ceiling, sum(map(self._spent, self.ledger.records())) if self.ledger else 0.0)
 
     def _spent(self, record: LedgerRecord) -> float:
-        """What a row of an earlier run has cost, or may have where that is not known."""
-        if record.value.get("cost"):
+        """What a row of an earlier run has cost, or may have where that is not known.
+
+        Raises:
+            BudgetError: it was paid in another currency.
+        """
+        if paid := record.value.get("cost"):
+            first = self.plan.candidates[0]
+            currency = (price_list(first.provider, first.model) or EMPTY).get("currency")
+            if record.amount and paid.get("currency") != currency:
+                raise BudgetError(
+                    f"--max-cost: the output has rows paid in {paid.get('currency')}, and these are paid in {currency}",
+                    fix="leave out --max-cost, or write to another output",
+                )
             return record.amount
         try:
             usage = record.usage()

@@ -297,19 +297,28 @@ class ValidRows:
 
 
 def require_prices(plan: BatchPlan) -> None:
-    """Check that all prices are known, where there is a ceiling on the cost.
+    """Check that all prices are known, and in one currency, where there is a ceiling on the cost.
 
     Raises:
         BudgetError: one is not.
     """
+    currencies: dict[str, str] = {}  # and the first model that is paid in each
     for each in plan.candidates if plan.batch.max_cost is not None else ():
-        if price_list(each.provider, each.model) is None:
+        prices = price_list(each.provider, each.model)
+        if prices is None:
             raise BudgetError(
                 f"--max-cost: the price of {each.provider.name}/{each.model} is not known here",
                 fix="leave out --max-cost, or state the price under models: in the configuration file",
             )
         if most_for_search(each.provider, each.model, server_tools(each.provider, each.request)) is None:
             raise BudgetError(UNKNOWN_TOOLS, fix=TOOLS_FIX)
+        currencies.setdefault(prices["currency"], f"{each.provider.name}/{each.model}")
+    if len(currencies) > 1:
+        (currency, model), (other, fallback), *_ = currencies.items()
+        raise BudgetError(
+            f"--max-cost: {model} is paid in {currency}, and {fallback} in {other}",
+            fix="leave out --max-cost, or a fallback that is paid in the same currency",
+        )
 
 
 def first_request(app: App, plan: BatchPlan) -> str:

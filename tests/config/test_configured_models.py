@@ -253,6 +253,27 @@ def test_a_ceiling_counts_them(configured, cwd) -> None:
     assert "or state the price under models: in the configuration file" in done.err
 
 
+def test_a_ceiling_is_in_one_currency(configured, cwd) -> None:
+    row = '{{"id": "{}", "prompt": "hi"}}\n'
+    (cwd / "in.jsonl").write_text(row.format("a"))
+    usage = {"prompt_tokens": 8, "completion_tokens": 8, "total_tokens": 16}
+    with Server(answer(usage)) as server:
+
+        def run(*flags: str) -> tuple[int, str | None]:
+            given = ("batch", "run", "in.jsonl", "-O", "out.jsonl", "--no-stream", "--max-cost", "1", *flags)
+            done = configured(*given, url=server.url, env={"PLAN_KEY": CANARY})
+            return done.code, error_of("glm: error: " + done.err.split("glm: error: ")[1]) if done.code else None
+
+        both = "--max-cost: plan/glm-5 is paid in CNY, and gate/steps in USD"
+        assert run("-m", "plan/glm-5", "--fallback", "plan/glm-5", "--fallback", "gate/steps") == (12, both)
+        assert (server.requests, (cwd / "out.jsonl").exists()) == ([], False)
+        assert run("-m", "gate/steps", "--fallback", "gate/my/private") == (0, None)
+        (cwd / "in.jsonl").write_text(row.format("a") + row.format("b"))
+        earlier = "--max-cost: the output has rows paid in USD, and these are paid in CNY"
+        assert run("-m", "plan/glm-5") == (12, earlier)
+        assert len(server.requests) == 1
+
+
 def test_a_batch_api_that_does_not_serve_a_model(configured, cwd) -> None:
     (cwd / "in.jsonl").write_text('{"id": "a", "prompt": "hi"}\n')
     done = configured("batch", "submit", "in.jsonl", "-O", "out.jsonl", "-m", "gate/eyes")
