@@ -12,6 +12,7 @@ from glmcli.http.proxies import ascii_name, is_loopback_address
 _PORTS = {"http": 80, "https": 443}
 _ANTHROPIC = "/anthropic"
 # An address of one endpoint, which is pasted for the base URL: of OpenAI's, Anthropic's, or DashScope's own API.
+_ENDPOINTS = ("chat", "completions", "models", "responses", "messages", "generation")
 _WITH_ENDPOINT = (
     r"(?is)(?P<base>[a-z]+://[^/]+.*?)"
     r"(?P<endpoint>(?:/+(?:chat|completions|models|responses|messages|(?:services/+aigc/+[^/]+/+)?generation))+)"
@@ -38,7 +39,10 @@ def normal_base_url(url: str, source: str) -> str:
     Raises:
         UsageError: as `normal_url`; or it contains the endpoint, and the fix says what is left without.
     """
-    found = re.fullmatch(_WITH_ENDPOINT, url.strip())
+    path = url.partition("?")[0].partition("#")[0].strip().rstrip("/")
+    # The pattern takes longer to compile than all else here, so it waits until the last word is one of an endpoint.
+    may_have = path.rpartition("/")[2].lower() in _ENDPOINTS
+    found = re.fullmatch(_WITH_ENDPOINT, url.strip()) if may_have else None
     if found is None:
         return normal_url(url, source)
     base = normal_url(found["base"], source)

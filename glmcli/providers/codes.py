@@ -12,8 +12,6 @@ Sources:
 
 from __future__ import annotations
 
-import re
-
 from glmcli.errors import (
     BusyError,
     CredentialsError,
@@ -65,8 +63,8 @@ _SLOW = ErrorMeaning(
 
 # "Free allocated quota exceeded." and "hour/week/month allocated quota exceeded" are final; without these words it is
 # throttling.
-_PLAN_QUOTA_TEXT = re.compile(r"\b(free|hour(ly)?|week(ly)?|month(ly)?)\b[\w -]*quota|free.?tier", re.IGNORECASE)
-_TOKENS_DIMENSION = re.compile(r"dimension:\s*tpm", re.IGNORECASE)
+_PLAN_QUOTA_TEXT = r"(?i)\b(free|hour(ly)?|week(ly)?|month(ly)?)\b[\w -]*quota|free.?tier"
+_TOKENS_DIMENSION = r"(?i)dimension:\s*tpm"
 
 
 def _by_code(codes: dict[str, ErrorMeaning]) -> dict[str, ErrorMeaning]:
@@ -101,7 +99,7 @@ BIGMODEL = ErrorCodes(
 
 _BILLING_TEXT = ((_PLAN_QUOTA_TEXT, USED_UP),)
 # This is how the native endpoint says that the last message is no user message.
-_NO_QUESTION_TEXT = ((re.compile("list index out of range"), MALFORMED),)
+_NO_QUESTION_TEXT = (("list index out of range", MALFORMED),)
 
 MODELSTUDIO = ErrorCodes(
     # Models that Zhipu serves directly (ZHIPU/*) use Zhipu's codes: help.aliyun.com/zh/model-studio/glm-zhipu.
@@ -168,7 +166,7 @@ OPENAI = ErrorCodes(
         "content_filter": FILTERED,
     },
     # llama.cpp says so of a path (tools/server/server-http.cpp, 2026), in the type that others have for a model.
-    {"not_found_error": ((re.compile("^File Not Found$"), NO_ADDRESS),)},
+    {"not_found_error": (("^File Not Found$", NO_ADDRESS),)},
     {
         "NotFoundError": NO_MODEL,
         "not_found_error": NO_MODEL,

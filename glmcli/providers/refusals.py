@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 MAX_BODY = 1024 * 1024  # bytes of an error body that are read
 _REDIRECT, _CLIENT_ERROR, _SERVER_ERROR, _MAX_STATUS = 300, 400, 500, 599
 
-_RESET_TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
-_CLOUDFLARE = re.compile(r"error code: (1\d{3})")
+# Patterns of errors are text: an answer does not wait until they are compiled.
+_RESET_TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
+_CLOUDFLARE = r"error code: (1\d{3})"
 _CLOUDFLARE_RATE = "1015"
 # A key of the Coding Plan has no cash balance: docs.z.ai/devpack/quick-start (2026).
 _GENERAL, _CODING = "/api/paas/v4", "/api/coding/paas/v4"
@@ -75,7 +76,7 @@ def _what(meaning: ErrorMeaning, payload: ErrorPayload, url: str) -> str:
     if meaning is NO_ADDRESS:
         seen = f", which the server sees as {payload.path}" if payload.path else ""
         return f"{meaning.what}: {url}{seen}"
-    if meaning.error is QuotaError and (resets := _RESET_TIME.search(payload.message)):
+    if meaning.error is QuotaError and (resets := re.search(_RESET_TIME, payload.message)):
         return f"{meaning.what} until {resets[0]} (the provider's clock, UTC+8)"
     return meaning.what
 
@@ -95,7 +96,7 @@ def _of_code(payload: ErrorPayload, provider: Provider) -> ErrorMeaning | None:
     codes = provider.codes
     for name in (payload.code, payload.type):
         for pattern, meaning in codes.by_text.get(name, ()):
-            if pattern.search(payload.message):
+            if re.search(pattern, payload.message):
                 return meaning
     own = _by_code(payload.code, codes.by_code) or codes.by_type.get(payload.type)
     return own or _by_code(payload.code.lower(), ANYWHERE) or _by_code(payload.type.lower(), ANYWHERE)
@@ -153,7 +154,7 @@ def _of_body(status: int, headers: Mapping[str, str], text: str, provider: Provi
             message=f"{provider.name}: refusing the redirect to {target} (HTTP {status})",
             fix="set the base URL to where the API really is; a key and a prompt are never sent on",
         )
-    if found := _CLOUDFLARE.fullmatch(text):
+    if found := re.fullmatch(_CLOUDFLARE, text):
         return _of_cloudflare(ErrorPayload(text, found[1]), provider, status)
     if payload := find_error_in_text(text, is_error=True):
         if payload.type == CLOUDFLARE:

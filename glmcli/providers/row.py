@@ -8,7 +8,6 @@ from glmcli import catalogue
 from glmcli.record import EMPTY, Record
 
 if TYPE_CHECKING:
-    import re
     from collections.abc import Callable, Mapping
 
     from glmcli.catalogue import Model
@@ -85,7 +84,7 @@ class ErrorCodes(Record):
     """
 
     by_code: Mapping[str, ErrorMeaning] = EMPTY
-    by_text: Mapping[str, tuple[tuple[re.Pattern[str], ErrorMeaning], ...]] = EMPTY
+    by_text: Mapping[str, tuple[tuple[str, ErrorMeaning], ...]] = EMPTY
     by_type: Mapping[str, ErrorMeaning] = EMPTY
 
 
