@@ -111,13 +111,14 @@ def _limits(kind: MediaKind, facts: Mapping[str, Any]) -> KindLimits:
         max_bytes=megabytes and megabytes * _MIB,
         width=facts.get("max_width"),
         height=facts.get("max_height"),
-        types=_types(facts["formats"]) if kind == "image" and "formats" in facts else None,
+        types=_types(facts["formats"]) if kind == "image" and facts.get("formats") else None,
     )
 
 
 def _types(formats: list[str]) -> tuple[str, ...]:
-    """The media types of pictures whose formats a page names by file extensions."""
-    return tuple(dict.fromkeys(f"image/{'jpeg' if name == 'jpg' else name}" for name in formats))
+    """The media types of pictures whose formats a page, or a user, names by file extensions or media types."""
+    names = (name.lower().removeprefix("image/").removeprefix(".") for name in formats)
+    return tuple(dict.fromkeys(f"image/{'jpeg' if name == 'jpg' else name}" for name in names))
 
 
 # Checks of a request

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from processes import error_of
 from program import CANARY
+from samples import PNG
 from scripted_server import Server, reply
 
 CONFIG = """\
@@ -195,6 +196,14 @@ def test_what_a_model_takes_beside_text_may_be_stated_in_either_place(glm, cwd, 
     assert told["vision"] is None or kinds == set(told["input"] or kinds) & {"image", "video", "file"}
 
 
+@pytest.mark.parametrize("formats", ["png", "PNG", ".png", "image/png", ""])
+def test_formats_of_pictures_are_stated_in_any_way(glm, cwd, formats) -> None:
+    (cwd / "a.png").write_bytes(PNG)
+    (cwd / "c.yaml").write_text(f"models: {{vllm/m: {{vision: {{image: {{formats: [{formats}]}}}}}}}}")
+    done = glm("vision", "-m", "vllm/m", "--image", "a.png", "-n", "hi", env=ENV)
+    assert (done.code, done.err) == (0, "")
+
+
 def test_a_model_is_known_and_a_status_remarked(configured) -> None:
     done = configured("ask", "-m", "zai/glm-6", "-n", "hi")
     assert (done.code, done.err) == (0, "")
@@ -291,8 +300,15 @@ def test_the_sandbox_has_its_own(configured) -> None:
     ("text", "message"),
     [
         ("models: [x]", "c.yaml:1:9: models must be a mapping, not a list"),
-        ("models:\n  glm-5: {}", "c.yaml:2:3: models: 'glm-5' must be PROVIDER/MODEL"),
+        ("models:\n  glm-5: {}", "c.yaml:2:3: models: 'glm-5' must be PROVIDER/MODEL, the provider in small letters"),
         ("models:\n  zai/: {}", "c.yaml:2:3: models: 'zai/' must be PROVIDER/MODEL"),
+        (
+            "models:\n  ZAI/glm-5: {}",
+            "c.yaml:2:3: models: 'ZAI/glm-5' must be PROVIDER/MODEL, the provider in small letters",
+        ),
+        ('models:\n  "zai/a\\nb": {}', "c.yaml:2:3: models: 'zai/a\\u000ab' must be PROVIDER/MODEL"),
+        ('models:\n  "zai/a ": {}', "c.yaml:2:3: models: 'zai/a ' must be PROVIDER/MODEL"),
+        ('models:\n  "zai/\\e[2J": {}', "c.yaml:2:3: models: "),
         (
             "models:\n  zia/glm-5: {}",
             "c.yaml:2:3: models: 'zia/glm-5' is at no provider that is known, did you mean 'zai'?",
