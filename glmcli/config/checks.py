@@ -195,6 +195,15 @@ def _guess(request: Request, provider: Provider) -> str:
 
 def details(request: Request, provider: Provider) -> Iterator[str]:
     """What the user should know with --verbose only."""
+    yield from details_of_settings(request, provider)
+    if _has_media(request):
+        from glmcli.providers import media_rules
+
+        yield from media_rules.details(request)
+
+
+def details_of_settings(request: Request, provider: Provider) -> Iterator[str]:
+    """Those of them that do not depend on the pictures, videos and files: few, whatever is asked."""
     if _says_how_to_think(request):
         from glmcli.providers import thinking_rules
 
@@ -204,11 +213,8 @@ def details(request: Request, provider: Provider) -> Iterator[str]:
 
         yield from token_caps.details(request, provider)
     if request.tools and request.tool_stream is None and request_fields.streams_calls(request, provider):
-        yield "tool_stream is sent unasked: the arguments of calls come in pieces (--no-tool-stream leaves it out)"
-    if _has_media(request):
-        from glmcli.providers import media_rules
-
-        yield from media_rules.details(request)
+        without = "--no-tool-stream, or tool_stream: false in a request file, leaves it out"
+        yield f"tool_stream is sent unasked: the arguments of calls come in pieces ({without})"
 
 
 def _says_how_to_think(request: Request) -> bool:

@@ -338,6 +338,7 @@ def test_the_models_of_a_fix_take_the_rest_of_the_question(glm, cwd, keys, words
 
 # --- web search, and answers that were begun ---
 
+WITHOUT = "--no-tool-stream, or tool_stream: false in a request file, leaves it out"
 SEARCH = {"type": "web_search", "web_search": {"enable": True}}
 BEGUN = ({"role": "user", "content": "Count to three."}, {"role": "assistant", "content": "One, ", "partial": True})
 ABLE = "ZHIPU/GLM-5.2"  # its card says that it goes on with an answer
@@ -439,7 +440,7 @@ def test_rows_that_were_begun(glm, cwd, keys) -> None:
 
 
 def test_pieces_of_calls_that_nobody_asked_for_are_said() -> None:
-    said = "tool_stream is sent unasked: the arguments of calls come in pieces (--no-tool-stream leaves it out)"
+    said = f"tool_stream is sent unasked: the arguments of calls come in pieces ({WITHOUT})"
     assert details_of("zai", asked("glm-5", tools=(WEATHER,))) == [said]
     for fields in ({"tool_stream": True}, {"tool_stream": False}, {"stream": False}):
         assert details_of("zai", asked("glm-5", tools=(WEATHER,), **fields)) == []
@@ -508,3 +509,45 @@ def test_the_guess_takes_what_is_sent() -> None:
     said = "glm-46v at zai is not in the catalogue: its limits are not checked (did you mean zai/glm-4.6v?)"
     assert said in remarked("zai", asked("glm-46v", PICTURE))
     assert remarked("zai", asked("glm-99v", PICTURE))[0].endswith("its limits are not checked")
+
+
+def test_what_is_said_of_lines_is_said_once(glm, cwd, keys) -> None:
+    """What -v says of a question is said of the lines of a batch too, and what is remarked of bodies, of other rows."""
+    function = {"type": "function", "function": {"name": "t", "parameters": {"type": "object"}}}
+    body = {"messages": BEGUN[:1], "tools": [function], "reasoning_effort": "low", "max_tokens": 9}
+    (cwd / "in.jsonl").write_text("".join(json.dumps({"custom_id": name, "body": body}) + "\n" for name in "abc"))
+    (cwd / "begun.jsonl").write_text("".join(json.dumps({"id": name, "messages": BEGUN}) + "\n" for name in "abc"))
+    with Server(*[answer()] * 3) as server:
+        words = ("--base-url", server.url, "-O", "out.jsonl", "-v", "-j", "1", "-m")
+        done = glm("batch", "run", "in.jsonl", *words, "zai/glm-5.2", env=keys)
+    assert done.code == 0, done.err
+    assert [request.json["tool_stream"] for request in server.requests] == [True] * 3
+    unasked = f"glm: tool_stream is sent unasked: the arguments of calls come in pieces ({WITHOUT})\n"
+    assert done.err.count(unasked) == done.err.count("glm: --effort low counts as high at zai\n") == 1
+    with Server(*[answer()] * 3) as server:
+        words = ("--base-url", server.url, "-O", "2.jsonl", "-j", "1", "-m")
+        done = glm("batch", "run", "begun.jsonl", *words, f"modelstudio/{ABLE}", env=keys)
+    assert done.code == 0, done.err
+    assert (
+        done.err.count("going on with an answer (partial) is documented without thinking only; add --no-think\n") == 1
+    )
+
+
+def test_a_line_says_itself_whether_calls_come_in_pieces(glm, cwd, keys) -> None:
+    """Where the API has the field, as BigModel's lines do; elsewhere it is passed on as any other."""
+    function = {"type": "function", "function": {"name": "t", "parameters": {"type": "object"}}}
+    for row, fields, expected in (
+        ("zai", {"tool_stream": True}, True),
+        ("zai", {"tool_stream": False}, None),
+        ("zai", {}, True),
+        ("vllm", {"tool_stream": True}, True),
+        ("vllm", {}, None),
+    ):
+        body = {"messages": BEGUN[:1], "tools": [function], **fields}
+        (cwd / "in.jsonl").write_text(json.dumps({"custom_id": "a", "body": body}) + "\n")
+        done = glm("batch", "run", "in.jsonl", "-P", row, "-m", "glm-5", "-n", env=keys)
+        assert (done.code, done.err) == (0, "")
+        assert json.loads(done.out)["body"].get("tool_stream") == expected
+    (cwd / "r.yaml").write_text("tool_stream: false\n")
+    done = glm("batch", "run", "in.jsonl", "-m", "zai/glm-5", "-f", "r.yaml", "-n", "-v", env=keys)
+    assert "tool_stream" not in done.text + done.err

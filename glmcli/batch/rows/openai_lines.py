@@ -35,6 +35,7 @@ _KINDS: Mapping[str, type] = {
     "effort": str,
     "think_budget": int,
     "think": bool,
+    "tool_stream": bool,
 }
 # A field of the body -> ours.
 _FIELDS = {name: name for name in _KINDS if name not in ("effort", "think_budget", "think")} | {

@@ -95,7 +95,8 @@ class RequestBuilder:
         self._base = request
         self._provider = provider
         self._today = time.strftime("%Y-%m-%d", time.gmtime())  # as the catalogue writes days
-        self._remarks.update(checks.remarks(request, provider, self._today))  # those were made before the first row
+        # Those were made before the first row.
+        self._remarks.update(checks.remarks(request, provider, self._today), checks.details(request, provider))
         self._rest = request.fields()
         self._around = _around(self._rest)
 
@@ -191,9 +192,7 @@ class RequestBuilder:
         if row.body is not None:
             model = row.body.get("model") or self._base.model
             names = field_names(self._provider, model if isinstance(model, str) else "")
-            # Where no switch is known, what a body says is for the server behind it, as with --option.
-            as_written = () if self._provider.api.thinking else THINKING_FIELDS
-            request = request_of_body(row.body, self._base, self._flags, names, as_written)
+            request = request_of_body(row.body, self._base, self._flags, names, _as_written(self._provider))
             request = request.replace(messages=self._around_body(row, request.messages))
         else:
             request = self._base.replace(messages=self.messages(row))
@@ -248,10 +247,10 @@ class RequestBuilder:
         except UsageError:
             return None
 
-    def _say_once(self, remark: str) -> None:
+    def _say_once(self, remark: str, say: Callable[[str], None] | None = None) -> None:
         if remark not in self._remarks:
             self._remarks.add(remark)
-            self._terminal.note(remark)
+            (say or self._terminal.note)(remark)
 
     def validated(self, row: Row) -> Request:
         """The whole request, if the provider is not known to refuse what the row itself sets.
@@ -271,9 +270,11 @@ class RequestBuilder:
         if (has_own_fields or request.messages[-1].role != "user") and not self._options.force:
             for objection in self._objections(row, request):
                 raise UsageError(objection.message, fix=objection.fix)
-        if row.body is not None:
+        if row.body is not None or request.messages[-1].partial:
             for remark in checks.remarks(request, self._provider, self._today):
                 self._say_once(remark)
+            for detail in checks.details_of_settings(request, self._provider):
+                self._say_once(detail, self._terminal.detail)
         return request
 
     def _objections(self, row: Row, request: Request) -> Iterator[Objection]:
@@ -282,6 +283,12 @@ class RequestBuilder:
             if objection:
                 yield Objection(objection.message, "name the provider with -P, which gets the model of a body as it is")
         yield from checks.objections(request, self._provider)
+
+
+def _as_written(provider: Provider) -> frozenset[str]:
+    """The fields of a body that no field of the provider's own is known for: the server behind it may take them."""
+    thinking = frozenset() if provider.api.thinking else THINKING_FIELDS
+    return thinking if provider.api.tool_stream else thinking | {"tool_stream"}
 
 
 def _placeholders(template: RequestTemplate | None, flags: Mapping[str, Any]) -> Placeholders:
