@@ -10,7 +10,7 @@ from glmcli.providers import abilities, request_fields
 from glmcli.providers.abilities import Objection
 from glmcli.providers.request_fields import SAMPLING
 from glmcli.providers.row import Provider, Range
-from glmcli.providers.table import dialect_of
+from glmcli.providers.table import PROVIDERS, dialect_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -183,7 +183,13 @@ def _gone(model: Model, today: str) -> str | None:
 
 
 def _guess(request: Request, provider: Provider) -> str:
-    """A suggestion: a known model of a similar name that accepts the media of the request."""
+    """A suggestion: a known model of a similar name that accepts the media of the request.
+
+    A model as fixes write it, PROVIDER/MODEL, is another name altogether behind -P.
+    """
+    named = PROVIDERS.get(request.model.partition("/")[0])
+    if named and named.hosted:
+        return f" (behind -P the whole of it is the model's name: leave -P out to ask {named.name})"
     able = provider.model_names
     if _has_media(request):
         from glmcli.providers import media_rules

@@ -505,6 +505,16 @@ def test_an_unknown_model_is_guessed_with_its_provider(glm, arguments, guess) ->
     assert done.err == f"glm: {model} at {row} is not in the catalogue: its limits are not checked{guess}\n"
 
 
+@pytest.mark.parametrize("model", ["bigmodel/glm-5v-turbo", "tokenhub/glm-5.2"])
+def test_a_provider_in_a_model_behind_its_flag_is_said(glm, model) -> None:
+    """A fix says `-m bigmodel/glm-5v-turbo`, and -P is still there."""
+    done = glm("ask", "-P", "tokenhub", "-m", model, "-n", "hi")
+    who = model.partition("/")[0]
+    said = f"(behind -P the whole of it is the model's name: leave -P out to ask {who})"
+    assert done.err == f"glm: {model} at tokenhub is not in the catalogue: its limits are not checked {said}\n"
+    assert json.loads(done.out)["body"]["model"] == model
+
+
 def test_the_guess_takes_what_is_sent() -> None:
     said = "glm-46v at zai is not in the catalogue: its limits are not checked (did you mean zai/glm-4.6v?)"
     assert said in remarked("zai", asked("glm-46v", PICTURE))
