@@ -92,7 +92,7 @@ def test_each_fault_is_seen(suite) -> None:
         ["failed: exit 0 was expected (incomplete)", "7"],
         ["failed: the tool was not called", "0"],
         ["failed: it is not called red", "0"],
-        ["failed: exit 2 was expected (no object of --meta)", "0"],
+        ["failed: exit 2 was expected (it was answered)", "0"],
     ]
     assert ": 0 ok, 7 failed, 0 not asked;" in printed
 
@@ -255,3 +255,12 @@ def test_a_wrong_model_that_is_answered_costs(run, tmp_path) -> None:
     (row,), _ = live_rows({"ZAI_API_KEY": CANARY})
     live = run(f"echo '{META}' >meta.json; echo ready", GLM_LIVE_MAX_COST="9")
     assert live.ask(row, CHECKS[6], tmp_path).cost == "0.400000 USD"
+
+
+@pytest.mark.parametrize(("status", "cost"), [(200, "unknown"), (400, "")])
+def test_an_error_within_a_reply_may_be_paid_for(run, tmp_path, status, cost) -> None:
+    (row,), _ = live_rows({"ZAI_API_KEY": CANARY})
+    meta = f"""{{"error": {{"type": "protocol", "http_status": {status}}}}}"""
+    live = run(f"echo '{meta}' >meta.json; exit 13", GLM_LIVE_MAX_COST="9")
+    result = live.ask(row, CHECKS[3], tmp_path)
+    assert (result.failure, result.cost) == ("exit 0 was expected (protocol)", cost)

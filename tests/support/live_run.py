@@ -39,6 +39,7 @@ _DEAREST = 60.0
 _UNKNOWN = "of unknown price"
 _DEADLINE = 180  # seconds for a check
 _TWICE = 2
+_REFUSED = 400  # and above: statuses of HTTP
 _ID_LENGTH = 80
 # What a program behind a company's proxy needs.
 _NETWORK = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy")
@@ -416,8 +417,8 @@ class LiveRun:
         if any(secret.encode() in seen for secret in self._secrets):
             return "A KEY WAS SHOWN"
         if reply.code != check.exit_code:
-            kind = (reply.meta.get("error") or {}).get("type") or "no object of --meta"
-            return f"exit {check.exit_code} was expected ({kind})"
+            kind = (reply.meta.get("error") or {}).get("type") or ("" if reply.code else "it was answered")
+            return f"exit {check.exit_code} was expected{kind and f' ({kind})'}"
         try:
             return check.failure(reply)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -435,8 +436,8 @@ class LiveRun:
         if cost:
             self.spent[cost["currency"]] += cost["amount"]
             return f"{cost['amount']:.6f} {cost['currency']}"
-        if (reply.meta.get("error") or {}).get("http_status"):
-            return ""  # refused, so nothing was paid for
+        if ((reply.meta.get("error") or {}).get("http_status") or 0) >= _REFUSED:
+            return ""  # so nothing was paid for
         tokens = usage.get("total_tokens") or _INPUT_TOKENS + _MAX_TOKENS
         self.spent[_UNKNOWN] += tokens * _DEAREST / 1e6
         return "unknown"
