@@ -54,6 +54,9 @@ def objections(request: Request, provider: Provider, model: Model | None) -> Ite
         yield Objection(f"{name} always thinks: {how}", _instead_of_stopping(request, provider, model))
     if request.think_budget is not None and "think_budget" not in provider.api.field_names:
         yield Objection(f"{provider.name} has no thinking budget", _instead_of_a_budget(request, provider, model))
+    if model and request.think_budget is not None and budget_has_no_effect(provider, model):
+        field = provider.api.field_names["think_budget"]
+        yield Objection(f"{name} does not take {field}", _instead_of_a_budget(request, provider, model))
     if model and model.max_reasoning and (request.think_budget or 0) > model.max_reasoning:
         yield Objection(
             f"--think-budget {request.think_budget} is more than {name} thinks", f"at most {model.max_reasoning}"
@@ -63,6 +66,11 @@ def objections(request: Request, provider: Provider, model: Model | None) -> Ite
         known = f"one of {', '.join(words)}" if words else "leave out --effort"
         what = f"does not know the effort {request.effort!r}" if words else "takes no effort"
         yield Objection(f"{name} {what}", known)
+
+
+def budget_has_no_effect(provider: Provider, model: Model | None) -> bool:
+    """Whether the model is known to refuse or ignore the thinking budget of its provider."""
+    return model is not None and provider.api.field_names.get("think_budget") in model.refuses
 
 
 def _stops_by_effort(request: Request, model: Model | None) -> bool:
@@ -75,7 +83,11 @@ def _instead_of_a_budget(request: Request, provider: Provider, model: Model | No
         return "set the field of your server with --option"
     words = model.efforts if model else provider.api.effort_words
     thinks = not model or model.thinks is not False
-    ways = {"--effort": words != () and thinks and request.effort is None, "--max-tokens": request.max_tokens is None}
+    caps = provider.api.caps_thinking or (model is not None and provider.api.total_cap and model.max_completion_tokens)
+    ways = {
+        "--effort": words != () and thinks and request.effort is None,
+        "--max-tokens": caps and request.max_tokens is None,
+    }
     usable = " or ".join(way for way, is_open in ways.items() if is_open)
     return f"use {usable}" if usable else "leave out --think-budget"
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from glmcli.catalogue import may_think
 from glmcli.providers.abilities import Objection
 from glmcli.providers.request_fields import MAX_TOKENS, field_names
+from glmcli.providers.thinking_rules import budget_has_no_effect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,6 +43,8 @@ def details(request: Request, provider: Provider) -> Iterator[str]:
         thinking = f"; thinking is not capped at {provider.name} (--think-budget)"
         if request.think_budget is not None:
             thinking = "; --think-budget caps thinking"
+        elif budget_has_no_effect(provider, provider.model(request.model)):
+            thinking = f"; thinking is not capped at {provider.name}"
         elif not may_think(provider.model(request.model), think=request.think, effort=request.effort):
             thinking = ""
         yield f"--max-tokens is sent as {field}: it caps the answer only{thinking}"

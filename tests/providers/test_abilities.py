@@ -215,7 +215,20 @@ def test_a_budget_that_is_larger_than_the_models() -> None:
     assert objected("modelstudio", asked("glm-5", think_budget=32_769)) == [
         ("--think-budget 32769 is more than glm-5 at modelstudio thinks", "at most 32768")
     ]
-    assert objected("modelstudio", asked("glm-5.3", think_budget=1_000_000)) == []
+    assert objected("modelstudio", asked("glm-5.3-flash", think_budget=1_000_000)) == []
+
+
+@pytest.mark.parametrize("row", ["modelstudio", "dashscope"])
+def test_a_budget_that_is_ignored_is_refused(row) -> None:
+    """help.aliyun.com/en/model-studio/glm-5-3 (2026-11-22): the others are bounded by it."""
+    instead = "use --effort or --max-tokens" if row == "modelstudio" else "use --effort"
+    said = [(f"glm-5.3 at {row} does not take thinking_budget", instead)]
+    assert objected(row, asked("glm-5.3", think_budget=100)) == said
+    assert objected(row, asked("glm-5.2", think_budget=100)) == []
+    capped = details_of("dashscope", asked("glm-5.3", max_tokens=100))
+    assert capped == [
+        "--max-tokens is sent as max_tokens: it caps the answer only; thinking is not capped at dashscope"
+    ]
 
 
 def test_the_words_of_effort_are_the_models() -> None:
