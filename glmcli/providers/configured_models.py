@@ -42,8 +42,7 @@ def merged(known: Mapping[str, Any], stated: Mapping[str, Any]) -> Mapping[str, 
     """Both, where what is stated counts first.
 
     A group of facts, such as `thinking`, is merged key by key; a list, a price list and a status stand in the place of
-    the other.
-    What the model takes beside text is said twice: what is stated in one place counts in the other.
+    the other. What the model takes beside text is said twice: what is stated in one place counts in the other.
     """
     facts = {**known, **stated}
     for name, value in stated.items():

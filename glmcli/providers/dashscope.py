@@ -36,7 +36,8 @@ line_framed = True
 _PAGE = 100  # models; the server may return fewer
 
 # Our names of what `search_info.search_results` says of a page, where a search was made for a model and `enable_source`
-# asked for it: help.aliyun.com/zh/model-studio/web-search (2026).
+# asked for it. Described at help.aliyun.com/zh/model-studio/web-search (2026): the form is from public clients, and the
+# page was not read.
 _SEARCH_RESULT = {"ref": "index", "title": "title", "link": "url", "site": "site_name"}
 
 

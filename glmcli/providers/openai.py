@@ -46,8 +46,9 @@ _PAGE = {
     "date": "publish_date",
     "text": "content",
 }
-# The same for OpenAI, in the `url_citation` of the `annotations` of a message or a delta; `content` is OpenRouter's:
-# platform.openai.com/docs/guides/tools-web-search (2026), openrouter.ai/docs/features/web-search (2026).
+# The same for OpenAI, in the `url_citation` of the `annotations` of a message or a delta; `content` is OpenRouter's.
+# Described at platform.openai.com/docs/guides/tools-web-search and openrouter.ai/docs/features/web-search (2026): the
+# form is from public clients, neither page was read for it.
 _CITATION = {"title": "title", "link": "url", "text": "content"}
 
 

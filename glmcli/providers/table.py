@@ -166,8 +166,9 @@ _OLLAMA = Api(
     media="ollama",
 )
 _OPENAI = Api(
-    thinking=None, total_cap="max_completion_tokens"
-)  # OpenAI's own name, for models that are known to take it
+    thinking=None,
+    total_cap="max_completion_tokens",  # OpenAI's own name, for models that are known to take it
+)
 
 _MB = 1_000_000  # bytes; a server whose MB are 1,048,576 bytes accepts these sizes too
 
