@@ -48,10 +48,11 @@ def layers(app: App, flags: Mapping[str, Any], file: Mapping[str, Any] = EMPTY) 
     """
     environment, config = app.environment, app.config
     flag = "--provider" if flags.get("provider") else "--model"
+    variables = " and ".join(name for name in ("GLM_PROVIDER", "GLM_MODEL") if environment.get(name))
     return (
         Layer(flag, flags.get("provider"), flags.get("model"), verbatim=True),
         Layer("the request file", file.get("provider"), file.get("model")),
-        Layer("GLM_PROVIDER and GLM_MODEL", environment.get("GLM_PROVIDER"), _text("GLM_MODEL", environment)),
+        Layer(variables, environment.get("GLM_PROVIDER"), _text("GLM_MODEL", environment)),
         Layer(config.source or "the configuration", config.provider, config.model),
     )
 

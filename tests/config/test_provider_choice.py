@@ -172,7 +172,7 @@ def test_a_model_that_names_nobody_goes_nowhere(glm, cwd, model, message, fix) -
     [
         ((), {"model": "olama/x"}, {}, {}, "the request file"),
         ((), {"model": "olama/x", "provider": "zai"}, {}, {}, "the request file"),
-        ((), {}, {"GLM_MODEL": "olama/x"}, {}, "GLM_PROVIDER and GLM_MODEL"),
+        ((), {}, {"GLM_MODEL": "olama/x"}, {}, "GLM_MODEL"),
         ((), {}, {"GLM_MODEL": "olama/x", "GLM_PROVIDER": "zai"}, {}, "GLM_PROVIDER and GLM_MODEL"),
         (("-m", "olama/x"), {}, {"GLM_PROVIDER": "zai"}, {}, "--model"),
         ((), {}, {}, {"model": "olama/x"}, "c.json"),
@@ -235,7 +235,7 @@ def test_elsewhere_any_id_is_sent(glm, cwd, row) -> None:
         (("-m", "zai/"), {}, "--model"),
         (("-m", "sandbox/"), {}, "--model"),
         (("--fallback", "zai/"), {}, "--fallback"),
-        ((), {"GLM_MODEL": "zai/"}, "GLM_PROVIDER and GLM_MODEL"),
+        ((), {"GLM_MODEL": "zai/"}, "GLM_MODEL"),
     ],
 )
 def test_a_provider_without_a_model(glm, arguments, env, source) -> None:
