@@ -36,7 +36,7 @@ ADDED = {"Host", "Content-Length"}
 @pytest.mark.parametrize("stream", [(), ("--no-stream",)])
 @pytest.mark.parametrize("row", ROWS)
 def test_what_is_shown_is_what_is_sent(glm, keys, row, stream) -> None:
-    flags = ("-P", row, "-m", "glm-5", *stream, "-s", "Be kind.", "--max-tokens", "5", "--stop", "x", "-o", "user=a")
+    flags = ("-P", row, "-m", "glm-5.2", *stream, "-s", "Be kind.", "--max-tokens", "5", "--stop", "x", "-o", "user=a")
     if row != "openai":
         flags += ("--no-think",)
     with Server(answer("Hi")) as server:
