@@ -94,13 +94,9 @@ def counted_effort(word: str, model: Model | None) -> str:
     return model.effort_counts_as.get(word, word) if model else word
 
 
-def may_think(model: Model | None, *, think: bool | None, effort: str | None) -> bool:
-    """Whether the model may think: it was not asked not to, by the switch or by the effort, or does so all the same."""
-    if model and model.thinks is False:
-        return False
-    if model and model.always_thinks:
-        return True
-    return think is not False and (effort is None or counted_effort(effort, model) != NO_THINKING)
+def is_no_thinking(effort: str | None, model: Model | None) -> bool:
+    """Whether this effort, if one is set, asks the model not to think."""
+    return effort is not None and counted_effort(effort, model) == NO_THINKING
 
 
 @cache

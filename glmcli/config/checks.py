@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from glmcli.console.suggestions import closest
@@ -115,6 +116,11 @@ def _values(request: Request) -> Mapping[str, Any]:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def today() -> str:
+    """The day in UTC, as the catalogue writes days."""
+    return time.strftime("%Y-%m-%d", time.gmtime())
 
 
 def remarks(request: Request, provider: Provider, today: str) -> Iterator[str]:

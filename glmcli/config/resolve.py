@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
-from glmcli.catalogue import NO_THINKING, counted_effort
+from glmcli.catalogue import is_no_thinking
 from glmcli.chat.messages import Function, Message, Request
 from glmcli.config import checks, provider_choice
 from glmcli.config.keys import bound
@@ -152,8 +151,7 @@ class ProviderResolver:
         fields = {name: getattr(options, name) for name in _COPIED}
         if options.effort is not None and options.think is None:
             # One that is no thinking stands alone.
-            counted = counted_effort(options.effort, provider.model(model))
-            fields["think"] = None if counted == NO_THINKING else True
+            fields["think"] = None if is_no_thinking(options.effort, provider.model(model)) else True
         drops = is_fallback and options.keep_thinking and not checks.can_keep_thinking(model, provider)
         if drops:
             # The question is the same without it, and who names a fallback wants an answer.
@@ -177,8 +175,7 @@ class ProviderResolver:
             raise contradiction
         for objection in checks.objections(request, provider):
             self._object(objection)
-        today = time.strftime("%Y-%m-%d", time.gmtime())  # as the catalogue writes days
-        for remark in checks.remarks(request, provider, today):
+        for remark in checks.remarks(request, provider, checks.today()):
             self._terminal.note(remark)
         who = f"{provider.name}/{request.model}: " if self._options.fallback else ""
         for detail in checks.details(request, provider):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from glmcli.catalogue import may_think
+from glmcli.catalogue import is_no_thinking
 from glmcli.chat.messages import TOOL_CHOICES
 from glmcli.record import EMPTY
 
@@ -62,6 +62,15 @@ def _who(request: Request, provider: Provider, model: Model | None) -> str:
     return f"{request.model} at {provider.name}" if model else provider.name
 
 
+def may_think(request: Request, model: Model | None) -> bool:
+    """Whether the model may think: it was not asked not to, by the switch or by the effort, or does so all the same."""
+    if model and model.thinks is False:
+        return False
+    if model and model.always_thinks:
+        return True
+    return request.think is not False and not is_no_thinking(request.effort, model)
+
+
 def _format(request: Request) -> str | None:
     """The type of structured output that is requested."""
     response_format = request.extra.get("response_format")
@@ -72,7 +81,7 @@ def _format(request: Request) -> str | None:
 def _structured(request: Request, provider: Provider, model: Model | None) -> Iterator[Objection]:
     kind, api, who = _format(request), provider.api, _who(request, provider, model)
     excluded = model.json_without_thinking if model else api.json_without_thinking
-    if excluded and may_think(model, think=request.think, effort=request.effort):
+    if excluded and may_think(request, model):
         always = ", and always thinks" if model and model.always_thinks else ""
         yield Objection(f"{who} writes JSON only without thinking{always}", _json_without_thinking(request, provider))
     conversation = " ".join(message.text for message in request.messages).lower()
@@ -154,7 +163,7 @@ def _tool_choice(choice: str, request: Request, provider: Provider, model: Model
         yield Objection(f"{provider.name} does not take the tool choice {choice!r}", f"one of {', '.join(known)}")
     elif kind not in ("required", "NAME") or provider.api.forces_thinking:
         return
-    elif may_think(model, think=request.think, effort=request.effort):
+    elif may_think(request, model):
         fix = no_think(request)
         if model and model.always_thinks:
             able = models_that_can_stop(request, provider)
@@ -165,7 +174,7 @@ def _tool_choice(choice: str, request: Request, provider: Provider, model: Model
 def remarks(request: Request, provider: Provider, model: Model | None) -> Iterator[str]:
     """Remarks on what the provider refuses to other models, and may refuse to this one."""
     name, api = f"{request.model} at {provider.name}", provider.api
-    thinks = may_think(model, think=request.think, effort=request.effort)
+    thinks = may_think(request, model)
     if model and model.json_without_thinking is None and _format(request) and api.json_without_thinking and thinks:
         instead = (
             f"add {no_think(request)}" if model.stops_thinking else "it cannot stop, so ask for JSON in the prompt"

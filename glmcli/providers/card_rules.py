@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from glmcli.catalogue import may_think
 from glmcli.errors import UsageError
-from glmcli.providers.abilities import Objection, model_flags, no_think, thinks_as_asked
+from glmcli.providers.abilities import Objection, may_think, model_flags, no_think, thinks_as_asked
 from glmcli.providers.table import PROVIDERS
 from glmcli.record import EMPTY
 
@@ -55,7 +54,7 @@ def remarks(request: Request, provider: Provider, model: Model | None, name: str
     if model and model.prefix_completion is None:
         yield f"{name} is not listed among the models that go on with an answer that was begun (partial)"
     # The general page excludes models in thinking mode; the cards of ZHIPU/GLM-* say yes without a condition.
-    if may_think(model, think=request.think, effort=request.effort):
+    if may_think(request, model):
         stop = "" if model and not model.stops_thinking else f"; add {no_think(request)}"
         yield f"{name}: going on with an answer (partial) is documented without thinking only{stop}"
 

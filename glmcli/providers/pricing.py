@@ -37,13 +37,9 @@ def price_list(provider: Provider, model: str) -> Mapping[str, Any] | None:
     user states for a row holds there.
     """
     known = provider.facts(model)
-    if known is None or not (_is_stated(provider, model) or is_listed(provider)):
+    if known is None or not ("prices" in provider.stated(model) or is_listed(provider)):
         return None
     return known.get("prices")
-
-
-def _is_stated(provider: Provider, model: str) -> bool:
-    return model in provider.models and "prices" in provider.models[model].stated
 
 
 def is_listed(provider: Provider) -> bool:

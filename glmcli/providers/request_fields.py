@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from glmcli.catalogue import NO_THINKING, counted_effort
+from glmcli.catalogue import is_no_thinking
 from glmcli.chat.messages import TOOL_CHOICES
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def thinking(request: Request, provider: Provider) -> dict[str, Any]:
 
 def _switch(request: Request, provider: Provider) -> dict[str, Any]:
     switch, think = provider.api.thinking, request.think
-    if request.effort is not None and counted_effort(request.effort, provider.model(request.model)) == NO_THINKING:
+    if is_no_thinking(request.effort, provider.model(request.model)):
         # The effort says it alone, as the pages have it and as it was measured. Builds of a server may not know it:
         # llama.cpp reads it since github.com/ggml-org/llama.cpp/pull/26045 (2026-07), older ones ignore it.
         return _fields(switch.off, switch, request) if switch and switch.is_shared else {}

@@ -281,6 +281,11 @@ class Provider(Record):
         configured = self.models.get(model)
         return configured.facts if configured else catalogue.facts(self.catalogue, model)
 
+    def stated(self, model: str) -> Mapping[str, Any]:
+        """What the user's configuration states of this model here, in the form of schemas/config.schema.json."""
+        configured = self.models.get(model)
+        return configured.stated if configured else EMPTY
+
     def model(self, model: str) -> Model | None:
         """Those facts that are checked before a request is sent; None: nothing is known of the model."""
         configured = self.models.get(model)

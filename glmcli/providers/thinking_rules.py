@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from glmcli.catalogue import NO_THINKING, counted_effort, may_think
+from glmcli.catalogue import counted_effort, is_no_thinking
 from glmcli.errors import UsageError
-from glmcli.providers.abilities import Objection, models_that_can_stop, no_think
+from glmcli.providers.abilities import Objection, may_think, models_that_can_stop, no_think
 from glmcli.providers.table import PROVIDERS
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ _ASKED_TO_STOP = {"ignored": "a request to stop is ignored without a word", "ref
 def contradictions(request: Request, provider: Provider) -> Iterator[UsageError]:
     """What says that the model thinks, and that it does not: --force does not send it."""
     model, fix = provider.model(request.model), "leave one of them out"
-    stops = _stops_by_effort(request, model)
+    stops = is_no_thinking(request.effort, model)
     if request.effort is not None and request.think is False:
         both = f"--effort {request.effort} and --no-think ask for the same: no thinking"
         yield UsageError(message=both if stops else "--effort asks for thinking, --no-think for none", fix=fix)
@@ -73,10 +73,6 @@ def budget_has_no_effect(provider: Provider, model: Model | None) -> bool:
     return model is not None and provider.api.field_names.get("think_budget") in model.refuses
 
 
-def _stops_by_effort(request: Request, model: Model | None) -> bool:
-    return request.effort is not None and counted_effort(request.effort, model) == NO_THINKING
-
-
 def _instead_of_a_budget(request: Request, provider: Provider, model: Model | None) -> str:
     """What else bounds thinking: an effort, if the model takes one, and the cap of all that is written."""
     if not provider.api.thinking:
@@ -105,23 +101,23 @@ def _instead_of_stopping(request: Request, provider: Provider, model: Model) -> 
 
 def remarks(request: Request, provider: Provider, model: Model | None, name: str) -> Iterator[str]:
     """What the user should know of thinking that is asked for, or asked to stop; `name` is that of the model."""
-    is_stopped = request.think is False or _stops_by_effort(request, model)
+    is_stopped = request.think is False or is_no_thinking(request.effort, model)
     if model and is_stopped and not model.stops_thinking and not model.always_thinks:
         yield f"{name} may think all the same: that it cannot stop rests on one source, which is not the provider"
     ends = provider.api.thinking_without_stream
-    if ends and not request.stream and may_think(model, think=request.think, effort=request.effort):
+    if ends and not request.stream and may_think(request, model):
         or_stop = "" if model and not model.stops_thinking else f", or add {no_think(request)}"
         yield f"{name}: thinking without a stream {ends}; leave out --no-stream{or_stop}"
 
 
 def details(request: Request, provider: Provider, model: Model | None) -> Iterator[str]:
     """What becomes of the effort, where it is another than its word says, and of earlier reasoning without thinking."""
-    counted = None if request.effort is None else counted_effort(request.effort, model)
-    if request.keep_thinking and (request.think is False or counted == NO_THINKING):
+    stops = is_no_thinking(request.effort, model)
+    if request.keep_thinking and (request.think is False or stops):
         yield "earlier reasoning is sent without thinking now: no page says what a model makes of it then"
-    if counted != request.effort:
+    if request.effort is not None and (counted := counted_effort(request.effort, model)) != request.effort:
         yield f"--effort {request.effort} counts as {counted} at {provider.name}"
-    if counted == NO_THINKING:
+    if stops:
         switch = provider.api.thinking
         other = "the switch of --no-think is sent with it" if switch and switch.is_shared else "no other switch is sent"
         yield f"--effort {request.effort} switches thinking off; {other}"

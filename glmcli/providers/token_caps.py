@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from glmcli.catalogue import may_think
-from glmcli.providers.abilities import Objection
+from glmcli.providers.abilities import Objection, may_think
 from glmcli.providers.request_fields import MAX_TOKENS, field_names
 from glmcli.providers.thinking_rules import budget_has_no_effect
 
@@ -45,7 +44,7 @@ def details(request: Request, provider: Provider) -> Iterator[str]:
             thinking = "; --think-budget caps thinking"
         elif budget_has_no_effect(provider, provider.model(request.model)):
             thinking = f"; thinking is not capped at {provider.name}"
-        elif not may_think(provider.model(request.model), think=request.think, effort=request.effort):
+        elif not may_think(request, provider.model(request.model)):
             thinking = ""
         yield f"--max-tokens is sent as {field}: it caps the answer only{thinking}"
 

@@ -8,6 +8,7 @@ import subprocess
 import sysconfig
 import urllib.parse
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,18 +63,6 @@ def environment(home: Path, **changes: str) -> dict[str, str]:
     return kept | changes
 
 
-def installed(
-    arguments: Sequence[str | bytes],
-    cwd: Path,
-    variables: dict[str, str],
-    stdin: bytes | None,
-    timeout: float,
-    **options: object,
-) -> tuple[int, bytes, bytes]:
-    """The exit code, stdout and stderr of the installed console script; stdin is /dev/null unless given."""
-    return run_program(GLM, arguments, cwd, variables, stdin, timeout, **options)
-
-
 def run_program(  # noqa: PLR0917 - the parameters of a run
     program: str,
     arguments: Sequence[str | bytes],
@@ -83,7 +72,7 @@ def run_program(  # noqa: PLR0917 - the parameters of a run
     timeout: float,
     **options: object,
 ) -> tuple[int, bytes, bytes]:
-    """The same of another program."""
+    """The exit code, stdout and stderr of a program; stdin is /dev/null unless given."""
     given = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
     done = subprocess.run(
         [program, *arguments],
@@ -95,6 +84,9 @@ def run_program(  # noqa: PLR0917 - the parameters of a run
         **(given | options),  # type: ignore[call-overload]
     )
     return done.returncode, done.stdout, done.stderr
+
+
+installed = partial(run_program, GLM)  # the console script
 
 
 def leaks(data: bytes) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from math import inf
 
-from glmcli.batch.rate.token_bucket import CAREFUL, DOUBLING, SHARE, Probing, TokenBucket
+from glmcli.batch.rate.token_bucket import CAREFUL, SHARE, Probing, TokenBucket, doublings
 
 _SECONDS = 60
 _ENOUGH = 20  # requests that are enough to measure a rate
@@ -148,7 +148,7 @@ class Pace:
 
     def _grow(self, now: float) -> None:
         """Grow for the time since the last call."""
-        times = min(now - self._grown, DOUBLING * DOUBLING) / DOUBLING
+        times = doublings(now - self._grown)
         if times <= 0 or self.rate == inf:
             return
         self._grown = now

@@ -5,10 +5,15 @@ from __future__ import annotations
 from math import inf
 
 SHARE = 0.98  # of a limit that the user gave: clocks and networks move requests into the next minute
-DOUBLING = 12.0  # seconds in which a ramp doubles: the platforms do not say what is too steep
+_DOUBLING = 12.0  # seconds in which a ramp doubles: the platforms do not say what is too steep
 CAREFUL = 1.1  # growth in the same time, near a rate that was refused, or beyond one that is usual
 _FIRST_PROBE = 120.0  # seconds at a usual limit before more is tried: two of the minutes in which it is counted
 _LONGEST_DEBT = 60.0  # seconds: limits are per minute, so that nothing is owed for longer, unless one unit takes longer
+
+
+def doublings(seconds: float) -> float:
+    """How many times a ramp doubles in this time; at most so often that no rate overflows after a long sleep."""
+    return min(seconds / _DOUBLING, _DOUBLING)
 
 
 class TokenBucket:
@@ -91,8 +96,7 @@ class Tokens:
     def reserve(self, now: float, estimate: int) -> float:
         """Reserve tokens for a row that is sent; returns how many, which is what may be given back."""
         if self._probing and self._probing.is_due(now):
-            times = min(now - self._grown, DOUBLING * DOUBLING) / DOUBLING
-            self._bucket.rate = min(self._bucket.rate * CAREFUL**times, _MOST)
+            self._bucket.rate = min(self._bucket.rate * CAREFUL ** doublings(now - self._grown), _MOST)
         self._grown = now
         return self._bucket.take(now, estimate * self._scale)
 

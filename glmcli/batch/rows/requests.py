@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from copy import copy
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -94,7 +93,7 @@ class RequestBuilder:
         """Take all but the conversation from this request, and validate rows by what this provider accepts."""
         self._base = request
         self._provider = provider
-        self._today = time.strftime("%Y-%m-%d", time.gmtime())  # as the catalogue writes days
+        self._today = checks.today()
         # Those were made before the first row.
         self._remarks.update(checks.remarks(request, provider, self._today), checks.details(request, provider))
         self._rest = request.fields()

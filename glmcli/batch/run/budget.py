@@ -71,18 +71,17 @@ class Budget:
 
         `searched`: how much of the cost are searches; `most`: what the row may have cost where the cost is not known.
         """
-        if self._ceiling is None or (cost is None and error is not None and not error.sent):
+        if self._ceiling is None:
             return
-        if cost is None and error is None and most is not None:
+        if cost is not None:
+            self._count(cost.amount, searched)
+        elif error is not None:
+            if error.sent:
+                self._spent += self._worst  # what a broken answer costs is not known
+        elif most is not None:
             self._count(most)
-            return
-        if cost is None and error is None:
+        else:
             self.error = BudgetError("--max-cost: what a row has cost is not known", fix="glm models NAME shows prices")
-            return
-        if cost is None:
-            self._spent += self._worst  # what a broken answer costs is not known
-            return
-        self._count(cost.amount, searched)
 
     def _count(self, amount: float, searched: float = 0.0) -> None:
         self._spent += amount

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import time
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from glmcli.batch.run.failover import Failover
 from glmcli.batch.run.shutdown import Shutdown
@@ -12,7 +12,7 @@ from glmcli.providers.pricing import most_for_search, most_for_tokens, search_pr
 from glmcli.record import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from glmcli.batch.rows.row import QueueItem
     from glmcli.batch.run.budget import Budget
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from glmcli.chat.outcome import Outcome
     from glmcli.config.plan import Plan
     from glmcli.errors import GlmError
+    from glmcli.providers.row import Provider
 
 _MAX_REMARKS = 8  # lines of a run; what a provider sends may be in each of them
 
@@ -161,13 +162,12 @@ class RunState:
     def may_pay(self, item: QueueItem, in_flight: int) -> bool:
         """Whether the budget allows to send the row now, see `Budget.may_start`."""
         budget = self._setup.budget
-        return not budget.is_limited or budget.may_start(in_flight, self._price(item, most_for_search))
+        return not budget.is_limited or budget.may_start(in_flight, most_for_search(*self._asks(item)))
 
-    def _price(self, item: QueueItem, of: Callable[..., float | None]) -> float | None:
-        """The price of a search for this row at its provider."""
-        request = self.failover.request(item)
-        provider = self._setup.plan.candidates[item.candidate].provider
-        return of(provider, request.model, server_tools(provider, request))
+    def _asks(self, item: QueueItem) -> tuple[Provider, str, tuple[Mapping[str, Any], ...]]:
+        """Provider and model of this row, and the provider's own tools that it asks for."""
+        request, provider = self.failover.request(item), self._setup.plan.candidates[item.candidate].provider
+        return provider, request.model, server_tools(provider, request)
 
     def is_ahead(self, item: QueueItem) -> bool:
         """Whether the row would wait too long for its place in an ordered output."""
@@ -180,20 +180,21 @@ class RunState:
         Raises:
             OutputError: the line cannot be written.
         """
-        # A reply that tells of a search has paid for one.
-        searched = self._price(item, search_price) if outcome.reply.sources is not None else 0.0
-        self._setup.budget.paid(outcome.cost, outcome.error, searched or 0.0, self._most(item, outcome))
+        if self._setup.budget.is_limited:
+            self._count_cost(item, outcome)
         self._setup.output.write(item, outcome)
         if error := self._setup.budget.error or self._setup.output.failure_limit:
             self.shutdown.stop(error)
 
-    def _most(self, item: QueueItem, outcome: Outcome) -> float | None:
-        """The most that a row without tools of the provider has cost, where that is all that is known."""
-        request, usage = self.failover.request(item), outcome.reply.usage
-        provider = self._setup.plan.candidates[item.candidate].provider
-        if outcome.cost or usage is None or not self._setup.budget.is_limited or server_tools(provider, request):
-            return None
-        return most_for_tokens(provider, request.model, usage)
+    def _count_cost(self, item: QueueItem, outcome: Outcome) -> None:
+        """Tell the budget what the row has cost, how much of it a search, or the most that it may have cost."""
+        provider, model, tools = self._asks(item)
+        usage = outcome.reply.usage
+        # A reply that tells of a search has paid for one.
+        searched = search_price(provider, model, tools) if outcome.reply.sources is not None else None
+        is_open = outcome.cost is None and not tools
+        most = most_for_tokens(provider, model, usage) if is_open and usage is not None else None
+        self._setup.budget.paid(outcome.cost, outcome.error, searched or 0.0, most)
 
     def apply(self, change: RunChange | None) -> None:
         """Stop the run, or print the notice, that follows from the health of a provider."""

@@ -107,25 +107,20 @@ def _without_source(facts: Mapping[str, Any]) -> Card:
 
 def _knows_default(provider: Provider, model: str) -> bool:
     """Whether the default for earlier reasoning is known: a plan's address keeps what the general one clears."""
-    is_stated = "clear_by_default" in _stated(provider, model).get("thinking", {})
-    return is_stated or provider.base_url in catalogue.prices_at(provider.catalogue)
-
-
-def _stated(provider: Provider, model: str) -> Mapping[str, Any]:
-    """What the user's configuration states of a model."""
-    return provider.models[model].stated if model in provider.models else {}
+    is_stated = "clear_by_default" in provider.stated(model).get("thinking", {})
+    return is_stated or pricing.is_listed(provider)
 
 
 def _configured(provider: Provider, model: str) -> list[str]:
     """The facts that come from the user's configuration, as `context` or `thinking.efforts`."""
-    stated = {name: value for name, value in _stated(provider, model).items() if name not in ("sources", "notes")}
+    stated = {name: value for name, value in provider.stated(model).items() if name not in ("sources", "notes")}
     parts = {name: list(value) if name in _GROUPS else None for name, value in stated.items()}
     return [full for name, inner in parts.items() for full in ([f"{name}.{key}" for key in inner] if inner else [name])]
 
 
 def _sources(provider: Provider, model: str, *, with_prices: bool) -> dict[str, Card]:
     """The source of each group of facts: the catalogue's where not all of the group is the user's, and their words."""
-    stated = _stated(provider, model)
+    stated = provider.stated(model)
     groups: Mapping[str, str] = (catalogue.facts(provider.catalogue, model) or {}).get("sources", {})
     kept = {
         group: catalogue.source(name)
